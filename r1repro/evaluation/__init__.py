@@ -1,0 +1,1 @@
+"""What came out: rows of an evaluation, the measures over them and their uncertainty."""

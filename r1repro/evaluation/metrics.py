@@ -1,0 +1,292 @@
+"""Measures over the rows of an evaluation, each with its interval, addressed by a path.
+
+A path is `<scope>/<measure>`, the scope left out for all reasoning problems together in measures of
+behaviour: `reasoning/pass@1`, `countdown/pass@1`, `level_5/pass@1`, `arithmetic/level_1/pass@1`,
+`zh/pass@1`, `format_valid`, `countdown/length`, `general/score`. See MEASURES for what each is.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from r1repro.errors import R1ReproError
+from r1repro.evaluation.statistics import (
+    DRAWS,
+    Estimate,
+    cons_at_k,
+    interval,
+    pass_at_k,
+    ratio_of_sums,
+    resampled_ratios,
+    widen_unanimous,
+)
+from r1repro.tasks.problem import GENERAL
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a measure is called and shown; a share lies in 0 to 1 and is shown in per cent."""
+
+    label: str
+    share: bool = True
+    digits: int = 1
+
+
+MEASURES: dict[str, Measure] = {
+    "pass@1": Measure("pass@1"),
+    "strict_pass@1": Measure("pass@1, tags required"),
+    "format_valid": Measure("Valid format"),
+    "length": Measure("Length (tokens)", False),
+    "length_correct": Measure("Length of right answers (tokens)", False),
+    "length_wrong": Measure("Length of wrong answers (tokens)", False),
+    "clipped": Measure("Cut off at the length cap"),
+    "reflection_per_response": Measure("Reflection words a response", False, 2),
+    "reflection_per_1k_tokens": Measure("Reflection words per 1,000 tokens", False),
+    "reflection_correct": Measure("Reflection words a right answer", False, 2),
+    "reflection_wrong": Measure("Reflection words a wrong answer", False, 2),
+    "language_share": Measure("Thinking in the language of the question"),
+    "mixed": Measure("Responses that mix languages"),
+    "repetition": Measure("Repeated 4-grams"),
+}
+HEADLINE = (
+    "reasoning/pass@1",
+    "arithmetic/pass@1",
+    "countdown/pass@1",
+    "reasoning/strict_pass@1",
+    "reasoning/cons@k",
+    "reasoning/pass@k",
+    "format_valid",
+    "length",
+    "reflection_per_response",
+    "reflection_per_1k_tokens",
+    "language_share",
+    "mixed",
+    "repetition",
+    "general/score",
+)
+_KEYS = ["problem_id", "language"]
+
+
+def summarize(evaluation: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimate]:
+    """Every measure of one evaluation by its path.
+
+    evaluation: the rows of evaluation.parquet, a row a problem and sample, the same number of
+    samples for every problem. Intervals: percentile bootstrap over problems, 95 %.
+    """
+    result: dict[str, Estimate] = {}
+    for prefix, problems in _scopes(per_problem(evaluation)):
+        names, top_N_M, bottom_N_M = _matrices(problems)
+        values = ratio_of_sums(top_N_M, bottom_N_M)
+        lows, highs = interval(resampled_ratios(top_N_M, bottom_N_M, draws, seed))
+        for i, name in enumerate(names):
+            has = bottom_N_M[:, i] > 0
+            low, high = float(lows[i]), float(highs[i])
+            if measure(name).share and has.any():
+                ratios = top_N_M[has, i] / bottom_N_M[has, i]
+                low, high = widen_unanimous(low, high, ratios.min(), ratios.max(), len(ratios))
+            path = _path(prefix, name)
+            result[path] = Estimate(float(values[i]), low, high, int(has.sum()))
+    return result
+
+
+def differences(
+    before: pd.DataFrame, after: pd.DataFrame, draws: int = DRAWS, seed: int = 0
+) -> dict[str, Estimate]:
+    """after - before for every measure, paired: both sides resample the same problems."""
+    first, second = per_problem(before), per_problem(after)
+    shared = first.index.intersection(second.index).sort_values()
+    if shared.empty:
+        raise R1ReproError(
+            "The two evaluations have no problem in common, and a paired difference needs the same "
+            "problems on both sides; evaluate both checkpoints on the same task and split."
+        )
+    first, second = first.loc[shared], second.loc[shared]
+    result: dict[str, Estimate] = {}
+    for (prefix, one), (_, other) in zip(_scopes(first), _scopes(second), strict=True):
+        names, top_a, bottom_a = _matrices(one)
+        other_names, top_b, bottom_b = _matrices(other)
+        common = [name for name in names if name in other_names]
+        a, b = [names.index(c) for c in common], [other_names.index(c) for c in common]
+        top_a, bottom_a, top_b, bottom_b = (
+            top_a[:, a], bottom_a[:, a], top_b[:, b], bottom_b[:, b]
+        )  # fmt: skip
+        change = ratio_of_sums(top_b, bottom_b) - ratio_of_sums(top_a, bottom_a)
+        lows, highs = interval(
+            resampled_ratios(top_b, bottom_b, draws, seed)
+            - resampled_ratios(top_a, bottom_a, draws, seed)
+        )
+        for i, name in enumerate(common):
+            result[_path(prefix, name)] = Estimate(
+                float(change[i]), float(lows[i]), float(highs[i]), len(one)
+            )
+    return result
+
+
+def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
+    """One row a problem: its task, level, and for each measure a numerator and a denominator.
+
+    Columns `<measure>` and `<measure>:of`; a measure over problems is the ratio of their sums.
+    """
+    if evaluation.empty:
+        raise R1ReproError(
+            "The evaluation has no rows, so nothing can be measured; evaluate at least one problem."
+        )
+    rows = evaluation.assign(
+        right_tokens=evaluation["tokens"].where(evaluation["correct"], 0),
+        right_reflection=evaluation["reflection_count"].where(evaluation["correct"], 0),
+        has_language=evaluation["language_share"].notna(),
+    )
+    groups = rows.groupby(_KEYS, sort=True)
+    n = groups.size().to_numpy()
+    right = groups["correct"].sum().to_numpy(dtype=float)
+    table = groups[["task", "level"]].first()
+    k = int(n.min())
+
+    def mean(column: str) -> NDArray[np.float64]:
+        return groups[column].mean().to_numpy(dtype=float)
+
+    def total(column: str) -> NDArray[np.float64]:
+        return groups[column].sum().to_numpy(dtype=float)
+
+    one = np.ones(len(table))
+    columns: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {
+        "pass@1": (right / n, one),
+        "strict_pass@1": (mean("strict_correct"), one),
+    }
+    for size in sorted({2**i for i in range(1, k.bit_length())} | ({k} - {1})):
+        columns[f"pass@{size}"] = (pass_at_k(n, right.astype(int), size), one)
+    votes = [
+        cons_at_k([a if isinstance(a, str) else None for a in group["extracted"]], group["correct"])
+        for _, group in groups[["extracted", "correct"]]
+    ]
+    columns[f"cons@{k}"] = (np.array(votes), one)
+    columns |= {
+        "format_valid": (mean("format_valid"), one),
+        "length": (mean("tokens"), one),
+        "length_correct": (total("right_tokens"), right),
+        "length_wrong": (total("tokens") - total("right_tokens"), n - right),
+        "clipped": (1.0 - mean("finished"), one),
+        "reflection_per_response": (mean("reflection_count"), one),
+        "reflection_per_1k_tokens": (1000 * total("reflection_count"), total("tokens")),
+        "reflection_correct": (total("right_reflection"), right),
+        "reflection_wrong": (total("reflection_count") - total("right_reflection"), n - right),
+        "language_share": (
+            np.nan_to_num(mean("language_share")),
+            (total("has_language") > 0).astype(float),
+        ),
+        "mixed": (mean("mixed"), one),
+        "repetition": (mean("repetition"), one),
+    }
+    for name, (top, bottom) in columns.items():
+        table[name], table[f"{name}:of"] = top, bottom
+    return table
+
+
+def measure(path: str) -> Measure:
+    """How the measure at the end of a path is called and shown."""
+    name = path.rsplit("/", 1)[-1]
+    if name in MEASURES:
+        return MEASURES[name]
+    if name.startswith("pass@"):
+        return Measure(f"{name} (any of {name[5:]} right)")
+    if name.startswith("cons@"):
+        return Measure(f"{name} (majority vote)")
+    return Measure("General score" if name == "score" else name.capitalize())
+
+
+def label(path: str) -> str:
+    """A path in words, such as "Countdown, level 3: pass@1"."""
+    *scope, _ = path.split("/")
+    words = {"en": "English", "zh": "Chinese", "general": "General tasks"}
+    named = [words.get(s, s.replace("_", " ")) for s in scope if s != "reasoning"]
+    place = ", ".join(named)
+    name = measure(path).label
+    return f"{place[0].upper()}{place[1:]}: {name}" if place else name
+
+
+def shown(estimate: Estimate | None, path: str, signed: bool = False) -> str:
+    """An estimate in words: "71.2 % [69.8, 72.5]", or a dash where there is none."""
+    if estimate is None or math.isnan(estimate.value):
+        return "–"
+    how = measure(path)
+    factor = 100 if how.share else 1
+
+    def number(value: float) -> str:
+        text = f"{factor * value:{'+' if signed else ''},.{how.digits}f}"
+        return text.replace("-", "−")
+
+    unit = (" points" if signed else " %") if how.share else ""
+    if math.isnan(estimate.low):
+        return f"{number(estimate.value)}{unit}"
+    return f"{number(estimate.value)}{unit} [{number(estimate.low)}, {number(estimate.high)}]"
+
+
+def samples(paths: Mapping[str, object]) -> int:
+    """The largest k of the pass@k among these paths, which is the samples drawn a problem."""
+    found = [int(p.split("@")[1]) for p in paths if p.startswith("reasoning/pass@")]
+    return max(found, default=1)
+
+
+def headline(paths: Mapping[str, object]) -> list[str]:
+    """The paths of the headline table that these results have, with k filled in."""
+    named = [path.replace("@k", f"@{samples(paths)}") for path in HEADLINE]
+    return [path for path in dict.fromkeys(named) if path in paths]
+
+
+def table(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The headline table for display: a row a measure, a column a checkpoint, as text.
+
+    With two evaluations a third column holds the paired difference, second minus first.
+    """
+    results = {name: summarize(rows) for name, rows in evaluations.items()}
+    paths = headline({p: None for result in results.values() for p in result})
+    columns = {
+        name: [shown(result.get(path), path) for path in paths] for name, result in results.items()
+    }
+    if len(evaluations) == 2:
+        change = differences(*evaluations.values())
+        columns["difference"] = [shown(change.get(path), path, signed=True) for path in paths]
+    return pd.DataFrame(columns, index=pd.Index([label(path) for path in paths], name="measure"))
+
+
+def _scopes(problems: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    general = problems["task"].isin(GENERAL)
+    reasoning = problems[~general]
+    if len(reasoning):
+        yield "reasoning", reasoning
+        for task, part in reasoning.groupby("task"):
+            yield str(task), part
+            for level, some in part.groupby("level"):
+                yield f"{task}/level_{level}", some
+            for language, some in part.groupby(level="language"):
+                yield f"{task}/{language}", some
+        for level, part in reasoning.groupby("level"):
+            yield f"level_{level}", part
+        for language, part in reasoning.groupby(level="language"):
+            yield str(language), part
+    if general.any():
+        yield "general", problems[general]
+        for task, part in problems[general].groupby("task"):
+            yield f"general/{task}", part
+
+
+def _path(prefix: str, name: str) -> str:
+    if prefix == "reasoning":
+        return f"reasoning/{name}" if "@" in name else name
+    if prefix == "general":
+        return "general/score"
+    return prefix if prefix.startswith("general/") else f"{prefix}/{name}"
+
+
+def _matrices(
+    problems: pd.DataFrame,
+) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
+    names = [c.removesuffix(":of") for c in problems.columns if c.endswith(":of")]
+    if problems["task"].isin(GENERAL).all():
+        names = ["pass@1"]
+    top = problems[names].to_numpy(dtype=float)
+    return names, top, problems[[f"{name}:of" for name in names]].to_numpy(dtype=float)

@@ -1,0 +1,177 @@
+"""Statistics of evaluations: pass@k, cons@k and bootstrap intervals over problems.
+
+The unit that is drawn again is the problem, never the sample: samples of one problem resemble each
+other, and an interval over samples would be too narrow. Such an interval speaks of one trained
+model on another draw of problems; it says nothing about training again with another seed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from r1repro.errors import R1ReproError
+
+DRAWS = 10_000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over `n` problems with the ends of its 95 % interval (NaN where there is none)."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def as_dict(self) -> dict[str, float | int]:
+        return asdict(self)
+
+
+def pass_at_k(samples: ArrayLike, correct: ArrayLike, k: int) -> NDArray[np.float64]:
+    """Unbiased estimate of the chance that one of `k` samples is right, for each problem.
+
+    samples, correct: integers of shape [N] (or scalars), the samples drawn and those right.
+    Source: Chen et al. 2021 (arXiv 2107.03374), equation 1: 1 - C(n - c, k) / C(n, k).
+    """
+    n, c = np.broadcast_arrays(np.asarray(samples, dtype=int), np.asarray(correct, dtype=int))
+    if k < 1 or (n < k).any() or (c < 0).any() or (c > n).any():
+        raise R1ReproError(
+            f"pass@{k} needs 1 <= k <= samples and 0 <= correct <= samples for every problem, but "
+            f"there are {n.min()} to {n.max()} samples with {c.min()} to {c.max()} right; "
+            "choose a smaller k or draw more samples."
+        )
+    none_right = np.ones(n.shape)
+    for i in range(k):
+        none_right *= np.clip(n - c - i, 0, None) / (n - i)
+    return 1.0 - none_right
+
+
+def cons_at_k(answers: Sequence[str | None], correct: Sequence[bool]) -> float:
+    """Score of the majority vote over all samples of one problem, in 0 to 1.
+
+    Samples without an answer (None) abstain. Where several answers are tied for first place the
+    score is the share of them that is right, which is what drawing one at random gives on average.
+    No vote at all scores 0.
+    """
+    votes: dict[str, list[bool]] = {}
+    for answer, right in zip(answers, correct, strict=True):
+        if isinstance(answer, str) and answer.strip():
+            votes.setdefault(answer.strip(), []).append(bool(right))
+    if not votes:
+        return 0.0
+    most = max(map(len, votes.values()))
+    return float(np.mean([np.mean(v) for v in votes.values() if len(v) == most]))
+
+
+def resampled_ratios(
+    numerators_N_M: NDArray[np.float64],
+    denominators_N_M: NDArray[np.float64],
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Ratios of sums over `draws` resamples of the N problems, of shape [draws, M].
+
+    The same problems are drawn for every column, and for every call with the same N and seed, so
+    that differences of two results are paired. NaN where a draw's denominator is zero.
+    """
+    n = len(numerators_N_M)
+    random = np.random.default_rng(seed)
+    both = np.concatenate([numerators_N_M, denominators_N_M], axis=1)
+    sums = np.empty((draws, both.shape[1]))
+    chunk = max(1, 2_000_000 // max(n, 1))
+    for start in range(0, draws, chunk):
+        size = min(chunk, draws - start)
+        drawn = random.integers(0, n, (size, n)) + np.arange(size)[:, None] * n
+        times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        sums[start : start + size] = times.astype(np.float64) @ both
+    top, bottom = np.split(sums, 2, axis=1)
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
+
+
+def ratio_of_sums(
+    numerators_N_M: NDArray[np.float64], denominators_N_M: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Sum over problems of the numerators by that of the denominators, of shape [M]."""
+    top, bottom = numerators_N_M.sum(axis=0), denominators_N_M.sum(axis=0)
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
+
+
+def interval(
+    draws: NDArray[np.float64], level: float = LEVEL
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Percentile interval of each column of [draws, M], draws without a value left out."""
+    low, high = np.full(draws.shape[1], np.nan), np.full(draws.shape[1], np.nan)
+    some = ~np.isnan(draws).all(axis=0)
+    if some.any():
+        tail = (1 - level) / 2
+        low[some], high[some] = np.nanquantile(draws[:, some], [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def unanimous_bound(n: int, level: float = LEVEL) -> float:
+    """How far from 0 (or 1) the mean of a share may lie when all `n` problems gave 0 (or 1).
+
+    A bootstrap of equal values has no width, which would claim certainty. This is the exact
+    (Clopper-Pearson) bound for n draws without an exception.
+    """
+    return 1.0 - ((1 - level) / 2) ** (1 / n)
+
+
+def bootstrap_mean(
+    values: ArrayLike,
+    draws: int = DRAWS,
+    seed: int = 0,
+    level: float = LEVEL,
+    share: bool = False,
+) -> Estimate:
+    """Mean of one value a problem, with the percentile interval of a bootstrap over problems.
+
+    values: shape [N]; NaN (a problem without a value) is left out. `share` says that values lie
+    in 0 to 1, so that a unanimous 0 or 1 gets the exact bound instead of an interval of no width.
+    """
+    values_N = np.asarray(values, dtype=float)
+    values_N = values_N[~np.isnan(values_N)]
+    n = len(values_N)
+    if n == 0:
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    column = values_N[:, None]
+    lows, highs = interval(resampled_ratios(column, np.ones_like(column), draws, seed), level)
+    low, high = float(lows[0]), float(highs[0])
+    if share:
+        low, high = widen_unanimous(low, high, values_N.min(), values_N.max(), n, level)
+    return Estimate(float(values_N.mean()), low, high, n)
+
+
+def widen_unanimous(
+    low: float, high: float, smallest: float, largest: float, n: int, level: float = LEVEL
+) -> tuple[float, float]:
+    """The interval of a share, with the exact bound where all problems gave 0 or all gave 1."""
+    if largest <= 0.0:
+        return low, unanimous_bound(n, level)
+    if smallest >= 1.0:
+        return 1.0 - unanimous_bound(n, level), high
+    return low, high
+
+
+def paired_difference(
+    before: ArrayLike,
+    after: ArrayLike,
+    draws: int = DRAWS,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> Estimate:
+    """Mean of after - before on the same problems, with a bootstrap over problems.
+
+    before, after: shape [N], entry i of both belongs to the same problem; pairs with a NaN are
+    left out.
+    """
+    before_N, after_N = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    if before_N.shape != after_N.shape:
+        raise R1ReproError(
+            f"A paired difference needs the same problems on both sides, but there are "
+            f"{before_N.size} and {after_N.size} values; align them by problem first."
+        )
+    return bootstrap_mean(after_N - before_N, draws, seed, level)
