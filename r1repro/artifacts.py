@@ -1,0 +1,289 @@
+"""What stages leave on disk: results named by their content, and progress on the way there.
+
+    runs/cache/<stage>-<key>/      a finished result, never written again
+    runs/work/<stage>-<key>/       one in the making, with its checkpoints; survives a kill
+    runs/replaced/                 results that were damaged or asked to be built anew
+
+A folder becomes a result by one rename, after everything in it is on the disk.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TextIO
+
+from r1repro.errors import R1ReproError
+
+PACKAGES = (
+    "r1repro torch transformers trl datasets accelerate tokenizers numpy pandas pyarrow hydra-core"
+).split()
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A finished stage: its folder and what its manifest says."""
+
+    name: str
+    key: str
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    def metrics(self):  # type: ignore[no-untyped-def]
+        """metrics.parquet as a DataFrame, a row a step."""
+        return self._table("metrics.parquet")
+
+    def completions(self):  # type: ignore[no-untyped-def]
+        """completions.parquet as a DataFrame, samples over training."""
+        return self._table("completions.parquet")
+
+    def evaluation(self):  # type: ignore[no-untyped-def]
+        """evaluation.parquet as a DataFrame, a row a problem and sample."""
+        return self._table("evaluation.parquet")
+
+    def _table(self, name: str):  # type: ignore[no-untyped-def]
+        import pandas as pd
+
+        if not (self.folder / name).is_file():
+            held = ", ".join(self.manifest["files"])
+            raise R1ReproError(f"stage {self.name} has no {name}: it has {held}")
+        return pd.read_parquet(self.folder / name)
+
+
+class Progress:
+    """Appends one JSON line a call to `folder`/progress.jsonl; the follower reads it.
+
+    With folder None it writes nothing: that is what processes other than the first get.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = None if folder is None else folder / "progress.jsonl"
+        self._started = time.time()
+
+    def update(self, step: int, total: int, **figures: float) -> None:
+        """`step` of `total` are done; `figures` are shown in the order they are given."""
+        if self._path is None:
+            return
+        line = {"started": self._started, "time": time.time(), "step": step, "total": total}
+        line["figures"] = {name: float(value) for name, value in figures.items()}  # type: ignore
+        text = json.dumps(line) + "\n"
+        # One write to a file opened for appending: a reader never sees half a line of another.
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(text)
+
+
+def read_progress(folder: Path) -> list[dict[str, Any]]:
+    """The lines of progress.jsonl in order; a line that a kill cut short is left out."""
+    try:
+        text = (folder / "progress.jsonl").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    lines = []
+    for line in text.splitlines():
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return lines
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical JSON of plain data."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def code_hash() -> str:
+    """sha256 over the package's own modules, by path."""
+    package = Path(__file__).parent
+    found = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        found.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()
+
+
+def result_folder(runs: Path, name: str, key: str) -> Path:
+    """Where the finished result of a key stands."""
+    return runs / "cache" / f"{name}-{key[:12]}"
+
+
+def work_folder(runs: Path, name: str, key: str) -> Path:
+    """Where a result is being made."""
+    return runs / "work" / f"{name}-{key[:12]}"
+
+
+def load(runs: Path, name: str, key: str) -> StageResult | None:
+    """The finished result, or None where there is none.
+
+    Raises Damaged if a folder stands there that is not what its manifest says.
+    """
+    folder = result_folder(runs, name, key)
+    if not folder.exists():
+        return None
+    manifest = _verified(folder, key)
+    return StageResult(name, key, folder, manifest)
+
+
+class Damaged(R1ReproError):
+    """A result's folder is incomplete, or holds something else."""
+
+
+def _verified(folder: Path, key: str) -> dict[str, Any]:
+    advice = "it is not used: build it anew, or delete the folder"
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        files: dict[str, dict[str, Any]] = manifest["files"]
+        if manifest["key"] != key:
+            raise Damaged(f"the result {folder} belongs to another key; {advice}")
+        for name, entry in files.items():
+            size = (folder / name).stat().st_size
+            if size != entry["bytes"]:
+                raise Damaged(
+                    f"in the result {folder} {name} has {size} bytes instead of "
+                    f"{entry['bytes']}; {advice}"
+                )
+    except FileNotFoundError as error:
+        missing = Path(str(error.filename)).relative_to(folder)
+        raise Damaged(f"the result {folder} has no {missing}; {advice}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(f"the result {folder} has an unreadable manifest.json; {advice}") from error
+    return manifest
+
+
+def set_aside(runs: Path, name: str, key: str) -> Path | None:
+    """Move a result and its work folder to runs/replaced/, and say where (None: there was none)."""
+    moved = None
+    for kind, folder in (
+        ("work", work_folder(runs, name, key)),
+        ("cache", result_folder(runs, name, key)),
+    ):
+        if folder.exists():
+            stamp = time.strftime("%Y%m%d-%H%M%S")
+            moved = runs / "replaced" / f"{folder.name}-{kind}-{stamp}-{time.time_ns() % 10**6:06}"
+            moved.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(moved)
+    return moved
+
+
+def is_complete(folder: Path, key: str) -> bool:
+    """Whether a work folder was finished, and only its rename is missing."""
+    try:
+        _verified(folder, key)
+    except Damaged:
+        return False
+    return True
+
+
+def publish(folder: Path, runs: Path, name: str, key: str, facts: Mapping[str, Any]) -> None:
+    """Make the finished work folder the result of `key`: manifest, checkpoints gone, rename.
+
+    A kill at any point leaves either a work folder, to be continued, or the whole result.
+    """
+    if not is_complete(folder, key):
+        files = {}
+        for file in sorted(folder.rglob("*")):
+            name_in = file.relative_to(folder).as_posix()
+            # The log is still open, and checkpoints go.
+            if not file.is_file() or name_in.startswith("checkpoints/") or name_in == "log.txt":
+                continue
+            with file.open("rb") as opened:
+                sha = hashlib.file_digest(opened, "sha256").hexdigest()
+                os.fsync(opened.fileno())
+            files[name_in] = {"bytes": file.stat().st_size, "sha256": sha}
+        files.pop("manifest.json", None)
+        manifest = {"key": key, "stage": name, **facts, "files": files}
+        write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    final = result_folder(runs, name, key)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(final)
+    _sync_folder(final.parent)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """The file has its old content or the new one, whatever happens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[TextIO | None]:
+    """Hold the lock file, or give None if another process does; its number stands in the file.
+
+    The system lets go of it when every process that has it open is gone, however they ended.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield file
+
+
+def versions() -> dict[str, str]:
+    """Python's and the packages' versions, for a manifest."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """What this process computes on, for a manifest; GPUs only if torch is loaded here."""
+    found: dict[str, Any] = {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        found["gpus"] = [torch.cuda.get_device_name(i) for i in range(count)]
+        found["threads"] = torch.get_num_threads()
+    return found
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor()

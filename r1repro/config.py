@@ -1,0 +1,446 @@
+"""The typed configuration: composed and validated once, before anything runs.
+
+`compose` is what a person types, `save` and `load` are what a notebook and a stage get.
+"""
+
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from r1repro.errors import R1ReproError
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout: conf/, notebooks/ and a relative `runs` are found from here."""
+
+GROUPS = ("scale", "model", "task")
+ARCHITECTURES = ("qwen3",)
+LONGEST_PROMPT = 64
+"""Tokens of the model's positions that are kept for a prompt with its template."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The policy's shape; with `path`, a folder in HF format is the base instead."""
+
+    name: str = "mini_qwen"
+    architecture: str = "qwen3"
+    hidden_size: int = 128
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 2
+    head_dim: int = 32
+    intermediate_size: int = 384
+    max_position: int = 512
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """Which problems, and how many of each split."""
+
+    name: str = "mini"
+    world_seed: int = 0
+    train_problems: int = 20_000
+    validation_problems: int = 200
+    test_problems: int = 1_000
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """Pretraining: tokens seen in all, and Muon (matrices) with AdamW (the rest)."""
+
+    tokens: int = 3_600_000
+    batch_tokens: int = 2_048
+    lr_matrices: float = 5e-3
+    lr_rest: float = 3e-3
+    warmup_fraction: float = 0.05
+    weight_decay: float = 0.0
+    log_every: int = 20
+    save_every: int = 200
+
+
+@dataclass(frozen=True)
+class R1ZeroConfig:
+    """GRPO: `questions` x `generations` completions a step, token-level clipping, KL in the loss."""
+
+    steps: int = 110
+    questions: int = 32
+    generations: int = 16
+    max_completion_tokens: int = 128
+    lr_matrices: float = 5e-4
+    lr_rest: float = 5e-4
+    beta: float = 0.001
+    epsilon: float = 0.2
+    temperature: float = 1.0
+    steps_per_generation: int = 1
+    reference_sync_steps: int = 40
+    accuracy_weight: float = 1.0
+    format_weight: float = 1.0
+    micro_batch_tokens: int = 8_192
+    save_every: int = 20
+    sample_every: int = 10
+
+
+@dataclass(frozen=True)
+class StagesConfig:
+    """One entry a training stage."""
+
+    base: BaseConfig = field(default_factory=BaseConfig)
+    r1_zero: R1ZeroConfig = field(default_factory=R1ZeroConfig)
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How a checkpoint is sampled on the held-out problems."""
+
+    samples: int = 16
+    temperature: float = 0.6
+    top_p: float = 0.95
+    max_completion_tokens: int = 160
+    rollout_batch: int = 512
+
+
+@dataclass(frozen=True)
+class LaunchConfig:
+    """How many processes a training stage is started with (`accelerate launch` above one)."""
+
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run depends on. `from_stage` is written `from=` on the command line."""
+
+    seed: int = 0
+    base_seed: int = 0
+    runs: str = "runs"
+    from_stage: str | None = None
+    until: str | None = None
+    scale: str = "laptop"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    stage: StagesConfig = field(default_factory=StagesConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    launch: LaunchConfig = field(default_factory=LaunchConfig)
+
+
+# Settings that change where, how far or how fast a run goes, and none of its results.
+RESULT_FREE = (
+    "runs",
+    "from_stage",
+    "until",
+    "scale",
+    "launch",
+    "stage.base.log_every",
+    "stage.base.save_every",
+    "stage.r1_zero.save_every",
+    "stage.r1_zero.sample_every",
+    "evaluation.rollout_batch",
+)
+
+
+def compose(overrides: Sequence[str] = ()) -> Config:
+    """The configuration of conf/ with Hydra overrides such as `scale=smoke` or `seed=3`.
+
+    Raises R1ReproError, naming key, value and what is accepted.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not (ROOT / "conf").is_dir():
+        raise R1ReproError(
+            f"no folder conf/ in {ROOT}: r1repro runs from a checkout; "
+            "clone it and install with `pip install -e .`"
+        )
+    texts = [_cli_word(text) for text in overrides]
+    for text in texts:
+        _check_override(text)
+    # A frozen dataclass makes a read-only node, into which Hydra could not merge conf/.
+    schema = OmegaConf.structured(Config)
+    _make_writable(schema)
+    ConfigStore.instance().store(name="schema", node=schema)
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+            node = hydra_compose("config", overrides=texts)
+        config = OmegaConf.to_object(node)
+    except (HydraException, OmegaConfBaseException) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise R1ReproError(f"the configuration cannot be composed: {reason}") from error
+    assert isinstance(config, Config)
+    validate(config)
+    return config
+
+
+def save(config: Config, path: Path) -> None:
+    """Write the resolved configuration as YAML, whole or not at all."""
+    from omegaconf import OmegaConf
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
+    part.replace(path)
+
+
+def load(path: Path | str) -> Config:
+    """Read what `save` wrote. Raises R1ReproError if it is missing or no configuration."""
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    path = Path(path)
+    if not path.is_file():
+        raise R1ReproError(
+            f"no configuration at {path}: give the resolved.yaml of a run, or leave config_path empty"
+        )
+    schema = OmegaConf.structured(Config)
+    _make_writable(schema)
+    try:
+        config = OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.load(path)))
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise R1ReproError(
+            f"{path} is not a configuration of this version ({reason}): compose it anew"
+        ) from error
+    assert isinstance(config, Config)
+    validate(config)
+    return config
+
+
+def values(config: Config, path: str) -> Any:
+    """The plain value at a dotted path, without the settings that change no result."""
+    node: Any = config
+    for word in path.split("."):
+        node = getattr(node, word)
+    return _plain(node, path)
+
+
+def runs_folder(config: Config) -> Path:
+    """Where results go; a relative `runs` is taken from the checkout, not from the caller."""
+    return (ROOT / Path(config.runs).expanduser()).resolve()
+
+
+def validate(config: Config) -> None:
+    """Refuse values that are out of range or do not go together (R1ReproError)."""
+    _check_ranges(config)
+    model, task, grpo = config.model, config.task, config.stage.r1_zero
+    for group, name in (("model", model.name), ("task", task.name), ("scale", config.scale)):
+        if name not in choices(group):
+            raise _refused(group, name, f"one of {_listed(choices(group))}")
+    if model.architecture not in ARCHITECTURES:
+        raise _refused("model.architecture", model.architecture, f"one of {_listed(ARCHITECTURES)}")
+    if model.heads % model.kv_heads:
+        raise _refused("model.kv_heads", model.kv_heads, f"a divisor of model.heads={model.heads}")
+    if model.head_dim % 2:
+        raise _refused("model.head_dim", model.head_dim, "an even number (rotary positions)")
+    for key, tokens in (
+        ("stage.r1_zero.max_completion_tokens", grpo.max_completion_tokens),
+        ("evaluation.max_completion_tokens", config.evaluation.max_completion_tokens),
+    ):
+        if tokens + LONGEST_PROMPT > model.max_position:
+            raise _refused(
+                key,
+                tokens,
+                f"at most {model.max_position - LONGEST_PROMPT}, that is model.max_position="
+                f"{model.max_position} less {LONGEST_PROMPT} for the prompt",
+            )
+    if grpo.generations < 2:
+        raise _refused(
+            "stage.r1_zero.generations",
+            grpo.generations,
+            "at least 2, since an advantage compares the answers of one group",
+        )
+    updates = grpo.steps_per_generation * config.launch.processes
+    if (grpo.questions * grpo.generations) % updates:
+        raise _refused(
+            "stage.r1_zero.questions",
+            grpo.questions,
+            f"questions x generations (generations={grpo.generations}) divisible by "
+            f"steps_per_generation x launch.processes = {updates}",
+        )
+    if grpo.save_every % grpo.steps_per_generation:
+        raise _refused(
+            "stage.r1_zero.save_every",
+            grpo.save_every,
+            f"a multiple of steps_per_generation={grpo.steps_per_generation}, "
+            "since only there a run can be continued bit for bit",
+        )
+    if grpo.accuracy_weight == grpo.format_weight == 0:
+        raise _refused(
+            "stage.r1_zero.accuracy_weight", 0, "one of the two reward weights above zero"
+        )
+    if grpo.questions > task.train_problems:
+        raise _refused(
+            "stage.r1_zero.questions",
+            grpo.questions,
+            f"at most task.train_problems={task.train_problems}",
+        )
+    if model.path is not None:
+        _check_model_folder(model.path, task.name)
+
+
+def choices(group: str) -> list[str]:
+    """The names that stand in conf/ for `scale`, `model` or `task`."""
+    return sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
+
+
+# What a number may be, by the last word of its key; whole numbers not named are at least 1.
+_RANGES: dict[str, tuple[float, float, str]] = {
+    "seed": (0, 2**32 - 1, "a whole number from 0 to 4294967295"),
+    "base_seed": (0, 2**32 - 1, "a whole number from 0 to 4294967295"),
+    "world_seed": (0, 2**32 - 1, "a whole number from 0 to 4294967295"),
+    "warmup_fraction": (0, 1, "from 0 to 1"),
+    "weight_decay": (0, 1, "from 0 to 1"),
+    "lr_matrices": (0, 1, "from 0 to 1"),
+    "lr_rest": (0, 1, "from 0 to 1"),
+    "beta": (0, 100, "zero or more"),
+    "epsilon": (0, 1000, "zero or more"),
+    "temperature": (1e-3, 100, "above zero"),
+    "top_p": (1e-6, 1, "above 0 and at most 1"),
+    "accuracy_weight": (0, 1e6, "zero or more"),
+    "format_weight": (0, 1e6, "zero or more"),
+}
+
+
+def _check_ranges(config: Config) -> None:
+    for key, value in _leaves(config):
+        if isinstance(value, str) or value is None:
+            continue
+        low, high, accepted = _RANGES.get(
+            key.rsplit(".", 1)[-1], (1, 2**40, "a whole number of at least 1")
+        )
+        if not low <= value <= high:
+            raise _refused(_person_key(key), value, accepted)
+
+
+def _check_model_folder(path: str, task: str) -> None:
+    folder = Path(path).expanduser()
+    missing = [f for f in ("config.json", "tokenizer.json") if not (folder / f).is_file()]
+    if missing:
+        raise _refused(
+            "model.path", path, f"a model folder in HF format; it has no {' and no '.join(missing)}"
+        )
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    # What every problem of the mini world and every answer to it is written with.
+    for text in ("0123456789", "+-*=", "(1)", "<think>", "</think>", "<answer>", "</answer>", "数"):
+        read = tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids)
+        if "".join(read.split()) != text:
+            raise _refused(
+                "model.path",
+                path,
+                f"a tokenizer that can write task={task}; this one reads {text!r} back as {read!r}",
+            )
+
+
+def _check_override(text: str) -> None:
+    """One sentence for what Hydra would say at length, or would silently accept."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        override = OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        raise R1ReproError(
+            f"`{text}` is no setting: write key=value, such as seed=3 or stage.r1_zero.steps=200"
+        ) from error
+    key, shown = override.key_or_group, _person_key(override.key_or_group)
+    if override.is_delete() or override.is_add() or override.is_force_add():
+        raise R1ReproError(
+            f"`{text}` would add or delete a key: only key=value for a key that exists is accepted"
+        )
+    if override.is_sweep_override():
+        raise R1ReproError(f"`{text}` has several values: give one, and one run for each")
+    if key in GROUPS:
+        if override.value() not in choices(key):
+            raise _refused(key, override.value(), f"one of {_listed(choices(key))}")
+        return
+    accepted = _accepted_types()
+    if key not in accepted:
+        inside = [name for name in accepted if name.startswith(key + ".")]
+        known = inside or difflib.get_close_matches(key, list(accepted), n=1, cutoff=0.0)
+        hint = (
+            f"its keys are {_listed(inside)}"
+            if inside
+            else f"the nearest one is {_person_key(known[0])}"
+        )
+        word = "is a group of settings" if inside else "is no setting"
+        raise R1ReproError(f"`{shown}` in `{text}` {word}: {hint}")
+    value, kinds = override.value(), accepted[key]
+    if value is None and type(None) in kinds:
+        return
+    if str in kinds:
+        fits = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    else:
+        fits = isinstance(value, int | float if float in kinds else int)
+        fits = fits and not isinstance(value, bool)
+    if not fits:
+        name = {int: "a whole number", float: "a number", str: "a text"}[kinds[0]]
+        raise _refused(shown, value, name)
+
+
+def _accepted_types() -> dict[str, tuple[type, ...]]:
+    def walk(kind: type, prefix: str) -> Iterator[tuple[str, tuple[type, ...]]]:
+        for name, hint in get_type_hints(kind).items():
+            if is_dataclass(hint):
+                yield from walk(hint, f"{prefix}{name}.")  # type: ignore[arg-type]
+            else:
+                yield f"{prefix}{name}", get_args(hint) or (hint,)
+
+    return dict(walk(Config, ""))
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for f in fields(node):
+        value = getattr(node, f.name)
+        if is_dataclass(value):
+            yield from _leaves(value, f"{prefix}{f.name}.")
+        else:
+            yield prefix + f.name, value
+
+
+def _plain(node: Any, path: str) -> Any:
+    if not is_dataclass(node):
+        return node
+    inner = ((f.name, f"{path}.{f.name}".lstrip(".")) for f in fields(node))
+    return {
+        name: _plain(getattr(node, name), inside)
+        for name, inside in inner
+        if inside not in RESULT_FREE
+    }
+
+
+def _make_writable(node: Any) -> None:
+    from omegaconf import OmegaConf
+
+    OmegaConf.set_readonly(node, None)
+    for key in node:
+        child = node._get_node(key)
+        if OmegaConf.is_config(child):
+            _make_writable(child)
+
+
+def _cli_word(text: str) -> str:
+    # `from` is a word of Python, so the field cannot have the name that people type.
+    return f"from_stage={text[5:]}" if text.startswith("from=") else text
+
+
+def _person_key(key: str) -> str:
+    return "from" if key == "from_stage" else key
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _refused(key: str, value: object, accepted: str) -> R1ReproError:
+    return R1ReproError(f"{key}={value} is not accepted: {key} takes {accepted}")
