@@ -1,0 +1,1 @@
+"""Rollouts, used by training and evaluation alike."""

@@ -1,0 +1,166 @@
+"""Batch-compacting sampling over a Hugging Face model's own forward.
+
+`generate()` carries every row to the end of the longest. Here a row leaves the batch when it
+ends, and a prompt asked several times is read once. Any causal architecture with a KV cache works.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import DynamicCache, PreTrainedModel
+
+# Rows are dropped when this share of the batch has ended: each drop copies the cache.
+COMPACT_AT = 0.1
+# Top-p first looks at this many tokens, and sorts the vocabulary only where they do not suffice.
+TOP_P_PREFIX = 64
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn. temperature 0 is greedy; max_tokens bounds the completion."""
+
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Token ids of one completion, its end token included; finished: it ended by itself."""
+
+    token_ids: list[int]
+    finished: bool
+
+
+@torch.inference_mode()
+def sample(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    *,
+    end_ids: Sequence[int],
+    pad_id: int,
+    seed: int,
+    compact_at: float = COMPACT_AT,
+) -> list[Rollout]:
+    """One completion for each of B prompts (token ids; equal neighbours are read once).
+
+    Row b draws its t-th token with the t-th, b-th number of one stream seeded by `seed`, so
+    neither compaction nor the other rows' lengths change what a row says. Runs on the model's
+    device as one batch of B rows; callers split larger jobs.
+    """
+    device = model.device
+    unique, row_of = _unique(prompts)
+    ids, mask = _left_padded(unique, pad_id, device)
+    cache = DynamicCache(config=model.config)
+    output = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=_positions(mask),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    rows = torch.tensor(row_of, device=device)
+    logits = output.logits[:, -1][rows]
+    mask = mask[rows]
+    if len(unique) < len(prompts):
+        cache.batch_select_indices(rows)
+    position = mask.sum(1)
+
+    total = len(prompts)
+    tokens = torch.full((total, sampling.max_tokens), pad_id, dtype=torch.long, device=device)
+    lengths = torch.full((total,), sampling.max_tokens, dtype=torch.long, device=device)
+    finished = torch.zeros(total, dtype=torch.bool, device=device)
+    ends = torch.tensor(list(end_ids), device=device)
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    alive = torch.arange(total, device=device)
+    for step in range(sampling.max_tokens):
+        uniform = torch.rand(total, generator=generator).to(device)[alive]
+        drawn = draw(logits, uniform, sampling)
+        tokens[alive, step] = drawn
+        ended = torch.isin(drawn, ends)
+        fresh = ended & ~finished[alive]
+        lengths[alive[fresh]] = step + 1
+        finished[alive[fresh]] = True
+        done = finished[alive]
+        share = done.float().mean().item()
+        if share == 1.0 or step + 1 == sampling.max_tokens:
+            break
+        if share >= compact_at:
+            keep = (~done).nonzero(as_tuple=True)[0]
+            alive, drawn, mask, position = alive[keep], drawn[keep], mask[keep], position[keep]
+            cache.batch_select_indices(keep)
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        output = model(
+            input_ids=drawn[:, None],
+            attention_mask=mask,
+            position_ids=position[:, None],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits = output.logits[:, -1]
+        position = position + 1
+    ended_rows, length_rows = finished.tolist(), lengths.tolist()
+    return [
+        Rollout(row[:length], end)
+        for row, length, end in zip(tokens.tolist(), length_rows, ended_rows, strict=True)
+    ]
+
+
+def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """Token ids (B,) by inverse transform of `uniform_B` in [0, 1) over the tempered softmax.
+
+    top_p < 1 keeps the smallest set of most likely tokens whose mass reaches it (Holtzman et al.
+    2020), at least one.
+    """
+    if sampling.temperature == 0:
+        return logits_B_V.argmax(-1)
+    probabilities = (logits_B_V.float() / sampling.temperature).softmax(-1)
+    if sampling.top_p >= 1:
+        return _inverse(probabilities, uniform_B)
+    vocabulary = probabilities.shape[-1]
+    ranked, order = probabilities.topk(min(TOP_P_PREFIX, vocabulary), dim=-1)
+    if (ranked.sum(-1) < sampling.top_p).any():
+        ranked, order = probabilities.sort(dim=-1, descending=True)
+    before = ranked.cumsum(-1) - ranked
+    kept = ranked.masked_fill(before >= sampling.top_p, 0.0)
+    return order.gather(1, _inverse(kept, uniform_B)[:, None])[:, 0]
+
+
+def _inverse(weights_B_V: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
+    cumulative = weights_B_V.cumsum(-1)
+    at = uniform_B[:, None] * cumulative[:, -1:]
+    index = torch.searchsorted(cumulative, at, right=True)[:, 0]
+    # Rounding may point one past the last token that has any weight.
+    last = (weights_B_V > 0).cumsum(-1).argmax(-1)
+    return torch.minimum(index, last)
+
+
+def _unique(prompts: Sequence[Sequence[int]]) -> tuple[list[Sequence[int]], list[int]]:
+    """Prompts without equal neighbours, and for each row the prompt it came from."""
+    unique: list[Sequence[int]] = []
+    row_of = []
+    for prompt in prompts:
+        if not unique or list(prompt) != list(unique[-1]):
+            unique.append(prompt)
+        row_of.append(len(unique) - 1)
+    return unique, row_of
+
+
+def _left_padded(
+    prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), pad_id, dtype=torch.long)
+    mask = torch.zeros((len(prompts), width), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        mask[row, width - len(prompt) :] = 1
+    return ids.to(device), mask.to(device)
+
+
+def _positions(mask: torch.Tensor) -> torch.Tensor:
+    return (mask.cumsum(1) - 1).clamp(min=0)

@@ -1,0 +1,1 @@
+"""What is paid: rule-based accuracy and format."""

@@ -1,0 +1,43 @@
+"""Is the answer right? Rules only: no model judges reasoning (R1 v2, section 2.2)."""
+
+from r1repro.tasks import countdown
+from r1repro.tasks.problem import Problem
+from r1repro.text.tags import final_answer, read
+
+
+def is_correct(problem: Problem, text: str) -> bool:
+    """Whether the last answer a completion states is right, tags or no tags (evaluation)."""
+    return matches(problem, stated_answer(problem, text))
+
+
+def is_strictly_correct(problem: Problem, text: str) -> bool:
+    """Whether the answer tag holds the right answer; without a whole tag, no (reward)."""
+    return matches(problem, read(text).answer)
+
+
+def stated_answer(problem: Problem, text: str) -> str | None:
+    """What a completion states as its answer, in the kind that the problem asks for."""
+    if problem.task in ("arithmetic", "countdown"):
+        return final_answer(text, "expression" if problem.task == "countdown" else "number")
+    answer = read(text).answer
+    return answer if answer is not None else text.strip() or None
+
+
+def matches(problem: Problem, answer: str | None) -> bool:
+    """Whether an extracted answer is right for the problem.
+
+    arithmetic: the same integer. countdown: an expression that uses each number exactly once and
+    reaches the target. general: the same text, but for case and closing punctuation.
+    """
+    if answer is None:
+        return False
+    if problem.task == "countdown":
+        return countdown.solves(answer, problem.answer)
+    if problem.task == "arithmetic":
+        digits = answer.strip().rstrip(".。")
+        return digits.isascii() and digits.isdigit() and int(digits[:20]) == int(problem.answer)
+    return _plain(answer) == _plain(problem.answer)
+
+
+def _plain(text: str) -> str:
+    return text.strip().rstrip(".。!！").casefold()

@@ -1,0 +1,1 @@
+"""What is asked: problems, the mini world, prompt templates."""

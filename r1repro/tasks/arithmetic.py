@@ -1,0 +1,72 @@
+"""Multi-step arithmetic: chains such as 53+7-8+4, worked from left to right."""
+
+import random
+from dataclasses import dataclass
+
+from r1repro.tasks.problem import Problem
+
+LEVELS = (1, 2, 3, 4, 5)
+MAX_START = 60
+MAX_OPERAND = 20
+MAX_VALUE = 99
+
+PHRASES = {
+    "en": ("Compute {}.", "What is {}?"),
+    "zh": ("计算{}。", "{}等于多少？"),
+}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """start, then (operator, operand) pairs; every partial value lies in 0..99."""
+
+    start: int
+    operations: tuple[tuple[str, int], ...]
+
+    @property
+    def text(self) -> str:
+        return str(self.start) + "".join(f"{op}{number}" for op, number in self.operations)
+
+    @property
+    def steps(self) -> list[tuple[int, str, int, int]]:
+        """(left, operator, right, result) of each operation in turn."""
+        steps, value = [], self.start
+        for op, number in self.operations:
+            result = value + number if op == "+" else value - number
+            steps.append((value, op, number, result))
+            value = result
+        return steps
+
+    @property
+    def value(self) -> int:
+        return self.steps[-1][3]
+
+
+def sample(rng: random.Random, level: int) -> Chain:
+    """A chain of `level` operations."""
+    start = rng.randint(1, MAX_START)
+    value, operations = start, []
+    for _ in range(level):
+        number = rng.randint(1, MAX_OPERAND)
+        plus = rng.random() < 0.5
+        if (plus and value + number > MAX_VALUE) or (not plus and value < number):
+            plus = not plus
+        value = value + number if plus else value - number
+        operations.append(("+" if plus else "-", number))
+    return Chain(start, tuple(operations))
+
+
+def canonical(chain: Chain) -> str:
+    return chain.text
+
+
+def problem(rng: random.Random, chain: Chain, language: str) -> Problem:
+    """The chain asked in a language, in one of its phrases."""
+    return Problem(
+        id=f"arithmetic:{canonical(chain)}",
+        task="arithmetic",
+        language=language,
+        level=len(chain.operations),
+        prompt=rng.choice(PHRASES[language]).format(chain.text),
+        answer=str(chain.value),
+    )

@@ -1,0 +1,214 @@
+"""The base model's corpus: messy, as the web is messy.
+
+Short documents about the mini world, in both languages: drills, facts, and questions with
+answers that are direct and often wrong, or worked with slips, some of them noticed; searches that
+end too early; a part in the wrong language or in both; a part with think and answer tags. How
+often each happens is stated below, once, and does not depend on whether the problem is hard.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from r1repro.tasks import arithmetic, countdown, general, templates
+from r1repro.tasks.mini_world import LANGUAGES, MiniWorld
+from r1repro.tasks.problem import Problem
+
+KINDS = {"arithmetic": 0.31, "countdown": 0.41, "general": 0.15, "drill": 0.10, "statement": 0.03}
+
+
+@dataclass(frozen=True)
+class Mess:
+    """How often a page does what. Shares of documents unless said otherwise."""
+
+    templated: float = 0.6  # asked in the R1-Zero prompt's form
+    tagged: float = 0.15  # answered with think and answer tags
+    direct: float = 0.4  # answered without any work
+    direct_wrong: float = 0.6  # of those, wrong
+    slip: float = 0.04  # of steps, wrong
+    recheck: float = 0.3  # of slips, noticed and mended
+    needless_recheck: float = 0.02  # of right steps, checked all the same
+    gives_up: float = 0.18  # of failed attempts, followed by a wrong answer
+    worded: float = 0.35  # of steps, opened by a word
+    other_language: float = 0.12  # answered in the other language
+    mixed: float = 0.10  # words of both languages in one answer
+    general_wrong: float = 0.3
+
+
+MESS = Mess()
+
+_STEP_WORDS = {
+    "en": ("first ", "then ", "next ", "so ", "now "),
+    "zh": ("首先", "然后", "接着", "所以", "再算"),
+}
+_RECHECK_WORDS = {
+    "en": ("wait, ", "check: ", "no, wrong: ", "let me verify: "),
+    "zh": ("等等，", "检查：", "不对，", "验证："),
+}
+_FAIL_WORDS = {"en": ("no", "not it", "wrong"), "zh": ("不对", "不行", "错")}
+_HIT_WORDS = {"en": ("yes", "good", "that is it"), "zh": ("对", "好", "成功")}
+_FINAL = {"en": "The answer is {}", "zh": "答案是{}"}
+
+
+def documents(world: MiniWorld, seed: int) -> Iterator[str]:
+    """An endless stream of documents that contain no held-out problem."""
+    rng = random.Random(f"corpus-{world.seed}-{seed}")
+    kinds, weights = zip(*KINDS.items(), strict=True)
+    while True:
+        kind = rng.choices(kinds, weights)[0]
+        if kind == "drill":
+            yield _drill(rng)
+        elif kind == "statement":
+            yield _statement(rng)
+        elif kind == "general":
+            yield _general(rng, world)
+        else:
+            document = _reasoning(rng, kind, world)
+            if document is not None:
+                yield document
+
+
+def _reasoning(rng: random.Random, family: str, world: MiniWorld) -> str | None:
+    language = rng.choice(LANGUAGES)
+    voice = _Voice(rng, language)
+    if family == "arithmetic":
+        chain = arithmetic.sample(rng, rng.choice(arithmetic.LEVELS))
+        problem = arithmetic.problem(rng, chain, language)
+        if problem.id in world.held_out:
+            return None
+        work, answer = _work_chain(rng, voice, chain)
+    else:
+        numbers = countdown.sample(rng, rng.choice(countdown.LEVELS))
+        problem = countdown.problem(rng, numbers, language)
+        if problem.id in world.held_out:
+            return None
+        work, answer = _work_countdown(rng, voice, numbers)
+    return _asked(rng, problem) + _answered(rng, voice, work, answer)
+
+
+def _asked(rng: random.Random, problem: Problem) -> str:
+    if rng.random() < MESS.templated:
+        return templates.render("mini", problem)
+    return problem.prompt + "\n"
+
+
+def _answered(rng: random.Random, voice: "_Voice", work: list[str], answer: str) -> str:
+    if rng.random() < MESS.tagged:
+        thinking = "\n".join(work) if work else _FINAL[voice.language].format(answer)
+        return f"<think>{thinking}</think><answer>{answer}</answer>"
+    closing = _FINAL[voice.pick()].format(answer) if rng.random() < 0.7 else answer
+    return "\n".join([*work, closing])
+
+
+class _Voice:
+    """The language an answer is written in: the prompt's, the other one, or both."""
+
+    def __init__(self, rng: random.Random, asked: str):
+        other = "zh" if asked == "en" else "en"
+        self.rng = rng
+        self.language = other if rng.random() < MESS.other_language else asked
+        self.mixed = rng.random() < MESS.mixed
+
+    def pick(self) -> str:
+        return self.rng.choice(LANGUAGES) if self.mixed else self.language
+
+    def say(self, words: dict[str, tuple[str, ...]]) -> str:
+        return self.rng.choice(words[self.pick()])
+
+    def step(self) -> str:
+        return self.say(_STEP_WORDS) if self.rng.random() < MESS.worded else ""
+
+
+def _work_chain(
+    rng: random.Random, voice: _Voice, chain: arithmetic.Chain
+) -> tuple[list[str], str]:
+    """The lines of work and the answer of a chain, with the mess of the corpus."""
+    if rng.random() < MESS.direct:
+        wrong = rng.random() < MESS.direct_wrong
+        return [], str(_near(rng, chain.value) if wrong else chain.value)
+    lines, value = [], chain.start
+    for op, number in chain.operations:
+        value = _step(rng, voice, lines, (value, op, number))
+    return lines, str(value)
+
+
+def _work_countdown(
+    rng: random.Random, voice: _Voice, numbers: countdown.Numbers
+) -> tuple[list[str], str]:
+    """A search by random attempts, and the expression it ends with."""
+    attempts = list(countdown.trials(numbers.numbers, numbers.operators))
+    if rng.random() < MESS.direct:
+        if rng.random() < MESS.direct_wrong:
+            return [], rng.choice(attempts).expression
+        return [], rng.choice([t for t in attempts if t.value == numbers.target]).expression
+    lines: list[str] = []
+    while True:
+        trial = rng.choice(attempts)
+        left, op, right, _ = trial.first
+        result = _step(rng, voice, lines, (left, op, right))
+        inner_left = trial.expression.startswith("(")
+        third = trial.second[2] if inner_left else trial.second[0]
+        operands = (result, third) if inner_left else (third, result)
+        value = _step(rng, voice, lines, (operands[0], trial.second[1], operands[1]))
+        if value == numbers.target:
+            lines.append(voice.say(_HIT_WORDS))
+            return lines, trial.expression
+        if rng.random() < MESS.gives_up:
+            return lines, trial.expression
+        lines.append(voice.say(_FAIL_WORDS))
+
+
+def _step(rng: random.Random, voice: _Voice, lines: list[str], step: tuple[int, str, int]) -> int:
+    """Append one worked line, perhaps with a slip and its correction; return the value."""
+    left, op, right = step
+    true = {"+": left + right, "-": left - right, "*": left * right}[op]
+    true = max(true, 0)
+    slipped = rng.random() < MESS.slip
+    value = _near(rng, true) if slipped else true
+    lines.append(f"{voice.step()}{left}{op}{right}={value}")
+    if rng.random() < (MESS.recheck if slipped else MESS.needless_recheck):
+        value = true
+        lines.append(f"{voice.say(_RECHECK_WORDS)}{left}{op}{right}={value}")
+    return value
+
+
+def _near(rng: random.Random, value: int) -> int:
+    return max(0, value + rng.choice((-10, -3, -2, -1, 1, 2, 3, 10)))
+
+
+def _drill(rng: random.Random) -> str:
+    """A page of sums, all right: tables are the cleanest pages of any web."""
+    lines = []
+    for _ in range(8):
+        op = rng.choice("+-+-*")
+        if op == "*":
+            a, b = rng.randint(1, 12), rng.randint(1, 12)
+            a, b = (a, b) if a * b <= arithmetic.MAX_VALUE else (a, 3)
+        else:
+            a, b = rng.randint(0, arithmetic.MAX_VALUE), rng.randint(1, 25)
+            a, b = (max(a, b), min(a, b)) if op == "-" else (a, b)
+        lines.append(f"{a}{op}{b}={({'+': a + b, '-': a - b, '*': a * b})[op]}")
+    return "\n".join(lines)
+
+
+def _statement(rng: random.Random) -> str:
+    if rng.random() < 0.5:
+        en, zh = rng.choice(general.WORDS)
+        return rng.choice((f"{en}: {zh}", f"{zh}: {en}"))
+    country, capital, country_zh, capital_zh = rng.choice(general.CAPITALS)
+    return rng.choice(
+        (f"The capital of {country} is {capital}.", f"{country_zh}的首都是{capital_zh}。")
+    )
+
+
+def _general(rng: random.Random, world: MiniWorld) -> str:
+    pool = list(world.general_train)
+    task = rng.choice(("translation", "fact", "instruction", "greeting", "refusal"))
+    item = rng.choice([i for i in pool if i.task == task])
+    voice = _Voice(rng, item.language)
+    wrong = rng.random() < MESS.general_wrong
+    answer = general.wrong_answer(rng, item, pool) if wrong else item.answer
+    asked = _asked(rng, general.problem(item))
+    if rng.random() < MESS.tagged:
+        return asked + f"<think>{voice.say(_STEP_WORDS).strip()}</think><answer>{answer}</answer>"
+    return asked + answer

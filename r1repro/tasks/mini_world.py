@@ -1,0 +1,92 @@
+"""The mini world: seeded, bilingual problems in disjoint splits."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from r1repro.tasks import arithmetic, countdown, general
+from r1repro.tasks.problem import GENERAL, Problem
+
+LANGUAGES = ("en", "zh")
+FAMILIES = {"arithmetic": arithmetic, "countdown": countdown}
+# A level with few problems in all keeps this share of them for validation and test at most.
+HELD_OUT_GENERAL = 0.25
+
+
+@dataclass(frozen=True)
+class MiniWorld:
+    """Problems drawn once from a seed.
+
+    validation, test: reasoning problems, balanced over family, level and language; a canonical
+        form is in one split only, whatever the language.
+    general_test: held-out general items. The corpus states their facts, but never asks them.
+    """
+
+    seed: int
+    validation: tuple[Problem, ...]
+    test: tuple[Problem, ...]
+    general_test: tuple[Problem, ...]
+
+    @cached_property
+    def held_out(self) -> frozenset[str]:
+        """Canonical forms that neither the corpus nor a training prompt may contain."""
+        return frozenset(p.id for p in (*self.validation, *self.test, *self.general_test))
+
+    def train(self, seed: int) -> Iterator[Problem]:
+        """An endless stream of reasoning problems outside the held-out splits."""
+        rng = random.Random(f"train-{self.seed}-{seed}")
+        while True:
+            problem = _reasoning(rng, *_cell(rng))
+            if problem.id not in self.held_out:
+                yield problem
+
+    @cached_property
+    def general_train(self) -> tuple[general.Item, ...]:
+        """General items outside the held-out split."""
+        return tuple(
+            item for item in general.items() if f"{item.task}:{item.canonical}" not in self.held_out
+        )
+
+
+@lru_cache(maxsize=4)
+def build(seed: int, validation: int, test: int) -> MiniWorld:
+    """The world of a seed with so many validation and test problems."""
+    rng = random.Random(f"world-{seed}")
+    taken: set[str] = set()
+    held_test = _balanced(rng, test, taken)
+    held_validation = _balanced(rng, validation, taken)
+    canonicals = sorted({(item.task, item.canonical) for item in general.items()})
+    general_ids = {
+        f"{task}:{name}"
+        for task in GENERAL
+        for name in _share(rng, [c for t, c in canonicals if t == task])
+    }
+    held_general = [p for p in map(general.problem, general.items()) if p.id in general_ids]
+    return MiniWorld(seed, tuple(held_validation), tuple(held_test), tuple(held_general))
+
+
+def _share(rng: random.Random, names: list[str]) -> list[str]:
+    return rng.sample(names, max(1, int(HELD_OUT_GENERAL * len(names))))
+
+
+def _cell(rng: random.Random) -> tuple[str, int, str]:
+    family = rng.choice(tuple(FAMILIES))
+    return family, rng.choice(FAMILIES[family].LEVELS), rng.choice(LANGUAGES)
+
+
+def _reasoning(rng: random.Random, family: str, level: int, language: str) -> Problem:
+    module = FAMILIES[family]
+    return module.problem(rng, module.sample(rng, level), language)
+
+
+def _balanced(rng: random.Random, count: int, taken: set[str]) -> list[Problem]:
+    """`count` problems, one per cell in turn, adding their canonical forms to `taken`."""
+    cells = [(f, lv, lang) for f, m in FAMILIES.items() for lv in m.LEVELS for lang in LANGUAGES]
+    problems: list[Problem] = []
+    while len(problems) < count:
+        problem = _reasoning(rng, *cells[len(problems) % len(cells)])
+        if problem.id not in taken:
+            taken.add(problem.id)
+            problems.append(problem)
+    return problems

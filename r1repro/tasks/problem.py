@@ -1,0 +1,38 @@
+"""The two things that travel: what was asked and what was said."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+REASONING = ("arithmetic", "countdown")
+GENERAL = ("translation", "fact", "instruction", "greeting", "refusal")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A question with a checkable answer.
+
+    id: canonical form, equal for the same problem in either language.
+    task: family, one of REASONING or GENERAL.
+    language: "en" or "zh", the language of the prompt.
+    level: 1 (easy) to 5 (hard); general tasks are all level 1.
+    prompt: the question as asked, without any template.
+    answer: the gold answer; for countdown "numbers=target", which any right expression meets.
+    """
+
+    id: str
+    task: str
+    language: str
+    level: int
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One sampled response: its text, its token ids, whether it ended by itself, its rewards."""
+
+    problem_id: str
+    text: str
+    token_ids: tuple[int, ...]
+    finished: bool
+    rewards: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Reading completions: tags and answers, language, reflection, repetition."""

@@ -1,0 +1,74 @@
+"""Reading a completion: where its thinking and its answer are."""
+
+import re
+from dataclasses import dataclass
+
+THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
+TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
+
+_SHAPE = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)
+_TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
+_STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
+_OPERATORS = "+-*/"
+_NUMBER = re.compile(r"\d+")
+# An arithmetic expression: a number or a parenthesis, then operators and operands without blanks.
+_EXPRESSION = re.compile(r"[(\d][\d()]*(?:[-+*/][\d()]+)+")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a completion consists of.
+
+    think: the text between the first pair of think tags, "" where there is none.
+    answer: the text of the answer tag, stripped; None where there is no whole answer tag,
+        where there are several, or where it stands inside the thinking.
+    format_valid: the completion is think, then answer, each once, neither empty, nothing around.
+    """
+
+    think: str
+    answer: str | None
+    format_valid: bool
+
+
+def read(text: str) -> Reading:
+    """Read a completion by the R1-Zero shape `<think>...</think> <answer>...</answer>`."""
+    shape = _SHAPE.fullmatch(text)
+    valid = (
+        shape is not None
+        and all(text.count(tag) == 1 for tag in TAGS)
+        and bool(shape[1].strip())
+        and bool(shape[2].strip())
+    )
+    think = _between(text, THINK_OPEN, THINK_CLOSE)
+    after_thinking = text.rsplit(THINK_CLOSE, 1)[-1]
+    answer = None
+    if text.count(ANSWER_OPEN) == 1 and text.count(ANSWER_CLOSE) == 1:
+        answer = _between(after_thinking, ANSWER_OPEN, ANSWER_CLOSE)
+        answer = answer.strip() if answer is not None else None
+    return Reading(think or "", answer or None, valid)
+
+
+def final_answer(text: str, kind: str = "number") -> str | None:
+    """The answer a completion gives, tags or no tags, so that tags alone score nothing.
+
+    The answer tag where there is one; else what follows the last "answer is" (or its Chinese
+    counterpart); else, of the text, the last number (`kind="number"`) or the last expression
+    with an operator (`kind="expression"`). None where nothing is stated.
+    """
+    answer = read(text).answer
+    if answer is not None:
+        return answer
+    plain = _TAG.sub(" ", text)
+    stated = _STATED.findall(plain)
+    plain = stated[-1] if stated else plain
+    found = (_NUMBER if kind == "number" else _EXPRESSION).findall(plain)
+    return found[-1].rstrip(_OPERATORS) if found else None
+
+
+def _between(text: str, opening: str, closing: str) -> str | None:
+    start = text.find(opening)
+    if start < 0:
+        return None
+    end = text.find(closing, start + len(opening))
+    return text[start + len(opening) : end] if end >= 0 else None

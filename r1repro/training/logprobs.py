@@ -1,0 +1,58 @@
+"""Log-probabilities of completions, in tightly padded micro-batches and only where needed."""
+
+import torch
+from torch import nn
+
+
+def micro_batches(
+    prompt_lengths: torch.Tensor, completion_lengths: torch.Tensor, max_tokens: int
+) -> list[torch.Tensor]:
+    """Row indices in micro-batches of rows x (longest prompt + longest completion) <= max_tokens.
+
+    Rows of like length go together, so that little is padding. A row longer than `max_tokens`
+    has a micro-batch of its own. Both lengths have shape (B,).
+    """
+    order = torch.argsort(completion_lengths * 4096 + prompt_lengths, stable=True).tolist()
+    prompts, completions = prompt_lengths.tolist(), completion_lengths.tolist()
+    batches: list[list[int]] = []
+    longest_prompt = longest_completion = 0
+    for row in order:
+        prompt = max(longest_prompt, prompts[row])
+        completion = max(longest_completion, completions[row])
+        if not batches or (prompt + completion) * (len(batches[-1]) + 1) > max_tokens:
+            batches.append([])
+            prompt, completion = prompts[row], completions[row]
+        batches[-1].append(row)
+        longest_prompt, longest_completion = prompt, completion
+    device = prompt_lengths.device
+    return [torch.tensor(rows, device=device) for rows in batches]
+
+
+def token_logps(
+    backbone: nn.Module,
+    head: nn.Module,
+    ids_B_L: torch.Tensor,
+    mask_B_L: torch.Tensor,
+    completion_tokens: int,
+    temperature: float,
+    with_entropy: bool,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """log pi(token) and entropy, each (B, T), of the last T = `completion_tokens` columns.
+
+    Logits are made only for columns that the mask keeps, so padding costs no projection onto the
+    vocabulary. Masked columns are 0. Entropy, in nats, carries no gradient.
+    """
+    hidden = backbone(input_ids=ids_B_L, attention_mask=mask_B_L, use_cache=False).last_hidden_state
+    hidden = hidden[:, :-1][:, -completion_tokens:]
+    keep = mask_B_L[:, -completion_tokens:].bool()
+    labels = ids_B_L[:, -completion_tokens:][keep]
+    logps_N_V = (head(hidden[keep]).float() / temperature).log_softmax(-1)
+    logps_N = logps_N_V.gather(1, labels[:, None])[:, 0]
+    logps = torch.zeros(keep.shape, dtype=logps_N.dtype, device=logps_N.device)
+    logps = logps.masked_scatter(keep, logps_N)
+    if not with_entropy:
+        return logps, None
+    with torch.no_grad():
+        entropy_N = -(logps_N_V.exp() * logps_N_V).sum(-1)
+        entropy = torch.zeros_like(logps).masked_scatter(keep, entropy_N)
+    return logps, entropy

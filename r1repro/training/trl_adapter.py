@@ -1,0 +1,184 @@
+"""TRL's GRPOTrainer with our rollouts and micro-batches: all that touches its inner parts.
+
+Written against trl 1.14. The objective is untouched: `_compute_loss` is TRL's own. What changes is
+how rows reach it: sorted by length, tightly padded, a backward pass per micro-batch, logits only
+where a completion token needs them.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import is_peft_model
+from safetensors.torch import load_file, save_file
+from trl import GRPOTrainer
+
+from r1repro.errors import R1ReproError
+from r1repro.training.logprobs import micro_batches, token_logps
+
+REFERENCE = "reference.safetensors"
+_ROWS = (
+    "prompt_ids",
+    "prompt_mask",
+    "completion_ids",
+    "completion_mask",
+    "advantages",
+    "old_per_token_logps",
+    "ref_per_token_logps",
+)
+
+
+class PackedGRPOTrainer(GRPOTrainer):
+    """GRPO whose step is one pass over length-sorted micro-batches.
+
+    micro_batch_tokens: rows x padded length of a micro-batch.
+    clock: called with (name, seconds) for "rollout", "reference" and "update".
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        micro_batch_tokens: int,
+        clock: Callable[[str, float], None] = lambda name, seconds: None,
+        **kwargs: Any,
+    ):
+        super().__init__(*args, **kwargs)
+        if self.args.gradient_accumulation_steps != 1:
+            raise R1ReproError(
+                "gradient_accumulation_steps must be 1: a step is already split into "
+                "micro-batches by micro_batch_tokens."
+            )
+        self.micro_batch_tokens = micro_batch_tokens
+        self.clock = clock
+
+    def training_step(
+        self, model: torch.nn.Module, inputs: Any, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """One update from one batch: TRL's loss over micro-batches, weighted by their rows."""
+        started = time.perf_counter()
+        model.train()
+        batch = self._prepare_inputs(inputs)
+        updating = time.perf_counter()
+        metrics = self._metrics["train"]
+        before = {name: len(values) for name, values in metrics.items()}
+        total, tokens = torch.zeros((), device=self.accelerator.device), []
+        for micro, share in self._micro_batches(batch):
+            loss = self.compute_loss(model, micro) * share
+            self.accelerator.backward(loss)
+            total += loss.detach()
+            tokens.append(micro["completion_mask"].sum().item())
+        for name, values in metrics.items():
+            new = values[before.get(name, 0) :]
+            if len(new) == len(tokens) > 1:
+                # One value a step, each micro-batch weighted by its completion tokens.
+                mean = sum(v * n for v, n in zip(new, tokens, strict=True)) / max(sum(tokens), 1)
+                values[before.get(name, 0) :] = [mean]
+        self._step += 1
+        finished = time.perf_counter()
+        self.clock("update", finished - updating)
+        metrics["step_time"].append(finished - started)
+        return total
+
+    def _micro_batches(self, batch: dict[str, Any]) -> list[tuple[dict[str, Any], float]]:
+        """(micro-batch as `_compute_loss` expects it, its share of all rows) of a batch."""
+        prompts, completions = batch["prompt_mask"].sum(1), batch["completion_mask"].sum(1)
+        total = len(prompts)
+        rows_with_gradient = torch.arange(total, device=prompts.device)
+        if self.beta == 0.0:
+            # Without the KL term a row whose advantage is zero has no gradient at all.
+            some = (batch["advantages"] != 0).nonzero(as_tuple=True)[0]
+            rows_with_gradient = some if len(some) else rows_with_gradient[:1]
+        found = []
+        for chosen in micro_batches(
+            prompts[rows_with_gradient], completions[rows_with_gradient], self.micro_batch_tokens
+        ):
+            rows = rows_with_gradient[chosen]
+            p, t = int(prompts[rows].max()), int(completions[rows].max())
+            micro = {
+                name: _trim(batch[name][rows], name, p, t)
+                for name in _ROWS
+                if batch.get(name) is not None
+            }
+            micro["num_items_in_batch"] = batch["num_items_in_batch"]
+            found.append((micro, len(rows) / total))
+        return found
+
+    def _get_per_token_logps_and_entropies(
+        self, model: torch.nn.Module, *args: Any, batch_size: int | None = None, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        ids, mask, width = (*args, *(kwargs.get(n) for n in _FORWARD[len(args) :]))
+        unwrapped = self.accelerator.unwrap_model(model)
+        if unwrapped is not model or not _plain_head(unwrapped):
+            # A sharded or replicated model must be called as a whole.
+            return super()._get_per_token_logps_and_entropies(
+                model, *args, batch_size=batch_size, **kwargs
+            )
+        started = time.perf_counter()
+        inner = unwrapped.base_model.model if is_peft_model(unwrapped) else unwrapped
+        backbone, head = inner.base_model, inner.get_output_embeddings()
+        with_entropy = kwargs.get("compute_entropy", False)
+        split = ids.shape[1] - width
+        completions = mask[:, split:].sum(1)
+        logps = torch.zeros(len(ids), width, device=ids.device)
+        entropies = torch.zeros_like(logps) if with_entropy else None
+        for rows in micro_batches(mask[:, :split].sum(1), completions, self.micro_batch_tokens):
+            p, t = int(mask[rows, :split].sum(1).max()), int(completions[rows].max())
+            columns = slice(split - p, split + t)
+            with self.accelerator.autocast():
+                part, entropy = token_logps(
+                    backbone,
+                    head,
+                    ids[rows, columns],
+                    mask[rows, columns],
+                    t,
+                    self.temperature,
+                    with_entropy,
+                )
+            logps = logps.index_put((rows[:, None], torch.arange(t, device=ids.device)), part)
+            if entropies is not None and entropy is not None:
+                entropies[rows, :t] = entropy
+        if not torch.is_grad_enabled():
+            self.clock("reference", time.perf_counter() - started)
+        return logps, entropies, None
+
+    # A synced reference is part of the training state, and TRL's checkpoints leave it out.
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.ref_model is not None and self.args.should_save:
+            folder = Path(self._get_output_dir(trial=trial))
+            reference = self.accelerator.unwrap_model(self.ref_model)
+            tensors = {n: p.detach().contiguous() for n, p in reference.named_parameters()}
+            save_file(tensors, folder / f"checkpoint-{self.state.global_step}" / REFERENCE)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        path = Path(resume_from_checkpoint) / REFERENCE
+        if self.ref_model is not None:
+            if not path.is_file():
+                raise R1ReproError(
+                    f"The checkpoint {path.parent.name} has no {REFERENCE}, so training cannot "
+                    f"continue as it was: delete the checkpoint to start again."
+                )
+            reference = self.accelerator.unwrap_model(self.ref_model)
+            saved = load_file(path)
+            with torch.no_grad():
+                for name, parameter in reference.named_parameters():
+                    parameter.copy_(saved[name])
+
+
+_FORWARD = ("input_ids", "attention_mask", "logits_to_keep")
+
+
+def _trim(values: torch.Tensor, name: str, p: int, t: int) -> torch.Tensor:
+    if values.ndim == 1:
+        return values
+    return values[:, values.shape[1] - p :] if name.startswith("prompt") else values[:, :t]
+
+
+def _plain_head(model: torch.nn.Module) -> bool:
+    """Whether logits are just head(hidden), which is so for Qwen and Llama."""
+    config = model.config.get_text_config()
+    names = ("final_logit_softcapping", "logit_scale", "output_multiplier")
+    return all(getattr(config, name, None) is None for name in names)
