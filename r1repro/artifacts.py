@@ -161,18 +161,11 @@ def _verified(folder: Path, key: str) -> dict[str, Any]:
     return manifest
 
 
-def set_aside(runs: Path, name: str, key: str) -> Path | None:
-    """Move a result and its work folder to runs/replaced/, and say where (None: there was none)."""
-    moved = None
-    for kind, folder in (
-        ("work", work_folder(runs, name, key)),
-        ("cache", result_folder(runs, name, key)),
-    ):
-        if folder.exists():
-            stamp = time.strftime("%Y%m%d-%H%M%S")
-            moved = runs / "replaced" / f"{folder.name}-{kind}-{stamp}-{time.time_ns() % 10**6:06}"
-            moved.parent.mkdir(parents=True, exist_ok=True)
-            folder.rename(moved)
+def set_aside(folder: Path, runs: Path) -> Path:
+    """Move a result or a work folder to runs/replaced/, and say where."""
+    moved = runs / "replaced" / f"{folder.parent.name}-{folder.name}-{time.time_ns()}"
+    moved.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(moved)
     return moved
 
 

@@ -64,7 +64,7 @@ class BaseConfig:
 
 @dataclass(frozen=True)
 class R1ZeroConfig:
-    """GRPO: `questions` x `generations` completions a step, token-level clipping, KL in the loss."""
+    """GRPO with the KL term in the loss: `questions` x `generations` completions a step."""
 
     steps: int = 110
     questions: int = 32
@@ -199,7 +199,8 @@ def load(path: Path | str) -> Config:
     path = Path(path)
     if not path.is_file():
         raise R1ReproError(
-            f"no configuration at {path}: give the resolved.yaml of a run, or leave config_path empty"
+            f"no configuration at {path}: "
+            "give the resolved.yaml of a run, or leave config_path empty"
         )
     schema = OmegaConf.structured(Config)
     _make_writable(schema)

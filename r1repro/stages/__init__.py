@@ -2,7 +2,9 @@
 
 A stage is a function of its configuration and its inputs' results to one folder:
 
-    def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None
+    def run(
+        config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+    ) -> None
 
 It writes what it makes into `folder`, which outlives a kill: it keeps its checkpoints in
 `folder/checkpoints` and continues from the newest that is there. When it returns, the folder

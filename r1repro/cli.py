@@ -1,0 +1,77 @@
+"""The command line: `r1repro run [key=value ...]` and `r1repro publish RUN`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from r1repro import __version__
+from r1repro.errors import R1ReproError, StageFailed
+
+RUN_HELP = """\
+settings are Hydra overrides, such as
+  scale=smoke | laptop | gpu      how large everything is (default laptop)
+  seed=3                          of everything after the base
+  stage.r1_zero.steps=200         any key of conf/ and r1repro/config.py
+  from=STAGE                      build this stage and what is made from it anew
+  until=STAGE                     stop after the notebook of this stage
+finished stages are loaded, an interrupted one continues"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0; 1 if a stage broke; 2 for what a person can mend; 130 for Ctrl-C."""
+    words = _parser().parse_args(argv)
+    try:
+        return _publish(words.run) if words.command == "publish" else _run(words.settings)
+    except StageFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except R1ReproError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: the same command continues from here", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="r1repro", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser(
+        "run",
+        help="run every stage and write the report",
+        epilog=RUN_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("settings", nargs="*", metavar="key=value")
+    publish = commands.add_parser("publish", help="copy a finished report to reports/")
+    publish.add_argument("run", type=Path, help="the run's folder under runs/")
+    return parser
+
+
+def _run(settings: Sequence[str]) -> int:
+    from r1repro.config import compose
+    from r1repro.pipeline import run
+
+    config = compose(settings)
+    outcome = run(config)
+    if outcome.report is None:
+        print(f"stopped after until={config.until}; the whole run writes the report")
+    else:
+        print(f"report: {outcome.report}")
+    return 0
+
+
+def _publish(folder: Path) -> int:
+    from r1repro.config import ROOT
+    from r1repro.reports.publish import publish
+
+    if not folder.is_dir():
+        raise R1ReproError(f"no run at {folder}: give a folder under runs/ with a report.html")
+    print(f"published: {publish(folder, ROOT / 'reports')}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

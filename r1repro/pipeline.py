@@ -1,0 +1,286 @@
+"""The whole sequence: every notebook in order by papermill, then the report.
+
+A notebook whose executed copy is still true (same stage keys, same source, same code) is not
+executed again; the stages themselves are cached one by one (r1repro.stages.process).
+"""
+
+import hashlib
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from r1repro import artifacts
+from r1repro.artifacts import Damaged, StageResult
+from r1repro.config import ROOT, Config, runs_folder, save
+from r1repro.errors import R1ReproError, StageFailed
+from r1repro.stages import display, find, graph, state
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: its folder, the results by stage, and the report (None before the end)."""
+
+    folder: Path
+    results: dict[str, StageResult]
+    report: Path | None
+
+
+def run_folder(config: Config) -> Path:
+    """runs/<scale>-<task>-seed<seed>-<hash of every key>/."""
+    short = artifacts.digest(state.keys(config))[:8]
+    name = f"{config.scale}-{config.task.name}-seed{config.seed}-{short}"
+    return runs_folder(config) / name
+
+
+def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
+    """Execute the notebooks up to `config.until`, building `config.from_stage` and later anew.
+
+    Prints a line a stage and a table at the end. Raises R1ReproError before anything runs if the
+    stages or notebooks named do not exist, and StageFailed naming stage, notebook and reason.
+    """
+    wanted = _wanted(config)
+    plan = _notebooks(wanted)
+    for name in plan:
+        if not (notebooks / f"{name}.ipynb").is_file():
+            raise R1ReproError(
+                f"no notebook {name}.ipynb in {notebooks}: restore it from the checkout"
+            )
+    folder = run_folder(config)
+    with artifacts.lock(folder / "lock") as held:
+        if held is None:
+            owner = (folder / "lock").read_text().strip()
+            raise R1ReproError(
+                f"{folder} is in use by process {owner}: wait for it, or end it and run again"
+            )
+        print(f"run: {folder}", flush=True)
+        if config.from_stage is not None:
+            _set_aside_from(config)
+        # What a notebook and a stage see is the same whether or not the run was cut.
+        save(replace(config, from_stage=None, until=None), folder / "resolved.yaml")
+        began = time.time()
+        _announce(config, wanted)
+        for name, stages in plan.items():
+            _execute(config, folder, notebooks / f"{name}.ipynb", stages, wanted)
+        results = {name: _result(config, name) for name in wanted}
+        _table(results)
+        report = _report(config, folder, results, time.time() - began)
+        return Outcome(folder, results, report)
+
+
+def _wanted(config: Config) -> list[str]:
+    """The stages of this run: all, or those of the notebooks up to the one of `until`."""
+    names = list(graph())
+    for name in filter(None, (config.from_stage, config.until)):
+        find(name)
+    if config.until is None:
+        return names
+    if config.from_stage and names.index(config.until) < names.index(config.from_stage):
+        raise R1ReproError(
+            f"until={config.until} comes before from={config.from_stage}: "
+            f"the order is {', '.join(names)}"
+        )
+    last = graph()[config.until].notebook
+    cut = max(i for i, stage in enumerate(graph().values()) if stage.notebook == last)
+    return names[: cut + 1]
+
+
+def _notebooks(wanted: list[str]) -> dict[str, list[str]]:
+    """Each notebook with the stages that its cells run, in order."""
+    found: dict[str, list[str]] = {}
+    for name in wanted:
+        notebook = graph()[name].notebook
+        if notebook is not None:
+            found.setdefault(notebook, []).append(name)
+    return found
+
+
+def _set_aside_from(config: Config) -> None:
+    """Take from_stage and all that is made from it out of the cache; nothing is deleted."""
+    runs = runs_folder(config)
+    for name, key in state.keys(config).items():
+        if config.from_stage not in state.with_inputs(name):
+            continue
+        for old in (
+            artifacts.work_folder(runs, name, key),
+            artifacts.result_folder(runs, name, key),
+        ):
+            if old.exists():
+                print(f"{name} is built anew; the old one is {artifacts.set_aside(old, runs)}")
+
+
+def _announce(config: Config, wanted: list[str]) -> None:
+    now = time.time()
+    left = sum(state.seconds_left(config, name, now) for name in wanted)
+    if left:
+        print(f"about {display.duration(left)} to go, by figures from two CPU cores", flush=True)
+    for name in wanted:
+        try:
+            result = state.load(config, name)
+        except Damaged as error:
+            print(error, flush=True)
+            continue
+        if result is not None and result.manifest.get("code") != artifacts.code_hash():
+            print(f"{name}: built by other code than this, and used; from={name} builds it anew")
+
+
+def _execute(
+    config: Config, folder: Path, source: Path, stages: list[str], wanted: list[str]
+) -> None:
+    """Execute one notebook, unless its executed copy is still true."""
+    executed = folder / "notebooks" / source.name
+    mark = _mark(config, source, wanted[: wanted.index(stages[-1]) + 1])
+    done = all(state.is_done(config, name) for name in stages)
+    if done and executed.is_file() and _recorded(executed) == mark:
+        for name in stages:
+            print(f"{name:<18} done before", flush=True)
+        return
+    # The copy gets its name only when it is whole.
+    part = executed.with_name(f"{source.stem}.running.ipynb")
+    failed = executed.with_name(f"{source.stem}.failed.ipynb")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with _followed(config, stages, wanted):
+            _papermill(source, part, folder / "resolved.yaml")
+    except StageFailed as error:
+        if part.is_file():
+            part.replace(failed)
+        unfinished = [name for name in stages if not state.is_done(config, name)]
+        where = f"stage {unfinished[0]}, " if unfinished else ""
+        raise StageFailed(
+            f"{where}notebook {source.name}: {error}; the cells up to there are in {failed}, "
+            "and the same command continues from here"
+        ) from error
+    notebook = json.loads(part.read_text(encoding="utf-8"))
+    notebook["metadata"]["r1repro"] = mark
+    artifacts.write_atomically(executed, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
+    part.unlink()
+    failed.unlink(missing_ok=True)
+
+
+def _papermill(source: Path, target: Path, resolved: Path) -> None:
+    import logging
+
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    parameters = {"config_path": str(resolved), "overrides": [], "build_missing": True}
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters,
+            kernel_name="python3",
+            cwd=ROOT,
+            progress_bar=False,
+            log_output=False,
+        )
+    except PapermillExecutionError as error:
+        said = " ".join(str(error.evalue).split())
+        if error.ename not in (StageFailed.__name__, R1ReproError.__name__):
+            said = f"{error.ename}: {said}"
+        raise StageFailed(f"cell {error.exec_count} stopped: {said}") from error
+    except DeadKernelError as error:
+        raise StageFailed("its kernel died, perhaps for want of memory") from error
+
+
+def _mark(config: Config, source: Path, stages: list[str]) -> dict[str, Any]:
+    """What the executed copy of a notebook depends on."""
+    all_keys = state.keys(config)
+    return {
+        "source": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "code": artifacts.code_hash(),
+        "keys": {name: all_keys[name] for name in stages},
+    }
+
+
+def _recorded(executed: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(executed.read_text(encoding="utf-8"))["metadata"].get("r1repro")
+    except (ValueError, KeyError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _result(config: Config, name: str) -> StageResult:
+    result = state.load(config, name)
+    if result is None:
+        notebook = graph()[name].notebook
+        raise StageFailed(f"stage {name} was not built by notebook {notebook}: it has to run it")
+    return result
+
+
+@contextmanager
+def _followed(config: Config, stages: list[str], wanted: list[str]) -> Iterator[None]:
+    """Show the notebook's stages in the terminal while the body runs."""
+    stop = threading.Event()
+    follower = threading.Thread(target=_follow, args=(config, stages, wanted, stop), daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        follower.join()
+
+
+def _follow(config: Config, stages: list[str], wanted: list[str], stop: threading.Event) -> None:
+    live = sys.stdout.isatty()
+    every = 1.0 if live else 60.0
+    open_stages, shown = list(stages), time.monotonic()
+    while True:
+        stopping = stop.wait(0.5)
+        while open_stages and state.is_done(config, open_stages[0]):
+            _show(config, open_stages.pop(0), wanted, live, last=True)
+            shown = time.monotonic()
+        if stopping:
+            break
+        if open_stages and time.monotonic() - shown > every:
+            shown = time.monotonic()
+            _show(config, open_stages[0], wanted, live, last=False)
+    if live and open_stages:
+        print(flush=True)
+
+
+def _show(config: Config, name: str, wanted: list[str], live: bool, last: bool) -> None:
+    result = state.load(config, name) if last else None
+    place = result.folder if result else state.work_folder(config, name)
+    lines = artifacts.read_progress(place)
+    now = lines[-1]["time"] if last and lines else time.time()
+    found = state.pace(lines, now)
+    if result is not None:
+        done = lines[-1]["total"] if lines else 1
+        found = state.Pace(done, done, result.manifest["seconds"], 0.0)
+    left = sum(state.seconds_left(config, other, time.time()) for other in wanted)
+    text = display.line(name, found, lines[-1]["figures"] if lines else {}, left)
+    if live:
+        print(f"\r\x1b[2K{text}", end="\n" if last else "", flush=True)
+    else:
+        print(text, flush=True)
+
+
+def _table(results: dict[str, StageResult]) -> None:
+    print(f"\n{'stage':<18} {'time':>10}  result")
+    for name, result in results.items():
+        print(
+            f"{name:<18} {display.duration(result.manifest['seconds']):>10}  {result.folder.name}"
+        )
+
+
+def _report(
+    config: Config, folder: Path, results: dict[str, StageResult], seconds: float
+) -> Path | None:
+    if len(results) < len(graph()):
+        return None
+    from r1repro import reports
+
+    wall = {name: result.manifest["seconds"] for name, result in results.items()}
+    return reports.build(folder, results, config, {**wall, "this run": round(seconds, 2)})

@@ -1,0 +1,96 @@
+"""How a running stage is shown: one line in a terminal, a bar with curves in a notebook."""
+
+from html import escape
+from typing import Any
+
+from r1repro.stages.state import Pace
+
+# What a person watches first; the rest of a stage's figures follow in its own order.
+FIRST = ("pass_at_1", "format_valid", "length", "tokens_per_s", "loss")
+LABELS = {"pass_at_1": "pass@1", "format_valid": "format", "tokens_per_s": "tokens/s"}
+SHARES = ("pass_at_1", "format_valid", "accuracy", "correct", "clipped_completions")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 3:07 min, 1:05 h."""
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02} h"
+
+
+def in_order(figures: dict[str, float]) -> dict[str, float]:
+    """The figures that matter most before the others."""
+    first = {name: figures[name] for name in FIRST if name in figures}
+    return {**first, **figures}
+
+
+def figure(name: str, value: float) -> str:
+    """A name and its value as shown beside a bar."""
+    label = LABELS.get(name, name.replace("_", " "))
+    if value != value:
+        return f"{label} -"
+    if name in SHARES:
+        return f"{label} {100 * value:.1f} %"
+    return f"{label} {value:,.0f}" if abs(value) >= 1000 else f"{label} {value:.3g}"
+
+
+def line(name: str, found: Pace | None, figures: dict[str, float], left: float) -> str:
+    """One terminal line of a stage; `left` is the estimate for the rest of the run, in seconds."""
+    if found is None:
+        return f"{name:<18} starting"
+    shown = "  ".join(figure(key, value) for key, value in list(in_order(figures).items())[:5])
+    share = found.step / max(1, found.total)
+    return (
+        f"{name:<18} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {shown}"
+        f"  (about {duration(left)} left in all)"
+    )
+
+
+def page(name: str, lines: list[dict[str, Any]], found: Pace | None) -> str:
+    """A bar and a small curve for each figure, as HTML that needs nothing else."""
+    if found is None:
+        return f"<p><b>{escape(name)}</b>: starting</p>"
+    share = 100 * found.step / max(1, found.total)
+    left = "" if found.left is None else f", about {duration(found.left)} left"
+    if found.step >= found.total:
+        left = ""
+    steps = {
+        entry["step"]: entry["figures"] for entry in lines
+    }  # after a kill the later one counts
+    names = list(in_order(lines[-1]["figures"]))[:6]
+    curves = "".join(
+        _curve(
+            key, [(step, values[key]) for step, values in sorted(steps.items()) if key in values]
+        )
+        for key in names
+    )
+    return (
+        f"<div><b>{escape(name)}</b>: {found.step:,} of {found.total:,}, "
+        f"{duration(found.elapsed)}{left}"
+        f'<div style="background:#ddd;height:6px;max-width:600px">'
+        f'<div style="background:#0072b2;height:6px;width:{share:.1f}%"></div></div>{curves}</div>'
+    )
+
+
+def _curve(name: str, points: list[tuple[float, float]]) -> str:
+    points = [(x, y) for x, y in points if y == y]
+    if not points:
+        return ""
+    width, height = 180, 48
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    wide, high = (max(xs) - min(xs)) or 1, (max(ys) - min(ys)) or 1
+    path = " ".join(
+        f"{width * (x - min(xs)) / wide:.1f},{2 + (height - 4) * (1 - (y - min(ys)) / high):.1f}"
+        for x, y in points[:: 1 + len(points) // 200]
+    )
+    return (
+        '<figure style="display:inline-block;margin:6px 14px 0 0">'
+        f'<svg width="{width}" height="{height}" role="img" aria-label="{escape(name)}">'
+        f'<polyline points="{path}" fill="none" stroke="#0072b2" stroke-width="1.5"/></svg>'
+        f'<figcaption style="font-size:12px">{escape(figure(name, ys[-1]))}</figcaption></figure>'
+    )

@@ -1,0 +1,200 @@
+"""A stage is a process of its own, started and followed here.
+
+The same way for one process as for many under `accelerate launch`: the kernel stays light, a
+crash is contained, and there is one path to test.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from r1repro import artifacts
+from r1repro.artifacts import Damaged, StageResult
+from r1repro.config import ROOT, Config, runs_folder, save
+from r1repro.errors import R1ReproError, StageFailed
+from r1repro.stages import find
+from r1repro.stages.state import keys, load
+
+POLL_SECONDS = 0.5
+ENVIRONMENT = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def build(
+    config: Config,
+    name: str,
+    follow: Callable[[Path], None] = lambda folder: None,
+    announce: Callable[[str], None] = print,
+) -> StageResult:
+    """The stage's result: loaded, continued or made from the beginning; its inputs must be there.
+
+    `follow` is called about twice a second with the folder that progress.jsonl grows in,
+    `announce` with a sentence a person should see. Raises StageFailed with the stage's own reason.
+    """
+    runs, key = runs_folder(config), keys(config)[name]
+    folder = artifacts.work_folder(runs, name, key)
+    announced = False
+    while True:
+        with artifacts.lock(folder.with_name(folder.name + ".lock")) as held:
+            if held is None:  # another run is making it: see how it gets on
+                if not announced:
+                    announce(f"{name} is being built by another run: waiting for it")
+                    announced = True
+                follow(folder)
+            else:
+                result = _load_or_set_aside(config, name, announce)
+                if result is None:
+                    _run(config, name, folder, held.fileno(), follow)
+                    result = load(config, name)
+                    if result is None:
+                        raise StageFailed(f"stage {name} ended without a result; see {folder}")
+                return result
+        time.sleep(POLL_SECONDS)
+
+
+def _load_or_set_aside(
+    config: Config, name: str, announce: Callable[[str], None]
+) -> StageResult | None:
+    try:
+        result = load(config, name)
+    except Damaged as error:
+        runs = runs_folder(config)
+        moved = artifacts.set_aside(artifacts.result_folder(runs, name, keys(config)[name]), runs)
+        announce(f"{error}. It was moved to {moved}, and {name} is built again.")
+        return None
+    if result is not None and result.manifest.get("code") != artifacts.code_hash():
+        announce(
+            f"{name} was built by other code than this: its result is used; from={name} builds anew"
+        )
+    return result
+
+
+def _run(
+    config: Config, name: str, folder: Path, lock: int, follow: Callable[[Path], None]
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    # The process gets the configuration from its own folder, wherever the caller's came from.
+    save(config, folder / "config.yaml")
+    words = ["-m", "r1repro.stages", name, "--config", str(folder / "config.yaml")]
+    if config.launch.processes > 1:
+        count = str(config.launch.processes)
+        launcher = ["-m", "accelerate.commands.launch", "--num_processes", count]
+        words = [*launcher, *words]
+    log = folder / "log.txt"
+    started = log.stat().st_size if log.exists() else 0
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            # Its standard input ends when this process does, however that ends; so does it.
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)},
+            start_new_session=True,
+            pass_fds=(lock,),
+        )
+        try:
+            while process.poll() is None:
+                follow(folder)
+                time.sleep(POLL_SECONDS)
+        finally:
+            if process.poll() is None:
+                _end(process)
+    if process.returncode:
+        reason = _reason(log, started, process.returncode)
+        raise StageFailed(f"stage {name} failed: {reason} (log: {log})")
+    follow(artifacts.result_folder(runs_folder(config), name, keys(config)[name]))
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(timeout=5)
+            return
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _reason(log: Path, start: int, code: int) -> str:
+    """The last line of what the process wrote in this session, which ends in its exception."""
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").split("\n")
+    written = [line.strip() for line in lines if line.strip()]
+    if code < 0:
+        try:
+            how = signal.Signals(-code).name
+        except ValueError:
+            how = f"signal {-code}"
+        hint = ", perhaps for want of memory" if how == "SIGKILL" else ""
+        return f"it was ended by {how}{hint}"
+    # Under accelerate the launcher's own report comes after the stage's exception.
+    marked = [line for line in written if line.startswith(REASON)]
+    if marked:
+        return marked[-1].removeprefix(REASON)
+    return written[-1] if written else f"exit code {code} and no output"
+
+
+REASON = "r1repro: "
+
+
+def end_with_parent() -> None:
+    """In the stage's process: end at once when standard input ends, since then nobody follows."""
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_here(config: Config, name: str) -> None:
+    """In the stage's process: run the stage's function and make its folder a result."""
+    from r1repro.stages import resolve
+    from r1repro.stages.state import settings, worked
+
+    stage, all_keys, runs = find(name), keys(config), runs_folder(config)
+    inputs = {}
+    for other in stage.inputs:
+        result = load(config, other)
+        if result is None:
+            raise R1ReproError(f"{name} needs {other}, which is not built: run {other} first")
+        inputs[other] = result
+    first = os.environ.get("RANK", "0") == "0"
+    folder = artifacts.work_folder(runs, name, all_keys[name])
+    if not artifacts.is_complete(folder, all_keys[name]):
+        started = time.time()
+        before = worked(artifacts.read_progress(folder))
+        progress = artifacts.Progress(folder if first else None)
+        resolve(stage.run)(config, inputs, folder, progress)
+        seconds = before + time.time() - started
+    else:
+        seconds = worked(artifacts.read_progress(folder))
+    if first:
+        artifacts.publish(
+            folder,
+            runs,
+            name,
+            all_keys[name],
+            {
+                "version": stage.version,
+                "config": settings(config, stage),
+                "inputs": {other: all_keys[other] for other in stage.inputs},
+                "code": artifacts.code_hash(),
+                "versions": artifacts.versions(),
+                "hardware": artifacts.hardware(),
+                "processes": config.launch.processes,
+                "seconds": round(seconds, 2),
+            },
+        )

@@ -1,0 +1,98 @@
+"""Where a run stands: each stage's key, its result if there is one, what the rest may cost."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from r1repro import artifacts
+from r1repro.artifacts import Damaged, StageResult
+from r1repro.config import Config, runs_folder, values
+from r1repro.stages import Stage, find, graph
+
+
+def keys(config: Config) -> dict[str, str]:
+    """The key of every stage: sha256 of its settings, its inputs' keys and its version."""
+    found: dict[str, str] = {}
+    for stage in graph().values():
+        found[stage.name] = artifacts.digest(
+            {
+                "stage": stage.name,
+                "version": stage.version,
+                "config": settings(config, stage),
+                "inputs": {name: found[name] for name in stage.inputs},
+            }
+        )
+    return found
+
+
+def settings(config: Config, stage: Stage) -> dict[str, Any]:
+    """The values that enter the stage's key, by dotted path."""
+    return {path: values(config, path) for path in stage.config}
+
+
+def with_inputs(name: str) -> list[str]:
+    """The stage and all it is made from, first things first."""
+    needed = {name}
+    for stage in reversed(graph().values()):
+        if stage.name in needed:
+            needed.update(stage.inputs)
+    return [other for other in graph() if other in needed]
+
+
+def work_folder(config: Config, name: str) -> Path:
+    """Where the stage's result is being made."""
+    return artifacts.work_folder(runs_folder(config), name, keys(config)[name])
+
+
+def load(config: Config, name: str) -> StageResult | None:
+    """The finished result, or None. Raises Damaged if what stands there cannot be used."""
+    return artifacts.load(runs_folder(config), name, keys(config)[name])
+
+
+def is_done(config: Config, name: str) -> bool:
+    """Whether a usable result is there."""
+    try:
+        return load(config, name) is not None
+    except Damaged:
+        return False
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A running stage's steps, and the seconds it has run and will (None: nothing to tell by)."""
+
+    step: int
+    total: int
+    elapsed: float
+    left: float | None
+
+
+def pace(lines: list[dict[str, Any]], now: float) -> Pace | None:
+    """Read from progress lines; the speed is that of the session the last line belongs to."""
+    if not lines:
+        return None
+    last = lines[-1]
+    session = [line for line in lines if line["started"] == last["started"]]
+    steps = last["step"] - session[0]["step"]
+    left = None
+    if steps > 0:
+        rate = (last["time"] - session[0]["time"]) / steps
+        left = max(0.0, rate * (last["total"] - last["step"]) - (now - last["time"]))
+    return Pace(last["step"], last["total"], worked(lines) + now - last["time"], left)
+
+
+def worked(lines: list[dict[str, Any]]) -> float:
+    """Seconds of work in the lines, over all the sessions that a stage took."""
+    ends = {line["started"]: line["time"] for line in lines}
+    return float(sum(end - start for start, end in ends.items()))
+
+
+def seconds_left(config: Config, name: str, now: float) -> float:
+    """An estimate of what the stage still takes: by its own pace, or else by its size."""
+    if is_done(config, name):
+        return 0.0
+    whole = find(name).seconds(config)
+    found = pace(artifacts.read_progress(work_folder(config, name)), now)
+    if found is None:
+        return whole
+    return whole * (1 - found.step / found.total) if found.left is None else found.left

@@ -1,0 +1,61 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PARAMETERS = 'config_path = ""\noverrides = []\nbuild_missing = "ask"'
+OPEN = (
+    "from r1repro.notebook import open_run\nrun = open_run(config_path, overrides, build_missing)"
+)
+
+
+def _cell(source: str, tags: list[str]) -> dict[str, object]:
+    return {
+        "cell_type": "code",
+        "source": source,
+        "metadata": {"tags": tags},
+        "outputs": [],
+        "execution_count": None,
+        "id": f"c{abs(hash(source)) % 10**8}",
+    }
+
+
+@pytest.fixture
+def fake_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stages of tests/fake_stages.py, here and in every process started from here."""
+    monkeypatch.setenv("R1REPRO_STAGES", "tests.fake_stages:STAGES")
+
+
+@pytest.fixture
+def fake_notebooks(tmp_path: Path, fake_graph: None) -> Path:
+    """A folder with a notebook for each of the two fake stages."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    for name, stage in (("00_first", "first"), ("01_second", "second")):
+        cells = [_cell(PARAMETERS, ["parameters"]), _cell(f"{OPEN}\nrun.stage('{stage}').key", [])]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = {
+            "cells": cells,
+            "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+        (folder / f"{name}.ipynb").write_text(json.dumps(notebook))
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """An empty folder for results."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def compose(runs: Path) -> Callable[..., object]:
+    """compose(*overrides) at scale=smoke with results under a folder of this test."""
+    from r1repro import config
+
+    return lambda *overrides: config.compose(["scale=smoke", f"runs={runs}", *overrides])

@@ -1,0 +1,57 @@
+"""A graph of stages that cost nothing, for tests of what goes on around a stage."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from r1repro.artifacts import Progress, StageResult
+from r1repro.config import Config
+from r1repro.stages import Stage
+
+
+def first(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """Ten steps with a checkpoint each; files in `config.runs` make it slow, fail or die."""
+    runs = Path(config.runs)
+    checkpoint = folder / "checkpoints" / "step"
+    checkpoint.parent.mkdir(exist_ok=True)
+    begun_at = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    for step in range(begun_at + 1, 11):
+        if (runs / "slow").exists():
+            time.sleep(0.2)
+        if (runs / "fail").exists() and step == 5:
+            raise ValueError("the tower\nfell")
+        if (runs / "die").exists() and step == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        progress.update(step, 10, pass_at_1=step / 20, tokens_per_s=1234.5)
+        checkpoint.write_text(str(step))
+    (folder / "begun_at.txt").write_text(str(begun_at))
+
+
+def second(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """Copies what its input made."""
+    text = (inputs["first"].folder / "begun_at.txt").read_text()
+    (folder / "copy.txt").write_text(text)
+
+
+STAGES = (
+    Stage(
+        name="first",
+        version=1,
+        run="tests.fake_stages:first",
+        config=("stage.base", "base_seed"),
+        seconds=lambda config: 20,
+        notebook="00_first",
+    ),
+    Stage(
+        name="second",
+        version=1,
+        run="tests.fake_stages:second",
+        config=("stage.r1_zero", "seed"),
+        seconds=lambda config: 5,
+        inputs=("first",),
+        notebook="01_second",
+    ),
+)

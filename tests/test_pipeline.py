@@ -1,0 +1,223 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from r1repro import artifacts, pipeline, reports
+from r1repro.config import ROOT, Config, load
+from r1repro.errors import R1ReproError, StageFailed
+from r1repro.stages import find, process, state
+from r1repro.stages.display import duration, line, page
+
+
+@pytest.fixture(autouse=True)
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(folder: Path, results: object, config: Config, wall: object) -> Path:
+        (folder / "report.html").write_text("report")
+        return folder / "report.html"
+
+    monkeypatch.setattr(reports, "build", build, raising=False)
+
+
+def wait_until(condition, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def test_run_then_rerun_executes_nothing_again(fake_notebooks, compose, capsys):
+    config = compose()
+    outcome = pipeline.run(config, fake_notebooks)
+    assert outcome.report == outcome.folder / "report.html"
+    assert (outcome.results["second"].folder / "copy.txt").read_text() == "0"
+    assert load(outcome.folder / "resolved.yaml").seed == config.seed
+    executed = outcome.folder / "notebooks" / "01_second.ipynb"
+    assert json.loads(executed.read_text())["metadata"]["r1repro"]["keys"] == state.keys(config)
+    said = capsys.readouterr().out
+    assert re.search(r"first +100 % .* pass@1 50.0 % .*tokens/s 1,234", said)
+    before = executed.stat().st_mtime_ns
+    began = time.monotonic()
+    pipeline.run(config, fake_notebooks)
+    assert time.monotonic() - began < 2
+    assert executed.stat().st_mtime_ns == before
+    assert "done before" in capsys.readouterr().out
+
+
+def test_changed_notebook_is_executed_again_but_builds_nothing(fake_notebooks, compose):
+    config = compose()
+    first = pipeline.run(config, fake_notebooks)
+    made = first.results["first"].folder.stat().st_mtime_ns
+    source = fake_notebooks / "00_first.ipynb"
+    source.write_text(source.read_text().replace(".key", ".folder.name"))
+    pipeline.run(config, fake_notebooks)
+    assert "first-" in (first.folder / "notebooks" / "00_first.ipynb").read_text()
+    assert first.results["first"].folder.stat().st_mtime_ns == made
+
+
+def test_another_seed_shares_what_does_not_depend_on_it(fake_notebooks, compose):
+    one = pipeline.run(compose(), fake_notebooks)
+    two = pipeline.run(compose("seed=1"), fake_notebooks)
+    assert one.results["first"].folder == two.results["first"].folder
+    assert one.results["second"].folder != two.results["second"].folder
+    assert one.folder != two.folder
+
+
+def test_failing_stage_names_stage_notebook_and_reason(fake_notebooks, compose, runs):
+    config = compose()
+    (runs / "fail").touch()
+    with pytest.raises(StageFailed) as failed:
+        pipeline.run(config, fake_notebooks)
+    for part in ("stage first", "notebook 00_first.ipynb", "ValueError: the tower fell"):
+        assert part in str(failed.value)
+    copies = pipeline.run_folder(config) / "notebooks"
+    assert [file.name for file in copies.iterdir()] == ["00_first.failed.ipynb"]
+    assert not (runs / "cache").exists()
+    (runs / "fail").unlink()
+    outcome = pipeline.run(config, fake_notebooks)
+    assert (outcome.results["first"].folder / "begun_at.txt").read_text() == "4"
+    assert not (copies / "00_first.failed.ipynb").exists()
+
+
+def test_stage_that_is_killed_says_so_and_continues(compose, fake_graph, runs):
+    config = compose()
+    (runs / "die").touch()
+    with pytest.raises(StageFailed, match="SIGKILL"):
+        process.build(config, "first")
+    (runs / "die").unlink()
+    result = process.build(config, "first")
+    assert (result.folder / "begun_at.txt").read_text() == "4"
+    assert not (result.folder / "checkpoints").exists()
+    told = "key stage version config inputs code versions hardware seconds files".split()
+    assert set(told) <= set(result.manifest)
+
+
+def test_killing_the_run_ends_the_stage_and_a_rerun_continues(fake_notebooks, compose, runs):
+    config = compose()
+    (runs / "slow").touch()
+    work = state.work_folder(config, "first")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom r1repro import config, pipeline\n"
+        "pipeline.run(config.compose(sys.argv[2:]), Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", code, str(fake_notebooks), "scale=smoke", f"runs={runs}"]
+    parent = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    wait_until(lambda: len(artifacts.read_progress(work)) >= 3)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+
+    def is_free() -> bool:
+        with artifacts.lock(work.with_name(work.name + ".lock")) as held:
+            return held is not None
+
+    wait_until(is_free, 10)
+    assert not (runs / "cache").exists()
+    (runs / "slow").unlink()
+    outcome = pipeline.run(config, fake_notebooks)
+    assert int((outcome.results["first"].folder / "begun_at.txt").read_text()) >= 2
+
+
+def test_two_runs_build_a_stage_once(compose, fake_graph, runs):
+    config = compose()
+    (runs / "slow").touch()
+    code = (
+        "import sys\nfrom r1repro import config\nfrom r1repro.stages import process\n"
+        "process.build(config.compose(sys.argv[1:]), 'first')"
+    )
+    command = [sys.executable, "-c", code, "scale=smoke", f"runs={runs}"]
+    pair = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in "ab"]
+    said = [other.communicate(timeout=60)[0] for other in pair]
+    assert [other.returncode for other in pair] == [0, 0]
+    assert sum("waiting for it" in text for text in said) == 1
+    lines = artifacts.read_progress(state.load(config, "first").folder)
+    assert [entry["step"] for entry in lines] == list(range(1, 11))
+
+
+def test_damaged_result_is_announced_moved_and_built_again(compose, fake_graph):
+    config, said = compose(), []
+    result = process.build(config, "first")
+    (result.folder / "begun_at.txt").unlink()
+    again = process.build(config, "first", announce=said.append)
+    assert (again.folder / "begun_at.txt").exists()
+    assert "has no begun_at.txt" in said[0] and "built again" in said[0]
+
+
+def test_other_code_is_announced_and_the_result_used(compose, fake_graph, monkeypatch):
+    config, said = compose(), []
+    made = process.build(config, "first")
+    monkeypatch.setattr(artifacts, "code_hash", lambda: "other")
+    assert process.build(config, "first", announce=said.append).manifest == made.manifest
+    assert "other code" in said[0]
+
+
+def test_from_builds_anew_and_until_stops(fake_notebooks, compose, runs):
+    early = pipeline.run(compose("until=first"), fake_notebooks)
+    assert list(early.results) == ["first"] and early.report is None
+    made = early.results["first"].folder
+    inode = made.stat().st_ino
+    outcome = pipeline.run(compose("from=first"), fake_notebooks)
+    assert outcome.folder == early.folder
+    assert made.stat().st_ino != inode
+    assert len(list((runs / "replaced").iterdir())) == 1
+
+
+def test_unknown_stage_and_wrong_order(fake_notebooks, compose):
+    with pytest.raises(R1ReproError, match="no stage third: the stages are first, second"):
+        pipeline.run(compose("from=third"), fake_notebooks)
+    with pytest.raises(R1ReproError, match="until=first comes before from=second"):
+        pipeline.run(compose("from=second", "until=first"), fake_notebooks)
+
+
+def test_missing_notebook(fake_notebooks, compose):
+    (fake_notebooks / "01_second.ipynb").unlink()
+    with pytest.raises(R1ReproError, match="no notebook 01_second.ipynb"):
+        pipeline.run(compose(), fake_notebooks)
+
+
+def test_run_folder_in_use(fake_notebooks, compose):
+    config = compose()
+    with (
+        artifacts.lock(pipeline.run_folder(config) / "lock"),
+        pytest.raises(R1ReproError, match=f"in use by process {os.getpid()}"),
+    ):
+        pipeline.run(config, fake_notebooks)
+
+
+def test_keys_follow_what_matters(compose, monkeypatch):
+    plain = state.keys(compose())
+    for free in ("evaluation.rollout_batch=64", "stage.r1_zero.save_every=1"):
+        assert state.keys(compose(free)) == plain
+    seeded = state.keys(compose("seed=1"))
+    assert {name for name in plain if plain[name] != seeded[name]} == {
+        "r1_zero",
+        "evaluate_r1_zero",
+        "comparison",
+    }
+    sampled = state.keys(compose("evaluation.samples=2"))
+    assert {name for name in plain if plain[name] != sampled[name]} == {
+        "evaluate_base",
+        "evaluate_r1_zero",
+        "comparison",
+    }
+    assert state.with_inputs("r1_zero") == ["base", "r1_zero"]
+    assert find("base").seconds(compose()) > 0
+
+
+def test_pace_and_display():
+    lines = [
+        {"started": 0.0, "time": 50.0, "step": 5, "total": 20, "figures": {}},
+        {"started": 100.0, "time": 110.0, "step": 4, "total": 20, "figures": {}},
+        {"started": 100.0, "time": 130.0, "step": 8, "total": 20, "figures": {"pass_at_1": 0.5}},
+    ]
+    found = state.pace(lines, now=130.0)
+    assert (found.step, found.total, found.elapsed, found.left) == (8, 20, 80.0, 60.0)
+    assert "pass@1 50.0 %" in line("r1_zero", found, lines[-1]["figures"], 90.0)
+    assert "1:30" not in line("r1_zero", None, {}, 90.0)
+    assert [duration(s) for s in (9.4, 187, 3900)] == ["9 s", "3:07 min", "1:05 h"]
+    assert "polyline" in page("<r1>", lines, found) and "<r1>" not in page("<r1>", lines, found)
