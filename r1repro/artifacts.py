@@ -69,6 +69,11 @@ class Progress:
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / "progress.jsonl"
         self._started = time.time()
+        if self._path is not None and self._path.exists():
+            # A kill may have cut the last line short: the next one starts on its own.
+            with self._path.open("rb+") as file:
+                text = file.read()
+                file.truncate(text.rfind(b"\n") + 1)
 
     def update(self, step: int, total: int, **figures: float) -> None:
         """`step` of `total` are done; `figures` are shown in the order they are given."""

@@ -54,12 +54,7 @@ def _run(settings: Sequence[str]) -> int:
     from r1repro.config import compose
     from r1repro.pipeline import run
 
-    config = compose(settings)
-    outcome = run(config)
-    if outcome.report is None:
-        print(f"stopped after until={config.until}; the whole run writes the report")
-    else:
-        print(f"report: {outcome.report}")
+    print(f"report: {run(compose(settings)).report}")
     return 0
 
 

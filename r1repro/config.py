@@ -138,7 +138,6 @@ RESULT_FREE = (
     "stage.base.save_every",
     "stage.r1_zero.save_every",
     "stage.r1_zero.sample_every",
-    "evaluation.rollout_batch",
 )
 
 
@@ -222,6 +221,14 @@ def values(config: Config, path: str) -> Any:
     for word in path.split("."):
         node = getattr(node, word)
     return _plain(node, path)
+
+
+def only(config: Config, paths: Sequence[str]) -> Config:
+    """The configuration with None for all but `paths` and what changes no result.
+
+    A stage gets this: it cannot depend on a setting that is not in its key without breaking.
+    """
+    return _only(config, "", (*paths, *RESULT_FREE))
 
 
 def runs_folder(config: Config) -> Path:
@@ -348,12 +355,15 @@ def _check_override(text: str) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
+    malformed = R1ReproError(
+        f"`{text}` is no setting: write key=value, such as seed=3 or stage.r1_zero.steps=200"
+    )
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        raise R1ReproError(
-            f"`{text}` is no setting: write key=value, such as seed=3 or stage.r1_zero.steps=200"
-        ) from error
+        raise malformed from error
+    if not override.key_or_group:
+        raise malformed
     key, shown = override.key_or_group, _person_key(override.key_or_group)
     if override.is_delete() or override.is_add() or override.is_force_add():
         raise R1ReproError(
@@ -418,6 +428,15 @@ def _plain(node: Any, path: str) -> Any:
         for name, inside in inner
         if inside not in RESULT_FREE
     }
+
+
+def _only(node: Any, path: str, kept: Sequence[str]) -> Any:
+    if any(path == keep or path.startswith(keep + ".") for keep in kept):
+        return node
+    if not is_dataclass(node) or not any(keep.startswith(path) for keep in kept):
+        return None
+    inner = {f.name: f"{path}.{f.name}".lstrip(".") for f in fields(node)}
+    return type(node)(**{n: _only(getattr(node, n), p, kept) for n, p in inner.items()})
 
 
 def _make_writable(node: Any) -> None:

@@ -25,11 +25,11 @@ from r1repro.stages import display, find, graph, state
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left: its folder, the results by stage, and the report (None before the end)."""
+    """What a run left: its folder, the results by stage, and the report on them."""
 
     folder: Path
     results: dict[str, StageResult]
-    report: Path | None
+    report: Path
 
 
 def run_folder(config: Config) -> Path:
@@ -183,6 +183,8 @@ def _papermill(source: Path, target: Path, resolved: Path) -> None:
             cwd=ROOT,
             progress_bar=False,
             log_output=False,
+            # or every kernel warns in the terminal that it listens on this machine
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
     except PapermillExecutionError as error:
         said = " ".join(str(error.evalue).split())
@@ -275,11 +277,7 @@ def _table(results: dict[str, StageResult]) -> None:
         )
 
 
-def _report(
-    config: Config, folder: Path, results: dict[str, StageResult], seconds: float
-) -> Path | None:
-    if len(results) < len(graph()):
-        return None
+def _report(config: Config, folder: Path, results: dict[str, StageResult], seconds: float) -> Path:
     from r1repro import reports
 
     wall = {name: result.manifest["seconds"] for name, result in results.items()}

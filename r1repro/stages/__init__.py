@@ -8,7 +8,8 @@ A stage is a function of its configuration and its inputs' results to one folder
 
 It writes what it makes into `folder`, which outlives a kill: it keeps its checkpoints in
 `folder/checkpoints` and continues from the newest that is there. When it returns, the folder
-becomes a result (r1repro.artifacts).
+becomes a result (r1repro.artifacts). Of `config` it sees what its key is made from; the rest is
+None (r1repro.config.only).
 """
 
 import importlib
@@ -64,7 +65,7 @@ STAGES: tuple[Stage, ...] = (
         name="evaluate_base",
         version=1,
         run="r1repro.stages.evaluate:run",
-        config=("task", "evaluation"),
+        config=("task", "evaluation", "base_seed"),
         seconds=_evaluation_seconds,
         inputs=("base",),
         notebook="00_base_model",
@@ -82,7 +83,7 @@ STAGES: tuple[Stage, ...] = (
         name="evaluate_r1_zero",
         version=1,
         run="r1repro.stages.evaluate:run",
-        config=("task", "evaluation"),
+        config=("task", "evaluation", "base_seed"),
         seconds=_evaluation_seconds,
         inputs=("r1_zero",),
         notebook="01_r1_zero_grpo",

@@ -6,9 +6,9 @@ from typing import Any
 from r1repro.stages.state import Pace
 
 # What a person watches first; the rest of a stage's figures follow in its own order.
-FIRST = ("pass_at_1", "format_valid", "length", "tokens_per_s", "loss")
+FIRST = ("pass@1", "format", "length", "tokens/s", "loss")
 LABELS = {"pass_at_1": "pass@1", "format_valid": "format", "tokens_per_s": "tokens/s"}
-SHARES = ("pass_at_1", "format_valid", "accuracy", "correct", "clipped_completions")
+SHARES = ("pass@1", "format")
 
 
 def duration(seconds: float) -> str:
@@ -24,14 +24,15 @@ def duration(seconds: float) -> str:
 
 
 def in_order(figures: dict[str, float]) -> dict[str, float]:
-    """The figures that matter most before the others."""
+    """The figures that matter most before the others, by the names they are shown with."""
+    figures = {LABELS.get(name, name): value for name, value in figures.items()}
     first = {name: figures[name] for name in FIRST if name in figures}
     return {**first, **figures}
 
 
 def figure(name: str, value: float) -> str:
     """A name and its value as shown beside a bar."""
-    label = LABELS.get(name, name.replace("_", " "))
+    label = name.replace("_", " ")
     if value != value:
         return f"{label} -"
     if name in SHARES:
@@ -45,10 +46,8 @@ def line(name: str, found: Pace | None, figures: dict[str, float], left: float) 
         return f"{name:<18} starting"
     shown = "  ".join(figure(key, value) for key, value in list(in_order(figures).items())[:5])
     share = found.step / max(1, found.total)
-    return (
-        f"{name:<18} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {shown}"
-        f"  (about {duration(left)} left in all)"
-    )
+    rest = f"  (about {duration(left)} left in all)" if left >= 1 else ""
+    return f"{name:<18} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {shown}{rest}"
 
 
 def page(name: str, lines: list[dict[str, Any]], found: Pace | None) -> str:
@@ -62,7 +61,7 @@ def page(name: str, lines: list[dict[str, Any]], found: Pace | None) -> str:
     steps = {
         entry["step"]: entry["figures"] for entry in lines
     }  # after a kill the later one counts
-    names = list(in_order(lines[-1]["figures"]))[:6]
+    names = list(steps[lines[-1]["step"]])[:6]
     curves = "".join(
         _curve(
             key, [(step, values[key]) for step, values in sorted(steps.items()) if key in values]

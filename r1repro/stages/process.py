@@ -14,7 +14,7 @@ from pathlib import Path
 
 from r1repro import artifacts
 from r1repro.artifacts import Damaged, StageResult
-from r1repro.config import ROOT, Config, runs_folder, save
+from r1repro.config import ROOT, Config, only, runs_folder, save
 from r1repro.errors import R1ReproError, StageFailed
 from r1repro.stages import find
 from r1repro.stages.state import keys, load
@@ -177,7 +177,7 @@ def run_here(config: Config, name: str) -> None:
         started = time.time()
         before = worked(artifacts.read_progress(folder))
         progress = artifacts.Progress(folder if first else None)
-        resolve(stage.run)(config, inputs, folder, progress)
+        resolve(stage.run)(only(config, stage.config), inputs, folder, progress)
         seconds = before + time.time() - started
     else:
         seconds = worked(artifacts.read_progress(folder))

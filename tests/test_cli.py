@@ -1,0 +1,86 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from r1repro import cli, pipeline
+from r1repro.config import ROOT
+from r1repro.errors import StageFailed
+
+
+def cli_run(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    code = "import sys; from r1repro.cli import main; sys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("sed=3", "error: `sed`"),
+        ("seed=ten", "error: seed=ten is not accepted"),
+        ("model.kv_heads=3", "error: model.kv_heads=3"),
+        ("from=base_model", "error: there is no stage base_model: the stages are base"),
+        ("until=end", "error: there is no stage end"),
+    ],
+)
+def test_what_a_person_can_mend_ends_in_two(override, said, tmp_path, capsys):
+    assert cli.main(["run", "scale=smoke", f"runs={tmp_path}", override]) == 2
+    written = capsys.readouterr()
+    assert written.err.startswith(said) and written.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_broken_stage_ends_in_one(monkeypatch, tmp_path, capsys):
+    def broken(config):
+        raise StageFailed("stage base, notebook 00_base_model.ipynb: it fell")
+
+    monkeypatch.setattr(pipeline, "run", broken)
+    assert cli.main(["run", "scale=smoke", f"runs={tmp_path}"]) == 1
+    assert capsys.readouterr().err == "error: stage base, notebook 00_base_model.ipynb: it fell\n"
+
+
+def test_interrupt(monkeypatch, capsys):
+    def interrupted(config):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "run", interrupted)
+    assert cli.main(["run", "scale=smoke"]) == 130
+    assert "continues" in capsys.readouterr().err
+
+
+def test_last_line_is_the_report(monkeypatch, capsys):
+    outcome = pipeline.Outcome(Path("r"), {}, Path("r/report.html"))
+    monkeypatch.setattr(pipeline, "run", lambda config: outcome)
+    assert cli.main(["run", "scale=smoke"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "report: r/report.html"
+
+
+def test_publish_of_a_missing_folder(tmp_path, capsys):
+    assert cli.main(["publish", str(tmp_path / "none")]) == 2
+    assert "no run at" in capsys.readouterr().err
+
+
+def test_from_anywhere_without_loading_torch(tmp_path):
+    done = cli_run("run", "sed=3", cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith("error: `sed`")
+    code = (
+        "import sys\nfrom r1repro import cli, config, notebook, pipeline\n"
+        "pipeline.run_folder(config.compose(['scale=smoke']))\n"
+        "print([name for name in ('torch', 'transformers', 'trl') if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_help_and_no_command():
+    assert "scale=smoke" in cli_run("run", "--help").stdout
+    assert cli_run().returncode == 2

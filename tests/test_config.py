@@ -1,0 +1,126 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from r1repro import config
+from r1repro.errors import R1ReproError
+
+
+def test_scales_compose():
+    assert config.choices("scale") == ["gpu", "laptop", "smoke"]
+    for scale in config.choices("scale"):
+        assert config.compose([f"scale={scale}"]).scale == scale
+
+
+def test_defaults_of_conf_are_those_of_the_schema():
+    assert config.compose([]) == config.Config()
+
+
+def test_override_wins_over_scale():
+    found = config.compose(["stage.base.tokens=7000", "scale=smoke", "seed=3", "from=r1_zero"])
+    assert (found.stage.base.tokens, found.seed, found.from_stage) == (7000, 3, "r1_zero")
+    assert found.stage.r1_zero.steps == config.compose(["scale=smoke"]).stage.r1_zero.steps
+
+
+def test_saved_configuration_is_read_back(tmp_path):
+    found = config.compose(["scale=smoke", "model.path=null", "stage.r1_zero.lr_rest=1e-3"])
+    config.save(found, tmp_path / "resolved.yaml")
+    assert config.load(tmp_path / "resolved.yaml") == found
+    assert [file.name for file in tmp_path.iterdir()] == ["resolved.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("stage.r1_zero.stpes=3", ["stage.r1_zero.stpes", "stage.r1_zero.steps"]),
+        ("sed=3", ["sed", "seed"]),
+        ("stage.r1_zero=3", ["a group of settings", "stage.r1_zero.steps"]),
+        ("seed=ten", ["seed=ten", "whole number"]),
+        ("seed=1.5", ["seed=1.5", "whole number"]),
+        ("seed=true", ["seed=True", "whole number"]),
+        ("seed=null", ["seed=None", "whole number"]),
+        ("seed=-1", ["seed=-1", "from 0"]),
+        ("stage.base.lr_rest=fast", ["stage.base.lr_rest=fast", "a number"]),
+        ("stage.base.tokens=0", ["stage.base.tokens=0", "at least 1"]),
+        ("evaluation.top_p=1.5", ["evaluation.top_p=1.5", "at most 1"]),
+        ("stage.base.lr_rest=nan", ["stage.base.lr_rest=nan", "from 0 to 1"]),
+        ("scale=huge", ["scale=huge", "gpu, laptop, smoke"]),
+        ("scale=null", ["scale=None", "gpu, laptop, smoke"]),
+        ("model=gpt", ["model=gpt", "mini_qwen"]),
+        ("task=chess", ["task=chess", "mini"]),
+        ("model.architecture=rnn", ["model.architecture=rnn", "qwen3"]),
+        ("seed", ["`seed`", "key=value"]),
+        ("=3", ["`=3`", "key=value"]),
+        ("+new=1", ["`+new=1`", "exists"]),
+        ("~seed", ["`~seed`", "exists"]),
+        ("seed=1,2", ["`seed=1,2`", "give one"]),
+        ("model.kv_heads=3", ["model.kv_heads=3", "model.heads=4"]),
+        ("model.head_dim=31", ["model.head_dim=31", "even"]),
+        ("stage.r1_zero.generations=1", ["stage.r1_zero.generations=1", "at least 2"]),
+        ("stage.r1_zero.steps_per_generation=3", ["divisible", "generations=16"]),
+        ("stage.r1_zero.steps_per_generation=8", ["save_every", "multiple of"]),
+        ("evaluation.max_completion_tokens=500", ["max_completion_tokens=500", "at most 4"]),
+        ("model.path=/no/such/folder", ["model.path", "config.json"]),
+        ("launch.processes=3", ["stage.r1_zero.questions", "launch.processes"]),
+    ],
+)
+def test_what_is_refused_names_key_value_and_what_is_accepted(override, parts):
+    with pytest.raises(R1ReproError) as refused:
+        config.compose([override])
+    message = str(refused.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message, message
+
+
+def test_both_weights_zero():
+    with pytest.raises(R1ReproError, match="weight"):
+        config.compose(["stage.r1_zero.accuracy_weight=0", "stage.r1_zero.format_weight=0"])
+
+
+def test_tokenizer_that_cannot_write_the_task(tmp_path: Path):
+    vocabulary = {"[UNK]": 0, **{digit: i + 1 for i, digit in enumerate("0123456789")}}
+    each = {"type": "Split", "pattern": {"Regex": "."}, "behavior": "Isolated", "invert": False}
+    tokenizer = {
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": each,
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"},
+    }
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(R1ReproError) as refused:
+        config.compose([f"model.path={tmp_path}"])
+    assert "task=mini" in str(refused.value) and "'+-*='" in str(refused.value)
+
+
+def test_missing_and_foreign_file(tmp_path):
+    with pytest.raises(R1ReproError, match="no configuration at"):
+        config.load(tmp_path / "resolved.yaml")
+    for content in ("seed: [", "sed: 3", "just words"):
+        (tmp_path / "other.yaml").write_text(content)
+        with pytest.raises(R1ReproError, match="not a configuration") as refused:
+            config.load(tmp_path / "other.yaml")
+        assert "\n" not in str(refused.value)
+
+
+def test_values_leave_out_what_changes_no_result():
+    found = config.compose([])
+    assert "save_every" not in config.values(found, "stage.r1_zero")
+    assert config.values(found, "stage.r1_zero")["generations"] == 16
+    assert config.values(found, "seed") == 0
+
+
+def test_a_stage_sees_only_what_its_key_is_made_from():
+    seen = config.only(config.compose([]), ("task", "stage.base"))
+    assert seen.task.name == "mini" and seen.stage.base.tokens > 0
+    assert seen.stage.base.save_every > 0 and seen.runs == "runs"
+    assert seen.model is None and seen.seed is None and seen.evaluation is None
+    assert seen.stage.r1_zero.steps is None and seen.stage.r1_zero.save_every > 0
+
+
+def test_relative_runs_are_in_the_checkout(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert config.runs_folder(config.compose([])) == config.ROOT / "runs"
+    assert config.runs_folder(config.compose([f"runs={tmp_path}"])) == tmp_path.resolve()

@@ -1,0 +1,121 @@
+import json
+import re
+from pathlib import Path
+
+import papermill
+import pytest
+
+from r1repro import pipeline
+from r1repro.config import ROOT, Config
+from r1repro.errors import R1ReproError
+from r1repro.notebook import Run, open_run
+from r1repro.stages import graph
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def code_cells(path: Path) -> list[dict]:
+    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+
+
+def text(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def test_there_is_one_for_every_stage():
+    names = {path.stem for path in NOTEBOOKS}
+    assert {stage.notebook for stage in graph().values()} <= names
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_source_is_clean(path):
+    cells = code_cells(path)
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in cells)
+    (parameters,) = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    for line in ('config_path = ""', "overrides = []", 'build_missing = "ask"'):
+        assert line in text(parameters)
+    assert all(text(cell).count("\n") < 15 for cell in cells)
+    built = set(re.findall(r'run\.stage\("(\w+)"\)', "\n".join(map(text, cells))))
+    own = {stage.name for stage in graph().values() if stage.notebook == path.stem}
+    assert own <= built <= set(graph())
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory) -> tuple[Config, pipeline.Outcome]:
+    """One run of everything at scale=smoke."""
+    from r1repro import config
+
+    found = config.compose(["scale=smoke", f"runs={tmp_path_factory.mktemp('smoke')}"])
+    return found, pipeline.run(found)
+
+
+def test_the_sequence_runs_headless(smoke):
+    _, outcome = smoke
+    assert set(outcome.results) == set(graph())
+    for path in NOTEBOOKS:
+        executed = outcome.folder / "notebooks" / path.name
+        outputs = [cell["outputs"] for cell in code_cells(executed)]
+        assert any(outputs) and "Traceback" not in executed.read_text()
+    page = outcome.report.read_text(encoding="utf-8")
+    assert "R1-Zero" in page
+    assert not re.search(r"""(?:src|href)=["']?https?:""", page)
+
+
+def test_nothing_changed_nothing_built(smoke, capsys):
+    config, outcome = smoke
+    built = {name: result.folder.stat().st_ino for name, result in outcome.results.items()}
+    capsys.readouterr()
+    again = pipeline.run(config)
+    assert {name: result.folder.stat().st_ino for name, result in again.results.items()} == built
+    assert capsys.readouterr().out.count("done before") == len(graph())
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_by_itself_with_its_defaults_at_smoke_scale(path, smoke, tmp_path):
+    config, _ = smoke
+    papermill.execute_notebook(
+        path,
+        tmp_path / "out.ipynb",
+        {"overrides": ["scale=smoke", f"runs={config.runs}"]},
+        kernel_name="python3",
+        cwd=path.parent,  # where JupyterLab starts it
+        progress_bar=False,
+    )
+
+
+def test_notebook_opened_alone_says_what_is_missing_and_asks(
+    compose, fake_graph, monkeypatch, capsys
+):
+    questions = []
+    monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or "n")
+    with pytest.raises(R1ReproError, match="second is made from first, not built yet") as refused:
+        Run(compose()).stage("second")
+    assert "about 20 s" in str(refused.value) and len(questions) == 1
+    monkeypatch.setattr("builtins.input", lambda question: "y")
+    assert Run(compose()).stage("second").name == "second"
+    assert "about 20 s" in capsys.readouterr().out
+
+
+def test_missing_is_refused_or_built_as_told(compose, fake_graph):
+    with pytest.raises(R1ReproError, match="build_missing=True"):
+        Run(compose(), build_missing=False).stage("second")
+    assert Run(compose(), build_missing=True).stage("second").name == "second"
+    with pytest.raises(R1ReproError, match="no stage third"):
+        Run(compose()).stage("third")
+
+
+def test_without_anybody_to_ask_it_is_built(compose, fake_graph, monkeypatch, capsys):
+    def nobody(question):
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", nobody)
+    assert Run(compose()).stage("second").name == "second"
+    assert "Nobody is here to ask" in capsys.readouterr().out
+
+
+def test_open_run_takes_a_file_or_overrides(tmp_path):
+    with pytest.raises(R1ReproError, match="no configuration at"):
+        open_run(tmp_path / "resolved.yaml")
+    with pytest.raises(R1ReproError, match="takes no overrides"):
+        open_run(tmp_path / "resolved.yaml", ["seed=1"])
+    assert open_run("", ["scale=smoke"]).config.scale == "smoke"
