@@ -75,6 +75,11 @@ class Progress:
                 text = file.read()
                 file.truncate(text.rfind(b"\n") + 1)
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the one that writes the stage's files."""
+        return self._path is not None
+
     def update(self, step: int, total: int, **figures: float) -> None:
         """`step` of `total` are done; `figures` are shown in the order they are given."""
         if self._path is None:
