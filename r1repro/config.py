@@ -6,7 +6,7 @@
 import difflib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -436,7 +436,7 @@ def _only(node: Any, path: str, kept: Sequence[str]) -> Any:
     if not is_dataclass(node) or not any(keep.startswith(path) for keep in kept):
         return None
     inner = {f.name: f"{path}.{f.name}".lstrip(".") for f in fields(node)}
-    return type(node)(**{n: _only(getattr(node, n), p, kept) for n, p in inner.items()})
+    return replace(node, **{n: _only(getattr(node, n), p, kept) for n, p in inner.items()})
 
 
 def _make_writable(node: Any) -> None:
