@@ -436,7 +436,8 @@ def _only(node: Any, path: str, kept: Sequence[str]) -> Any:
     if not is_dataclass(node) or not any(keep.startswith(path) for keep in kept):
         return None
     inner = {f.name: f"{path}.{f.name}".lstrip(".") for f in fields(node)}
-    return replace(node, **{n: _only(getattr(node, n), p, kept) for n, p in inner.items()})
+    whole: Any = node
+    return replace(whole, **{n: _only(getattr(node, n), p, kept) for n, p in inner.items()})
 
 
 def _make_writable(node: Any) -> None:
