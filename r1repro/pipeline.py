@@ -66,11 +66,13 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
         save(replace(config, from_stage=None, until=None), folder / "resolved.yaml")
         began = time.time()
         _announce(config, wanted)
-        for name, stages in plan.items():
+        executed = [
             _execute(config, folder, notebooks / f"{name}.ipynb", stages, wanted)
+            for name, stages in plan.items()
+        ]
         results = {name: _result(config, name) for name in wanted}
         _table(results)
-        report = _report(config, folder, results, time.time() - began)
+        report = _report(config, folder, results, time.time() - began if any(executed) else None)
         return Outcome(folder, results, report)
 
 
@@ -132,15 +134,15 @@ def _announce(config: Config, wanted: list[str]) -> None:
 
 def _execute(
     config: Config, folder: Path, source: Path, stages: list[str], wanted: list[str]
-) -> None:
-    """Execute one notebook, unless its executed copy is still true."""
+) -> bool:
+    """Execute one notebook, unless its executed copy is still true (then False)."""
     executed = folder / "notebooks" / source.name
     mark = _mark(config, source, wanted[: wanted.index(stages[-1]) + 1])
     done = all(state.is_done(config, name) for name in stages)
     if done and executed.is_file() and _recorded(executed) == mark:
         for name in stages:
             print(f"{name:<18} done before", flush=True)
-        return
+        return False
     # The copy gets its name only when it is whole.
     part = executed.with_name(f"{source.stem}.running.ipynb")
     failed = executed.with_name(f"{source.stem}.failed.ipynb")
@@ -162,6 +164,7 @@ def _execute(
     artifacts.write_atomically(executed, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
     part.unlink()
     failed.unlink(missing_ok=True)
+    return True
 
 
 def _papermill(source: Path, target: Path, resolved: Path) -> None:
@@ -277,8 +280,49 @@ def _table(results: dict[str, StageResult]) -> None:
         )
 
 
-def _report(config: Config, folder: Path, results: dict[str, StageResult], seconds: float) -> Path:
+def _report(
+    config: Config, folder: Path, results: dict[str, StageResult], seconds: float | None
+) -> Path:
+    """Build the report, unless the one that stands there says all this already.
+
+    `seconds` is the wall time of this run; None where nothing was executed, and then the report
+    keeps the time of the run that did.
+    """
     from r1repro import reports
 
+    told = _told(folder)
+    if seconds is None and told.get("finished") and _facts(told) == _current_facts(results):
+        return folder / "report.html"
     wall = {name: result.manifest["seconds"] for name, result in results.items()}
-    return reports.build(folder, results, config, {**wall, "this run": round(seconds, 2)})
+    whole = seconds if seconds is not None else told.get("wall", {}).get("this run")
+    if whole is not None:
+        wall["this run"] = round(whole, 2)
+    return reports.build(folder, results, config, wall)
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    """The manifest of the report in a run's folder, empty unless its files are there unchanged."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        for name, sha in manifest["files"].items():
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha:
+                return {}
+    except (OSError, ValueError, KeyError, AttributeError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _facts(manifest: dict[str, Any]) -> dict[str, Any]:
+    keys = {name: entry["key"] for name, entry in manifest["stages"].items()}
+    return {"keys": keys, **{name: manifest[name] for name in ("git", "code", "versions")}}
+
+
+def _current_facts(results: dict[str, StageResult]) -> dict[str, Any]:
+    from r1repro.reports.report import git_state
+
+    return {
+        "keys": {name: result.key for name, result in results.items()},
+        "git": git_state(ROOT),
+        "code": artifacts.code_hash(),
+        "versions": artifacts.versions(),
+    }

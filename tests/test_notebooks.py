@@ -64,8 +64,10 @@ def test_the_sequence_runs_headless(smoke):
 def test_nothing_changed_nothing_built(smoke, capsys):
     config, outcome = smoke
     built = {name: result.folder.stat().st_ino for name, result in outcome.results.items()}
+    written = outcome.report.stat().st_mtime_ns
     capsys.readouterr()
     again = pipeline.run(config)
+    assert again.report.stat().st_mtime_ns == written
     assert {name: result.folder.stat().st_ino for name, result in again.results.items()} == built
     assert capsys.readouterr().out.count("done before") == len(graph())
 
