@@ -217,7 +217,7 @@ def shown(estimate: Estimate | None, path: str, signed: bool = False) -> str:
 
     def number(value: float) -> str:
         text = f"{factor * value:{'+' if signed else ''},.{how.digits}f}"
-        return text.replace("-", "−")
+        return f"{0:.{how.digits}f}" if not text.strip("+-0.") else text.replace("-", "−")
 
     unit = (" points" if signed else " %") if how.share else ""
     if math.isnan(estimate.low):

@@ -81,7 +81,7 @@ def resampled_ratios(
     random = np.random.default_rng(seed)
     both = np.concatenate([numerators_N_M, denominators_N_M], axis=1)
     sums = np.empty((draws, both.shape[1]))
-    chunk = max(1, 2_000_000 // max(n, 1))
+    chunk = max(1, 100_000 // max(n, 1))
     for start in range(0, draws, chunk):
         size = min(chunk, draws - start)
         drawn = random.integers(0, n, (size, n)) + np.arange(size)[:, None] * n

@@ -1,0 +1,352 @@
+"""Figures of a run, the same in notebooks and in the report.
+
+Each function takes DataFrames as a stage stored them and returns a matplotlib Figure. Colours are
+of the Okabe-Ito palette, which readers with a colour-vision deficiency can tell apart; lines differ
+in dash or marker besides. No figure holds model text, so that no font for Chinese is needed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TypeAlias
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from r1repro.evaluation.metrics import summarize
+from r1repro.evaluation.statistics import Estimate
+
+Summary = Mapping[str, Estimate]
+Evaluation: TypeAlias = pd.DataFrame | Summary
+"""Rows of evaluation.parquet, or what `summarize` made of them (which saves doing it again)."""
+
+INK = "#222222"
+BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+CHECKPOINTS: dict[str, tuple[str, str, str]] = {
+    "base": ("Base", "#6b7280", "s"),
+    "r1_zero": ("R1-Zero", BLUE, "o"),
+}
+_OTHERS = ((VERMILION, "^"), (GREEN, "D"), (PURPLE, "v"), (ORANGE, "P"))
+_STYLE = {
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.labelsize": 9.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#9aa0a8",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e8eb",
+    "grid.linewidth": 0.8,
+    "xtick.color": "#5b6169",
+    "ytick.color": "#5b6169",
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "lines.linewidth": 1.9,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "figure.dpi": 110,
+    "figure.facecolor": "white",
+}
+
+
+def checkpoint(name: str, index: int = 0) -> tuple[str, str, str]:
+    """Label, colour and marker of a checkpoint, the same in every figure."""
+    if name in CHECKPOINTS:
+        return CHECKPOINTS[name]
+    colour, marker = _OTHERS[index % len(_OTHERS)]
+    return name.replace("_", " ").capitalize(), colour, marker
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with plt.rc_context(_STYLE):
+        yield
+
+
+def _figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw in the house style, and close the figure so that a notebook shows it once."""
+
+    @wraps(draw)
+    def drawn(*args: Any, **kwargs: Any) -> Figure:
+        with _style():
+            figure = draw(*args, **kwargs)
+            figure.draw_without_rendering()  # ticks are made only now, and take the style's colours
+            plt.close(figure)
+        return figure
+
+    return drawn
+
+
+@_figure
+def pretraining(metrics: pd.DataFrame) -> Figure:
+    """Loss over the tokens seen by the base, and the rate they were seen at."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.0), layout="constrained")
+    tokens = metrics["tokens"] / 1e6
+    _noisy(left, tokens, metrics["loss"], BLUE, "loss")
+    left.set(title="Pretraining loss", xlabel="tokens seen (millions)", ylabel="nats per token")
+    _noisy(right, tokens, metrics["tokens_per_s"] / 1e3, GREEN, "speed")
+    right.set(title="Speed", xlabel="tokens seen (millions)", ylabel="thousand tokens per second")
+    right.set_ylim(bottom=0)
+    return figure
+
+
+@_figure
+def learning_curve(
+    metrics: pd.DataFrame, evaluations: Mapping[str, Evaluation] | None = None
+) -> Figure:
+    """pass@1 and valid format on the training prompts over RL steps.
+
+    With `evaluations` ({"base": rows, "r1_zero": rows}) the held-out pass@1 before the first and
+    after the last step stands beside the curve, with its 95 % interval.
+    """
+    figure, axes = plt.subplots(figsize=(5.6, 3.7), layout="constrained")
+    _learning_curve(axes, metrics, _summaries(evaluations or {}))
+    return figure
+
+
+@_figure
+def by_level(evaluations: Mapping[str, Evaluation], task: str | None = None) -> Figure:
+    """Held-out pass@1 by level for each checkpoint, with 95 % intervals; one family with `task`."""
+    figure, axes = plt.subplots(figsize=(5.6, 3.7), layout="constrained")
+    _by_level(axes, _summaries(evaluations), task)
+    return figure
+
+
+@_figure
+def headline(metrics: pd.DataFrame, evaluations: Mapping[str, Evaluation]) -> Figure:
+    """Learning curve and pass@1 by level in one picture."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 3.8), layout="constrained")
+    summaries = _summaries(evaluations)
+    _learning_curve(left, metrics, summaries)
+    _by_level(right, summaries, None)
+    return figure
+
+
+@_figure
+def families(evaluations: Mapping[str, Evaluation]) -> Figure:
+    """Held-out pass@1 by level, one panel a task family."""
+    summaries = _summaries(evaluations)
+    tasks = _tasks(summaries)
+    figure, axes = plt.subplots(
+        1, len(tasks), figsize=(4.6 * len(tasks), 3.3), layout="constrained", sharey=True,
+        squeeze=False,
+    )  # fmt: skip
+    for i, task in enumerate(tasks):
+        _by_level(axes[0, i], summaries, task)
+        if i:
+            axes[0, i].set_ylabel("")
+            axes[0, i].get_legend().remove()
+    return figure
+
+
+@_figure
+def pass_at_k(evaluations: Mapping[str, Evaluation]) -> Figure:
+    """Held-out pass@k over k, one panel a task family, with 95 % intervals.
+
+    Where the lines of base and trained model meet as k grows, training has made likely what the
+    base could already do.
+    """
+    summaries = _summaries(evaluations)
+    tasks = _tasks(summaries)
+    figure, axes = plt.subplots(
+        1, len(tasks), figsize=(4.6 * len(tasks), 3.3), layout="constrained", sharey=True,
+        squeeze=False,
+    )  # fmt: skip
+    for i, task in enumerate(tasks):
+        panel = axes[0, i]
+        for j, (name, summary) in enumerate(summaries.items()):
+            ks = sorted(int(p.split("@")[1]) for p in summary if p.startswith(f"{task}/pass@"))
+            estimates = [summary[f"{task}/pass@{k}"] for k in ks]
+            _points(panel, ks, estimates, name, j, line=True)
+        panel.set(title=task.capitalize(), xlabel="k (samples a problem)", xscale="log")
+        panel.set_xticks(ks, [str(k) for k in ks])
+        panel.minorticks_off()
+        _percent(panel)
+    axes[0, 0].set_ylabel("pass@k, held-out problems")
+    axes[0, 0].legend(loc="lower right")
+    return figure
+
+
+@_figure
+def behaviour(metrics: pd.DataFrame) -> Figure:
+    """How the completions on the training prompts change over RL steps, in six panels."""
+    figure, axes = plt.subplots(2, 3, figsize=(10.4, 5.4), layout="constrained", sharex=True)
+    step = metrics["step"]
+
+    panel = axes[0, 0]
+    _noisy(panel, step, metrics["length_correct"], BLUE, "right answers")
+    _noisy(panel, step, metrics["length_wrong"], VERMILION, "wrong answers", "--")
+    panel.set(title="Length", ylabel="tokens a completion")
+    panel.legend()
+
+    panel = axes[0, 1]
+    _noisy(panel, step, metrics["reflection"], BLUE, "a response")
+    panel.set(title="Reflection words", ylabel="words a response")
+    panel.set_ylim(bottom=0)
+
+    panel = axes[0, 2]
+    rate = 1000 * metrics["reflection"] / metrics["length"].where(metrics["length"] > 0)
+    _noisy(panel, step, rate, BLUE, "per 1,000 tokens")
+    panel.set(title="Reflection words, by length", ylabel="words per 1,000 tokens")
+    panel.set_ylim(bottom=0)
+
+    panel = axes[1, 0]
+    _noisy(panel, step, metrics["language_share"], GREEN, "share")
+    panel.set(title="Language of the thinking", ylabel="words in the question's language")
+    panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+    panel = axes[1, 1]
+    _noisy(panel, step, metrics["entropy"], PURPLE, "entropy")
+    panel.set(title="Entropy of the policy", ylabel="nats per token")
+    panel.set_ylim(bottom=0)
+
+    panel = axes[1, 2]
+    _noisy(panel, step, metrics["kl"], ORANGE, "KL")
+    panel.set(title="KL to the reference", ylabel="nats per token (k3 estimate)")
+
+    for panel in axes[1]:
+        panel.set_xlabel("RL step")
+    _whole_steps(axes.ravel())
+    return figure
+
+
+@_figure
+def training(metrics: pd.DataFrame) -> Figure:
+    """Whether the run is healthy: rewards, groups without a signal, clipping and speed."""
+    figure, axes = plt.subplots(1, 3, figsize=(10.4, 2.9), layout="constrained", sharex=True)
+    step = metrics["step"]
+    panel = axes[0]
+    _noisy(panel, step, metrics["reward_accuracy"], BLUE, "accuracy")
+    _noisy(panel, step, metrics["reward_format"], VERMILION, "format", "--")
+    panel.set(title="Reward", ylabel="mean of the batch")
+    panel.legend()
+
+    panel = axes[1]
+    _noisy(panel, step, metrics["zero_variance_groups"], GREEN, "groups without variance")
+    _noisy(panel, step, metrics["clipped_completions"], ORANGE, "completions cut off", "--")
+    panel.set(title="Without a signal", ylabel="share")
+    panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    panel.set_ylim(bottom=0)
+    panel.legend()
+
+    panel = axes[2]
+    _noisy(panel, step, metrics["tokens_per_s"] / 1e3, PURPLE, "speed")
+    panel.set(title="Speed of a whole step", ylabel="thousand tokens per second")
+    panel.set_ylim(bottom=0)
+    for panel in axes:
+        panel.set_xlabel("RL step")
+    _whole_steps(axes)
+    return figure
+
+
+def _learning_curve(axes: Axes, metrics: pd.DataFrame, summaries: Mapping[str, Summary]) -> None:
+    step = metrics["step"]
+    _noisy(axes, step, metrics["format_valid"], VERMILION, "valid format, training prompts", "--")
+    _noisy(axes, step, metrics["pass_at_1"], BLUE, "pass@1, training prompts")
+    last = step.max() if len(step) else 0
+    room = max(last * 0.045, 0.35)
+    places = {"base": -room, "r1_zero": last + room}
+    for i, (name, place) in enumerate(places.items()):
+        estimate = summaries.get(name, {}).get("reasoning/pass@1")
+        if estimate is not None:
+            held_out = f"{checkpoint(name, i)[0]}, pass@1 on held-out problems"
+            _points(axes, [place], [estimate], name, i, text=held_out)
+    axes.set(title="R1-Zero training", xlabel="RL step", ylabel="share of completions")
+    axes.set_xlim(-1.9 * room, last + 1.9 * room)
+    _percent(axes)
+    _whole_steps([axes])
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=7.8, handlelength=1.6,
+        columnspacing=1.2,
+    )  # fmt: skip
+
+
+def _by_level(axes: Axes, summaries: Mapping[str, Summary], task: str | None) -> None:
+    start = f"{task}/level_" if task else "level_"
+    levels: list[int] = []
+    for j, (name, summary) in enumerate(summaries.items()):
+        levels = sorted(
+            int(path.removeprefix(start).split("/")[0])
+            for path in summary
+            if path.startswith(start) and path.endswith("/pass@1")
+        )
+        offset = 0.08 * (j - (len(summaries) - 1) / 2)
+        estimates = [summary[f"{start}{level}/pass@1"] for level in levels]
+        _points(axes, [level + offset for level in levels], estimates, name, j, line=True)
+    title = f"{task.capitalize()} by level" if task else "Held-out problems by level"
+    axes.set(title=title, xlabel="level (1 easy, 5 hard)", ylabel="pass@1, held-out problems")
+    axes.set_xticks(levels)
+    _percent(axes)
+    if task:
+        axes.legend(loc="upper right")
+    else:
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=max(len(summaries), 1),
+            fontsize=7.8, title="with 95 % intervals (bootstrap over problems)", title_fontsize=7.8,
+        )  # fmt: skip
+
+
+def _points(
+    axes: Axes,
+    x: Sequence[float],
+    estimates: Sequence[Estimate],
+    name: str,
+    index: int,
+    line: bool = False,
+    text: str | None = None,
+) -> None:
+    label, colour, marker = checkpoint(name, index)
+    value = np.array([e.value for e in estimates])
+    below = np.nan_to_num(value - np.array([e.low for e in estimates])).clip(0)
+    above = np.nan_to_num(np.array([e.high for e in estimates]) - value).clip(0)
+    axes.errorbar(
+        x, value, yerr=[below, above], color=colour, marker=marker, markersize=6,
+        markeredgecolor="white", markeredgewidth=0.8, capsize=3, elinewidth=1.4,
+        linewidth=1.5 if line else 0, label=text or label, zorder=5, clip_on=False,
+    )  # fmt: skip
+
+
+def _noisy(
+    axes: Axes, x: pd.Series, y: pd.Series, colour: str, label: str, dash: str = "-"
+) -> None:
+    """The values themselves faintly, and their running mean (a tenth of the run) over them."""
+    window = max(1, round(len(y) / 10))
+    smooth = y.rolling(window, center=True, min_periods=1).mean()
+    short = len(y) < 10
+    if not short:
+        axes.plot(x, y, color=colour, alpha=0.25, linewidth=0.9)
+    axes.plot(x, smooth, dash, color=colour, label=label, marker="." if short else None)
+
+
+def _percent(axes: Axes) -> None:
+    axes.set_ylim(0, 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def _whole_steps(panels: Sequence[Axes]) -> None:
+    for panel in panels:
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def _tasks(summaries: Mapping[str, Summary]) -> list[str]:
+    """Families of the reasoning problems, in the order of their names."""
+    paths = {path for summary in summaries.values() for path in summary}
+    return sorted({p.split("/")[0] for p in paths if p.count("/") == 2 and "/level_" in p})
+
+
+def _summaries(evaluations: Mapping[str, Evaluation]) -> dict[str, Summary]:
+    return {
+        name: summarize(given) if isinstance(given, pd.DataFrame) else given
+        for name, given in evaluations.items()
+    }

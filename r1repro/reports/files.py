@@ -1,0 +1,61 @@
+"""What results look like on disk: estimates as JSON, figures as pictures."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from r1repro.artifacts import write_atomically
+from r1repro.evaluation.statistics import Estimate
+
+Results = Mapping[str, Mapping[str, Estimate]]
+"""Estimates by checkpoint (or by difference of two) and path."""
+
+
+def write_results(path: Path, results: Results) -> None:
+    """{name: {path: {value, low, high, n}}}; a number that does not exist (NaN) is null."""
+    plain = {
+        name: {
+            measure: {
+                key: None if math.isnan(value) else value
+                for key, value in estimate.as_dict().items()
+            }
+            for measure, estimate in estimates.items()
+        }
+        for name, estimates in results.items()
+    }
+    write_json(path, plain)
+
+
+def read_results(path: Path) -> dict[str, dict[str, Estimate]]:
+    """What `write_results` wrote."""
+    plain = json.loads(path.read_text(encoding="utf-8"))
+
+    def number(stored: float | None) -> float:
+        return math.nan if stored is None else stored
+
+    return {
+        name: {
+            measure: Estimate(number(e["value"]), number(e["low"]), number(e["high"]), e["n"])
+            for measure, e in estimates.items()
+        }
+        for name, estimates in plain.items()
+    }
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON as every reader takes it (no NaN), whole or not at all."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, text + "\n")
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Save as <path>.png, twice the size of a page's column, and as <path>.svg."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path.with_suffix(".png"), dpi=200, metadata={"Software": None})
+    with matplotlib.rc_context({"svg.hashsalt": "r1repro"}):  # the same data, the same file
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})

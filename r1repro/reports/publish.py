@@ -1,0 +1,152 @@
+"""Versions: finished reports, copied once into a folder that is committed."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from r1repro.artifacts import write_atomically
+from r1repro.config import ROOT
+from r1repro.errors import R1ReproError
+from r1repro.evaluation import metrics
+from r1repro.reports.figures import checkpoint
+from r1repro.reports.files import read_results
+from r1repro.reports.report import FILES, git_state
+
+LARGEST = 8 * 2**20
+"""Bytes that a version may have: it stays in the repository for ever."""
+INDEXED = ("reasoning/pass@1", "format_valid")
+
+
+def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Path:
+    """Copy the finished report of a run to reports_folder/<scale>-<task>-<date>-<hash>/.
+
+    report.html, results, manifest, executed notebooks and figures are copied, and index.html and
+    README.md of the folder are written anew. Raises R1ReproError if the report is not finished or
+    was changed, if the checkout has uncommitted changes or had them when the report was written,
+    if the version exists, or if it is too large. Returns the version's folder.
+    """
+    manifest = _finished(run_folder)
+    _require_clean(manifest, checkout)
+    name = "-".join(
+        (manifest["scale"], manifest["task"], manifest["created"][:10], manifest["hash"])
+    )
+    version = reports_folder / name
+    if version.exists():
+        raise R1ReproError(
+            f"the version {version} exists, and versions are never overwritten: "
+            "link to it, or run again with what you want to change"
+        )
+    sources = _sources(run_folder)
+    size = sum(file.stat().st_size for file in sources)
+    if size > LARGEST:
+        raise R1ReproError(
+            f"the report has {size / 2**20:.1f} MB, and a published version at most "
+            f"{LARGEST / 2**20:.0f}: make its executed notebooks or figures smaller"
+        )
+    part = reports_folder / f".{name}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    for file in sources:
+        target = part / file.relative_to(run_folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    part.rename(version)
+    write_index(reports_folder)
+    return version
+
+
+def write_index(reports_folder: Path) -> None:
+    """Write index.html and README.md: the versions of a folder, newest first."""
+    manifests = [
+        (json.loads((folder / "manifest.json").read_text(encoding="utf-8")), folder)
+        for folder in reports_folder.iterdir()
+        if (folder / "manifest.json").is_file() and not folder.name.startswith(".")
+    ]
+    manifests.sort(key=lambda pair: (pair[0]["created"], pair[1].name), reverse=True)
+    versions = [_entry(manifest, folder) for manifest, folder in manifests]
+    environment = Environment(
+        loader=PackageLoader("r1repro.reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    page = environment.get_template("index.html.j2").render(versions=versions)
+    write_atomically(reports_folder / "index.html", page)
+    lines = ["# Published reports", ""]
+    lines += ["Newest first. Values with 95 % intervals over problems, each of one run.", ""]
+    for entry in versions:
+        lines += [f"## [{entry['name']}]({entry['name']}/report.html)", ""]
+        lines += [f"* {line}" for line in entry["figures"]]
+        lines += [f"* seed {entry['seed']}, base seed {entry['base_seed']}"]
+        lines += [f"* commit {entry['commit'][:10]}, {entry['created']}", ""]
+    write_atomically(reports_folder / "README.md", "\n".join(lines))
+
+
+def _entry(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
+    results = read_results(folder / "results.json")
+    figures = []
+    for path in INDEXED:
+        values = [
+            f"{checkpoint(name, i)[0]} {metrics.shown(summary[path], path)}"
+            for i, (name, summary) in enumerate(results.items())
+            if path in summary
+        ]
+        figures.append(f"{metrics.label(path)}: {', '.join(values)}")
+    return {
+        "name": folder.name,
+        "figures": figures,
+        "seed": manifest["seeds"]["seed"],
+        "base_seed": manifest["seeds"]["base_seed"],
+        "commit": manifest["git"]["commit"],
+        "created": manifest["created"],
+    }
+
+
+def _finished(run_folder: Path) -> dict[str, Any]:
+    advice = "let `r1repro run` finish, then publish again"
+    try:
+        manifest = json.loads((run_folder / "manifest.json").read_text(encoding="utf-8"))
+        if not manifest["finished"]:
+            raise R1ReproError(
+                f"the run {run_folder} is not finished (it has {', '.join(manifest['stages'])}): "
+                f"{advice}"
+            )
+        for name in FILES:
+            found = hashlib.sha256((run_folder / name).read_bytes()).hexdigest()
+            if manifest["files"][name] != found:
+                raise R1ReproError(
+                    f"{run_folder / name} is not what the run wrote: run `r1repro run` with the "
+                    "same settings to write it anew"
+                )
+    except FileNotFoundError as error:
+        missing = Path(str(error.filename)).name
+        raise R1ReproError(f"the run {run_folder} has no {missing}: {advice}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise R1ReproError(
+            f"the run {run_folder} has an unreadable manifest.json: {advice}"
+        ) from error
+    return manifest
+
+
+def _require_clean(manifest: dict[str, Any], checkout: Path) -> None:
+    recorded, now = manifest["git"], git_state(checkout)
+    advice = "commit, run again (finished stages are loaded), and publish that"
+    if recorded["commit"] is None or now["commit"] is None:
+        raise R1ReproError(f"a version needs a git commit to point to, and there is none: {advice}")
+    if recorded["dirty"]:
+        raise R1ReproError(
+            f"the report was written with uncommitted changes on {recorded['commit'][:10]}: "
+            f"{advice}"
+        )
+    if now["dirty"]:
+        raise R1ReproError(f"the checkout has uncommitted changes: {advice}")
+
+
+def _sources(run_folder: Path) -> list[Path]:
+    files = [run_folder / name for name in (*FILES, "manifest.json", "resolved.yaml")]
+    files += sorted((run_folder / "notebooks").glob("*.ipynb"))
+    files += sorted((run_folder / "figures").glob("*"))
+    return [file for file in files if file.is_file()]

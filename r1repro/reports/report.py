@@ -1,0 +1,143 @@
+"""The report of one run, from its stored results."""
+
+import hashlib
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from r1repro import artifacts
+from r1repro.artifacts import StageResult
+from r1repro.config import ROOT, Config, values
+from r1repro.evaluation.metrics import differences, summarize
+from r1repro.reports import figures, html
+from r1repro.reports.files import Results, read_results, write_figure, write_json, write_results
+
+FILES = ("report.html", "results.json", "differences.json")
+STAGES = ("base", "evaluate_base", "r1_zero", "evaluate_r1_zero", "comparison")
+"""What a finished report stands on."""
+
+
+def build(
+    run_folder: Path,
+    results: Mapping[str, StageResult],
+    config: Config,
+    wall: Mapping[str, float],
+) -> Path:
+    """Write report.html, results.json, differences.json, figures/ and manifest.json of a run.
+
+    results: finished stages by name; wall: seconds by name. With some stages missing the report
+    tells what there is, and its manifest says that it is not finished. Returns report.html.
+    """
+    run_folder.mkdir(parents=True, exist_ok=True)
+    # The manifest vouches for the other files, so it goes first and comes last.
+    (run_folder / "manifest.json").unlink(missing_ok=True)
+    evaluations = {
+        name.removeprefix("evaluate_"): pd.read_parquet(result.folder / "evaluation.parquet")
+        for name, result in results.items()
+        if name.startswith("evaluate_")
+    }
+    tables = {
+        name: pd.read_parquet(result.folder / "metrics.parquet")
+        for name, result in results.items()
+        if (result.folder / "metrics.parquet").is_file()
+    }
+    if "r1_zero" in results:
+        tables["completions"] = pd.read_parquet(results["r1_zero"].folder / "completions.parquet")
+    summaries, changes = estimates(evaluations, results.get("comparison"))
+
+    manifest = _manifest(run_folder, results, config, wall)
+    change = next(iter(changes.values()), {})
+    page = html.page(html.Run(manifest, config, tables, evaluations, summaries, change))
+    artifacts.write_atomically(run_folder / "report.html", page)
+    write_results(run_folder / "results.json", summaries)
+    write_results(run_folder / "differences.json", changes)
+    if "r1_zero" in tables and len(summaries) > 1:
+        drawn = figures.headline(tables["r1_zero"], summaries)
+        write_figure(drawn, run_folder / "figures" / "headline")
+    manifest["files"] = {
+        name: hashlib.sha256((run_folder / name).read_bytes()).hexdigest() for name in FILES
+    }
+    write_json(run_folder / "manifest.json", manifest)
+    return run_folder / "report.html"
+
+
+def estimates(
+    evaluations: Mapping[str, pd.DataFrame], comparison: StageResult | None = None
+) -> tuple[Results, Results]:
+    """Measures by checkpoint, and the paired changes from each checkpoint to the next.
+
+    Taken from the comparison stage where it has run.
+    """
+    if comparison is not None:
+        folder = comparison.folder
+        return read_results(folder / "results.json"), read_results(folder / "differences.json")
+    names = list(evaluations)
+    return {name: summarize(rows) for name, rows in evaluations.items()}, {
+        f"{after} - {before}": differences(evaluations[before], evaluations[after])
+        for before, after in zip(names, names[1:], strict=False)
+    }
+
+
+def git_state(folder: Path) -> dict[str, Any]:
+    """Commit and dirty state of the checkout, both None where there is none.
+
+    reports/ does not count: published versions come out of runs and never go into one.
+    """
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", ".", ":(exclude)reports")
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+
+
+def _manifest(
+    run_folder: Path,
+    results: Mapping[str, StageResult],
+    config: Config,
+    wall: Mapping[str, float],
+) -> dict[str, Any]:
+    plain = {
+        name: values(config, name)
+        for name in ("seed", "base_seed", "model", "task", "stage", "evaluation")
+    }
+    stages = {
+        name: {
+            "key": result.key,
+            "version": result.manifest.get("version"),
+            "inputs": result.manifest.get("inputs"),
+            "code": result.manifest.get("code"),
+            "seconds": result.manifest.get("seconds"),
+            "hardware": result.manifest.get("hardware"),
+            "versions": result.manifest.get("versions"),
+        }
+        for name, result in results.items()
+    }
+    return {
+        "run": run_folder.name,
+        "hash": run_folder.name.rsplit("-", 1)[-1],
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": all(name in results for name in STAGES),
+        "scale": config.scale,
+        "task": config.task.name,
+        "seeds": {
+            "seed": config.seed,
+            "base_seed": config.base_seed,
+            "world_seed": config.task.world_seed,
+        },
+        "git": git_state(ROOT),
+        "code": artifacts.code_hash(),
+        "config": plain,
+        "versions": artifacts.versions(),
+        "hardware": artifacts.hardware(),
+        "wall": dict(wall),
+        "stages": stages,
+    }

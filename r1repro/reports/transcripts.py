@@ -1,0 +1,168 @@
+"""Model text on a page: chosen by a stated rule, always escaped, bounded in length.
+
+A model may write anything: markup, characters that reverse the order of the line, halves of
+surrogate pairs, a hundred thousand digits in a row. All of it is shown as text.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+from r1repro.reports.figures import checkpoint
+
+LIMIT = 4_000
+"""Characters of one text that are shown; of longer ones, the first three and the last quarter."""
+
+LEVELS = (1, 3, 5)
+RULE = (
+    "the first held-out problem by id of each family and language at levels 1, 3 and 5 that every "
+    "checkpoint was asked; of each, sample 0"
+)
+LANGUAGES = {"en": "English", "zh": "Chinese"}
+
+_TAG = re.compile(r"(</?(?:think|answer)>)")
+_CSS = """
+.r1t{font:14px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;
+ margin:.6em 0;border:1px solid #d8dce1;border-radius:6px;padding:.6em .8em;max-width:60em}
+.r1t pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.3em 0;font:13px/1.5 ui-monospace,
+ Menlo,Consolas,"DejaVu Sans Mono","Noto Sans Mono CJK SC",monospace;unicode-bidi:isolate}
+.r1t .head{color:#5b6169}.r1t .tag{color:#8a5a00}.r1t .cut{background:#fff3d6;padding:0 .3em}
+.r1t .right{color:#00664c}.r1t .wrong{color:#a33b00}
+"""
+
+
+@dataclass(frozen=True)
+class Html:
+    """A piece of HTML that a notebook shows as such."""
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.text
+
+
+def visible(text: str) -> str:
+    """The text with every character that would not be seen, or would move others, spelled out.
+
+    Lone surrogates, control characters, and marks of direction become ⟨U+202E⟩ and the like; line
+    breaks and tabs stay.
+    """
+    return "".join(
+        f"⟨U+{ord(c):04X}⟩"
+        if c not in "\n\t\u200d" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn")
+        else c
+        for c in text
+    )
+
+
+def text_html(text: object, limit: int = LIMIT) -> Markup:
+    """Any text as escaped HTML, tags of the R1 format marked, the middle cut beyond `limit`.
+
+    The statement of how much was cut is an element of its own, which no text can forge.
+    """
+    whole = text if isinstance(text, str) else "" if text is None else str(text)
+    if len(whole) <= limit:
+        return _marked(whole)
+    head, tail = whole[: limit * 3 // 4], whole[len(whole) - limit // 4 :]
+    cut = len(whole) - len(head) - len(tail)
+    note = f"… {cut:,} of {len(whole):,} characters are not shown here …"
+    return _marked(head) + Markup('<span class="cut">{}</span>').format(note) + _marked(tail)
+
+
+def _marked(text: str) -> Markup:
+    # The split keeps the tags at the odd places.
+    parts = _TAG.split(text)
+    return Markup("").join(
+        Markup('<span class="tag">{}</span>').format(part) if i % 2 else escape(visible(part))
+        for i, part in enumerate(parts)
+    )
+
+
+def choose(evaluations: Mapping[str, pd.DataFrame]) -> list[dict[str, pd.Series]]:
+    """Rows to set side by side, one dict {checkpoint: row} a problem, by RULE."""
+    firsts = {
+        name: rows[rows["sample"] == 0].set_index(["problem_id", "language"]).sort_index()
+        for name, rows in evaluations.items()
+    }
+    if not firsts:
+        return []
+    one, *others = firsts.values()
+    shared = one.index
+    for other in others:
+        shared = shared.intersection(other.index)
+    asked = one.loc[shared.sort_values()].reset_index()
+    asked = asked[asked["level"].isin(LEVELS)]
+    chosen = asked.groupby(["task", "language", "level"], sort=True).first()
+    keys = list(zip(chosen["problem_id"], chosen.index.get_level_values("language"), strict=True))
+    return [
+        {name: rows.reset_index().set_index(["problem_id", "language"], drop=False).loc[key]
+         for name, rows in firsts.items()}
+        for key in keys
+    ]  # fmt: skip
+
+
+def over_training(completions: pd.DataFrame, most: int = 12) -> pd.DataFrame:
+    """The first stored completion of each kept step, at most `most` steps, evenly spaced."""
+    firsts = completions.drop_duplicates("step").sort_values("step").reset_index(drop=True)
+    if len(firsts) <= most:
+        return firsts
+    return firsts.iloc[[round(i * (len(firsts) - 1) / (most - 1)) for i in range(most)]]
+
+
+def show(rows: pd.DataFrame, limit: int = LIMIT) -> Html:
+    """Rows of completions.parquet or evaluation.parquet as cards, for a notebook."""
+    cards = [_card(row, [("", row)], limit) for _, row in rows.iterrows()]
+    return _page(cards)
+
+
+def side_by_side(
+    evaluations: Mapping[str, pd.DataFrame], most: int | None = None, limit: int = LIMIT
+) -> Html:
+    """The same problems answered by each checkpoint, chosen by RULE, for a notebook."""
+    cards = []
+    for problem in choose(evaluations)[:most]:
+        answers = [(checkpoint(name, i)[0], row) for i, (name, row) in enumerate(problem.items())]
+        cards.append(_card(answers[0][1], answers, limit))
+    return _page(cards)
+
+
+def heading(row: pd.Series) -> str:
+    """Where a row stands, such as "Arithmetic · English · level 3"."""
+    place = [str(row["task"]).capitalize(), LANGUAGES.get(row["language"], str(row["language"]))]
+    place.append(f"level {row['level']}")
+    return " · ".join(([f"step {row['step']}"] if "step" in row else []) + place)
+
+
+def _card(row: pd.Series, answers: list[tuple[str, pd.Series]], limit: int) -> Markup:
+    parts = [
+        Markup('<div class="r1t"><div class="head">{} · {}</div><pre lang="{}">{}</pre>').format(
+            heading(row), row["problem_id"], row["language"], text_html(row["prompt"], limit)
+        )
+    ]
+    for name, answer in answers:
+        parts.append(
+            Markup('<div><b>{}</b> <span class="{}">{}</span></div><pre lang="{}">{}</pre>').format(
+                name,
+                "right" if answer["correct"] else "wrong",
+                verdict(answer),
+                row["language"],
+                text_html(answer["text"], limit),
+            )
+        )
+    return Markup("").join(parts) + Markup("</div>")
+
+
+def verdict(row: pd.Series) -> str:
+    """What was found of one response, in words."""
+    words = ["right" if row["correct"] else "wrong"]
+    words.append("valid format" if row["format_valid"] else "format not valid")
+    words.append(f"{row['tokens']} tokens" + ("" if row["finished"] else ", cut off"))
+    return " · ".join(words)
+
+
+def _page(cards: list[Markup]) -> Html:
+    return Html(str(Markup("<style>{}</style>").format(Markup(_CSS)) + Markup("").join(cards)))

@@ -1,0 +1,132 @@
+"""Made-up results of a run, in the shape in which the stages store theirs."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+HOSTILE = {
+    "script": "<script>alert('pwned')</script><img src=x onerror=alert(1)><think>3</think>",
+    "surrogate": "before \udcff after",
+    "bidi": "abc \u202e txet neddih \u202c \u2066 isolate \u200f mark",
+    "long": "9" * 100_000,
+    "template": "{{ config }} {% raw %} &lt;b&gt; </pre></details>",
+    "control": "nul \x00 bell \x07 escape \x1b[31m",
+    "chinese": "<think>先算 3 + 4 = 7，等等，不对，再检查。</think>\n<answer>7</answer>",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the report asks of a stage's result."""
+
+    name: str
+    key: str
+    folder: Path
+    manifest: dict
+
+
+def evaluation(skill: float, problems: int = 120, samples: int = 8, seed: int = 0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    rows = []
+    for i in range(problems):
+        task = ("arithmetic", "countdown")[i % 2]
+        language = ("en", "zh")[i // 2 % 2]
+        level = 1 + i // 4 % 5
+        chance = np.clip(random.beta(4 * skill, 4 * (1 - skill)) + 0.1 * (3 - level), 0, 1)
+        for sample in range(samples):
+            right = bool(random.random() < chance)
+            tagged = bool(random.random() < 0.1 + 0.87 * skill)
+            thought = (
+                f"先算 {i} + 4 = {i + 4}，等等，检查。" if language == "zh"
+                else f"first {i} + 4 = {i + 4}, wait, let me check."
+            )  # fmt: skip
+            given = str(i + 4 + (0 if right else random.integers(1, 4)))
+            text = f"<think>{thought}</think>\n<answer>{given}</answer>" if tagged else given
+            rows.append({
+                "problem_id": f"{task}-{i:05d}", "task": task, "language": language,
+                "level": level, "prompt": f"{i} + 4 = ?" if language == "en" else f"{i} 加 4？",
+                "answer": str(i + 4), "sample": sample, "text": text,
+                "tokens": int(random.integers(8, 40)), "finished": bool(random.random() < 0.98),
+                "correct": right, "strict_correct": right and tagged, "format_valid": tagged,
+                "extracted": given, "reflection_count": int(random.poisson(0.3 + skill)),
+                "words": 5, "language_share": float(random.choice([1.0, 0.8, np.nan])),
+                "mixed": bool(random.random() < 0.1), "repetition": float(random.random() * 0.1),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def pretraining_metrics(steps: int = 60) -> pd.DataFrame:
+    step = np.arange(1, steps + 1) * 20
+    return pd.DataFrame({
+        "step": step, "tokens": step * 2048, "loss": 1.2 + 3 * np.exp(-step / 200), "lr": 5e-3,
+        "tokens_per_s": 18_000.0, "seconds": step * 0.11,
+    })  # fmt: skip
+
+
+def rl_metrics(steps: int = 110, seed: int = 0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    step = np.arange(steps)
+    rise = 1 - np.exp(-step / 40)
+    noise = random.normal(0, 0.03, steps)
+    return pd.DataFrame({
+        "step": step, "reward": 0.4 + 1.2 * rise, "reward_accuracy": 0.25 + 0.5 * rise + noise,
+        "reward_format": 0.1 + 0.88 * (1 - np.exp(-step / 12)), "accuracy": 0.25 + 0.5 * rise,
+        "pass_at_1": (0.25 + 0.5 * rise + noise).clip(0, 1),
+        "format_valid": (0.1 + 0.88 * (1 - np.exp(-step / 12)) + noise / 3).clip(0, 1),
+        "entropy": 0.9 * np.exp(-step / 60) + 0.1, "kl": 0.02 * rise + 0.002 * np.abs(noise),
+        "clip_fraction": 0.0, "clipped_completions": 0.05 * np.exp(-step / 20),
+        "zero_variance_groups": 0.1 + 0.4 * rise, "length": 24 + 8 * rise + 20 * noise,
+        "length_correct": 22 + 9 * rise, "length_wrong": 28 + 6 * rise,
+        "reflection": 0.3 + 0.2 * rise + noise, "language_share": 0.95 - 0.04 * rise + noise / 9,
+        "tokens_per_s": 6000.0 + 900 * noise, "seconds": 2.3, "seconds_rollout": 0.9,
+        "seconds_reference": 0.4, "seconds_update": 1.0, "grad_norm": 0.5,
+    })  # fmt: skip
+
+
+def completions() -> pd.DataFrame:
+    rows = []
+    for step in (0, 10, 20, 50, 100):
+        for i, text in enumerate((HOSTILE["chinese"], "17", "first 3 + 4 = 7")):
+            rows.append({
+                "step": step, "problem_id": f"arithmetic-{i}", "task": "arithmetic",
+                "language": "zh" if i == 0 else "en", "level": 2, "prompt": "3 + 4 = ?",
+                "answer": "7", "text": text, "correct": i != 1, "format_valid": i == 0,
+                "reward": 1.0, "advantage": 0.3, "tokens": 12, "finished": True,
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def make_results(folder: Path, hostile: bool = False) -> dict[str, Result]:
+    base, trained = evaluation(0.3, seed=1), evaluation(0.75, seed=2)
+    if hostile:
+        # at the head of the transcripts: the first problem of each cell by id, sample 0
+        firsts = trained[trained["sample"] == 0].index
+        chosen = firsts[[0, 8, 16, 2, 10, 18, 1]]
+        for place, text in zip(chosen, HOSTILE.values(), strict=True):
+            trained.loc[place, "text"] = text.encode("utf-8", "backslashreplace").decode()
+        base.loc[chosen[0], "prompt"] = trained.loc[chosen[0], "prompt"] = HOSTILE["script"]
+    tables = {
+        "base": {"metrics": pretraining_metrics()},
+        "evaluate_base": {"evaluation": base},
+        "r1_zero": {"metrics": rl_metrics(), "completions": completions()},
+        "evaluate_r1_zero": {"evaluation": trained},
+        "comparison": {},
+    }
+    results = {}
+    for i, (name, files) in enumerate(tables.items()):
+        place = folder / "cache" / f"{name}-{i:012d}"
+        place.mkdir(parents=True)
+        for file, rows in files.items():
+            rows.to_parquet(place / f"{file}.parquet")
+        key = f"{i:064d}"
+        manifest = {
+            "key": key, "stage": name, "version": 1, "config": {}, "inputs": {},
+            "code": "c0de" * 16, "versions": {"torch": "2.13.0", "numpy": "2.4.6"},
+            "hardware": {"cpu": "two cores", "cores": 2, "gpu": None}, "seconds": 60.0 + i,
+        }  # fmt: skip
+        (place / "manifest.json").write_text(json.dumps(manifest))
+        results[name] = Result(name, key, place, manifest)
+    return results

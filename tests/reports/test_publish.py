@@ -1,0 +1,121 @@
+import json
+import subprocess
+
+import pytest
+
+from r1repro.errors import R1ReproError
+from r1repro.reports.publish import publish, write_index
+
+
+def git(folder, *words):
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    (folder / "code.py").write_text("1\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "first")
+    return folder
+
+
+@pytest.fixture
+def run(finished_run):
+    _edit(finished_run, git={"commit": "c" * 40, "dirty": False})
+    return finished_run
+
+
+def _edit(run_folder, **values):
+    file = run_folder / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def test_a_version_is_copied_and_listed(run, checkout):
+    version = publish(run, checkout / "reports", checkout)
+    created = json.loads((run / "manifest.json").read_text())["created"][:10]
+    assert version.name == f"laptop-mini-{created}-0123abcd"
+    assert {str(f.relative_to(version)) for f in version.rglob("*") if f.is_file()} == {
+        "report.html", "results.json", "differences.json", "manifest.json", "resolved.yaml",
+        "notebooks/00_base_model.ipynb", "figures/headline.png", "figures/headline.svg",
+    }  # fmt: skip
+    for listing in ("index.html", "README.md"):
+        text = (checkout / "reports" / listing).read_text(encoding="utf-8")
+        assert f"{version.name}/report.html" in text and "pass@1: Base" in text
+
+
+def test_a_version_is_never_overwritten(run, checkout):
+    version = publish(run, checkout / "reports", checkout)
+    before = (version / "report.html").read_bytes()
+    with pytest.raises(R1ReproError, match="never overwritten"):
+        publish(run, checkout / "reports", checkout)
+    assert (version / "report.html").read_bytes() == before
+
+
+def test_an_earlier_version_not_yet_committed_is_no_change_of_the_code(run, checkout):
+    publish(run, checkout / "reports", checkout)
+    _edit(run, hash="89abcdef", created="2099-01-01T00:00:00+00:00")
+    publish(run, checkout / "reports", checkout)
+    text = (checkout / "reports" / "README.md").read_text(encoding="utf-8")
+    assert text.index("89abcdef") < text.index("0123abcd")  # newest first
+
+
+def test_a_dirty_checkout_is_refused(run, checkout):
+    (checkout / "code.py").write_text("2\n")
+    with pytest.raises(R1ReproError, match="uncommitted changes"):
+        publish(run, checkout / "reports", checkout)
+    assert not (checkout / "reports").exists()
+
+
+def test_a_report_from_a_dirty_checkout_is_refused(run, checkout):
+    _edit(run, git={"commit": "c" * 40, "dirty": True})
+    with pytest.raises(R1ReproError, match="written with uncommitted changes on cccccccccc"):
+        publish(run, checkout / "reports", checkout)
+
+
+def test_a_report_without_a_commit_is_refused(run, checkout, tmp_path):
+    _edit(run, git={"commit": None, "dirty": None})
+    with pytest.raises(R1ReproError, match="there is none"):
+        publish(run, checkout / "reports", checkout)
+
+
+def test_an_unfinished_run_is_refused(run, checkout):
+    _edit(run, finished=False)
+    with pytest.raises(R1ReproError, match="not finished"):
+        publish(run, checkout / "reports", checkout)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "report.html", "results.json"])
+def test_a_missing_file_is_named(run, checkout, name):
+    (run / name).unlink()
+    with pytest.raises(R1ReproError, match=f"has no {name}"):
+        publish(run, checkout / "reports", checkout)
+
+
+def test_a_changed_report_is_refused(run, checkout):
+    (run / "results.json").write_text("{}")
+    with pytest.raises(R1ReproError, match="not what the run wrote"):
+        publish(run, checkout / "reports", checkout)
+
+
+def test_a_half_written_manifest_is_refused(run, checkout):
+    (run / "manifest.json").write_text("{")
+    with pytest.raises(R1ReproError, match="unreadable manifest"):
+        publish(run, checkout / "reports", checkout)
+
+
+def test_too_large_a_version_is_refused(run, checkout):
+    (run / "notebooks" / "big.ipynb").write_bytes(b" " * (9 * 2**20))
+    with pytest.raises(R1ReproError, match="at most 8"):
+        publish(run, checkout / "reports", checkout)
+    assert not list((checkout / "reports").glob("*")) if (checkout / "reports").exists() else True
+
+
+def test_the_index_can_be_written_anew(run, checkout):
+    publish(run, checkout / "reports", checkout)
+    before = (checkout / "reports" / "index.html").read_text()
+    write_index(checkout / "reports")
+    assert (checkout / "reports" / "index.html").read_text() == before

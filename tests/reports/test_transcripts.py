@@ -1,0 +1,91 @@
+import re
+
+import pytest
+
+from r1repro.reports.transcripts import (
+    LIMIT,
+    choose,
+    over_training,
+    show,
+    side_by_side,
+    text_html,
+    visible,
+)
+from tests.reports.made_up import HOSTILE, completions, evaluation
+
+KNOWN = re.compile(r"</?(?:span|div|pre|b|style)\b[^<>]*>")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_appears_as_text(name):
+    html = str(text_html(HOSTILE[name]))
+    html.encode("utf-8")  # no lone surrogate is left
+    assert "<" not in KNOWN.sub("", html)
+    assert len(html) < 3 * LIMIT
+
+
+def test_escaping_is_the_whole_text():
+    assert text_html("<b>&\"'") == "&lt;b&gt;&amp;&#34;&#39;"
+    assert text_html("先算 3 + 4") == "先算 3 + 4"
+    assert text_html("<think>3</think>") == (
+        '<span class="tag">&lt;think&gt;</span>3<span class="tag">&lt;/think&gt;</span>'
+    )
+
+
+def test_characters_that_hide_or_reorder_are_spelled_out():
+    assert visible("a\u202eb") == "a⟨U+202E⟩b"
+    assert visible("\udcff") == "⟨U+DCFF⟩"
+    assert visible("\x00\x1b[31m") == "⟨U+0000⟩⟨U+001B⟩[31m"
+    assert visible("two\nlines\tand 中文") == "two\nlines\tand 中文"
+
+
+def test_long_text_is_bounded_and_says_how_much_is_missing():
+    html = text_html("a" * 60_000 + "b" * 40_000)
+    assert "… 96,000 of 100,000 characters are not shown here …" in html
+    assert html.count("a") > 2_900 and html.count("b") > 900
+    assert "not shown" not in text_html("a" * LIMIT)
+
+
+def test_the_rule_chooses_the_first_of_each_cell():
+    evaluations = {"base": evaluation(0.3), "r1_zero": evaluation(0.7)}
+    problems = choose(evaluations)
+    cells = [(p["base"].task, p["base"].language, p["base"].level) for p in problems]
+    assert len(cells) == len(set(cells)) == 2 * 2 * 3
+    assert {level for *_, level in cells} == {1, 3, 5}
+    for problem in problems:
+        assert {row["problem_id"] for row in problem.values()} == {problem["base"].problem_id}
+        assert all(row["sample"] == 0 for row in problem.values())
+        one = evaluations["base"]
+        same = one[
+            (one.task == problem["base"].task)
+            & (one.language == problem["base"].language)
+            & (one.level == problem["base"].level)
+        ]
+        assert problem["base"].problem_id == same.problem_id.min()
+
+
+def test_the_same_problem_in_both_languages_is_two():
+    both = evaluation(0.3)
+    twice = both.assign(problem_id=both["problem_id"].str.replace(r"\d+", "same", regex=True))
+    twice = twice.drop_duplicates(["problem_id", "language", "sample"])
+    assert all(len(p["base"].shape) == 1 for p in choose({"base": twice}))
+
+
+def test_problems_that_one_checkpoint_was_not_asked_are_left_out():
+    one = evaluation(0.3)
+    other = one[one["task"] == "arithmetic"]
+    assert {p["base"].task for p in choose({"base": one, "r1_zero": other})} == {"arithmetic"}
+    assert choose({}) == []
+
+
+def test_samples_over_training_are_bounded():
+    rows = completions()
+    assert list(over_training(rows)["step"]) == [0, 10, 20, 50, 100]
+    assert list(over_training(rows, most=3)["step"]) == [0, 20, 100]
+
+
+def test_notebooks_get_escaped_html():
+    rows = completions().assign(text=HOSTILE["script"])
+    html = show(rows.head(2))._repr_html_()
+    assert "<script" not in html and "&lt;script&gt;" in html
+    assert "R1-Zero" in side_by_side({"r1_zero": evaluation(0.7)}, most=2)._repr_html_()
