@@ -115,10 +115,12 @@ def digest(value: Any) -> str:
 
 @cache
 def code_hash() -> str:
-    """sha256 over the package's own modules, by path."""
+    """sha256 over the package's own modules and templates, by path."""
     package = Path(__file__).parent
     found = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")):
+    for file in sorted(package.rglob("*")):
+        if file.suffix not in (".py", ".jinja", ".j2"):
+            continue
         found.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes())
     return found.hexdigest()
 

@@ -106,14 +106,14 @@ def _notebooks(wanted: list[str]) -> dict[str, list[str]]:
 def _set_aside_from(config: Config) -> None:
     """Take from_stage and all that is made from it out of the cache; nothing is deleted."""
     runs = runs_folder(config)
-    for name, key in state.keys(config).items():
+    for name in graph():
         if config.from_stage not in state.with_inputs(name):
             continue
-        for old in (
-            artifacts.work_folder(runs, name, key),
-            artifacts.result_folder(runs, name, key),
-        ):
-            if old.exists():
+        work, result = state.work_folder(config, name), state.result_folder(config, name)
+        with artifacts.lock(work.with_name(work.name + ".lock")) as held:
+            if held is None:
+                raise R1ReproError(f"{name} is being built by another run: wait for it, or end it")
+            for old in filter(Path.exists, (work, result)):
                 print(f"{name} is built anew; the old one is {artifacts.set_aside(old, runs)}")
 
 

@@ -53,5 +53,6 @@ STAGES = (
         seconds=lambda config: 5,
         inputs=("first",),
         notebook="01_second",
+        distributed=True,
     ),
 )

@@ -139,6 +139,14 @@ def test_two_runs_build_a_stage_once(compose, fake_graph, runs):
     assert [entry["step"] for entry in lines] == list(range(1, 11))
 
 
+def test_more_processes_than_there_are_gpus(compose, fake_graph, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    config = compose("launch.processes=2")
+    assert process.build(config, "first").manifest["processes"] == 1
+    with pytest.raises(StageFailed, match="launch.processes=2 started 1"):
+        process.build(config, "second")
+
+
 def test_damaged_result_is_announced_moved_and_built_again(compose, fake_graph):
     config, said = compose(), []
     result = process.build(config, "first")

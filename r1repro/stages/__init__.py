@@ -27,7 +27,8 @@ class Stage:
 
     `version` goes up when the stage's results change for the same configuration; `run` is
     "module:function"; `config` lists the dotted paths that its result depends on; `notebook` is
-    the one whose cell runs it; `seconds` estimates its cost on two CPU cores without a GPU.
+    the one whose cell runs it; `seconds` estimates its cost on two CPU cores without a GPU;
+    `distributed` stages are started with `launch.processes` processes, the others with one.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Stage:
     seconds: Callable[[Config], float]
     inputs: tuple[str, ...] = ()
     notebook: str | None = None
+    distributed: bool = False
 
 
 def _base_seconds(config: Config) -> float:
@@ -78,6 +80,7 @@ STAGES: tuple[Stage, ...] = (
         seconds=_r1_zero_seconds,
         inputs=("base",),
         notebook="01_r1_zero_grpo",
+        distributed=True,
     ),
     Stage(
         name="evaluate_r1_zero",

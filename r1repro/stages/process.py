@@ -16,8 +16,8 @@ from r1repro import artifacts
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, only, runs_folder, save
 from r1repro.errors import R1ReproError, StageFailed
-from r1repro.stages import find
-from r1repro.stages.state import keys, load
+from r1repro.stages import find, resolve
+from r1repro.stages.state import keys, load, result_folder, settings, work_folder, worked
 
 POLL_SECONDS = 0.5
 ENVIRONMENT = {
@@ -27,6 +27,9 @@ ENVIRONMENT = {
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "PYTHONUNBUFFERED": "1",
 }
+# The rest is what accelerate takes by itself, with a warning.
+LAUNCHER = "-m accelerate.commands.launch --num_machines 1 --mixed_precision no".split()
+LAUNCHER += ["--dynamo_backend", "no"]
 
 
 def build(
@@ -40,8 +43,7 @@ def build(
     `follow` is called about twice a second with the folder that progress.jsonl grows in,
     `announce` with a sentence a person should see. Raises StageFailed with the stage's own reason.
     """
-    runs, key = runs_folder(config), keys(config)[name]
-    folder = artifacts.work_folder(runs, name, key)
+    folder = work_folder(config, name)
     announced = False
     while True:
         with artifacts.lock(folder.with_name(folder.name + ".lock")) as held:
@@ -67,8 +69,7 @@ def _load_or_set_aside(
     try:
         result = load(config, name)
     except Damaged as error:
-        runs = runs_folder(config)
-        moved = artifacts.set_aside(artifacts.result_folder(runs, name, keys(config)[name]), runs)
+        moved = artifacts.set_aside(result_folder(config, name), runs_folder(config))
         announce(f"{error}. It was moved to {moved}, and {name} is built again.")
         return None
     if result is not None and result.manifest.get("code") != artifacts.code_hash():
@@ -82,13 +83,11 @@ def _run(
     config: Config, name: str, folder: Path, lock: int, follow: Callable[[Path], None]
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    # The process gets the configuration from its own folder, wherever the caller's came from.
-    save(config, folder / "config.yaml")
-    words = ["-m", "r1repro.stages", name, "--config", str(folder / "config.yaml")]
-    if config.launch.processes > 1:
-        count = str(config.launch.processes)
-        launcher = ["-m", "accelerate.commands.launch", "--num_processes", count]
-        words = [*launcher, *words]
+    resolved = folder.with_name(folder.name + ".yaml")
+    save(config, resolved)
+    words = ["-m", "r1repro.stages", name, "--config", str(resolved)]
+    if _processes(config, name) > 1:
+        words = [*LAUNCHER, "--num_processes", str(config.launch.processes), *words]
     log = folder / "log.txt"
     started = log.stat().st_size if log.exists() else 0
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -114,7 +113,11 @@ def _run(
     if process.returncode:
         reason = _reason(log, started, process.returncode)
         raise StageFailed(f"stage {name} failed: {reason} (log: {log})")
-    follow(artifacts.result_folder(runs_folder(config), name, keys(config)[name]))
+    follow(result_folder(config, name))
+
+
+def _processes(config: Config, name: str) -> int:
+    return config.launch.processes if find(name).distributed else 1
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -161,9 +164,6 @@ def end_with_parent() -> None:
 
 def run_here(config: Config, name: str) -> None:
     """In the stage's process: run the stage's function and make its folder a result."""
-    from r1repro.stages import resolve
-    from r1repro.stages.state import settings, worked
-
     stage, all_keys, runs = find(name), keys(config), runs_folder(config)
     inputs = {}
     for other in stage.inputs:
@@ -171,8 +171,14 @@ def run_here(config: Config, name: str) -> None:
         if result is None:
             raise R1ReproError(f"{name} needs {other}, which is not built: run {other} first")
         inputs[other] = result
+    started_with = int(os.environ.get("WORLD_SIZE", "1"))
+    if started_with != _processes(config, name):
+        raise R1ReproError(
+            f"launch.processes={config.launch.processes} started {started_with}: "
+            "accelerate takes one process a GPU, so give at most as many as there are"
+        )
     first = os.environ.get("RANK", "0") == "0"
-    folder = artifacts.work_folder(runs, name, all_keys[name])
+    folder = work_folder(config, name)
     if not artifacts.is_complete(folder, all_keys[name]):
         started = time.time()
         before = worked(artifacts.read_progress(folder))
@@ -194,7 +200,7 @@ def run_here(config: Config, name: str) -> None:
                 "code": artifacts.code_hash(),
                 "versions": artifacts.versions(),
                 "hardware": artifacts.hardware(),
-                "processes": config.launch.processes,
+                "processes": _processes(config, name),
                 "seconds": round(seconds, 2),
             },
         )

@@ -44,6 +44,11 @@ def work_folder(config: Config, name: str) -> Path:
     return artifacts.work_folder(runs_folder(config), name, keys(config)[name])
 
 
+def result_folder(config: Config, name: str) -> Path:
+    """Where the stage's finished result stands."""
+    return artifacts.result_folder(runs_folder(config), name, keys(config)[name])
+
+
 def load(config: Config, name: str) -> StageResult | None:
     """The finished result, or None. Raises Damaged if what stands there cannot be used."""
     return artifacts.load(runs_folder(config), name, keys(config)[name])
