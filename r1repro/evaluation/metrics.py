@@ -219,7 +219,7 @@ def shown(estimate: Estimate | None, path: str, signed: bool = False) -> str:
         text = f"{factor * value:{'+' if signed else ''},.{how.digits}f}"
         return f"{0:.{how.digits}f}" if not text.strip("+-0.") else text.replace("-", "−")
 
-    unit = (" points" if signed else " %") if how.share else ""
+    unit = ("\u00a0points" if signed else "\u00a0%") if how.share else ""  # no line break before
     if math.isnan(estimate.low):
         return f"{number(estimate.value)}{unit}"
     return f"{number(estimate.value)}{unit} [{number(estimate.low)}, {number(estimate.high)}]"

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from r1repro.rewards.accuracy import is_correct, is_strictly_correct
+from r1repro.rewards.accuracy import is_correct, is_strictly_correct, stated_answer
 from r1repro.tasks.problem import Completion, Problem
 from r1repro.text.language import is_mixed, language_share, words
 from r1repro.text.reflection import reflection_count
 from r1repro.text.repetition import repetition
-from r1repro.text.tags import final_answer, read
+from r1repro.text.tags import read
 
 
 def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]:
@@ -17,7 +17,6 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
     thinking is marked (a base model mostly marks none); reflection and repetition from the whole.
     """
     reading = read(completion.text)
-    kind = "expression" if problem.task == "countdown" else "number"
     thinking = reading.think if reading.think.strip() else completion.text
     return {
         "problem_id": problem.id,
@@ -33,7 +32,7 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
         "correct": is_correct(problem, completion.text),
         "strict_correct": is_strictly_correct(problem, completion.text),
         "format_valid": reading.format_valid,
-        "extracted": _storable(final_answer(completion.text, kind)),
+        "extracted": _storable(stated_answer(problem, completion.text)),
         "reflection_count": reflection_count(completion.text),
         "words": len(words(thinking)),
         "language_share": language_share(thinking, problem.language),

@@ -4,7 +4,7 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -63,6 +63,8 @@ def page(run: Run) -> str:
         manifest=run.manifest,
         config=run.config,
         names=names,
+        title="R1-Zero"
+        + (" from a given base" if run.config.model.path else " from random weights"),
         abstract=abstract(run),
         images=images(run),
         headline=headline_rows(run),
@@ -73,7 +75,7 @@ def page(run: Run) -> str:
         training=training_rows(run),
         measured=measured(run),
         stages=stage_rows(run),
-        config_yaml=yaml.safe_dump(asdict(run.config), sort_keys=False, allow_unicode=True),
+        config_yaml=yaml.safe_dump(run.manifest["config"], sort_keys=False, allow_unicode=True),
         reflection_words=REFLECTION_WORDS,
         heading=transcripts.heading,
         verdict=transcripts.verdict,

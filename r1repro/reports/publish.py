@@ -52,7 +52,11 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     for file in sources:
         target = part / file.relative_to(run_folder)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
+        if file.suffix == ".ipynb":
+            text = _without_places(file.read_text(encoding="utf-8"), run_folder, checkout)
+            target.write_text(text, encoding="utf-8")
+        else:
+            shutil.copyfile(file, target)
     part.rename(version)
     write_index(reports_folder)
     return version
@@ -143,6 +147,15 @@ def _require_clean(manifest: dict[str, Any], checkout: Path) -> None:
         )
     if now["dirty"]:
         raise R1ReproError(f"the checkout has uncommitted changes: {advice}")
+
+
+def _without_places(notebook: str, run_folder: Path, checkout: Path) -> str:
+    """An executed notebook without the folders of the machine that it ran on."""
+    places = {run_folder.resolve(): "RUN", checkout.resolve(): ".", Path.home(): "~"}
+    for place, name in places.items():
+        if place != Path(place.anchor):
+            notebook = notebook.replace(json.dumps(str(place))[1:-1], name)
+    return notebook
 
 
 def _sources(run_folder: Path) -> list[Path]:

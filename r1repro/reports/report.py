@@ -137,7 +137,8 @@ def _manifest(
         "code": artifacts.code_hash(),
         "config": plain,
         "versions": artifacts.versions(),
-        "hardware": artifacts.hardware(),
+        # what trained, where that is known: this process need not see the accelerator
+        "hardware": stages.get("r1_zero", {}).get("hardware") or artifacts.hardware(),
         "wall": dict(wall),
         "stages": stages,
     }

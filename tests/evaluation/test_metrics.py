@@ -93,7 +93,7 @@ def test_no_shared_problem_and_no_rows_are_refused(evaluation):
 def test_table_for_display(evaluation):
     shown_table = table({"base": evaluation, "r1_zero": evaluation})
     assert list(shown_table) == ["base", "r1_zero", "difference"]
-    assert shown_table.loc["pass@1", "base"].startswith("50.0 % [")
+    assert shown_table.loc["pass@1", "base"].startswith("50.0\u00a0% [")
     assert shown_table.loc["Length (tokens)", "difference"] == "0.0 [0.0, 0.0]"
 
 
@@ -101,8 +101,8 @@ def test_words_for_paths_and_estimates():
     assert label("arithmetic/level_3/pass@1") == "Arithmetic, level 3: pass@1"
     assert label("zh/pass@1") == "Chinese: pass@1"
     assert label("format_valid") == "Valid format"
-    assert shown(Estimate(0.7, 0.65, 0.75, 9), "reasoning/pass@1") == "70.0 % [65.0, 75.0]"
+    assert shown(Estimate(0.7, 0.65, 0.75, 9), "reasoning/pass@1") == "70.0\u00a0% [65.0, 75.0]"
     assert shown(Estimate(-0.05, -0.1, 0.0, 9), "pass@1", signed=True) == (
-        "−5.0 points [−10.0, 0.0]"
+        "−5.0\u00a0points [−10.0, 0.0]"
     )
     assert shown(None, "pass@1") == shown(Estimate(math.nan, 0, 0, 0), "pass@1") == "–"

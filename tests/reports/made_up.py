@@ -125,7 +125,7 @@ def make_results(folder: Path, hostile: bool = False) -> dict[str, Result]:
         manifest = {
             "key": key, "stage": name, "version": 1, "config": {}, "inputs": {},
             "code": "c0de" * 16, "versions": {"torch": "2.13.0", "numpy": "2.4.6"},
-            "hardware": {"cpu": "two cores", "cores": 2, "gpu": None}, "seconds": 60.0 + i,
+            "hardware": {"processor": "made up", "cores": 2, "gpus": []}, "seconds": 60.0 + i,
         }  # fmt: skip
         (place / "manifest.json").write_text(json.dumps(manifest))
         results[name] = Result(name, key, place, manifest)

@@ -47,6 +47,14 @@ def test_a_version_is_copied_and_listed(run, checkout):
         assert f"{version.name}/report.html" in text and "pass@1: Base" in text
 
 
+def test_published_notebooks_do_not_tell_where_they_ran(run, checkout):
+    place = {"cells": [], "metadata": {"config_path": str(run / "resolved.yaml"), "字": "等等"}}
+    (run / "notebooks" / "00_base_model.ipynb").write_text(json.dumps(place))
+    version = publish(run, checkout / "reports", checkout)
+    found = json.loads((version / "notebooks" / "00_base_model.ipynb").read_text())
+    assert found["metadata"] == {"config_path": "RUN/resolved.yaml", "字": "等等"}
+
+
 def test_a_version_is_never_overwritten(run, checkout):
     version = publish(run, checkout / "reports", checkout)
     before = (version / "report.html").read_bytes()
