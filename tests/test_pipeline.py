@@ -40,6 +40,8 @@ def test_run_then_rerun_executes_nothing_again(fake_notebooks, compose, capsys):
     assert load(outcome.folder / "resolved.yaml").seed == config.seed
     executed = outcome.folder / "notebooks" / "01_second.ipynb"
     assert json.loads(executed.read_text())["metadata"]["r1repro"]["keys"] == state.keys(config)
+    first = (outcome.folder / "notebooks" / "00_first.ipynb").read_text()
+    assert "polyline" in first and "pass@1 5.0 % → 50.0 %" in first
     said = capsys.readouterr().out
     assert re.search(r"first +100 % .* pass@1 50.0 % .*tokens/s 1,234", said)
     before = executed.stat().st_mtime_ns

@@ -30,21 +30,23 @@ def in_order(figures: dict[str, float]) -> dict[str, float]:
     return {**first, **figures}
 
 
-def figure(name: str, value: float) -> str:
-    """A name and its value as shown beside a bar."""
-    label = name.replace("_", " ")
+def shown(name: str, value: float) -> str:
+    """A figure's value as shown beside a bar."""
     if value != value:
-        return f"{label} -"
+        return "-"
     if name in SHARES:
-        return f"{label} {100 * value:.1f} %"
-    return f"{label} {value:,.0f}" if abs(value) >= 1000 else f"{label} {value:.3g}"
+        return f"{100 * value:.1f} %"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def line(name: str, found: Pace | None, figures: dict[str, float], left: float) -> str:
     """One terminal line of a stage; `left` is the estimate for the rest of the run, in seconds."""
     if found is None:
         return f"{name:<18} starting"
-    shown = "  ".join(figure(key, value) for key, value in list(in_order(figures).items())[:5])
+    shown = "  ".join(
+        f"{key.replace('_', ' ')} {shown(key, value)}"
+        for key, value in list(in_order(figures).items())[:5]
+    )
     share = found.step / max(1, found.total)
     rest = f"  (about {duration(left)} left in all)" if left >= 1 else ""
     return f"{name:<18} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {shown}{rest}"
@@ -55,17 +57,13 @@ def page(name: str, lines: list[dict[str, Any]], found: Pace | None) -> str:
     if found is None:
         return f"<p><b>{escape(name)}</b>: starting</p>"
     share = 100 * found.step / max(1, found.total)
-    left = "" if found.left is None else f", about {duration(found.left)} left"
-    if found.step >= found.total:
-        left = ""
-    steps = {
-        entry["step"]: entry["figures"] for entry in lines
-    }  # after a kill the later one counts
+    running = found.left is not None and found.step < found.total
+    left = f", about {duration(found.left or 0)} left" if running else ""
+    # By step: what was done again after a kill counts once.
+    steps = {entry["step"]: in_order(entry["figures"]) for entry in lines}
     names = list(steps[lines[-1]["step"]])[:6]
     curves = "".join(
-        _curve(
-            key, [(step, values[key]) for step, values in sorted(steps.items()) if key in values]
-        )
+        _curve(key, [(step, seen[key]) for step, seen in sorted(steps.items()) if key in seen])
         for key in names
     )
     return (
@@ -85,11 +83,12 @@ def _curve(name: str, points: list[tuple[float, float]]) -> str:
     wide, high = (max(xs) - min(xs)) or 1, (max(ys) - min(ys)) or 1
     path = " ".join(
         f"{width * (x - min(xs)) / wide:.1f},{2 + (height - 4) * (1 - (y - min(ys)) / high):.1f}"
-        for x, y in points[:: 1 + len(points) // 200]
+        for x, y in [*points[:: 1 + len(points) // 200], points[-1]]
     )
     return (
         '<figure style="display:inline-block;margin:6px 14px 0 0">'
         f'<svg width="{width}" height="{height}" role="img" aria-label="{escape(name)}">'
         f'<polyline points="{path}" fill="none" stroke="#0072b2" stroke-width="1.5"/></svg>'
-        f'<figcaption style="font-size:12px">{escape(figure(name, ys[-1]))}</figcaption></figure>'
+        f'<figcaption style="font-size:12px">{escape(name.replace("_", " "))} '
+        f"{shown(name, ys[0])} → {shown(name, ys[-1])}</figcaption></figure>"
     )
