@@ -186,6 +186,7 @@ def _papermill(source: Path, target: Path, resolved: Path) -> None:
             cwd=ROOT,
             progress_bar=False,
             log_output=False,
+            start_timeout=300,  # seconds; a busy machine takes its time to start a kernel
             # or every kernel warns in the terminal that it listens on this machine
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )

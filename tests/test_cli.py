@@ -18,7 +18,7 @@ def cli_run(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]"
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 

@@ -25,7 +25,7 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports, "build", build, raising=False)
 
 
-def wait_until(condition, seconds: float = 30.0) -> None:
+def wait_until(condition, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
@@ -47,7 +47,7 @@ def test_run_then_rerun_executes_nothing_again(fake_notebooks, compose, capsys):
     before = executed.stat().st_mtime_ns
     began = time.monotonic()
     pipeline.run(config, fake_notebooks)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     assert executed.stat().st_mtime_ns == before
     assert "done before" in capsys.readouterr().out
 
@@ -118,7 +118,7 @@ def test_killing_the_run_ends_the_stage_and_a_rerun_continues(fake_notebooks, co
         with artifacts.lock(work.with_name(work.name + ".lock")) as held:
             return held is not None
 
-    wait_until(is_free, 10)
+    wait_until(is_free)
     assert not (runs / "cache").exists()
     (runs / "slow").unlink()
     outcome = pipeline.run(config, fake_notebooks)
@@ -134,7 +134,7 @@ def test_two_runs_build_a_stage_once(compose, fake_graph, runs):
     )
     command = [sys.executable, "-c", code, "scale=smoke", f"runs={runs}"]
     pair = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in "ab"]
-    said = [other.communicate(timeout=60)[0] for other in pair]
+    said = [other.communicate(timeout=300)[0] for other in pair]
     assert [other.returncode for other in pair] == [0, 0]
     assert sum("waiting for it" in text for text in said) == 1
     lines = artifacts.read_progress(state.load(config, "first").folder)

@@ -43,13 +43,13 @@ def line(name: str, found: Pace | None, figures: dict[str, float], left: float) 
     """One terminal line of a stage; `left` is the estimate for the rest of the run, in seconds."""
     if found is None:
         return f"{name:<18} starting"
-    shown = "  ".join(
+    told = "  ".join(
         f"{key.replace('_', ' ')} {shown(key, value)}"
         for key, value in list(in_order(figures).items())[:5]
     )
     share = found.step / max(1, found.total)
     rest = f"  (about {duration(left)} left in all)" if left >= 1 else ""
-    return f"{name:<18} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {shown}{rest}"
+    return f"{name:<18} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {told}{rest}"
 
 
 def page(name: str, lines: list[dict[str, Any]], found: Pace | None) -> str:
