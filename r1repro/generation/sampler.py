@@ -132,11 +132,10 @@ def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) 
 
 def _inverse(weights_B_V: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
     cumulative = weights_B_V.cumsum(-1)
-    at = uniform_B[:, None] * cumulative[:, -1:]
-    index = torch.searchsorted(cumulative, at, right=True)[:, 0]
-    # Rounding may point one past the last token that has any weight.
-    last = (weights_B_V > 0).cumsum(-1).argmax(-1)
-    return torch.minimum(index, last)
+    total = cumulative[:, -1:]
+    # Rounding must not carry a number just below 1 past the last token that has any weight.
+    at = torch.minimum(uniform_B[:, None] * total, torch.nextafter(total, total * 0))
+    return torch.searchsorted(cumulative, at, right=True)[:, 0]
 
 
 def _unique(prompts: Sequence[Sequence[int]]) -> tuple[list[Sequence[int]], list[int]]:

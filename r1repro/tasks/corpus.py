@@ -14,7 +14,7 @@ from r1repro.tasks import arithmetic, countdown, general, templates
 from r1repro.tasks.mini_world import LANGUAGES, MiniWorld
 from r1repro.tasks.problem import Problem
 
-KINDS = {"arithmetic": 0.31, "countdown": 0.41, "general": 0.15, "drill": 0.10, "statement": 0.03}
+KINDS = {"arithmetic": 0.32, "countdown": 0.38, "general": 0.13, "drill": 0.14, "statement": 0.03}
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Mess:
     slip: float = 0.04  # of steps, wrong
     recheck: float = 0.3  # of slips, noticed and mended
     needless_recheck: float = 0.02  # of right steps, checked all the same
-    gives_up: float = 0.18  # of failed attempts, followed by a wrong answer
+    insight: float = 0.3  # of attempts, seen by the author to lead to the target
+    gives_up: float = 0.2  # of failed attempts, followed by a wrong answer
     worded: float = 0.35  # of steps, opened by a word
     other_language: float = 0.12  # answered in the other language
     mixed: float = 0.10  # words of both languages in one answer
@@ -136,20 +137,22 @@ def _work_countdown(
     rng: random.Random, voice: _Voice, numbers: countdown.Numbers
 ) -> tuple[list[str], str]:
     """A search by random attempts, and the expression it ends with."""
-    attempts = list(countdown.trials(numbers.numbers, numbers.operators))
+    attempts = countdown.trials(numbers.numbers, numbers.operators)
+    solving = [trial for trial in attempts if trial.value == numbers.target]
     if rng.random() < MESS.direct:
         if rng.random() < MESS.direct_wrong:
             return [], rng.choice(attempts).expression
-        return [], rng.choice([t for t in attempts if t.value == numbers.target]).expression
+        return [], rng.choice(solving).expression
     lines: list[str] = []
     while True:
-        trial = rng.choice(attempts)
+        trial = rng.choice(solving if rng.random() < MESS.insight else attempts)
         left, op, right, _ = trial.first
         result = _step(rng, voice, lines, (left, op, right))
-        inner_left = trial.expression.startswith("(")
-        third = trial.second[2] if inner_left else trial.second[0]
-        operands = (result, third) if inner_left else (third, result)
-        value = _step(rng, voice, lines, (operands[0], trial.second[1], operands[1]))
+        left, op, right, _ = trial.second
+        if trial.expression.startswith("("):
+            value = _step(rng, voice, lines, (result, op, right))
+        else:
+            value = _step(rng, voice, lines, (left, op, result))
         if value == numbers.target:
             lines.append(voice.say(_HIT_WORDS))
             return lines, trial.expression

@@ -9,8 +9,8 @@ from r1repro.tasks.expression import evaluate
 from r1repro.tasks.problem import Problem
 
 LEVELS = (1, 2, 3, 4, 5)
-# Level: (largest number, operators). Levels 4 and 5 multiply.
-RANGES = {1: (9, "+-"), 2: (15, "+-"), 3: (25, "+-"), 4: (9, "+-*"), 5: (12, "+-*")}
+# Level: (largest number, operators). Level 5 multiplies.
+RANGES = {1: (9, "+-"), 2: (15, "+-"), 3: (25, "+-"), 4: (40, "+-"), 5: (9, "+-*")}
 MAX_VALUE = 99
 
 PHRASES = {
@@ -33,8 +33,8 @@ class Numbers:
 class Trial:
     """One attempt: first combine two numbers, then the result with the third.
 
-    first: (left, operator, right, result) of the two numbers.
-    second: the same with the first result on the side where it stands.
+    first: (left, operator, right, result) of the two numbers, the larger on the left.
+    second: the same of the first result and the third number.
     expression: the whole, e.g. "(3+5)-7" or "7-(5-3)".
     """
 
@@ -49,14 +49,13 @@ class Trial:
 
 @lru_cache(maxsize=100_000)
 def trials(numbers: tuple[int, int, int], operators: str) -> tuple[Trial, ...]:
-    """Every attempt whose values stay in 0..99, without mere reorderings of + and *."""
+    """Every attempt whose values stay in 0..99, the larger number always written first."""
     found: dict[str, Trial] = {}
-    for a, b, c in sorted(set(permutations(sorted(numbers)))):
+    for a, b, c in sorted(set(permutations(numbers))):
         for first in _pairs(a, b, operators):
             inner = f"({first[0]}{first[1]}{first[2]})"
             for second in _pairs(first[3], c, operators):
-                # _pairs puts the larger number left of a minus; see on which side `inner` landed.
-                inner_left = second[1] != "-" or first[3] >= c
+                inner_left = first[3] >= c
                 left, right = (inner, str(c)) if inner_left else (str(c), inner)
                 expression = f"{left}{second[1]}{right}"
                 found.setdefault(expression, Trial(first, second, expression))
@@ -64,20 +63,19 @@ def trials(numbers: tuple[int, int, int], operators: str) -> tuple[Trial, ...]:
 
 
 def _pairs(a: int, b: int, operators: str) -> list[tuple[int, str, int, int]]:
-    pairs = []
-    if a + b <= MAX_VALUE:
-        pairs.append((a, "+", b, a + b))
     high, low = max(a, b), min(a, b)
-    pairs.append((high, "-", low, high - low))
+    pairs = [(high, "-", low, high - low)]
+    if a + b <= MAX_VALUE:
+        pairs.append((high, "+", low, a + b))
     if "*" in operators and a * b <= MAX_VALUE:
-        pairs.append((a, "*", b, a * b))
+        pairs.append((high, "*", low, a * b))
     return pairs
 
 
 def sample(rng: random.Random, level: int) -> Numbers:
     """Three different numbers and a target that at least one attempt reaches.
 
-    The target is the value of a random attempt; in levels 4 and 5 of one that multiplies.
+    The target is the value of a random attempt; in level 5 of one that multiplies.
     """
     largest, operators = RANGES[level]
     while True:

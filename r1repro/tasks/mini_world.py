@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from r1repro.config import TaskConfig
 from r1repro.tasks import arithmetic, countdown, general
 from r1repro.tasks.problem import GENERAL, Problem
 
 LANGUAGES = ("en", "zh")
 FAMILIES = {"arithmetic": arithmetic, "countdown": countdown}
-# A level with few problems in all keeps this share of them for validation and test at most.
+# The share of general items that the corpus never asks.
 HELD_OUT_GENERAL = 0.25
 
 
@@ -47,6 +48,11 @@ class MiniWorld:
         return tuple(
             item for item in general.items() if f"{item.task}:{item.canonical}" not in self.held_out
         )
+
+
+def of(task: TaskConfig) -> MiniWorld:
+    """The world that a configuration asks for."""
+    return build(task.world_seed, task.validation_problems, task.test_problems)
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,136 @@
+"""Seconds of a whole GRPO step: ours against a stock TRL GRPOTrainer at its best micro-batch size.
+
+Fixed work on both sides: the mini world's base (built if it is not there), 32 x 16 completions,
+the same cap and objective, beta 0.001, every row trained on, the same optimizer at learning rate
+zero, so that no step changes the next. Both sides in turn; the last line is the median ratio.
+
+    python benchmarks/grpo_step.py [--rounds 5] [hydra overrides]
+"""
+
+import argparse
+import dataclasses
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+
+import torch  # noqa: E402
+from datasets import Dataset  # noqa: E402
+from transformers import TrainerCallback  # noqa: E402
+from transformers.trainer_callback import PrinterCallback  # noqa: E402
+from trl import GRPOTrainer  # noqa: E402
+
+from r1repro.config import compose  # noqa: E402
+from r1repro.notebook import open_run  # noqa: E402
+from r1repro.rewards import rules  # noqa: E402
+from r1repro.stages.models import load_model, load_tokenizer  # noqa: E402
+from r1repro.tasks import mini_world, templates  # noqa: E402
+from r1repro.training import grpo  # noqa: E402
+from r1repro.training.optimizer import MuonWithAdamW  # noqa: E402
+
+MICRO_BATCHES = (32, 64, 128, 256, 512)
+STEPS = 2  # of which the second is timed
+
+
+class Stopwatch(TrainerCallback):
+    """Seconds of each step, the optimizer's included."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.started = 0.0
+
+    def on_step_begin(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
+        self.started = time.perf_counter()
+
+    def on_step_end(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
+        self.seconds.append(time.perf_counter() - self.started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("overrides", nargs="*")
+    words_of = parser.parse_args()
+    config = compose(words_of.overrides)
+    base = open_run(overrides=words_of.overrides, build_missing=True).stage("base").folder / "model"
+    words = load_tokenizer(base)
+    settings = dataclasses.replace(
+        config.stage.r1_zero,
+        steps=STEPS,
+        lr_matrices=0.0,
+        lr_rest=0.0,
+        save_every=10**6,
+        sample_every=10**6,
+    )
+    rows = settings.questions * settings.generations
+    stream = mini_world.of(config.task).train(0)
+    problems = [next(stream) for _ in range(STEPS * settings.questions)]
+    with tempfile.TemporaryDirectory() as folder:
+        ours, recorder = grpo.build(
+            load_model(base), words, problems, settings,
+            template="mini", seed=0, folder=Path(folder),
+        )  # fmt: skip
+        stocks = {
+            size: stock(base, words, problems, settings, size, Path(folder))
+            for size in MICRO_BATCHES
+            if size <= rows and rows % size == 0 and size % settings.generations == 0
+        }
+        trial = {size: timed(trainer) for size, trainer in stocks.items()}
+        best = min(trial, key=lambda size: trial[size])
+        print("stock by micro-batch size:", {n: f"{s:.1f} s" for n, s in trial.items()})
+        timed(ours)  # warm-up
+        ratios = []
+        for number in range(1, words_of.rounds + 1):
+            mine, theirs = timed(ours), timed(stocks[best])
+            parts = recorder.rows[-1]
+            print(
+                f"round {number}: ours {mine:.2f} s (rollout {parts['seconds_rollout']:.2f}, "
+                f"reference {parts['seconds_reference']:.2f}, update "
+                f"{parts['seconds_update']:.2f}; mean length {parts['length']:.1f})   "
+                f"stock, micro-batch {best}: {theirs:.2f} s"
+            )
+            ratios.append(theirs / mine)
+    print(f"ratio: {statistics.median(ratios):.1f}")
+
+
+def stock(base, words, problems, settings, size, folder):  # type: ignore[no-untyped-def]
+    """A stock trainer of the same work with `size` rows a micro-batch."""
+    rows = settings.questions * settings.generations
+    arguments = grpo.trainer_arguments(settings, 0, folder)
+    arguments = dataclasses.replace(
+        arguments,
+        per_device_train_batch_size=size,
+        gradient_accumulation_steps=rows // size,
+        steps_per_generation=rows // size,
+        generation_batch_size=None,
+    )
+    model = load_model(base)
+    optimizer = MuonWithAdamW(model, 0.0, 0.0)
+    trainer = GRPOTrainer(
+        model=model,
+        args=arguments,
+        reward_funcs=[rules.accuracy, rules.format],
+        train_dataset=Dataset.from_list(
+            [{"prompt": templates.render("mini", p), **rules.columns_of(p)} for p in problems]
+        ),
+        processing_class=words,
+        optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def timed(trainer) -> float:  # type: ignore[no-untyped-def]
+    """Seconds of the second of two steps."""
+    watch = Stopwatch()
+    trainer.add_callback(watch)
+    trainer.train()
+    trainer.remove_callback(watch)
+    return watch.seconds[-1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Rollout tokens per second: our sampler against `generate()`.
+
+The mini world's base (built if it is not there), 512 prompts (32 x 16), temperature 1, cap 128:
+completions of mixed length. Both sides in turn; the last line is the median of the rounds' ratios.
+
+    python benchmarks/rollouts.py [--rounds 5] [hydra overrides]
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from r1repro.config import compose
+from r1repro.generation.sampler import Sampling, sample
+from r1repro.notebook import open_run
+from r1repro.stages.models import load_model, load_tokenizer
+from r1repro.tasks import mini_world, templates
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("overrides", nargs="*")
+    words_of = parser.parse_args()
+    config = compose(words_of.overrides)
+    base = open_run(overrides=words_of.overrides, build_missing=True).stage("base").folder / "model"
+    model, words = load_model(base).eval(), load_tokenizer(base)
+    grpo = config.stage.r1_zero
+    problems = mini_world.of(config.task).test[: grpo.questions]
+    texts = [templates.render("mini", p) for p in problems for _ in range(grpo.generations)]
+    prompts = [words.encode(text) for text in texts]
+    padded = words(texts, return_tensors="pt", padding=True).to(model.device)
+
+    def ours(seed: int) -> list[int]:
+        found = sample(
+            model,
+            prompts,
+            Sampling(grpo.max_completion_tokens),
+            end_ids=[words.eos_token_id],
+            pad_id=words.pad_token_id,
+            seed=seed,
+        )
+        return [len(rollout.token_ids) for rollout in found]
+
+    def generate(seed: int) -> list[int]:
+        torch.manual_seed(seed)
+        with torch.inference_mode():
+            output = model.generate(
+                **padded,
+                max_new_tokens=grpo.max_completion_tokens,
+                do_sample=True,
+                temperature=1.0,
+                top_k=0,
+                top_p=1.0,
+                pad_token_id=words.pad_token_id,
+                eos_token_id=words.eos_token_id,
+            )
+        said = output[:, padded["input_ids"].shape[1] :]
+        ended = (said == words.eos_token_id).int()
+        first = torch.where(ended.any(1), ended.argmax(1) + 1, said.shape[1])
+        return first.tolist()
+
+    ours(0), generate(0)  # warm-up
+    ratios = []
+    print(f"{len(prompts)} prompts, cap {grpo.max_completion_tokens}, device {model.device}")
+    for number in range(1, words_of.rounds + 1):
+        speed = {}
+        for name, side in (("sampler", ours), ("generate", generate)):
+            started = time.perf_counter()
+            lengths = side(number)
+            seconds = time.perf_counter() - started
+            speed[name] = sum(lengths) / seconds
+            print(
+                f"round {number} {name:9} {seconds:6.2f} s  {speed[name]:7.0f} tokens/s  "
+                f"mean length {statistics.mean(lengths):.1f}, longest {max(lengths)}"
+            )
+        ratios.append(speed["sampler"] / speed["generate"])
+    print(f"ratio: {statistics.median(ratios):.1f}")
+
+
+if __name__ == "__main__":
+    main()

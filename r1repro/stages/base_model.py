@@ -1,0 +1,79 @@
+"""Stage base: a model of a Qwen architecture from random weights, on the mini world's corpus.
+
+With `model.path` the base is that folder, copied as it is: nothing is trained.
+"""
+
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from r1repro.artifacts import Progress, StageResult
+from r1repro.config import Config, ModelConfig
+from r1repro.stages.models import device, load_tokenizer, save_model
+from r1repro.tasks import corpus, mini_world, tokenizer
+from r1repro.training.pretraining import pretrain
+
+TOKENIZER_DOCUMENTS = 5_000
+LONGEST_DOCUMENT = 192
+"""Tokens; what is longer is cut, as in any corpus."""
+
+
+def run(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """Writes model/ (HF folder with tokenizer) and metrics.parquet."""
+    if config.model.path is not None:
+        source = Path(config.model.path).expanduser()
+        model = AutoModelForCausalLM.from_pretrained(source, dtype="auto", local_files_only=True)
+        save_model(model, load_tokenizer(source), folder / "model")
+        return
+    world = mini_world.of(config.task)
+    torch.manual_seed(config.base_seed)
+    documents = corpus.documents(world, config.base_seed)
+    words = tokenizer.train(islice(documents, TOKENIZER_DOCUMENTS))
+    sequences: list[list[int]] = []
+    tokens = 0
+    while tokens < config.stage.base.tokens:
+        for ids in words(list(islice(documents, 2_000)))["input_ids"]:
+            sequences.append([*ids[: LONGEST_DOCUMENT - 1], words.eos_token_id])
+            tokens += len(sequences[-1])
+    model = from_random_weights(config.model, words).to(device())
+    rows = pretrain(
+        model,
+        sequences,
+        config.stage.base,
+        pad_id=words.pad_token_id,
+        seed=config.base_seed,
+        folder=folder,
+        progress=progress,
+    )
+    save_model(model, words, folder / "model")
+    pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
+
+
+def from_random_weights(shape: ModelConfig, words: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
+    """A Qwen3 of the configured shape, embeddings tied, in float32."""
+    return Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=len(words),
+            hidden_size=shape.hidden_size,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            num_key_value_heads=shape.kv_heads,
+            head_dim=shape.head_dim,
+            intermediate_size=shape.intermediate_size,
+            max_position_embeddings=shape.max_position,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=words.eos_token_id,
+            pad_token_id=words.pad_token_id,
+        )
+    )

@@ -1,0 +1,290 @@
+"""R1-Zero's GRPO on TRL: the settings, the rollouts, what is recorded.
+
+The objective is DeepSeekMath Eq. 3 with the k3 estimator of the KL term, Eq. 4, in the loss; the
+advantage is (r - mean) / (std + 1e-4) with the sample standard deviation, which is TRL's. The
+reference model is replaced by the policy every `reference_sync_steps` (R1 v2, section 2.1).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
+from transformers.trainer_callback import PrinterCallback
+from trl import GRPOConfig
+
+from r1repro.artifacts import Progress
+from r1repro.config import R1ZeroConfig
+from r1repro.generation.sampler import Sampling, sample
+from r1repro.rewards import rules
+from r1repro.rewards.accuracy import is_correct
+from r1repro.tasks import templates
+from r1repro.tasks.problem import Problem
+from r1repro.text.language import language_share
+from r1repro.text.reflection import reflection_count
+from r1repro.text.tags import read
+from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
+from r1repro.training.optimizer import MuonWithAdamW
+from r1repro.training.trl_adapter import PackedGRPOTrainer
+
+WARMUP_STEPS = 5
+
+
+def trainer_arguments(settings: R1ZeroConfig, seed: int, folder: Path) -> GRPOConfig:
+    """TRL's arguments for the DeepSeekMath objective. TRL's own defaults are another one."""
+    on_cpu = not torch.cuda.is_available()
+    return GRPOConfig(
+        output_dir=str(folder / "checkpoints"),
+        loss_type="grpo",
+        scale_rewards="group",
+        importance_sampling_level="token",
+        use_bias_correction_kl=False,
+        beta=settings.beta,
+        epsilon=settings.epsilon,
+        temperature=settings.temperature,
+        num_generations=settings.generations,
+        max_completion_length=settings.max_completion_tokens,
+        reward_weights=[settings.accuracy_weight, settings.format_weight],
+        per_device_train_batch_size=settings.questions * settings.generations,
+        gradient_accumulation_steps=1,
+        steps_per_generation=settings.steps_per_generation,
+        max_steps=settings.steps,
+        learning_rate=settings.lr_matrices,
+        max_grad_norm=1.0,
+        sync_ref_model=settings.beta > 0,
+        ref_model_sync_steps=settings.reference_sync_steps,
+        ref_model_mixup_alpha=1.0,
+        shuffle_dataset=False,
+        seed=seed,
+        use_cpu=on_cpu,
+        bf16=False,
+        gradient_checkpointing=False,
+        logging_steps=1,
+        save_strategy="steps",
+        save_steps=settings.save_every,
+        # The one before stays until the new one is complete.
+        save_total_limit=2,
+        report_to=[],
+        disable_tqdm=True,
+    )
+
+
+def train(
+    model: PreTrainedModel,
+    words: PreTrainedTokenizerFast,
+    problems: Sequence[Problem],
+    settings: R1ZeroConfig,
+    *,
+    template: str,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Train `model` in place; (metrics, a row a step; completions kept over training).
+
+    `problems` are asked in order, `settings.questions` a step. Continues from the newest
+    checkpoint in `folder`, to the same weights as without the break. The model must have been
+    loaded from a folder: the reference is read from there.
+    """
+    trainer, recorder = build(
+        model, words, problems, settings, template=template, seed=seed, folder=folder
+    )
+    recorder.progress = progress
+    newest = newest_checkpoint(folder)
+    if newest is not None:
+        recorder.restore(newest)
+    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    return recorder.rows, recorder.samples
+
+
+def build(
+    model: PreTrainedModel,
+    words: PreTrainedTokenizerFast,
+    problems: Sequence[Problem],
+    settings: R1ZeroConfig,
+    *,
+    template: str,
+    seed: int,
+    folder: Path,
+) -> tuple[PackedGRPOTrainer, "Recorder"]:
+    """The trainer of `train`, ready to run, and the recorder of its steps."""
+    recorder = Recorder(settings)
+    optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
+    trainer = PackedGRPOTrainer(
+        model=model,
+        args=trainer_arguments(settings, seed, folder),
+        reward_funcs=[recorder.accuracy, recorder.format],
+        train_dataset=Dataset.from_list(
+            [{"prompt": templates.render(template, p), **rules.columns_of(p)} for p in problems]
+        ),
+        processing_class=words,
+        optimizers=(
+            optimizer,
+            torch.optim.lr_scheduler.LambdaLR(
+                optimizer, lambda step: min(1.0, (step + 1) / WARMUP_STEPS)
+            ),
+        ),
+        rollout_func=rollouts(words, settings, seed, recorder.clock),
+        micro_batch_tokens=settings.micro_batch_tokens,
+        clock=recorder.clock,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(recorder)
+    return trainer, recorder
+
+
+def rollouts(
+    words: PreTrainedTokenizerFast,
+    settings: R1ZeroConfig,
+    seed: int,
+    clock: Callable[[str, float], None],
+) -> Callable[[list[str], Any], dict[str, Any]]:
+    """TRL's `rollout_func` over our sampler: one completion a prompt, seeded by the step."""
+    sampling = Sampling(settings.max_completion_tokens, settings.temperature)
+
+    def roll(prompts: list[str], trainer: Any) -> dict[str, Any]:
+        started = time.perf_counter()
+        # TRL repeats a prompt for each of its group; encoding it once will do.
+        encoded = {text: words.encode(text) for text in dict.fromkeys(prompts)}
+        prompt_ids = [encoded[text] for text in prompts]
+        step = trainer.state.global_step
+        found = sample(
+            trainer.accelerator.unwrap_model(trainer.model),
+            prompt_ids,
+            sampling,
+            end_ids=[words.eos_token_id],
+            pad_id=words.pad_token_id,
+            seed=(seed * 1_000_003 + step) * 1_009 + trainer.accelerator.process_index,
+        )
+        clock("rollout", time.perf_counter() - started)
+        ids = [rollout.token_ids for rollout in found]
+        return {"prompt_ids": prompt_ids, "completion_ids": ids, "logprobs": None}
+
+    return roll
+
+
+class Recorder(TrainerCallback):
+    """What a step was: metrics, kept samples, seconds by part.
+
+    Its reward functions see every completion anyway, so it measures them there.
+    """
+
+    def __init__(self, settings: R1ZeroConfig):
+        self.settings, self.progress = settings, Progress(None)
+        self.rows: list[dict[str, Any]] = []
+        self.samples: list[dict[str, Any]] = []
+        self.seconds: dict[str, float] = {}
+        self.batch: pd.DataFrame | None = None
+        self.before = 0.0
+        self.started = time.perf_counter()
+
+    def clock(self, name: str, seconds: float) -> None:
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+    def accuracy(
+        self, completions: list[str], completion_ids: list[list[int]], **columns: Any
+    ) -> list[float]:
+        """The accuracy reward, and the batch's other measures on the way."""
+        rewards = rules.accuracy(completions, **columns)
+        self.batch = pd.DataFrame(
+            {
+                "problem_id": columns["problem_id"],
+                "task": columns["task"],
+                "language": columns["language"],
+                "level": columns["level"],
+                "prompt": columns["question"],
+                "answer": columns["gold"],
+                "text": completions,
+                "correct": [
+                    is_correct(problem, text)
+                    for problem, text in zip(
+                        rules.problems_of(columns), completions, strict=True
+                    )
+                ],
+                "reward_accuracy": rewards,
+                "tokens": [len(ids) for ids in completion_ids],
+            }
+        )
+        return rewards
+
+    def format(self, completions: list[str], **columns: Any) -> list[float]:
+        """The format reward."""
+        rewards = rules.format(completions, **columns)
+        assert self.batch is not None
+        self.batch["format_valid"] = [reward == 1.0 for reward in rewards]
+        return rewards
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
+    ) -> None:
+        if logs is None or "reward" not in logs and "kl" not in logs:
+            return
+        batch = self.batch
+        assert batch is not None
+        step, weights = state.global_step, self.settings
+        reward = (
+            weights.accuracy_weight * batch.reward_accuracy
+            + weights.format_weight * batch.format_valid
+        )
+        row = {
+            "step": step,
+            "reward": reward.mean(),
+            "reward_accuracy": batch.reward_accuracy.mean(),
+            "reward_format": batch.format_valid.mean(),
+            "pass_at_1": batch.correct.mean(),
+            "format_valid": batch.format_valid.mean(),
+            "entropy": logs.get("entropy"),
+            "kl": logs.get("kl"),
+            "clip_fraction": logs.get("clip_ratio/region_mean"),
+            "clipped_completions": logs.get("completions/clipped_ratio"),
+            "zero_variance_groups": logs.get("frac_reward_zero_std"),
+            "length": batch.tokens.mean(),
+            "length_correct": batch.tokens[batch.correct].mean(),
+            "length_wrong": batch.tokens[~batch.correct].mean(),
+            "reflection": batch.text.map(reflection_count).mean(),
+            "language_share": _language_share(batch),
+            "grad_norm": logs.get("grad_norm"),
+            "tokens_per_s": batch.tokens.sum() / max(self.seconds.get("rollout", 0.0), 1e-9),
+            "seconds_rollout": self.seconds.get("rollout", 0.0),
+            "seconds_reference": self.seconds.get("reference", 0.0),
+            "seconds_update": self.seconds.get("update", 0.0),
+            "seconds": self.before + time.perf_counter() - self.started,
+        }
+        self.rows.append({name: None if v is None else float(v) for name, v in row.items()})
+        self.rows[-1]["step"] = step
+        self.seconds = {}
+        if step == 1 or step % weights.sample_every == 0:
+            kept = batch.groupby("problem_id", sort=False).head(1).assign(step=step, reward=reward)
+            self.samples += kept.to_dict("records")
+        self.progress.update(
+            step,
+            weights.steps,
+            **{
+                "pass@1": row["pass_at_1"],
+                "format": row["format_valid"],
+                "length": row["length"],
+                "tokens/s": row["tokens_per_s"],
+            },
+        )
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        pd.DataFrame(self.rows).to_parquet(folder / "rows.parquet")
+        pd.DataFrame(self.samples).to_parquet(folder / "samples.parquet")
+        (folder / COMPLETE).touch()
+
+    def restore(self, checkpoint: Path) -> None:
+        """Continue the record where a checkpoint left it."""
+        self.rows = pd.read_parquet(checkpoint / "rows.parquet").to_dict("records")
+        self.samples = pd.read_parquet(checkpoint / "samples.parquet").to_dict("records")
+        self.before = self.rows[-1]["seconds"]
+
+
+def _language_share(batch: pd.DataFrame) -> float:
+    thinking = batch.text.map(lambda text: read(text).think or text)
+    shares = [language_share(t, lang) for t, lang in zip(thinking, batch.language, strict=True)]
+    return pd.Series(shares, dtype=float).mean()

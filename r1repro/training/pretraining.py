@@ -1,0 +1,117 @@
+"""Next-token pretraining from random weights, in length-bucketed batches."""
+
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+
+from r1repro.artifacts import Progress
+from r1repro.config import BaseConfig
+from r1repro.training import checkpoints
+from r1repro.training.optimizer import MuonWithAdamW
+
+# Sequences are sorted by length within pools of this many, so that batches stay varied.
+POOL = 4096
+FINAL_RATE = 0.05
+
+
+def pretrain(
+    model: PreTrainedModel,
+    sequences: Sequence[Sequence[int]],
+    settings: BaseConfig,
+    *,
+    pad_id: int,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """One pass over `sequences` (token ids, each with its end token); metrics, a row a log.
+
+    Continues from the newest checkpoint in `folder`, to the same weights as without the break.
+    """
+    batches = bucketed(sequences, settings.batch_tokens, random.Random(seed))
+    optimizer = MuonWithAdamW(
+        model, settings.lr_matrices, settings.lr_rest, settings.weight_decay
+    )
+    rates = [group["lr"] for group in optimizer.param_groups]
+    done, rows = checkpoints.restore(folder, model, optimizer)
+    seen = int(rows[-1]["tokens"]) if rows else 0
+    before = float(rows[-1]["seconds"]) if rows else 0.0
+    started, losses, since = time.perf_counter(), [], 0
+    model.train()
+    for step, batch in enumerate(batches[done:], start=done + 1):
+        factor = schedule(step, len(batches), settings.warmup_fraction)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * factor
+        loss, tokens = _loss(model, [sequences[row] for row in batch], pad_id)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach())
+        since += tokens
+        if step % settings.log_every == 0 or step == len(batches):
+            seen += since
+            seconds = time.perf_counter() - started + before
+            row = {
+                "step": step,
+                "tokens": seen,
+                "loss": torch.stack(losses).mean().item(),
+                "lr": settings.lr_matrices * factor,
+                "tokens_per_s": since / max(seconds - (rows[-1]["seconds"] if rows else 0), 1e-9),
+                "seconds": seconds,
+            }
+            rows.append(row)
+            losses, since = [], 0
+            progress.update(
+                step, len(batches), loss=row["loss"], **{"tokens/s": row["tokens_per_s"]}
+            )
+            if step % settings.save_every == 0:
+                checkpoints.save(folder, step, model, optimizer, rows)
+    return rows
+
+
+def bucketed(
+    sequences: Sequence[Sequence[int]], batch_tokens: int, rng: random.Random
+) -> list[list[int]]:
+    """Indices in batches of rows x longest <= `batch_tokens`, of like length, in random order."""
+    batches: list[list[int]] = []
+    for start in range(0, len(sequences), POOL):
+        pool = range(start, min(start + POOL, len(sequences)))
+        found: list[list[int]] = []
+        # Ascending lengths: the newest row is the longest of its batch.
+        for row in sorted(pool, key=lambda row: len(sequences[row])):
+            if not found or len(sequences[row]) * (len(found[-1]) + 1) > batch_tokens:
+                found.append([])
+            found[-1].append(row)
+        rng.shuffle(found)
+        batches += found
+    return batches
+
+
+def schedule(step: int, total: int, warmup_fraction: float) -> float:
+    """Learning-rate factor: linear warm-up, then linear decay to 0.05 at the last step."""
+    warmup = min(1.0, step / max(1.0, warmup_fraction * total))
+    return warmup * max(FINAL_RATE, 1 - (step - 1) / total)
+
+
+def _loss(
+    model: PreTrainedModel, rows: Sequence[Sequence[int]], pad_id: int
+) -> tuple[torch.Tensor, int]:
+    """Mean cross entropy over the predicted tokens of a batch, and how many there are."""
+    width = max(map(len, rows))
+    ids = torch.full((len(rows), width), pad_id)
+    keep = torch.zeros((len(rows), width), dtype=torch.bool)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = torch.tensor(row)
+        keep[index, : len(row)] = True
+    ids, keep = ids.to(model.device), keep[:, 1:].to(model.device)
+    # Right padding under a causal mask is never looked at by a token that counts.
+    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+    logits = model.get_output_embeddings()(hidden[keep])
+    return cross_entropy(logits.float(), ids[:, 1:][keep]), int(keep.sum())

@@ -1,0 +1,56 @@
+"""A ladder from nonsense to right for each family; each rung scored as stated."""
+
+import pytest
+
+from r1repro.rewards import rules
+from r1repro.rewards.accuracy import is_correct, is_strictly_correct
+from r1repro.tasks.problem import Problem
+
+CHAIN = Problem("arithmetic:53+7-8", "arithmetic", "en", 2, "Compute 53+7-8.", "52")
+SEARCH = Problem("countdown:3,5,7=1", "countdown", "zh", 1, "用3,5,7得到1。", "3,5,7=1")
+WORD = Problem("translation:cat", "translation", "en", 1, "What is 猫 in English?", "cat")
+
+# problem, completion, accuracy reward, format reward, lenient accuracy (evaluation)
+LADDER = [
+    (CHAIN, "", 0, 0, 0),
+    (CHAIN, "banana 猫 <<<", 0, 0, 0),
+    (CHAIN, "<think></think><answer>52</answer>", 1, 0, 1),
+    (CHAIN, "<think>53+7=60<answer>52</answer></think>", 0, 0, 1),
+    (CHAIN, "<think>x</think><answer>52</answer><answer>52</answer>", 0, 0, 1),
+    (CHAIN, "53+7=60\n60-8=52\nThe answer is 52", 0, 0, 1),
+    (CHAIN, "53+7=60\n60-8=52\n答案是52", 0, 0, 1),
+    (CHAIN, "<think>53+7=60</think><answer>51</answer>", 0, 1, 0),
+    (CHAIN, "<think>53+7=60</think><answer>052.</answer>", 1, 1, 1),
+    (CHAIN, "<think>53+7=60</think><answer>五十二</answer>", 0, 1, 0),
+    (CHAIN, "<think>53+7=60</think><answer>52 or 51</answer>", 0, 1, 0),
+    (CHAIN, "<think>首先53+7=60</think><answer>52</answer>", 1, 1, 1),
+    (CHAIN, "<think>53+7=60\n60-8=52</think><answer>52</answer>", 1, 1, 1),
+    (SEARCH, "3+5=8\n8-7=1\nyes", 0, 0, 0),
+    (SEARCH, "3+5=8\n8-7=1\n(3+5)-7", 0, 0, 1),
+    (SEARCH, "<think>x</think><answer>1</answer>", 0, 1, 0),
+    (SEARCH, "<think>x</think><answer>3+5-7=2</answer>", 0, 1, 0),
+    (SEARCH, "<think>x</think><answer>(3+3)-5</answer>", 0, 1, 0),
+    (SEARCH, "<think>x</think><answer>8-7</answer>", 0, 1, 0),
+    (SEARCH, "<think>x</think><answer>3+5-7+0</answer>", 0, 1, 0),
+    (SEARCH, "<think>x</think><answer>__import__('os')</answer>", 0, 1, 0),
+    (SEARCH, "<think>x</think><answer>(3+5)-7=1</answer>", 1, 1, 1),
+    (SEARCH, "<think>3+5=8\n8-7=1\n对</think><answer>(3+5)-7</answer>", 1, 1, 1),
+    (WORD, "dog", 0, 0, 0),
+    (WORD, "猫", 0, 0, 0),
+    (WORD, "cat", 0, 0, 1),
+    (WORD, "<think>so</think><answer>Cat.</answer>", 1, 1, 1),
+]
+
+
+@pytest.mark.parametrize(("problem", "text", "accuracy", "shape", "lenient"), LADDER)
+def test_ladder(problem, text, accuracy, shape, lenient):
+    columns = {name: [value] for name, value in rules.columns_of(problem).items()}
+    assert rules.accuracy([text], **columns) == [accuracy]
+    assert rules.format([text], **columns) == [shape]
+    assert is_correct(problem, text) is bool(lenient)
+    assert is_strictly_correct(problem, text) is bool(accuracy)
+
+
+def test_columns_carry_a_problem_there_and_back():
+    columns = {k: [v, v] for k, v in rules.columns_of(SEARCH).items()}
+    assert rules.problems_of(columns) == [SEARCH, SEARCH]

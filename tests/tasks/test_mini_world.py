@@ -1,0 +1,106 @@
+"""The mini world: disjoint splits, right answers, determinism."""
+
+import itertools
+
+import pytest
+
+from r1repro.rewards.accuracy import matches
+from r1repro.tasks import arithmetic, corpus, countdown, mini_world
+from r1repro.tasks.expression import evaluate
+
+
+@pytest.fixture(scope="module")
+def world():
+    return mini_world.build(0, 200, 1000)
+
+
+def test_splits_are_disjoint_by_canonical_form(world):
+    train = {p.id for p in itertools.islice(world.train(0), 5_000)}
+    validation, test = {p.id for p in world.validation}, {p.id for p in world.test}
+    general = {p.id for p in world.general_test}
+    assert len(validation) == 200 and len(test) == 1000, "a canonical form stands once in a split"
+    assert not (train & test or train & validation or test & validation or general & train)
+    trained = {f"{item.task}:{item.canonical}" for item in world.general_train}
+    assert general and not general & trained
+
+
+def test_canonical_forms_ignore_language_phrase_and_order():
+    one = countdown.Numbers((3, 5, 7), 1, "+-", 1)
+    other = countdown.Numbers((7, 3, 5), 1, "+-", 2)
+    assert countdown.canonical(one) == countdown.canonical(other) == "3,5,7=1"
+
+
+def test_the_corpus_asks_no_held_out_problem(world):
+    """Read back from the text itself, not from the ids the generator used."""
+    chains = {p.id.split(":")[1] for p in world.test if p.task == "arithmetic"}
+    chains |= {p.id.split(":")[1] for p in world.validation if p.task == "arithmetic"}
+    prompts = {p.prompt for p in (*world.test, *world.validation, *world.general_test)}
+    for document in itertools.islice(corpus.documents(world, 1), 5_000):
+        question = document.split("\n")[0]
+        assert not any(prompt in question for prompt in _asked(question) & prompts)
+        for line in document.split("\n"):
+            # A drill's own "53-9=44" is a table entry, not a question that is asked.
+            if "=" not in line:
+                assert line.strip("。.?？") not in chains
+
+
+def _asked(question: str) -> set[str]:
+    for head in ("User: ", "用户："):
+        question = question.removeprefix(head)
+    question = question.split(" <think>")[0].split("<think>")[0]
+    return {question}
+
+
+def test_test_split_is_balanced(world):
+    cells = [(p.task, p.level, p.language) for p in world.test]
+    counts = {cell: cells.count(cell) for cell in set(cells)}
+    assert len(counts) == 20 and set(counts.values()) == {50}
+
+
+def test_gold_answers_are_right(world):
+    for problem in world.test:
+        if problem.task == "arithmetic":
+            value, _ = evaluate(problem.id.split(":")[1])
+            assert matches(problem, str(value))
+            assert not matches(problem, str(value + 1))
+        else:
+            numbers, target = problem.answer.split("=")
+            tuple_ = tuple(map(int, numbers.split(",")))
+            found = [t for t in countdown.trials(tuple_, "+-*") if t.value == int(target)]
+            assert found and all(matches(problem, t.expression) for t in found)
+
+
+def test_trials_state_what_their_expression_is_worth():
+    for trial in countdown.trials((9, 4, 7), "+-*"):
+        value, used = evaluate(trial.expression)
+        assert value == trial.value and sorted(used) == [4, 7, 9]
+
+
+def test_chains_stay_in_range():
+    import random
+
+    rng = random.Random(0)
+    for level in arithmetic.LEVELS:
+        for _ in range(300):
+            chain = arithmetic.sample(rng, level)
+            assert len(chain.operations) == level
+            assert all(0 <= step[3] <= 99 for step in chain.steps)
+
+
+def test_same_seed_same_world_and_corpus(world):
+    mini_world.build.cache_clear()
+    again = mini_world.build(0, 200, 1000)
+    assert again.test == world.test and again.validation == world.validation
+    one = list(itertools.islice(corpus.documents(world, 3), 200))
+    assert one == list(itertools.islice(corpus.documents(again, 3), 200))
+    assert one != list(itertools.islice(corpus.documents(again, 4), 200))
+
+
+def test_the_corpus_is_messy(world):
+    """Every behaviour that later stages speak of happens sometimes, none of them mostly."""
+    documents = list(itertools.islice(corpus.documents(world, 0), 4_000))
+    share = lambda *words: sum(any(w in d for w in words) for d in documents) / len(documents)  # noqa: E731
+    assert 0.05 < share("</answer>\n", "</answer>") < 0.9
+    assert 0.002 < share("wait", "等等") < 0.2
+    tagged = sum(d.rstrip().endswith("</answer>") for d in documents) / len(documents)
+    assert 0.05 < tagged < 0.25

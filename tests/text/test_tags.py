@@ -1,0 +1,78 @@
+"""Reading think and answer tags, and answers without any."""
+
+import pytest
+
+from r1repro.text.tags import final_answer, read
+
+WHOLE = "<think>1+2=3</think><answer>3</answer>"
+
+
+def test_whole_shape():
+    reading = read(WHOLE)
+    assert (reading.think, reading.answer, reading.format_valid) == ("1+2=3", "3", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think></think><answer>3</answer>",
+        "<think> \n</think><answer>3</answer>",
+        "<think>x</think><answer></answer>",
+        "<think>x</think>3",
+        "<answer>3</answer>",
+        "x<think>x</think><answer>3</answer>",
+        "<think>x</think><answer>3</answer>x",
+        "<think>x</think>so<answer>3</answer>",
+        "<think><think>x</think><answer>3</answer>",
+        "<think>x</think></think><answer>3</answer>",
+        "<think>x</think><answer>3</answer><answer>4</answer>",
+        "<think>x<answer>3</answer></think>",
+        "<answer>3</answer><think>x</think>",
+        "<think>x</think><answer>3",
+        "",
+    ],
+)
+def test_any_other_shape_is_invalid(text):
+    assert not read(text).format_valid
+
+
+def test_answer_inside_the_thinking_is_no_answer():
+    assert read("<think>x<answer>3</answer></think>").answer is None
+
+
+def test_two_answers_are_no_answer():
+    assert read("<think>x</think><answer>3</answer><answer>4</answer>").answer is None
+
+
+def test_blanks_and_lines_between_the_tags_are_allowed():
+    assert read(" <think>\nx\n</think>\n<answer> 3 </answer>\n").answer == "3"
+    assert read(" <think>\nx\n</think>\n<answer> 3 </answer>\n").format_valid
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "answer"),
+    [
+        (WHOLE, "number", "3"),
+        ("1+2=3\n3+4=7\nThe answer is 7", "number", "7"),
+        ("答案是17", "number", "17"),
+        ("1+2=3\n3+4=7", "number", "7"),
+        ("nothing here", "number", None),
+        ("3+5=8\n8-7=1\nyes\nThe answer is (3+5)-7", "expression", "(3+5)-7"),
+        ("3+5=8\n8-7=1\n(3+5)-7", "expression", "(3+5)-7"),
+        ("答案是7-(5-3)", "expression", "7-(5-3)"),
+        ("17", "expression", None),
+        ("", "number", None),
+        ("<think>x</think>The answer is 12.", "number", "12"),
+    ],
+)
+def test_last_stated_answer(text, kind, answer):
+    assert final_answer(text, kind) == answer
+
+
+def test_the_tag_wins_over_what_is_stated_elsewhere():
+    assert final_answer("<think>The answer is 4</think><answer>3</answer>") == "3"
+
+
+def test_a_long_hostile_line_is_read_quickly():
+    text = "<think>" + "(1" * 50_000 + "+" * 50_000
+    assert final_answer(text, "expression") is not None or not read(text).format_valid

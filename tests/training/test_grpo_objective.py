@@ -1,0 +1,197 @@
+"""The trainer as configured against the paper's formula, written out in float64.
+
+DeepSeekMath Eq. 3 (token-level, mean over a completion's tokens, then over completions; KL inside
+the sum) and Eq. 4 (k3), with TRL's advantage (r - mean) / (sample std + 1e-4).
+"""
+
+import dataclasses
+
+import pytest
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from r1repro.config import R1ZeroConfig
+from r1repro.tasks import mini_world, tokenizer
+from r1repro.training import grpo
+
+SETTINGS = R1ZeroConfig(
+    steps=4,
+    questions=4,
+    generations=4,
+    max_completion_tokens=12,
+    beta=0.04,
+    epsilon=0.2,
+    steps_per_generation=2,
+    save_every=2,
+    micro_batch_tokens=100,
+)
+
+
+@pytest.fixture(scope="module")
+def words():
+    return tokenizer.train(["用户：计算1+2。", "User: Compute 1+2. Assistant: "] * 3)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory, words):
+    torch.manual_seed(0)
+    model = Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=len(words),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=8,
+            intermediate_size=48,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=words.eos_token_id,
+            pad_token_id=words.pad_token_id,
+            initializer_range=0.2,
+        )
+    )
+    folder = tmp_path_factory.mktemp("base")
+    model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+def _trainer(base, words, folder, settings):
+    model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
+    world = mini_world.build(0, 20, 20)
+    problems = [p for p, _ in zip(world.train(0), range(16), strict=False)]
+    trainer, _ = grpo.build(
+        model, words, problems, settings, template="mini", seed=0, folder=folder
+    )
+    return trainer
+
+
+def _ragged_batch(words, rows=16, prompt=9, completion=12):
+    """Off-policy inputs of `_compute_loss`: ragged on both sides, in float32."""
+    generator = torch.Generator().manual_seed(1)
+    ids = lambda width: torch.randint(2, len(words), (rows, width), generator=generator)  # noqa: E731
+    p_lengths = torch.randint(2, prompt + 1, (rows,), generator=generator)
+    c_lengths = torch.randint(1, completion + 1, (rows,), generator=generator)
+    rewards = torch.randint(0, 3, (rows // 4, 4), generator=generator).float()
+    rewards[0] = 1.0  # a group without variance
+    noise = lambda: torch.randn(rows, completion, generator=generator) * 0.5 - 7.0  # noqa: E731
+    return {
+        "prompt_ids": ids(prompt),
+        "prompt_mask": (torch.arange(prompt) >= prompt - p_lengths[:, None]).long(),
+        "completion_ids": ids(completion),
+        "completion_mask": (torch.arange(completion) < c_lengths[:, None]).long(),
+        "advantages": (
+            (rewards - rewards.mean(1, keepdim=True)) / (rewards.std(1, keepdim=True) + 1e-4)
+        ).flatten(),
+        "old_per_token_logps": noise(),
+        "ref_per_token_logps": noise(),
+        "num_items_in_batch": torch.tensor(float(c_lengths.sum())),
+    }, rewards
+
+
+def _paper_loss(model, batch, rewards, beta, epsilon):
+    """Eq. 3 row by row, no batching, no padding, float64."""
+    std = torch.stack([((g - g.mean()) ** 2).sum() / (len(g) - 1) for g in rewards.double()])
+    advantage = (rewards.double() - rewards.double().mean(1, keepdim=True)) / (
+        std.sqrt()[:, None] + 1e-4
+    )
+    total = torch.zeros((), dtype=torch.float64)
+    for row, a in enumerate(advantage.flatten()):
+        prompt = batch["prompt_ids"][row][batch["prompt_mask"][row].bool()]
+        said = batch["completion_ids"][row][batch["completion_mask"][row].bool()]
+        logits = model(torch.cat([prompt, said])[None]).logits[0, len(prompt) - 1 : -1]
+        logp = logits.log_softmax(-1).gather(1, said[:, None])[:, 0]
+        old = batch["old_per_token_logps"][row][: len(said)].double()
+        reference = batch["ref_per_token_logps"][row][: len(said)].double()
+        ratio = (logp - old).exp()
+        clipped = ratio.clamp(1 - epsilon, 1 + epsilon)
+        surrogate = torch.minimum(ratio * a, clipped * a)
+        kl = (reference - logp).exp() - (reference - logp) - 1
+        total += (surrogate - beta * kl).mean()
+    return -total / len(advantage.flatten())
+
+
+@pytest.mark.parametrize("beta", [0.04, 0.0])
+@pytest.mark.parametrize("micro_batch_tokens", [60, 100_000])
+def test_loss_and_gradient_equal_the_paper(base, words, tmp_path, beta, micro_batch_tokens):
+    settings = dataclasses.replace(SETTINGS, beta=beta, micro_batch_tokens=micro_batch_tokens)
+    trainer = _trainer(base, words, tmp_path, settings)
+    batch, rewards = _ragged_batch(words)
+    model = trainer.model
+    model.train()
+    trainer.current_gradient_accumulation_steps = 1
+    trainer._prepare_inputs = lambda inputs: inputs
+    loss = trainer.training_step(model, batch)
+    exact = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float64)
+    expected = _paper_loss(exact, batch, rewards, beta, settings.epsilon)
+    expected.backward()
+    assert abs(loss.item() - expected.item()) < 1e-5 * max(1, abs(expected.item()))
+    ratios = [v for v in trainer._metrics["train"]["clip_ratio/region_mean"]]
+    assert ratios[-1] > 0, "the batch must be off-policy enough to clip"
+    norm = torch.stack([p.grad.norm() for p in exact.parameters()]).norm()
+    for (name, ours), theirs in zip(model.named_parameters(), exact.parameters(), strict=True):
+        assert (ours.grad.double() - theirs.grad).norm() < 1e-5 * norm, name
+
+
+def test_reference_logps_do_not_depend_on_micro_batches(base, words, tmp_path):
+    trainer = _trainer(base, words, tmp_path, SETTINGS)
+    batch, _ = _ragged_batch(words)
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    with torch.no_grad():
+        ours, entropy, _ = trainer._get_per_token_logps_and_entropies(
+            trainer.model, ids, mask, 12, compute_entropy=True
+        )
+        theirs, their_entropy, _ = super(
+            type(trainer), trainer
+        )._get_per_token_logps_and_entropies(trainer.model, ids, mask, 12, compute_entropy=True)
+    keep = batch["completion_mask"].bool()
+    assert torch.allclose(ours[keep], theirs[keep], atol=1e-5)
+    assert torch.allclose(entropy[keep], their_entropy[keep], atol=1e-5)
+
+
+def test_same_seed_same_weights_and_a_broken_run_continues_to_them(base, words, tmp_path):
+    """Also across a reference sync (every 2 steps) and off-policy halves of a generation."""
+    settings = dataclasses.replace(
+        SETTINGS, steps=6, reference_sync_steps=2, save_every=2, sample_every=1
+    )
+    straight = _trained(base, words, tmp_path / "a", settings)
+    again = _trained(base, words, tmp_path / "b", settings)
+    assert all(torch.equal(x, y) for x, y in zip(straight[0], again[0], strict=True))
+    # The same six-step run, killed after its step 5: steps 5 and 6 are done anew from step 4.
+    with pytest.raises(_Killed):
+        _trained(base, words, tmp_path / "c", settings, die_at=5)
+    continued = _trained(base, words, tmp_path / "c", settings)
+    assert all(torch.equal(x, y) for x, y in zip(straight[0], continued[0], strict=True))
+    plain = lambda rows: [{k: v for k, v in r.items() if "seconds" not in k and k != "tokens_per_s"} for r in rows]  # noqa: E731, E501
+    assert plain(continued[1]) == pytest.approx(plain(straight[1]), nan_ok=True)
+    assert continued[2] == straight[2]
+
+
+class _Killed(Exception):
+    pass
+
+
+def _trained(base, words, folder, settings, die_at=None):
+    from r1repro.artifacts import Progress
+
+    class Mortal(Progress):
+        def update(self, step, total, **figures):
+            if step == die_at:
+                raise _Killed
+
+    folder.mkdir(exist_ok=True)
+    model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
+    problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(24), strict=False)]
+    rows, samples = grpo.train(
+        model,
+        words,
+        problems,
+        settings,
+        template="mini",
+        seed=0,
+        folder=folder,
+        progress=Mortal(None),
+    )
+    return [p.detach().clone() for p in model.parameters()], rows, samples
