@@ -115,6 +115,23 @@ def test_without_anybody_to_ask_it_is_built(compose, fake_graph, monkeypatch, ca
     assert "Nobody is here to ask" in capsys.readouterr().out
 
 
+def test_headless_and_alone_it_builds_what_it_is_made_from(fake_notebooks, runs, tmp_path):
+    papermill.execute_notebook(
+        fake_notebooks / "01_second.ipynb",
+        tmp_path / "out.ipynb",
+        {"overrides": ["scale=smoke", f"runs={runs}"]},
+        kernel_name="python3",
+        cwd=ROOT,
+        progress_bar=False,
+    )
+    said = (tmp_path / "out.ipynb").read_text()
+    assert "second is made from first, not built yet" in said and "Nobody is here" in said
+    assert {folder.name.split("-")[0] for folder in (runs / "cache").iterdir()} == {
+        "first",
+        "second",
+    }
+
+
 def test_open_run_takes_a_file_or_overrides(tmp_path):
     with pytest.raises(R1ReproError, match="no configuration at"):
         open_run(tmp_path / "resolved.yaml")
