@@ -23,6 +23,7 @@ from r1repro.evaluation.statistics import (
     ratio_of_sums,
     resampled_ratios,
     widen_unanimous,
+    widen_unanimous_change,
 )
 from r1repro.tasks.problem import GENERAL
 
@@ -120,9 +121,14 @@ def differences(
             - resampled_ratios(top_a, bottom_a, draws, seed)
         )
         for i, name in enumerate(common):
-            result[_path(prefix, name)] = Estimate(
-                float(change[i]), float(lows[i]), float(highs[i]), len(one)
-            )
+            low, high = float(lows[i]), float(highs[i])
+            has = (bottom_a[:, i] > 0) & (bottom_b[:, i] > 0)
+            if measure(name).share and has.any():
+                each = top_b[has, i] / bottom_b[has, i] - top_a[has, i] / bottom_a[has, i]
+                if np.ptp(each) == 0.0:
+                    low, high = widen_unanimous_change(float(each[0]), len(each))
+            path = _path(prefix, name)
+            result[path] = Estimate(float(change[i]), low, high, int(has.sum()))
     return result
 
 

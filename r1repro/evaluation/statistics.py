@@ -156,6 +156,15 @@ def widen_unanimous(
     return low, high
 
 
+def widen_unanimous_change(change: float, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """The interval of a share's change that all `n` problems agree on, in -1 to 1.
+
+    At most `unanimous_bound` of the problems may do otherwise, and those may lie anywhere.
+    """
+    bound = unanimous_bound(n, level)
+    return change - bound * (1 + change), change + bound * (1 - change)
+
+
 def paired_difference(
     before: ArrayLike,
     after: ArrayLike,
