@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset
@@ -112,7 +113,7 @@ def build(
     folder: Path,
 ) -> tuple[PackedGRPOTrainer, "Recorder"]:
     """The trainer of `train`, ready to run, and the recorder of its steps."""
-    recorder = Recorder(settings)
+    recorder = Recorder(settings, words.eos_token_id)
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
     trainer = PackedGRPOTrainer(
         model=model,
@@ -173,8 +174,8 @@ class Recorder(TrainerCallback):
     Its reward functions see every completion anyway, so it measures them there.
     """
 
-    def __init__(self, settings: R1ZeroConfig):
-        self.settings, self.progress = settings, Progress(None)
+    def __init__(self, settings: R1ZeroConfig, end_id: int):
+        self.settings, self.progress, self.end_id = settings, Progress(None), end_id
         self.rows: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
         self.seconds: dict[str, float] = {}
@@ -207,6 +208,7 @@ class Recorder(TrainerCallback):
                 ],
                 "reward_accuracy": rewards,
                 "tokens": [len(ids) for ids in completion_ids],
+                "finished": [ids[-1:] == [self.end_id] for ids in completion_ids],
             }
         )
         return rewards
@@ -258,6 +260,10 @@ class Recorder(TrainerCallback):
         self.rows[-1]["step"] = step
         self.seconds = {}
         if step == 1 or step % weights.sample_every == 0:
+            # TRL's: over each group, the sample deviation and 1e-4
+            groups = reward.groupby(np.arange(len(reward)) // weights.generations)
+            spread = groups.transform("std") + 1e-4
+            batch["advantage"] = (reward - groups.transform("mean")) / spread
             kept = batch.groupby("problem_id", sort=False).head(1).assign(step=step, reward=reward)
             self.samples += kept.to_dict("records")
         self.progress.update(
