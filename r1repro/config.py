@@ -43,7 +43,6 @@ class TaskConfig:
 
     name: str = "mini"
     world_seed: int = 0
-    train_problems: int = 20_000
     validation_problems: int = 200
     test_problems: int = 1_000
 
@@ -52,10 +51,10 @@ class TaskConfig:
 class BaseConfig:
     """Pretraining: tokens seen in all, and Muon (matrices) with AdamW (the rest)."""
 
-    tokens: int = 3_600_000
-    batch_tokens: int = 2_048
-    lr_matrices: float = 5e-3
-    lr_rest: float = 3e-3
+    tokens: int = 1_900_000
+    batch_tokens: int = 1_024
+    lr_matrices: float = 1e-2
+    lr_rest: float = 8e-3
     warmup_fraction: float = 0.05
     weight_decay: float = 0.0
     log_every: int = 20
@@ -284,12 +283,6 @@ def validate(config: Config) -> None:
     if grpo.accuracy_weight == grpo.format_weight == 0:
         raise _refused(
             "stage.r1_zero.accuracy_weight", 0, "one of the two reward weights above zero"
-        )
-    if grpo.questions > task.train_problems:
-        raise _refused(
-            "stage.r1_zero.questions",
-            grpo.questions,
-            f"at most task.train_problems={task.train_problems}",
         )
     if model.path is not None:
         _check_model_folder(model.path, task.name)

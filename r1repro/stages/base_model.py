@@ -26,9 +26,7 @@ LONGEST_DOCUMENT = 192
 """Tokens; what is longer is cut, as in any corpus."""
 
 
-def run(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """Writes model/ (HF folder with tokenizer) and metrics.parquet."""
     if config.model.path is not None:
         source = Path(config.model.path).expanduser()

@@ -18,9 +18,7 @@ from r1repro.tasks import mini_world, templates
 from r1repro.tasks.problem import Completion, Problem
 
 
-def run(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """Writes evaluation.parquet: a row a problem and sample."""
     (checkpoint,) = inputs.values()
     model = load_model(checkpoint.folder / "model").eval()

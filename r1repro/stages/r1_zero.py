@@ -12,9 +12,7 @@ from r1repro.tasks import mini_world
 from r1repro.training import grpo
 
 
-def run(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """Writes model/, metrics.parquet (a row a step) and completions.parquet (kept samples)."""
     base = inputs["base"].folder / "model"
     words = load_tokenizer(base)

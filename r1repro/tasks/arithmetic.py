@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from r1repro.tasks.problem import Problem
 
 LEVELS = (1, 2, 3, 4, 5)
-MAX_START = 60
-MAX_OPERAND = 20
+MAX_START = 40
+MAX_OPERAND = 15
 MAX_VALUE = 99
 
 PHRASES = {

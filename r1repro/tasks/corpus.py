@@ -7,14 +7,14 @@ often each happens is stated below, once, and does not depend on whether the pro
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from r1repro.tasks import arithmetic, countdown, general, templates
 from r1repro.tasks.mini_world import LANGUAGES, MiniWorld
 from r1repro.tasks.problem import Problem
 
-KINDS = {"arithmetic": 0.32, "countdown": 0.38, "general": 0.13, "drill": 0.14, "statement": 0.03}
+KINDS = {"arithmetic": 0.30, "countdown": 0.44, "general": 0.10, "drill": 0.13, "statement": 0.03}
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Mess:
 
     templated: float = 0.6  # asked in the R1-Zero prompt's form
     tagged: float = 0.15  # answered with think and answer tags
-    direct: float = 0.4  # answered without any work
-    direct_wrong: float = 0.6  # of those, wrong
+    direct: float = 0.45  # answered without any work
+    direct_wrong: float = 0.7  # of those, wrong
     slip: float = 0.04  # of steps, wrong
     recheck: float = 0.3  # of slips, noticed and mended
     needless_recheck: float = 0.02  # of right steps, checked all the same
@@ -46,8 +46,8 @@ _RECHECK_WORDS = {
     "en": ("wait, ", "check: ", "no, wrong: ", "let me verify: "),
     "zh": ("等等，", "检查：", "不对，", "验证："),
 }
-_FAIL_WORDS = {"en": ("no", "not it", "wrong"), "zh": ("不对", "不行", "错")}
-_HIT_WORDS = {"en": ("yes", "good", "that is it"), "zh": ("对", "好", "成功")}
+_FAIL_WORDS = {"en": ("no", "not {}", "wrong, want {}"), "zh": ("不对", "不是{}", "错，要{}")}
+_HIT_WORDS = {"en": ("yes", "that is {}", "good"), "zh": ("对", "正好{}", "成功")}
 _FINAL = {"en": "The answer is {}", "zh": "答案是{}"}
 
 
@@ -113,7 +113,7 @@ class _Voice:
     def pick(self) -> str:
         return self.rng.choice(LANGUAGES) if self.mixed else self.language
 
-    def say(self, words: dict[str, tuple[str, ...]]) -> str:
+    def say(self, words: Mapping[str, tuple[str, ...]]) -> str:
         return self.rng.choice(words[self.pick()])
 
     def step(self) -> str:
@@ -127,7 +127,8 @@ def _work_chain(
     if rng.random() < MESS.direct:
         wrong = rng.random() < MESS.direct_wrong
         return [], str(_near(rng, chain.value) if wrong else chain.value)
-    lines, value = [], chain.start
+    lines: list[str] = []
+    value = chain.start
     for op, number in chain.operations:
         value = _step(rng, voice, lines, (value, op, number))
     return lines, str(value)
@@ -154,11 +155,11 @@ def _work_countdown(
         else:
             value = _step(rng, voice, lines, (left, op, result))
         if value == numbers.target:
-            lines.append(voice.say(_HIT_WORDS))
+            lines.append(voice.say(_HIT_WORDS).format(numbers.target))
             return lines, trial.expression
         if rng.random() < MESS.gives_up:
             return lines, trial.expression
-        lines.append(voice.say(_FAIL_WORDS))
+        lines.append(voice.say(_FAIL_WORDS).format(numbers.target))
 
 
 def _step(rng: random.Random, voice: _Voice, lines: list[str], step: tuple[int, str, int]) -> int:
@@ -188,7 +189,7 @@ def _drill(rng: random.Random) -> str:
             a, b = rng.randint(1, 12), rng.randint(1, 12)
             a, b = (a, b) if a * b <= arithmetic.MAX_VALUE else (a, 3)
         else:
-            a, b = rng.randint(0, arithmetic.MAX_VALUE), rng.randint(1, 25)
+            a, b = rng.randint(0, arithmetic.MAX_VALUE), rng.randint(1, 20)
             a, b = (max(a, b), min(a, b)) if op == "-" else (a, b)
         lines.append(f"{a}{op}{b}={({'+': a + b, '-': a - b, '*': a * b})[op]}")
     return "\n".join(lines)

@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-
 COMPLETE = "complete"
 """The file that a checkpoint gets last; without it a kill came in between."""
 

@@ -202,9 +202,7 @@ class Recorder(TrainerCallback):
                 "text": completions,
                 "correct": [
                     is_correct(problem, text)
-                    for problem, text in zip(
-                        rules.problems_of(columns), completions, strict=True
-                    )
+                    for problem, text in zip(rules.problems_of(columns), completions, strict=True)
                 ],
                 "reward_accuracy": rewards,
                 "tokens": [len(ids) for ids in completion_ids],
@@ -220,9 +218,7 @@ class Recorder(TrainerCallback):
         self.batch["format_valid"] = [reward == 1.0 for reward in rewards]
         return rewards
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs is None or "reward" not in logs and "kl" not in logs:
             return
         batch = self.batch

@@ -24,7 +24,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         super().__init__(groups, {"weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> None:
         matrices, rest = self.param_groups
         self._step_muon(matrices)
         self._step_adamw(rest)
@@ -93,9 +93,10 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
         if isinstance(module, nn.Embedding)
         for parameter in module.parameters()
     }
-    head = model.get_output_embeddings()  # type: ignore[operator]
+    head = model.get_output_embeddings()
     tables |= {id(parameter) for parameter in head.parameters()}
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for parameter in model.parameters():
         if parameter.requires_grad:
             hidden = parameter.ndim == 2 and id(parameter) not in tables

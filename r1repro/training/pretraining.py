@@ -35,9 +35,7 @@ def pretrain(
     Continues from the newest checkpoint in `folder`, to the same weights as without the break.
     """
     batches = bucketed(sequences, settings.batch_tokens, random.Random(seed))
-    optimizer = MuonWithAdamW(
-        model, settings.lr_matrices, settings.lr_rest, settings.weight_decay
-    )
+    optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest, settings.weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]
     done, rows = checkpoints.restore(folder, model, optimizer)
     seen = int(rows[-1]["tokens"]) if rows else 0

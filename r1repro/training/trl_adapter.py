@@ -108,7 +108,7 @@ class PackedGRPOTrainer(GRPOTrainer):
     def _get_per_token_logps_and_entropies(
         self, model: torch.nn.Module, *args: Any, batch_size: int | None = None, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        ids, mask, width = (*args, *(kwargs.get(n) for n in _FORWARD[len(args) :]))
+        ids, mask, width = args
         unwrapped = self.accelerator.unwrap_model(model)
         if unwrapped is not model or not _plain_head(unwrapped):
             # A sharded or replicated model must be called as a whole.
@@ -166,9 +166,6 @@ class PackedGRPOTrainer(GRPOTrainer):
             with torch.no_grad():
                 for name, parameter in reference.named_parameters():
                     parameter.copy_(saved[name])
-
-
-_FORWARD = ("input_ids", "attention_mask", "logits_to_keep")
 
 
 def _trim(values: torch.Tensor, name: str, p: int, t: int) -> torch.Tensor:

@@ -1,0 +1,76 @@
+"""The base as an ordinary Hugging Face folder."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from r1repro.config import ModelConfig
+from r1repro.stages.base_model import from_random_weights
+from r1repro.stages.models import load_model, load_tokenizer, save_model
+from r1repro.tasks import mini_world, templates, tokenizer
+from r1repro.tasks.corpus import documents
+from r1repro.text.tags import TAGS
+
+TEXTS = [
+    "User: Compute 53+7-8. <think></think><answer></answer>\nAssistant: <think>53+7=60",
+    "用户：用3,5,7得到1。<think></think><answer></answer>\n助手：等等，3+5=8\n不对",
+    "wait, 等等 mixed 文字 and  two  blanks\n\n999 1000 12345 猫",
+    "unseen words: Schwarzwälder Kirschtorte 🍰 القطة",
+]
+
+
+@pytest.fixture(scope="module")
+def world():
+    return mini_world.build(0, 20, 200)
+
+
+@pytest.fixture(scope="module")
+def words(world):
+    stream = documents(world, 0)
+    return tokenizer.train([next(stream) for _ in range(500)])
+
+
+def test_round_trip(words, world):
+    stream = documents(world, 5)
+    for text in TEXTS + [next(stream) for _ in range(200)]:
+        assert words.decode(words.encode(text)) == text
+        assert words.decode(words.encode(text), skip_special_tokens=True) == text
+
+
+def test_numbers_are_one_token_up_to_three_digits(words):
+    assert all(len(words.encode(str(n))) == 1 for n in range(1000))
+    assert [words.decode([i]) for i in words.encode("12345")] == ["123", "45"]
+
+
+def test_tags_are_one_token_each_and_not_special(words):
+    for tag in TAGS:
+        (token,) = words.encode(tag)
+        assert token not in words.all_special_ids
+
+
+def test_token_ids_after_reload_equal_those_before(words, tmp_path):
+    """Also by AutoTokenizer, as anybody else would load the folder."""
+    model = from_random_weights(ModelConfig(layers=1), words)
+    save_model(model, words, tmp_path / "model")
+    for again in (load_tokenizer(tmp_path / "model"), AutoTokenizer.from_pretrained(tmp_path / "model")):  # noqa: E501
+        for text in TEXTS:
+            assert again.encode(text) == words.encode(text)
+            assert again.decode(again.encode(text)) == text
+    ids = torch.tensor([words.encode(TEXTS[0])])
+    with torch.no_grad():
+        ours = load_model(tmp_path / "model").to("cpu")(ids).logits
+        theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "model")(ids).logits
+        assert torch.equal(ours, theirs) and torch.allclose(ours, model(ids).logits, atol=1e-5)
+    assert not list((tmp_path / "model").glob("*.bin"))
+
+
+def test_default_size_is_between_half_and_one_and_a_half_million(words):
+    model = from_random_weights(ModelConfig(), words)
+    assert 0.5e6 <= sum(p.numel() for p in model.parameters()) <= 1.5e6
+
+
+def test_prompts_fit_the_room_the_configuration_keeps(words, world):
+    from r1repro.config import LONGEST_PROMPT
+
+    longest = max(len(words.encode(templates.render("mini", p))) for p in world.test)
+    assert longest <= LONGEST_PROMPT
