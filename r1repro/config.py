@@ -51,7 +51,7 @@ class TaskConfig:
 class BaseConfig:
     """Pretraining: tokens seen in all, and Muon (matrices) with AdamW (the rest)."""
 
-    tokens: int = 1_900_000
+    tokens: int = 1_800_000
     batch_tokens: int = 1_024
     lr_matrices: float = 1e-2
     lr_rest: float = 8e-3
@@ -65,12 +65,12 @@ class BaseConfig:
 class R1ZeroConfig:
     """GRPO with the KL term in the loss: `questions` x `generations` completions a step."""
 
-    steps: int = 110
-    questions: int = 32
+    steps: int = 90
+    questions: int = 16
     generations: int = 16
     max_completion_tokens: int = 128
-    lr_matrices: float = 5e-4
-    lr_rest: float = 5e-4
+    lr_matrices: float = 1.5e-3
+    lr_rest: float = 1.5e-3
     beta: float = 0.001
     epsilon: float = 0.2
     temperature: float = 1.0

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn.functional import pad
 from transformers import DynamicCache, PreTrainedModel
 
 # Rows are dropped when this share of the batch has ended: each drop copies the cache.
 COMPACT_AT = 0.1
 # Top-p first looks at this many tokens, and sorts the vocabulary only where they do not suffice.
 TOP_P_PREFIX = 64
+BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,28 @@ def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) 
 
 
 def _inverse(weights_B_V: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
-    cumulative = weights_B_V.cumsum(-1)
+    """Index (B,) where the running sum of each row passes `uniform` of its total.
+
+    First by blocks, then inside one: a running sum over a whole vocabulary is slow on a CPU.
+    """
+    rows, vocabulary = weights_B_V.shape
+    padded = pad(weights_B_V, (0, -vocabulary % BLOCK)).view(rows, -1, BLOCK)
+    block, rest = _pass(padded.sum(-1), uniform_B[:, None])
+    inside = padded[torch.arange(rows, device=block.device), block]
+    index, _ = _pass(inside, rest)
+    return block * BLOCK + index
+
+
+def _pass(weights_B_N: torch.Tensor, share_B_1: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the running sum passes that share of the total, and the share left inside (B, 1)."""
+    cumulative = weights_B_N.cumsum(-1)
     total = cumulative[:, -1:]
-    # Rounding must not carry a number just below 1 past the last token that has any weight.
-    at = torch.minimum(uniform_B[:, None] * total, torch.nextafter(total, total * 0))
-    return torch.searchsorted(cumulative, at, right=True)[:, 0]
+    # Rounding must not carry a number just below 1 past the last entry that has any weight.
+    at = torch.minimum(share_B_1 * total, torch.nextafter(total, total * 0))
+    index = torch.searchsorted(cumulative, at, right=True)
+    weight = weights_B_N.gather(1, index)
+    share = (at - (cumulative.gather(1, index) - weight)) / weight
+    return index[:, 0], share.clamp(0, 1 - 2**-24)
 
 
 def _unique(prompts: Sequence[Sequence[int]]) -> tuple[list[Sequence[int]], list[int]]:

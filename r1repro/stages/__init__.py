@@ -42,16 +42,16 @@ class Stage:
 
 
 def _base_seconds(config: Config) -> float:
-    return 10 + config.stage.base.tokens / 15_000
+    return 20 + config.stage.base.tokens / 7_000
 
 
 def _r1_zero_seconds(config: Config) -> float:
     grpo = config.stage.r1_zero
-    return 10 + grpo.steps * grpo.questions * grpo.generations / 200
+    return 10 + grpo.steps * grpo.questions * grpo.generations / 80
 
 
 def _evaluation_seconds(config: Config) -> float:
-    return 10 + config.task.test_problems * config.evaluation.samples / 500
+    return 10 + config.task.test_problems * config.evaluation.samples / 250
 
 
 STAGES: tuple[Stage, ...] = (

@@ -23,11 +23,13 @@ class Mess:
 
     templated: float = 0.6  # asked in the R1-Zero prompt's form
     tagged: float = 0.15  # answered with think and answer tags
-    direct: float = 0.45  # answered without any work
+    tagged_direct: float = 0.15  # of those, without any work; `direct` is for the others
+    direct: float = 0.55  # answered without any work
     direct_wrong: float = 0.7  # of those, wrong
     slip: float = 0.04  # of steps, wrong
     recheck: float = 0.3  # of slips, noticed and mended
     needless_recheck: float = 0.02  # of right steps, checked all the same
+    checks: float = 0.5  # of attempts, compared with the target by a subtraction
     insight: float = 0.3  # of attempts, seen by the author to lead to the target
     gives_up: float = 0.2  # of failed attempts, followed by a wrong answer
     worded: float = 0.35  # of steps, opened by a word
@@ -46,6 +48,7 @@ _RECHECK_WORDS = {
     "en": ("wait, ", "check: ", "no, wrong: ", "let me verify: "),
     "zh": ("等等，", "检查：", "不对，", "验证："),
 }
+_CHECK_WORDS = {"en": ("check:", "verify:", ""), "zh": ("检查：", "验证：", "")}
 _FAIL_WORDS = {"en": ("no", "not {}", "wrong, want {}"), "zh": ("不对", "不是{}", "错，要{}")}
 _HIT_WORDS = {"en": ("yes", "that is {}", "good"), "zh": ("对", "正好{}", "成功")}
 _FINAL = {"en": "The answer is {}", "zh": "答案是{}"}
@@ -94,7 +97,7 @@ def _asked(rng: random.Random, problem: Problem) -> str:
 
 
 def _answered(rng: random.Random, voice: "_Voice", work: list[str], answer: str) -> str:
-    if rng.random() < MESS.tagged:
+    if voice.tagged:
         thinking = "\n".join(work) if work else _FINAL[voice.language].format(answer)
         return f"<think>{thinking}</think><answer>{answer}</answer>"
     closing = _FINAL[voice.pick()].format(answer) if rng.random() < 0.7 else answer
@@ -102,12 +105,14 @@ def _answered(rng: random.Random, voice: "_Voice", work: list[str], answer: str)
 
 
 class _Voice:
-    """The language an answer is written in: the prompt's, the other one, or both."""
+    """How one answer is written: with tags or not, worked or not, in which language or both."""
 
     def __init__(self, rng: random.Random, asked: str):
         other = "zh" if asked == "en" else "en"
         self.rng = rng
         self.language = other if rng.random() < MESS.other_language else asked
+        self.tagged = rng.random() < MESS.tagged
+        self.works = rng.random() >= (MESS.tagged_direct if self.tagged else MESS.direct)
         self.mixed = rng.random() < MESS.mixed
 
     def pick(self) -> str:
@@ -124,7 +129,7 @@ def _work_chain(
     rng: random.Random, voice: _Voice, chain: arithmetic.Chain
 ) -> tuple[list[str], str]:
     """The lines of work and the answer of a chain, with the mess of the corpus."""
-    if rng.random() < MESS.direct:
+    if not voice.works:
         wrong = rng.random() < MESS.direct_wrong
         return [], str(_near(rng, chain.value) if wrong else chain.value)
     lines: list[str] = []
@@ -140,7 +145,7 @@ def _work_countdown(
     """A search by random attempts, and the expression it ends with."""
     attempts = countdown.trials(numbers.numbers, numbers.operators)
     solving = [trial for trial in attempts if trial.value == numbers.target]
-    if rng.random() < MESS.direct:
+    if not voice.works:
         if rng.random() < MESS.direct_wrong:
             return [], rng.choice(attempts).expression
         return [], rng.choice(solving).expression
@@ -154,6 +159,9 @@ def _work_countdown(
             value = _step(rng, voice, lines, (result, op, right))
         else:
             value = _step(rng, voice, lines, (left, op, result))
+        if rng.random() < MESS.checks:
+            high, low = max(value, numbers.target), min(value, numbers.target)
+            lines.append(f"{voice.say(_CHECK_WORDS)}{high}-{low}={high - low}")
         if value == numbers.target:
             lines.append(voice.say(_HIT_WORDS).format(numbers.target))
             return lines, trial.expression
@@ -213,6 +221,6 @@ def _general(rng: random.Random, world: MiniWorld) -> str:
     wrong = rng.random() < MESS.general_wrong
     answer = general.wrong_answer(rng, item, pool) if wrong else item.answer
     asked = _asked(rng, general.problem(item))
-    if rng.random() < MESS.tagged:
+    if voice.tagged:
         return asked + f"<think>{voice.say(_STEP_WORDS).strip()}</think><answer>{answer}</answer>"
     return asked + answer
