@@ -274,6 +274,8 @@ class Recorder(TrainerCallback):
         )
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if not state.is_world_process_zero:
+            return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         pd.DataFrame(self.rows).to_parquet(folder / "rows.parquet")
         pd.DataFrame(self.samples).to_parquet(folder / "samples.parquet")

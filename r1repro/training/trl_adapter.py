@@ -7,6 +7,7 @@ where a completion token needs them.
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,13 @@ class PackedGRPOTrainer(GRPOTrainer):
         metrics = self._metrics["train"]
         before = {name: len(values) for name, values in metrics.items()}
         total, tokens = torch.zeros((), device=self.accelerator.device), []
-        for micro, share in self._micro_batches(batch):
-            loss = self.compute_loss(model, micro) * share
-            self.accelerator.backward(loss)
+        parts = self._micro_batches(batch)
+        for number, (micro, share) in enumerate(parts, start=1):
+            # Processes may have unlike numbers of micro-batches: they meet once, at the last.
+            meet = number == len(parts)
+            with nullcontext() if meet else self.accelerator.no_sync(model):
+                loss = self.compute_loss(model, micro) * share
+                self.accelerator.backward(loss)
             total += loss.detach()
             tokens.append(micro["completion_mask"].sum().item())
         for name, values in metrics.items():

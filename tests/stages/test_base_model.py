@@ -52,7 +52,10 @@ def test_token_ids_after_reload_equal_those_before(words, tmp_path):
     """Also by AutoTokenizer, as anybody else would load the folder."""
     model = from_random_weights(ModelConfig(layers=1), words)
     save_model(model, words, tmp_path / "model")
-    for again in (load_tokenizer(tmp_path / "model"), AutoTokenizer.from_pretrained(tmp_path / "model")):  # noqa: E501
+    for again in (
+        load_tokenizer(tmp_path / "model"),
+        AutoTokenizer.from_pretrained(tmp_path / "model"),
+    ):  # noqa: E501
         for text in TEXTS:
             assert again.encode(text) == words.encode(text)
             assert again.decode(again.encode(text)) == text

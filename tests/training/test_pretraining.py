@@ -45,9 +45,7 @@ class Mortal(Progress):
 def _pretrain(folder, die_at=None):
     model, progress = _model(), Mortal(None)
     progress.die_at = die_at
-    rows = pretrain(
-        model, SEQUENCES, SETTINGS, pad_id=0, seed=0, folder=folder, progress=progress
-    )
+    rows = pretrain(model, SEQUENCES, SETTINGS, pad_id=0, seed=0, folder=folder, progress=progress)
     return list(model.parameters()), rows
 
 
