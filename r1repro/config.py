@@ -51,7 +51,7 @@ class TaskConfig:
 class BaseConfig:
     """Pretraining: tokens seen in all, and Muon (matrices) with AdamW (the rest)."""
 
-    tokens: int = 1_800_000
+    tokens: int = 1_600_000
     batch_tokens: int = 1_024
     lr_matrices: float = 1e-2
     lr_rest: float = 8e-3
@@ -98,8 +98,8 @@ class EvaluationConfig:
     samples: int = 16
     temperature: float = 0.6
     top_p: float = 0.95
-    max_completion_tokens: int = 160
-    rollout_batch: int = 512
+    max_completion_tokens: int = 128
+    rollout_batch: int = 2_048
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from r1repro.text.tags import final_answer, read
 
 
 def is_correct(problem: Problem, text: str) -> bool:
-    """Whether the last answer a completion states is right, tags or no tags (evaluation)."""
+    """Whether the last answer a completion states is right, tags or no tags (reward, evaluation)."""
     return matches(problem, stated_answer(problem, text))
 
 
 def is_strictly_correct(problem: Problem, text: str) -> bool:
-    """Whether the answer tag holds the right answer; without a whole tag, no (reward)."""
+    """Whether the answer tag holds the right answer; without a whole tag, no."""
     return matches(problem, read(text).answer)
 
 

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from r1repro.rewards.accuracy import is_strictly_correct
+from r1repro.rewards.accuracy import is_correct
 from r1repro.tasks.problem import Problem
 from r1repro.text.tags import read
 
 
 def accuracy(completions: Sequence[str], **columns: Any) -> list[float]:
-    """1 where the answer tag holds the right answer, else 0.
+    """1 where the answer is right, else 0: the answer tag's or, without one, the last stated.
 
-    The paper asks for the final answer "in a specified format" so that a rule can read it; here
-    that is the answer tag. A right answer outside of it earns nothing.
+    Tags are paid for by `format` alone, so that each rule pays for one thing and a right answer
+    is worth something from the first step on.
     """
     problems = problems_of(columns)
     return [
-        float(is_strictly_correct(problem, text))
+        float(is_correct(problem, text))
         for problem, text in zip(problems, completions, strict=True)
     ]
 

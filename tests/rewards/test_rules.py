@@ -10,7 +10,7 @@ CHAIN = Problem("arithmetic:53+7-8", "arithmetic", "en", 2, "Compute 53+7-8.", "
 SEARCH = Problem("countdown:3,5,7=1", "countdown", "zh", 1, "用3,5,7得到1。", "3,5,7=1")
 WORD = Problem("translation:cat", "translation", "en", 1, "What is 猫 in English?", "cat")
 
-# problem, completion, accuracy reward, format reward, lenient accuracy (evaluation)
+# problem, completion, strict accuracy (tags required), format reward, accuracy reward
 LADDER = [
     (CHAIN, "", 0, 0, 0),
     (CHAIN, "banana 猫 <<<", 0, 0, 0),
@@ -42,13 +42,13 @@ LADDER = [
 ]
 
 
-@pytest.mark.parametrize(("problem", "text", "accuracy", "shape", "lenient"), LADDER)
-def test_ladder(problem, text, accuracy, shape, lenient):
+@pytest.mark.parametrize(("problem", "text", "strict", "shape", "accuracy"), LADDER)
+def test_ladder(problem, text, strict, shape, accuracy):
     columns = {name: [value] for name, value in rules.columns_of(problem).items()}
     assert rules.accuracy([text], **columns) == [accuracy]
     assert rules.format([text], **columns) == [shape]
-    assert is_correct(problem, text) is bool(lenient)
-    assert is_strictly_correct(problem, text) is bool(accuracy)
+    assert is_correct(problem, text) is bool(accuracy)
+    assert is_strictly_correct(problem, text) is bool(strict)
 
 
 def test_columns_carry_a_problem_there_and_back():
