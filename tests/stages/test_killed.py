@@ -1,0 +1,53 @@
+"""SIGKILL in the middle of R1-Zero: the run goes on and ends with the very same weights."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from r1repro import artifacts, config
+from r1repro.errors import StageFailed
+from r1repro.stages.process import build
+
+
+def _compose(runs):
+    """Enough steps that the process is still at them when it is killed."""
+    small = ["stage.base.tokens=20000", "stage.r1_zero.steps=12", "stage.r1_zero.save_every=1"]
+    return config.compose(["scale=smoke", f"runs={runs}", *small])
+
+
+def _weights(result):
+    return hashlib.sha256((result.folder / "model/model.safetensors").read_bytes()).hexdigest()
+
+
+def test_killed_and_continued_gives_the_same_weights(tmp_path, monkeypatch):
+    straight, broken = _compose(tmp_path / "a"), _compose(tmp_path / "b")
+    for found in (straight, broken):
+        build(found, "base")
+    expected = build(straight, "r1_zero")
+    killed = threading.Event()
+    started = []
+    popen = subprocess.Popen
+
+    def remembered(*words, **settings):
+        started.append(popen(*words, **settings))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", remembered)
+
+    def kill(folder):
+        lines = artifacts.read_progress(folder)
+        if not killed.is_set() and lines and lines[-1]["step"] >= 2:
+            killed.set()
+            os.killpg(started[-1].pid, signal.SIGKILL)
+
+    with pytest.raises(StageFailed, match="SIGKILL"):
+        build(broken, "r1_zero", follow=kill)
+    result = build(broken, "r1_zero")
+    assert killed.is_set()
+    assert _weights(result) == _weights(expected)
+    assert result.metrics().step.tolist() == expected.metrics().step.tolist() == list(range(1, 13))
+    assert result.metrics().reward.tolist() == expected.metrics().reward.tolist()
