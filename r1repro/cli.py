@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted: the same command continues from here", file=sys.stderr)
+        print("interrupted: the same command, without from=, continues from here", file=sys.stderr)
         return 130
 
 

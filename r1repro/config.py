@@ -126,7 +126,8 @@ class Config:
     launch: LaunchConfig = field(default_factory=LaunchConfig)
 
 
-# Settings that change where, how far or how fast a run goes, and none of its results.
+# Settings that change where, how far or how fast a run goes or how often it is written down, and
+# no weight and no evaluation.
 RESULT_FREE = (
     "runs",
     "from_stage",
@@ -174,6 +175,10 @@ def compose(overrides: Sequence[str] = ()) -> Config:
         reason = " ".join(str(error.__cause__ or error).split())
         raise R1ReproError(f"the configuration cannot be composed: {reason}") from error
     assert isinstance(config, Config)
+    if config.model.path is not None:
+        # A stage runs from the checkout: what a person typed is relative to where they are.
+        path = str(Path(config.model.path).expanduser().resolve())
+        config = replace(config, model=replace(config.model, path=path))
     validate(config)
     return config
 
@@ -265,13 +270,11 @@ def validate(config: Config) -> None:
             grpo.generations,
             "at least 2, since an advantage compares the answers of one group",
         )
-    updates = grpo.steps_per_generation * config.launch.processes
-    if (grpo.questions * grpo.generations) % updates:
+    if grpo.questions % config.launch.processes:
         raise _refused(
             "stage.r1_zero.questions",
             grpo.questions,
-            f"questions x generations (generations={grpo.generations}) divisible by "
-            f"steps_per_generation x launch.processes = {updates}",
+            f"a multiple of launch.processes={config.launch.processes}",
         )
     if grpo.save_every % grpo.steps_per_generation:
         raise _refused(
@@ -279,6 +282,13 @@ def validate(config: Config) -> None:
             grpo.save_every,
             f"a multiple of steps_per_generation={grpo.steps_per_generation}, "
             "since only there a run can be continued bit for bit",
+        )
+    base = config.stage.base
+    if base.save_every % base.log_every:
+        raise _refused(
+            "stage.base.save_every",
+            base.save_every,
+            f"a multiple of stage.base.log_every={base.log_every}",
         )
     if grpo.accuracy_weight == grpo.format_weight == 0:
         raise _refused(

@@ -36,7 +36,8 @@ def run_folder(config: Config) -> Path:
     """runs/<scale>-<task>-seed<seed>-<hash of every key>/."""
     short = artifacts.digest(state.keys(config))[:8]
     name = f"{config.scale}-{config.task.name}-seed{config.seed}-{short}"
-    return runs_folder(config) / name
+    # A part of the stages makes a report of its own, and leaves that of a whole run alone.
+    return runs_folder(config) / (f"{name}-until-{config.until}" if config.until else name)
 
 
 def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
@@ -157,7 +158,7 @@ def _execute(
         where = f"stage {unfinished[0]}, " if unfinished else ""
         raise StageFailed(
             f"{where}notebook {source.name}: {error}; the cells up to there are in {failed}, "
-            "and the same command continues from here"
+            "and the same command, without from=, continues from here"
         ) from error
     notebook = json.loads(part.read_text(encoding="utf-8"))
     notebook["metadata"]["r1repro"] = mark

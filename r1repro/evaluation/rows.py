@@ -7,7 +7,7 @@ from r1repro.tasks.problem import Completion, Problem
 from r1repro.text.language import is_mixed, language_share, words
 from r1repro.text.reflection import reflection_count
 from r1repro.text.repetition import repetition
-from r1repro.text.tags import read
+from r1repro.text.tags import read, thinking
 
 
 def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
     thinking is marked (a base model mostly marks none); reflection and repetition from the whole.
     """
     reading = read(completion.text)
-    thinking = reading.think if reading.think.strip() else completion.text
+    thought = thinking(completion.text)
     return {
         "problem_id": problem.id,
         "task": problem.task,
@@ -34,9 +34,9 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
         "format_valid": reading.format_valid,
         "extracted": _storable(stated_answer(problem, completion.text)),
         "reflection_count": reflection_count(completion.text),
-        "words": len(words(thinking)),
-        "language_share": language_share(thinking, problem.language),
-        "mixed": is_mixed(thinking),
+        "words": len(words(thought)),
+        "language_share": language_share(thought, problem.language),
+        "mixed": is_mixed(thought),
         "repetition": repetition(completion.text),
     }
 

@@ -242,7 +242,7 @@ def training(metrics: pd.DataFrame) -> Figure:
 
     panel = axes[2]
     _noisy(panel, step, metrics["tokens_per_s"] / 1e3, PURPLE, "speed")
-    panel.set(title="Speed of a whole step", ylabel="thousand tokens per second")
+    panel.set(title="Speed of the rollouts", ylabel="thousand tokens per second")
     panel.set_ylim(bottom=0)
     for panel in axes:
         panel.set_xlabel("RL step")

@@ -6,7 +6,7 @@ from r1repro.text.tags import final_answer, read
 
 
 def is_correct(problem: Problem, text: str) -> bool:
-    """Whether the last answer a completion states is right, tags or no tags (reward, evaluation)."""
+    """Whether the last answer a completion states is right, with tags or without."""
     return matches(problem, stated_answer(problem, text))
 
 

@@ -1,6 +1,6 @@
 """Stage base: a model of a Qwen architecture from random weights, on the mini world's corpus.
 
-With `model.path` the base is that folder, copied as it is: nothing is trained.
+With `model.path` the base is that folder, copied: nothing is trained.
 """
 
 from itertools import islice
@@ -30,7 +30,9 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     """Writes model/ (HF folder with tokenizer) and metrics.parquet."""
     if config.model.path is not None:
         source = Path(config.model.path).expanduser()
-        model = AutoModelForCausalLM.from_pretrained(source, dtype="auto", local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype="auto", local_files_only=True, use_safetensors=True
+        )
         save_model(model, load_tokenizer(source), folder / "model")
         return
     world = mini_world.of(config.task)

@@ -26,11 +26,12 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     settings = config.evaluation
     sampling = Sampling(settings.max_completion_tokens, settings.temperature, settings.top_p)
     problems = mini_world.of(config.task).test
+    template = templates.name_for(checkpoint.manifest["config"]["model"]["path"])
     at_once = max(1, settings.rollout_batch // settings.samples)
     rows, tokens, right, started = [], 0, 0, time.perf_counter()
     for start in range(0, len(problems), at_once):
         chunk = problems[start : start + at_once]
-        prompts = [words.encode(templates.render("mini", p)) for p in chunk]
+        prompts = [words.encode(templates.render(template, p)) for p in chunk]
         rollouts = sample(
             model,
             [prompt for prompt in prompts for _ in range(settings.samples)],

@@ -55,7 +55,7 @@ def build(
             else:
                 result = _load_or_set_aside(config, name, announce)
                 if result is None:
-                    _run(config, name, folder, held.fileno(), follow)
+                    _run(config, name, folder, held.fileno(), follow, announce)
                     result = load(config, name)
                     if result is None:
                         raise StageFailed(f"stage {name} ended without a result; see {folder}")
@@ -80,7 +80,12 @@ def _load_or_set_aside(
 
 
 def _run(
-    config: Config, name: str, folder: Path, lock: int, follow: Callable[[Path], None]
+    config: Config,
+    name: str,
+    folder: Path,
+    lock: int,
+    follow: Callable[[Path], None],
+    announce: Callable[[str], None],
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     resolved = folder.with_name(folder.name + ".yaml")
@@ -88,6 +93,11 @@ def _run(
     words = ["-m", "r1repro.stages", name, "--config", str(resolved)]
     if _processes(config, name) > 1:
         words = [*LAUNCHER, "--num_processes", str(config.launch.processes), *words]
+    begun = folder / "code"
+    if not begun.exists():
+        begun.write_text(artifacts.code_hash())
+    elif begun.read_text() != artifacts.code_hash():
+        announce(f"{name} was begun by other code than this and continues; from={name} starts anew")
     log = folder / "log.txt"
     started = log.stat().st_size if log.exists() else 0
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -99,7 +109,12 @@ def _run(
             stdout=out,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
-            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)},
+            env={
+                **os.environ,
+                **_one_gpu(config, name),
+                **ENVIRONMENT,
+                "PYTHONPATH": os.pathsep.join(paths),
+            },
             start_new_session=True,
             pass_fds=(lock,),
         )
@@ -114,6 +129,12 @@ def _run(
         reason = _reason(log, started, process.returncode)
         raise StageFailed(f"stage {name} failed: {reason} (log: {log})")
     follow(result_folder(config, name))
+
+
+def _one_gpu(config: Config, name: str) -> dict[str, str]:
+    """One process sees one GPU: with several in sight the trainer would multiply its batch."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    return {"CUDA_VISIBLE_DEVICES": seen.split(",")[0]} if _processes(config, name) == 1 else {}
 
 
 def _processes(config: Config, name: str) -> int:

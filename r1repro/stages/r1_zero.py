@@ -8,7 +8,7 @@ import pandas as pd
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
 from r1repro.stages.models import load_model, load_tokenizer, save_model
-from r1repro.tasks import mini_world
+from r1repro.tasks import mini_world, templates
 from r1repro.training import grpo
 
 
@@ -24,7 +24,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         words,
         list(islice(problems, settings.steps * settings.questions)),
         settings,
-        template="mini",
+        template=templates.name_for(config.model.path),
         seed=config.seed,
         folder=folder,
         progress=progress,

@@ -16,6 +16,11 @@ def names() -> list[str]:
     return sorted({path.name.split(".")[0] for path in PROMPTS.glob("*.jinja")})
 
 
+def name_for(model_path: str | None) -> str:
+    """The short form for a model made here, the paper's for one that came in a folder."""
+    return "mini" if model_path is None else "r1_zero"
+
+
 def render(name: str, problem: Problem) -> str:
     """The whole prompt of a problem, in the problem's language. No chat template is applied."""
     return _template(name, problem.language).render(prompt=problem.prompt)

@@ -11,7 +11,8 @@ _SHAPE = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.D
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
 _OPERATORS = "+-*/"
-_NUMBER = re.compile(r"\d+")
+# A sign, unless it is the minus of a difference such as 53-9.
+_NUMBER = re.compile(r"(?<![\d)])-?\d+|\d+")
 # An arithmetic expression: a number or a parenthesis, then operators and operands without blanks.
 _EXPRESSION = re.compile(r"[(\d][\d()]*(?:[-+*/][\d()]+)+")
 
@@ -47,6 +48,12 @@ def read(text: str) -> Reading:
         answer = _between(after_thinking, ANSWER_OPEN, ANSWER_CLOSE)
         answer = answer.strip() if answer is not None else None
     return Reading(think or "", answer or None, valid)
+
+
+def thinking(text: str) -> str:
+    """The marked thinking or, where none is marked or it is blank, the whole text."""
+    marked = read(text).think
+    return marked if marked.strip() else text
 
 
 def final_answer(text: str, kind: str = "number") -> str | None:

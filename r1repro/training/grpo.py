@@ -27,7 +27,7 @@ from r1repro.tasks import templates
 from r1repro.tasks.problem import Problem
 from r1repro.text.language import language_share
 from r1repro.text.reflection import reflection_count
-from r1repro.text.tags import read
+from r1repro.text.tags import thinking
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.trl_adapter import PackedGRPOTrainer
@@ -219,10 +219,12 @@ class Recorder(TrainerCallback):
         return rewards
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        if logs is None or "reward" not in logs and "kl" not in logs:
+        if logs is None or "entropy" not in logs:
             return
         batch = self.batch
         assert batch is not None
+        # With several updates a rollout, the later ones have no rollout of their own.
+        fresh = "rollout" in self.seconds
         step, weights = state.global_step, self.settings
         reward = (
             weights.accuracy_weight * batch.reward_accuracy
@@ -246,7 +248,7 @@ class Recorder(TrainerCallback):
             "reflection": batch.text.map(reflection_count).mean(),
             "language_share": _language_share(batch),
             "grad_norm": logs.get("grad_norm"),
-            "tokens_per_s": batch.tokens.sum() / max(self.seconds.get("rollout", 0.0), 1e-9),
+            "tokens_per_s": batch.tokens.sum() / self.seconds["rollout"] if fresh else None,
             "seconds_rollout": self.seconds.get("rollout", 0.0),
             "seconds_reference": self.seconds.get("reference", 0.0),
             "seconds_update": self.seconds.get("update", 0.0),
@@ -255,7 +257,7 @@ class Recorder(TrainerCallback):
         self.rows.append({name: None if v is None else float(v) for name, v in row.items()})
         self.rows[-1]["step"] = step
         self.seconds = {}
-        if step == 1 or step % weights.sample_every == 0:
+        if fresh and (step == 1 or step % weights.sample_every == 0):
             # TRL's: over each group, the sample deviation and 1e-4
             groups = reward.groupby(np.arange(len(reward)) // weights.generations)
             spread = groups.transform("std") + 1e-4
@@ -269,7 +271,7 @@ class Recorder(TrainerCallback):
                 "pass@1": row["pass_at_1"],
                 "format": row["format_valid"],
                 "length": row["length"],
-                "tokens/s": row["tokens_per_s"],
+                **({"tokens/s": row["tokens_per_s"]} if fresh else {}),
             },
         )
 
@@ -289,6 +291,6 @@ class Recorder(TrainerCallback):
 
 
 def _language_share(batch: pd.DataFrame) -> float:
-    thinking = batch.text.map(lambda text: read(text).think or text)
-    shares = [language_share(t, lang) for t, lang in zip(thinking, batch.language, strict=True)]
+    texts = zip(batch.text.map(thinking), batch.language, strict=True)
+    shares = [language_share(text, language) for text, language in texts]
     return pd.Series(shares, dtype=float).mean()

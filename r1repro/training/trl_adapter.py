@@ -7,7 +7,6 @@ where a completion token needs them.
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +50,13 @@ class PackedGRPOTrainer(GRPOTrainer):
                 "gradient_accumulation_steps must be 1: a step is already split into "
                 "micro-batches by micro_batch_tokens."
             )
+        if self.accelerator.num_processes > 1:
+            # TRL's loss gathers its metrics in every call, and processes have unlike numbers of
+            # micro-batches: they would wait for each other for ever.
+            raise R1ReproError(
+                f"launch.processes={self.accelerator.num_processes} is not supported by GRPO yet: "
+                "set launch.processes=1."
+            )
         self.micro_batch_tokens = micro_batch_tokens
         self.clock = clock
 
@@ -65,13 +71,9 @@ class PackedGRPOTrainer(GRPOTrainer):
         metrics = self._metrics["train"]
         before = {name: len(values) for name, values in metrics.items()}
         total, tokens = torch.zeros((), device=self.accelerator.device), []
-        parts = self._micro_batches(batch)
-        for number, (micro, share) in enumerate(parts, start=1):
-            # Processes may have unlike numbers of micro-batches: they meet once, at the last.
-            meet = number == len(parts)
-            with nullcontext() if meet else self.accelerator.no_sync(model):
-                loss = self.compute_loss(model, micro) * share
-                self.accelerator.backward(loss)
+        for micro, share in self._micro_batches(batch):
+            loss = self.compute_loss(model, micro) * share
+            self.accelerator.backward(loss)
             total += loss.detach()
             tokens.append(micro["completion_mask"].sum().item())
         for name, values in metrics.items():
