@@ -59,6 +59,11 @@ def main() -> None:
     words = load_tokenizer(base)
     settings = dataclasses.replace(
         config.stage.r1_zero,
+        questions=32,
+        generations=16,
+        max_completion_tokens=128,
+        beta=0.001,
+        steps_per_generation=1,
         steps=STEPS,
         lr_matrices=0.0,
         lr_rest=0.0,

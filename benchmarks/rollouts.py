@@ -19,6 +19,9 @@ from r1repro.stages.models import load_model, load_tokenizer
 from r1repro.tasks import mini_world, templates
 
 
+QUESTIONS, GENERATIONS, CAP = 32, 16, 128
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -27,9 +30,9 @@ def main() -> None:
     config = compose(words_of.overrides)
     base = open_run(overrides=words_of.overrides, build_missing=True).stage("base").folder / "model"
     model, words = load_model(base).eval(), load_tokenizer(base)
-    grpo = config.stage.r1_zero
-    problems = mini_world.of(config.task).test[: grpo.questions]
-    texts = [templates.render("mini", p) for p in problems for _ in range(grpo.generations)]
+    stream = mini_world.of(config.task).train(0)
+    problems = [next(stream) for _ in range(QUESTIONS)]
+    texts = [templates.render("mini", p) for p in problems for _ in range(GENERATIONS)]
     prompts = [words.encode(text) for text in texts]
     padded = words(texts, return_tensors="pt", padding=True).to(model.device)
 
@@ -37,7 +40,7 @@ def main() -> None:
         found = sample(
             model,
             prompts,
-            Sampling(grpo.max_completion_tokens),
+            Sampling(CAP),
             end_ids=[words.eos_token_id],
             pad_id=words.pad_token_id,
             seed=seed,
@@ -49,7 +52,7 @@ def main() -> None:
         with torch.inference_mode():
             output = model.generate(
                 **padded,
-                max_new_tokens=grpo.max_completion_tokens,
+                max_new_tokens=CAP,
                 do_sample=True,
                 temperature=1.0,
                 top_k=0,
@@ -64,7 +67,7 @@ def main() -> None:
 
     ours(0), generate(0)  # warm-up
     ratios = []
-    print(f"{len(prompts)} prompts, cap {grpo.max_completion_tokens}, device {model.device}")
+    print(f"{len(prompts)} prompts, cap {CAP}, device {model.device}")
     for number in range(1, words_of.rounds + 1):
         speed = {}
         for name, side in (("sampler", ours), ("generate", generate)):

@@ -27,7 +27,12 @@ def keys(config: Config) -> dict[str, str]:
 
 def settings(config: Config, stage: Stage) -> dict[str, Any]:
     """The values that enter the stage's key, by dotted path."""
-    return {path: values(config, path) for path in stage.config}
+    found = {path: values(config, path) for path in stage.config}
+    if "model" in found and config.model.path is not None:
+        # Other weights in the same folder are another base.
+        files = sorted(Path(config.model.path).glob("*.*"))
+        found["model.path"] = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+    return found
 
 
 def with_inputs(name: str) -> list[str]:
