@@ -18,7 +18,6 @@ from r1repro.notebook import open_run
 from r1repro.stages.models import load_model, load_tokenizer
 from r1repro.tasks import mini_world, templates
 
-
 QUESTIONS, GENERATIONS, CAP = 32, 16, 128
 
 

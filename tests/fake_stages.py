@@ -11,7 +11,7 @@ from r1repro.stages import Stage
 
 
 def first(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Ten steps with a checkpoint each; files in `config.runs` make it slow, fail or die."""
+    """Ten steps with a checkpoint each; files in `config.runs` hold it up, make it fail or die."""
     runs = Path(config.runs)
     checkpoint = folder / "checkpoints" / "step"
     checkpoint.parent.mkdir(exist_ok=True)
@@ -19,6 +19,8 @@ def first(config: Config, inputs: dict[str, StageResult], folder: Path, progress
     for step in range(begun_at + 1, 11):
         if (runs / "slow").exists():
             time.sleep(0.2)
+        while step == 10 and (runs / "slow").exists():
+            time.sleep(0.05)
         if (runs / "fail").exists() and step == 5:
             raise ValueError("the tower\nfell")
         if (runs / "die").exists() and step == 5:

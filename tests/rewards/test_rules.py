@@ -19,6 +19,8 @@ LADDER = [
     (CHAIN, "<think>x</think><answer>52</answer><answer>52</answer>", 0, 0, 1),
     (CHAIN, "53+7=60\n60-8=52\nThe answer is 52", 0, 0, 1),
     (CHAIN, "53+7=60\n60-8=52\n答案是52", 0, 0, 1),
+    (CHAIN, "The answer is -52", 0, 0, 0),
+    (CHAIN, "60-52", 0, 0, 1),
     (CHAIN, "<think>53+7=60</think><answer>51</answer>", 0, 1, 0),
     (CHAIN, "<think>53+7=60</think><answer>052.</answer>", 1, 1, 1),
     (CHAIN, "<think>53+7=60</think><answer>五十二</answer>", 0, 1, 0),

@@ -58,13 +58,14 @@ def base(tmp_path_factory, words):
 
 
 def _trainer(base, words, folder, settings):
+    return _built(base, words, folder, settings)[0]
+
+
+def _built(base, words, folder, settings):
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
     world = mini_world.build(0, 20, 20)
     problems = [p for p, _ in zip(world.train(0), range(16), strict=False)]
-    trainer, _ = grpo.build(
-        model, words, problems, settings, template="mini", seed=0, folder=folder
-    )
-    return trainer
+    return grpo.build(model, words, problems, settings, template="mini", seed=0, folder=folder)
 
 
 def _ragged_batch(words, rows=16, prompt=9, completion=12):
@@ -132,6 +133,25 @@ def test_loss_and_gradient_equal_the_paper(base, words, tmp_path, beta, micro_ba
     norm = torch.stack([p.grad.norm() for p in exact.parameters()]).norm()
     for (name, ours), theirs in zip(model.named_parameters(), exact.parameters(), strict=True):
         assert (ours.grad.double() - theirs.grad).norm() < 1e-5 * norm, name
+
+
+def test_advantages_of_the_trainer_as_configured(base, words, tmp_path):
+    """(r - mean) / (sample std + 1e-4) of accuracy + format, over each group of four."""
+    trainer, recorder = _built(base, words, tmp_path, dataclasses.replace(SETTINGS, sample_every=1))
+    rewards = iter([1.0, 0.0, 0.0, 0.0] * 2 + [1.0] * 4 + [0.0, 1.0, 1.0, 0.0] * 5)
+    shapes = iter([0.0, 1.0, 0.0, 0.0] * 8)
+    trainer.reward_funcs = [
+        lambda completions, **columns: [next(rewards) for _ in completions],
+        lambda completions, **columns: [next(shapes) for _ in completions],
+    ]
+    trainer.model.train()
+    row = trainer.train_dataset[0]
+    found = trainer._generate_and_score_completions([row] * 12)["advantages"]
+    accuracy = torch.tensor([[1.0, 0, 0, 0], [1.0, 0, 0, 0], [1.0, 1, 1, 1]], dtype=torch.float64)
+    reward = accuracy + torch.tensor([0.0, 1, 0, 0])
+    centred = reward - reward.mean(1, keepdim=True)
+    std = (centred.square().sum(1, keepdim=True) / 3).sqrt()
+    assert torch.allclose(found.double(), (centred / (std + 1e-4)).flatten(), atol=1e-5)
 
 
 def test_reference_logps_do_not_depend_on_micro_batches(base, words, tmp_path):
