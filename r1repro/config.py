@@ -51,7 +51,7 @@ class TaskConfig:
 class BaseConfig:
     """Pretraining: tokens seen in all, and Muon (matrices) with AdamW (the rest)."""
 
-    tokens: int = 1_600_000
+    tokens: int = 1_750_000
     batch_tokens: int = 1_024
     lr_matrices: float = 1e-2
     lr_rest: float = 8e-3

@@ -14,17 +14,17 @@ from r1repro.tasks import arithmetic, countdown, general, templates
 from r1repro.tasks.mini_world import LANGUAGES, MiniWorld
 from r1repro.tasks.problem import Problem
 
-KINDS = {"arithmetic": 0.30, "countdown": 0.44, "general": 0.10, "drill": 0.13, "statement": 0.03}
+KINDS = {"arithmetic": 0.32, "countdown": 0.40, "general": 0.06, "drill": 0.20, "statement": 0.02}
 
 
 @dataclass(frozen=True)
 class Mess:
     """How often a page does what. Shares of documents unless said otherwise."""
 
-    templated: float = 0.6  # asked in the R1-Zero prompt's form
+    templated: float = 0.4  # asked in the R1-Zero prompt's form
     tagged: float = 0.15  # answered with think and answer tags
     tagged_direct: float = 0.15  # of those, without any work; `direct` is for the others
-    direct: float = 0.55  # answered without any work
+    direct: float = 0.35  # answered without any work
     direct_wrong: float = 0.7  # of those, wrong
     slip: float = 0.04  # of steps, wrong
     recheck: float = 0.3  # of slips, noticed and mended

@@ -126,7 +126,7 @@ def build(
         optimizers=(
             optimizer,
             torch.optim.lr_scheduler.LambdaLR(
-                optimizer, lambda step: min(1.0, (step + 1) / WARMUP_STEPS)
+                optimizer, lambda step: schedule(step, settings.steps)
             ),
         ),
         rollout_func=rollouts(words, settings, seed, recorder.clock),
@@ -136,6 +136,11 @@ def build(
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(recorder)
     return trainer, recorder
+
+
+def schedule(step: int, steps: int) -> float:
+    """Learning-rate factor before update `step` (from 0): warm-up, then a line to a tenth."""
+    return min(1.0, (step + 1) / WARMUP_STEPS) * (1 - 0.9 * step / steps)
 
 
 def rollouts(
