@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from r1repro.tasks.problem import Problem
 
 LEVELS = (1, 2, 3, 4, 5)
-MAX_START = 40
-MAX_OPERAND = 15
-MAX_VALUE = 99
+MAX_START = 20
+MAX_OPERAND = 12
+MAX_VALUE = 60
 
 PHRASES = {
     "en": ("Compute {}.", "What is {}?"),
@@ -18,7 +18,7 @@ PHRASES = {
 
 @dataclass(frozen=True)
 class Chain:
-    """start, then (operator, operand) pairs; every partial value lies in 0..99."""
+    """start, then (operator, operand) pairs; every partial value lies in 0..60."""
 
     start: int
     operations: tuple[tuple[str, int], ...]

@@ -14,7 +14,7 @@ from r1repro.tasks import arithmetic, countdown, general, templates
 from r1repro.tasks.mini_world import LANGUAGES, MiniWorld
 from r1repro.tasks.problem import Problem
 
-KINDS = {"arithmetic": 0.32, "countdown": 0.40, "general": 0.06, "drill": 0.20, "statement": 0.02}
+KINDS = {"arithmetic": 0.30, "countdown": 0.38, "general": 0.06, "drill": 0.24, "statement": 0.02}
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Mess:
     templated: float = 0.4  # asked in the R1-Zero prompt's form
     tagged: float = 0.15  # answered with think and answer tags
     tagged_direct: float = 0.15  # of those, without any work; `direct` is for the others
-    direct: float = 0.35  # answered without any work
+    direct: float = 0.45  # answered without any work
     direct_wrong: float = 0.7  # of those, wrong
     slip: float = 0.04  # of steps, wrong
     recheck: float = 0.3  # of slips, noticed and mended
@@ -194,10 +194,9 @@ def _drill(rng: random.Random) -> str:
     for _ in range(8):
         op = rng.choice("+-+-*")
         if op == "*":
-            a, b = rng.randint(1, 12), rng.randint(1, 12)
-            a, b = (a, b) if a * b <= arithmetic.MAX_VALUE else (a, 3)
+            a, b = rng.randint(1, 9), rng.randint(1, 9)
         else:
-            a, b = rng.randint(0, arithmetic.MAX_VALUE), rng.randint(1, 20)
+            a, b = rng.randint(0, arithmetic.MAX_VALUE), rng.randint(1, 15)
             a, b = (max(a, b), min(a, b)) if op == "-" else (a, b)
         lines.append(f"{a}{op}{b}={({'+': a + b, '-': a - b, '*': a * b})[op]}")
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from r1repro.tasks.problem import Problem
 
 LEVELS = (1, 2, 3, 4, 5)
 # Level: (largest number, operators). Level 5 multiplies.
-RANGES = {1: (9, "+-"), 2: (12, "+-"), 3: (16, "+-"), 4: (20, "+-"), 5: (9, "+-*")}
+RANGES = {1: (9, "+-"), 2: (10, "+-"), 3: (12, "+-"), 4: (15, "+-"), 5: (9, "+-*")}
 MAX_VALUE = 99
 
 PHRASES = {

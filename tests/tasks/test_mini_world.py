@@ -84,7 +84,7 @@ def test_chains_stay_in_range():
         for _ in range(300):
             chain = arithmetic.sample(rng, level)
             assert len(chain.operations) == level
-            assert all(0 <= step[3] <= 99 for step in chain.steps)
+            assert all(0 <= step[3] <= arithmetic.MAX_VALUE for step in chain.steps)
 
 
 def test_same_seed_same_world_and_corpus(world):
