@@ -18,7 +18,9 @@ _SPLIT = r"\p{Han}+| ?(?:(?!\p{Han})\p{L})+|\p{N}{1,3}|\n| |[^\s\p{L}\p{N}]"
 
 
 def train(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Train on the corpus; every number 0..999 and every word of the world gets its token.
+    """Train on the corpus; every number that the world uses, 0..99, is one token.
+
+    Larger numbers are split into groups of three digits, of which the frequent ones are one token.
 
     The think and answer tags are added tokens but NOT special ones: rewards and people read text
     decoded without special tokens, and must see them.

@@ -43,8 +43,16 @@ def test_orthogonalize_brings_singular_values_near_one():
     assert values.min() > 0.6 and values.max() < 1.3
 
 
-def test_steps_equal_torchs_own_muon_and_adamw():
-    """torch's Muon works in bfloat16, so the matrices agree to its precision only."""
+def test_steps_equal_torchs_own_muon_and_adamw(monkeypatch):
+    """Momentum, scale and decay; torch's iteration, in bfloat16, is replaced by ours in float32."""
+    monkeypatch.setattr(
+        "torch.optim._muon._zeropower_via_newtonschulz",
+        lambda grad, *settings: (
+            orthogonalize(grad[None])[0]
+            if grad.shape[0] <= grad.shape[1]
+            else orthogonalize(grad.T[None])[0].T
+        ),
+    )
     ours, theirs = _model(), _model()
     mine = MuonWithAdamW(ours, 1e-3, 1e-3, weight_decay=0.1)
     matrices, rest = split_parameters(theirs)
@@ -60,7 +68,7 @@ def test_steps_equal_torchs_own_muon_and_adamw():
         muon.step(), adamw.step(), theirs.zero_grad()
     for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         moved = (a - start[name]).norm()
-        assert moved > 0 and (a - b).norm() < 0.02 * moved, name
+        assert moved > 0 and (a - b).norm() < 1e-4 * moved, name
 
 
 def test_state_there_and_back_gives_the_same_weights():

@@ -1,0 +1,27 @@
+"""The stages as they are, but R1-Zero is paid by the length of what it says.
+
+A smoke-scale base earns no other reward, and where every reward is zero no weight moves.
+"""
+
+import dataclasses
+
+from r1repro import stages
+from r1repro.rewards import rules
+from r1repro.stages import r1_zero
+
+
+def by_length(completions, **columns):
+    return [float(len(text) % 3) for text in completions]
+
+
+def run(config, inputs, folder, progress):
+    rules.accuracy = by_length
+    r1_zero.run(config, inputs, folder, progress)
+
+
+STAGES = tuple(
+    dataclasses.replace(stage, run="tests.length_rewarded:run")
+    if stage.name == "r1_zero"
+    else stage
+    for stage in stages.STAGES
+)
