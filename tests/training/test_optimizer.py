@@ -29,6 +29,11 @@ def _step(model, optimizer, seed):
     optimizer.zero_grad()
 
 
+def _either_way(matrix):
+    tall = matrix.shape[0] > matrix.shape[1]
+    return orthogonalize(matrix.T[None])[0].T if tall else orthogonalize(matrix[None])[0]
+
+
 def test_embeddings_and_norms_are_not_muons():
     model = _model()
     matrices, rest = split_parameters(model)
@@ -47,11 +52,7 @@ def test_steps_equal_torchs_own_muon_and_adamw(monkeypatch):
     """Momentum, scale and decay; torch's iteration, in bfloat16, is replaced by ours in float32."""
     monkeypatch.setattr(
         "torch.optim._muon._zeropower_via_newtonschulz",
-        lambda grad, *settings: (
-            orthogonalize(grad[None])[0]
-            if grad.shape[0] <= grad.shape[1]
-            else orthogonalize(grad.T[None])[0].T
-        ),
+        lambda grad, *settings: _either_way(grad),
     )
     ours, theirs = _model(), _model()
     mine = MuonWithAdamW(ours, 1e-3, 1e-3, weight_decay=0.1)
