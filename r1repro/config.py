@@ -51,7 +51,7 @@ class TaskConfig:
 class BaseConfig:
     """Pretraining: tokens seen in all, and Muon (matrices) with AdamW (the rest)."""
 
-    tokens: int = 1_750_000
+    tokens: int = 1_800_000
     batch_tokens: int = 1_024
     lr_matrices: float = 1e-2
     lr_rest: float = 8e-3
@@ -65,12 +65,12 @@ class BaseConfig:
 class R1ZeroConfig:
     """GRPO with the KL term in the loss: `questions` x `generations` completions a step."""
 
-    steps: int = 90
+    steps: int = 80
     questions: int = 16
     generations: int = 16
-    max_completion_tokens: int = 128
-    lr_matrices: float = 1.5e-3
-    lr_rest: float = 1.5e-3
+    max_completion_tokens: int = 192
+    lr_matrices: float = 1.3e-3
+    lr_rest: float = 1.3e-3
     beta: float = 0.001
     epsilon: float = 0.2
     temperature: float = 1.0
@@ -98,7 +98,7 @@ class EvaluationConfig:
     samples: int = 16
     temperature: float = 0.6
     top_p: float = 0.95
-    max_completion_tokens: int = 128
+    max_completion_tokens: int = 192
     rollout_batch: int = 2_048
 
 
@@ -126,18 +126,16 @@ class Config:
     launch: LaunchConfig = field(default_factory=LaunchConfig)
 
 
-# Settings that change where, how far or how fast a run goes or how often it is written down, and
-# no weight and no evaluation.
+# Settings that change where a run goes, how far it goes and how often it is saved, and nothing in
+# any result.
 RESULT_FREE = (
     "runs",
     "from_stage",
     "until",
     "scale",
     "launch",
-    "stage.base.log_every",
     "stage.base.save_every",
     "stage.r1_zero.save_every",
-    "stage.r1_zero.sample_every",
 )
 
 

@@ -206,7 +206,7 @@ def test_run_folder_in_use(fake_notebooks, compose):
 
 def test_keys_follow_what_matters(compose, monkeypatch):
     plain = state.keys(compose())
-    for free in ("stage.base.log_every=4", "stage.r1_zero.save_every=1", "launch.processes=2"):
+    for free in ("stage.base.save_every=40", "stage.r1_zero.save_every=1", "launch.processes=2"):
         assert state.keys(compose(free)) == plain
     seeded = state.keys(compose("seed=1"))
     assert {name for name in plain if plain[name] != seeded[name]} == {

@@ -57,7 +57,7 @@ def _evaluation_seconds(config: Config) -> float:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="base",
-        version=2,
+        version=3,
         run="r1repro.stages.base_model:run",
         config=("model", "task", "stage.base", "base_seed"),
         seconds=_base_seconds,
@@ -74,7 +74,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="r1_zero",
-        version=1,
+        version=2,
         run="r1repro.stages.r1_zero:run",
         config=("model", "task", "stage.r1_zero", "seed"),
         seconds=_r1_zero_seconds,

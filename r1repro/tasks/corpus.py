@@ -22,16 +22,20 @@ class Mess:
     """How often a page does what. Shares of documents unless said otherwise."""
 
     templated: float = 0.4  # asked in the R1-Zero prompt's form
-    tagged: float = 0.15  # answered with think and answer tags
+    tagged: float = 0.2  # answered with think and answer tags
     tagged_direct: float = 0.15  # of those, without any work; `direct` is for the others
-    direct: float = 0.45  # answered without any work
+    direct: float = 0.65  # answered without any work
     direct_wrong: float = 0.7  # of those, wrong
-    slip: float = 0.04  # of steps, wrong
+    slip: float = 0.03  # of steps, wrong by a little
+    carry_forgotten: float = 0.15  # of steps that carry or borrow, wrong by ten
     recheck: float = 0.3  # of slips, noticed and mended
     needless_recheck: float = 0.02  # of right steps, checked all the same
-    checks: float = 0.5  # of attempts, compared with the target by a subtraction
-    insight: float = 0.3  # of attempts, seen by the author to lead to the target
-    gives_up: float = 0.2  # of failed attempts, followed by a wrong answer
+    checks: float = 0.85  # of attempts, compared with the target by a subtraction
+    insight: float = 0.4  # of attempts, seen by the author to lead to the target
+    forgets: float = 0.2  # of attempts, chosen without regard to those already made
+    gives_up: float = 0.12  # of failed attempts, followed by a wrong answer
+    patience: int = 5  # attempts; the last is always followed by an answer
+    trails_off: float = 0.2  # of steps of a chain but the last, followed by a guess
     worded: float = 0.35  # of steps, opened by a word
     other_language: float = 0.12  # answered in the other language
     mixed: float = 0.10  # words of both languages in one answer
@@ -48,9 +52,10 @@ _RECHECK_WORDS = {
     "en": ("wait, ", "check: ", "no, wrong: ", "let me verify: "),
     "zh": ("等等，", "检查：", "不对，", "验证："),
 }
-_CHECK_WORDS = {"en": ("check:", "verify:", ""), "zh": ("检查：", "验证：", "")}
-_FAIL_WORDS = {"en": ("no", "not {}", "wrong, want {}"), "zh": ("不对", "不是{}", "错，要{}")}
-_HIT_WORDS = {"en": ("yes", "that is {}", "good"), "zh": ("对", "正好{}", "成功")}
+_COMMA = {"en": ", ", "zh": "，"}
+_FAIL_WORDS = {"en": ("no", "not {}"), "zh": ("不对", "不是{}")}
+_HIT_WORDS = {"en": ("yes", "that is {}"), "zh": ("对", "正好{}")}
+_TRAILING_WORDS = {"en": ("and so on", "..."), "zh": ("如此类推", "……")}
 _FINAL = {"en": "The answer is {}", "zh": "答案是{}"}
 
 
@@ -135,6 +140,8 @@ def _work_chain(
     lines: list[str] = []
     value = chain.start
     for op, number in chain.operations:
+        if lines and rng.random() < MESS.trails_off:
+            return [*lines, voice.say(_TRAILING_WORDS)], str(_near(rng, value))
         value = _step(rng, voice, lines, (value, op, number))
     return lines, str(value)
 
@@ -150,8 +157,12 @@ def _work_countdown(
             return [], rng.choice(attempts).expression
         return [], rng.choice(solving).expression
     lines: list[str] = []
+    tried: list[countdown.Trial] = []
     while True:
-        trial = rng.choice(solving if rng.random() < MESS.insight else attempts)
+        new = [trial for trial in attempts if trial not in tried]
+        choice = attempts if rng.random() < MESS.forgets else new or attempts
+        trial = rng.choice(solving if rng.random() < MESS.insight else choice)
+        tried.append(trial)
         left, op, right, _ = trial.first
         result = _step(rng, voice, lines, (left, op, right))
         left, op, right, _ = trial.second
@@ -159,15 +170,14 @@ def _work_countdown(
             value = _step(rng, voice, lines, (result, op, right))
         else:
             value = _step(rng, voice, lines, (left, op, result))
+        hit = value == numbers.target
         if rng.random() < MESS.checks:
-            high, low = max(value, numbers.target), min(value, numbers.target)
-            lines.append(f"{voice.say(_CHECK_WORDS)}{high}-{low}={high - low}")
-        if value == numbers.target:
-            lines.append(voice.say(_HIT_WORDS).format(numbers.target))
+            lines.append(_check(voice.pick(), value, numbers.target))
+        else:
+            words = _HIT_WORDS if hit else _FAIL_WORDS
+            lines.append(voice.say(words).format(numbers.target))
+        if hit or len(tried) == MESS.patience or rng.random() < MESS.gives_up:
             return lines, trial.expression
-        if rng.random() < MESS.gives_up:
-            return lines, trial.expression
-        lines.append(voice.say(_FAIL_WORDS).format(numbers.target))
 
 
 def _step(rng: random.Random, voice: _Voice, lines: list[str], step: tuple[int, str, int]) -> int:
@@ -175,13 +185,28 @@ def _step(rng: random.Random, voice: _Voice, lines: list[str], step: tuple[int, 
     left, op, right = step
     true = {"+": left + right, "-": left - right, "*": left * right}[op]
     true = max(true, 0)
-    slipped = rng.random() < MESS.slip
-    value = _near(rng, true) if slipped else true
+    value = _forgetful(rng, left, op, right, true)
+    slipped = value != true
     lines.append(f"{voice.step()}{left}{op}{right}={value}")
     if rng.random() < (MESS.recheck if slipped else MESS.needless_recheck):
         value = true
         lines.append(f"{voice.say(_RECHECK_WORDS)}{left}{op}{right}={value}")
     return value
+
+
+def _check(language: str, value: int, target: int) -> str:
+    """One line such as "15-12=3, no"."""
+    high, low = max(value, target), min(value, target)
+    verdict = (_HIT_WORDS if value == target else _FAIL_WORDS)[language][0]
+    return f"{high}-{low}={high - low}{_COMMA[language]}{verdict}"
+
+
+def _forgetful(rng: random.Random, left: int, op: str, right: int, true: int) -> int:
+    """The result as the author gets it: a carry may be forgotten, or it is off by a little."""
+    carries = {"+": left % 10 + right % 10 > 9, "-": left % 10 < right % 10}.get(op, False)
+    if carries and rng.random() < MESS.carry_forgotten:
+        return max(0, true - 10 if op == "+" else true + 10)
+    return _near(rng, true) if rng.random() < MESS.slip else true
 
 
 def _near(rng: random.Random, value: int) -> int:
@@ -195,6 +220,10 @@ def _drill(rng: random.Random) -> str:
         op = rng.choice("+-+-*")
         if op == "*":
             a, b = rng.randint(1, 9), rng.randint(1, 9)
+        elif op == "-" and rng.random() < 0.5:
+            # of like size, as in a check against the target
+            b = rng.randint(0, arithmetic.MAX_VALUE)
+            a = b + rng.choice((0, rng.randint(0, 20)))
         else:
             a, b = rng.randint(0, arithmetic.MAX_VALUE), rng.randint(1, 15)
             a, b = (max(a, b), min(a, b)) if op == "-" else (a, b)

@@ -33,6 +33,8 @@ from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.trl_adapter import PackedGRPOTrainer
 
 WARMUP_STEPS = 5
+HELD = 0.6
+"""The share of the steps before the learning rate falls."""
 
 
 def trainer_arguments(settings: R1ZeroConfig, seed: int, folder: Path) -> GRPOConfig:
@@ -139,8 +141,9 @@ def build(
 
 
 def schedule(step: int, steps: int) -> float:
-    """Learning-rate factor before update `step` (from 0): warm-up, then a line to a tenth."""
-    return min(1.0, (step + 1) / WARMUP_STEPS) * (1 - 0.9 * step / steps)
+    """Learning-rate factor before update `step` (from 0): warm-up, held, then a line to a tenth."""
+    decayed = max(0.0, (step / steps - HELD) / (1 - HELD))
+    return min(1.0, (step + 1) / WARMUP_STEPS) * (1 - 0.9 * decayed)
 
 
 def rollouts(

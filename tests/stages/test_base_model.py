@@ -37,8 +37,8 @@ def test_round_trip(words, world):
         assert words.decode(words.encode(text), skip_special_tokens=True) == text
 
 
-def test_numbers_of_the_world_are_one_token_and_none_has_more_than_three_digits(words):
-    assert all(len(words.encode(str(n))) == 1 for n in range(100))
+def test_every_number_of_up_to_three_digits_is_one_token_and_no_token_has_more(words):
+    assert all(len(words.encode(str(n))) == 1 for n in range(1000))
     for number in range(0, 10**6, 997):
         assert all(len(words.decode([i])) <= 3 for i in words.encode(str(number)))
     assert [words.decode([i]) for i in words.encode("12345")] == ["123", "45"]
