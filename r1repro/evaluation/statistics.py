@@ -120,31 +120,6 @@ def unanimous_bound(n: int, level: float = LEVEL) -> float:
     return 1.0 - ((1 - level) / 2) ** (1 / n)
 
 
-def bootstrap_mean(
-    values: ArrayLike,
-    draws: int = DRAWS,
-    seed: int = 0,
-    level: float = LEVEL,
-    share: bool = False,
-) -> Estimate:
-    """Mean of one value a problem, with the percentile interval of a bootstrap over problems.
-
-    values: shape [N]; NaN (a problem without a value) is left out. `share` says that values lie
-    in 0 to 1, so that a unanimous 0 or 1 gets the exact bound instead of an interval of no width.
-    """
-    values_N = np.asarray(values, dtype=float)
-    values_N = values_N[~np.isnan(values_N)]
-    n = len(values_N)
-    if n == 0:
-        return Estimate(np.nan, np.nan, np.nan, 0)
-    column = values_N[:, None]
-    lows, highs = interval(resampled_ratios(column, np.ones_like(column), draws, seed), level)
-    low, high = float(lows[0]), float(highs[0])
-    if share:
-        low, high = widen_unanimous(low, high, values_N.min(), values_N.max(), n, level)
-    return Estimate(float(values_N.mean()), low, high, n)
-
-
 def widen_unanimous(
     low: float, high: float, smallest: float, largest: float, n: int, level: float = LEVEL
 ) -> tuple[float, float]:
@@ -163,24 +138,3 @@ def widen_unanimous_change(change: float, n: int, level: float = LEVEL) -> tuple
     """
     bound = unanimous_bound(n, level)
     return change - bound * (1 + change), change + bound * (1 - change)
-
-
-def paired_difference(
-    before: ArrayLike,
-    after: ArrayLike,
-    draws: int = DRAWS,
-    seed: int = 0,
-    level: float = LEVEL,
-) -> Estimate:
-    """Mean of after - before on the same problems, with a bootstrap over problems.
-
-    before, after: shape [N], entry i of both belongs to the same problem; pairs with a NaN are
-    left out.
-    """
-    before_N, after_N = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
-    if before_N.shape != after_N.shape:
-        raise R1ReproError(
-            f"A paired difference needs the same problems on both sides, but there are "
-            f"{before_N.size} and {after_N.size} values; align them by problem first."
-        )
-    return bootstrap_mean(after_N - before_N, draws, seed, level)

@@ -1,7 +1,7 @@
 """Is the answer right? Rules only: no model judges reasoning (R1 v2, section 2.2)."""
 
 from r1repro.tasks import countdown
-from r1repro.tasks.problem import Problem
+from r1repro.tasks.problem import REASONING, Problem
 from r1repro.text.tags import final_answer, read
 
 
@@ -17,7 +17,7 @@ def is_strictly_correct(problem: Problem, text: str) -> bool:
 
 def stated_answer(problem: Problem, text: str) -> str | None:
     """What a completion states as its answer, in the kind that the problem asks for."""
-    if problem.task in ("arithmetic", "countdown"):
+    if problem.task in REASONING:
         return final_answer(text, "expression" if problem.task == "countdown" else "number")
     answer = read(text).answer
     return answer if answer is not None else text.strip() or None

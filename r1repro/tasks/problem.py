@@ -1,7 +1,6 @@
 """The two things that travel: what was asked and what was said."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 REASONING = ("arithmetic", "countdown")
 GENERAL = ("translation", "fact", "instruction", "greeting", "refusal")
@@ -29,10 +28,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Completion:
-    """One sampled response: its text, its token ids, whether it ended by itself, its rewards."""
+    """One sampled response: its text, its token ids, whether it ended by itself."""
 
     problem_id: str
     text: str
     token_ids: tuple[int, ...]
     finished: bool
-    rewards: Mapping[str, float] = field(default_factory=dict)

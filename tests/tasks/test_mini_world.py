@@ -1,6 +1,7 @@
 """The mini world: disjoint splits, right answers, determinism."""
 
 import itertools
+import re
 
 import pytest
 
@@ -104,3 +105,29 @@ def test_the_corpus_is_messy(world):
     assert 0.002 < share("wait", "等等") < 0.2
     tagged = sum(d.rstrip().endswith("</answer>") for d in documents) / len(documents)
     assert 0.05 < tagged < 0.25
+
+
+def test_authors_check_an_attempt_against_the_target_and_stop_after_their_patience(world):
+    """A verdict follows from the difference before it; what is wrong in the corpus is elsewhere."""
+    searched = checked = 0
+    for document in itertools.islice(corpus.documents(world, 2), 5_000):
+        verdicts = re.findall(r"^(\d+)-(\d+)=(\d+)(?:, |，)(yes|no|对|不对)$", document, re.M)
+        for left, right, difference, verdict in verdicts:
+            assert int(left) - int(right) == int(difference)
+            assert (verdict in ("yes", "对")) == (int(difference) == 0)
+        checked += len(verdicts)
+        searched += bool(verdicts)
+        assert len(verdicts) <= corpus.MESS.patience
+    assert checked > searched > 200, "most searches make more than one attempt"
+
+
+def test_a_chain_that_trails_off_is_guessed_and_a_drill_is_right(world):
+    trailed = 0
+    for document in itertools.islice(corpus.documents(world, 3), 5_000):
+        lines = document.split("\n")
+        trailed += any(line.endswith(("and so on", "...", "如此类推", "……")) for line in lines)
+        if all(re.fullmatch(r"\d+[-+*]\d+=\d+", line) for line in lines) and len(lines) == 8:
+            for line in lines:
+                expression, value = line.split("=")
+                assert evaluate(expression)[0] == int(value)
+    assert 0 < trailed < 500
