@@ -42,7 +42,7 @@ class TaskConfig:
     """Which problems, and how many of each split."""
 
     name: str = "mini"
-    world_seed: int = 0
+    world_seed: int = 1
     validation_problems: int = 200
     test_problems: int = 1_000
 
@@ -51,7 +51,7 @@ class TaskConfig:
 class BaseConfig:
     """Pretraining: tokens seen in all, and Muon (matrices) with AdamW (the rest)."""
 
-    tokens: int = 1_800_000
+    tokens: int = 1_900_000
     batch_tokens: int = 1_024
     lr_matrices: float = 1e-2
     lr_rest: float = 8e-3

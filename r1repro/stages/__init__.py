@@ -57,7 +57,7 @@ def _evaluation_seconds(config: Config) -> float:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="base",
-        version=3,
+        version=4,
         run="r1repro.stages.base_model:run",
         config=("model", "task", "stage.base", "base_seed"),
         seconds=_base_seconds,

@@ -2,8 +2,12 @@
 
 Short documents about the mini world, in both languages: drills, facts, and questions with
 answers that are direct and often wrong, or worked with slips, some of them noticed; searches that
-end too early; a part in the wrong language or in both; a part with think and answer tags. How
-often each happens is stated below, once, and does not depend on whether the problem is hard.
+end too early; a part in the wrong language or in both; a part with think and answer tags. How often
+each happens is stated below, once. No rate looks at the level, but what happens to a step happens
+more often to a longer chain, and a carry is forgotten only where there is one.
+
+What is "held out" is never asked. Tables of sums and the lines of worked answers do hold single
+sums, so level 1 of arithmetic, which is one sum, asks for something read; the others do not.
 """
 
 import random
@@ -23,8 +27,9 @@ class Mess:
 
     templated: float = 0.4  # asked in the R1-Zero prompt's form
     tagged: float = 0.2  # answered with think and answer tags
-    tagged_direct: float = 0.15  # of those, without any work; `direct` is for the others
-    direct: float = 0.65  # answered without any work
+    tagged_direct: float = 0.15  # of those, without any work; the two below are for the others
+    direct: float = 0.45  # answered without any work
+    templated_direct: float = 0.75  # the same where the prompt has the template's form
     direct_wrong: float = 0.7  # of those, wrong
     slip: float = 0.03  # of steps, wrong by a little
     carry_forgotten: float = 0.15  # of steps that carry or borrow, wrong by ten
@@ -35,10 +40,11 @@ class Mess:
     forgets: float = 0.2  # of attempts, chosen without regard to those already made
     gives_up: float = 0.12  # of failed attempts, followed by a wrong answer
     patience: int = 5  # attempts; the last is always followed by an answer
-    trails_off: float = 0.2  # of steps of a chain but the last, followed by a guess
+    trails_off: float = 0.15  # of steps of a chain but the last, followed by a guess
     worded: float = 0.35  # of steps, opened by a word
     other_language: float = 0.12  # answered in the other language
     mixed: float = 0.10  # words of both languages in one answer
+    sentence: float = 0.7  # of answers without tags, given in a sentence
     general_wrong: float = 0.3
 
 
@@ -78,8 +84,8 @@ def documents(world: MiniWorld, seed: int) -> Iterator[str]:
 
 
 def _reasoning(rng: random.Random, family: str, world: MiniWorld) -> str | None:
-    language = rng.choice(LANGUAGES)
-    voice = _Voice(rng, language)
+    language, templated = rng.choice(LANGUAGES), rng.random() < MESS.templated
+    voice = _Voice(rng, language, templated)
     if family == "arithmetic":
         chain = arithmetic.sample(rng, rng.choice(arithmetic.LEVELS))
         problem = arithmetic.problem(rng, chain, language)
@@ -92,32 +98,31 @@ def _reasoning(rng: random.Random, family: str, world: MiniWorld) -> str | None:
         if problem.id in world.held_out:
             return None
         work, answer = _work_countdown(rng, voice, numbers)
-    return _asked(rng, problem) + _answered(rng, voice, work, answer)
+    return _asked(problem, templated) + _answered(rng, voice, work, answer)
 
 
-def _asked(rng: random.Random, problem: Problem) -> str:
-    if rng.random() < MESS.templated:
-        return templates.render("mini", problem)
-    return problem.prompt + "\n"
+def _asked(problem: Problem, templated: bool) -> str:
+    return templates.render("mini", problem) if templated else problem.prompt + "\n"
 
 
 def _answered(rng: random.Random, voice: "_Voice", work: list[str], answer: str) -> str:
     if voice.tagged:
         thinking = "\n".join(work) if work else _FINAL[voice.language].format(answer)
         return f"<think>{thinking}</think><answer>{answer}</answer>"
-    closing = _FINAL[voice.pick()].format(answer) if rng.random() < 0.7 else answer
+    closing = _FINAL[voice.pick()].format(answer) if rng.random() < MESS.sentence else answer
     return "\n".join([*work, closing])
 
 
 class _Voice:
     """How one answer is written: with tags or not, worked or not, in which language or both."""
 
-    def __init__(self, rng: random.Random, asked: str):
+    def __init__(self, rng: random.Random, asked: str, templated: bool):
         other = "zh" if asked == "en" else "en"
         self.rng = rng
         self.language = other if rng.random() < MESS.other_language else asked
         self.tagged = rng.random() < MESS.tagged
-        self.works = rng.random() >= (MESS.tagged_direct if self.tagged else MESS.direct)
+        direct = MESS.templated_direct if templated else MESS.direct
+        self.works = rng.random() >= (MESS.tagged_direct if self.tagged else direct)
         self.mixed = rng.random() < MESS.mixed
 
     def pick(self) -> str:
@@ -245,10 +250,11 @@ def _general(rng: random.Random, world: MiniWorld) -> str:
     pool = list(world.general_train)
     task = rng.choice(("translation", "fact", "instruction", "greeting", "refusal"))
     item = rng.choice([i for i in pool if i.task == task])
-    voice = _Voice(rng, item.language)
+    templated = rng.random() < MESS.templated
+    voice = _Voice(rng, item.language, templated)
     wrong = rng.random() < MESS.general_wrong
     answer = general.wrong_answer(rng, item, pool) if wrong else item.answer
-    asked = _asked(rng, general.problem(item))
+    asked = _asked(general.problem(item), templated)
     if voice.tagged:
         return asked + f"<think>{voice.say(_STEP_WORDS).strip()}</think><answer>{answer}</answer>"
     return asked + answer
