@@ -206,8 +206,10 @@ def test_run_folder_in_use(fake_notebooks, compose):
 
 def test_keys_follow_what_matters(compose, monkeypatch):
     plain = state.keys(compose())
-    for free in ("stage.base.save_every=40", "stage.r1_zero.save_every=1", "launch.processes=2"):
+    for free in ("stage.base.save_every=40", "stage.r1_zero.save_every=1", "until=base"):
         assert state.keys(compose(free)) == plain
+    shared = state.keys(compose("launch.processes=2"))
+    assert shared["r1_zero"] != plain["r1_zero"] and shared["base"] == plain["base"]
     seeded = state.keys(compose("seed=1"))
     assert {name for name in plain if plain[name] != seeded[name]} == {
         "r1_zero",

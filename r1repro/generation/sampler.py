@@ -44,13 +44,15 @@ def sample(
     end_ids: Sequence[int],
     pad_id: int,
     seed: int,
+    part: tuple[int, int] = (0, 1),
     compact_at: float = COMPACT_AT,
 ) -> list[Rollout]:
     """One completion for each of B prompts (token ids; equal neighbours are read once).
 
     Row b draws its t-th token with the t-th, b-th number of one stream seeded by `seed`, so
     neither compaction nor the other rows' lengths change what a row says. Runs on the model's
-    device as one batch of B rows; callers split larger jobs.
+    device as one batch of B rows; callers split larger jobs. `part` (i, n): these are the rows
+    i B to (i + 1) B of a batch of n B, and draw what they would draw there.
     """
     device = model.device
     unique, row_of = _unique(prompts)
@@ -79,7 +81,8 @@ def sample(
     generator = torch.Generator(device="cpu").manual_seed(seed)
     alive = torch.arange(total, device=device)
     for step in range(sampling.max_tokens):
-        uniform = torch.rand(total, generator=generator).to(device)[alive]
+        stream = torch.rand(part[1], total, generator=generator)[part[0]]
+        uniform = stream.to(device)[alive]
         drawn = draw(logits, uniform, sampling)
         tokens[alive, step] = drawn
         ended = torch.isin(drawn, ends)

@@ -5,6 +5,7 @@ advantage is (r - mean) / (std + 1e-4) with the sample standard deviation, which
 reference model is replaced by the policy every `reference_sync_steps` (R1 v2, section 2.1).
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
 from transformers.trainer_callback import PrinterCallback
@@ -20,6 +22,7 @@ from trl import GRPOConfig
 
 from r1repro.artifacts import Progress
 from r1repro.config import R1ZeroConfig
+from r1repro.errors import R1ReproError
 from r1repro.generation.sampler import Sampling, sample
 from r1repro.rewards import rules
 from r1repro.rewards.accuracy import is_correct
@@ -52,7 +55,8 @@ def trainer_arguments(settings: R1ZeroConfig, seed: int, folder: Path) -> GRPOCo
         num_generations=settings.generations,
         max_completion_length=settings.max_completion_tokens,
         reward_weights=[settings.accuracy_weight, settings.format_weight],
-        per_device_train_batch_size=settings.questions * settings.generations,
+        # of one process
+        per_device_train_batch_size=settings.questions * settings.generations // _processes(),
         gradient_accumulation_steps=1,
         steps_per_generation=settings.steps_per_generation,
         max_steps=settings.steps,
@@ -74,6 +78,10 @@ def trainer_arguments(settings: R1ZeroConfig, seed: int, folder: Path) -> GRPOCo
         report_to=[],
         disable_tqdm=True,
     )
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def train(
@@ -101,6 +109,11 @@ def train(
     if newest is not None:
         recorder.restore(newest)
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    if trainer.state.global_step != settings.steps:
+        raise R1ReproError(
+            f"GRPO ended after {trainer.state.global_step} of stage.r1_zero.steps={settings.steps} "
+            "steps, so its weights are no result: delete the stage's work folder and run it again."
+        )
     return recorder.rows, recorder.samples
 
 
@@ -152,7 +165,10 @@ def rollouts(
     seed: int,
     clock: Callable[[str, float], None],
 ) -> Callable[[list[str], Any], dict[str, Any]]:
-    """TRL's `rollout_func` over our sampler: one completion a prompt, seeded by the step."""
+    """TRL's `rollout_func` over our sampler: one completion a prompt, seeded by the step.
+
+    What is said does not depend on how many processes share the batch, up to rounding.
+    """
     sampling = Sampling(settings.max_completion_tokens, settings.temperature)
 
     def roll(prompts: list[str], trainer: Any) -> dict[str, Any]:
@@ -167,7 +183,8 @@ def rollouts(
             sampling,
             end_ids=[words.eos_token_id],
             pad_id=words.pad_token_id,
-            seed=(seed * 1_000_003 + step) * 1_009 + trainer.accelerator.process_index,
+            seed=(seed * 1_000_003 + step) * 1_009,
+            part=(trainer.accelerator.process_index, trainer.accelerator.num_processes),
         )
         clock("rollout", time.perf_counter() - started)
         ids = [rollout.token_ids for rollout in found]
@@ -224,6 +241,8 @@ class Recorder(TrainerCallback):
         rewards = rules.format(completions, **columns)
         assert self.batch is not None
         self.batch["format_valid"] = [reward == 1.0 for reward in rewards]
+        # the rows of every process, in the order of the whole batch
+        self.batch = pd.DataFrame(gather_object(self.batch.to_dict("records")))
         return rewards
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:

@@ -7,6 +7,7 @@ where a completion token needs them.
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,6 @@ class PackedGRPOTrainer(GRPOTrainer):
                 "gradient_accumulation_steps must be 1: a step is already split into "
                 "micro-batches by micro_batch_tokens."
             )
-        if self.accelerator.num_processes > 1:
-            # TRL's loss gathers its metrics in every call, and processes have unlike numbers of
-            # micro-batches: they would wait for each other for ever.
-            raise R1ReproError(
-                f"launch.processes={self.accelerator.num_processes} is not supported by GRPO yet: "
-                "set launch.processes=1."
-            )
         self.micro_batch_tokens = micro_batch_tokens
         self.clock = clock
 
@@ -71,11 +65,15 @@ class PackedGRPOTrainer(GRPOTrainer):
         metrics = self._metrics["train"]
         before = {name: len(values) for name, values in metrics.items()}
         total, tokens = torch.zeros((), device=self.accelerator.device), []
-        for micro, share in self._micro_batches(batch):
-            loss = self.compute_loss(model, micro) * share
-            self.accelerator.backward(loss)
+        micros = self._micro_batches(batch)
+        for index, (micro, share) in enumerate(micros):
+            last = index == len(micros) - 1
+            # Gradients are summed over processes once, with the last micro-batch.
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                loss = self.compute_loss(model, micro) * share
+                self.accelerator.backward(loss)
             total += loss.detach()
-            tokens.append(micro["completion_mask"].sum().item())
+            tokens.append(micro["completion_mask"].sum().item() if share else 0)
         for name, values in metrics.items():
             new = values[before.get(name, 0) :]
             if len(new) == len(tokens) > 1:
@@ -89,7 +87,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         return total
 
     def _micro_batches(self, batch: dict[str, Any]) -> list[tuple[dict[str, Any], float]]:
-        """(micro-batch as `_compute_loss` expects it, its share of all rows) of a batch."""
+        """(micro-batch as `_compute_loss` expects it, its share of this process's rows)."""
         prompts, completions = batch["prompt_mask"].sum(1), batch["completion_mask"].sum(1)
         total = len(prompts)
         rows_with_gradient = torch.arange(total, device=prompts.device)
@@ -110,7 +108,10 @@ class PackedGRPOTrainer(GRPOTrainer):
             }
             micro["num_items_in_batch"] = batch["num_items_in_batch"]
             found.append((micro, len(rows) / total))
-        return found
+        # TRL's loss gathers over the processes in every call, so all of them make as many: some
+        # make a few without weight.
+        most = self.accelerator.gather(torch.tensor([len(found)], device=prompts.device)).max()
+        return found + [(found[0][0], 0.0)] * (int(most) - len(found))
 
     def _get_per_token_logps_and_entropies(
         self, model: torch.nn.Module, *args: Any, batch_size: int | None = None, **kwargs: Any

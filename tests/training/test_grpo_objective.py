@@ -9,11 +9,11 @@ import dataclasses
 import pandas as pd
 import pytest
 import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from transformers import Qwen3ForCausalLM
 
 from r1repro.config import R1ZeroConfig
 from r1repro.rewards import rules
-from r1repro.tasks import mini_world, tokenizer
+from r1repro.tasks import mini_world
 from r1repro.training import grpo
 from tests.length_rewarded import by_length
 
@@ -28,36 +28,6 @@ SETTINGS = R1ZeroConfig(
     save_every=2,
     micro_batch_tokens=100,
 )
-
-
-@pytest.fixture(scope="module")
-def words():
-    return tokenizer.train(["用户：计算1+2。", "User: Compute 1+2. Assistant: "] * 3)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory, words):
-    torch.manual_seed(0)
-    model = Qwen3ForCausalLM(
-        Qwen3Config(
-            vocab_size=len(words),
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            head_dim=8,
-            intermediate_size=48,
-            tie_word_embeddings=True,
-            bos_token_id=None,
-            eos_token_id=words.eos_token_id,
-            pad_token_id=words.pad_token_id,
-            initializer_range=0.2,
-        )
-    )
-    folder = tmp_path_factory.mktemp("base")
-    model.save_pretrained(folder)
-    words.save_pretrained(folder)
-    return folder
 
 
 def _trainer(base, words, folder, settings):

@@ -1,0 +1,37 @@
+"""A tiny model whose samples differ in length, with a tokenizer."""
+
+import pytest
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from r1repro.tasks import tokenizer
+
+
+@pytest.fixture(scope="module")
+def words():
+    return tokenizer.train(["用户：计算1+2。", "User: Compute 1+2. Assistant: "] * 3)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory, words):
+    torch.manual_seed(0)
+    model = Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=len(words),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=8,
+            intermediate_size=48,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=words.eos_token_id,
+            pad_token_id=words.pad_token_id,
+            initializer_range=0.2,
+        )
+    )
+    folder = tmp_path_factory.mktemp("base")
+    model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
