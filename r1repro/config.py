@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 GROUPS = ("scale", "model", "task")
 ARCHITECTURES = ("qwen3",)
+SPLITS = ("test", "validation")
 LONGEST_PROMPT = 64
 """Tokens of the model's positions that are kept for a prompt with its template."""
 
@@ -93,8 +94,9 @@ class StagesConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """How a checkpoint is sampled on the held-out problems."""
+    """How a checkpoint is sampled on the held-out problems; `split` "validation" is for trials."""
 
+    split: str = "test"
     samples: int = 16
     temperature: float = 0.6
     top_p: float = 0.95
@@ -133,7 +135,6 @@ RESULT_FREE = (
     "from_stage",
     "until",
     "scale",
-    "launch",
     "stage.base.save_every",
     "stage.r1_zero.save_every",
 )
@@ -247,6 +248,8 @@ def validate(config: Config) -> None:
             raise _refused(group, name, f"one of {_listed(choices(group))}")
     if model.architecture not in ARCHITECTURES:
         raise _refused("model.architecture", model.architecture, f"one of {_listed(ARCHITECTURES)}")
+    if config.evaluation.split not in SPLITS:
+        raise _refused("evaluation.split", config.evaluation.split, f"one of {_listed(SPLITS)}")
     if model.heads % model.kv_heads:
         raise _refused("model.kv_heads", model.kv_heads, f"a divisor of model.heads={model.heads}")
     if model.head_dim % 2:
@@ -255,7 +258,8 @@ def validate(config: Config) -> None:
         ("stage.r1_zero.max_completion_tokens", grpo.max_completion_tokens),
         ("evaluation.max_completion_tokens", config.evaluation.max_completion_tokens),
     ):
-        if tokens + LONGEST_PROMPT > model.max_position:
+        # A model from a folder has positions of its own, thousands of them.
+        if model.path is None and tokens + LONGEST_PROMPT > model.max_position:
             raise _refused(
                 key,
                 tokens,

@@ -63,6 +63,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("evaluation.max_completion_tokens=500", ["max_completion_tokens=500", "at most 4"]),
         ("model.path=/no/such/folder", ["model.path", "config.json"]),
         ("launch.processes=3", ["stage.r1_zero.questions", "launch.processes"]),
+        ("evaluation.split=train", ["evaluation.split=train", "validation"]),
     ],
 )
 def test_what_is_refused_names_key_value_and_what_is_accepted(override, parts):

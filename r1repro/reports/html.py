@@ -260,8 +260,10 @@ def settings_rows(run: Run) -> Sequence[tuple[str, str, str]]:
     return (
         (
             "Base model",
-            f"{model.architecture}, {model.layers} layers of width {model.hidden_size}, "
-            + (f"from {model.path}" if model.path else f"random weights, {base.tokens:,} tokens"),
+            f"from {model.path}"
+            if model.path
+            else f"{model.architecture}, {model.layers} layers of width {model.hidden_size}, "
+            f"random weights, {base.tokens:,} tokens",
             "DeepSeek-V3-Base, 671B parameters, 37B active",
         ),
         ("SFT before RL", "none", "none"),

@@ -25,7 +25,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     words = load_tokenizer(checkpoint.folder / "model")
     settings = config.evaluation
     sampling = Sampling(settings.max_completion_tokens, settings.temperature, settings.top_p)
-    problems = mini_world.of(config.task).test
+    problems = getattr(mini_world.of(config.task), settings.split)
     template = templates.name_for(checkpoint.manifest["config"]["model"]["path"])
     at_once = max(1, settings.rollout_batch // settings.samples)
     rows, tokens, right, started = [], 0, 0, time.perf_counter()
