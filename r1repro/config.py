@@ -285,6 +285,13 @@ def validate(config: Config) -> None:
             f"a multiple of steps_per_generation={grpo.steps_per_generation}, "
             "since only there a run can be continued bit for bit",
         )
+    if grpo.steps % grpo.steps_per_generation:
+        raise _refused(
+            "stage.r1_zero.steps",
+            grpo.steps,
+            f"a multiple of steps_per_generation={grpo.steps_per_generation}, "
+            "since completions are sampled for that many steps at once",
+        )
     base = config.stage.base
     if base.save_every % base.log_every:
         raise _refused(

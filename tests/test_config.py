@@ -75,6 +75,15 @@ def test_what_is_refused_names_key_value_and_what_is_accepted(override, parts):
         assert part in message, message
 
 
+def test_steps_that_leave_a_generation_unfinished():
+    # TRL's sampler drops the part of a batch that is left, and would train nothing at all.
+    with pytest.raises(R1ReproError) as refused:
+        config.compose(["scale=smoke", "stage.r1_zero.steps=3", "stage.r1_zero.save_every=4",
+                        "stage.r1_zero.steps_per_generation=4"])  # fmt: skip
+    for part in ("stage.r1_zero.steps=3", "a multiple of steps_per_generation=4"):
+        assert part in str(refused.value)
+
+
 def test_both_weights_zero():
     with pytest.raises(R1ReproError, match="weight"):
         config.compose(["stage.r1_zero.accuracy_weight=0", "stage.r1_zero.format_weight=0"])
