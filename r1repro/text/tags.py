@@ -10,11 +10,12 @@ TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
 _SHAPE = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
-_OPERATORS = "+-*/"
 # A sign, unless it is the minus of a difference such as 53-9.
 _NUMBER = re.compile(r"(?<![\d)])-?\d+|\d+")
-# An arithmetic expression: a number or a parenthesis, then operators and operands without blanks.
-_EXPRESSION = re.compile(r"[(\d][\d()]*(?:[-+*/][\d()]+)+")
+# Operands joined by operators, without blanks. A lone operand matches too, and is sorted out later:
+# were an operator required here, a long line without one would be searched anew from every digit.
+_OPERANDS = re.compile(r"[\d()]+(?:[-+*/][\d()]+)*")
+_OPERATOR = re.compile(r"[-+*/]")
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,9 @@ class Reading:
 
 def read(text: str) -> Reading:
     """Read a completion by the R1-Zero shape `<think>...</think> <answer>...</answer>`."""
-    shape = _SHAPE.fullmatch(text)
-    valid = (
-        shape is not None
-        and all(text.count(tag) == 1 for tag in TAGS)
-        and bool(shape[1].strip())
-        and bool(shape[2].strip())
-    )
+    # The tags are counted first: with one of each, the shape is found or refused in linear time.
+    shape = _SHAPE.fullmatch(text) if all(text.count(tag) == 1 for tag in TAGS) else None
+    valid = shape is not None and bool(shape[1].strip()) and bool(shape[2].strip())
     think = _between(text, THINK_OPEN, THINK_CLOSE)
     after_thinking = text.rsplit(THINK_CLOSE, 1)[-1]
     answer = None
@@ -69,8 +66,14 @@ def final_answer(text: str, kind: str = "number") -> str | None:
     plain = _TAG.sub(" ", text)
     stated = _STATED.findall(plain)
     plain = stated[-1] if stated else plain
-    found = (_NUMBER if kind == "number" else _EXPRESSION).findall(plain)
-    return found[-1].rstrip(_OPERATORS) if found else None
+    found = _NUMBER.findall(plain) if kind == "number" else _expressions(plain)
+    return found[-1] if found else None
+
+
+def _expressions(text: str) -> list[str]:
+    """Operands joined by at least one operator, from the first digit or opening parenthesis on."""
+    found = (operands.lstrip(")+-*/") for operands in _OPERANDS.findall(text))
+    return [operands for operands in found if _OPERATOR.search(operands)]
 
 
 def _between(text: str, opening: str, closing: str) -> str | None:

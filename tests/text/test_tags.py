@@ -1,5 +1,7 @@
 """Reading think and answer tags, and answers without any."""
 
+import time
+
 import pytest
 
 from r1repro.text.tags import final_answer, read
@@ -73,6 +75,38 @@ def test_the_tag_wins_over_what_is_stated_elsewhere():
     assert final_answer("<think>The answer is 4</think><answer>3</answer>") == "3"
 
 
-def test_a_long_hostile_line_is_read_quickly():
-    text = "<think>" + "(1" * 50_000 + "+" * 50_000
-    assert final_answer(text, "expression") is not None or not read(text).format_valid
+@pytest.mark.parametrize(
+    ("text", "number", "expression"),
+    [
+        ("(1" * 33_000 + "+" * 33_000, "1", None),
+        ("9" * 100_000, "9" * 100_000, None),
+        ("(1+" * 33_000, "1", ("(1+" * 33_000)[:-1]),
+        ("answer is " * 10_000, None, None),
+        ("answer is\n" * 10_000, None, None),
+        ("answer is" + "\n" * 100_000, None, None),
+        ("<think>1" + "</think><answer>" * 6_250, "1", None),
+        ("<think>1" + " " * 100_000 + "</think>" + " " * 100_000 + "2", "2", None),
+        ("-" * 50_000 + ")" * 50_000, None, None),
+    ],
+)
+def test_a_long_hostile_line_is_read_quickly(text, number, expression):
+    began = time.process_time()
+    found = final_answer(text), final_answer(text, "expression"), read(text)
+    assert time.process_time() - began < 1
+    assert found[:2] == (number, expression)
+    assert found[2].answer is None and not found[2].format_valid
+
+
+@pytest.mark.parametrize(
+    ("text", "expression"),
+    [
+        (")+3-4 then 5", "3-4"),
+        (")3+4)", "3+4)"),
+        (")3 or 4+", None),
+        ("1-2-", "1-2"),
+        ("1+2=3, (4 - 5)", "1+2"),
+        ("so (3+5)-7=1", "(3+5)-7"),
+    ],
+)
+def test_where_an_expression_starts_and_ends(text, expression):
+    assert final_answer(text, "expression") == expression
