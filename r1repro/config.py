@@ -100,7 +100,7 @@ class EvaluationConfig:
     samples: int = 16
     temperature: float = 0.6
     top_p: float = 0.95
-    max_completion_tokens: int = 192
+    max_completion_tokens: int = 256
     rollout_batch: int = 2_048
 
 

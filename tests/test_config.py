@@ -60,7 +60,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.r1_zero.generations=1", ["stage.r1_zero.generations=1", "at least 2"]),
         ("stage.r1_zero.steps_per_generation=3", ["save_every=20", "steps_per_generation=3"]),
         ("stage.base.save_every=50", ["stage.base.save_every=50", "log_every=20"]),
-        ("evaluation.max_completion_tokens=500", ["max_completion_tokens=500", "at most 4"]),
+        ("evaluation.max_completion_tokens=500", ["max_completion_tokens=500", "at most 448"]),
         ("model.path=/no/such/folder", ["model.path", "config.json"]),
         ("launch.processes=3", ["stage.r1_zero.questions", "launch.processes"]),
         ("evaluation.split=train", ["evaluation.split=train", "validation"]),

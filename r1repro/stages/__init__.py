@@ -47,11 +47,11 @@ def _base_seconds(config: Config) -> float:
 
 def _r1_zero_seconds(config: Config) -> float:
     grpo = config.stage.r1_zero
-    return 10 + grpo.steps * grpo.questions * grpo.generations / 80
+    return 10 + grpo.steps * grpo.questions * grpo.generations / 72
 
 
 def _evaluation_seconds(config: Config) -> float:
-    return 10 + config.task.test_problems * config.evaluation.samples / 250
+    return 10 + config.task.test_problems * config.evaluation.samples / 170
 
 
 STAGES: tuple[Stage, ...] = (
