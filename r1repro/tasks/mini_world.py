@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from r1repro.config import TaskConfig
+from r1repro.errors import R1ReproError
 from r1repro.tasks import arithmetic, countdown, general
 from r1repro.tasks.problem import GENERAL, Problem
 
@@ -13,6 +14,9 @@ LANGUAGES = ("en", "zh")
 FAMILIES = {"arithmetic": arithmetic, "countdown": countdown}
 # The share of general items that the corpus never asks.
 HELD_OUT_GENERAL = 0.25
+# Draws in a row without a new problem, after which a level counts as used up: its rarest problems
+# come about once in a thousand draws.
+FRUITLESS_DRAWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,14 @@ def of(task: TaskConfig) -> MiniWorld:
 
 @lru_cache(maxsize=4)
 def build(seed: int, validation: int, test: int) -> MiniWorld:
-    """The world of a seed with so many validation and test problems."""
+    """The world of a seed with so many validation and test problems.
+
+    Raises R1ReproError if a level has not so many.
+    """
     rng = random.Random(f"world-{seed}")
-    taken: set[str] = set()
-    held_test = _balanced(rng, test, taken)
-    held_validation = _balanced(rng, validation, taken)
+    taken: dict[str, Problem] = {}
+    held_test = _balanced(rng, "test", test, taken)
+    held_validation = _balanced(rng, "validation", validation, taken)
     canonicals = sorted({(item.task, item.canonical) for item in general.items()})
     general_ids = {
         f"{task}:{name}"
@@ -86,13 +93,24 @@ def _reasoning(rng: random.Random, family: str, level: int, language: str) -> Pr
     return module.problem(rng, module.sample(rng, level), language)
 
 
-def _balanced(rng: random.Random, count: int, taken: set[str]) -> list[Problem]:
-    """`count` problems, one per cell in turn, adding their canonical forms to `taken`."""
+def _balanced(
+    rng: random.Random, split: str, count: int, taken: dict[str, Problem]
+) -> list[Problem]:
+    """`count` problems, one per cell in turn, added to `taken` by their canonical forms."""
     cells = [(f, lv, lang) for f, m in FAMILIES.items() for lv in m.LEVELS for lang in LANGUAGES]
     problems: list[Problem] = []
-    while len(problems) < count:
-        problem = _reasoning(rng, *cells[len(problems) % len(cells)])
-        if problem.id not in taken:
-            taken.add(problem.id)
-            problems.append(problem)
+    for i in range(count):
+        family, level, language = cells[i % len(cells)]
+        drawn = (_reasoning(rng, family, level, language) for _ in range(FRUITLESS_DRAWS))
+        problem = next((p for p in drawn if p.id not in taken), None)
+        if problem is None:
+            had = sum((p.task, p.level) == (family, level) for p in taken.values())
+            raise R1ReproError(
+                f"task.{split}_problems={count} is not accepted: {family} of level {level} takes "
+                f"at most {had} problems in the test and validation splits together; lower "
+                "task.test_problems or task.validation_problems, of which each level of each "
+                f"family gets one in {len(cells) // len(LANGUAGES)}"
+            )
+        taken[problem.id] = problem
+        problems.append(problem)
     return problems

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from r1repro.errors import R1ReproError
 from r1repro.rewards.accuracy import matches
 from r1repro.tasks import arithmetic, corpus, countdown, mini_world
 from r1repro.tasks.expression import evaluate
@@ -50,6 +51,18 @@ def _asked(question: str) -> set[str]:
         question = question.removeprefix(head)
     question = question.split(" <think>")[0].split("<think>")[0]
     return {question}
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "key"), [(20, 450, "test"), (450, 20, "validation")]
+)
+def test_more_problems_than_there_are(monkeypatch, validation, test, key):
+    monkeypatch.setattr(mini_world, "FAMILIES", {"arithmetic": arithmetic})
+    monkeypatch.setattr(arithmetic, "LEVELS", (1,))
+    with pytest.raises(R1ReproError) as refused:
+        mini_world.build.__wrapped__(0, validation, test)
+    for part in (f"task.{key}_problems=450", "arithmetic of level 1", "414 problems", "lower"):
+        assert part in str(refused.value)
 
 
 def test_test_split_is_balanced(world):
