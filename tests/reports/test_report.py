@@ -77,7 +77,11 @@ def test_results_hold_every_checkpoint_and_measure(built, results):
 def test_manifest_says_what_it_stands_on(built, config):
     manifest = json.loads((built.parent / "manifest.json").read_text())
     assert manifest["finished"] is True
-    assert manifest["seeds"] == {"seed": 0, "base_seed": 0, "world_seed": 0}
+    assert manifest["seeds"] == {
+        "seed": config.seed,
+        "base_seed": config.base_seed,
+        "world_seed": config.task.world_seed,
+    }
     assert manifest["hash"] == "0123abcd"
     assert set(manifest["git"]) == {"commit", "dirty"}
     assert manifest["config"]["stage"]["r1_zero"]["steps"] == config.stage.r1_zero.steps
