@@ -28,6 +28,8 @@ from r1repro.errors import R1ReproError
 PACKAGES = (
     "r1repro torch transformers trl datasets accelerate tokenizers numpy pandas pyarrow hydra-core"
 ).split()
+HASHED_BYTES = 8 * 2**20
+"""Up to this size a file is hashed whenever its result is loaded: some milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ def work_folder(runs: Path, name: str, key: str) -> Path:
 def load(runs: Path, name: str, key: str) -> StageResult | None:
     """The finished result, or None where there is none.
 
-    Raises Damaged if a folder stands there that is not what its manifest says.
+    Raises Damaged if a folder stands there that is not what its manifest says: files of up to
+    HASHED_BYTES are compared by sha256, larger ones, such as a large model's weights, by size.
     """
     folder = result_folder(runs, name, key)
     if not folder.exists():
@@ -165,12 +168,21 @@ def _verified(folder: Path, key: str) -> dict[str, Any]:
                     f"in the result {folder} {name} has {size} bytes instead of "
                     f"{entry['bytes']}; {advice}"
                 )
+            if size <= HASHED_BYTES and _sha256(folder / name) != entry["sha256"]:
+                raise Damaged(
+                    f"in the result {folder} {name} was changed after it was made; {advice}"
+                )
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).relative_to(folder)
         raise Damaged(f"the result {folder} has no {missing}; {advice}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"the result {folder} has an unreadable manifest.json; {advice}") from error
     return manifest
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def set_aside(folder: Path, runs: Path) -> Path:

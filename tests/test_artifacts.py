@@ -51,6 +51,7 @@ def test_nothing_there(tmp_path):
         (lambda f: (f / "manifest.json").write_text("[]"), "unreadable manifest.json"),
         (lambda f: (f / "model" / "weights").unlink(), "has no model/weights"),
         (lambda f: (f / "model" / "weights").write_bytes(b"123"), "3 bytes instead of 4"),
+        (lambda f: (f / "model" / "weights").write_bytes(b"1235"), "model/weights was changed"),
     ],
 )
 def test_half_written_result_is_never_taken(tmp_path, published, damage, said):
@@ -58,6 +59,15 @@ def test_half_written_result_is_never_taken(tmp_path, published, damage, said):
     with pytest.raises(Damaged) as refused:
         artifacts.load(tmp_path, "base", KEY)
     assert said in str(refused.value) and "build it anew" in str(refused.value)
+
+
+def test_a_large_file_is_compared_by_size_alone(tmp_path, published, monkeypatch):
+    monkeypatch.setattr(artifacts, "HASHED_BYTES", 3)
+    (published / "model" / "weights").write_bytes(b"1235")
+    assert artifacts.load(tmp_path, "base", KEY) is not None
+    (published / "model" / "weights").write_bytes(b"12356")
+    with pytest.raises(Damaged, match="5 bytes instead of 4"):
+        artifacts.load(tmp_path, "base", KEY)
 
 
 def test_result_of_another_key(tmp_path, published):
