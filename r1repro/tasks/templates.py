@@ -9,6 +9,7 @@ from r1repro.errors import R1ReproError
 from r1repro.tasks.problem import Problem
 
 PROMPTS = Path(__file__).parent / "prompts"
+STOPS = ".?!。？！"
 
 
 def names() -> list[str]:
@@ -22,8 +23,11 @@ def name_for(model_path: str | None) -> str:
 
 
 def render(name: str, problem: Problem) -> str:
-    """The whole prompt of a problem, in the problem's language. No chat template is applied."""
-    return _template(name, problem.language).render(prompt=problem.prompt)
+    """The whole prompt of a problem, in the problem's language. No chat template is applied.
+
+    The paper's form ends the question with a stop; one that ends in a mark of its own keeps that.
+    """
+    return _template(name, problem.language).render(prompt=problem.prompt, stops=STOPS)
 
 
 @lru_cache
