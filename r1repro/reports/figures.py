@@ -108,7 +108,8 @@ def learning_curve(
     """pass@1 and valid format on the training prompts over RL steps.
 
     With `evaluations` ({"base": rows, "r1_zero": rows}) the held-out pass@1 before the first and
-    after the last step stands beside the curve, with its 95 % interval.
+    after the last step stands beside the curve, with its 95 % interval. It is sampled as the
+    evaluation's settings say, not as in training, so that a part of the gap is the sampling's.
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.7), layout="constrained")
     _learning_curve(axes, metrics, _summaries(evaluations or {}))
@@ -266,9 +267,10 @@ def _learning_curve(axes: Axes, metrics: pd.DataFrame, summaries: Mapping[str, S
     axes.set_xlim(-1.9 * room, last + 1.9 * room)
     _percent(axes)
     _whole_steps([axes])
+    title = "training prompts sampled as in training, held-out ones as in evaluation"
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=7.8, handlelength=1.6,
-        columnspacing=1.2,
+        columnspacing=1.2, title=title if axes.containers else None, title_fontsize=7.8,
     )  # fmt: skip
 
 

@@ -27,6 +27,12 @@ def test_evaluated_checkpoints_stand_beside_the_curve(evaluations):
     labels = figure.axes[0].get_legend_handles_labels()[1]
     assert "Base, pass@1 on held-out problems" in labels
     assert "R1-Zero, pass@1 on held-out problems" in labels
+    legend = figure.axes[0].get_legend()
+    assert "held-out ones as in evaluation" in legend.get_title().get_text()
+    drawn = legend.get_window_extent()
+    assert drawn.x0 >= 0 and drawn.x1 <= figure.bbox.width, "the legend is cut off"
+    alone = figures.learning_curve(rl_metrics()).axes[0].get_legend()
+    assert not alone.get_title().get_text(), "nothing is held out where nothing is evaluated"
 
 
 def test_levels_are_drawn_where_they_were_measured(evaluations):
