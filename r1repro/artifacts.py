@@ -215,9 +215,8 @@ def publish(folder: Path, runs: Path, name: str, key: str, facts: Mapping[str, A
             if not file.is_file() or name_in.startswith("checkpoints/") or name_in == "log.txt":
                 continue
             with file.open("rb") as opened:
-                sha = hashlib.file_digest(opened, "sha256").hexdigest()
                 os.fsync(opened.fileno())
-            files[name_in] = {"bytes": file.stat().st_size, "sha256": sha}
+            files[name_in] = {"bytes": file.stat().st_size, "sha256": _sha256(file)}
         files.pop("manifest.json", None)
         manifest = {"key": key, "stage": name, **facts, "files": files}
         write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")

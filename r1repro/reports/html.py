@@ -300,7 +300,7 @@ def settings_rows(run: Run) -> Sequence[tuple[str, str, str]]:
         (
             "Evaluation",
             f"T {held.temperature:g}, top-p {held.top_p:g}, {held.samples} samples, "
-            f"at most {held.max_completion_tokens} tokens",
+            f"at most {held.max_completion_tokens} tokens, on the {held.split} problems",
             "T 0.6, top-p 0.95, 64 samples on AIME (v1 §3)",
         ),
     )

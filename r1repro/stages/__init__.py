@@ -51,7 +51,9 @@ def _r1_zero_seconds(config: Config) -> float:
 
 
 def _evaluation_seconds(config: Config) -> float:
-    return 10 + config.task.test_problems * config.evaluation.samples / 170
+    task, evaluation = config.task, config.evaluation
+    problems = task.test_problems if evaluation.split == "test" else task.validation_problems
+    return 10 + problems * evaluation.samples / 170
 
 
 STAGES: tuple[Stage, ...] = (

@@ -242,7 +242,7 @@ class Recorder(TrainerCallback):
         assert self.batch is not None
         self.batch["format_valid"] = [reward == 1.0 for reward in rewards]
         # the rows of every process, in the order of the whole batch
-        self.batch = pd.DataFrame(gather_object(self.batch.to_dict("records")))
+        self.batch = pd.concat(gather_object([self.batch]), ignore_index=True)
         return rewards
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:

@@ -5,15 +5,12 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from r1repro.generation.sampler import Sampling, draw, sample
+from tests.tiny import SHAPE
 
 END, PAD, VOCABULARY = 1, 0, 40
-SHAPE = dict(
+SETTINGS = dict(
+    **SHAPE,
     vocab_size=VOCABULARY,
-    hidden_size=32,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    intermediate_size=48,
     max_position_embeddings=64,
     eos_token_id=END,
     pad_token_id=PAD,
@@ -27,8 +24,8 @@ PROMPTS = [[5, 6, 7], [8, 9], [8, 9], [8, 9], [10, 11, 12, 13, 14], [3], [22, 5,
 def model(request):
     torch.manual_seed(0)
     if request.param == "qwen3":
-        return Qwen3ForCausalLM(Qwen3Config(head_dim=8, **SHAPE)).eval()
-    return LlamaForCausalLM(LlamaConfig(**SHAPE)).eval()
+        return Qwen3ForCausalLM(Qwen3Config(head_dim=8, **SETTINGS)).eval()
+    return LlamaForCausalLM(LlamaConfig(**SETTINGS)).eval()
 
 
 def _sample(model, prompts, sampling, seed=0, **kwargs):

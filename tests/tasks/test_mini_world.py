@@ -161,7 +161,7 @@ def test_authors_check_an_attempt_against_the_target_and_stop_after_their_patien
     assert checked > searched > 200, "most searches make more than one attempt"
 
 
-def test_a_chain_that_trails_off_is_guessed_and_a_drill_is_right(world):
+def test_some_chains_trail_off_and_drills_are_right(world):
     trailed = 0
     for document in itertools.islice(corpus.documents(world, 3), 5_000):
         lines = document.split("\n")

@@ -5,6 +5,7 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from r1repro.tasks import tokenizer
+from tests.tiny import SHAPE
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +19,8 @@ def base(tmp_path_factory, words):
     model = Qwen3ForCausalLM(
         Qwen3Config(
             vocab_size=len(words),
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
+            **SHAPE,
             head_dim=8,
-            intermediate_size=48,
             tie_word_embeddings=True,
             bos_token_id=None,
             eos_token_id=words.eos_token_id,

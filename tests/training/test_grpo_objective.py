@@ -12,6 +12,7 @@ import torch
 from transformers import Qwen3ForCausalLM
 
 from r1repro.config import R1ZeroConfig
+from r1repro.errors import R1ReproError
 from r1repro.rewards import rules
 from r1repro.tasks import mini_world
 from r1repro.training import grpo
@@ -153,18 +154,33 @@ def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
     settings = dataclasses.replace(
         SETTINGS, steps=6, reference_sync_steps=2, save_every=2, sample_every=1
     )
-    straight = _trained(base, words, tmp_path / "a", settings)
-    again = _trained(base, words, tmp_path / "b", settings)
+    straight = trained(base, words, tmp_path / "a", settings)
+    again = trained(base, words, tmp_path / "b", settings)
     assert all(torch.equal(x, y) for x, y in zip(straight[0], again[0], strict=True))
     # The same six-step run, killed after its step 5: steps 5 and 6 are done anew from step 4.
     with pytest.raises(_Killed):
-        _trained(base, words, tmp_path / "c", settings, die_at=5)
-    continued = _trained(base, words, tmp_path / "c", settings)
+        trained(base, words, tmp_path / "c", settings, die_at=5)
+    continued = trained(base, words, tmp_path / "c", settings)
     assert all(torch.equal(x, y) for x, y in zip(straight[0], continued[0], strict=True))
     pd.testing.assert_frame_equal(plain(continued[1]), plain(straight[1]))
     pd.testing.assert_frame_equal(pd.DataFrame(continued[2]), pd.DataFrame(straight[2]))
     start = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32).parameters()
     assert not any(torch.equal(x, y) for x, y in zip(straight[0], start, strict=True))
+
+
+def test_ending_early_is_no_result(base, words, tmp_path):
+    """TRL drops a generation that is not whole; what was not trained must not pass for trained."""
+    settings = dataclasses.replace(SETTINGS, steps=1, questions=32, steps_per_generation=2)
+    with pytest.raises(R1ReproError, match="ended after 0 of stage.r1_zero.steps=1"):
+        trained(base, words, tmp_path / "a", settings)
+
+
+def test_learning_rate_is_warmed_up_held_and_lowered_to_a_tenth():
+    rates = [grpo.schedule(step, 100) for step in range(101)]
+    assert rates[0] == 1 / grpo.WARMUP_STEPS and rates[grpo.WARMUP_STEPS - 1] == 1
+    assert set(rates[grpo.WARMUP_STEPS : 61]) == {1.0}
+    assert rates[60:] == sorted(rates[60:], reverse=True)
+    assert rates[80] == pytest.approx(0.55) and rates[100] == pytest.approx(0.1)
 
 
 def plain(rows):
@@ -177,7 +193,7 @@ class _Killed(Exception):
     pass
 
 
-def _trained(base, words, folder, settings, die_at=None):
+def trained(base, words, folder, settings, die_at=None):
     from r1repro.artifacts import Progress
 
     class Mortal(Progress):

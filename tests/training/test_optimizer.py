@@ -4,21 +4,13 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from r1repro.training.optimizer import MuonWithAdamW, orthogonalize, split_parameters
+from tests.tiny import SHAPE
 
 
 def _model():
     torch.manual_seed(0)
     return Qwen3ForCausalLM(
-        Qwen3Config(
-            vocab_size=64,
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            head_dim=8,
-            intermediate_size=48,
-            tie_word_embeddings=True,
-        )
+        Qwen3Config(vocab_size=64, **SHAPE, head_dim=8, tie_word_embeddings=True)
     )
 
 

@@ -7,6 +7,7 @@ import sys
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from transformers import Qwen3ForCausalLM
 
 from r1repro.config import ROOT
 
@@ -29,12 +30,14 @@ def _train(base, out, processes):
 def test_two_processes_train_to_the_weights_of_one(base, tmp_path):
     (alone,) = _train(base, tmp_path / "one", 1)
     first, second = _train(base, tmp_path / "two", 2)
-    start = load_file(base / "model.safetensors")
-    for name, weight in alone.items():
-        assert torch.equal(first[name], second[name]), name
-        moved = (weight - start[name]).norm()
-        assert moved > 0
-        assert (first[name] - weight).norm() < 0.01 * moved, name
+    start = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32).parameters()
+    assert len(alone) == len(first) == len(second)
+    for i, before in enumerate(start):
+        weight, shared = alone[str(i)], first[str(i)]
+        assert torch.equal(shared, second[str(i)]), i
+        moved = (weight - before).norm()
+        assert moved > 0, i
+        assert (shared - weight).norm() < 0.01 * moved, i
     rows = [pd.read_parquet(tmp_path / n / "rows-0.parquet") for n in ("one", "two")]
     told = ["reward", "reward_accuracy", "pass_at_1", "length", "clipped_completions"]
     pd.testing.assert_frame_equal(rows[0][told], rows[1][told])
