@@ -290,13 +290,10 @@ def _by_level(axes: Axes, summaries: Mapping[str, Summary], task: str | None) ->
     axes.set(title=title, xlabel="level (1 easy, 5 hard)", ylabel="pass@1, held-out problems")
     axes.set_xticks(levels)
     _percent(axes)
-    if task:
-        axes.legend(loc="upper right")
-    else:
-        axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=max(len(summaries), 1),
-            fontsize=7.8, title="with 95 % intervals (bootstrap over problems)", title_fontsize=7.8,
-        )  # fmt: skip
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=max(len(summaries), 1),
+        fontsize=7.8, title="with 95 % intervals (bootstrap over problems)", title_fontsize=7.8,
+    )  # fmt: skip
 
 
 def _points(

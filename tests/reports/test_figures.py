@@ -41,7 +41,11 @@ def test_levels_are_drawn_where_they_were_measured(evaluations):
     for line, summary in zip(panel.containers, summaries.values(), strict=True):
         drawn = line.lines[0].get_ydata()
         assert list(drawn) == [summary[f"level_{i}/pass@1"].value for i in range(1, 6)]
-    assert len(figures.families(summaries).axes) == len(figures.pass_at_k(summaries).axes) == 2
+    families = figures.families(summaries)
+    assert len(families.axes) == len(figures.pass_at_k(summaries).axes) == 2
+    families.draw_without_rendering()
+    first = families.axes[0]
+    assert first.get_legend().get_window_extent().y1 < first.get_window_extent().y0, "on the lines"
     assert len(figures.headline(rl_metrics(), summaries).axes) == 2
 
 
