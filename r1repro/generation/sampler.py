@@ -1,21 +1,29 @@
 """Batch-compacting sampling over a Hugging Face model's own forward.
 
 `generate()` carries every row to the end of the longest. Here a row leaves the batch when it
-ends, and a prompt asked several times is read once. Any causal architecture with a KV cache works.
+ends, a prompt asked several times is read once, and a new token is written into the cache without
+copying it. Any causal architecture with a KV cache works.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch.nn.functional import pad
-from transformers import DynamicCache, PreTrainedModel
+from torch.nn.functional import pad, scaled_dot_product_attention
+from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 # Rows are dropped when this share of the batch has ended: each drop copies the cache.
 COMPACT_AT = 0.1
 # Top-p first looks at this many tokens, and sorts the vocabulary only where they do not suffice.
 TOP_P_PREFIX = 64
 BLOCK = 64
+# Tokens that a cache has room for before it is copied to a larger place.
+ROOM = 64
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,24 @@ def sample(
     device as one batch of B rows; callers split larger jobs. `part` (i, n): these are the rows
     i B to (i + 1) B of a batch of n B, and draw what they would draw there.
     """
+    with _grouped(model):
+        return _sample(model, prompts, sampling, end_ids, pad_id, seed, part, compact_at)
+
+
+def _sample(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    end_ids: Sequence[int],
+    pad_id: int,
+    seed: int,
+    part: tuple[int, int],
+    compact_at: float,
+) -> list[Rollout]:
     device = model.device
     unique, row_of = _unique(prompts)
     ids, mask = _left_padded(unique, pad_id, device)
-    cache = DynamicCache(config=model.config)
+    cache = growing_cache(model)
     output = model(
         input_ids=ids,
         attention_mask=mask,
@@ -113,6 +135,85 @@ def sample(
         Rollout(row[:length], end)
         for row, length, end in zip(tokens.tolist(), length_rows, ended_rows, strict=True)
     ]
+
+
+class GrowingLayer(DynamicLayer):
+    """Keys and values with room to spare: DynamicLayer copies all of them for every token."""
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append (B, heads, new, D); the keys and values so far, (B, heads, all, D)."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self._places = [key_states[:, :, :0], value_states[:, :, :0]]
+        before = self.get_seq_length()
+        after = before + key_states.shape[-2]
+        for index, states in enumerate((key_states, value_states)):
+            place = self._places[index]
+            if place.shape[-2] < after:
+                batch, heads, _, size = states.shape
+                self._places[index] = states.new_empty(batch, heads, after + ROOM, size)
+                self._places[index][:, :, :before] = place[:, :, :before]
+            self._places[index][:, :, before:after] = states
+        self.keys, self.values = (place[:, :, :after] for place in self._places)
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        """Keep these rows of the batch."""
+        length = self.get_seq_length()
+        self._places = [place[indices] for place in self._places]
+        self.keys, self.values = (place[:, :, :length] for place in self._places)
+
+
+def grouped_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention of one new token, (B, 1, heads, D), to keys and values (B, groups, T, D).
+
+    The heads that share keys and values are taken as so many queries, which is the same sum; the
+    ordinary path repeats keys and values for every head, and that copy costs more than the rest.
+    """
+    batch, heads, new, size = query.shape
+    if new > 1 or kwargs.get("position_bias") is not None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    groups = key.shape[1]
+    found = scaled_dot_product_attention(
+        query.reshape(batch, groups, heads // groups, size),
+        key,
+        value,
+        attn_mask=attention_mask,
+        scale=kwargs.get("scaling"),
+    )
+    return found.reshape(batch, 1, heads, size), None
+
+
+AttentionInterface.register("r1repro_grouped", grouped_attention)
+AttentionMaskInterface.register("r1repro_grouped", sdpa_mask)
+
+
+@contextmanager
+def _grouped(model: PreTrainedModel) -> Iterator[None]:
+    """The model with grouped attention where it would use PyTorch's own."""
+    before = model.config._attn_implementation
+    if before == "sdpa":
+        model.set_attn_implementation("r1repro_grouped")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def growing_cache(model: PreTrainedModel) -> DynamicCache:
+    """The model's own kind of cache; layers that would grow by copying are replaced."""
+    cache = DynamicCache(config=model.config)
+    cache.layers = [GrowingLayer() if type(x) is DynamicLayer else x for x in cache.layers]
+    return cache
 
 
 def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) -> torch.Tensor:
