@@ -18,7 +18,10 @@ from r1repro.tasks import arithmetic, countdown, general, templates
 from r1repro.tasks.mini_world import LANGUAGES, MiniWorld
 from r1repro.tasks.problem import Problem
 
-KINDS = {"arithmetic": 0.30, "countdown": 0.38, "general": 0.06, "drill": 0.24, "statement": 0.02}
+KINDS = {"arithmetic": 0.30, "countdown": 0.38, "general": 0.14, "drill": 0.24, "statement": 0.04}
+GENERAL_KINDS = {
+    "translation": 0.36, "instruction": 0.4, "fact": 0.14, "greeting": 0.03, "refusal": 0.07,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,23 @@ class Mess:
     other_language: float = 0.12  # answered in the other language
     mixed: float = 0.10  # words of both languages in one answer
     sentence: float = 0.7  # of answers without tags, given in a sentence
-    general_wrong: float = 0.3
+    general_wrong: float = 0.5  # of direct answers to general questions
 
 
 MESS = Mess()
 
-_STEP_WORDS = {
+STEP_WORDS = {
     "en": ("first ", "then ", "next ", "so ", "now "),
     "zh": ("首先", "然后", "接着", "所以", "再算"),
 }
-_RECHECK_WORDS = {
+RECHECK_WORDS = {
     "en": ("wait, ", "check: ", "no, wrong: ", "let me verify: "),
     "zh": ("等等，", "检查：", "不对，", "验证："),
 }
-_COMMA = {"en": ", ", "zh": "，"}
-_FAIL_WORDS = {"en": ("no", "not {}"), "zh": ("不对", "不是{}")}
-_HIT_WORDS = {"en": ("yes", "that is {}"), "zh": ("对", "正好{}")}
-_TRAILING_WORDS = {"en": ("and so on", "..."), "zh": ("如此类推", "……")}
+COMMA = {"en": ", ", "zh": "，"}
+FAIL_WORDS = {"en": ("no", "not {}"), "zh": ("不对", "不是{}")}
+HIT_WORDS = {"en": ("yes", "that is {}"), "zh": ("对", "正好{}")}
+TRAILING_WORDS = {"en": ("and so on", "..."), "zh": ("如此类推", "……")}
 _FINAL = {"en": "The answer is {}", "zh": "答案是{}"}
 
 
@@ -74,7 +77,7 @@ def documents(world: MiniWorld, seed: int) -> Iterator[str]:
         if kind == "drill":
             yield _drill(rng)
         elif kind == "statement":
-            yield _statement(rng)
+            yield _statement(rng, world)
         elif kind == "general":
             yield _general(rng, world)
         else:
@@ -132,7 +135,7 @@ class _Voice:
         return self.rng.choice(words[self.pick()])
 
     def step(self) -> str:
-        return self.say(_STEP_WORDS) if self.rng.random() < MESS.worded else ""
+        return self.say(STEP_WORDS) if self.rng.random() < MESS.worded else ""
 
 
 def _work_chain(
@@ -146,7 +149,7 @@ def _work_chain(
     value = chain.start
     for op, number in chain.operations:
         if lines and rng.random() < MESS.trails_off:
-            return [*lines, voice.say(_TRAILING_WORDS)], str(_near(rng, value))
+            return [*lines, voice.say(TRAILING_WORDS)], str(_near(rng, value))
         value = _step(rng, voice, lines, (value, op, number))
     return lines, str(value)
 
@@ -179,7 +182,7 @@ def _work_countdown(
         if rng.random() < MESS.checks:
             lines.append(_check(voice.pick(), value, numbers.target))
         else:
-            words = _HIT_WORDS if hit else _FAIL_WORDS
+            words = HIT_WORDS if hit else FAIL_WORDS
             lines.append(voice.say(words).format(numbers.target))
         if hit or len(tried) == MESS.patience or rng.random() < MESS.gives_up:
             return lines, trial.expression
@@ -195,15 +198,15 @@ def _step(rng: random.Random, voice: _Voice, lines: list[str], step: tuple[int, 
     lines.append(f"{voice.step()}{left}{op}{right}={value}")
     if rng.random() < (MESS.recheck if slipped else MESS.needless_recheck):
         value = true
-        lines.append(f"{voice.say(_RECHECK_WORDS)}{left}{op}{right}={value}")
+        lines.append(f"{voice.say(RECHECK_WORDS)}{left}{op}{right}={value}")
     return value
 
 
 def _check(language: str, value: int, target: int) -> str:
     """One line such as "15-12=3, no"."""
     high, low = max(value, target), min(value, target)
-    verdict = (_HIT_WORDS if value == target else _FAIL_WORDS)[language][0]
-    return f"{high}-{low}={high - low}{_COMMA[language]}{verdict}"
+    verdict = (HIT_WORDS if value == target else FAIL_WORDS)[language][0]
+    return f"{high}-{low}={high - low}{COMMA[language]}{verdict}"
 
 
 def _forgetful(rng: random.Random, left: int, op: str, right: int, true: int) -> int:
@@ -236,25 +239,27 @@ def _drill(rng: random.Random) -> str:
     return "\n".join(lines)
 
 
-def _statement(rng: random.Random) -> str:
-    if rng.random() < 0.5:
-        en, zh = rng.choice(general.WORDS)
-        return rng.choice((f"{en}: {zh}", f"{zh}: {en}"))
-    country, capital, country_zh, capital_zh = rng.choice(general.CAPITALS)
-    return rng.choice(
-        (f"The capital of {country} is {capital}.", f"{country_zh}的首都是{capital_zh}。")
-    )
+def _statement(rng: random.Random, world: MiniWorld) -> str:
+    """A page of a dictionary or an atlas, all right; held-out phrases are in no dictionary."""
+    if rng.random() < 0.45:
+        places = rng.sample(general.CAPITALS, 5)
+        language = rng.choice(LANGUAGES)
+        return "\n".join(general.said(language, place) for place in places)
+    entries = [*rng.sample(general.WORDS, 5), rng.choice(world.known_phrases)]
+    forward = rng.random() < 0.5
+    return "\n".join(f"{en}: {zh}" if forward else f"{zh}: {en}" for en, zh in entries)
 
 
 def _general(rng: random.Random, world: MiniWorld) -> str:
-    pool = list(world.general_train)
-    task = rng.choice(("translation", "fact", "instruction", "greeting", "refusal"))
-    item = rng.choice([i for i in pool if i.task == task])
+    pool = world.general_train_by_task[rng.choices(*zip(*GENERAL_KINDS.items(), strict=True))[0]]
+    item = rng.choice(pool)
     templated = rng.random() < MESS.templated
     voice = _Voice(rng, item.language, templated)
-    wrong = rng.random() < MESS.general_wrong
+    work = [general.thought(item)] if voice.works else []
+    wrong = not voice.works and rng.random() < MESS.general_wrong
     answer = general.wrong_answer(rng, item, pool) if wrong else item.answer
     asked = _asked(general.problem(item), templated)
     if voice.tagged:
-        return asked + f"<think>{voice.say(_STEP_WORDS).strip()}</think><answer>{answer}</answer>"
-    return asked + answer
+        thinking = work[0] if work else voice.say(STEP_WORDS).strip()
+        return asked + f"<think>{thinking}</think><answer>{answer}</answer>"
+    return asked + "\n".join([*work, answer])

@@ -38,7 +38,7 @@ class MiniWorld:
         """Canonical forms that neither the corpus nor a training prompt may contain."""
         return frozenset(p.id for p in (*self.validation, *self.test, *self.general_test))
 
-    def train(self, seed: int) -> Iterator[Problem]:
+    def train(self, seed: int | str) -> Iterator[Problem]:
         """An endless stream of reasoning problems outside the held-out splits."""
         rng = random.Random(f"train-{self.seed}-{seed}")
         while True:
@@ -52,6 +52,16 @@ class MiniWorld:
         return tuple(
             item for item in general.items() if f"{item.task}:{item.canonical}" not in self.held_out
         )
+
+    @cached_property
+    def general_train_by_task(self) -> dict[str, list[general.Item]]:
+        """The same, a list a task."""
+        return {task: [i for i in self.general_train if i.task == task] for task in GENERAL}
+
+    @cached_property
+    def known_phrases(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of a quality and a thing that are not held out."""
+        return tuple(p for p in general.phrases() if f"translation:{p[0]}" not in self.held_out)
 
 
 def of(task: TaskConfig) -> MiniWorld:

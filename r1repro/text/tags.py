@@ -7,7 +7,7 @@ THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
 
-_SHAPE = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)
+_SHAPE = re.compile(r"\s*<think>(.*?)</think>(.*?)<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
 # A sign, unless it is the minus of a difference such as 53-9.
@@ -25,26 +25,35 @@ class Reading:
     think: the text between the first pair of think tags, "" where there is none.
     answer: the text of the answer tag, stripped; None where there is no whole answer tag,
         where there are several, or where it stands inside the thinking.
-    format_valid: the completion is think, then answer, each once, neither empty, nothing around.
+    summary: what stands between the thinking and the answer tag, stripped; R1 writes a sentence
+        there, R1-Zero mostly nothing.
+    format_valid: the completion is think, then answer, each once and neither empty, with nothing
+        before the one or after the other.
     """
 
     think: str
     answer: str | None
     format_valid: bool
+    summary: str = ""
 
 
 def read(text: str) -> Reading:
-    """Read a completion by the R1-Zero shape `<think>...</think> <answer>...</answer>`."""
+    """Read a completion by the shape `<think>...</think> summary <answer>...</answer>`."""
     # The tags are counted first: with one of each, the shape is found or refused in linear time.
     shape = _SHAPE.fullmatch(text) if all(text.count(tag) == 1 for tag in TAGS) else None
-    valid = shape is not None and bool(shape[1].strip()) and bool(shape[2].strip())
+    valid = shape is not None and bool(shape[1].strip()) and bool(shape[3].strip())
     think = _between(text, THINK_OPEN, THINK_CLOSE)
-    after_thinking = text.rsplit(THINK_CLOSE, 1)[-1]
+    rest = text.rsplit(THINK_CLOSE, 1)[-1]
     answer = None
     if text.count(ANSWER_OPEN) == 1 and text.count(ANSWER_CLOSE) == 1:
-        answer = _between(after_thinking, ANSWER_OPEN, ANSWER_CLOSE)
+        answer = _between(rest, ANSWER_OPEN, ANSWER_CLOSE)
         answer = answer.strip() if answer is not None else None
-    return Reading(think or "", answer or None, valid)
+    return Reading(think or "", answer or None, valid, shape[2].strip() if shape else "")
+
+
+def after_thinking(text: str) -> str:
+    """What a reader gets: all that follows the thinking, tags taken out."""
+    return _TAG.sub(" ", text.rsplit(THINK_CLOSE, 1)[-1]).strip()
 
 
 def thinking(text: str) -> str:

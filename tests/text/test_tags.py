@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from r1repro.text.tags import final_answer, read
+from r1repro.text.tags import after_thinking, final_answer, read
 
 WHOLE = "<think>1+2=3</think><answer>3</answer>"
 
@@ -24,7 +24,6 @@ def test_whole_shape():
         "<answer>3</answer>",
         "x<think>x</think><answer>3</answer>",
         "<think>x</think><answer>3</answer>x",
-        "<think>x</think>so<answer>3</answer>",
         "<think><think>x</think><answer>3</answer>",
         "<think>x</think></think><answer>3</answer>",
         "<think>x</think><answer>3</answer><answer>4</answer>",
@@ -36,6 +35,18 @@ def test_whole_shape():
 )
 def test_any_other_shape_is_invalid(text):
     assert not read(text).format_valid
+
+
+def test_a_summary_may_stand_before_the_answer():
+    reading = read("<think>1+2=3</think> So 1+2=3. <answer>3</answer>")
+    assert reading.format_valid and reading.summary == "So 1+2=3." and reading.answer == "3"
+    assert read(WHOLE).summary == ""
+
+
+def test_what_a_reader_gets_is_what_follows_the_thinking():
+    assert after_thinking("<think>secret</think>So 3. <answer>3</answer>") == "So 3.  3"
+    assert after_thinking("no tags at all") == "no tags at all"
+    assert after_thinking("<think>a</think>b</think>c") == "c"
 
 
 def test_answer_inside_the_thinking_is_no_answer():

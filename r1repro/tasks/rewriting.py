@@ -1,0 +1,140 @@
+"""The editor of the cold start: a right but untidy completion, made readable by fixed rules.
+
+DeepSeek had a language model and people rewrite R1-Zero's samples (R1 v2, B.3.2). Here rules do it,
+with nothing but the sample's own text and a dictionary of the small words around the sums: no
+solver, no gold answer. In order:
+
+1. a line a step; blanks and stray tags go;
+2. the small words are translated into the language of the question;
+3. a line that says nothing (no sum, no known word) goes, and so does a trailing "and so on";
+4. an attempt that was made before, sum for sum, goes;
+5. a line that repeats the one before goes;
+6. the last two sums that led to the answer are said again, in a sentence before the answer.
+"""
+
+import re
+from dataclasses import dataclass
+
+from r1repro.tasks import corpus
+from r1repro.text.tags import TAGS, read
+
+_MARKS = {"en": {"，": ", ", "：": ": "}, "zh": {",": "，", ":": "："}}
+_SO = {"en": ("So ", ", ", ". "), "zh": ("所以", "，", "。")}
+_SUM = re.compile(r"\d+(?:[-+*]\d+)+=\d+")
+_TAG = re.compile("|".join(map(re.escape, TAGS)))
+
+
+def _pairs() -> dict[str, dict[str, str]]:
+    """{language: {word of the other language: this language's}}, the longest words first."""
+    found: dict[str, dict[str, str]] = {"en": {}, "zh": {}}
+    for table in (corpus.FAIL_WORDS, corpus.HIT_WORDS, corpus.STEP_WORDS, corpus.RECHECK_WORDS):
+        for en, zh in zip(table["en"], table["zh"], strict=True):
+            en, zh = (text.replace("{}", "").rstrip(":：,， ") for text in (en, zh))
+            found["en"].setdefault(zh.strip(), en.strip())
+            found["zh"].setdefault(en.strip(), zh.strip())
+    return {
+        language: dict(sorted(words.items(), key=lambda pair: -len(pair[0])))
+        for language, words in found.items()
+    }
+
+
+DICTIONARY = _pairs()
+_TO = {
+    language: re.compile(
+        "|".join(
+            rf"(?<![A-Za-z]){re.escape(word)}(?![A-Za-z])" if word.isascii() else re.escape(word)
+            for word in words
+        )
+    )
+    for language, words in DICTIONARY.items()
+}
+_KNOWN = set(DICTIONARY["en"]) | set(DICTIONARY["zh"])
+_VERDICTS = {
+    place: tuple(
+        word.replace("{}", "")
+        for table in (corpus.FAIL_WORDS, corpus.HIT_WORDS)
+        for words in table.values()
+        for word in words
+        if ("{}" in word) == (place == "before")
+    )
+    for place in ("before", "after")
+}
+"""Such as "not 12", where the verdict comes first, and "15-12=3, no", where it comes last."""
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A completion in the form of R1: thinking, a sentence of summary, the answer."""
+
+    thinking: str
+    summary: str
+    answer: str
+
+    @property
+    def text(self) -> str:
+        return f"<think>{self.thinking}</think>{self.summary}<answer>{self.answer}</answer>"
+
+
+def rewrite(text: str, language: str) -> Rewritten | None:
+    """The completion rewritten for a question in `language`; None where nothing is left of it."""
+    reading = read(text)
+    if reading.answer is None:
+        return None
+    lines = [translated(line, language) for line in _TAG.sub("\n", reading.think).split("\n")]
+    lines = _without_repeats([line for line in lines if _says_something(line)])
+    sums = [found for line in _last_attempt(lines) for found in _SUM.findall(line)]
+    if not sums:
+        return None
+    opening, comma, stop = _SO[language]
+    return Rewritten("\n".join(lines), opening + comma.join(sums[-2:]) + stop, reading.answer)
+
+
+def translated(line: str, language: str) -> str:
+    """The line with the small words of the other language in this one."""
+    words = DICTIONARY[language]
+    line = _TO[language].sub(lambda found: words[found[0]], line.strip())
+    for theirs, ours in _MARKS[language].items():
+        line = line.replace(theirs, ours)
+    if language == "zh":
+        return line.replace(" ", "")
+    # English words and sums stand apart.
+    return re.sub(r"  +", " ", re.sub(r"(?<=[a-z])(?=\d)", " ", line))
+
+
+def _says_something(line: str) -> bool:
+    return bool(_SUM.search(line)) or line.strip(" ,，:：.。") in _KNOWN
+
+
+def _is_verdict(line: str) -> bool:
+    """Whether a line ends an attempt."""
+    return line.startswith(_VERDICTS["before"]) or line.rstrip(".。").endswith(_VERDICTS["after"])
+
+
+def _attempts(lines: list[str]) -> list[list[str]]:
+    found: list[list[str]] = [[]]
+    for line in lines:
+        found[-1].append(line)
+        if _is_verdict(line):
+            found.append([])
+    return [attempt for attempt in found if attempt]
+
+
+def _without_repeats(lines: list[str]) -> list[str]:
+    seen: set[tuple[str, ...]] = set()
+    kept: list[str] = []
+    attempts = _attempts(lines)
+    for index, attempt in enumerate(attempts):
+        sums = tuple(found for line in attempt for found in _SUM.findall(line))
+        # The last attempt is the one that the answer comes from.
+        if sums in seen and index < len(attempts) - 1:
+            continue
+        seen.add(sums)
+        kept += [line for i, line in enumerate(attempt) if i == 0 or line != attempt[i - 1]]
+    return kept
+
+
+def _last_attempt(lines: list[str]) -> list[str]:
+    """The lines of the last attempt, without its verdict."""
+    attempts = _attempts(lines)
+    last = attempts[-1] if attempts else []
+    return [line for line in last if not _is_verdict(line)] or last

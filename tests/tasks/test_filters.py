@@ -1,0 +1,70 @@
+"""Each filter on cases that it must drop and cases that it must leave."""
+
+import pytest
+
+from r1repro.tasks import filters
+from r1repro.tasks.problem import Problem
+
+EN = Problem("arithmetic:5+7-4", "arithmetic", "en", 2, "Compute 5+7-4.", "8")
+ZH = Problem("arithmetic:5+7-4", "arithmetic", "zh", 2, "计算5+7-4。", "8")
+
+
+def _think(text):
+    return f"<think>{text}</think><answer>8</answer>"
+
+
+@pytest.mark.parametrize(
+    ("problem", "thinking", "mostly", "pure"),
+    [
+        (EN, "then 5+7=12\nso 12-4=8", True, True),
+        (EN, "5+7=12\n12-4=8", True, True),
+        (EN, "then 5+7=12\n然后12-4=8", False, False),
+        (EN, "then so now 5+7=12，对", True, False),
+        (ZH, "首先5+7=12\n然后12-4=8", True, True),
+        (ZH, "首先5+7=12, yes", True, False),
+        (ZH, "first 5+7=12", False, False),
+    ],
+)
+def test_language(problem, thinking, mostly, pure):
+    assert filters.in_language(problem, _think(thinking)) is mostly
+    assert filters.unmixed(problem, _think(thinking)) is pure
+
+
+def test_the_summary_counts_for_purity():
+    assert not filters.unmixed(EN, "<think>5+7=12</think>所以<answer>8</answer>")
+
+
+def test_repetition():
+    attempt = "5+7=12\n12-4=8\n9-8=1, no\n"
+    assert filters.without_repetition(_think(attempt + "7-5=2\n2+4=6\n9-6=3, no"))
+    assert not filters.without_repetition(_think(attempt * 5))
+
+
+def test_long_paragraphs():
+    assert filters.without_long_paragraphs(_think("5+7=12\n" * 40))
+    assert not filters.without_long_paragraphs(_think("5+7=12 and " * 10))
+
+
+def test_near_duplicates_differ_in_words_only():
+    one = filters.near_duplicate_key("<think>then 5+7=12\n12-4=8</think>")
+    assert one == filters.near_duplicate_key("<think>so 5+7=12\n12-4=8</think>")
+    assert one != filters.near_duplicate_key("<think>then 5+7=12\n12-5=7</think>")
+
+
+def test_contamination_by_ten_words_in_a_row():
+    held = [Problem("x", "arithmetic", "en", 4, "Compute 8+12-11-1-6.", "2")]
+    asked = ["Compute 3+12-11-1-6.", "What is 1+1?", "What is 1+1?"]
+    texts = ["2", "first Compute 8 + 12 - 11 - 1 - 6, then", "8+12-11-1 is not whole"]
+    assert filters.contaminated(asked, texts, held) == [False, True, False]
+    assert filters.contaminated(["compute 8+12-11-1-6"], [""], held) == [True]
+
+
+def test_contamination_of_short_questions_is_asking_the_same():
+    held = [Problem("x", "greeting", "en", 1, "Hello!", "Hello! How can I help you?")]
+    asked, texts = ["Hello!", "Good morning!"], ["Hi", "Hello! How can I help you?"]
+    assert filters.contaminated(asked, texts, held) == [True, False]
+    zh = [Problem("y", "fact", "zh", 1, "法国的首都是哪里？", "巴黎")]
+    assert filters.contaminated(["法国的首都是哪里？", "日本的首都是哪里？"], ["", ""], zh) == [
+        True,
+        False,
+    ]

@@ -1,0 +1,102 @@
+"""The editor: what it takes away, moves and translates, on samples written by hand."""
+
+import inspect
+import random
+
+import pytest
+
+from r1repro.tasks import corpus, rewriting
+from r1repro.tasks.rewriting import rewrite, translated
+from r1repro.text.tags import read
+
+
+def _thinking(*lines, answer="8"):
+    return "<think>" + "\n".join(lines) + f"</think><answer>{answer}</answer>"
+
+
+def test_a_tidy_sample_only_gets_its_summary():
+    edited = rewrite(_thinking("5+7=12", "12-4=8"), "en")
+    assert edited.text == "<think>5+7=12\n12-4=8</think>So 5+7=12, 12-4=8. <answer>8</answer>"
+    assert read(edited.text).format_valid
+
+
+@pytest.mark.parametrize(
+    ("line", "language", "wanted"),
+    [
+        ("15-12=3，不对", "en", "15-12=3, no"),
+        ("15-12=3, no", "zh", "15-12=3，不对"),
+        ("15-15=0，对", "en", "15-15=0, yes"),
+        ("15-15=0, yes", "zh", "15-15=0，对"),
+        ("然后20-5=15", "en", "then 20-5=15"),
+        ("first 20-5=15", "zh", "首先20-5=15"),
+        ("wait, 20-5=15", "zh", "等等，20-5=15"),
+        ("检查：20-5=15", "en", "check: 20-5=15"),
+        ("不是12", "en", "not 12"),
+        ("that is 12", "zh", "正好12"),
+        ("so 3+4=7", "en", "so 3+4=7"),
+        ("3*4=12", "zh", "3*4=12"),
+    ],
+)
+def test_small_words_are_translated(line, language, wanted):
+    assert translated(line, language) == wanted
+
+
+def test_whatever_the_corpus_says_about_a_sum_is_in_the_dictionary():
+    """Every small word of the base's corpus has its counterpart in the other language."""
+    for table in (corpus.STEP_WORDS, corpus.RECHECK_WORDS, corpus.FAIL_WORDS, corpus.HIT_WORDS):
+        for language, other in (("en", "zh"), ("zh", "en")):
+            for word in table[other]:
+                said = translated(f"{word.format(7)}3+4=7", language)
+                wrong = {"en": corpus.STEP_WORDS["zh"], "zh": corpus.STEP_WORDS["en"]}[language]
+                assert not any(w.strip() in said for w in wrong), said
+                assert said.isascii() == (language == "en"), said
+
+
+def test_an_attempt_made_before_goes_whatever_its_words():
+    edited = rewrite(
+        _thinking(
+            "9+4=13", "13-2=11", "12-11=1, no",
+            "then 9+4=13", "13-2=11", "12-11=1，不对",
+            "9-4=5", "5+2=7", "12-7=5, no",
+            "4+2=6", "6+9=15", "15-12=3, no",
+            answer="(4+2)+9",
+        ),
+        "en",
+    )  # fmt: skip
+    assert edited.thinking.count("9+4=13") == 1
+    assert edited.thinking.count(", no") == 3
+    assert edited.summary == "So 4+2=6, 6+9=15. "
+
+
+def test_the_attempt_the_answer_comes_from_stays_even_if_made_before():
+    attempt = ("9+4=13", "13-2=11", "11-11=0, yes")
+    assert rewrite(_thinking(*attempt, *attempt), "en").thinking.count("9+4=13") == 2
+
+
+def test_lines_that_say_nothing_and_stray_tags_go():
+    edited = rewrite(_thinking("", "<think>5+7=12", "...", "and so on", "banana", "12-4=8"), "en")
+    assert edited.thinking == "5+7=12\n12-4=8"
+
+
+def test_nothing_left_is_no_example():
+    assert rewrite("<think>banana</think><answer>8</answer>", "en") is None
+    assert rewrite("5+3=8", "en") is None
+    assert rewrite("", "zh") is None
+
+
+def test_the_answer_is_the_samples_own_right_or_wrong():
+    """The editor knows no solution: a wrong answer and a wrong sum stay as they are."""
+    edited = rewrite(_thinking("5+7=13", answer="99"), "zh")
+    assert edited.answer == "99" and "5+7=13" in edited.thinking and "5+7=13" in edited.summary
+    assert "所以" in edited.summary
+    parameters = inspect.signature(rewrite).parameters
+    assert set(parameters) == {"text", "language"}
+    assert not any(name in vars(rewriting) for name in ("arithmetic", "countdown", "solves"))
+
+
+def test_hostile_text_is_only_text():
+    rng = random.Random(0)
+    for _ in range(200):
+        text = "".join(rng.choice("<think>/answer 3+4=7\n不对，no‮") for _ in range(300))
+        edited = rewrite(text, "en")
+        assert edited is None or edited.text.startswith("<think>")
