@@ -7,7 +7,7 @@ import dataclasses
 
 from r1repro import stages
 from r1repro.rewards import rules
-from r1repro.stages import r1_zero
+from r1repro.stages import rl
 
 
 def by_length(completions, **columns):
@@ -16,7 +16,7 @@ def by_length(completions, **columns):
 
 def run(config, inputs, folder, progress):
     rules.accuracy = by_length
-    r1_zero.run(config, inputs, folder, progress)
+    rl.r1_zero(config, inputs, folder, progress)
 
 
 STAGES = tuple(

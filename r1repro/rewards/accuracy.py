@@ -2,7 +2,7 @@
 
 from r1repro.tasks import countdown
 from r1repro.tasks.problem import REASONING, Problem
-from r1repro.text.tags import final_answer, read
+from r1repro.text.tags import after_thinking, final_answer, read
 
 
 def is_correct(problem: Problem, text: str) -> bool:
@@ -20,7 +20,10 @@ def stated_answer(problem: Problem, text: str) -> str | None:
     if problem.task in REASONING:
         return final_answer(text, "expression" if problem.task == "countdown" else "number")
     answer = read(text).answer
-    return answer if answer is not None else text.strip() or None
+    if answer is not None:
+        return answer
+    lines = after_thinking(text).split("\n")
+    return lines[-1].strip() or None
 
 
 def matches(problem: Problem, answer: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""R1-Zero's GRPO on TRL: the settings, the rollouts, what is recorded.
+"""GRPO on TRL, for every RL stage: the settings, the rollouts, what is recorded.
 
 The objective is DeepSeekMath Eq. 3 with the k3 estimator of the KL term, Eq. 4, in the loss; the
 advantage is (r - mean) / (std + 1e-4) with the sample standard deviation, which is TRL's. The
@@ -21,16 +21,17 @@ from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig
 
 from r1repro.artifacts import Progress
-from r1repro.config import R1ZeroConfig
+from r1repro.config import RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.sampler import Sampling, sample
 from r1repro.rewards import rules
 from r1repro.rewards.accuracy import is_correct
 from r1repro.tasks import templates
-from r1repro.tasks.problem import Problem
+from r1repro.tasks.problem import REASONING, Problem
 from r1repro.text.language import language_share
 from r1repro.text.reflection import reflection_count
 from r1repro.text.tags import thinking
+from r1repro.training import flops
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.trl_adapter import PackedGRPOTrainer
@@ -40,7 +41,7 @@ HELD = 0.6
 """The share of the steps before the learning rate falls."""
 
 
-def trainer_arguments(settings: R1ZeroConfig, seed: int, folder: Path) -> GRPOConfig:
+def trainer_arguments(settings: RLConfig, seed: int, folder: Path) -> GRPOConfig:
     """TRL's arguments for the DeepSeekMath objective. TRL's own defaults are another one."""
     on_cpu = not torch.cuda.is_available()
     return GRPOConfig(
@@ -54,7 +55,7 @@ def trainer_arguments(settings: R1ZeroConfig, seed: int, folder: Path) -> GRPOCo
         temperature=settings.temperature,
         num_generations=settings.generations,
         max_completion_length=settings.max_completion_tokens,
-        reward_weights=[settings.accuracy_weight, settings.format_weight],
+        reward_weights=list(weights(settings).values()),
         # of one process
         per_device_train_batch_size=settings.questions * settings.generations // _processes(),
         gradient_accumulation_steps=1,
@@ -80,6 +81,21 @@ def trainer_arguments(settings: R1ZeroConfig, seed: int, folder: Path) -> GRPOCo
     )
 
 
+Preference = Callable[..., list[float]]
+"""A learned reward, called as the rules are."""
+
+
+def weights(settings: RLConfig) -> dict[str, float]:
+    """What is paid, by name; accuracy and format are measured whatever they weigh."""
+    paid = {
+        "accuracy": settings.accuracy_weight,
+        "format": settings.format_weight,
+        "language": settings.language_weight,
+        "preference": settings.preference_weight,
+    }
+    return {n: w for n, w in paid.items() if w > 0 or n in ("accuracy", "format")}
+
+
 def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
@@ -88,31 +104,36 @@ def train(
     model: PreTrainedModel,
     words: PreTrainedTokenizerFast,
     problems: Sequence[Problem],
-    settings: R1ZeroConfig,
+    settings: RLConfig,
     *,
     template: str,
     seed: int,
     folder: Path,
     progress: Progress,
+    preference: Preference | None = None,
+    budget: float | None = None,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Train `model` in place; (metrics, a row a step; completions kept over training).
 
     `problems` are asked in order, `settings.questions` a step. Continues from the newest
     checkpoint in `folder`, to the same weights as without the break. The model must have been
-    loaded from a folder: the reference is read from there.
+    loaded from a folder: the reference is read from there. With a `budget` in FLOPs the policy is
+    kept in `folder`/equal_flops as it is after the first step that has spent it, or at the end.
     """
     trainer, recorder = build(
-        model, words, problems, settings, template=template, seed=seed, folder=folder
-    )
-    recorder.progress = progress
+        model, words, problems, settings, template=template, seed=seed, folder=folder,
+        preference=preference,
+    )  # fmt: skip
+    recorder.progress, recorder.budget = progress, budget
+    recorder.kept = folder / flops.EQUAL_FLOPS
     newest = newest_checkpoint(folder)
     if newest is not None:
         recorder.restore(newest)
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     if trainer.state.global_step != settings.steps:
         raise R1ReproError(
-            f"GRPO ended after {trainer.state.global_step} of stage.r1_zero.steps={settings.steps} "
-            "steps, so its weights are no result: delete the stage's work folder and run it again."
+            f"GRPO ended after {trainer.state.global_step} of {settings.steps} steps, so "
+            "its weights are no result: delete the stage's work folder and run it again."
         )
     return recorder.rows, recorder.samples
 
@@ -121,19 +142,20 @@ def build(
     model: PreTrainedModel,
     words: PreTrainedTokenizerFast,
     problems: Sequence[Problem],
-    settings: R1ZeroConfig,
+    settings: RLConfig,
     *,
     template: str,
     seed: int,
     folder: Path,
+    preference: Preference | None = None,
 ) -> tuple[PackedGRPOTrainer, "Recorder"]:
     """The trainer of `train`, ready to run, and the recorder of its steps."""
-    recorder = Recorder(settings, words.eos_token_id)
+    recorder = Recorder(settings, words, model.num_parameters(), preference)
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
     trainer = PackedGRPOTrainer(
         model=model,
         args=trainer_arguments(settings, seed, folder),
-        reward_funcs=[recorder.accuracy, recorder.format],
+        reward_funcs=recorder.reward_functions(),
         train_dataset=Dataset.from_list(
             [{"prompt": templates.render(template, p), **rules.columns_of(p)} for p in problems]
         ),
@@ -161,7 +183,7 @@ def schedule(step: int, steps: int) -> float:
 
 def rollouts(
     words: PreTrainedTokenizerFast,
-    settings: R1ZeroConfig,
+    settings: RLConfig,
     seed: int,
     clock: Callable[[str, float], None],
 ) -> Callable[[list[str], Any], dict[str, Any]]:
@@ -199,8 +221,17 @@ class Recorder(TrainerCallback):
     Its reward functions see every completion anyway, so it measures them there.
     """
 
-    def __init__(self, settings: R1ZeroConfig, end_id: int):
-        self.settings, self.progress, self.end_id = settings, Progress(None), end_id
+    def __init__(
+        self,
+        settings: RLConfig,
+        words: PreTrainedTokenizerFast,
+        parameters: int,
+        preference: Preference | None = None,
+    ):
+        self.settings, self.words, self.parameters = settings, words, parameters
+        self.progress, self.preference = Progress(None), preference
+        self.budget: float | None = None
+        self.kept = Path()
         self.rows: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
         self.seconds: dict[str, float] = {}
@@ -211,12 +242,32 @@ class Recorder(TrainerCallback):
     def clock(self, name: str, seconds: float) -> None:
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
-    def accuracy(
-        self, completions: list[str], completion_ids: list[list[int]], **columns: Any
-    ) -> list[float]:
-        """The accuracy reward, and the batch's other measures on the way."""
-        rewards = rules.accuracy(completions, **columns)
-        self.batch = pd.DataFrame(
+    def reward_functions(self) -> list[Callable[..., list[float]]]:
+        """One function for each of `weights`, for TRL."""
+        names = list(weights(self.settings))
+        return [self._reward(name, name == names[0], name == names[-1]) for name in names]
+
+    def _reward(self, name: str, first: bool, last: bool) -> Callable[..., list[float]]:
+        def paid(completions: list[str], **columns: Any) -> list[float]:
+            if first:
+                self.batch = self._measured(completions, columns)
+            assert self.batch is not None
+            rule = self.preference if name == "preference" else getattr(rules, name)
+            if rule is None:
+                raise R1ReproError("preference_weight is above zero and no reward model was given")
+            rewards = rule(completions, **columns)
+            self.batch[f"reward_{name}"] = rewards
+            if last:  # the rows of every process, in the order of the whole batch
+                self.batch = pd.concat(gather_object([self.batch]), ignore_index=True)
+            return rewards
+
+        paid.__name__ = name
+        return paid
+
+    def _measured(self, completions: list[str], columns: dict[str, Any]) -> pd.DataFrame:
+        ids = columns["completion_ids"]
+        lengths = {text: len(self.words.encode(text)) for text in set(columns["prompts"])}
+        return pd.DataFrame(
             {
                 "problem_id": columns["problem_id"],
                 "task": columns["task"],
@@ -229,21 +280,12 @@ class Recorder(TrainerCallback):
                     is_correct(problem, text)
                     for problem, text in zip(rules.problems_of(columns), completions, strict=True)
                 ],
-                "reward_accuracy": rewards,
-                "tokens": [len(ids) for ids in completion_ids],
-                "finished": [ids[-1:] == [self.end_id] for ids in completion_ids],
+                "format_valid": [reward == 1.0 for reward in rules.format(completions)],
+                "tokens": [len(row) for row in ids],
+                "prompt_tokens": [lengths[text] for text in columns["prompts"]],
+                "finished": [row[-1:] == [self.words.eos_token_id] for row in ids],
             }
         )
-        return rewards
-
-    def format(self, completions: list[str], **columns: Any) -> list[float]:
-        """The format reward."""
-        rewards = rules.format(completions, **columns)
-        assert self.batch is not None
-        self.batch["format_valid"] = [reward == 1.0 for reward in rewards]
-        # the rows of every process, in the order of the whole batch
-        self.batch = pd.concat(gather_object([self.batch]), ignore_index=True)
-        return rewards
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs is None or "entropy" not in logs:
@@ -252,17 +294,25 @@ class Recorder(TrainerCallback):
         assert batch is not None
         # With several updates a rollout, the later ones have no rollout of their own.
         fresh = "rollout" in self.seconds
-        step, weights = state.global_step, self.settings
-        reward = (
-            weights.accuracy_weight * batch.reward_accuracy
-            + weights.format_weight * batch.format_valid
-        )
+        step, settings = state.global_step, self.settings
+        paid = weights(settings)
+        reward = sum((w * batch[f"reward_{name}"] for name, w in paid.items()), 0 * batch.tokens)
+        reasoning = batch[batch.task.isin(REASONING)]
+        general = batch[~batch.task.isin(REASONING)]
+        spent = flops.grpo_step(
+            self.parameters, batch.prompt_tokens.sum(), batch.tokens.sum(),
+            settings.generations, settings.beta > 0,
+        ) if fresh else 0.0  # fmt: skip
         row = {
             "step": step,
             "reward": reward.mean(),
-            "reward_accuracy": batch.reward_accuracy.mean(),
-            "reward_format": batch.format_valid.mean(),
-            "pass_at_1": batch.correct.mean(),
+            "reward_deviation": reward.std(),
+            **{f"reward_{name}": batch[f"reward_{name}"].mean() for name in paid},
+            "pass_at_1": reasoning.correct.mean(),
+            "general_correct": general.correct.mean() if len(general) else None,
+            "preference": general.reward_preference.mean()
+            if len(general) and "preference" in paid
+            else None,
             "format_valid": batch.format_valid.mean(),
             "entropy": logs.get("entropy"),
             "kl": logs.get("kl"),
@@ -280,20 +330,25 @@ class Recorder(TrainerCallback):
             "seconds_reference": self.seconds.get("reference", 0.0),
             "seconds_update": self.seconds.get("update", 0.0),
             "seconds": self.before + time.perf_counter() - self.started,
+            "flops": (self.rows[-1]["flops"] if self.rows else 0.0) + spent,
         }
         self.rows.append({name: None if v is None else float(v) for name, v in row.items()})
         self.rows[-1]["step"] = step
         self.seconds = {}
-        if fresh and (step == 1 or step % weights.sample_every == 0):
+        if fresh and (step == 1 or step % settings.sample_every == 0):
             # TRL's: over each group, the sample deviation and 1e-4
-            groups = reward.groupby(np.arange(len(reward)) // weights.generations)
+            groups = reward.groupby(np.arange(len(reward)) // settings.generations)
             spread = groups.transform("std") + 1e-4
             batch["advantage"] = (reward - groups.transform("mean")) / spread
             kept = batch.groupby("problem_id", sort=False).head(1).assign(step=step, reward=reward)
             self.samples += kept.to_dict("records")
+        last = step == settings.steps
+        spent_all = self.budget is not None and (row["flops"] >= self.budget or last)
+        if spent_all and not self.kept.exists():
+            self._keep(kwargs["model"])
         self.progress.update(
             step,
-            weights.steps,
+            settings.steps,
             **{
                 "pass@1": row["pass_at_1"],
                 "format": row["format_valid"],
@@ -301,6 +356,13 @@ class Recorder(TrainerCallback):
                 **({"tokens/s": row["tokens_per_s"]} if fresh else {}),
             },
         )
+
+    def _keep(self, model: PreTrainedModel) -> None:
+        if self.progress.writes:
+            part = self.kept.with_name(f".{self.kept.name}")
+            getattr(model, "module", model).save_pretrained(part / "model")
+            self.words.save_pretrained(part / "model")
+            part.rename(self.kept)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if not state.is_world_process_zero:

@@ -4,7 +4,7 @@ import pytest
 
 from r1repro.rewards import rules
 from r1repro.rewards.accuracy import is_correct, is_strictly_correct
-from r1repro.tasks.problem import Problem
+from r1repro.tasks.problem import REASONING, Problem
 
 CHAIN = Problem("arithmetic:53+7-8", "arithmetic", "en", 2, "Compute 53+7-8.", "52")
 SEARCH = Problem("countdown:3,5,7=1", "countdown", "zh", 1, "用3,5,7得到1。", "3,5,7=1")
@@ -50,7 +50,9 @@ LADDER = [
 @pytest.mark.parametrize(("problem", "text", "strict", "shape", "accuracy"), LADDER)
 def test_ladder(problem, text, strict, shape, accuracy):
     columns = {name: [value] for name, value in rules.columns_of(problem).items()}
-    assert rules.accuracy([text], **columns) == [accuracy]
+    # No rule pays for a general answer.
+    paid = accuracy if problem.task in REASONING else 0
+    assert rules.accuracy([text], **columns) == [paid]
     assert rules.format([text], **columns) == [shape]
     assert is_correct(problem, text) is bool(accuracy)
     assert is_strictly_correct(problem, text) is bool(strict)
@@ -59,3 +61,19 @@ def test_ladder(problem, text, strict, shape, accuracy):
 def test_columns_carry_a_problem_there_and_back():
     columns = {k: [v, v] for k, v in rules.columns_of(SEARCH).items()}
     assert rules.problems_of(columns) == [SEARCH, SEARCH]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "share"),
+    [
+        ("en", "<think>then 3+4=7\nso 7-1=6</think><answer>6</answer>", 1.0),
+        ("zh", "<think>then 3+4=7\nso 7-1=6</think><answer>6</answer>", 0.0),
+        ("zh", "<think>然后3+4=7</think>so<answer>6</answer>", 1.0),  # the thinking alone counts
+        ("zh", "<think>然3+4=7 no</think><answer>6</answer>", 0.5),
+        ("zh", "<think>3+4=7\n7-1=6</think><answer>6</answer>", 1.0),  # bare sums
+        ("en", "wait, 等 52", 0.5),  # no thinking is marked: the whole text
+        ("en", "", 1.0),
+    ],
+)
+def test_language_reward_is_the_share_of_words(language, text, share):
+    assert rules.language([text], language=[language]) == [share]

@@ -11,14 +11,14 @@ import pytest
 import torch
 from transformers import Qwen3ForCausalLM
 
-from r1repro.config import R1ZeroConfig
+from r1repro.config import RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.rewards import rules
 from r1repro.tasks import mini_world
 from r1repro.training import grpo
 from tests.length_rewarded import by_length
 
-SETTINGS = R1ZeroConfig(
+SETTINGS = RLConfig(
     steps=4,
     questions=4,
     generations=4,

@@ -1,0 +1,46 @@
+"""Several sampled answers to each of many problems."""
+
+from collections.abc import Iterator, Sequence
+
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from r1repro.generation.sampler import Sampling, sample
+from r1repro.tasks import templates
+from r1repro.tasks.problem import Completion, Problem
+
+
+def ask(
+    model: PreTrainedModel,
+    words: PreTrainedTokenizerFast,
+    problems: Sequence[Problem],
+    sampling: Sampling,
+    *,
+    template: str,
+    samples: int,
+    rollout_batch: int,
+    seed: int,
+) -> Iterator[list[tuple[Problem, int, Completion]]]:
+    """(problem, number of the sample, completion) in order, a list a batch.
+
+    A batch holds all samples of its problems and at most `rollout_batch` rows (one problem's at
+    least), so that memory is bounded whatever is asked.
+    """
+    at_once = max(1, rollout_batch // samples)
+    for start in range(0, len(problems), at_once):
+        chunk = problems[start : start + at_once]
+        prompts = [words.encode(templates.render(template, p)) for p in chunk]
+        rollouts = sample(
+            model,
+            [prompt for prompt in prompts for _ in range(samples)],
+            sampling,
+            end_ids=[words.eos_token_id],
+            pad_id=words.pad_token_id,
+            seed=(seed * 1_000_003 + start) % 2**63,
+        )
+        texts = words.batch_decode([r.token_ids for r in rollouts], skip_special_tokens=True)
+        found = []
+        for index, (rollout, text) in enumerate(zip(rollouts, texts, strict=True)):
+            problem = chunk[index // samples]
+            completion = Completion(problem.id, text, tuple(rollout.token_ids), rollout.finished)
+            found.append((problem, index % samples, completion))
+        yield found

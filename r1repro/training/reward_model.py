@@ -1,0 +1,52 @@
+"""A preference reward model on TRL: pairs, the Bradley-Terry loss (R1 v2, 3.1)."""
+
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from trl import RewardConfig, RewardTrainer
+
+from r1repro.artifacts import Progress
+from r1repro.config import RewardModelConfig
+from r1repro.errors import R1ReproError
+from r1repro.training import sft
+
+
+def train(
+    model: PreTrainedModel,
+    words: PreTrainedTokenizerFast,
+    pairs: Sequence[tuple[list[int], list[int]]],
+    settings: RewardModelConfig,
+    *,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Train a one-label classifier in place on (chosen, rejected) token ids; metrics, a row a log.
+
+    Continues from the newest checkpoint in `folder`, to the same weights as without the break.
+    """
+    if not pairs:
+        raise R1ReproError(
+            "there is no pair to learn a preference from: every sampled answer was judged alike; "
+            "raise stage.reward_model.questions or stage.reward_model.temperature"
+        )
+    lengths = [max(len(chosen), len(rejected)) for chosen, rejected in pairs]
+    order = sft.epochs(lengths, settings, random.Random(seed))
+    data = [{"chosen_ids": pairs[row][0], "rejected_ids": pairs[row][1]} for row in order]
+    steps = math.ceil(len(data) / settings.batch_size)
+    optimizer, rate = sft.optimizer_and_rate(model, settings, steps)
+    trainer = RewardTrainer(
+        model=model,
+        args=RewardConfig(
+            max_length=None, disable_dropout=True, **sft.arguments(settings, steps, seed, folder)
+        ),
+        train_dataset=Dataset.from_list(data),
+        processing_class=words,
+        optimizers=(optimizer, rate),
+    )
+    return sft.run(trainer, sft.Recorder(settings, steps, model.num_parameters(), progress), folder)

@@ -1,0 +1,190 @@
+"""Supervised fine-tuning on TRL: the loss on completions only, a cosine schedule (R1 v2, B.4.2)."""
+
+import math
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
+from transformers.trainer_callback import PrinterCallback
+from trl import SFTConfig as Arguments
+from trl import SFTTrainer
+
+from r1repro.artifacts import Progress
+from r1repro.config import RewardModelConfig, SFTConfig
+from r1repro.errors import R1ReproError
+from r1repro.training import flops
+from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
+from r1repro.training.optimizer import MuonWithAdamW
+
+WARMUP_SHARE = 0.05
+FINAL_RATE = 0.1
+"""Of the first rate, at the last step: the paper's 5e-5 to 5e-6."""
+IGNORED = -100
+POOL = 1024
+"""Examples are sorted by length within pools of this many, so that batches stay varied."""
+
+
+def fine_tune(
+    model: PreTrainedModel,
+    words: PreTrainedTokenizerFast,
+    examples: Sequence[tuple[list[int], list[int]]],
+    settings: SFTConfig,
+    *,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Train `model` in place on (prompt, completion) token ids; metrics, a row a log.
+
+    Every epoch is in an order of its own, in batches of like length. Continues from the newest
+    checkpoint in `folder`, to the same weights as without the break.
+    """
+    if not examples:
+        raise R1ReproError(
+            "there is no example to learn from: the filters have dropped all of them"
+        )
+    order = epochs([len(p) + len(c) for p, c in examples], settings, random.Random(seed))
+    data = [
+        {"input_ids": [*p, *c], "labels": [*([IGNORED] * len(p)), *c]}
+        for p, c in (examples[row] for row in order)
+    ]
+    steps = math.ceil(len(data) / settings.batch_size)
+    optimizer, rate = optimizer_and_rate(model, settings, steps)
+    recorder = Recorder(settings, steps, model.num_parameters(), progress)
+    trainer = SFTTrainer(
+        model=model,
+        args=Arguments(max_length=None, **arguments(settings, steps, seed, folder)),
+        train_dataset=Dataset.from_list(data),
+        processing_class=words,
+        optimizers=(optimizer, rate),
+    )
+    return run(trainer, recorder, folder)
+
+
+def epochs(
+    lengths: Sequence[int], settings: SFTConfig | RewardModelConfig, rng: random.Random
+) -> list[int]:
+    """Row numbers of all epochs one after the other, whole batches of like length side by side."""
+    order: list[int] = []
+    for _ in range(settings.epochs):
+        rows = list(range(len(lengths)))
+        rng.shuffle(rows)
+        batches: list[list[int]] = []
+        for start in range(0, len(rows), POOL):
+            pool = sorted(rows[start : start + POOL], key=lambda row: lengths[row])
+            size = settings.batch_size
+            batches += [pool[i : i + size] for i in range(0, len(pool), size)]
+        # Short batches go last, or they would shift the ones after them.
+        whole = [batch for batch in batches if len(batch) == settings.batch_size]
+        rest = [row for batch in batches if len(batch) < settings.batch_size for row in batch]
+        rng.shuffle(whole)
+        order += [row for batch in whole for row in batch] + rest
+    return order
+
+
+def arguments(
+    settings: SFTConfig | RewardModelConfig, steps: int, seed: int, folder: Path
+) -> dict[str, Any]:
+    """What TRL's SFT and reward trainers are told alike; the rows come in our order."""
+    return dict(
+        output_dir=str(folder / "checkpoints"),
+        per_device_train_batch_size=settings.batch_size,
+        max_steps=steps,
+        learning_rate=settings.lr_matrices,
+        max_grad_norm=1.0,
+        train_sampling_strategy="sequential",
+        seed=seed,
+        use_cpu=not torch.cuda.is_available(),
+        bf16=False,
+        gradient_checkpointing=False,
+        logging_steps=settings.log_every,
+        save_strategy="steps",
+        save_steps=settings.save_every,
+        # The one before stays until the new one is complete.
+        save_total_limit=2,
+        report_to=[],
+        disable_tqdm=True,
+    )
+
+
+def optimizer_and_rate(
+    model: torch.nn.Module, settings: SFTConfig | RewardModelConfig, steps: int
+) -> tuple[MuonWithAdamW, torch.optim.lr_scheduler.LambdaLR]:
+    """The optimizer of every stage with the cosine schedule over `steps`."""
+    optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: schedule(step, steps)
+    )
+
+
+def schedule(step: int, steps: int) -> float:
+    """Learning-rate factor before update `step` (from 0): warm-up, then a cosine to a tenth."""
+    warmup = min(1.0, (step + 1) / max(1.0, WARMUP_SHARE * steps))
+    cosine = (1 + math.cos(math.pi * min(1.0, step / max(1, steps - 1)))) / 2
+    return warmup * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
+
+
+def run(trainer: Any, recorder: "Recorder", folder: Path) -> list[dict[str, Any]]:
+    """Train to the end from the newest checkpoint there is; the recorded rows."""
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(recorder)
+    newest = newest_checkpoint(folder)
+    if newest is not None:
+        recorder.restore(newest)
+    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    return recorder.rows
+
+
+class Recorder(TrainerCallback):
+    """Metrics of an SFT or reward-model run, a row a log."""
+
+    def __init__(
+        self,
+        settings: SFTConfig | RewardModelConfig,
+        steps: int,
+        parameters: int,
+        progress: Progress,
+    ):
+        self.settings, self.steps, self.progress = settings, steps, progress
+        self.parameters = parameters
+        self.rows: list[dict[str, Any]] = []
+        self.before = 0.0
+        self.started = time.perf_counter()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if logs is None or "loss" not in logs:
+            return
+        seconds = self.before + time.perf_counter() - self.started
+        tokens = float(logs.get("num_tokens", math.nan))
+        seen = tokens - (self.rows[-1]["tokens"] if self.rows else 0.0)
+        since = seconds - (self.rows[-1]["seconds"] if self.rows else 0.0)
+        row = {
+            "step": state.global_step,
+            "loss": float(logs["loss"]),
+            "accuracy": float(logs.get("mean_token_accuracy", logs.get("accuracy", math.nan))),
+            "lr": float(logs["learning_rate"]),
+            "tokens": tokens,
+            "tokens_per_s": seen / max(since, 1e-9),
+            "seconds": seconds,
+            "flops": flops.trained(self.parameters, tokens),
+        }
+        self.rows.append(row)
+        self.progress.update(
+            state.global_step, self.steps, loss=row["loss"], **{"tokens/s": row["tokens_per_s"]}
+        )
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        pd.DataFrame(self.rows).to_parquet(folder / "rows.parquet")
+        (folder / COMPLETE).touch()
+
+    def restore(self, checkpoint: Path) -> None:
+        """Continue the record where a checkpoint left it."""
+        self.rows = pd.read_parquet(checkpoint / "rows.parquet").to_dict("records")
+        self.before = self.rows[-1]["seconds"] if self.rows else 0.0

@@ -1,0 +1,138 @@
+"""SFT and reward-model training on TRL: order, schedule, loss on completions, going on."""
+
+import dataclasses
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForSequenceClassification,
+    Qwen3ForCausalLM,
+)
+
+from r1repro.artifacts import Progress
+from r1repro.config import RewardModelConfig, SFTConfig
+from r1repro.errors import R1ReproError
+from r1repro.training import reward_model, sft
+
+SETTINGS = SFTConfig(
+    epochs=2, batch_size=4, lr_matrices=1e-2, lr_rest=1e-2, log_every=1, save_every=2
+)
+
+
+def _examples(words, count=16):
+    return [
+        (
+            words.encode("User: Compute 1+2."),
+            [*words.encode("3" + "1" * (i % 5)), words.eos_token_id],
+        )
+        for i in range(count)
+    ]
+
+
+def _tuned(base, words, folder, settings=SETTINGS, examples=None):
+    model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
+    rows = sft.fine_tune(
+        model, words, _examples(words) if examples is None else examples, settings,
+        seed=0, folder=folder, progress=Progress(None),
+    )  # fmt: skip
+    return model, rows
+
+
+def test_every_epoch_has_every_example_once_in_batches_of_like_length():
+    import random
+
+    lengths = [3 * i % 50 for i in range(103)]
+    settings = dataclasses.replace(SETTINGS, epochs=3, batch_size=10)
+    order = sft.epochs(lengths, settings, random.Random(0))
+    for epoch in range(3):
+        assert sorted(order[epoch * 103 : (epoch + 1) * 103]) == list(range(103))
+    assert order[:103] != order[103:206]
+    spread = [max(b) - min(b) for b in (
+        [lengths[row] for row in order[i : i + 10]] for i in range(0, 100, 10)
+    )]  # fmt: skip
+    assert sum(spread) / 10 < 10
+
+
+def test_schedule_warms_up_and_ends_at_a_tenth():
+    factors = [sft.schedule(step, 100) for step in range(100)]
+    assert factors[0] == pytest.approx(0.2) and max(factors) > 0.99
+    assert factors[-1] == pytest.approx(0.1)
+    assert factors[5:] == sorted(factors[5:], reverse=True)
+
+
+def test_it_learns_the_completion_and_says_so(base, words, tmp_path):
+    settings = dataclasses.replace(SETTINGS, epochs=8)
+    _, rows = _tuned(base, words, tmp_path, settings)
+    assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+    assert [row["step"] for row in rows] == list(range(1, 33))
+    assert rows[-1]["tokens"] > rows[0]["tokens"] > 0 and rows[-1]["flops"] > 0
+
+
+def test_prompts_are_not_learned(base, words, tmp_path):
+    """With the same completions, other prompt labels would change the loss; the mask must not."""
+    prompt = words.encode("User: Compute 1+2. Assistant: ")
+    one = [(prompt, [5, words.eos_token_id])] * 8
+    model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
+    ids = torch.tensor([[*prompt, 5, words.eos_token_id]])
+    with torch.no_grad():
+        logps = model(ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+    wanted = -logps[torch.arange(2), ids[0, len(prompt) :]].mean().item()
+    _, rows = _tuned(base, words, tmp_path, examples=one)
+    assert rows[0]["loss"] == pytest.approx(wanted, abs=1e-4)
+
+
+class _Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("kind", ["sft", "reward"])
+def test_killed_and_continued_gives_the_same_weights(base, words, tmp_path, kind, monkeypatch):
+    def trained(folder):
+        if kind == "sft":
+            return _tuned(base, words, folder)
+        model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
+        torch.manual_seed(0)
+        torch.nn.init.normal_(model.score.weight)
+        model.config.pad_token_id = words.pad_token_id
+        pairs = [([5, 6, i], [7, 8]) for i in range(9, 25)]
+        settings = RewardModelConfig(batch_size=4, log_every=1, save_every=2)
+        return model, reward_model.train(
+            model, words, pairs, settings, seed=0, folder=folder, progress=Progress(None)
+        )
+
+    straight, rows = trained(tmp_path / "straight")
+    log = sft.Recorder.on_log
+
+    def killed(self, args, state, control, **kwargs):
+        if state.global_step == 5:
+            raise _Killed
+        log(self, args, state, control, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sft.Recorder, "on_log", killed)
+        with pytest.raises(_Killed):
+            trained(tmp_path / "broken")
+    again, rows_again = trained(tmp_path / "broken")
+    for one, other in zip(straight.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert [r["loss"] for r in rows] == [r["loss"] for r in rows_again]
+
+
+def test_a_reward_model_learns_to_tell_its_pairs(base, words, tmp_path):
+    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
+    model.config.pad_token_id = words.pad_token_id
+    pairs = [([5, i, words.eos_token_id], [7, i, words.eos_token_id]) for i in range(9, 73)]
+    settings = RewardModelConfig(epochs=4, batch_size=16, log_every=1)
+    rows = reward_model.train(
+        model, words, pairs, settings, seed=0, folder=tmp_path, progress=Progress(None)
+    )
+    assert rows[-1]["accuracy"] > 0.95 and rows[-1]["loss"] < rows[0]["loss"]
+
+
+def test_nothing_to_learn_from_is_said(base, words, tmp_path):
+    with pytest.raises(R1ReproError, match="no example"):
+        _tuned(base, words, tmp_path, examples=[])
+    with pytest.raises(R1ReproError, match="no pair"):
+        reward_model.train(
+            None, words, [], RewardModelConfig(), seed=0, folder=tmp_path, progress=Progress(None)
+        )
