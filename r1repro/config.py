@@ -15,8 +15,8 @@ from r1repro.errors import R1ReproError
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: conf/, notebooks/ and a relative `runs` are found from here."""
 
-GROUPS = ("scale", "model", "task")
-ARCHITECTURES = ("qwen3",)
+GROUPS = ("scale", "model", "task", "student", "ablation")
+ARCHITECTURES = ("qwen3", "llama")
 SPLITS = ("test", "validation")
 LONGEST_PROMPT = 64
 """Tokens of the model's positions that are kept for a prompt with its template."""
@@ -52,7 +52,7 @@ class TaskConfig:
 class BaseConfig:
     """Pretraining: tokens seen in all, and Muon (matrices) with AdamW (the rest)."""
 
-    tokens: int = 1_900_000
+    tokens: int = 2_300_000
     batch_tokens: int = 1_024
     lr_matrices: float = 1e-2
     lr_rest: float = 8e-3
@@ -63,8 +63,11 @@ class BaseConfig:
 
 
 @dataclass(frozen=True)
-class R1ZeroConfig:
-    """GRPO with the KL term in the loss: `questions` x `generations` completions a step."""
+class RLConfig:
+    """GRPO with the KL term in the loss: `questions` x `generations` completions a step.
+
+    The reward is the sum of what the rules give, each with its weight. The defaults are R1-Zero's.
+    """
 
     steps: int = 80
     questions: int = 16
@@ -79,25 +82,142 @@ class R1ZeroConfig:
     reference_sync_steps: int = 40
     accuracy_weight: float = 1.0
     format_weight: float = 1.0
+    language_weight: float = 0.0
+    preference_weight: float = 0.0
     micro_batch_tokens: int = 8_192
     save_every: int = 20
     sample_every: int = 10
 
 
 @dataclass(frozen=True)
+class AllScenarioConfig(RLConfig):
+    """RL on reasoning prompts, and from a share of the steps on general ones among them.
+
+    general_from: share of the steps before the first general prompt (R1: 1,300 of 1,700).
+    general_share: of the questions of a step, from then on.
+    """
+
+    general_from: float = 0.75
+    general_share: float = 0.5
+
+
+@dataclass(frozen=True)
+class SFTConfig:
+    """Supervised fine-tuning on completions, cosine schedule to a tenth of the rate."""
+
+    epochs: int = 2
+    batch_size: int = 32
+    lr_matrices: float = 4e-3
+    lr_rest: float = 4e-3
+    log_every: int = 5
+    save_every: int = 25
+
+
+@dataclass(frozen=True)
+class SamplesConfig:
+    """A data set made from a policy's samples: `questions` x `samples`, at most `kept` of each.
+
+    keep_all: drop nothing, for scale=smoke, where no answer is right.
+    """
+
+    questions: int = 1_600
+    samples: int = 4
+    kept: int = 2
+    temperature: float = 1.0
+    max_completion_tokens: int = 192
+    rollout_batch: int = 2_048
+    keep_all: bool = False
+
+
+@dataclass(frozen=True)
+class RejectionConfig(SamplesConfig):
+    """Rejection sampling; `general_share` of the whole is general data (R1: 200k of 800k)."""
+
+    questions: int = 1_500
+    general_share: float = 0.25
+
+
+@dataclass(frozen=True)
+class RewardModelConfig:
+    """The preference reward model: pairs from `samples` answers to each general prompt."""
+
+    questions: int = 600
+    samples: int = 4
+    temperature: float = 1.0
+    max_completion_tokens: int = 64
+    epochs: int = 2
+    batch_size: int = 32
+    lr_matrices: float = 2e-3
+    lr_rest: float = 2e-3
+    log_every: int = 5
+    save_every: int = 25
+
+
+@dataclass(frozen=True)
 class StagesConfig:
-    """One entry a training stage."""
+    """One entry a training stage; students share theirs."""
 
     base: BaseConfig = field(default_factory=BaseConfig)
-    r1_zero: R1ZeroConfig = field(default_factory=R1ZeroConfig)
+    r1_zero: RLConfig = field(default_factory=RLConfig)
+    cold_start_data: SamplesConfig = field(default_factory=SamplesConfig)
+    dev1: SFTConfig = field(default_factory=SFTConfig)
+    dev2: RLConfig = field(default_factory=lambda: RLConfig(steps=40, language_weight=1.0))
+    rejection_sampling: RejectionConfig = field(default_factory=RejectionConfig)
+    dev3: SFTConfig = field(default_factory=SFTConfig)
+    reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
+    r1: AllScenarioConfig = field(
+        default_factory=lambda: AllScenarioConfig(
+            steps=40, temperature=0.7, language_weight=1.0, preference_weight=1.0
+        )
+    )
+    student_base: BaseConfig = field(default_factory=lambda: BaseConfig(tokens=900_000))
+    distilled: SFTConfig = field(default_factory=SFTConfig)
+    student_rl: RLConfig = field(default_factory=lambda: RLConfig(steps=60))
+    distilled_rl: RLConfig = field(default_factory=lambda: RLConfig(steps=30, language_weight=1.0))
+
+
+@dataclass(frozen=True)
+class StudentsConfig:
+    """The two students of distillation, each with its own base."""
+
+    name: str = "mini"
+    qwen: ModelConfig = field(
+        default_factory=lambda: ModelConfig(
+            name="mini_qwen", hidden_size=96, layers=3, intermediate_size=288
+        )
+    )
+    llama: ModelConfig = field(
+        default_factory=lambda: ModelConfig(
+            name="mini_llama",
+            architecture="llama",
+            hidden_size=96,
+            layers=3,
+            intermediate_size=288,
+        )  # fmt: skip
+    )
+
+
+@dataclass(frozen=True)
+class AblationConfig:
+    """Which ablations run beside the plain sequence."""
+
+    name: str = "none"
+    no_language_reward: bool = False
+    reasoning_only: bool = False
+    preference_throughout: bool = False
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """How a checkpoint is sampled on the held-out problems; `split` "validation" is for trials."""
+    """How a checkpoint is sampled on the held-out problems; `split` "validation" is for trials.
+
+    samples: of each reasoning problem, for base, R1-Zero and R1; `samples_between` for the other
+    checkpoints, and for the general items of all.
+    """
 
     split: str = "test"
     samples: int = 16
+    samples_between: int = 4
     temperature: float = 0.6
     top_p: float = 0.95
     max_completion_tokens: int = 256
@@ -124,20 +244,15 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     stage: StagesConfig = field(default_factory=StagesConfig)
+    student: StudentsConfig = field(default_factory=StudentsConfig)
+    ablation: AblationConfig = field(default_factory=AblationConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     launch: LaunchConfig = field(default_factory=LaunchConfig)
 
 
-# Settings that change where a run goes, how far it goes and how often it is saved, and nothing in
-# any result.
-RESULT_FREE = (
-    "runs",
-    "from_stage",
-    "until",
-    "scale",
-    "stage.base.save_every",
-    "stage.r1_zero.save_every",
-)
+# Settings that change where a run goes and how far it goes, and nothing in any result; so does
+# every save_every.
+RESULT_FREE = ("runs", "from_stage", "until", "scale")
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
@@ -231,7 +346,8 @@ def only(config: Config, paths: Sequence[str]) -> Config:
 
     A stage gets this: it cannot depend on a setting that is not in its key without breaking.
     """
-    return _only(config, "", (*paths, *RESULT_FREE))
+    saving = (p for p in _accepted_types() if p.endswith(".save_every"))
+    return _only(config, "", (*paths, *RESULT_FREE, *saving))
 
 
 def runs_folder(config: Config) -> Path:
@@ -242,73 +358,89 @@ def runs_folder(config: Config) -> Path:
 def validate(config: Config) -> None:
     """Refuse values that are out of range or do not go together (R1ReproError)."""
     _check_ranges(config)
-    model, task, grpo = config.model, config.task, config.stage.r1_zero
-    for group, name in (("model", model.name), ("task", task.name), ("scale", config.scale)):
+    model, task, stage = config.model, config.task, config.stage
+    for group in GROUPS:
+        name = config.scale if group == "scale" else getattr(config, group).name
         if name not in choices(group):
             raise _refused(group, name, f"one of {_listed(choices(group))}")
-    if model.architecture not in ARCHITECTURES:
-        raise _refused("model.architecture", model.architecture, f"one of {_listed(ARCHITECTURES)}")
     if config.evaluation.split not in SPLITS:
         raise _refused("evaluation.split", config.evaluation.split, f"one of {_listed(SPLITS)}")
+    _check_shape("model", model)
+    _check_shape("student.qwen", config.student.qwen)
+    _check_shape("student.llama", config.student.llama)
+    for name, node in vars(stage).items():
+        key = f"stage.{name}"
+        if isinstance(node, RLConfig):
+            _check_rl(key, node, config.launch.processes)
+        if isinstance(node, BaseConfig) and node.save_every % node.log_every:
+            accepted = f"a multiple of {key}.log_every={node.log_every}"
+            raise _refused(f"{key}.save_every", node.save_every, accepted)
+    _check_positions(config)
+    if model.path is not None:
+        _check_model_folder(model.path, task.name)
+
+
+def _check_shape(key: str, model: ModelConfig) -> None:
+    if model.architecture not in ARCHITECTURES:
+        accepted = f"one of {_listed(ARCHITECTURES)}"
+        raise _refused(f"{key}.architecture", model.architecture, accepted)
     if model.heads % model.kv_heads:
-        raise _refused("model.kv_heads", model.kv_heads, f"a divisor of model.heads={model.heads}")
+        accepted = f"a divisor of {key}.heads={model.heads}"
+        raise _refused(f"{key}.kv_heads", model.kv_heads, accepted)
     if model.head_dim % 2:
-        raise _refused("model.head_dim", model.head_dim, "an even number (rotary positions)")
-    for key, tokens in (
-        ("stage.r1_zero.max_completion_tokens", grpo.max_completion_tokens),
-        ("evaluation.max_completion_tokens", config.evaluation.max_completion_tokens),
-    ):
-        # A model from a folder has positions of its own, thousands of them.
-        if model.path is None and tokens + LONGEST_PROMPT > model.max_position:
-            raise _refused(
-                key,
-                tokens,
-                f"at most {model.max_position - LONGEST_PROMPT}, that is model.max_position="
-                f"{model.max_position} less {LONGEST_PROMPT} for the prompt",
-            )
+        raise _refused(f"{key}.head_dim", model.head_dim, "an even number (rotary positions)")
+
+
+def _check_positions(config: Config) -> None:
+    """Completions fit the positions of the models made here; a model from a folder has its own."""
+    nodes = [(f"stage.{name}", node) for name, node in vars(config.stage).items()]
+    made = {"model": config.model, "student.qwen": config.student.qwen}
+    made["student.llama"] = config.student.llama
+    for key, node in [*nodes, ("evaluation", config.evaluation)]:
+        tokens = getattr(node, "max_completion_tokens", None)
+        for name, model in made.items():
+            if tokens is None or model.path is not None:
+                continue
+            if tokens + LONGEST_PROMPT > model.max_position:
+                raise _refused(
+                    f"{key}.max_completion_tokens",
+                    tokens,
+                    f"at most {model.max_position - LONGEST_PROMPT}, that is {name}.max_position="
+                    f"{model.max_position} less {LONGEST_PROMPT} for the prompt",
+                )
+
+
+def _check_rl(key: str, grpo: RLConfig, processes: int) -> None:
     if grpo.generations < 2:
         raise _refused(
-            "stage.r1_zero.generations",
+            f"{key}.generations",
             grpo.generations,
             "at least 2, since an advantage compares the answers of one group",
         )
-    if grpo.questions % config.launch.processes:
+    if grpo.questions % processes:
         raise _refused(
-            "stage.r1_zero.questions",
-            grpo.questions,
-            f"a multiple of launch.processes={config.launch.processes}",
+            f"{key}.questions", grpo.questions, f"a multiple of launch.processes={processes}"
         )
     if grpo.save_every % grpo.steps_per_generation:
         raise _refused(
-            "stage.r1_zero.save_every",
+            f"{key}.save_every",
             grpo.save_every,
             f"a multiple of steps_per_generation={grpo.steps_per_generation}, "
             "since only there a run can be continued bit for bit",
         )
     if grpo.steps % grpo.steps_per_generation:
         raise _refused(
-            "stage.r1_zero.steps",
+            f"{key}.steps",
             grpo.steps,
             f"a multiple of steps_per_generation={grpo.steps_per_generation}, "
             "since completions are sampled for that many steps at once",
         )
-    base = config.stage.base
-    if base.save_every % base.log_every:
-        raise _refused(
-            "stage.base.save_every",
-            base.save_every,
-            f"a multiple of stage.base.log_every={base.log_every}",
-        )
     if grpo.accuracy_weight == grpo.format_weight == 0:
-        raise _refused(
-            "stage.r1_zero.accuracy_weight", 0, "one of the two reward weights above zero"
-        )
-    if model.path is not None:
-        _check_model_folder(model.path, task.name)
+        raise _refused(f"{key}.accuracy_weight", 0, "one of the two reward weights above zero")
 
 
 def choices(group: str) -> list[str]:
-    """The names that stand in conf/ for `scale`, `model` or `task`."""
+    """The names that stand in conf/ for one of GROUPS."""
     return sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
 
 
@@ -327,12 +459,16 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "top_p": (1e-6, 1, "above 0 and at most 1"),
     "accuracy_weight": (0, 1e6, "zero or more"),
     "format_weight": (0, 1e6, "zero or more"),
+    "language_weight": (0, 1e6, "zero or more"),
+    "preference_weight": (0, 1e6, "zero or more"),
+    "general_from": (0, 1, "from 0 to 1"),
+    "general_share": (0, 1, "from 0 to 1"),
 }
 
 
 def _check_ranges(config: Config) -> None:
     for key, value in _leaves(config):
-        if isinstance(value, str) or value is None:
+        if isinstance(value, (str, bool)) or value is None:
             continue
         low, high, accepted = _RANGES.get(
             key.rsplit(".", 1)[-1], (1, 2**40, "a whole number of at least 1")
@@ -401,13 +537,16 @@ def _check_override(text: str) -> None:
     value, kinds = override.value(), accepted[key]
     if value is None and type(None) in kinds:
         return
-    if str in kinds:
+    if bool in kinds:
+        fits = isinstance(value, bool)
+    elif str in kinds:
         fits = isinstance(value, (str, int, float)) and not isinstance(value, bool)
     else:
         fits = isinstance(value, int | float if float in kinds else int)
         fits = fits and not isinstance(value, bool)
     if not fits:
-        name = {int: "a whole number", float: "a number", str: "a text"}[kinds[0]]
+        names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+        name = names[kinds[0]]
         raise _refused(shown, value, name)
 
 
@@ -438,7 +577,7 @@ def _plain(node: Any, path: str) -> Any:
     return {
         name: _plain(getattr(node, name), inside)
         for name, inside in inner
-        if inside not in RESULT_FREE
+        if inside not in RESULT_FREE and name != "save_every"
     }
 
 

@@ -1,6 +1,7 @@
 """What a notebook's cells call: open a run, get a stage's result, watch it being made."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from r1repro.stages.display import duration, page
 from r1repro.stages.process import build
 
 REFRESH_SECONDS = 2.0
+# Without ipywidgets tqdm says so under the first cell that imports transformers.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,11 @@ class Run:
         is "ask" and somebody is there to answer. Raises R1ReproError if it may not be built, and
         StageFailed if a stage breaks.
         """
-        find(name)
+        find(name, self.config)
         missing = [
-            other for other in state.with_inputs(name)[:-1] if not state.is_done(self.config, other)
+            other
+            for other in state.with_inputs(self.config, name)[:-1]
+            if not state.is_done(self.config, other)
         ]
         if missing:
             self._agree(name, missing)

@@ -47,7 +47,7 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
     stages or notebooks named do not exist, and StageFailed naming stage, notebook and reason.
     """
     wanted = _wanted(config)
-    plan = _notebooks(wanted)
+    plan = _notebooks(config, wanted)
     for name in plan:
         if not (notebooks / f"{name}.ipynb").is_file():
             raise R1ReproError(
@@ -79,9 +79,9 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
 
 def _wanted(config: Config) -> list[str]:
     """The stages of this run: all, or those of the notebooks up to the one of `until`."""
-    names = list(graph())
+    names = list(graph(config))
     for name in filter(None, (config.from_stage, config.until)):
-        find(name)
+        find(name, config)
     if config.until is None:
         return names
     if config.from_stage and names.index(config.until) < names.index(config.from_stage):
@@ -89,16 +89,16 @@ def _wanted(config: Config) -> list[str]:
             f"until={config.until} comes before from={config.from_stage}: "
             f"the order is {', '.join(names)}"
         )
-    last = graph()[config.until].notebook
-    cut = max(i for i, stage in enumerate(graph().values()) if stage.notebook == last)
+    last = graph(config)[config.until].notebook
+    cut = max(i for i, stage in enumerate(graph(config).values()) if stage.notebook == last)
     return names[: cut + 1]
 
 
-def _notebooks(wanted: list[str]) -> dict[str, list[str]]:
+def _notebooks(config: Config, wanted: list[str]) -> dict[str, list[str]]:
     """Each notebook with the stages that its cells run, in order."""
     found: dict[str, list[str]] = {}
     for name in wanted:
-        notebook = graph()[name].notebook
+        notebook = graph(config)[name].notebook
         if notebook is not None:
             found.setdefault(notebook, []).append(name)
     return found
@@ -107,8 +107,8 @@ def _notebooks(wanted: list[str]) -> dict[str, list[str]]:
 def _set_aside_from(config: Config) -> None:
     """Take from_stage and all that is made from it out of the cache; nothing is deleted."""
     runs = runs_folder(config)
-    for name in graph():
-        if config.from_stage not in state.with_inputs(name):
+    for name in graph(config):
+        if config.from_stage not in state.with_inputs(config, name):
             continue
         work, result = state.work_folder(config, name), state.result_folder(config, name)
         with artifacts.lock(work.with_name(work.name + ".lock")) as held:
@@ -221,7 +221,7 @@ def _recorded(executed: Path) -> dict[str, Any] | None:
 def _result(config: Config, name: str) -> StageResult:
     result = state.load(config, name)
     if result is None:
-        notebook = graph()[name].notebook
+        notebook = graph(config)[name].notebook
         raise StageFailed(f"stage {name} was not built by notebook {notebook}: it has to run it")
     return result
 

@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import papermill
 import pytest
 
@@ -10,6 +11,7 @@ from r1repro.config import ROOT, Config
 from r1repro.errors import R1ReproError
 from r1repro.notebook import Run, open_run
 from r1repro.stages import graph
+from r1repro.tasks import filters, mini_world
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -50,8 +52,8 @@ def smoke(tmp_path_factory) -> tuple[Config, pipeline.Outcome]:
 
 
 def test_the_sequence_runs_headless(smoke):
-    _, outcome = smoke
-    assert set(outcome.results) == set(graph())
+    found, outcome = smoke
+    assert set(outcome.results) == set(graph(found))
     for path in NOTEBOOKS:
         executed = outcome.folder / "notebooks" / path.name
         outputs = [cell["outputs"] for cell in code_cells(executed)]
@@ -59,6 +61,17 @@ def test_the_sequence_runs_headless(smoke):
     page = outcome.report.read_text(encoding="utf-8")
     assert "R1-Zero" in page
     assert not re.search(r"""(?:src|href)=["']?https?:""", page)
+
+
+@pytest.mark.parametrize("stage", ["cold_start_data", "rejection_sampling"])
+def test_no_data_set_holds_an_evaluation_problem(smoke, stage):
+    config, outcome = smoke
+    data = pd.read_parquet(outcome.results[stage].folder / "dataset.parquet")
+    world = mini_world.of(config.task)
+    assert len(data) and not set(data.problem_id) & world.held_out
+    held_out = [*world.test, *world.validation, *world.general_test]
+    asked, said = data.prompt.tolist(), data.completion.tolist()
+    assert not any(filters.contaminated(asked, said, held_out))
 
 
 def test_nothing_changed_nothing_built(smoke, capsys):
@@ -69,14 +82,14 @@ def test_nothing_changed_nothing_built(smoke, capsys):
     again = pipeline.run(config)
     assert again.report.stat().st_mtime_ns == written
     assert {name: result.folder.stat().st_ino for name, result in again.results.items()} == built
-    assert capsys.readouterr().out.count("done before") == len(graph())
+    assert capsys.readouterr().out.count("done before") == len(graph(config))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_by_itself_with_its_defaults_at_smoke_scale(path, smoke, tmp_path):
     config, _ = smoke
-    # The last one finds nothing built; to let each build all it needs would only take longer.
-    runs = tmp_path / "runs" if path == NOTEBOOKS[-1] else config.runs
+    # One of them finds nothing built; to let each build all it needs would only take longer.
+    runs = tmp_path / "runs" if path == NOTEBOOKS[1] else config.runs
     papermill.execute_notebook(
         path,
         tmp_path / "out.ipynb",

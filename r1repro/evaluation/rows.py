@@ -5,6 +5,7 @@ from typing import Any
 from r1repro.rewards.accuracy import is_correct, is_strictly_correct, stated_answer
 from r1repro.tasks.problem import Completion, Problem
 from r1repro.text.language import is_mixed, language_share, words
+from r1repro.text.readability import is_readable
 from r1repro.text.reflection import reflection_count
 from r1repro.text.repetition import repetition
 from r1repro.text.tags import read, thinking
@@ -38,6 +39,7 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
         "language_share": language_share(thought, problem.language),
         "mixed": is_mixed(thought),
         "repetition": repetition(completion.text),
+        "readable": completion.finished and is_readable(completion.text, problem.language),
     }
 
 

@@ -79,7 +79,9 @@ def resampled_ratios(
     """
     n = len(numerators_N_M)
     random = np.random.default_rng(seed)
-    both = np.concatenate([numerators_N_M, denominators_N_M], axis=1)
+    # Most denominators are one for every problem, and their sum is n in every draw.
+    varying = (denominators_N_M != 1.0).any(axis=0)
+    both = np.concatenate([numerators_N_M, denominators_N_M[:, varying]], axis=1)
     sums = np.empty((draws, both.shape[1]))
     chunk = max(1, 100_000 // max(n, 1))
     for start in range(0, draws, chunk):
@@ -87,7 +89,9 @@ def resampled_ratios(
         drawn = random.integers(0, n, (size, n)) + np.arange(size)[:, None] * n
         times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
         sums[start : start + size] = times.astype(np.float64) @ both
-    top, bottom = np.split(sums, 2, axis=1)
+    top = sums[:, : numerators_N_M.shape[1]]
+    bottom = np.full_like(top, n)
+    bottom[:, varying] = sums[:, numerators_N_M.shape[1] :]
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
 
 

@@ -15,9 +15,9 @@ None (r1repro.config.only).
 import importlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from r1repro.config import Config
+from r1repro.config import Config, RLConfig, SamplesConfig, SFTConfig
 from r1repro.errors import R1ReproError
 
 
@@ -28,7 +28,8 @@ class Stage:
     `version` goes up when the stage's results change for the same configuration; `run` is
     "module:function"; `config` lists the dotted paths that its result depends on; `notebook` is
     the one whose cell runs it; `seconds` estimates its cost on two CPU cores without a GPU;
-    `distributed` stages are started with `launch.processes` processes, the others with one.
+    `distributed` stages are started with `launch.processes` processes, the others with one; a
+    stage with an `ablation` is there only where that switch of `ablation` is on.
     """
 
     name: str
@@ -39,86 +40,266 @@ class Stage:
     inputs: tuple[str, ...] = ()
     notebook: str | None = None
     distributed: bool = False
+    ablation: str | None = None
 
 
+# Estimates from two CPU cores, on which a larger model is slower than this says.
 def _base_seconds(config: Config) -> float:
-    return 20 + config.stage.base.tokens / 7_000
+    return 20 + config.stage.base.tokens / 8_000
 
 
-def _r1_zero_seconds(config: Config) -> float:
-    grpo = config.stage.r1_zero
-    return 10 + grpo.steps * grpo.questions * grpo.generations / 72
+def _student_base_seconds(config: Config) -> float:
+    return 20 + config.stage.student_base.tokens / 13_000
+
+
+def _rl_seconds(name: str) -> Callable[[Config], float]:
+    def seconds(config: Config) -> float:
+        settings: RLConfig = getattr(config.stage, name)
+        return 15 + settings.steps * settings.questions * settings.generations / 85
+
+    return seconds
+
+
+def _sft_seconds(name: str, data: str) -> Callable[[Config], float]:
+    def seconds(config: Config) -> float:
+        made: SamplesConfig = getattr(config.stage, data)
+        settings: SFTConfig = getattr(config.stage, name)
+        return 15 + made.questions * made.kept * settings.epochs / 70
+
+    return seconds
+
+
+def _samples_seconds(name: str) -> Callable[[Config], float]:
+    def seconds(config: Config) -> float:
+        settings: SamplesConfig = getattr(config.stage, name)
+        return 15 + settings.questions * settings.samples / 180
+
+    return seconds
+
+
+def _reward_model_seconds(config: Config) -> float:
+    settings = config.stage.reward_model
+    return 20 + settings.questions * (settings.epochs / 50 + settings.samples / 150)
 
 
 def _evaluation_seconds(config: Config) -> float:
-    task, evaluation = config.task, config.evaluation
-    problems = task.test_problems if evaluation.split == "test" else task.validation_problems
-    return 10 + problems * evaluation.samples / 170
+    return 12 + (_problems(config) + 560) * config.evaluation.samples_between / 240
 
 
-STAGES: tuple[Stage, ...] = (
+def _in_depth_seconds(config: Config) -> float:
+    evaluation = config.evaluation
+    asked = _problems(config) * evaluation.samples + 560 * evaluation.samples_between
+    return 12 + asked / 240
+
+
+def _problems(config: Config) -> int:
+    task = config.task
+    return task.test_problems if config.evaluation.split == "test" else task.validation_problems
+
+
+def _evaluation(
+    checkpoint: str,
+    notebook: str,
+    policy: str | None = None,
+    run: str = "run",
+    ablation: str | None = None,
+) -> Stage:
+    """The stage evaluate_X of a checkpoint X, which `policy` made."""
+    return Stage(
+        name=f"evaluate_{checkpoint}",
+        version=2,
+        run=f"r1repro.stages.evaluate:{run}",
+        config=("task", "evaluation", "base_seed"),
+        seconds=_in_depth_seconds if run == "in_depth" else _evaluation_seconds,
+        inputs=(policy or checkpoint,),
+        notebook=notebook,
+        ablation=ablation,
+    )
+
+
+def _rl(
+    name: str,
+    start: tuple[str, ...],
+    notebook: str,
+    settings: str,
+    run: str | None = None,
+    ablation: str | None = None,
+) -> Stage:
+    """A stage of GRPO; the first input is what it starts from."""
+    return Stage(
+        name=name,
+        version=3 if name == "r1_zero" else 1,
+        run=f"r1repro.stages.rl:{run or name}",
+        config=("model", "task", f"stage.{settings}", "seed", "launch"),
+        seconds=_rl_seconds(settings),
+        inputs=start,
+        notebook=notebook,
+        distributed=True,
+        ablation=ablation,
+    )
+
+
+def _sft(
+    name: str,
+    base: str,
+    data: str,
+    notebook: str,
+    settings: str,
+    run: str | None = None,
+    ablation: str | None = None,
+) -> Stage:
+    """A stage of supervised fine-tuning of `base` on the data set of `data`."""
+    return Stage(
+        name=name,
+        version=1,
+        run=f"r1repro.stages.sft:{run or name}",
+        config=("model", "task", f"stage.{settings}", "seed"),
+        seconds=_sft_seconds(settings, data),
+        inputs=(base, data),
+        notebook=notebook,
+        ablation=ablation,
+    )
+
+
+def _student(name: str) -> tuple[Stage, ...]:
+    """A student's base, distilled, by RL alone, distilled then RL, and what each can do."""
+    notebook = "07_distillation"
+    base, distilled, rl = f"{name}_base", f"{name}_distilled", f"{name}_rl"
+    both = f"{name}_distilled_rl"
+    return (
+        Stage(
+            name=base,
+            version=1,
+            run=f"r1repro.stages.base_model:{name}",
+            config=("model", f"student.{name}", "task", "stage.student_base", "base_seed"),
+            seconds=_student_base_seconds,
+            notebook=notebook,
+        ),
+        _sft(distilled, base, "rejection_sampling", notebook, "distilled", run="distilled"),
+        _rl(
+            rl, (base, distilled, "rejection_sampling", "dev2"), notebook, "student_rl",
+            run="student_rl",
+        ),
+        _rl(both, (distilled,), notebook, "distilled_rl", run="distilled_rl"),
+        *(_evaluation(checkpoint, notebook) for checkpoint in (base, distilled, rl, both)),
+        _evaluation(f"{rl}_equal_flops", notebook, policy=rl, run="equal_flops"),
+    )  # fmt: skip
+
+
+_CHAIN: tuple[Stage, ...] = (
     Stage(
         name="base",
-        version=4,
+        version=5,
         run="r1repro.stages.base_model:run",
         config=("model", "task", "stage.base", "base_seed"),
         seconds=_base_seconds,
         notebook="00_base_model",
     ),
+    _evaluation("base", "00_base_model", run="in_depth"),
+    _rl("r1_zero", ("base",), "01_r1_zero_grpo", "r1_zero"),
+    _evaluation("r1_zero", "01_r1_zero_grpo", run="in_depth"),
     Stage(
-        name="evaluate_base",
+        name="cold_start_data",
         version=1,
-        run="r1repro.stages.evaluate:run",
-        config=("task", "evaluation", "base_seed"),
-        seconds=_evaluation_seconds,
-        inputs=("base",),
-        notebook="00_base_model",
-    ),
-    Stage(
-        name="r1_zero",
-        version=2,
-        run="r1repro.stages.r1_zero:run",
-        config=("model", "task", "stage.r1_zero", "seed", "launch"),
-        seconds=_r1_zero_seconds,
-        inputs=("base",),
-        notebook="01_r1_zero_grpo",
-        distributed=True,
-    ),
-    Stage(
-        name="evaluate_r1_zero",
-        version=1,
-        run="r1repro.stages.evaluate:run",
-        config=("task", "evaluation", "base_seed"),
-        seconds=_evaluation_seconds,
+        run="r1repro.stages.cold_start_data:run",
+        config=("model", "task", "stage.cold_start_data", "seed"),
+        seconds=_samples_seconds("cold_start_data"),
         inputs=("r1_zero",),
-        notebook="01_r1_zero_grpo",
+        notebook="02_cold_start_sft",
     ),
+    _sft("dev1", "base", "cold_start_data", "02_cold_start_sft", "dev1"),
+    _evaluation("dev1", "02_cold_start_sft"),
+    _rl("dev2", ("dev1",), "03_reasoning_rl", "dev2"),
+    _evaluation("dev2", "03_reasoning_rl"),
+    _rl(
+        "dev2_no_language_reward", ("dev1",), "03_reasoning_rl", "dev2",
+        ablation="no_language_reward",
+    ),
+    _evaluation("dev2_no_language_reward", "03_reasoning_rl", ablation="no_language_reward"),
+    Stage(
+        name="rejection_sampling",
+        version=1,
+        run="r1repro.stages.rejection_sampling:run",
+        config=("model", "task", "stage.rejection_sampling", "seed"),
+        seconds=_samples_seconds("rejection_sampling"),
+        inputs=("dev2",),
+        notebook="04_rejection_sampling",
+    ),
+    _sft("dev3", "base", "rejection_sampling", "05_mixed_sft", "dev3"),
+    _evaluation("dev3", "05_mixed_sft"),
+    _sft(
+        "dev3_reasoning_only", "base", "rejection_sampling", "05_mixed_sft", "dev3",
+        ablation="reasoning_only",
+    ),
+    _evaluation("dev3_reasoning_only", "05_mixed_sft", ablation="reasoning_only"),
+    Stage(
+        name="reward_model",
+        version=1,
+        run="r1repro.stages.reward_model:run",
+        config=("model", "task", "stage.reward_model", "seed"),
+        seconds=_reward_model_seconds,
+        inputs=("dev2", "dev3"),
+        notebook="06_all_scenario_rl",
+    ),
+    _rl("r1", ("dev3", "reward_model"), "06_all_scenario_rl", "r1"),
+    _evaluation("r1", "06_all_scenario_rl", run="in_depth"),
+    _rl(
+        "r1_preference_throughout", ("dev3", "reward_model"), "06_all_scenario_rl", "r1",
+        ablation="preference_throughout",
+    ),
+    _evaluation(
+        "r1_preference_throughout", "06_all_scenario_rl", ablation="preference_throughout"
+    ),
+    *_student("qwen"),
+    *_student("llama"),
+)  # fmt: skip
+
+STAGES: tuple[Stage, ...] = (
+    *_CHAIN,
     Stage(
         name="comparison",
-        version=1,
+        version=2,
         run="r1repro.stages.comparison:run",
         config=(),
-        seconds=lambda config: 15,
-        inputs=("evaluate_base", "evaluate_r1_zero", "r1_zero"),
+        seconds=lambda config: 30,
+        inputs=(
+            *(s.name for s in _CHAIN if s.name.startswith("evaluate_")),
+            "r1_zero",
+            "dev2",
+            "r1",
+        ),
         notebook="08_r1_zero_vs_r1",
     ),
 )
 
 
-def graph() -> dict[str, Stage]:
-    """The stages by name, inputs before what needs them.
+def graph(config: Config | None = None) -> dict[str, Stage]:
+    """The stages by name, inputs before what needs them; with a `config`, those that it runs.
 
     R1REPRO_STAGES ("module:NAME") puts another tuple in place of STAGES, in this process and in
     those it starts: a side study or a test brings its own.
     """
     stages = resolve(os.environ.get("R1REPRO_STAGES", "r1repro.stages:STAGES"))
-    return {stage.name: stage for stage in stages}
+    found = {stage.name: stage for stage in stages if config is None or _runs(stage, config)}
+    return {
+        name: replace(stage, inputs=tuple(other for other in stage.inputs if other in found))
+        for name, stage in found.items()
+    }
 
 
-def find(name: str) -> Stage:
-    """The stage of that name; R1ReproError lists those there are."""
-    stages = graph()
+def _runs(stage: Stage, config: Config) -> bool:
+    return stage.ablation is None or bool(getattr(config.ablation, stage.ablation))
+
+
+def find(name: str, config: Config | None = None) -> Stage:
+    """The stage of that name; R1ReproError lists those there are, or the switch that it needs."""
+    stages = graph(config)
     if name not in stages:
+        switch = graph()[name].ablation if name in graph() else None
+        if switch is not None:
+            raise R1ReproError(
+                f"stage {name} is an ablation that is off: ablation.{switch}=true runs it"
+            )
         raise R1ReproError(f"there is no stage {name}: the stages are {', '.join(stages)}")
     return stages[name]
 

@@ -1,6 +1,6 @@
-"""Stage base: a model of a Qwen architecture from random weights, on the mini world's corpus.
+"""Stages base, qwen_base, llama_base: a model from random weights, on the mini world's corpus.
 
-With `model.path` the base is that folder, copied: nothing is trained.
+With a `path` in its shape the base is that folder, copied: nothing is trained.
 """
 
 from itertools import islice
@@ -10,13 +10,15 @@ import pandas as pd
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    LlamaConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen3Config,
-    Qwen3ForCausalLM,
 )
 
 from r1repro.artifacts import Progress, StageResult
-from r1repro.config import Config, ModelConfig
+from r1repro.config import BaseConfig, Config, ModelConfig
 from r1repro.stages.models import device, load_tokenizer, save_model
 from r1repro.tasks import corpus, mini_world, tokenizer
 from r1repro.training.pretraining import pretrain
@@ -26,10 +28,30 @@ LONGEST_DOCUMENT = 192
 """Tokens; what is longer is cut, as in any corpus."""
 
 
+ARCHITECTURES: dict[str, type[PreTrainedConfig]] = {"qwen3": Qwen3Config, "llama": LlamaConfig}
+
+
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """Writes model/ (HF folder with tokenizer) and metrics.parquet."""
-    if config.model.path is not None:
-        source = Path(config.model.path).expanduser()
+    build(config, config.model, config.stage.base, folder, progress)
+
+
+def qwen(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """The Qwen student's base."""
+    build(config, config.student.qwen, config.stage.student_base, folder, progress)
+
+
+def llama(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """The Llama student's base."""
+    build(config, config.student.llama, config.stage.student_base, folder, progress)
+
+
+def build(
+    config: Config, shape: ModelConfig, settings: BaseConfig, folder: Path, progress: Progress
+) -> None:
+    """A base of that shape: copied from its path, or trained from random weights."""
+    if shape.path is not None:
+        source = Path(shape.path).expanduser()
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype="auto", local_files_only=True, use_safetensors=True
         )
@@ -41,15 +63,15 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     words = tokenizer.train(islice(documents, TOKENIZER_DOCUMENTS))
     sequences: list[list[int]] = []
     tokens = 0
-    while tokens < config.stage.base.tokens:
+    while tokens < settings.tokens:
         for ids in words(list(islice(documents, 2_000)))["input_ids"]:
             sequences.append([*ids[: LONGEST_DOCUMENT - 1], words.eos_token_id])
             tokens += len(sequences[-1])
-    model = from_random_weights(config.model, words).to(device())
+    model = from_random_weights(shape, words).to(device())
     rows = pretrain(
         model,
         sequences,
-        config.stage.base,
+        settings,
         pad_id=words.pad_token_id,
         seed=config.base_seed,
         folder=folder,
@@ -59,10 +81,10 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
 
 
-def from_random_weights(shape: ModelConfig, words: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
-    """A Qwen3 of the configured shape, embeddings tied, in float32."""
-    return Qwen3ForCausalLM(
-        Qwen3Config(
+def from_random_weights(shape: ModelConfig, words: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """A model of the configured architecture and shape, embeddings tied, in float32."""
+    return AutoModelForCausalLM.from_config(
+        ARCHITECTURES[shape.architecture](
             vocab_size=len(words),
             hidden_size=shape.hidden_size,
             num_hidden_layers=shape.layers,
@@ -75,5 +97,6 @@ def from_random_weights(shape: ModelConfig, words: PreTrainedTokenizerFast) -> Q
             bos_token_id=None,
             eos_token_id=words.eos_token_id,
             pad_token_id=words.pad_token_id,
-        )
+        ),
+        dtype=torch.float32,
     )

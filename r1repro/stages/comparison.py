@@ -1,4 +1,4 @@
-"""What came out: the measures of every checkpoint, their differences, and the figures."""
+"""What came out: every checkpoint measured and compared, what the students cost, the figures."""
 
 from pathlib import Path
 
@@ -7,15 +7,17 @@ import pandas as pd
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
 from r1repro.reports import figures
-from r1repro.reports.files import write_figure, write_results
+from r1repro.reports.checkpoints import STUDENTS
+from r1repro.reports.files import write_figure, write_json, write_results
 from r1repro.reports.report import estimates
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Write results.json, differences.json and figures/ from the stored evaluations.
+    """Write results.json, differences.json, costs.json and figures/ from the stored evaluations.
 
     results.json: {checkpoint: {path: {value, low, high, n}}}, checkpoints as the stages are named.
-    differences.json: {"r1_zero - base": {path: {...}}}, paired over problems.
+    differences.json: {"r1_zero - base": {path: {...}}}, paired over problems, for every pair of
+    r1repro.reports.checkpoints.PAIRS. costs.json: see `costs`.
     """
     evaluations = {
         name.removeprefix("evaluate_"): pd.read_parquet(result.folder / "evaluation.parquet")
@@ -25,16 +27,61 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     summaries, changes = estimates(evaluations)
     write_results(folder / "results.json", summaries)
     write_results(folder / "differences.json", changes)
+    write_json(folder / "costs.json", costs(inputs))
     progress.update(1, 2)
 
     metrics = pd.read_parquet(inputs["r1_zero"].folder / "metrics.parquet")
+    main = figures.main(summaries)
     drawn = {
-        "headline": figures.headline(metrics, summaries),
-        "families": figures.families(summaries),
-        "pass_at_k": figures.pass_at_k(summaries),
+        "headline": figures.headline(metrics, main),
+        "families": figures.families(main),
+        "pass_at_k": figures.pass_at_k(main),
         "behaviour": figures.behaviour(metrics),
         "training": figures.training(metrics),
     }
+    if any(figures.stage_pairs(changes)):
+        drawn["stages"] = figures.stage_changes(changes)
+    if figures.evaluated_students(summaries):
+        drawn["students"] = figures.students(summaries)
     for name, figure in drawn.items():
         write_figure(figure, folder / "figures" / name)
     progress.update(2, 2)
+
+
+def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
+    """{checkpoint: {"flops", "seconds"}}: what each student took beyond its own base, estimated.
+
+    Distillation includes the teacher's sampling of the data, which both students share and each is
+    charged in full. RL at equal FLOPs: the step whose policy was kept for it. A student whose
+    stages are not all among the inputs is left out.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name in STUDENTS:
+        stages = [f"{name}_distilled", f"{name}_rl", f"{name}_distilled_rl"]
+        if not {*stages, "rejection_sampling", "dev2"} <= inputs.keys():
+            continue
+        from r1repro.stages.rl import distillation_flops  # torch and TRL, only where needed
+
+        data = inputs["rejection_sampling"]
+        budget = distillation_flops(inputs[stages[0]], data, inputs["dev2"])
+        distilled, rl, both = (
+            pd.read_parquet(inputs[stage].folder / "metrics.parquet") for stage in stages
+        )
+        spent = rl[rl["flops"] >= budget]
+        equal, last, more = (
+            (spent if len(spent) else rl.tail(1)).iloc[0],
+            rl.iloc[-1],
+            both.iloc[-1],
+        )
+        seconds = float(distilled["seconds"].iloc[-1]) + float(data.manifest["seconds"])
+        found |= {
+            f"{name}_rl": _cost(last["flops"], last["seconds"]),
+            f"{name}_rl_equal_flops": _cost(equal["flops"], equal["seconds"]),
+            f"{name}_distilled": _cost(budget, seconds),
+            f"{name}_distilled_rl": _cost(budget + more["flops"], seconds + more["seconds"]),
+        }
+    return found
+
+
+def _cost(flops: float, seconds: float) -> dict[str, float]:
+    return {"flops": float(flops), "seconds": float(seconds)}

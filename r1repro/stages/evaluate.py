@@ -1,4 +1,4 @@
-"""Stage evaluate_X: checkpoint X on the held-out problems, k samples each.
+"""Stages evaluate_X: checkpoint X on the held-out problems and general items, k samples each.
 
 The prompt is the R1-Zero template for every checkpoint, the base too: else learning the template
 would be mistaken for learning to reason.
@@ -6,57 +6,83 @@ would be mistaken for learning to reason.
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
 from r1repro.evaluation.rows import row
-from r1repro.generation.sampler import Sampling, sample
+from r1repro.generation.ask import ask
+from r1repro.generation.sampler import Sampling
 from r1repro.stages.models import load_model, load_tokenizer
 from r1repro.tasks import mini_world, templates
-from r1repro.tasks.problem import Completion, Problem
+from r1repro.tasks.problem import REASONING
+from r1repro.training.flops import EQUAL_FLOPS
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """Writes evaluation.parquet: a row a problem and sample."""
     (checkpoint,) = inputs.values()
-    model = load_model(checkpoint.folder / "model").eval()
-    words = load_tokenizer(checkpoint.folder / "model")
-    settings = config.evaluation
-    sampling = Sampling(settings.max_completion_tokens, settings.temperature, settings.top_p)
-    problems = getattr(mini_world.of(config.task), settings.split)
-    template = templates.name_for(checkpoint.manifest["config"]["model"]["path"])
-    at_once = max(1, settings.rollout_batch // settings.samples)
-    rows, tokens, right, started = [], 0, 0, time.perf_counter()
-    for start in range(0, len(problems), at_once):
-        chunk = problems[start : start + at_once]
-        prompts = [words.encode(templates.render(template, p)) for p in chunk]
-        rollouts = sample(
+    place, samples = checkpoint.folder / "model", config.evaluation.samples_between
+    _evaluate(config, checkpoint, place, samples, folder, progress)
+
+
+def in_depth(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """The same with more samples of each reasoning problem: base, R1-Zero and R1."""
+    (checkpoint,) = inputs.values()
+    place, samples = checkpoint.folder / "model", config.evaluation.samples
+    _evaluate(config, checkpoint, place, samples, folder, progress)
+
+
+def equal_flops(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """The same of the policy as it was when the FLOPs of distillation were spent."""
+    (checkpoint,) = inputs.values()
+    place, samples = checkpoint.folder / EQUAL_FLOPS / "model", config.evaluation.samples_between
+    _evaluate(config, checkpoint, place, samples, folder, progress)
+
+
+def _evaluate(
+    config: Config,
+    checkpoint: StageResult,
+    place: Path,
+    samples: int,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    model, words = load_model(place).eval(), load_tokenizer(place)
+    settings, world = config.evaluation, mini_world.of(config.task)
+    asked = (
+        (getattr(world, settings.split), samples),
+        (world.general_test, settings.samples_between),
+    )
+    total = sum(len(problems) * times for problems, times in asked)
+    rows: list[dict[str, Any]] = []
+    tokens, started = 0, time.perf_counter()
+    for problems, times in asked:
+        for batch in ask(
             model,
-            [prompt for prompt in prompts for _ in range(settings.samples)],
-            sampling,
-            end_ids=[words.eos_token_id],
-            pad_id=words.pad_token_id,
-            seed=_seed(config.base_seed, start),
-        )
-        texts = words.batch_decode([r.token_ids for r in rollouts], skip_special_tokens=True)
-        for index, (rollout, text) in enumerate(zip(rollouts, texts, strict=True)):
-            problem: Problem = chunk[index // settings.samples]
-            completion = Completion(problem.id, text, tuple(rollout.token_ids), rollout.finished)
-            rows.append(row(problem, index % settings.samples, completion))
-            tokens += len(rollout.token_ids)
-            right += bool(rows[-1]["correct"])
-        progress.update(
-            start + len(chunk),
-            len(problems),
-            **{
-                "pass@1": right / len(rows),
-                "tokens/s": tokens / (time.perf_counter() - started),
-            },
-        )
+            words,
+            problems,
+            Sampling(settings.max_completion_tokens, settings.temperature, settings.top_p),
+            template=templates.name_for(checkpoint.manifest["config"]["model"]["path"]),
+            samples=times,
+            rollout_batch=settings.rollout_batch,
+            seed=config.base_seed,
+        ):
+            rows += [row(*answer) for answer in batch]
+            tokens += sum(len(completion.token_ids) for _, _, completion in batch)
+            reasoning = [found["correct"] for found in rows if found["task"] in REASONING]
+            progress.update(
+                len(rows),
+                total,
+                **{
+                    "pass@1": sum(reasoning) / len(reasoning),
+                    "tokens/s": tokens / (time.perf_counter() - started),
+                },
+            )
     pd.DataFrame(rows).to_parquet(folder / "evaluation.parquet")
-
-
-def _seed(seed: int, start: int) -> int:
-    return (seed * 1_000_003 + start) % 2**63

@@ -3,7 +3,12 @@
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 
 def device() -> torch.device:
@@ -35,3 +40,11 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     if words.pad_token_id is None:
         words.pad_token = words.eos_token
     return words
+
+
+def load_reward_model(folder: Path) -> PreTrainedModel:
+    """A scalar-headed model in float32 on `device()`; no code from the folder is run."""
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
+    )
+    return model.to(device())

@@ -138,7 +138,7 @@ def _one_gpu(config: Config, name: str) -> dict[str, str]:
 
 
 def _processes(config: Config, name: str) -> int:
-    return config.launch.processes if find(name).distributed else 1
+    return config.launch.processes if find(name, config).distributed else 1
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -185,7 +185,7 @@ def end_with_parent() -> None:
 
 def run_here(config: Config, name: str) -> None:
     """In the stage's process: run the stage's function and make its folder a result."""
-    stage, all_keys, runs = find(name), keys(config), runs_folder(config)
+    stage, all_keys, runs = find(name, config), keys(config), runs_folder(config)
     inputs = {}
     for other in stage.inputs:
         result = load(config, other)

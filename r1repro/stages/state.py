@@ -13,7 +13,7 @@ from r1repro.stages import Stage, find, graph
 def keys(config: Config) -> dict[str, str]:
     """The key of every stage: sha256 of its settings, its inputs' keys and its version."""
     found: dict[str, str] = {}
-    for stage in graph().values():
+    for stage in graph(config).values():
         found[stage.name] = artifacts.digest(
             {
                 "stage": stage.name,
@@ -35,13 +35,13 @@ def settings(config: Config, stage: Stage) -> dict[str, Any]:
     return found
 
 
-def with_inputs(name: str) -> list[str]:
+def with_inputs(config: Config, name: str) -> list[str]:
     """The stage and all it is made from, first things first."""
     needed = {name}
-    for stage in reversed(graph().values()):
+    for stage in reversed(graph(config).values()):
         if stage.name in needed:
             needed.update(stage.inputs)
-    return [other for other in graph() if other in needed]
+    return [other for other in graph(config) if other in needed]
 
 
 def work_folder(config: Config, name: str) -> Path:
@@ -101,7 +101,7 @@ def seconds_left(config: Config, name: str, now: float) -> float:
     """An estimate of what the stage still takes: by its own pace, or else by its size."""
     if is_done(config, name):
         return 0.0
-    whole = find(name).seconds(config)
+    whole = find(name, config).seconds(config)
     found = pace(artifacts.read_progress(work_folder(config, name)), now)
     if found is None:
         return whole

@@ -15,7 +15,7 @@ def rows(problem, correct, task="arithmetic", language="en", level=1, **more):
             "prompt": "?", "answer": "7", "sample": i, "text": "7", "tokens": 10,
             "finished": True, "correct": right, "strict_correct": False, "format_valid": False,
             "extracted": "7" if right else f"{i}", "reflection_count": 0, "words": 2,
-            "language_share": 1.0, "mixed": False, "repetition": 0.0,
+            "language_share": 1.0, "mixed": False, "repetition": 0.0, "readable": True,
         } | more
         for i, right in enumerate(correct)
     ]  # fmt: skip
@@ -65,7 +65,7 @@ def test_unanimous_shares_do_not_claim_certainty(evaluation):
 
 def test_general_tasks_do_not_count_as_reasoning(evaluation):
     found = summarize(evaluation[evaluation["task"] == "fact"], draws=50)
-    assert set(found) == {"general/score", "general/fact"}
+    assert set(found) == {"general/score", "general/fact", "general/en"}
 
 
 def test_smaller_numbers_of_samples_name_their_k(evaluation):

@@ -18,11 +18,12 @@ from r1repro.tasks import mini_world, tokenizer
 @pytest.mark.parametrize("split", configuration.SPLITS)
 def test_problems_are_those_of_the_split(tmp_path, split):
     config = configuration.compose(["scale=smoke", f"evaluation.split={split}"])
-    settings = dataclasses.replace(config.evaluation, samples=2, max_completion_tokens=2)
+    settings = dataclasses.replace(config.evaluation, samples_between=1, max_completion_tokens=2)
     config = dataclasses.replace(config, evaluation=settings)
     words = tokenizer.train(["User: Compute 1+2. Assistant: "])
     save_model(from_random_weights(ModelConfig(layers=1), words), words, tmp_path / "model")
     base = SimpleNamespace(folder=tmp_path, manifest={"config": {"model": {"path": None}}})
     evaluate.run(config, {"base": base}, tmp_path, Progress(None))
     asked = pd.read_parquet(tmp_path / "evaluation.parquet")["problem_id"]
-    assert set(asked) == {p.id for p in getattr(mini_world.of(config.task), split)}
+    world = mini_world.of(config.task)
+    assert set(asked) == {p.id for p in (*getattr(world, split), *world.general_test)}

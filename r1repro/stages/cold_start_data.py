@@ -1,0 +1,59 @@
+"""Stage cold_start_data: readable examples made from R1-Zero's right answers (R1 v2, B.3.2)."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from r1repro.artifacts import Progress, StageResult
+from r1repro.config import Config
+from r1repro.stages import samples
+from r1repro.tasks import filters
+from r1repro.tasks.problem import Problem
+from r1repro.tasks.rewriting import Rewritten, rewrite
+
+FILTERS: tuple[tuple[str, samples.Filter], ...] = (
+    samples.FINISHED,
+    samples.CORRECT,
+    ("repetition", lambda problem, said: filters.without_repetition(said.text)),
+    ("another language", lambda problem, said: filters.in_language(problem, said.text)),
+)
+
+
+def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """Writes samples.parquet (every sample, and what dropped it) and dataset.parquet.
+
+    dataset.parquet: a row an example, with the sample as it was (`original`) and as rewritten
+    (`completion`).
+    """
+    settings = config.stage.cold_start_data
+    problems = samples.training_problems(config, "cold start", settings.questions)
+    answers, tokens = samples.draw(config, inputs["r1_zero"], problems, settings, progress)
+    kept, table = samples.sift(answers, () if settings.keep_all else FILTERS)
+    rows: list[dict[str, object]] = []
+    taken: dict[str, list[str]] = {}
+    for position in kept:
+        problem, _, said = answers[position]
+        edited = rewrite(said.text, problem.language)
+        text = said.text if edited is None else edited.text
+        others = taken.setdefault(problem.id, [])
+        reason = "" if settings.keep_all else _unfit(problem, edited, others)
+        if not reason and len(others) == settings.kept:
+            reason = "more than are kept of a question"
+        if reason:
+            table.loc[position, "dropped"] = reason
+            continue
+        others.append(text)
+        example = {"original": said.text, "completion": text}
+        rows.append(samples.described(problem) | example)
+    table["tokens_sampled"] = tokens
+    table.to_parquet(folder / "samples.parquet")
+    pd.DataFrame(rows).to_parquet(folder / "dataset.parquet")
+
+
+def _unfit(problem: Problem, edited: Rewritten | None, others: list[str]) -> str:
+    """Why the edited sample is no example, "" if it is one."""
+    if edited is None:
+        return "nothing left to rewrite"
+    if not filters.unmixed(problem, edited.text):
+        return "words the editor does not know"
+    return "the same as another" if edited.text in others else ""

@@ -1,0 +1,124 @@
+"""Stage reward_model: what a general answer is worth, learned from pairs (R1 v2, 3.1)."""
+
+import random
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+from transformers import AutoModelForSequenceClassification
+
+from r1repro.artifacts import Progress, StageResult
+from r1repro.config import Config, RewardModelConfig
+from r1repro.generation.ask import ask
+from r1repro.generation.sampler import Sampling
+from r1repro.rewards.preference import Preference, encoded, grade, shown
+from r1repro.stages.models import device, load_model, load_tokenizer, save_model
+from r1repro.tasks import general, mini_world, templates
+from r1repro.tasks.problem import Problem
+from r1repro.training import reward_model
+
+HELD_OUT = 0.2
+"""The share of the questions whose pairs only measure."""
+WRITERS = ("dev2", "dev3")
+"""Whose answers are compared: one that has seen general data and one that has not."""
+
+
+def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """Writes model/ (dev3 with a scalar head), pairs.parquet and metrics.parquet.
+
+    pairs.parquet: prompt, chosen, rejected, split, and for held-out pairs what the model gave.
+    """
+    settings = config.stage.reward_model
+    pairs = pd.DataFrame(_pairs(config, inputs, settings))
+    place = inputs["dev3"].folder / "model"
+    words = load_tokenizer(place)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        place, num_labels=1, dtype="float32", local_files_only=True, use_safetensors=True
+    ).to(device())
+    model.config.pad_token_id = words.pad_token_id
+    model.score.weight.data.zero_()  # no opinion before the first pair
+    learned = pairs[pairs.split == "train"]
+    rows = reward_model.train(
+        model,
+        words,
+        [
+            (encoded(words, c), encoded(words, r))
+            for c, r in zip(learned.chosen, learned.rejected, strict=True)
+        ],
+        settings,
+        seed=config.seed,
+        folder=folder,
+        progress=progress,
+    )
+    judge = Preference(model, words)
+    pairs["score_chosen"] = judge.scores(pairs.chosen.tolist())
+    pairs["score_rejected"] = judge.scores(pairs.rejected.tolist())
+    save_model(model, words, folder / "model")
+    pairs.to_parquet(folder / "pairs.parquet")
+    pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
+
+
+def _pairs(
+    config: Config, inputs: dict[str, StageResult], settings: RewardModelConfig
+) -> list[dict[str, object]]:
+    """At most one pair a question: two answers that the rule grades differently.
+
+    Of the possible pairs the one is taken whose lengths are most alike: else length would tell.
+    """
+    rng = random.Random(f"pairs-{config.seed}")
+    problems = _questions(config, settings, rng)
+    answers: dict[int, dict[str, float]] = {i: {} for i in range(len(problems))}
+    for writer in WRITERS:
+        policy = inputs[writer].folder / "model"
+        words = load_tokenizer(policy)
+        position = 0
+        for batch in ask(
+            load_model(policy).eval(),
+            words,
+            problems,
+            Sampling(settings.max_completion_tokens, settings.temperature),
+            template=templates.name_for(config.model.path),
+            samples=settings.samples,
+            rollout_batch=2_048,
+            seed=config.seed + 2,
+        ):
+            for problem, _, said in batch:
+                answers[position // settings.samples][said.text] = grade(problem, said.text)
+                position += 1
+    # By canonical form: the same question in the other language is no new question.
+    names = sorted({problem.id for problem in problems})
+    held_out = set(rng.sample(names, round(HELD_OUT * len(names))))
+    rows: list[dict[str, object]] = []
+    for index, problem in enumerate(problems):
+        found = [
+            (better, worse) if answers[index][better] > answers[index][worse] else (worse, better)
+            for better, worse in combinations(sorted(answers[index]), 2)
+            if answers[index][better] != answers[index][worse]
+        ]
+        if not found:
+            continue
+        chosen, rejected = min(found, key=lambda pair: (abs(len(pair[0]) - len(pair[1])), pair))
+        rows.append(
+            {
+                "problem_id": problem.id,
+                "task": problem.task,
+                "language": problem.language,
+                "chosen": shown(problem, chosen),
+                "rejected": shown(problem, rejected),
+                "split": "held out" if problem.id in held_out else "train",
+            }
+        )
+    return rows
+
+
+def _questions(config: Config, settings: RewardModelConfig, rng: random.Random) -> list[Problem]:
+    """General questions outside the held-out split, the families in turn, shuffled."""
+    by_task = mini_world.of(config.task).general_train_by_task
+    pools = [rng.sample(items, len(items)) for items in by_task.values()]
+    chosen: list[Problem] = []
+    while len(chosen) < settings.questions and any(pools):
+        for pool in pools:
+            if pool and len(chosen) < settings.questions:
+                chosen.append(general.problem(pool.pop()))
+    rng.shuffle(chosen)
+    return chosen

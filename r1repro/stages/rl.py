@@ -1,0 +1,147 @@
+"""Stages r1_zero, dev2, r1 and the students by RL: GRPO from a checkpoint."""
+
+import dataclasses
+import random
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+
+from r1repro.artifacts import Progress, StageResult
+from r1repro.config import AllScenarioConfig, Config, RLConfig
+from r1repro.rewards.preference import Preference
+from r1repro.stages.models import load_model, load_reward_model, load_tokenizer, save_model
+from r1repro.tasks import general, mini_world, templates
+from r1repro.tasks.problem import Problem
+from r1repro.training import flops, grpo
+
+
+def r1_zero(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """From the base, rule rewards and no SFT before (R1 v2, section 2)."""
+    train(config, inputs["base"], config.stage.r1_zero, folder, progress)
+
+
+def dev2(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """From dev1, with the language-consistency reward (R1 v2, 3.2.1)."""
+    train(config, inputs["dev1"], config.stage.dev2, folder, progress)
+
+
+def dev2_no_language_reward(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """The ablation: the same without that reward (R1 v2, B.6)."""
+    settings = dataclasses.replace(config.stage.dev2, language_weight=0.0)
+    train(config, inputs["dev1"], settings, folder, progress)
+
+
+def r1(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """From dev3, general prompts and the preference reward in the last part (R1 v2, 3.2.2)."""
+    _all_scenarios(config, inputs, config.stage.r1, folder, progress)
+
+
+def r1_preference_throughout(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """The ablation: general prompts and the preference reward from the first step (R1 v2, B.5)."""
+    settings = dataclasses.replace(config.stage.r1, general_from=0.0)
+    _all_scenarios(config, inputs, settings, folder, progress)
+
+
+def student_rl(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """A student's base by RL alone; also kept as it is when the FLOPs of distillation are spent."""
+    (base,) = (result for name, result in inputs.items() if name.endswith("_base"))
+    (distilled,) = (result for name, result in inputs.items() if name.endswith("_distilled"))
+    budget = distillation_flops(distilled, inputs["rejection_sampling"], inputs["dev2"])
+    train(config, base, config.stage.student_rl, folder, progress, budget=budget)
+
+
+def distilled_rl(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """A distilled student, then RL."""
+    (distilled,) = inputs.values()
+    train(config, distilled, config.stage.distilled_rl, folder, progress)
+
+
+def distillation_flops(distilled: StageResult, data: StageResult, teacher: StageResult) -> float:
+    """What a distilled student cost: its fine-tuning, and the teacher's sampling of its data."""
+    samples = pd.read_parquet(data.folder / "samples.parquet", columns=["tokens_sampled"])
+    sampled = float(samples.tokens_sampled.iloc[0])
+    parameters = load_model(teacher.folder / "model").num_parameters()
+    return float(distilled.metrics().flops.iloc[-1]) + flops.forward(parameters, sampled)
+
+
+def train(
+    config: Config,
+    start: StageResult,
+    settings: RLConfig,
+    folder: Path,
+    progress: Progress,
+    *,
+    problems: Sequence[Problem] | None = None,
+    preference: Preference | None = None,
+    budget: float | None = None,
+) -> None:
+    """Writes model/, metrics.parquet (a row a step) and completions.parquet (kept samples)."""
+    words, model = load_tokenizer(start.folder / "model"), load_model(start.folder / "model")
+    if problems is None:
+        stream = mini_world.of(config.task).train(config.seed)
+        problems = list(islice(stream, settings.steps * settings.questions))
+    rows, samples = grpo.train(
+        model,
+        words,
+        problems,
+        settings,
+        template=templates.name_for(config.model.path),
+        seed=config.seed,
+        folder=folder,
+        progress=progress,
+        preference=preference,
+        budget=budget,
+    )
+    if not progress.writes:
+        return
+    save_model(model, words, folder / "model")
+    pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
+    pd.DataFrame(samples).to_parquet(folder / "completions.parquet")
+
+
+def _all_scenarios(
+    config: Config,
+    inputs: dict[str, StageResult],
+    settings: AllScenarioConfig,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    place = inputs["reward_model"].folder / "model"
+    preference = Preference(load_reward_model(place), load_tokenizer(place))
+    problems = scenarios(config, settings)
+    train(
+        config, inputs["dev3"], settings, folder, progress,
+        problems=problems, preference=preference,
+    )  # fmt: skip
+
+
+def scenarios(config: Config, settings: AllScenarioConfig) -> list[Problem]:
+    """The questions of every step in order: general ones among them only from `general_from` on.
+
+    Each step after that asks `general_share` general questions, rounded, the families in turn.
+    """
+    world = mini_world.of(config.task)
+    reasoning = world.train(f"{config.seed}-all scenarios")
+    rng = random.Random(f"scenarios-{world.seed}-{config.seed}")
+    families = list(world.general_train_by_task.values())
+    first = round(settings.general_from * settings.steps)
+    among = round(settings.general_share * settings.questions)
+    found: list[Problem] = []
+    for step in range(settings.steps):
+        count = among if step >= first else 0
+        found += islice(reasoning, settings.questions - count)
+        chosen = [families[(step * among + i) % len(families)] for i in range(count)]
+        found += [general.problem(rng.choice(items)) for items in chosen]
+    return found

@@ -1,0 +1,93 @@
+"""What the data stages share: a policy's samples, the filters in turn, the rows that are kept."""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+import pandas as pd
+
+from r1repro.artifacts import Progress, StageResult
+from r1repro.config import Config, SamplesConfig
+from r1repro.generation.ask import ask
+from r1repro.generation.sampler import Sampling
+from r1repro.rewards.accuracy import is_strictly_correct
+from r1repro.stages.models import load_model, load_tokenizer
+from r1repro.tasks import mini_world, templates
+from r1repro.tasks.problem import Completion, Problem
+
+Filter = Callable[[Problem, Completion], bool]
+CORRECT = ("wrong answer", lambda problem, said: is_strictly_correct(problem, said.text))
+FINISHED = ("cut off at the cap", lambda problem, said: said.finished)
+
+
+def training_problems(config: Config, purpose: str, count: int) -> list[Problem]:
+    """Reasoning problems of a stream of its own, none held out; the stage's name picks it."""
+    stream = mini_world.of(config.task).train(f"{config.seed}-{purpose}")
+    return list(islice(stream, count))
+
+
+def draw(
+    config: Config,
+    policy: StageResult,
+    problems: Sequence[Problem],
+    settings: SamplesConfig,
+    progress: Progress,
+    share: float = 1.0,
+) -> tuple[list[tuple[Problem, int, Completion]], int]:
+    """(answers of the policy to each problem, prompt and completion tokens in all).
+
+    `share` is the part of the stage's work that this is, for its progress.
+    """
+    model = load_model(policy.folder / "model").eval()
+    words = load_tokenizer(policy.folder / "model")
+    found: list[tuple[Problem, int, Completion]] = []
+    tokens, started = 0, time.perf_counter()
+    total = len(problems) * settings.samples
+    for batch in ask(
+        model,
+        words,
+        problems,
+        Sampling(settings.max_completion_tokens, settings.temperature),
+        template=templates.name_for(config.model.path),
+        samples=settings.samples,
+        rollout_batch=settings.rollout_batch,
+        seed=config.seed + 1,
+    ):
+        found += batch
+        tokens += sum(len(completion.token_ids) for _, _, completion in batch)
+        speed = {"tokens/s": tokens / (time.perf_counter() - started)}
+        progress.update(len(found), round(total / share), **speed)
+    prompts = sum(
+        len(words.encode(templates.render(templates.name_for(config.model.path), problem)))
+        for problem in problems
+    )
+    return found, tokens + prompts
+
+
+def sift(
+    answers: Sequence[tuple[Problem, int, Completion]], filters: Sequence[tuple[str, Filter]]
+) -> tuple[list[int], pd.DataFrame]:
+    """(positions of the answers that pass every filter; a row an answer with what `dropped` it).
+
+    A sample is counted under the first filter that it does not pass; "" stands for none.
+    """
+    kept, rows = [], []
+    for position, (problem, sample, said) in enumerate(answers):
+        dropped = next((name for name, passes in filters if not passes(problem, said)), "")
+        if not dropped:
+            kept.append(position)
+        rows.append(described(problem) | {"sample": sample, "text": said.text, "dropped": dropped})
+    return kept, pd.DataFrame(rows)
+
+
+def described(problem: Problem) -> dict[str, Any]:
+    """A problem as columns of a data set."""
+    return {
+        "problem_id": problem.id,
+        "task": problem.task,
+        "language": problem.language,
+        "level": problem.level,
+        "prompt": problem.prompt,
+        "answer": problem.answer,
+    }

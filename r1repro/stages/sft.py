@@ -1,0 +1,77 @@
+"""Stages dev1, dev3 and the distilled students: supervised fine-tuning of a base on a data set.
+
+All start from a base, never from an RL checkpoint: so does the paper (R1 v2, B.4.2 and B.4.3).
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from r1repro.artifacts import Progress, StageResult
+from r1repro.config import Config, SFTConfig
+from r1repro.errors import R1ReproError
+from r1repro.rewards.rules import problems_of_rows
+from r1repro.stages.models import load_model, load_tokenizer, save_model
+from r1repro.tasks import templates
+from r1repro.tasks.problem import REASONING
+from r1repro.training.sft import fine_tune
+
+
+def dev1(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """The base on the cold-start data."""
+    data = pd.read_parquet(inputs["cold_start_data"].folder / "dataset.parquet")
+    train(config, inputs["base"], data, config.stage.dev1, folder, progress)
+
+
+def dev3(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """The base on the reasoning and general data of rejection sampling."""
+    data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
+    train(config, inputs["base"], data, config.stage.dev3, folder, progress)
+
+
+def dev3_reasoning_only(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """The ablation: the same without the general data, in as many epochs."""
+    data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
+    data = data[data.task.isin(REASONING)]
+    train(config, inputs["base"], data, config.stage.dev3, folder, progress)
+
+
+def distilled(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """A student's base on the same data set."""
+    data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
+    (base,) = (result for name, result in inputs.items() if name.endswith("_base"))
+    train(config, base, data, config.stage.distilled, folder, progress)
+
+
+def train(
+    config: Config,
+    base: StageResult,
+    data: pd.DataFrame,
+    settings: SFTConfig,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    """Fine-tune the base on the data set's completions; writes model/ and metrics.parquet."""
+    if data.empty:
+        raise R1ReproError(
+            "the data set is empty: every sample was dropped by a filter; look at samples.parquet "
+            "of the stage that made it, or raise its `questions`"
+        )
+    words, model = load_tokenizer(base.folder / "model"), load_model(base.folder / "model")
+    template = templates.name_for(config.model.path)
+    examples = [
+        (
+            words.encode(templates.render(template, problem)),
+            [*words.encode(text), words.eos_token_id],
+        )
+        for problem, text in zip(problems_of_rows(data), data.completion, strict=True)
+    ]
+    rows = fine_tune(
+        model, words, examples, settings, seed=config.seed, folder=folder, progress=progress
+    )
+    save_model(model, words, folder / "model")
+    pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")

@@ -1,0 +1,70 @@
+"""What becomes training data: which samples are kept, the general part, the table of the set."""
+
+import pandas as pd
+import pytest
+
+from r1repro.stages import cold_start_data, rejection_sampling, samples
+from r1repro.tasks import filters, general, mini_world
+from r1repro.tasks.problem import GENERAL, Completion, Problem
+from r1repro.text.tags import read
+
+EN = Problem("arithmetic:5+7-4", "arithmetic", "en", 2, "Compute 5+7-4.", "8")
+
+
+def _said(text, finished=True):
+    return Completion(EN.id, text, (), finished)
+
+
+@pytest.mark.parametrize("stage", [cold_start_data, rejection_sampling])
+def test_each_sample_is_dropped_under_the_first_filter_it_fails(stage):
+    right = "<think>5+7=12\n12-4=8</think><answer>8</answer>"
+    loop = "<think>" + "5+7=12\n12-4=8\n" * 9 + "</think><answer>8</answer>"
+    answers = [
+        (EN, 0, _said(right)),
+        (EN, 1, _said(right.replace("<answer>8", "<answer>9"))),
+        (EN, 2, _said(right.removesuffix("</answer>"), finished=False)),
+        (EN, 3, _said(loop)),
+        (EN, 4, _said("<think>然后5+7=12\n所以12-4=8</think><answer>8</answer>")),
+        (EN, 5, _said("8")),  # right, but not in the tag
+    ]
+    kept, table = samples.sift(answers, stage.FILTERS)
+    assert kept == [0]
+    language = "another language" if stage is cold_start_data else "mixed languages"
+    third = "repetition"
+    assert table.dropped.tolist() == [
+        "", "wrong answer", "cut off at the cap", third, language, "wrong answer",
+    ]  # fmt: skip
+    assert table.text.tolist() == [said.text for _, _, said in answers]
+
+
+def test_general_rows_are_answered_in_form_and_never_held_out():
+    world = mini_world.build(0, 20, 20)
+    rows = pd.DataFrame(rejection_sampling.general_rows(world, 120, seed=0))
+    assert len(rows) == 120 and not rows.duplicated(["problem_id", "language"]).any()
+    assert not set(rows.problem_id) & world.held_out
+    assert set(rows.task) == set(GENERAL)
+    for _, row in rows.iterrows():
+        reading = read(row.completion)
+        assert reading.format_valid and reading.answer == row.answer
+        problem = Problem(row.problem_id, row.task, row.language, 1, row.prompt, row.answer)
+        if row.task != "translation":
+            assert filters.unmixed(problem, reading.think)
+    assert rejection_sampling.general_rows(world, 0, seed=0) == []
+    everything = rejection_sampling.general_rows(world, 10**6, seed=0)
+    assert len(everything) == len(world.general_train)
+
+
+def test_a_thought_names_what_the_answer_is_made_of():
+    items = {item.prompt: item for item in general.items()}
+    thought = {prompt: general.thought(item) for prompt, item in items.items()}
+    assert thought["What is 红色的猫 in English?"] == "红色: red\n猫: cat"
+    assert thought["cat用中文怎么说？"] == "cat: 猫"
+    assert thought["What is the capital of France?"] == "The capital of France is Paris."
+    assert thought["巴黎是哪国的首都？"] == "法国的首都是巴黎。"
+    assert thought["Say cat 2 times."] == "cat, 2 times"
+
+
+def test_composition_is_the_papers_table():
+    data = pd.DataFrame({"task": ["a", "a", "b"], "tokens": [10, 20, 60]})
+    table = rejection_sampling.composition(data)
+    assert table.loc["a"].tolist() == [2, 15.0] and table.loc["total"].tolist() == [3, 30.0]
