@@ -105,10 +105,10 @@ class AllScenarioConfig(RLConfig):
 class SFTConfig:
     """Supervised fine-tuning on completions, cosine schedule to a tenth of the rate."""
 
-    epochs: int = 2
+    epochs: int = 3
     batch_size: int = 32
-    lr_matrices: float = 4e-3
-    lr_rest: float = 4e-3
+    lr_matrices: float = 6e-3
+    lr_rest: float = 6e-3
     log_every: int = 5
     save_every: int = 25
 
@@ -120,7 +120,7 @@ class SamplesConfig:
     keep_all: drop nothing, for scale=smoke, where no answer is right.
     """
 
-    questions: int = 1_600
+    questions: int = 2_000
     samples: int = 4
     kept: int = 2
     temperature: float = 1.0
@@ -133,7 +133,7 @@ class SamplesConfig:
 class RejectionConfig(SamplesConfig):
     """Rejection sampling; `general_share` of the whole is general data (R1: 200k of 800k)."""
 
-    questions: int = 1_500
+    questions: int = 2_500
     general_share: float = 0.25
 
 

@@ -15,7 +15,7 @@ FILTERS: tuple[tuple[str, samples.Filter], ...] = (
     samples.FINISHED,
     samples.CORRECT,
     ("repetition", lambda problem, said: filters.without_repetition(said.text)),
-    ("another language", lambda problem, said: filters.in_language(problem, said.text)),
+    ("mixed languages", lambda problem, said: filters.in_one_language(said.text)),
 )
 
 

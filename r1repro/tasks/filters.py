@@ -8,8 +8,6 @@ from r1repro.text.language import is_mixed, language_share
 from r1repro.text.repetition import repetition
 from r1repro.text.tags import read, thinking
 
-MOSTLY = 0.5
-"""Least share of words in the language asked where an editor translates the rest."""
 REPEATED = 0.5
 """Share of 4-grams said before, from which a sample counts as repetition."""
 LONGEST_PARAGRAPH = 60
@@ -18,15 +16,14 @@ NGRAM = 10
 """Words in a row that no training text shares with an evaluation (R1 v2, D.1)."""
 
 
-def in_language(problem: Problem, text: str) -> bool:
-    """Whether the thinking is mostly in the language of the question; bare sums are."""
-    return not language_share(thinking(text), problem.language) < MOSTLY
+def in_one_language(text: str) -> bool:
+    """Whether the thinking has no words of both languages; an editor may translate the whole."""
+    return not is_mixed(thinking(text))
 
 
 def unmixed(problem: Problem, text: str) -> bool:
-    """Whether thinking and summary have no word of another language."""
-    share = language_share(text, problem.language)
-    return not share < 1.0 and not is_mixed(text)
+    """Whether thinking and summary have no word of another language than the question's."""
+    return not language_share(text, problem.language) < 1.0
 
 
 def without_repetition(text: str) -> bool:

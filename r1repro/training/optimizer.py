@@ -94,7 +94,8 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
         for parameter in module.parameters()
     }
     head = model.get_output_embeddings()
-    tables |= {id(parameter) for parameter in head.parameters()}
+    if head is not None:  # a reward model has none
+        tables |= {id(parameter) for parameter in head.parameters()}
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for parameter in model.parameters():

@@ -24,15 +24,13 @@ def test_each_sample_is_dropped_under_the_first_filter_it_fails(stage):
         (EN, 1, _said(right.replace("<answer>8", "<answer>9"))),
         (EN, 2, _said(right.removesuffix("</answer>"), finished=False)),
         (EN, 3, _said(loop)),
-        (EN, 4, _said("<think>然后5+7=12\n所以12-4=8</think><answer>8</answer>")),
+        (EN, 4, _said("<think>then 5+7=12\n所以12-4=8</think><answer>8</answer>")),
         (EN, 5, _said("8")),  # right, but not in the tag
     ]
     kept, table = samples.sift(answers, stage.FILTERS)
     assert kept == [0]
-    language = "another language" if stage is cold_start_data else "mixed languages"
-    third = "repetition"
     assert table.dropped.tolist() == [
-        "", "wrong answer", "cut off at the cap", third, language, "wrong answer",
+        "", "wrong answer", "cut off at the cap", "repetition", "mixed languages", "wrong answer",
     ]  # fmt: skip
     assert table.text.tolist() == [said.text for _, _, said in answers]
 

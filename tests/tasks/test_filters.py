@@ -14,20 +14,20 @@ def _think(text):
 
 
 @pytest.mark.parametrize(
-    ("problem", "thinking", "mostly", "pure"),
+    ("problem", "thinking", "one", "asked"),
     [
         (EN, "then 5+7=12\nso 12-4=8", True, True),
         (EN, "5+7=12\n12-4=8", True, True),
         (EN, "then 5+7=12\n然后12-4=8", False, False),
-        (EN, "then so now 5+7=12，对", True, False),
+        (EN, "then so now 5+7=12，对", False, False),
+        (EN, "首先5+7=12\n然后12-4=8", True, False),
         (ZH, "首先5+7=12\n然后12-4=8", True, True),
-        (ZH, "首先5+7=12, yes", True, False),
-        (ZH, "first 5+7=12", False, False),
+        (ZH, "first 5+7=12", True, False),
     ],
 )
-def test_language(problem, thinking, mostly, pure):
-    assert filters.in_language(problem, _think(thinking)) is mostly
-    assert filters.unmixed(problem, _think(thinking)) is pure
+def test_language(problem, thinking, one, asked):
+    assert filters.in_one_language(_think(thinking)) is one
+    assert filters.unmixed(problem, _think(thinking)) is asked
 
 
 def test_the_summary_counts_for_purity():

@@ -1,0 +1,603 @@
+"""Figures and small tables of the stages after R1-Zero, as notebooks 02 to 07 show them.
+
+Each takes what a stage stored and returns a Figure, a table of text, or HTML in which every word
+of a model is escaped.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from r1repro.evaluation import metrics
+from r1repro.evaluation.statistics import Estimate, interval, resampled_ratios, widen_unanimous
+from r1repro.reports.figures import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    VERMILION,
+    Evaluation,
+    _figure,
+    _noisy,
+    _percent,
+    _points,
+    _summaries,
+    _whole_steps,
+    checkpoint,
+)
+from r1repro.reports.transcripts import LANGUAGES, LIMIT, Html, _page, heading, text_html
+from r1repro.text.tags import thinking
+
+DASHES = ("-", "--", "-.", ":")
+FILTERS: dict[str, tuple[str, ...]] = {
+    "cold_start_data": ("cut off at the cap", "wrong answer", "repetition", "mixed languages"),
+    "rejection_sampling": (
+        "cut off at the cap",
+        "wrong answer",
+        "mixed languages",
+        "repetition",
+        "long paragraphs",
+    ),
+}
+"""What a sample has to pass, in the order in which the stage asks."""
+SURPLUS = ("near-duplicate", "the same as another", "more than are kept of a question")
+"""Reasons to drop a sample that every filter has passed."""
+PANELS: dict[str, tuple[str, str, str]] = {
+    "pass_at_1": ("Reasoning, pass@1", "share of completions", "whole"),
+    "format_valid": ("Valid format", "share of completions", "whole"),
+    "general_correct": ("General prompts, right by rule", "share of completions", "whole"),
+    "preference": ("Preference reward", "mean over general prompts", "whole"),
+    "language_share": ("Language of the thinking", "words in the question's language", "share"),
+    "zero_variance_groups": ("Groups without variance", "share of groups", "whole"),
+    "reward_deviation": ("Spread of the reward", "standard deviation in a batch", "zero"),
+    "length": ("Length", "tokens a completion", "zero"),
+    "entropy": ("Entropy of the policy", "nats per token", "zero"),
+    "kl": ("KL to the reference", "nats per token (k3 estimate)", "free"),
+}
+"""Column of an RL stage's metrics: title, label of its axis, and how that axis goes."""
+WAYS: dict[str, tuple[str, str]] = {
+    "distilled": (VERMILION, "^"),
+    "distilled, then RL": (VERMILION, "D"),
+    "RL, at distillation's FLOPs": (BLUE, "s"),
+    "RL": (BLUE, "o"),
+}
+
+
+@_figure
+def fine_tuning(runs: Mapping[str, pd.DataFrame], pairs: bool = False) -> Figure:
+    """Loss, share guessed right and learning rate over the updates of {stage: metrics}.
+
+    With `pairs` the metrics are of a reward model, which guesses the better of two answers.
+    """
+    figure = _empty(10.4, 2.9)
+    loss, right, rate = figure.subplots(1, 3)
+    for i, (name, rows) in enumerate(runs.items()):
+        label, colour, _ = checkpoint(name, i)
+        for panel, column in ((loss, "loss"), (right, "accuracy"), (rate, "lr")):
+            _line(panel, rows, column, colour, label, DASHES[i % len(DASHES)])
+    if pairs:
+        loss.set(title="Loss on pairs", ylabel="nats per pair")
+        right.set(title="Chosen scores higher, in training", ylabel="share of pairs")
+    else:
+        loss.set(title="Loss on the completions", ylabel="nats per token")
+        right.set(title="Most likely token is right", ylabel="share of tokens")
+    right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    rate.set(title="Learning rate", ylabel="of the matrices (Muon)")
+    _from_zero(loss)
+    _from_zero(rate)
+    for panel in (loss, right, rate):
+        panel.set_xlabel("update")
+    if len(runs) > 1:
+        loss.legend()
+    _whole_steps([loss, right, rate])
+    return figure
+
+
+@_figure
+def over_steps(
+    runs: Mapping[str, pd.DataFrame], columns: Sequence[str], begins: int | None = None
+) -> Figure:
+    """Columns of PANELS over the RL steps of {stage: metrics}, a panel each.
+
+    `begins`: the step from which general prompts are asked, drawn as a line. What a run did not
+    measure is left out of its panel.
+    """
+    wide = min(len(columns), 3)
+    high = -(-len(columns) // wide)
+    figure = _empty(3.47 * wide, 0.2 + 2.65 * high)
+    panels = list(figure.subplots(high, wide, squeeze=False).ravel())
+    for panel, column in zip(panels, columns, strict=False):
+        title, label, kind = PANELS[column]
+        for i, (name, rows) in enumerate(runs.items()):
+            said, colour, _ = checkpoint(name, i)
+            _line(panel, rows, column, colour, said, DASHES[i % len(DASHES)])
+        last = max(int(rows["step"].max()) for rows in runs.values())
+        if not panel.lines:
+            panel.text(0.5, 0.5, "nothing measured", transform=panel.transAxes, ha="center")
+        elif begins is not None and begins <= last:
+            panel.axvline(begins, color="#9aa0a8", linestyle=":", linewidth=1.2)
+        panel.set(title=title, xlabel="RL step", ylabel=label)
+        if kind == "whole":
+            _percent(panel)
+        elif kind == "share":
+            panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        elif kind == "zero":
+            _from_zero(panel)
+    for panel in panels[len(columns) :]:
+        panel.remove()
+    if len(runs) > 1:
+        fullest = max(panels[: len(columns)], key=lambda p: len(p.get_legend_handles_labels()[1]))
+        fullest.legend()
+    _whole_steps(panels[: len(columns)])
+    return figure
+
+
+def speed(
+    runs: Mapping[str, pd.DataFrame],
+    shares: Sequence[float] = (0.4, 0.5, 0.6),
+    window: int = 5,
+    first: int = 10,
+) -> pd.DataFrame:
+    """How soon {stage: metrics} reach a pass@1 on the training prompts, and how evenly they begin.
+
+    A share counts as reached at the first step at which the mean of the last `window` steps is
+    at or above it. One run a column, so there is no interval.
+    """
+    columns = {}
+    for name, rows in runs.items():
+        right = pd.to_numeric(rows["pass_at_1"])
+        mean, most = right.rolling(window, min_periods=1).mean(), int(rows["step"].max())
+        told = [f"{100 * right.iloc[0]:.1f}\u00a0%"]
+        for share in shares:
+            step = steps_to(rows, share, window)
+            told.append(f"{step}" if step is not None else f"not within {most}")
+        told.append(f"{100 * mean.iloc[-1]:.1f}\u00a0%")
+        told.append(f"{rows['reward_deviation'].head(first).mean():.3f}")
+        told.append(f"{100 * right.head(first).diff().std():.1f} points")
+        columns[checkpoint(name)[0]] = told
+    index = ["pass@1 at the first step"]
+    index += [f"step at which it reaches {100 * share:.0f}\u00a0%" for share in shares]
+    index += [
+        f"pass@1, last {window} steps",
+        f"deviation of the reward in a batch, first {first} steps",
+        f"deviation of pass@1's change from step to step, first {first} steps",
+    ]
+    return pd.DataFrame(columns, index=pd.Index(index, name="training prompts"))
+
+
+def steps_to(rows: pd.DataFrame, share: float, window: int = 5) -> int | None:
+    """The first step at which the mean pass@1 of the last `window` steps is `share` or more.
+
+    Steps before there are so many are not looked at, unless the whole run has fewer.
+    """
+    least = min(window, len(rows))
+    mean = pd.to_numeric(rows["pass_at_1"]).rolling(window, min_periods=least).mean()
+    found = rows["step"][mean >= share]
+    return int(found.iloc[0]) if len(found) else None
+
+
+def drops(samples: pd.DataFrame, stage: str) -> pd.DataFrame:
+    """Why samples were dropped, the stage's filters in order, and what is left after each."""
+    counts = _counts(samples, stage)
+    rows, left = [("sampled", 0, len(samples))], len(samples)
+    for reason, count in counts.items():
+        left -= count
+        rows.append((reason, count, left))
+    table = pd.DataFrame(rows, columns=["reason", "dropped", "left"]).set_index("reason")
+    share = table["dropped"] / max(1, len(samples))
+    table["dropped, of all"] = ["–", *(f"{100 * part:.1f}\u00a0%" for part in share[1:])]
+    return table
+
+
+@_figure
+def drop_bars(samples: pd.DataFrame, stage: str) -> Figure:
+    """The same as bars, with what is kept as the last."""
+    counts = _counts(samples, stage)
+    kept = len(samples) - sum(counts.values())
+    names, sizes = [*counts, "kept"], [*counts.values(), kept]
+    figure = _empty(7.2, 0.7 + 0.3 * len(names))
+    panel = figure.subplots()
+    bars = panel.barh(names, sizes, color=[*([ORANGE] * len(counts)), GREEN], height=0.7)
+    panel.bar_label(bars, labels=[f"{n:,}" for n in sizes], padding=3, fontsize=8.5)
+    panel.invert_yaxis()
+    panel.set(title=f"What became of {len(samples):,} samples", xlabel="samples", ylabel="reason")
+    panel.set_ylabel("")
+    panel.grid(axis="y", visible=False)
+    panel.margins(x=0.1)
+    return figure
+
+
+def share(right: pd.Series, of: pd.Series) -> Estimate:
+    """The share of rows that are right, with a 95 % interval by bootstrap over the values of `of`.
+
+    Rows of one problem are alike, so that problems are drawn and not rows.
+    """
+    sums = right.astype(float).groupby(of).agg(["sum", "size"]).to_numpy(dtype=float)
+    if not len(sums):
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    top, bottom = sums[:, :1], sums[:, 1:]
+    lows, highs = interval(resampled_ratios(top, bottom))
+    each = top / bottom
+    low, high = widen_unanimous(
+        float(lows[0]), float(highs[0]), float(each.min()), float(each.max()), len(sums)
+    )
+    return Estimate(float(top.sum() / bottom.sum()), low, high, len(sums))
+
+
+def acceptance_table(samples: pd.DataFrame) -> pd.DataFrame:
+    """Which share of the samples passes every filter, by family, language and level."""
+    cells = {
+        (task, language, f"level {level}"): metrics.shown(_accepted(rows), "pass@1")
+        for (task, language, level), rows in samples.groupby(["task", "language", "level"])
+    }
+    table = pd.Series(cells, dtype=object).unstack(fill_value="–")
+    table.index = pd.Index([f"{task}, {LANGUAGES.get(lang, lang)}" for task, lang in table.index])
+    return table
+
+
+@_figure
+def acceptance(samples: pd.DataFrame) -> Figure:
+    """The same over the levels, a line a family, both languages together."""
+    figure = _empty(5.6, 3.4)
+    panel = figure.subplots()
+    tasks = sorted(samples["task"].unique())
+    for i, (task, colour, marker) in enumerate(zip(tasks, (BLUE, VERMILION), "os", strict=False)):
+        levels = {
+            int(level): _accepted(rows)
+            for level, rows in samples[samples["task"] == task].groupby("level")
+        }
+        x = [level + 0.06 * (i - 0.5) for level in levels]
+        _bars(panel, x, list(levels.values()), colour, marker, str(task), DASHES[i])
+    panel.set(title="Samples that pass every filter", xlabel="level", ylabel="share of samples")
+    panel.set_xticks(sorted(samples["level"].unique()))
+    _percent(panel)
+    panel.legend()
+    return figure
+
+
+def sizes(data: pd.DataFrame) -> pd.DataFrame:
+    """How many examples a data set has of each family, language and level."""
+    names = data["language"].map(lambda language: LANGUAGES.get(language, language))
+    table = data.groupby(["task", names, "level"]).size().unstack(fill_value=0)
+    table.columns = [f"level {level}" for level in table.columns]
+    table["all levels"] = table.sum(axis=1)
+    table.loc[("all", ""), :] = table.sum()
+    return table.astype(int)
+
+
+def first_of_each(data: pd.DataFrame, most: int | None = None) -> pd.DataFrame:
+    """The first example by id of each family and language."""
+    ordered = data.sort_values("problem_id", kind="stable")
+    return ordered.drop_duplicates(["task", "language"]).sort_values(["task", "language"])[:most]
+
+
+def most_edited(data: pd.DataFrame) -> pd.DataFrame:
+    """Of each family and language the example whose thinking the editor shortened most, if any."""
+    shorter = data["original"].map(_thinking_length) - data["completion"].map(_thinking_length)
+    ordered = data.assign(shorter=shorter)[shorter > 0].sort_values(
+        ["shorter", "problem_id"], ascending=[False, True], kind="stable"
+    )
+    return ordered.drop_duplicates(["task", "language"]).sort_values(["task", "language"])
+
+
+def _thinking_length(text: str) -> int:
+    return len(thinking(text))
+
+
+def before_and_after(data: pd.DataFrame, limit: int = LIMIT) -> Html:
+    """Rows of a cold-start data set: the sample as it was, and as rewritten."""
+    texts = {"as sampled": "original", "rewritten": "completion"}
+    return _page([_card(row, texts, limit) for _, row in data.iterrows()])
+
+
+def examples(data: pd.DataFrame, limit: int = LIMIT) -> Html:
+    """Rows of a data set: the question and the completion to learn from."""
+    return _page([_card(row, {"": "completion"}, limit) for _, row in data.iterrows()])
+
+
+@_figure
+def general_families(evaluations: Mapping[str, Evaluation]) -> Figure:
+    """The share of right answers to held-out general prompts, by family, with 95 % intervals."""
+    summaries = _summaries(evaluations)
+    families = _general(path for summary in summaries.values() for path in summary)
+    figure = _empty(7.6, 3.3)
+    panel = figure.subplots()
+    for j, (name, summary) in enumerate(summaries.items()):
+        there = [i for i, path in enumerate(families) if path in summary]
+        offset = 0.14 * (j - (len(summaries) - 1) / 2)
+        _points(panel, [i + offset for i in there], [summary[families[i]] for i in there], name, j)
+    panel.set(title="General tasks", ylabel="right answers, held-out prompts", xlabel="family")
+    panel.set_xticks(range(len(families)), [path.removeprefix("general/") for path in families])
+    _percent(panel)
+    panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=max(len(summaries), 1))
+    return figure
+
+
+def changes(pairs: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> pd.DataFrame:
+    """after - before of {name: (before, after)}, paired over problems, with 95 % intervals.
+
+    The rows of the headline table, and general tasks by family.
+    """
+    found = {name: metrics.differences(*both) for name, both in pairs.items()}
+    every = {path: None for each in found.values() for path in each}
+    paths = [*metrics.headline(every), *_general(every)]
+    columns = {
+        name: [metrics.shown(each.get(path), path, signed=True) for path in paths]
+        for name, each in found.items()
+    }
+    return pd.DataFrame(columns, index=pd.Index([_label(path) for path in paths], name="measure"))
+
+
+def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs by task, and how often the better answer of a held-out pair has the higher score.
+
+    Beside it what a judge would reach that only takes the longer answer (ties count half).
+    """
+    rows = {str(task): _judged(some) for task, some in pairs.groupby("task")}
+    rows["all"] = _judged(pairs)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("task")
+
+
+def _judged(pairs: pd.DataFrame) -> dict[str, object]:
+    held_out = pairs[pairs["split"] == "held out"]
+    right = held_out["score_chosen"] > held_out["score_rejected"]
+    longer = _longer(held_out)
+    return {
+        "pairs to learn from": int((pairs["split"] == "train").sum()),
+        "held-out pairs": len(held_out),
+        "right, held out": metrics.shown(share(right, held_out["problem_id"]), "pass@1"),
+        "the longer one, held out": metrics.shown(share(longer, held_out["problem_id"]), "pass@1"),
+        "characters, chosen": round(float(pairs["chosen"].str.len().mean()), 1),
+        "characters, rejected": round(float(pairs["rejected"].str.len().mean()), 1),
+    }
+
+
+def _longer(pairs: pd.DataFrame) -> pd.Series:
+    """1 where the chosen answer is the longer one, 0.5 where both are as long."""
+    gap = pairs["chosen"].str.len() - pairs["rejected"].str.len()
+    return (np.sign(gap) + 1) / 2
+
+
+@_figure
+def pair_lengths(pairs: pd.DataFrame) -> Figure:
+    """How much longer the chosen answers are, and how far apart the scores of held-out pairs."""
+    figure = _empty(9.2, 3.0)
+    left, right = figure.subplots(1, 2)
+    gap = pairs["chosen"].str.len() - pairs["rejected"].str.len()
+    edge = max(1, int(gap.abs().max())) + 0.5 if len(gap) else 1.5
+    left.hist(gap, bins=np.linspace(-edge, edge, 32), color=BLUE)
+    left.axvline(0, color="#9aa0a8", linestyle=":")
+    left.set(title="Length", xlabel="characters, chosen less rejected", ylabel="pairs")
+    held_out = pairs[pairs["split"] == "held out"]
+    apart = held_out["score_chosen"] - held_out["score_rejected"]
+    right.hist(apart, bins=np.linspace(-1, 1, 33), color=GREEN)
+    right.axvline(0, color="#9aa0a8", linestyle=":")
+    right.set(
+        title="Scores of held-out pairs", xlabel="score, chosen less rejected", ylabel="pairs"
+    )
+    return figure
+
+
+def show_pairs(pairs: pd.DataFrame, limit: int = LIMIT) -> Html:
+    """The first held-out pair by id of each task and language, with what the model gave."""
+    ordered = pairs[pairs["split"] == "held out"].sort_values("problem_id", kind="stable")
+    firsts = ordered.drop_duplicates(["task", "language"]).sort_values(["task", "language"])
+    cards = []
+    for _, row in firsts.iterrows():
+        texts = {
+            f"chosen · score {row['score_chosen']:.3f}": "chosen",
+            f"rejected · score {row['score_rejected']:.3f}": "rejected",
+        }
+        cards.append(_card(row, texts, limit))
+    return _page(cards)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to a student: what it cost after the student's base, and what it can do."""
+
+    name: str
+    flops: float
+    seconds: float
+    evaluation: pd.DataFrame
+
+
+def ways(
+    distilled: tuple[float, float],
+    rl: pd.DataFrame,
+    after: pd.DataFrame,
+    evaluations: Mapping[str, pd.DataFrame],
+) -> list[Way]:
+    """The ways to one student.
+
+    distilled: (FLOPs, seconds) of distillation, the teacher's sampling included.
+    rl, after: metrics of RL alone, and of RL after distillation.
+    evaluations: rows of evaluation.parquet by the names of WAYS, and of the base as "base".
+    """
+    spent, seconds = distilled
+    equal = rl.iloc[equal_flops_row(rl, spent)]
+    costs = {
+        "base": (0.0, 0.0),
+        "distilled": distilled,
+        "RL, at distillation's FLOPs": (float(equal["flops"]), float(equal["seconds"])),
+        "RL": (float(rl["flops"].iloc[-1]), float(rl["seconds"].iloc[-1])),
+        "distilled, then RL": (
+            spent + float(after["flops"].iloc[-1]),
+            seconds + float(after["seconds"].iloc[-1]),
+        ),
+    }
+    return [Way(name, *cost, evaluations[name]) for name, cost in costs.items()]
+
+
+def reached(rl: pd.DataFrame, budget: float) -> str:
+    """Where RL stood when it had spent distillation's FLOPs, in words."""
+    row = rl.iloc[equal_flops_row(rl, budget)]
+    step, last = int(row["step"]), int(rl["step"].iloc[-1])
+    if row["flops"] < budget:
+        return f"RL alone ends before that, at {row['flops']:.2e} after {last} steps"
+    return f"RL alone has spent them at step {step} of {last}"
+
+
+def equal_flops_row(rl: pd.DataFrame, budget: float) -> int:
+    """Which row of RL's metrics is the first that has spent the budget; else the last."""
+    spent = rl["flops"].to_numpy(dtype=float) >= budget
+    return int(spent.argmax()) if spent.any() else len(rl) - 1
+
+
+def students_table(students: Mapping[str, Sequence[Way]]) -> pd.DataFrame:
+    """What each student can do by each way, beside what that way cost after the base."""
+    paths = ("reasoning/pass@1", "reasoning/strict_pass@1", "format_valid", "general/score")
+    rows = {}
+    for student, found in students.items():
+        for way in found:
+            summary = metrics.summarize(way.evaluation)
+            rows[student, way.name] = {
+                "FLOPs": f"{way.flops:.2e}" if way.flops else "–",
+                "wall time": f"{way.seconds / 60:.1f} min" if way.seconds else "–",
+                **{_label(path): metrics.shown(summary.get(path), path) for path in paths},
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["student", "way"])
+
+
+def students_changes(students: Mapping[str, Sequence[Way]]) -> pd.DataFrame:
+    """The differences that the paper speaks of, in pass@1, paired over problems."""
+    compared = (
+        ("distilled", "RL"),
+        ("distilled", "RL, at distillation's FLOPs"),
+        ("distilled, then RL", "distilled"),
+        ("distilled", "base"),
+    )
+    columns = {}
+    for student, found in students.items():
+        by_name = {way.name: way.evaluation for way in found}
+        columns[student] = [
+            metrics.shown(
+                metrics.differences(by_name[other], by_name[one]).get("reasoning/pass@1"),
+                "pass@1",
+                signed=True,
+            )
+            for one, other in compared
+        ]
+    index = [f"{one} less {other}" for one, other in compared]
+    return pd.DataFrame(columns, index=pd.Index(index, name="pass@1"))
+
+
+@_figure
+def pass_against_flops(students: Mapping[str, Sequence[Way]]) -> Figure:
+    """Held-out pass@1 against the FLOPs spent after the base, a panel a student."""
+    figure = _empty(4.6 * len(students), 3.7)
+    panels = figure.subplots(1, len(students), sharey=True, squeeze=False).ravel()
+    for panel, (student, found) in zip(panels, students.items(), strict=True):
+        summary = {way.name: metrics.summarize(way.evaluation) for way in found}
+        right = {name: each["reasoning/pass@1"] for name, each in summary.items()}
+        cost = {way.name: way.flops for way in found}
+        if "base" in right:
+            panel.axhline(right["base"].value, color="#6b7280", linestyle=":", label="base")
+        for line in (("distilled", "distilled, then RL"), ("RL, at distillation's FLOPs", "RL")):
+            there = [name for name in line if name in right]
+            panel.plot(
+                [cost[name] for name in there], [right[name].value for name in there],
+                color=WAYS[line[0]][0], linewidth=1.0, linestyle="--",
+            )  # fmt: skip
+        for name, (colour, marker) in WAYS.items():
+            if name in right:
+                _bars(panel, [cost[name]], [right[name]], colour, marker, name, "")
+        panel.set(title=student, xlabel="FLOPs after the base", xscale="log")
+        panel.set_ylabel("pass@1, held-out problems")
+        _percent(panel)
+    for panel in panels[1:]:
+        panel.set_ylabel("")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=7.8
+    )
+    return figure
+
+
+def _from_zero(axes: Axes) -> None:
+    """The axis begins at zero and leaves room above what is drawn."""
+    values = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+    drawn = [float(np.nanmax(value)) for value in values if value.size]
+    most = max(drawn, default=0.0)
+    axes.set_ylim(0, 1.08 * most if most > 0 else None)
+
+
+def _empty(width: float, height: float) -> Figure:
+    return plt.figure(figsize=(width, height), layout="constrained")
+
+
+def _label(path: str) -> str:
+    """A path in words, with general tasks by their family."""
+    if path.startswith("general/") and path != "general/score":
+        return f"General tasks: {path.removeprefix('general/')}"
+    return metrics.label(path)
+
+
+def _general(paths: Iterable[str]) -> list[str]:
+    """The paths of the families of general tasks among these."""
+    found = {path for path in paths if path.startswith("general/")}
+    return sorted(found - {"general/score", *(f"general/{language}" for language in LANGUAGES)})
+
+
+def _accepted(samples: pd.DataFrame) -> Estimate:
+    return share(samples["dropped"].isin(["", *SURPLUS]), samples["problem_id"])
+
+
+def _counts(samples: pd.DataFrame, stage: str) -> dict[str, int]:
+    found = samples["dropped"].value_counts()
+    between = [name for name in found.index if name not in ("", *FILTERS[stage], *SURPLUS)]
+    order = [*FILTERS[stage], *between, *(name for name in SURPLUS if name in found)]
+    return {name: int(found.get(name, 0)) for name in order}
+
+
+def _card(row: pd.Series, texts: Mapping[str, str], limit: int) -> Markup:
+    """A row as a card: where it stands, its question, and the texts of the named columns."""
+    place = heading(row) if "level" in row else f"{row['task']} · {LANGUAGES[row['language']]}"
+    parts = [
+        Markup('<div class="r1t"><div class="head">{} · {}</div>').format(place, row["problem_id"])
+    ]
+    if "prompt" in row:
+        parts.append(_text(row["prompt"], row["language"], limit))
+    for name, column in texts.items():
+        if name:
+            parts.append(Markup("<div><b>{}</b></div>").format(name))
+        parts.append(_text(row[column], row["language"], limit))
+    return Markup("").join(parts) + Markup("</div>")
+
+
+def _text(text: object, language: str, limit: int) -> Markup:
+    return Markup('<pre lang="{}">{}</pre>').format(language, text_html(text, limit))
+
+
+def _line(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, dash: str) -> None:
+    """A column over the steps, only where it was measured."""
+    if column not in rows:
+        return
+    values = pd.to_numeric(rows[column]).dropna()
+    if len(values):
+        _noisy(axes, rows["step"].loc[values.index], values, colour, label, dash)
+
+
+def _bars(
+    axes: Axes,
+    x: Sequence[float],
+    estimates: Sequence[Estimate],
+    colour: str,
+    marker: str,
+    label: str,
+    dash: str,
+) -> None:
+    """Estimates with their intervals."""
+    value = np.array([e.value for e in estimates])
+    below = np.nan_to_num(value - np.array([e.low for e in estimates])).clip(0)
+    above = np.nan_to_num(np.array([e.high for e in estimates]) - value).clip(0)
+    axes.errorbar(
+        x, value, yerr=[below, above], color=colour, marker=marker, markersize=6.5,
+        markeredgecolor="white", markeredgewidth=0.8, capsize=3, elinewidth=1.4, linewidth=1.5,
+        linestyle=dash or "none", label=label, zorder=5, clip_on=False,
+    )  # fmt: skip
