@@ -161,19 +161,33 @@ class StagesConfig:
     r1_zero: RLConfig = field(default_factory=RLConfig)
     cold_start_data: SamplesConfig = field(default_factory=SamplesConfig)
     dev1: SFTConfig = field(default_factory=SFTConfig)
-    dev2: RLConfig = field(default_factory=lambda: RLConfig(steps=40, language_weight=1.0))
+    # What starts from a fine-tuned policy goes at about half of R1-Zero's rate.
+    dev2: RLConfig = field(
+        default_factory=lambda: RLConfig(
+            steps=32, lr_matrices=7e-4, lr_rest=7e-4, language_weight=1.0
+        )
+    )
     rejection_sampling: RejectionConfig = field(default_factory=RejectionConfig)
     dev3: SFTConfig = field(default_factory=SFTConfig)
     reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
     r1: AllScenarioConfig = field(
         default_factory=lambda: AllScenarioConfig(
-            steps=40, temperature=0.7, language_weight=1.0, preference_weight=1.0
+            steps=36,
+            lr_matrices=7e-4,
+            lr_rest=7e-4,
+            temperature=0.7,
+            language_weight=1.0,
+            preference_weight=1.0,
+        )  # fmt: skip
+    )
+    student_base: BaseConfig = field(default_factory=lambda: BaseConfig(tokens=800_000))
+    distilled: SFTConfig = field(default_factory=SFTConfig)
+    student_rl: RLConfig = field(default_factory=lambda: RLConfig(steps=40))
+    distilled_rl: RLConfig = field(
+        default_factory=lambda: RLConfig(
+            steps=16, lr_matrices=7e-4, lr_rest=7e-4, language_weight=1.0
         )
     )
-    student_base: BaseConfig = field(default_factory=lambda: BaseConfig(tokens=900_000))
-    distilled: SFTConfig = field(default_factory=SFTConfig)
-    student_rl: RLConfig = field(default_factory=lambda: RLConfig(steps=60))
-    distilled_rl: RLConfig = field(default_factory=lambda: RLConfig(steps=30, language_weight=1.0))
 
 
 @dataclass(frozen=True)
