@@ -78,7 +78,8 @@ def summarize(evaluation: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> di
     """Every measure of one evaluation by its path.
 
     evaluation: the rows of evaluation.parquet, a row a problem and sample, the same number of
-    samples for every reasoning problem, and for every general one. Intervals: percentile bootstrap over problems, 95 %.
+    samples for every reasoning problem, and for every general one. Intervals: percentile
+    bootstrap over problems, 95 %.
     """
     summaries, _ = _estimates({"": per_problem(evaluation)}, (), draws, seed)
     return summaries[""]

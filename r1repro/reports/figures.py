@@ -14,11 +14,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from r1repro.evaluation.metrics import summarize
+from r1repro.evaluation.metrics import shown, summarize
 from r1repro.evaluation.statistics import Estimate
+from r1repro.reports.checkpoints import ARMS, CHAIN, MAIN, STUDENTS, key
 
 Summary = Mapping[str, Estimate]
 Evaluation: TypeAlias = pd.DataFrame | Summary
@@ -26,11 +29,50 @@ Evaluation: TypeAlias = pd.DataFrame | Summary
 
 INK = "#222222"
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+SKY, GREY, PALE = "#56B4E9", "#6b7280", "#f3f4f6"
 CHECKPOINTS: dict[str, tuple[str, str, str]] = {
-    "base": ("Base", "#6b7280", "s"),
+    "base": ("Base", GREY, "s"),
     "r1_zero": ("R1-Zero", BLUE, "o"),
+    "dev1": ("Dev1", ORANGE, "v"),
+    "dev2": ("Dev2", SKY, "D"),
+    "dev3": ("Dev3", PURPLE, "P"),
+    "r1": ("R1", GREEN, "^"),
+    "dev2_no_language_reward": ("Dev2 without language reward", INK, "X"),
+    "dev3_reasoning_only": ("Dev3 on reasoning data only", INK, "<"),
+    "r1_preference_throughout": ("R1, preference from step 1", INK, ">"),
+    **{
+        f"{student}_{arm}": (f"{name}: {ARMS[arm][0].lower()}{ARMS[arm][1:]}", colour, marker)
+        for student, name, colour, marker in (
+            ("qwen", "Qwen", BLUE, "o"),
+            ("llama", "Llama", VERMILION, "s"),
+        )
+        for arm in ARMS
+    },
 }
 _OTHERS = ((VERMILION, "^"), (GREEN, "D"), (PURPLE, "v"), (ORANGE, "P"))
+SUITES = {
+    "reasoning/pass@1": "Reasoning",
+    "arithmetic/pass@1": "Arithmetic",
+    "countdown/pass@1": "Countdown",
+    "general/score": "General\nscore",
+    "general/translation": "Trans-\nlation",
+    "general/fact": "Facts",
+    "general/instruction": "Instruc-\ntions",
+    "general/greeting": "Greetings",
+    "general/refusal": "Refusals",
+    "format_valid": "Valid\nformat",
+    "language_share": "Language\nasked",
+    "readability": "Readable",
+}
+"""What a stage can win and lose, all of it shares; the labels are those of `stage_changes`."""
+STEP_COLUMNS = {
+    "pass_at_1": ("pass@1, training prompts", "reasoning prompts of the step", True),
+    "language_share": ("Language of the thinking", "words in the language asked", True),
+    "length": ("Length", "tokens a completion", False),
+    "general_correct": ("General prompts", "right answers", True),
+    "preference": ("Preference reward", "mean over general prompts", False),
+}
+"""Columns of metrics.parquet: title, axis, and whether it is a share."""
 _STYLE = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
@@ -66,6 +108,11 @@ def checkpoint(name: str, index: int = 0) -> tuple[str, str, str]:
         return CHECKPOINTS[name]
     colour, marker = _OTHERS[index % len(_OTHERS)]
     return name.replace("_", " ").capitalize(), colour, marker
+
+
+def main(found: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
+    """Those of the headline's checkpoints that are among these, in the order of the pipeline."""
+    return {name: found[name] for name in MAIN if name in found}
 
 
 @contextmanager
@@ -107,9 +154,10 @@ def learning_curve(
 ) -> Figure:
     """pass@1 and valid format on the training prompts over RL steps.
 
-    With `evaluations` ({"base": rows, "r1_zero": rows}) the held-out pass@1 before the first and
-    after the last step stands beside the curve, with its 95 % interval. It is sampled as the
-    evaluation's settings say, not as in training, so that a part of the gap is the sampling's.
+    With `evaluations` ({"base": rows, "r1_zero": rows, "r1": rows}) the held-out pass@1 before the
+    first and after the last step stands beside the curve, with its 95 % interval, and right of it
+    that of R1, which the later stages made. It is sampled as the evaluation's settings say, not
+    as in training, so that a part of the gap is the sampling's.
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.7), layout="constrained")
     _learning_curve(axes, metrics, _summaries(evaluations or {}))
@@ -251,20 +299,139 @@ def training(metrics: pd.DataFrame) -> Figure:
     return figure
 
 
+@_figure
+def over_steps(runs: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
+    """What changes over the steps of stages of RL, a panel a column of their metrics.parquet.
+
+    Only columns that one of the runs has values in; pass_at_1 is one that every run has.
+    """
+    drawn = [column for column in columns if any(_has(rows, column) for rows in runs.values())]
+    figure, axes = plt.subplots(
+        1,
+        len(drawn),
+        figsize=(10.4, 3.1),
+        layout="constrained",
+        squeeze=False,
+        sharex=True,
+    )
+    for panel, column in zip(axes[0], drawn, strict=True):
+        title, unit, share = STEP_COLUMNS[column]
+        for i, (name, rows) in enumerate(runs.items()):
+            if _has(rows, column):
+                label, colour, _ = checkpoint(name, i)
+                dash = ("-", "--", ":")[i % 3]
+                _noisy(panel, rows["step"], rows[column].astype(float), colour, label, dash)
+        panel.set(title=title, xlabel="RL step", ylabel=unit)
+        if share:
+            panel.yaxis.set_major_formatter(PercentFormatter(1))
+    axes[0, 0].legend()
+    _whole_steps(axes[0])
+    return figure
+
+
+def stage_pairs(changes: Mapping[str, Summary]) -> list[tuple[str, str]]:
+    """The (stage before, stage) of the chain whose difference was made."""
+    steps = zip(CHAIN, CHAIN[1:], strict=False)
+    return [(before, after) for before, after in steps if key(before, after) in changes]
+
+
+@_figure
+def stage_changes(changes: Mapping[str, Summary]) -> Figure:
+    """What each stage changed against the one before, a row a stage and a column a suite.
+
+    changes: paired differences as in differences.json. Percentage points with 95 % intervals;
+    only cells whose interval leaves out zero are coloured.
+    """
+    pairs = stage_pairs(changes)
+    paths = [path for path in SUITES if any(path in changes[key(*pair)] for pair in pairs)]
+    cells = [[changes[key(*pair)].get(path) for path in paths] for pair in pairs]
+    beside_zero = [c for row in cells for c in row if c is not None and not c.low <= 0 <= c.high]
+    largest = max([abs(c.value) for c in beside_zero], default=0.0) or 1.0
+    figure, axes = plt.subplots(
+        figsize=(0.6 + 0.93 * len(paths), 1.0 + 0.62 * len(pairs)), layout="constrained"
+    )
+    axes.set(xlim=(-0.5, len(paths) - 0.5), ylim=(len(pairs) - 0.5, -0.5))
+    for y, row in enumerate(cells):
+        for x, found in enumerate(row):
+            _change_cell(axes, x, y, found, largest)
+    axes.set_xticks(range(len(paths)), [SUITES[path] for path in paths])
+    names = [f"{checkpoint(after)[0]}\nagainst {checkpoint(before)[0]}" for before, after in pairs]
+    axes.set_yticks(range(len(pairs)), names)
+    axes.tick_params(length=0, labelcolor=INK, labelsize=9.5)
+    axes.xaxis.tick_top()
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def _change_cell(axes: Axes, x: int, y: int, found: Estimate | None, largest: float) -> None:
+    clear = found is not None and not np.isnan(found.low) and not found.low <= 0 <= found.high
+    colour = PALE
+    if found is not None and clear:
+        ramp = LinearSegmentedColormap.from_list("change", [VERMILION, "#ffffff", BLUE])
+        # at most 0.75 of the ramp, on which dark text can be read
+        colour = to_hex(ramp(0.5 + 0.375 * found.value / largest))
+    axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour))
+    if found is None or np.isnan(found.value):
+        axes.text(x, y, "–", ha="center", va="center", color=GREY)
+        return
+    value, _, between = shown(found, "pass@1", signed=True).partition("\u00a0points ")
+    ink = INK if clear else "#5b6169"
+    weight = "bold" if clear else "normal"
+    axes.text(x, y - 0.13, value, ha="center", va="center", color=ink, fontsize=9, weight=weight)
+    axes.text(x, y + 0.2, between, ha="center", va="center", color=ink, fontsize=7)
+
+
+def evaluated_students(summaries: Mapping[str, Summary]) -> list[str]:
+    """The students that were evaluated after more than one kind of training."""
+    return [s for s in STUDENTS if sum(f"{s}_{arm}" in summaries for arm in ARMS) > 1]
+
+
+@_figure
+def students(evaluations: Mapping[str, Evaluation]) -> Figure:
+    """What each student can do after each kind of training, with 95 % intervals."""
+    summaries = _summaries(evaluations)
+    figure, axes = plt.subplots(1, 2, figsize=(10.4, 3.6), layout="constrained", sharey=True)
+    titles = {"reasoning/pass@1": "Reasoning, pass@1", "general/score": "General score"}
+    for panel, (path, title) in zip(axes, titles.items(), strict=True):
+        for i, student in enumerate(evaluated_students(summaries)):
+            found = [
+                (x + 0.16 * (i - 0.5), summaries[name][path])
+                for x, name in enumerate(f"{student}_{arm}" for arm in ARMS)
+                if path in summaries.get(name, {})
+            ]
+            _points(
+                panel, [x for x, _ in found], [e for _, e in found], f"{student}_base", i,
+                text=STUDENTS[student],
+            )  # fmt: skip
+        words = [name.replace(", ", ",\n").replace(" at ", "\nat ") for name in ARMS.values()]
+        panel.set_xticks(range(len(ARMS)), words)
+        panel.set_xlim(-0.5, len(ARMS) - 0.5)
+        panel.set(title=title)
+        _percent(panel)
+    axes[0].set_ylabel("held-out, 95 % intervals")
+    axes[0].legend(loc="upper left")
+    return figure
+
+
+def _has(rows: pd.DataFrame, column: str) -> bool:
+    return column in rows and bool(rows[column].notna().any())
+
+
 def _learning_curve(axes: Axes, metrics: pd.DataFrame, summaries: Mapping[str, Summary]) -> None:
     step = metrics["step"]
     _noisy(axes, step, metrics["format_valid"], VERMILION, "valid format, training prompts", "--")
     _noisy(axes, step, metrics["pass_at_1"], BLUE, "pass@1, training prompts")
     last = step.max() if len(step) else 0
     room = max(last * 0.045, 0.35)
-    places = {"base": -room, "r1_zero": last + room}
+    places = {"base": -room, "r1_zero": last + room, "r1": last + 2.6 * room}
     for i, (name, place) in enumerate(places.items()):
         estimate = summaries.get(name, {}).get("reasoning/pass@1")
         if estimate is not None:
             held_out = f"{checkpoint(name, i)[0]}, pass@1 on held-out problems"
             _points(axes, [place], [estimate], name, i, text=held_out)
     axes.set(title="R1-Zero training", xlabel="RL step", ylabel="share of completions")
-    axes.set_xlim(-1.9 * room, last + 1.9 * room)
+    axes.set_xlim(-1.9 * room, last + (3.5 if "r1" in summaries else 1.9) * room)
     _percent(axes)
     _whole_steps([axes])
     title = "training prompts sampled as in training, held-out ones as in evaluation"

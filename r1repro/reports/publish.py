@@ -12,13 +12,14 @@ from r1repro.artifacts import write_atomically
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics
+from r1repro.reports.checkpoints import MAIN
 from r1repro.reports.figures import checkpoint
 from r1repro.reports.files import read_results
 from r1repro.reports.report import FILES, git_state
 
 LARGEST = 8 * 2**20
 """Bytes that a version may have: it stays in the repository for ever."""
-INDEXED = ("reasoning/pass@1", "format_valid")
+INDEXED = ("reasoning/pass@1", "general/score", "format_valid")
 
 
 def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Path:
@@ -94,11 +95,12 @@ def _entry(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
     figures = []
     for path in INDEXED:
         values = [
-            f"{checkpoint(name, i)[0]} {metrics.shown(summary[path], path)}"
-            for i, (name, summary) in enumerate(results.items())
-            if path in summary
+            f"{checkpoint(name)[0]} {metrics.shown(summary[path], path)}"
+            for name, summary in results.items()
+            if name in MAIN and path in summary
         ]
-        figures.append(f"{metrics.label(path)}: {', '.join(values)}")
+        if values:
+            figures.append(f"{metrics.label(path)}: {', '.join(values)}")
     return {
         "name": folder.name,
         "figures": figures,

@@ -8,17 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pyarrow import parquet
 
 from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, values
-from r1repro.evaluation.metrics import differences, summarize
+from r1repro.evaluation.metrics import compare
 from r1repro.reports import figures, html
-from r1repro.reports.files import Results, read_results, write_figure, write_json, write_results
+from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, MAIN, STUDENTS, key, names, pairs
+from r1repro.reports.files import Results, write_figure, write_json, write_results
+from r1repro.reports.tables import read, read_costs
 
 FILES = ("report.html", "results.json", "differences.json")
-STAGES = ("base", "evaluate_base", "r1_zero", "evaluate_r1_zero", "comparison")
-"""What a finished report stands on."""
+STAGES = (
+    "base",
+    "r1_zero",
+    "dev2",
+    "r1",
+    *(f"evaluate_{name}" for name in ("base", *CHAIN)),
+    *(f"evaluate_{student}_{arm}" for student in STUDENTS for arm in ARMS),
+    "comparison",
+)
+"""What a finished report stands on, and the ablations that are switched on."""
 
 
 def build(
@@ -35,10 +46,13 @@ def build(
     run_folder.mkdir(parents=True, exist_ok=True)
     # The manifest vouches for the other files, so it goes first and comes last.
     (run_folder / "manifest.json").unlink(missing_ok=True)
+    comparison = results.get("comparison")
+    # Once the estimates are made, rows are only needed of what is set side by side.
     evaluations = {
         name.removeprefix("evaluate_"): pd.read_parquet(result.folder / "evaluation.parquet")
         for name, result in results.items()
         if name.startswith("evaluate_")
+        and (comparison is None or name.removeprefix("evaluate_") in MAIN)
     }
     tables = {
         name: pd.read_parquet(result.folder / "metrics.parquet")
@@ -47,16 +61,22 @@ def build(
     }
     if "r1_zero" in results:
         tables["completions"] = pd.read_parquet(results["r1_zero"].folder / "completions.parquet")
-    summaries, changes = estimates(evaluations, results.get("comparison"))
+    summaries, changes = estimates(evaluations, comparison)
+    costs = {} if comparison is None else read_costs(comparison.folder)
+    sizes = {
+        name: parquet.read_metadata(result.folder / "dataset.parquet").num_rows
+        for name, result in results.items()
+        if (result.folder / "dataset.parquet").is_file()
+    }
 
     manifest = _manifest(run_folder, results, config, wall)
-    change = next(iter(changes.values()), {})
-    page = html.page(html.Run(manifest, config, tables, evaluations, summaries, change))
+    told = html.Run(manifest, config, tables, evaluations, summaries, changes, costs, sizes)
+    page = html.page(told)
     artifacts.write_atomically(run_folder / "report.html", page)
     write_results(run_folder / "results.json", summaries)
     write_results(run_folder / "differences.json", changes)
-    if "r1_zero" in tables and len(summaries) > 1:
-        drawn = figures.headline(tables["r1_zero"], summaries)
+    if "r1_zero" in tables and "r1_zero" in summaries:
+        drawn = figures.headline(tables["r1_zero"], figures.main(summaries))
         write_figure(drawn, run_folder / "figures" / "headline")
     manifest["files"] = {
         name: hashlib.sha256((run_folder / name).read_bytes()).hexdigest() for name in FILES
@@ -68,18 +88,15 @@ def build(
 def estimates(
     evaluations: Mapping[str, pd.DataFrame], comparison: StageResult | None = None
 ) -> tuple[Results, Results]:
-    """Measures by checkpoint, and the paired changes from each checkpoint to the next.
+    """Measures by checkpoint, and the paired differences of the declared pairs that are there.
 
     Taken from the comparison stage where it has run.
     """
     if comparison is not None:
-        folder = comparison.folder
-        return read_results(folder / "results.json"), read_results(folder / "differences.json")
-    names = list(evaluations)
-    return {name: summarize(rows) for name, rows in evaluations.items()}, {
-        f"{after} - {before}": differences(evaluations[before], evaluations[after])
-        for before, after in zip(names, names[1:], strict=False)
-    }
+        return read(comparison.folder)
+    ordered = {name: evaluations[name] for name in names(evaluations)}
+    summaries, changes = compare(ordered, pairs(ordered))
+    return summaries, {key(*pair): change for pair, change in changes.items()}
 
 
 def git_state(folder: Path) -> dict[str, Any]:
@@ -99,6 +116,12 @@ def git_state(folder: Path) -> dict[str, Any]:
         return {"commit": None, "dirty": None}
 
 
+def needed(config: Config) -> list[str]:
+    """The stages without which a report of this configuration is not finished."""
+    on = [name for name, a in ABLATIONS.items() if getattr(config.ablation, a.switch)]
+    return [*STAGES, *(f"evaluate_{name}" for name in on)]
+
+
 def _manifest(
     run_folder: Path,
     results: Mapping[str, StageResult],
@@ -107,8 +130,10 @@ def _manifest(
 ) -> dict[str, Any]:
     plain = {
         name: values(config, name)
-        for name in ("seed", "base_seed", "model", "task", "stage", "evaluation")
-    }
+        for name in (
+            "seed", "base_seed", "model", "task", "stage", "student", "ablation", "evaluation"
+        )
+    }  # fmt: skip
     stages = {
         name: {
             "key": result.key,
@@ -125,7 +150,7 @@ def _manifest(
         "run": run_folder.name,
         "hash": run_folder.name.rsplit("-", 1)[-1],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "finished": all(name in results for name in STAGES),
+        "finished": all(name in results for name in needed(config)),
         "scale": config.scale,
         "task": config.task.name,
         "seeds": {

@@ -264,9 +264,12 @@ STAGES: tuple[Stage, ...] = (
         seconds=lambda config: 30,
         inputs=(
             *(s.name for s in _CHAIN if s.name.startswith("evaluate_")),
-            "r1_zero",
-            "dev2",
-            "r1",
+            *("r1_zero", "dev2", "r1", "rejection_sampling"),
+            *(
+                f"{s}_{arm}"
+                for s in ("qwen", "llama")
+                for arm in ("distilled", "rl", "distilled_rl")
+            ),
         ),
         notebook="08_r1_zero_vs_r1",
     ),

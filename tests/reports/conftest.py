@@ -1,6 +1,7 @@
 """Made-up results as fixtures; what takes seconds is made once."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -9,27 +10,41 @@ import pytest
 from r1repro import reports
 from r1repro.artifacts import Progress
 from r1repro.config import compose
+from r1repro.evaluation.metrics import compare
 from r1repro.stages import comparison
-from tests.reports.made_up import Result, evaluation, make_results
+from tests.reports.made_up import Result, checkpoint, make_results
 
 RUN = "laptop-mini-seed0-0123abcd"
+BUDGET = 1e12
+"""FLOPs that distillation took: those of fifty of the made-up steps of RL."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_draws():
+    """Intervals from fewer draws than a run's, which would take most of the time here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("r1repro.reports.report.compare", partial(compare, draws=500))
+        yield
 
 
 @pytest.fixture(scope="session")
 def evaluations() -> dict[str, pd.DataFrame]:
-    return {"base": evaluation(0.3, seed=1), "r1_zero": evaluation(0.75, seed=2)}
+    return {name: checkpoint(name) for name in ("base", "r1_zero", "r1")}
 
 
 @pytest.fixture(scope="session")
 def config():
-    return compose([])
+    return compose(["ablation=all"])
 
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory, config) -> dict[str, Result]:
     found = make_results(tmp_path_factory.mktemp("results"))
-    inputs = {name: found[name] for name in ("evaluate_base", "evaluate_r1_zero", "r1_zero")}
-    comparison.run(config, inputs, found["comparison"].folder, Progress(None))
+    inputs = {name: result for name, result in found.items() if name != "comparison"}
+    with pytest.MonkeyPatch.context() as patch:
+        # the real one loads the teacher's weights, and nothing here has any
+        patch.setattr("r1repro.stages.rl.distillation_flops", lambda *results: BUDGET)
+        comparison.run(config, inputs, found["comparison"].folder, Progress(None))
     return found
 
 

@@ -28,6 +28,42 @@ class Result:
     manifest: dict
 
 
+GENERAL = ("translation", "fact", "instruction", "greeting", "refusal")
+SKILLS = {
+    "base": (0.3, 0.2), "r1_zero": (0.75, 0.15), "dev1": (0.6, 0.2), "dev2": (0.7, 0.2),
+    "dev3": (0.72, 0.6), "r1": (0.75, 0.8),
+    **{
+        f"{student}_{arm}": (skill, 0.3)
+        for student in ("qwen", "llama")
+        for arm, skill in (
+            ("base", 0.25), ("rl", 0.4), ("rl_equal_flops", 0.35), ("distilled", 0.6),
+            ("distilled_rl", 0.65),
+        )
+    },
+}  # fmt: skip
+"""Of each checkpoint, for reasoning and for general problems."""
+ABLATIONS = {
+    "dev2_no_language_reward": (0.7, 0.2), "dev3_reasoning_only": (0.72, 0.2),
+    "r1_preference_throughout": (0.6, 0.85),
+}  # fmt: skip
+
+
+def checkpoint(name: str) -> pd.DataFrame:
+    """evaluation.parquet of a checkpoint of SKILLS or ABLATIONS: reasoning and general rows."""
+    reasoning, general = (SKILLS | ABLATIONS)[name]
+    seed = 1 + [*SKILLS, *ABLATIONS].index(name)
+    samples = 8 if name in ("base", "r1_zero", "r1") else 4
+    rows = [evaluation(reasoning, samples=samples, seed=seed), general_rows(general, seed=seed)]
+    return pd.concat(rows, ignore_index=True)
+
+
+def general_rows(skill: float, problems: int = 60, samples: int = 4, seed: int = 0) -> pd.DataFrame:
+    rows = evaluation(skill, problems, samples, seed + 1_000)
+    number = rows["problem_id"].str[-5:]
+    task = number.astype(int).map(lambda i: GENERAL[i // 4 % 5])
+    return rows.assign(task=task, problem_id=task + ":" + number, level=1)
+
+
 def evaluation(skill: float, problems: int = 120, samples: int = 8, seed: int = 0) -> pd.DataFrame:
     random = np.random.default_rng(seed)
     rows = []
@@ -54,6 +90,7 @@ def evaluation(skill: float, problems: int = 120, samples: int = 8, seed: int = 
                 "extracted": given, "reflection_count": int(random.poisson(0.3 + skill)),
                 "words": 5, "language_share": float(random.choice([1.0, 0.8, np.nan])),
                 "mixed": bool(random.random() < 0.1), "repetition": float(random.random() * 0.1),
+                "readable": bool(random.random() < 0.8 * skill),
             })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -63,6 +100,15 @@ def pretraining_metrics(steps: int = 60) -> pd.DataFrame:
     return pd.DataFrame({
         "step": step, "tokens": step * 2048, "loss": 1.2 + 3 * np.exp(-step / 200), "lr": 5e-3,
         "tokens_per_s": 18_000.0, "seconds": step * 0.11,
+    })  # fmt: skip
+
+
+def sft_metrics(steps: int = 20) -> pd.DataFrame:
+    step = np.arange(1, steps + 1) * 5
+    return pd.DataFrame({
+        "step": step, "loss": 1.2 * np.exp(-step / 40), "accuracy": 0.9, "lr": 4e-3,
+        "tokens": step * 1_500.0, "tokens_per_s": 9_000.0, "seconds": step * 0.2,
+        "flops": step * 3e9,
     })  # fmt: skip
 
 
@@ -81,8 +127,11 @@ def rl_metrics(steps: int = 110, seed: int = 0) -> pd.DataFrame:
         "zero_variance_groups": 0.1 + 0.4 * rise, "length": 24 + 8 * rise + 20 * noise,
         "length_correct": 22 + 9 * rise, "length_wrong": 28 + 6 * rise,
         "reflection": 0.3 + 0.2 * rise + noise, "language_share": 0.95 - 0.04 * rise + noise / 9,
-        "tokens_per_s": 6000.0 + 900 * noise, "seconds": 2.3, "seconds_rollout": 0.9,
+        "tokens_per_s": 6000.0 + 900 * noise, "seconds": 2.3 * (step + 1), "seconds_rollout": 0.9,
         "seconds_reference": 0.4, "seconds_update": 1.0, "grad_norm": 0.5,
+        "flops": 2e10 * (step + 1), "reward_deviation": 0.4, "reward_language": 0.95,
+        "general_correct": np.where(step < 0.75 * steps, np.nan, 0.2 + 0.5 * rise),
+        "preference": np.where(step < 0.75 * steps, np.nan, rise + noise),
     })  # fmt: skip
 
 
@@ -100,21 +149,31 @@ def completions() -> pd.DataFrame:
 
 
 def make_results(folder: Path, hostile: bool = False) -> dict[str, Result]:
-    base, trained = evaluation(0.3, seed=1), evaluation(0.75, seed=2)
+    """Every stage that the report reads, ablations too; the comparison is left to be made."""
+    evaluated = {name: checkpoint(name) for name in (*SKILLS, *ABLATIONS)}
     if hostile:
         # at the head of the transcripts: the first problem of each cell by id, sample 0
+        base, trained = evaluated["base"], evaluated["r1_zero"]
         firsts = trained[trained["sample"] == 0].index
         chosen = firsts[[0, 8, 16, 2, 10, 18, 1]]
         for place, text in zip(chosen, HOSTILE.values(), strict=True):
             trained.loc[place, "text"] = text.encode("utf-8", "backslashreplace").decode()
-        base.loc[chosen[0], "prompt"] = trained.loc[chosen[0], "prompt"] = HOSTILE["script"]
-    tables = {
-        "base": {"metrics": pretraining_metrics()},
-        "evaluate_base": {"evaluation": base},
-        "r1_zero": {"metrics": rl_metrics(), "completions": completions()},
-        "evaluate_r1_zero": {"evaluation": trained},
-        "comparison": {},
-    }
+        for rows in evaluated.values():
+            rows.loc[chosen[0], "prompt"] = HOSTILE["script"]
+        assert base.loc[chosen[0], "problem_id"] == trained.loc[chosen[0], "problem_id"]
+        evaluated["r1"].loc[chosen[1], "text"] = HOSTILE["script"]
+    trained_by_rl = ("r1_zero", "dev2", "r1", *(f"{s}_{a}" for s in ("qwen", "llama")
+                     for a in ("rl", "distilled_rl")), "dev2_no_language_reward",
+                     "r1_preference_throughout")  # fmt: skip
+    tables: dict[str, dict[str, pd.DataFrame]] = {"base": {"metrics": pretraining_metrics()}}
+    for i, name in enumerate(trained_by_rl):
+        tables[name] = {"metrics": rl_metrics(seed=i), "completions": completions()}
+    for name in ("dev1", "dev3", "dev3_reasoning_only", "qwen_distilled", "llama_distilled"):
+        tables[name] = {"metrics": sft_metrics()}
+    for name in ("cold_start_data", "rejection_sampling"):
+        tables[name] = {"dataset": completions()}
+    tables |= {f"evaluate_{name}": {"evaluation": rows} for name, rows in evaluated.items()}
+    tables["comparison"] = {}
     results = {}
     for i, (name, files) in enumerate(tables.items()):
         place = folder / "cache" / f"{name}-{i:012d}"

@@ -1,9 +1,14 @@
+import math
+
 import matplotlib.pyplot as plt
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from r1repro.evaluation.metrics import summarize
-from r1repro.reports import figures
+from r1repro.evaluation.statistics import Estimate
+from r1repro.reports import figures, tables
+from r1repro.reports.checkpoints import CHAIN, key
 from tests.reports.made_up import pretraining_metrics, rl_metrics
 
 
@@ -27,6 +32,7 @@ def test_evaluated_checkpoints_stand_beside_the_curve(evaluations):
     labels = figure.axes[0].get_legend_handles_labels()[1]
     assert "Base, pass@1 on held-out problems" in labels
     assert "R1-Zero, pass@1 on held-out problems" in labels
+    assert "R1, pass@1 on held-out problems" in labels
     legend = figure.axes[0].get_legend()
     assert "held-out ones as in evaluation" in legend.get_title().get_text()
     drawn = legend.get_window_extent()
@@ -47,6 +53,56 @@ def test_levels_are_drawn_where_they_were_measured(evaluations):
     first = families.axes[0]
     assert first.get_legend().get_window_extent().y1 < first.get_window_extent().y0, "on the lines"
     assert len(figures.headline(rl_metrics(), summaries).axes) == 2
+
+
+def test_checkpoints_of_the_chain_look_different_and_all_names_are():
+    chain = [figures.CHECKPOINTS[name] for name in ("base", *CHAIN)]
+    assert len({colour for _, colour, _ in chain}) == len({mark for *_, mark in chain}) == 6
+    assert len({label for label, *_ in figures.CHECKPOINTS.values()}) == len(figures.CHECKPOINTS)
+
+
+def test_only_clear_changes_are_coloured(results):
+    _, changes = tables.read(results["comparison"].folder)
+    figure = figures.stage_changes(changes)
+    (panel,) = figure.axes
+    cells = [change.get(path) for change in _of_the_chain(changes) for path in figures.SUITES]
+    assert len(panel.patches) == len(cells) == 4 * 12
+    clear = [cell.low > 0 or cell.high < 0 for cell in cells]
+    coloured = [to_hex(patch.get_facecolor()) != figures.PALE for patch in panel.patches]
+    assert coloured == clear and 0 < sum(clear) < len(clear)
+    drawn = [text.get_window_extent() for text in panel.texts]
+    width = panel.patches[0].get_window_extent().width
+    assert all(extent.width <= width for extent in drawn), "text runs into the next cell"
+
+
+def test_a_change_that_does_not_exist_is_a_dash():
+    none = {path: Estimate(math.nan, math.nan, math.nan, 0) for path in figures.SUITES}
+    panel = figures.stage_changes({"dev1 - r1_zero": none}).axes[0]
+    assert [text.get_text() for text in panel.texts] == ["–"] * len(figures.SUITES)
+
+
+def test_students_stand_where_they_were_measured(results):
+    summaries, _ = tables.read(results["comparison"].folder)
+    panel = figures.students(summaries).axes[0]
+    for line, student in zip(panel.containers, ("qwen", "llama"), strict=True):
+        drawn = list(line.lines[0].get_ydata())
+        arms = ("base", "rl", "rl_equal_flops", "distilled", "distilled_rl")
+        assert drawn == [summaries[f"{student}_{arm}"]["reasoning/pass@1"].value for arm in arms]
+    assert figures.evaluated_students({"qwen_base": {}, "llama_rl": {}, "llama_base": {}}) == [
+        "llama"
+    ]
+
+
+def test_curves_only_of_what_was_measured():
+    dev2 = rl_metrics(40).assign(preference=None, general_correct=None)
+    columns = ["pass_at_1", "general_correct", "preference"]
+    assert len(figures.over_steps({"dev2": dev2}, columns).axes) == 1
+    both = figures.over_steps({"dev2": dev2, "r1": rl_metrics(40)}, columns).axes
+    assert len(both) == 3 and all(panel.get_ylabel() for panel in both)
+
+
+def _of_the_chain(changes):
+    return [changes[key(*pair)] for pair in figures.stage_pairs(changes)]
 
 
 def test_metrics_without_values_are_drawn_all_the_same(evaluations):

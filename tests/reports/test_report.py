@@ -8,9 +8,19 @@ import pandas as pd
 import pytest
 
 from r1repro import reports
+from r1repro.config import compose
 from r1repro.evaluation.metrics import summarize
+from r1repro.reports import checkpoints
+from r1repro.reports.figures import CHECKPOINTS
 from r1repro.reports.files import read_results, write_results
-from tests.reports.made_up import HOSTILE, make_results
+from r1repro.reports.report import STAGES, needed
+from r1repro.reports.tables import read_costs
+from r1repro.stages import comparison, graph
+from tests.reports.conftest import BUDGET
+from tests.reports.made_up import ABLATIONS, HOSTILE, SKILLS, make_results, rl_metrics, sft_metrics
+
+IMAGES = 12
+"""Base 1, R1-Zero 3, results 3, the stages 2, students 1, ablations that RL made 2."""
 
 
 class Page(HTMLParser):
@@ -42,7 +52,7 @@ def test_page_is_whole_and_asks_for_nothing(built):
     page = Page(built.read_text(encoding="utf-8"))
     assert "script" not in page.tags
     assert all(a.startswith(("data:", "#")) for a in page.addresses)
-    assert page.tags.count("img") == 7
+    assert page.tags.count("img") == IMAGES
     assert "@import" not in built.read_text() and "url(" not in built.read_text()
     assert built.stat().st_size < 4 * 2**20
 
@@ -55,6 +65,13 @@ def test_page_says_what_was_measured(built):
         "Step 0 is measured with the prompt template",
         "15.6 → 71.0 %, later 77.9 %",
         "5 to 7 times",
+        "From random weights to R1",
+        "From R1-Zero to R1, paired over the same problems",
+        "context, the paper: IF-Eval, prompt strict",
+        "Qwen: distilled",
+        "without the reward language consistency falls over the steps",
+        "120 of reasoning, 60 general ones",
+        "8 samples of each reasoning problem and 4 of each general one for base, R1-Zero and R1",
         "seed 0, base seed 0",
         "levels 1, 3 and 5",
     ):
@@ -63,11 +80,13 @@ def test_page_says_what_was_measured(built):
 
 def test_results_hold_every_checkpoint_and_measure(built, results):
     stored = json.loads((built.parent / "results.json").read_text())
-    assert set(stored) == {"base", "r1_zero"}
+    assert set(stored) == {*SKILLS, *ABLATIONS}
+    assert {"general/score", "general/fact", "readability"} <= set(stored["r1"])
     rows = pd.read_parquet(results["evaluate_r1_zero"].folder / "evaluation.parquet")
     estimate = stored["r1_zero"]["reasoning/pass@1"]
     assert set(estimate) == {"value", "low", "high", "n"}
-    assert estimate["value"] == pytest.approx(rows["correct"].mean())
+    reasoning = rows[rows["task"].isin(["arithmetic", "countdown"])]
+    assert estimate["value"] == pytest.approx(reasoning["correct"].mean())
     assert estimate["low"] < estimate["value"] < estimate["high"]
     assert {"countdown/pass@1", "level_5/pass@1", "format_valid"} <= set(stored["base"])
     changes = json.loads((built.parent / "differences.json").read_text())
@@ -96,7 +115,8 @@ def test_hostile_model_text_is_shown_as_text(tmp_path, run_folder, config):
     built = reports.build(run_folder, results, config, {})
     html = built.read_text(encoding="utf-8")
     page = Page(html)
-    assert "script" not in page.tags and page.tags.count("img") == 7
+    assert html.count("&lt;script&gt;") >= 3  # as a prompt, R1-Zero's answer and R1's
+    assert "script" not in page.tags and page.tags.count("img") == IMAGES
     text = "".join(page.text)
     assert HOSTILE["script"].split("<think>")[0] in text
     assert "{{ config }} {% raw %} &lt;b&gt; </pre></details>" in text
@@ -105,12 +125,56 @@ def test_hostile_model_text_is_shown_as_text(tmp_path, run_folder, config):
     assert "等等，不对" in text
 
 
+def text_of(built) -> str:
+    return re.sub(r"\s+", " ", "".join(Page(built.read_text(encoding="utf-8")).text))
+
+
+def up_to(results, *checkpoints):
+    names = {*checkpoints, *(f"evaluate_{name}" for name in checkpoints)}
+    return {name: result for name, result in results.items() if name in names}
+
+
 def test_a_run_without_all_stages_says_so(run_folder, results, config):
-    some = {name: results[name] for name in ("base", "evaluate_base")}
-    built = reports.build(run_folder, some, config, {})
-    assert "This run is not finished" in built.read_text(encoding="utf-8")
+    text = text_of(reports.build(run_folder, up_to(results, "base"), config, {}))
+    assert "This run is not finished" in text and "From random weights to a base" in text
     assert json.loads((run_folder / "manifest.json").read_text())["finished"] is False
-    Page(reports.build(run_folder, {}, config, {}).read_text(encoding="utf-8"))
+    assert json.loads((run_folder / "differences.json").read_text()) == {}
+    text_of(reports.build(run_folder, {}, config, {}))
+
+
+def test_a_run_up_to_r1_zero_tells_nothing_of_later_stages(run_folder, results, config):
+    built = reports.build(run_folder, up_to(results, "base", "r1_zero"), config, {})
+    text = text_of(built)
+    assert "From random weights to R1-Zero" in text and "R1-Zero − Base, paired" in text
+    for missing in ("The stages ", "Distillation", "Ablations", "R1 − R1-Zero", "R1 40 RL steps"):
+        assert missing not in text
+    assert set(json.loads((run_folder / "differences.json").read_text())) == {"r1_zero - base"}
+
+
+def test_a_run_up_to_dev2_has_the_stages_that_are_there(run_folder, results, config):
+    some = up_to(results, "base", "r1_zero", "dev1", "dev2")
+    text = text_of(reports.build(run_folder, some, config, {}))
+    assert "From random weights to Dev2" in text
+    assert "Dev2 − Dev1" in text and "Dev3 − Dev2" not in text and "Distillation" not in text
+
+
+def test_what_is_switched_on_belongs_to_a_finished_run(config):
+    ablations = {f"evaluate_{name}" for name in checkpoints.ABLATIONS}
+    assert set(needed(compose([]))) == set(STAGES)
+    assert set(needed(config)) == {*STAGES, *ablations}
+    one = needed(compose(["ablation.reasoning_only=true"]))
+    assert set(one) - set(STAGES) == {"evaluate_dev3_reasoning_only"}
+
+
+def test_a_finished_report_stands_on_the_whole_graph():
+    plain = {name for name, stage in graph().items() if stage.ablation is None}
+    assert {name for name in plain if name.startswith("evaluate_")} <= set(STAGES) <= plain
+    switches = {ablation.switch for ablation in checkpoints.ABLATIONS.values()}
+    assert switches == {stage.ablation for stage in graph().values()} - {None}
+    for name, ablation in checkpoints.ABLATIONS.items():
+        assert graph()[f"evaluate_{name}"].ablation == ablation.switch
+    evaluated = {name.removeprefix("evaluate_") for name in graph() if "evaluate_" in name}
+    assert evaluated == {name for pair in checkpoints.PAIRS for name in pair} == set(CHECKPOINTS)
 
 
 def test_estimates_survive_the_disk(tmp_path, evaluations):
@@ -123,7 +187,40 @@ def test_estimates_survive_the_disk(tmp_path, evaluations):
 
 def test_comparison_draws_its_figures(results):
     names = {file.name for file in (results["comparison"].folder / "figures").iterdir()}
-    assert {"headline.png", "headline.svg", "behaviour.png"} <= names
+    assert {"headline.png", "headline.svg", "behaviour.png", "stages.png", "students.svg"} <= names
+
+
+def test_only_declared_pairs_are_compared(results):
+    stored = read_results(results["comparison"].folder / "differences.json")
+    assert set(stored) == {f"{after} - {before}" for before, after in checkpoints.PAIRS}
+    sides = [
+        pd.read_parquet(results[f"evaluate_{name}"].folder / "evaluation.parquet")
+        for name in ("dev3", "r1")
+    ]
+    before, after = (rows[rows["task"] == "fact"]["correct"].mean() for rows in sides)
+    assert stored["r1 - dev3"]["general/fact"].value == pytest.approx(after - before)
+
+
+def test_costs_count_the_sampling_and_stop_where_the_budget_is_spent(results):
+    costs = read_costs(results["comparison"].folder)
+    assert set(costs) == {
+        f"{student}_{arm}"
+        for student in ("qwen", "llama")
+        for arm in ("rl", "rl_equal_flops", "distilled", "distilled_rl")
+    }
+    sampling = results["rejection_sampling"].manifest["seconds"]
+    assert costs["qwen_distilled"] == {
+        "flops": BUDGET, "seconds": pytest.approx(sft_metrics()["seconds"].max() + sampling)
+    }  # fmt: skip
+    rl = rl_metrics()
+    assert costs["qwen_rl"]["flops"] == rl["flops"].max()
+    assert costs["qwen_rl_equal_flops"]["flops"] == BUDGET
+    assert costs["qwen_rl_equal_flops"]["seconds"] == pytest.approx(2.3 * 50)
+    assert costs["llama_distilled_rl"]["flops"] == BUDGET + rl["flops"].max()
+
+
+def test_without_a_students_stages_there_are_no_costs(results):
+    assert comparison.costs({"r1_zero": results["r1_zero"]}) == {}
 
 
 def test_reports_never_need_torch():

@@ -1,0 +1,102 @@
+"""The checkpoints of the whole pipeline by name, and which of them are compared with which."""
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+
+MAIN = ("base", "r1_zero", "r1")
+"""What the headline tells of."""
+CHAIN = ("r1_zero", "dev1", "dev2", "dev3", "r1")
+"""The columns of the paper's table of stages (R1 v2, Table 3)."""
+STUDENTS = {"qwen": "Qwen", "llama": "Llama"}
+ARMS = {
+    "base": "Base",
+    "rl": "RL alone",
+    "rl_equal_flops": "RL at equal FLOPs",
+    "distilled": "Distilled",
+    "distilled_rl": "Distilled, then RL",
+}
+"""What a student went through, after the underscore of its checkpoint's name."""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A checkpoint made as `plain` but for one thing, and what the paper saw of that.
+
+    switch: its key under `ablation` in the configuration; curves: the columns of metrics.parquet
+    that show what was left out or added, where it was trained by RL.
+    """
+
+    plain: str
+    switch: str
+    title: str
+    paper: str
+    curves: tuple[str, ...] = ()
+
+
+ABLATIONS = {
+    "dev2_no_language_reward": Ablation(
+        "dev2",
+        "no_language_reward",
+        "Without the language-consistency reward",
+        "The paper (v2 B.6, Fig. 7, a distilled 7B model): without the reward language consistency "
+        "falls over the steps, with it it stays; mathematics is comparable, code slightly worse "
+        "with it.",
+        ("language_share", "pass_at_1"),
+    ),
+    "dev3_reasoning_only": Ablation(
+        "dev3",
+        "reasoning_only",
+        "Without the general data of the second SFT",
+        "The paper has no such ablation; from Dev2 to Dev3, where general data comes in, it has "
+        "IF-Eval 72.0 → 78.1 and AIME 2024 74.0 → 78.1 (v2 Table 3).",
+    ),
+    "r1_preference_throughout": Ablation(
+        "r1",
+        "preference_throughout",
+        "With the preference reward from the first step",
+        "The paper (v2 B.5, Fig. 6): with more steps of a preference reward its value rises while "
+        "Codeforces performance falls, so it came in only for the last 400 of 1,700 steps.",
+        ("preference", "pass_at_1"),
+    ),
+}
+PAIRS: dict[tuple[str, str], str] = {
+    ("base", "r1_zero"): "what RL alone does to the base",
+    ("r1_zero", "dev1"): "what a cold start from the base has and lacks beside R1-Zero",
+    ("dev1", "dev2"): "what reasoning RL adds to the cold start",
+    ("dev2", "dev3"): "what SFT of the base on Dev2's answers and general data keeps and adds",
+    ("dev3", "r1"): "what RL for all scenarios adds",
+    ("r1_zero", "dev2"): "whether RL after a cold start ends higher than RL alone",
+    ("r1_zero", "r1"): "what the stages after R1-Zero are worth together",
+    **{
+        (ablation.plain, name): f"what changes {ablation.title[0].lower()}{ablation.title[1:]}"
+        for name, ablation in ABLATIONS.items()
+    },
+    **{
+        (f"{student}_{before}", f"{student}_{after}"): why
+        for student in STUDENTS
+        for before, after, why in (
+            ("base", "distilled", "what distillation gives a student"),
+            ("rl", "distilled", "distillation against RL alone, each as long as it was trained"),
+            ("rl_equal_flops", "distilled", "distillation against RL alone, at equal FLOPs"),
+            ("distilled", "distilled_rl", "what RL adds to a distilled student"),
+        )
+    },
+}
+"""The paired differences that are made, (before, after), and why each."""
+
+
+def names(evaluated: Iterable[str]) -> list[str]:
+    """Checkpoints in the order of the pipeline, those not known here last."""
+    known = ["base", *CHAIN, *ABLATIONS, *(f"{s}_{arm}" for s in STUDENTS for arm in ARMS)]
+    evaluated = list(evaluated)
+    return [n for n in known if n in evaluated] + [n for n in evaluated if n not in known]
+
+
+def pairs(evaluated: Container[str]) -> list[tuple[str, str]]:
+    """Those of PAIRS whose both sides are there."""
+    return [(a, b) for a, b in PAIRS if a in evaluated and b in evaluated]
+
+
+def key(before: str, after: str) -> str:
+    """How a difference is called in differences.json."""
+    return f"{after} - {before}"

@@ -1,0 +1,312 @@
+"""The tables of the whole pipeline, as text, the same in the notebook and on the page.
+
+They are made from what the comparison stage stored; figures of the paper are rows or notes of their
+own, marked as context: other models, other tasks, other counts.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from r1repro.evaluation import metrics
+from r1repro.evaluation.statistics import Estimate
+from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, MAIN, PAIRS, STUDENTS, key
+from r1repro.reports.figures import SUITES, checkpoint, stage_pairs
+from r1repro.reports.files import Results, read_results
+
+Summary = Mapping[str, Estimate]
+Costs = Mapping[str, Mapping[str, float]]
+"""{checkpoint: {"flops", "seconds"}} of costs.json."""
+
+# R1 v2 (arXiv 2501.12948), Table 3: what the paper reports of each stage of CHAIN, in per cent, by
+# the measure of ours that is nearest to it.
+PAPER_STAGES: dict[str, tuple[str, tuple[float, ...]]] = {
+    "reasoning/pass@1": ("AIME 2024, pass@1", (77.9, 59.0, 74.0, 78.1, 79.8)),
+    "arithmetic/pass@1": ("MATH-500, pass@1", (95.9, 94.2, 95.9, 95.4, 97.3)),
+    "general/score": ("AlpacaEval 2.0, LC win rate", (24.7, 50.1, 55.8, 62.1, 87.6)),
+    "general/fact": ("SimpleQA", (30.3, 17.8, 28.2, 24.9, 30.1)),
+    "general/instruction": ("IF-Eval, prompt strict", (46.6, 71.7, 72.0, 78.1, 83.3)),
+}
+_LEVELS = tuple(f"level_{level}/pass@1" for level in range(1, 6))
+_GENERAL = tuple(f"general/{t}" for t in "translation fact instruction greeting refusal".split())
+STAGE_ROWS: dict[str, tuple[str, ...]] = {
+    "Reasoning": ("reasoning/pass@1", "arithmetic/pass@1", "countdown/pass@1", *_LEVELS),
+    "General tasks": ("general/score", *_GENERAL),
+    "How the reasoning answers are written": (
+        "format_valid",
+        "language_share",
+        "readability",
+        "reflection_per_response",
+        "reflection_per_1k_tokens",
+        "repetition",
+        "length",
+    ),
+}
+_STUDENT_PATHS = {
+    "reasoning/pass@1": "pass@1",
+    "general/score": "General score",
+    "format_valid": "Valid format",
+    "language_share": "Language asked",
+    "readability": "Readable",
+}
+_ABLATION_PATHS = (
+    "reasoning/pass@1",
+    "countdown/pass@1",
+    "general/score",
+    "format_valid",
+    "language_share",
+    "mixed",
+    "readability",
+    "length",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: as many cells as columns, or none in a heading between lines.
+
+    context: these are figures of the paper; note: what stands beside the line, text and source.
+    """
+
+    label: str
+    cells: tuple[str, ...] = ()
+    context: bool = False
+    note: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Lines under named columns; `notes` names the column of the lines' notes, if there is one."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    first: str = "Measure"
+    notes: str | None = None
+
+    def frame(self) -> pd.DataFrame:
+        """The same for a notebook; headings between lines are left out."""
+        rows = [row for row in self.rows if row.cells]
+        found = pd.DataFrame([row.cells for row in rows], columns=list(self.columns))
+        return found.set_axis(pd.Index([row.label for row in rows], name=self.first))
+
+
+def read(folder: Path) -> tuple[dict[str, dict[str, Estimate]], dict[str, dict[str, Estimate]]]:
+    """(measures by checkpoint, paired differences) of the comparison stage's folder."""
+    return read_results(folder / "results.json"), read_results(folder / "differences.json")
+
+
+def read_costs(folder: Path) -> dict[str, dict[str, float]]:
+    """What the comparison stage found that each student took; see r1repro.stages.comparison."""
+    found: dict[str, dict[str, float]] = json.loads((folder / "costs.json").read_text("utf-8"))
+    return found
+
+
+def label(name: str) -> str:
+    """A checkpoint as the tables call it."""
+    return checkpoint(name)[0]
+
+
+def change_label(pair: tuple[str, str]) -> str:
+    """A difference as the tables call it, such as "R1 − R1-Zero"."""
+    before, after = pair
+    return f"{label(after)} − {label(before)}"
+
+
+def verb(change: Estimate) -> str:
+    """What a paired change allows to be said of a measure."""
+    return "rose" if change.low > 0 else "fell" if change.high < 0 else "did not clearly change"
+
+
+def beside(change: Estimate) -> str:
+    """What a paired difference of two checkpoints allows to be said of the second."""
+    if change.low > 0:
+        return "higher"
+    return "lower" if change.high < 0 else "not clearly different"
+
+
+def main_pair(changes: Results) -> tuple[str, str] | None:
+    """The difference that the headline shows: R1 against R1-Zero, or R1-Zero against the base."""
+    first, second, third = MAIN
+    return next((p for p in ((second, third), (first, second)) if key(*p) in changes), None)
+
+
+def compared(
+    summaries: Results,
+    changes: Results,
+    paths: Mapping[str, str] | Sequence[str],
+    first: str = "Measure",
+) -> Table:
+    """A line a measure, a column a checkpoint of the headline, and their paired change.
+
+    paths: what the lines show, with a name for each if it is not the measure's own.
+    """
+    shown = [name for name in MAIN if name in summaries]
+    pair = main_pair(changes)
+    named = paths if isinstance(paths, Mapping) else {path: metrics.label(path) for path in paths}
+    columns = [label(name) for name in shown]
+    columns += [f"{change_label(pair)}, paired"] if pair else []
+    rows = []
+    for path, name in named.items():
+        cells = [metrics.shown(summaries[c].get(path), path) for c in shown]
+        if pair:
+            cells.append(metrics.shown(changes[key(*pair)].get(path), path, signed=True))
+        rows.append(Row(name, tuple(cells)))
+    return Table(tuple(columns), tuple(rows), first)
+
+
+def headline(summaries: Results, changes: Results) -> Table:
+    """The first table: the checkpoints of MAIN, and the paired change."""
+    main = {path for name in MAIN for path in summaries.get(name, {})}
+    return compared(summaries, changes, metrics.headline(dict.fromkeys(main)))
+
+
+def stages(summaries: Results) -> Table | None:
+    """A table like the paper's Table 3, its own figures between; None before there is a Dev1."""
+    shown = [name for name in CHAIN if name in summaries]
+    if len(shown) < 2:
+        return None
+    rows: list[Row] = []
+    for title, paths in STAGE_ROWS.items():
+        rows.append(Row(title))
+        for path in paths:
+            if all(path not in summaries[name] for name in shown):
+                continue
+            cells = tuple(metrics.shown(summaries[name].get(path), path) for name in shown)
+            rows.append(Row(metrics.label(path).removeprefix("General tasks: "), cells))
+            if path in PAPER_STAGES:
+                benchmark, values = PAPER_STAGES[path]
+                theirs = dict(zip(CHAIN, values, strict=True))
+                cells = tuple(f"{theirs[name]:.1f}\u00a0%" for name in shown)
+                rows.append(Row(f"context, the paper: {benchmark}", cells, context=True))
+    return Table(tuple(map(label, shown)), tuple(rows), "Held-out suite")
+
+
+def forgetting(changes: Results) -> Table | None:
+    """What each stage changed against the one before, paired over problems."""
+    pairs = stage_pairs(changes)
+    if not pairs:
+        return None
+    rows = [
+        Row(
+            metrics.label(path),
+            tuple(metrics.shown(changes[key(*p)].get(path), path, signed=True) for p in pairs),
+        )
+        for path in SUITES
+        if any(path in changes[key(*pair)] for pair in pairs)
+    ]
+    return Table(tuple(map(change_label, pairs)), tuple(rows), "Held-out suite")
+
+
+def student(name: str, summaries: Results, costs: Costs) -> Table:
+    """One student after each kind of training, with what that took beyond its base."""
+    rows = []
+    for arm, words in ARMS.items():
+        checkpoint_name = f"{name}_{arm}"
+        if checkpoint_name not in summaries:
+            continue
+        found = summaries[checkpoint_name]
+        cells = [metrics.shown(found.get(path), path) for path in _STUDENT_PATHS]
+        cost = costs.get(checkpoint_name)
+        cells += [tera(cost["flops"]), duration(cost["seconds"])] if cost else ["–", "–"]
+        rows.append(Row(words, tuple(cells)))
+    columns = (*_STUDENT_PATHS.values(), "FLOPs (10¹²)", "Wall time")
+    return Table(columns, tuple(rows), STUDENTS[name])
+
+
+def student_changes(changes: Results) -> Table:
+    """The declared pairs of every student."""
+    rows = [
+        Row(
+            f"{STUDENTS[before.split('_')[0]]}: {_arm(after)} against {_arm(before)}",
+            tuple(
+                metrics.shown(changes[key(before, after)].get(path), path, signed=True)
+                for path in _STUDENT_PATHS
+            ),
+        )
+        for before, after in PAIRS
+        if before.split("_")[0] in STUDENTS and key(before, after) in changes
+    ]
+    return Table(tuple(_STUDENT_PATHS.values()), tuple(rows), "Change, paired")
+
+
+def _arm(name: str) -> str:
+    words = ARMS[name.split("_", 1)[1]]
+    return words if words.startswith("RL") else words[0].lower() + words[1:]
+
+
+def distilled_sentences(summaries: Results, changes: Results) -> list[str]:
+    """A sentence a student: distillation against RL at equal FLOPs, as its interval allows."""
+    path, said = "reasoning/pass@1", []
+    for name, words in STUDENTS.items():
+        before, after = f"{name}_rl_equal_flops", f"{name}_distilled"
+        change = changes.get(key(before, after), {}).get(path)
+        if change is None:
+            continue
+        which = (
+            "above" if change.low > 0 else "below" if change.high < 0 else "not clearly apart from"
+        )
+        said.append(
+            f"{words}: distilled {metrics.shown(summaries[after][path], path)} is {which} RL at "
+            f"equal FLOPs, {metrics.shown(summaries[before][path], path)} "
+            f"({metrics.shown(change, path, signed=True)}, paired)."
+        )
+    return said
+
+
+def ablations(summaries: Results, changes: Results) -> Iterator[tuple[str, Table]]:
+    """(checkpoint, table) of each ablation that ran: plain, ablated, and the paired change."""
+    for name, ablation in ABLATIONS.items():
+        found = changes.get(key(ablation.plain, name))
+        if found is None:
+            continue
+        sides = (ablation.plain, name)
+        rows = [
+            Row(
+                metrics.label(path),
+                (
+                    *(metrics.shown(summaries[side].get(path), path) for side in sides),
+                    metrics.shown(found[path], path, signed=True),
+                ),
+            )
+            for path in _ABLATION_PATHS
+            if path in found
+        ]
+        yield name, Table((*map(label, sides), "Change, paired"), tuple(rows))
+
+
+def ablation_sentence(name: str, changes: Results) -> str:
+    """What leaving out or adding changed, each as its interval allows."""
+    ablation = ABLATIONS[name]
+    found = changes[key(ablation.plain, name)]
+    parts = [
+        f"{words} {beside(found[path])} ({metrics.shown(found[path], path, signed=True)})"
+        for path, words in (
+            ("reasoning/pass@1", "pass@1"),
+            ("general/score", "general score"),
+            ("language_share", "share of the language asked"),
+        )
+        if path in found
+    ]
+    return f"{ablation.title}, against {label(ablation.plain)}: {'; '.join(parts)}."
+
+
+def tera(flops: float) -> str:
+    """FLOPs in units of 10¹², to three digits."""
+    value = flops / 1e12
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in words, such as "4 min 05 s"."""
+    if seconds is None or seconds != seconds:
+        return "–"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

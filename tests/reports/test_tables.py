@@ -1,0 +1,148 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from r1repro.evaluation.metrics import compare, differences, summarize
+from r1repro.evaluation.statistics import Estimate
+from r1repro.reports import tables
+from r1repro.reports.checkpoints import CHAIN, PAIRS, key, names, pairs
+from r1repro.reports.tables import PAPER_STAGES
+from tests.reports.made_up import checkpoint
+
+
+@pytest.fixture(scope="module")
+def found(results):
+    return tables.read(results["comparison"].folder)
+
+
+def test_resampling_once_for_all_gives_the_same_figures():
+    rows = {name: checkpoint(name) for name in ("base", "r1_zero", "dev1")}
+    rows["dev1"]["language_share"] = math.nan  # a measure without a value stays without
+    summaries, changes = compare(rows, [("base", "r1_zero"), ("r1_zero", "dev1")], draws=200)
+    for name, each in rows.items():
+        assert repr(summaries[name]) == repr(summarize(each, draws=200))
+    for before, after in changes:
+        alone = differences(rows[before], rows[after], draws=200)
+        assert repr(changes[before, after]) == repr(alone)
+
+
+def test_evaluations_on_other_problems_are_compared_on_what_they_share():
+    rows = {name: checkpoint(name) for name in ("base", "r1_zero")}
+    rows["base"] = rows["base"][rows["base"]["task"] != "countdown"]
+    summaries, changes = compare(rows, [("base", "r1_zero")], draws=200)
+    assert summaries["r1_zero"]["reasoning/pass@1"].n == 120
+    assert changes["base", "r1_zero"]["reasoning/pass@1"].n == 60
+
+
+def test_pairs_need_both_sides_and_every_pair_has_its_reason():
+    assert pairs({"base", "r1_zero", "qwen_rl"}) == [("base", "r1_zero")]
+    assert key("base", "r1_zero") == "r1_zero - base"
+    assert all(why and "\n" not in why for why in PAIRS.values())
+    assert names(["own", "r1", "base"]) == ["base", "r1", "own"]
+
+
+def test_the_stages_stand_as_columns_with_the_papers_rows_marked(found):
+    summaries, _ = found
+    table = tables.stages(summaries)
+    assert table.columns == ("R1-Zero", "Dev1", "Dev2", "Dev3", "R1")
+    rows = {row.label: row for row in table.rows}
+    assert (
+        rows["Countdown: pass@1"]
+        .cells[3]
+        .startswith(f"{100 * summaries['dev3']['countdown/pass@1'].value:.1f}")
+    )
+    context = [row for row in table.rows if row.context]
+    assert len(context) == len(PAPER_STAGES)
+    assert all(row.label.startswith("context, the paper: ") for row in context)
+    assert rows["context, the paper: AIME 2024, pass@1"].cells == tuple(
+        f"{value}\u00a0%" for value in (77.9, "59.0", "74.0", 78.1, 79.8)
+    )
+    assert not any("paper" in row.label for row in table.rows if not row.context)
+    assert {"General score", "Translation", "Refusal", "Readable responses"} <= set(rows)
+    assert all(not row.cells or len(row.cells) == 5 for row in table.rows)
+    assert "Reasoning" not in table.frame().index and "General score" in table.frame().index
+
+
+def test_the_papers_columns_follow_the_stages_that_are_there(found):
+    summaries = {name: found[0][name] for name in ("base", "r1_zero", "dev3")}
+    table = tables.stages(summaries)
+    assert table.columns == ("R1-Zero", "Dev3")
+    (aime,) = [row for row in table.rows if "AIME" in row.label]
+    assert aime.cells == ("77.9\u00a0%", "78.1\u00a0%")
+    assert tables.stages({name: found[0][name] for name in ("base", "r1_zero")}) is None
+
+
+def test_each_stage_is_held_against_the_one_before(found):
+    _, changes = found
+    table = tables.forgetting(changes)
+    assert table.columns == ("Dev1 − R1-Zero", "Dev2 − Dev1", "Dev3 − Dev2", "R1 − Dev3")
+    (score,) = [row for row in table.rows if row.label == "General tasks: General score"]
+    value = changes["dev3 - dev2"]["general/score"].value
+    assert score.cells[2].startswith(f"{100 * value:+.1f}\u00a0points [")
+    assert tables.forgetting({"r1_zero - base": changes["r1_zero - base"]}) is None
+
+
+def test_the_headline_shows_the_last_main_pair_that_is_there(found):
+    summaries, changes = found
+    assert tables.headline(summaries, changes).columns == (
+        "Base", "R1-Zero", "R1", "R1 − R1-Zero, paired",
+    )  # fmt: skip
+    first = {"base": summaries["base"], "r1_zero": summaries["r1_zero"]}
+    change = {"r1_zero - base": changes["r1_zero - base"]}
+    assert tables.headline(first, change).columns == ("Base", "R1-Zero", "R1-Zero − Base, paired")
+    assert tables.headline({"base": summaries["base"]}, {}).columns == ("Base",)
+
+
+def test_students_have_what_they_cost_beside_them(found):
+    summaries, changes = found
+    costs = {"qwen_rl": {"flops": 2.2e12, "seconds": 253.0}}
+    table = tables.student("qwen", summaries, costs)
+    assert [row.label for row in table.rows] == [
+        "Base", "RL alone", "RL at equal FLOPs", "Distilled", "Distilled, then RL",
+    ]  # fmt: skip
+    assert table.rows[1].cells[-2:] == ("2.2", "4 min 13 s")
+    assert table.rows[3].cells[-2:] == ("–", "–")
+    assert len(tables.student_changes(changes).rows) == 8
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said", "sentence"),
+    [
+        (0.01, 0.2, "rose", "is above RL"),
+        (-0.2, -0.01, "fell", "is below RL"),
+        (-0.1, 0.2, "did not clearly change", "is not clearly apart from RL"),
+        (0.0, 0.2, "did not clearly change", "is not clearly apart from RL"),
+        (math.nan, math.nan, "did not clearly change", "is not clearly apart from RL"),
+    ],
+)
+def test_words_claim_no_more_than_the_interval(found, low, high, said, sentence):
+    summaries, changes = found
+    change = Estimate(0.1, low, high, 100)
+    assert tables.verb(change) == said
+    pair = "qwen_distilled - qwen_rl_equal_flops"
+    only = {pair: changes[pair] | {"reasoning/pass@1": change}}
+    assert sentence in tables.distilled_sentences(summaries, only)[0]
+
+
+def test_ablations_are_told_where_they_ran(found):
+    summaries, changes = found
+    told = dict(tables.ablations(summaries, changes))
+    assert set(told) == {
+        "dev2_no_language_reward", "dev3_reasoning_only", "r1_preference_throughout",
+    }  # fmt: skip
+    assert told["dev3_reasoning_only"].columns[:2] == ("Dev3", "Dev3 on reasoning data only")
+    assert "general score lower (−" in tables.ablation_sentence("dev3_reasoning_only", changes)
+    pair = "dev3_reasoning_only - dev3"
+    unclear = replace(changes[pair]["general/score"], high=0.01)
+    changed = changes | {pair: changes[pair] | {"general/score": unclear}}
+    sentence = tables.ablation_sentence("dev3_reasoning_only", changed)
+    assert "general score not clearly different (−" in sentence
+    plain = {key(a, b): changes[key(a, b)] for a, b in zip(CHAIN, CHAIN[1:], strict=False)}
+    assert list(tables.ablations(summaries, plain)) == []
+
+
+def test_figures_in_words():
+    assert [tables.tera(v) for v in (2.5e12, 1.23456e11, 3.21e15)] == ["2.5", "0.123", "3,210"]
+    assert tables.duration(None) == tables.duration(math.nan) == "–"
+    assert [tables.duration(s) for s in (2.0, 245, 7_260)] == ["2.0 s", "4 min 05 s", "2 h 01 min"]
