@@ -171,7 +171,7 @@ def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
 def test_ending_early_is_no_result(base, words, tmp_path):
     """TRL drops a generation that is not whole; what was not trained must not pass for trained."""
     settings = dataclasses.replace(SETTINGS, steps=1, questions=32, steps_per_generation=2)
-    with pytest.raises(R1ReproError, match="ended after 0 of stage.r1_zero.steps=1"):
+    with pytest.raises(R1ReproError, match="ended after 0 of 1 steps"):
         trained(base, words, tmp_path / "a", settings)
 
 
