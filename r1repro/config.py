@@ -182,7 +182,7 @@ class StagesConfig:
     )
     student_base: BaseConfig = field(default_factory=lambda: BaseConfig(tokens=800_000))
     distilled: SFTConfig = field(default_factory=SFTConfig)
-    student_rl: RLConfig = field(default_factory=lambda: RLConfig(steps=40))
+    student_rl: RLConfig = field(default_factory=lambda: RLConfig(steps=64))
     distilled_rl: RLConfig = field(
         default_factory=lambda: RLConfig(
             steps=16, lr_matrices=7e-4, lr_rest=7e-4, language_weight=1.0

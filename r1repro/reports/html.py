@@ -293,7 +293,7 @@ def students(run: Run) -> dict[str, Any] | None:
     return {
         "tables": [tables.student(name, run.summaries, run.costs) for name in found],
         "changes": tables.student_changes(run.changes),
-        "sentences": tables.distilled_sentences(run.summaries, run.changes),
+        "sentences": tables.distilled_sentences(run.summaries, run.changes, run.costs),
     }
 
 

@@ -237,8 +237,11 @@ def _arm(name: str) -> str:
     return words if words.startswith("RL") else words[0].lower() + words[1:]
 
 
-def distilled_sentences(summaries: Results, changes: Results) -> list[str]:
-    """A sentence a student: distillation against RL at equal FLOPs, as its interval allows."""
+def distilled_sentences(summaries: Results, changes: Results, costs: Costs) -> list[str]:
+    """A sentence a student: distillation against RL at equal FLOPs, as its interval allows.
+
+    Where RL ended before it had spent what distillation took, the sentence says so.
+    """
     path, said = "reasoning/pass@1", []
     for name, words in STUDENTS.items():
         before, after = f"{name}_rl_equal_flops", f"{name}_distilled"
@@ -253,6 +256,11 @@ def distilled_sentences(summaries: Results, changes: Results) -> list[str]:
             f"equal FLOPs, {metrics.shown(summaries[before][path], path)} "
             f"({metrics.shown(change, path, signed=True)}, paired)."
         )
+        spent, wanted = (costs[side]["flops"] if side in costs else 0.0 for side in (before, after))
+        if spent < wanted:
+            said[-1] += (
+                f" These FLOPs are not equal: RL ended after {tera(spent)} of {tera(wanted)} × 10¹²."
+            )
     return said
 
 
