@@ -258,9 +258,8 @@ def distilled_sentences(summaries: Results, changes: Results, costs: Costs) -> l
         )
         spent, wanted = (costs[side]["flops"] if side in costs else 0.0 for side in (before, after))
         if spent < wanted:
-            said[-1] += (
-                f" These FLOPs are not equal: RL ended after {tera(spent)} of {tera(wanted)} × 10¹²."
-            )
+            told = f"{tera(spent)} of {tera(wanted)} × 10¹²"
+            said[-1] += f" These FLOPs are not equal: RL ended after {told}."
     return said
 
 
