@@ -15,6 +15,7 @@ settings are Hydra overrides, such as
   stage.r1_zero.steps=200         any key of conf/ and r1repro/config.py
   from=STAGE                      build this stage and what is made from it anew
   until=STAGE                     stop after the notebook of this stage
+  ablation=all                    with the ablations, or one: ablation.reasoning_only=true
 finished stages are loaded, an interrupted one continues"""
 
 

@@ -55,7 +55,7 @@ def _student_base_seconds(config: Config) -> float:
 def _rl_seconds(name: str) -> Callable[[Config], float]:
     def seconds(config: Config) -> float:
         settings: RLConfig = getattr(config.stage, name)
-        return 15 + settings.steps * settings.questions * settings.generations / 85
+        return 15 + settings.steps * settings.questions * settings.generations / 65
 
     return seconds
 
@@ -64,7 +64,7 @@ def _sft_seconds(name: str, data: str) -> Callable[[Config], float]:
     def seconds(config: Config) -> float:
         made: SamplesConfig = getattr(config.stage, data)
         settings: SFTConfig = getattr(config.stage, name)
-        return 15 + made.questions * made.kept * settings.epochs / 70
+        return 15 + made.questions * made.kept * settings.epochs / 220
 
     return seconds
 
@@ -83,13 +83,13 @@ def _reward_model_seconds(config: Config) -> float:
 
 
 def _evaluation_seconds(config: Config) -> float:
-    return 12 + (_problems(config) + 560) * config.evaluation.samples_between / 240
+    return 12 + (_problems(config) + 560) * config.evaluation.samples_between / 360
 
 
 def _in_depth_seconds(config: Config) -> float:
     evaluation = config.evaluation
     asked = _problems(config) * evaluation.samples + 560 * evaluation.samples_between
-    return 12 + asked / 240
+    return 12 + asked / 300
 
 
 def _problems(config: Config) -> int:
