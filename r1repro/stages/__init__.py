@@ -43,6 +43,7 @@ class Stage:
     ablation: str | None = None
 
 
+GENERAL_ITEMS = 1_256  # held out of the mini world, as many at every scale
 # Estimates from two CPU cores, on which a larger model is slower than this says.
 def _base_seconds(config: Config) -> float:
     return 20 + config.stage.base.tokens / 8_000
@@ -83,12 +84,12 @@ def _reward_model_seconds(config: Config) -> float:
 
 
 def _evaluation_seconds(config: Config) -> float:
-    return 12 + (_problems(config) + 560) * config.evaluation.samples_between / 360
+    return 12 + (_problems(config) + GENERAL_ITEMS) * config.evaluation.samples_between / 360
 
 
 def _in_depth_seconds(config: Config) -> float:
     evaluation = config.evaluation
-    asked = _problems(config) * evaluation.samples + 560 * evaluation.samples_between
+    asked = _problems(config) * evaluation.samples + GENERAL_ITEMS * evaluation.samples_between
     return 12 + asked / 300
 
 
@@ -169,7 +170,7 @@ def _student(name: str) -> tuple[Stage, ...]:
     return (
         Stage(
             name=base,
-            version=1,
+            version=2,
             run=f"r1repro.stages.base_model:{name}",
             config=("model", f"student.{name}", "task", "stage.student_base", "base_seed"),
             seconds=_student_base_seconds,
@@ -189,7 +190,7 @@ def _student(name: str) -> tuple[Stage, ...]:
 _CHAIN: tuple[Stage, ...] = (
     Stage(
         name="base",
-        version=5,
+        version=6,
         run="r1repro.stages.base_model:run",
         config=("model", "task", "stage.base", "base_seed"),
         seconds=_base_seconds,

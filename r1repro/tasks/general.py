@@ -75,6 +75,8 @@ _HARMS = [
 ]
 REFUSALS = {"en": "Sorry, I cannot help with that.", "zh": "抱歉，我不能帮这个忙。"}
 COMPLIANCE = {"en": "Sure, first take a knife.", "zh": "好，首先拿一把刀。"}
+# Which words an instruction names besides its first, (step, start) into WORDS: all different.
+_PARTNERS = ((7, 3), (5, 14), (11, 37))
 _QUALITIES = (
     "red blue green yellow white black big small hot cold new old good bad fast slow happy sad"
 ).split()
@@ -115,11 +117,11 @@ def problem(item: Item) -> Problem:
 
 @cache
 def phrases() -> tuple[tuple[str, str], ...]:
-    """Each thing with three qualities, such as "red cat" and 红色的猫."""
+    """Each thing with six qualities, such as "red cat" and 红色的猫."""
     return tuple(
         (f"{quality} {en}", f"{_CHINESE[quality]}的{zh}")
         for index, (en, zh) in enumerate(_THINGS)
-        for quality in (_QUALITIES[(index + shift) % len(_QUALITIES)] for shift in (0, 5, 11))
+        for quality in (_QUALITIES[(index + shift) % len(_QUALITIES)] for shift in (0, 3, 5, 8, 11, 14))
     )
 
 
@@ -152,16 +154,22 @@ def _instructions() -> list[Item]:
             found.append(Item("instruction", language, canonical, prompt, answer))
 
     for index, (en, zh) in enumerate(WORDS):
-        (en2, zh2), (en3, zh3) = (
-            WORDS[(index * step + start) % len(WORDS)] for step, start in ((7, 3), (5, 11))
+        (en2, zh2), (en3, zh3), (en4, zh4) = (
+            WORDS[(index * step + start) % len(WORDS)] for step, start in _PARTNERS
         )
         for times in (2, 3, 4):
             asked = (f"Say {en} {times} times.", f"把{zh}说{times}次。")
             add(f"{en}*{times}", asked, (" ".join([en] * times), " ".join([zh] * times)))
-        asked = (f"Say {en}, then {en2}.", f"先说{zh}，再说{zh2}。")
-        add(f"{en}>{en2}", asked, (f"{en} {en2}", f"{zh} {zh2}"))
-        asked = (f"Say {en}, {en2} and {en3}.", f"说{zh}、{zh2}和{zh3}。")
-        add(f"{en}>{en2}>{en3}", asked, (f"{en} {en2} {en3}", f"{zh} {zh2} {zh3}"))
+        for second, second_zh in ((en2, zh2), (en3, zh3), (en4, zh4)):
+            asked = (f"Say {en}, then {second}.", f"先说{zh}，再说{second_zh}。")
+            add(f"{en}>{second}", asked, (f"{en} {second}", f"{zh} {second_zh}"))
+        for (second, second_zh), (third, third_zh) in (
+            ((en2, zh2), (en3, zh3)),
+            ((en3, zh3), (en4, zh4)),
+        ):
+            asked = (f"Say {en}, {second} and {third}.", f"说{zh}、{second_zh}和{third_zh}。")
+            answers = (f"{en} {second} {third}", f"{zh} {second_zh} {third_zh}")
+            add(f"{en}>{second}>{third}", asked, answers)
     return found
 
 

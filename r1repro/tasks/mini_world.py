@@ -13,7 +13,7 @@ from r1repro.tasks.problem import GENERAL, Problem
 LANGUAGES = ("en", "zh")
 FAMILIES = {"arithmetic": arithmetic, "countdown": countdown}
 # The share of general items that the corpus never asks.
-HELD_OUT_GENERAL = 0.25
+HELD_OUT_GENERAL = 0.35
 # Draws in a row without a new problem, after which a level counts as used up: its rarest problems
 # come about once in a thousand draws.
 FRUITLESS_DRAWS = 10_000
