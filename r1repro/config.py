@@ -180,7 +180,7 @@ class StagesConfig:
             preference_weight=1.0,
         )  # fmt: skip
     )
-    student_base: BaseConfig = field(default_factory=lambda: BaseConfig(tokens=800_000))
+    student_base: BaseConfig = field(default_factory=lambda: BaseConfig(tokens=1_600_000))
     distilled: SFTConfig = field(default_factory=SFTConfig)
     student_rl: RLConfig = field(default_factory=lambda: RLConfig(steps=64))
     distilled_rl: RLConfig = field(

@@ -50,7 +50,7 @@ def _base_seconds(config: Config) -> float:
 
 
 def _student_base_seconds(config: Config) -> float:
-    return 20 + config.stage.student_base.tokens / 13_000
+    return 20 + config.stage.student_base.tokens / 18_000
 
 
 def _rl_seconds(name: str) -> Callable[[Config], float]:
