@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from r1repro.errors import R1ReproError
 
@@ -155,7 +155,10 @@ class RewardModelConfig:
 
 @dataclass(frozen=True)
 class StagesConfig:
-    """One entry a training stage; students share theirs."""
+    """One entry a training stage; the students share theirs, but for fine-tuning.
+
+    The paper has a rate for each student (v2, Table 6).
+    """
 
     base: BaseConfig = field(default_factory=BaseConfig)
     r1_zero: RLConfig = field(default_factory=RLConfig)
@@ -181,7 +184,8 @@ class StagesConfig:
         )  # fmt: skip
     )
     student_base: BaseConfig = field(default_factory=lambda: BaseConfig(tokens=1_600_000))
-    distilled: SFTConfig = field(default_factory=SFTConfig)
+    qwen_distilled: SFTConfig = field(default_factory=SFTConfig)
+    llama_distilled: SFTConfig = field(default_factory=SFTConfig)
     student_rl: RLConfig = field(default_factory=lambda: RLConfig(steps=64))
     distilled_rl: RLConfig = field(
         default_factory=lambda: RLConfig(
@@ -303,12 +307,33 @@ def compose(overrides: Sequence[str] = ()) -> Config:
         reason = " ".join(str(error.__cause__ or error).split())
         raise R1ReproError(f"the configuration cannot be composed: {reason}") from error
     assert isinstance(config, Config)
-    if config.model.path is not None:
-        # A stage runs from the checkout: what a person typed is relative to where they are.
-        path = str(Path(config.model.path).expanduser().resolve())
-        config = replace(config, model=replace(config.model, path=path))
+    # A stage runs from the checkout: what a person typed is relative to where they are.
+    student = config.student
+    config = replace(
+        config,
+        model=_resolved(config.model),
+        student=replace(student, qwen=_resolved(student.qwen), llama=_resolved(student.llama)),
+    )
     validate(config)
     return config
+
+
+M = TypeVar("M", bound=ModelConfig)
+
+
+def _resolved(model: M) -> M:
+    if model.path is None:
+        return model
+    return replace(model, path=str(Path(model.path).expanduser().resolve()))
+
+
+def models(config: Config) -> dict[str, ModelConfig]:
+    """The teacher's and the students' shapes by their keys."""
+    return {
+        "model": config.model,
+        "student.qwen": config.student.qwen,
+        "student.llama": config.student.llama,
+    }
 
 
 def save(config: Config, path: Path) -> None:
@@ -372,17 +397,15 @@ def runs_folder(config: Config) -> Path:
 def validate(config: Config) -> None:
     """Refuse values that are out of range or do not go together (R1ReproError)."""
     _check_ranges(config)
-    model, task, stage = config.model, config.task, config.stage
     for group in GROUPS:
         name = config.scale if group == "scale" else getattr(config, group).name
         if name not in choices(group):
             raise _refused(group, name, f"one of {_listed(choices(group))}")
     if config.evaluation.split not in SPLITS:
         raise _refused("evaluation.split", config.evaluation.split, f"one of {_listed(SPLITS)}")
-    _check_shape("model", model)
-    _check_shape("student.qwen", config.student.qwen)
-    _check_shape("student.llama", config.student.llama)
-    for name, node in vars(stage).items():
+    for key, model in models(config).items():
+        _check_shape(key, model)
+    for name, node in vars(config.stage).items():
         key = f"stage.{name}"
         if isinstance(node, RLConfig):
             _check_rl(key, node, config.launch.processes)
@@ -390,8 +413,9 @@ def validate(config: Config) -> None:
             accepted = f"a multiple of {key}.log_every={node.log_every}"
             raise _refused(f"{key}.save_every", node.save_every, accepted)
     _check_positions(config)
-    if model.path is not None:
-        _check_model_folder(model.path, task.name)
+    for key, model in models(config).items():
+        if model.path is not None:
+            _check_model_folder(f"{key}.path", model.path, config.task.name)
 
 
 def _check_shape(key: str, model: ModelConfig) -> None:
@@ -408,11 +432,9 @@ def _check_shape(key: str, model: ModelConfig) -> None:
 def _check_positions(config: Config) -> None:
     """Completions fit the positions of the models made here; a model from a folder has its own."""
     nodes = [(f"stage.{name}", node) for name, node in vars(config.stage).items()]
-    made = {"model": config.model, "student.qwen": config.student.qwen}
-    made["student.llama"] = config.student.llama
     for key, node in [*nodes, ("evaluation", config.evaluation)]:
         tokens = getattr(node, "max_completion_tokens", None)
-        for name, model in made.items():
+        for name, model in models(config).items():
             if tokens is None or model.path is not None:
                 continue
             if tokens + LONGEST_PROMPT > model.max_position:
@@ -491,12 +513,12 @@ def _check_ranges(config: Config) -> None:
             raise _refused(_person_key(key), value, accepted)
 
 
-def _check_model_folder(path: str, task: str) -> None:
+def _check_model_folder(key: str, path: str, task: str) -> None:
     folder = Path(path).expanduser()
     missing = [f for f in ("config.json", "tokenizer.json") if not (folder / f).is_file()]
     if missing:
         raise _refused(
-            "model.path", path, f"a model folder in HF format; it has no {' and no '.join(missing)}"
+            key, path, f"a model folder in HF format; it has no {' and no '.join(missing)}"
         )
     from tokenizers import Tokenizer
 
@@ -506,7 +528,7 @@ def _check_model_folder(path: str, task: str) -> None:
         read = tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids)
         if "".join(read.split()) != text:
             raise _refused(
-                "model.path",
+                key,
                 path,
                 f"a tokenizer that can write task={task}; this one reads {text!r} back as {read!r}",
             )

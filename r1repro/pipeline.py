@@ -120,7 +120,7 @@ def _set_aside_from(config: Config) -> None:
 
 def _announce(config: Config, wanted: list[str]) -> None:
     now = time.time()
-    left = sum(state.seconds_left(config, name, now) for name in wanted)
+    left = state.run_left(config, wanted, now)
     if left:
         print(f"about {display.duration(left)} to go, by figures from two CPU cores", flush=True)
     for name in wanted:
@@ -266,7 +266,7 @@ def _show(config: Config, name: str, wanted: list[str], live: bool, last: bool) 
     if result is not None:
         done = lines[-1]["total"] if lines else 1
         found = state.Pace(done, done, result.manifest["seconds"], 0.0)
-    left = sum(state.seconds_left(config, other, time.time()) for other in wanted)
+    left = state.run_left(config, wanted, time.time())
     text = display.line(name, found, lines[-1]["figures"] if lines else {}, left)
     if live:
         print(f"\r\x1b[2K{text}", end="\n" if last else "", flush=True)

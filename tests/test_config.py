@@ -5,11 +5,12 @@ import pytest
 
 from r1repro import config
 from r1repro.errors import R1ReproError
+from r1repro.tasks import tokenizer
 
 
 def test_scales_compose():
-    assert config.choices("scale") == ["gpu", "laptop", "smoke"]
-    for scale in config.choices("scale"):
+    assert config.choices("scale") == ["gpu", "laptop", "paper", "smoke"]
+    for scale in ("gpu", "laptop", "smoke"):
         assert config.compose([f"scale={scale}"]).scale == scale
 
 
@@ -45,8 +46,8 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.base.tokens=0", ["stage.base.tokens=0", "at least 1"]),
         ("evaluation.top_p=1.5", ["evaluation.top_p=1.5", "at most 1"]),
         ("stage.base.lr_rest=nan", ["stage.base.lr_rest=nan", "from 0 to 1"]),
-        ("scale=huge", ["scale=huge", "gpu, laptop, smoke"]),
-        ("scale=null", ["scale=None", "gpu, laptop, smoke"]),
+        ("scale=huge", ["scale=huge", "gpu, laptop, paper, smoke"]),
+        ("scale=null", ["scale=None", "gpu, laptop, paper, smoke"]),
         ("model=gpt", ["model=gpt", "mini_qwen"]),
         ("task=chess", ["task=chess", "mini"]),
         ("model.architecture=rnn", ["model.architecture=rnn", "qwen3"]),
@@ -134,3 +135,17 @@ def test_relative_runs_are_in_the_checkout(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert config.runs_folder(config.compose([])) == config.ROOT / "runs"
     assert config.runs_folder(config.compose([f"runs={tmp_path}"])) == tmp_path.resolve()
+
+
+def test_the_papers_settings_take_models_from_folders(tmp_path, monkeypatch):
+    with pytest.raises(R1ReproError, match="max_completion_tokens=32768"):
+        config.compose(["scale=paper"])
+    tokenizer.train(["计算1+2。"] * 3).save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    paths = [f"{key}.path=model" for key in ("model", "student.qwen", "student.llama")]
+    found = config.compose(["scale=paper", *paths])
+    assert found.student.llama.path == str(tmp_path / "model")
+    assert (found.stage.qwen_distilled.lr_rest, found.stage.llama_distilled.lr_rest) == (1e-4, 5e-5)
+    with pytest.raises(R1ReproError, match=r"student\.llama\.path=.*config\.json"):
+        config.compose(["scale=paper", *paths[:2], "student.llama.path=elsewhere"])

@@ -282,3 +282,13 @@ def test_pace_and_display():
     assert "1:30" not in line("r1_zero", None, {}, 90.0)
     assert [duration(s) for s in (9.4, 187, 3900)] == ["9 s", "3:07 min", "1:05 h"]
     assert "polyline" in page("<r1>", lines, found) and "<r1>" not in page("<r1>", lines, found)
+
+
+def test_estimate_follows_the_speed_of_this_machine(compose, fake_graph, monkeypatch):
+    found = compose()
+    assert state.run_left(found, ["first", "second"], now=0.0) == 25
+    took = process.build(found, "first").manifest["seconds"]
+    assert state.run_left(found, ["first", "second"], now=0.0) == 5  # too little to judge by
+    monkeypatch.setattr(state, "TELLING", 10.0)
+    left = state.run_left(found, ["first", "second"], now=0.0)
+    assert left == pytest.approx(5 * took / 20)

@@ -44,6 +44,8 @@ class Stage:
 
 
 GENERAL_ITEMS = 1_256  # held out of the mini world, as many at every scale
+
+
 # Estimates from two CPU cores, on which a larger model is slower than this says.
 def _base_seconds(config: Config) -> float:
     return 20 + config.stage.base.tokens / 8_000
@@ -176,7 +178,7 @@ def _student(name: str) -> tuple[Stage, ...]:
             seconds=_student_base_seconds,
             notebook=notebook,
         ),
-        _sft(distilled, base, "rejection_sampling", notebook, "distilled", run="distilled"),
+        _sft(distilled, base, "rejection_sampling", notebook, distilled, run="distilled"),
         _rl(
             rl, (base, distilled, "rejection_sampling", "dev2"), notebook, "student_rl",
             run="student_rl",

@@ -43,8 +43,9 @@ def distilled(
 ) -> None:
     """A student's base on the same data set."""
     data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
-    (base,) = (result for name, result in inputs.items() if name.endswith("_base"))
-    train(config, base, data, config.stage.distilled, folder, progress)
+    ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
+    settings = getattr(config.stage, name.replace("_base", "_distilled"))
+    train(config, base, data, settings, folder, progress)
 
 
 def train(

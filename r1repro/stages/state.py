@@ -6,7 +6,7 @@ from typing import Any
 
 from r1repro import artifacts
 from r1repro.artifacts import Damaged, StageResult
-from r1repro.config import Config, runs_folder, values
+from r1repro.config import Config, models, runs_folder, values
 from r1repro.stages import Stage, find, graph
 
 
@@ -28,10 +28,11 @@ def keys(config: Config) -> dict[str, str]:
 def settings(config: Config, stage: Stage) -> dict[str, Any]:
     """The values that enter the stage's key, by dotted path."""
     found = {path: values(config, path) for path in stage.config}
-    if "model" in found and config.model.path is not None:
-        # Other weights in the same folder are another base.
-        files = sorted(Path(config.model.path).glob("*.*"))
-        found["model.path"] = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+    for key, model in models(config).items():
+        if key in found and model.path is not None:
+            # Other weights in the same folder are another base.
+            files = sorted(Path(model.path).glob("*.*"))
+            found[f"{key}.path"] = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
     return found
 
 
@@ -106,3 +107,29 @@ def seconds_left(config: Config, name: str, now: float) -> float:
     if found is None:
         return whole
     return whole * (1 - found.step / found.total) if found.left is None else found.left
+
+
+def run_left(config: Config, names: list[str], now: float) -> float:
+    """An estimate of what these stages still take together.
+
+    Estimates by size are for one machine: they are scaled by what the finished ones took here.
+    """
+    took = expected = left = by_size = 0.0
+    for name in names:
+        stage = find(name, config)
+        try:
+            result = load(config, name)
+        except Damaged:
+            result = None
+        if result is not None:
+            took += result.manifest["seconds"]
+            expected += stage.seconds(config)
+        elif artifacts.read_progress(work_folder(config, name)):
+            left += seconds_left(config, name, now)
+        else:
+            by_size += stage.seconds(config)
+    return left + by_size * (took / expected if expected > TELLING else 1.0)
+
+
+TELLING = 60.0
+"""Seconds of finished stages, by their estimates, from which this machine's speed is judged."""

@@ -121,7 +121,9 @@ def phrases() -> tuple[tuple[str, str], ...]:
     return tuple(
         (f"{quality} {en}", f"{_CHINESE[quality]}的{zh}")
         for index, (en, zh) in enumerate(_THINGS)
-        for quality in (_QUALITIES[(index + shift) % len(_QUALITIES)] for shift in (0, 3, 5, 8, 11, 14))
+        for quality in (
+            _QUALITIES[(index + shift) % len(_QUALITIES)] for shift in (0, 3, 5, 8, 11, 14)
+        )
     )
 
 
