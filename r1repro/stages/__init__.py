@@ -51,8 +51,8 @@ def _base_seconds(config: Config) -> float:
     return 20 + config.stage.base.tokens / 8_000
 
 
-def _student_base_seconds(config: Config) -> float:
-    return 20 + config.stage.student_base.tokens / 18_000
+def _student_base_seconds(name: str) -> Callable[[Config], float]:
+    return lambda config: 20 + getattr(config.stage, name).tokens / 18_000
 
 
 def _rl_seconds(name: str) -> Callable[[Config], float]:
@@ -82,7 +82,7 @@ def _samples_seconds(name: str) -> Callable[[Config], float]:
 
 def _reward_model_seconds(config: Config) -> float:
     settings = config.stage.reward_model
-    return 20 + settings.questions * (settings.epochs / 50 + settings.samples / 150)
+    return 15 + settings.questions * (settings.epochs / 300 + settings.samples / 400)
 
 
 def _evaluation_seconds(config: Config) -> float:
@@ -174,8 +174,8 @@ def _student(name: str) -> tuple[Stage, ...]:
             name=base,
             version=2,
             run=f"r1repro.stages.base_model:{name}",
-            config=("model", f"student.{name}", "task", "stage.student_base", "base_seed"),
-            seconds=_student_base_seconds,
+            config=("model", f"student.{name}", "task", f"stage.{base}", "base_seed"),
+            seconds=_student_base_seconds(base),
             notebook=notebook,
         ),
         _sft(distilled, base, "rejection_sampling", notebook, distilled, run="distilled"),

@@ -38,12 +38,12 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
 
 def qwen(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """The Qwen student's base."""
-    build(config, config.student.qwen, config.stage.student_base, folder, progress)
+    build(config, config.student.qwen, config.stage.qwen_base, folder, progress)
 
 
 def llama(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """The Llama student's base."""
-    build(config, config.student.llama, config.stage.student_base, folder, progress)
+    build(config, config.student.llama, config.stage.llama_base, folder, progress)
 
 
 def build(
