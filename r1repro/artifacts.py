@@ -151,7 +151,12 @@ def load(runs: Path, name: str, key: str) -> StageResult | None:
 
 
 class Damaged(R1ReproError):
-    """A result's folder is incomplete, or holds something else."""
+    """A result's folder is incomplete, holds something else, or its inputs have been replaced."""
+
+
+def fingerprint(folder: Path) -> str:
+    """What tells a result from another of the same key: sha256 of its manifest."""
+    return _sha256(folder / "manifest.json")
 
 
 def _verified(folder: Path, key: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from r1repro.errors import R1ReproError, StageFailed
 
 RUN_HELP = """\
 settings are Hydra overrides, such as
-  scale=smoke | laptop | gpu      how large everything is (default laptop)
+  scale=smoke | laptop | gpu | paper   how large everything is (default laptop)
   seed=3                          of everything after the base
   stage.r1_zero.steps=200         any key of conf/ and r1repro/config.py
   from=STAGE                      build this stage and what is made from it anew
@@ -29,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except R1ReproError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"error: {error.filename or 'r1repro'}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: the same command, without from=, continues from here", file=sys.stderr)

@@ -418,6 +418,9 @@ def validate(config: Config) -> None:
         if isinstance(node, BaseConfig) and node.save_every % node.log_every:
             accepted = f"a multiple of {key}.log_every={node.log_every}"
             raise _refused(f"{key}.save_every", node.save_every, accepted)
+    share = config.stage.rejection_sampling.general_share
+    if share >= 1:
+        raise _refused("stage.rejection_sampling.general_share", share, "from 0 to below 1")
     _check_positions(config)
     for key, model in models(config).items():
         if model.path is not None:
@@ -448,7 +451,8 @@ def _check_positions(config: Config) -> None:
                     f"{key}.max_completion_tokens",
                     tokens,
                     f"at most {model.max_position - LONGEST_PROMPT}, that is {name}.max_position="
-                    f"{model.max_position} less {LONGEST_PROMPT} for the prompt",
+                    f"{model.max_position} less {LONGEST_PROMPT} for the prompt, unless "
+                    f"{name}.path gives a model with positions of its own",
                 )
 
 
@@ -528,7 +532,10 @@ def _check_model_folder(key: str, path: str, task: str) -> None:
         )
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the library raises nothing narrower; a pointer file, for one
+        raise _refused(key, path, "a model folder whose tokenizer.json can be read") from error
     # What every problem of the mini world and every answer to it is written with.
     for text in ("0123456789", "+-*=", "(1)", "<think>", "</think>", "<answer>", "</answer>", "数"):
         read = tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids)

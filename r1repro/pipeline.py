@@ -21,6 +21,7 @@ from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, runs_folder, save
 from r1repro.errors import R1ReproError, StageFailed
 from r1repro.stages import display, find, graph, state
+from r1repro.tasks import mini_world
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
             raise R1ReproError(
                 f"no notebook {name}.ipynb in {notebooks}: restore it from the checkout"
             )
+    mini_world.of(config.task)  # refuses a world that has not so many problems
     folder = run_folder(config)
     with artifacts.lock(folder / "lock") as held:
         if held is None:
@@ -120,7 +122,7 @@ def _set_aside_from(config: Config) -> None:
 
 def _announce(config: Config, wanted: list[str]) -> None:
     now = time.time()
-    left = state.run_left(config, wanted, now)
+    left = state.run_left(config, wanted, state.seconds_taken(config, wanted), now)
     if left:
         print(f"about {display.duration(left)} to go, by figures from two CPU cores", flush=True)
     for name in wanted:
@@ -242,31 +244,35 @@ def _followed(config: Config, stages: list[str], wanted: list[str]) -> Iterator[
 def _follow(config: Config, stages: list[str], wanted: list[str], stop: threading.Event) -> None:
     live = sys.stdout.isatty()
     every = 1.0 if live else 60.0
+    # A finished result is read and verified once, not once a second beside what is being trained.
+    taken = state.seconds_taken(config, wanted)
     open_stages, shown = list(stages), time.monotonic()
     while True:
         stopping = stop.wait(0.5)
         while open_stages and state.is_done(config, open_stages[0]):
-            _show(config, open_stages.pop(0), wanted, live, last=True)
+            taken |= state.seconds_taken(config, open_stages[:1])
+            _show(config, open_stages.pop(0), wanted, taken, live)
             shown = time.monotonic()
         if stopping:
             break
         if open_stages and time.monotonic() - shown > every:
             shown = time.monotonic()
-            _show(config, open_stages[0], wanted, live, last=False)
+            _show(config, open_stages[0], wanted, taken, live)
     if live and open_stages:
         print(flush=True)
 
 
-def _show(config: Config, name: str, wanted: list[str], live: bool, last: bool) -> None:
-    result = state.load(config, name) if last else None
-    place = result.folder if result else state.work_folder(config, name)
+def _show(
+    config: Config, name: str, wanted: list[str], taken: dict[str, float], live: bool
+) -> None:
+    last = name in taken
+    place = state.result_folder(config, name) if last else state.work_folder(config, name)
     lines = artifacts.read_progress(place)
-    now = lines[-1]["time"] if last and lines else time.time()
-    found = state.pace(lines, now)
-    if result is not None:
+    found = state.pace(lines, time.time())
+    if last:
         done = lines[-1]["total"] if lines else 1
-        found = state.Pace(done, done, result.manifest["seconds"], 0.0)
-    left = state.run_left(config, wanted, time.time())
+        found = state.Pace(done, done, taken[name], 0.0)
+    left = state.run_left(config, wanted, taken, time.time())
     text = display.line(name, found, lines[-1]["figures"] if lines else {}, left)
     if live:
         print(f"\r\x1b[2K{text}", end="\n" if last else "", flush=True)

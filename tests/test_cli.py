@@ -48,6 +48,19 @@ def test_broken_stage_ends_in_one(monkeypatch, tmp_path, capsys):
     assert capsys.readouterr().err == "error: stage base, notebook 00_base_model.ipynb: it fell\n"
 
 
+def test_folder_that_cannot_be_written_ends_in_two(tmp_path, capsys):
+    (tmp_path / "taken").write_text("a file")
+    assert cli.main(["run", "scale=smoke", f"runs={tmp_path / 'taken'}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "taken" in said and said.count("\n") == 1
+
+
+def test_a_world_without_so_many_problems_is_refused_before_anything_runs(tmp_path, capsys):
+    words = ["run", "scale=smoke", f"runs={tmp_path}", "task.test_problems=20000"]
+    assert cli.main(words) == 2
+    assert "task.test_problems=20000" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
 def test_interrupt(monkeypatch, capsys):
     def interrupted(config):
         raise KeyboardInterrupt

@@ -63,6 +63,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.base.save_every=50", ["stage.base.save_every=50", "log_every=20"]),
         ("evaluation.max_completion_tokens=500", ["max_completion_tokens=500", "at most 448"]),
         ("model.path=/no/such/folder", ["model.path", "config.json"]),
+        ("stage.rejection_sampling.general_share=1", ["general_share=1", "below 1"]),
         ("launch.processes=3", ["stage.r1_zero.questions", "launch.processes"]),
         ("evaluation.split=train", ["evaluation.split=train", "validation"]),
     ],
@@ -104,6 +105,9 @@ def test_tokenizer_that_cannot_write_the_task(tmp_path: Path):
     with pytest.raises(R1ReproError) as refused:
         config.compose([f"model.path={tmp_path}"])
     assert "task=mini" in str(refused.value) and "'+-*='" in str(refused.value)
+    (tmp_path / "tokenizer.json").write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(R1ReproError, match="tokenizer.json can be read"):
+        config.compose([f"model.path={tmp_path}"])
 
 
 def test_missing_and_foreign_file(tmp_path):
@@ -138,7 +142,7 @@ def test_relative_runs_are_in_the_checkout(monkeypatch, tmp_path):
 
 
 def test_the_papers_settings_take_models_from_folders(tmp_path, monkeypatch):
-    with pytest.raises(R1ReproError, match="max_completion_tokens=32768"):
+    with pytest.raises(R1ReproError, match=r"max_completion_tokens=32768.*model\.path"):
         config.compose(["scale=paper"])
     tokenizer.train(["计算1+2。"] * 3).save_pretrained(tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text("{}")

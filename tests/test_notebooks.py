@@ -44,10 +44,11 @@ def test_source_is_clean(path):
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory) -> tuple[Config, pipeline.Outcome]:
-    """One run of everything at scale=smoke."""
+    """One run of everything at scale=smoke, the ablations too."""
     from r1repro import config
 
-    found = config.compose(["scale=smoke", f"runs={tmp_path_factory.mktemp('smoke')}"])
+    runs = tmp_path_factory.mktemp("smoke")
+    found = config.compose(["scale=smoke", "ablation=all", f"runs={runs}"])
     return found, pipeline.run(found)
 
 

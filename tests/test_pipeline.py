@@ -285,10 +285,27 @@ def test_pace_and_display():
 
 
 def test_estimate_follows_the_speed_of_this_machine(compose, fake_graph, monkeypatch):
-    found = compose()
-    assert state.run_left(found, ["first", "second"], now=0.0) == 25
-    took = process.build(found, "first").manifest["seconds"]
-    assert state.run_left(found, ["first", "second"], now=0.0) == 5  # too little to judge by
+    found, names = compose(), ["first", "second"]
+    assert state.run_left(found, names, state.seconds_taken(found, names), now=0.0) == 25
+    process.build(found, "first")
+    taken = state.seconds_taken(found, names)
+    assert list(taken) == ["first"]
+    assert state.run_left(found, names, taken, now=0.0) == 5  # too little to judge by
     monkeypatch.setattr(state, "TELLING", 10.0)
-    left = state.run_left(found, ["first", "second"], now=0.0)
-    assert left == pytest.approx(5 * took / 20)
+    assert state.run_left(found, names, {"first": 40.0}, now=0.0) == 10
+
+
+def test_an_input_that_was_built_anew_makes_what_stands_on_it_be_built_anew(
+    compose, fake_graph, runs
+):
+    found = compose()
+    for name in ("first", "second"):
+        process.build(found, name)
+    artifacts.set_aside(state.result_folder(found, "first"), runs)
+    assert state.is_done(found, "second")  # its input is away, and may come back as it was
+    process.build(found, "first")
+    with pytest.raises(artifacts.Damaged, match="made from another first"):
+        state.load(found, "second")
+    said = []
+    process.build(found, "second", announce=said.append)
+    assert "made from another first" in said[0] and state.is_done(found, "second")

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -326,7 +327,7 @@ def settings_rows(run: Run) -> Sequence[tuple[str, str, str]]:
     return (
         (
             "Base model",
-            f"from {model.path}"
+            f"from {Path(model.path).name}"
             if model.path
             else f"{model.architecture}, {model.layers} layers of width {model.hidden_size}, "
             f"random weights, {base.tokens:,} tokens",
@@ -368,7 +369,7 @@ def settings_rows(run: Run) -> Sequence[tuple[str, str, str]]:
             f"T {held.temperature:g}, top-p {held.top_p:g}, {held.samples} samples for base, "
             f"R1-Zero and R1, {held.samples_between} for the others, "
             f"at most {held.max_completion_tokens} tokens, on the {held.split} problems",
-            "T 0.6, top-p 0.95, 64 samples on AIME (v1 §3)",
+            "T 0.6, top-p 0.95, 64 samples on AIME (v2 §D.1; v1 §3 says 4 to 64)",
         ),
     )
 
@@ -422,7 +423,8 @@ def later_settings_rows(run: Run) -> Sequence[tuple[str, str, str]]:
         ),
         (
             "Students, distilled",
-            f"{_sft(stage.distilled)}, on the data of Dev3",
+            f"on the data of Dev3; Qwen: {_sft(stage.qwen_distilled)}; "
+            f"Llama: {_sft(stage.llama_distilled)}",
             "six models of Qwen2.5 and Llama 3, SFT alone on 800,000 samples, 2 to 3 epochs, "
             "batch 64, lr 2e-5 to 1e-4 (B.4.3)",
         ),

@@ -9,16 +9,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from r1repro.artifacts import write_atomically
-from r1repro.config import ROOT
+from r1repro.config import ROOT, load, save
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics
 from r1repro.reports.checkpoints import MAIN
 from r1repro.reports.figures import checkpoint
 from r1repro.reports.files import read_results
-from r1repro.reports.report import FILES, git_state
+from r1repro.reports.report import FILES, git_state, without_places
 
 LARGEST = 8 * 2**20
 """Bytes that a version may have: it stays in the repository for ever."""
+RESOLVED = "resolved.yaml"
 INDEXED = ("reasoning/pass@1", "general/score", "format_valid")
 
 
@@ -56,6 +57,8 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
         if file.suffix == ".ipynb":
             text = _without_places(file.read_text(encoding="utf-8"), run_folder, checkout)
             target.write_text(text, encoding="utf-8")
+        elif file.name == RESOLVED:
+            save(without_places(load(file)), target)
         else:
             shutil.copyfile(file, target)
     part.rename(version)
@@ -161,7 +164,7 @@ def _without_places(notebook: str, run_folder: Path, checkout: Path) -> str:
 
 
 def _sources(run_folder: Path) -> list[Path]:
-    files = [run_folder / name for name in (*FILES, "manifest.json", "resolved.yaml")]
+    files = [run_folder / name for name in (*FILES, "manifest.json", RESOLVED)]
     files += sorted((run_folder / "notebooks").glob("*.ipynb"))
     files += sorted((run_folder / "figures").glob("*"))
     return [file for file in files if file.is_file()]

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pyarrow import parquet
 
 from r1repro import artifacts
 from r1repro.artifacts import StageResult
-from r1repro.config import ROOT, Config, values
+from r1repro.config import ROOT, Config, ModelConfig, values
 from r1repro.evaluation.metrics import compare
 from r1repro.reports import figures, html
 from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, MAIN, STUDENTS, key, names, pairs
@@ -44,8 +45,6 @@ def build(
     tells what there is, and its manifest says that it is not finished. Returns report.html.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
-    # The manifest vouches for the other files, so it goes first and comes last.
-    (run_folder / "manifest.json").unlink(missing_ok=True)
     comparison = results.get("comparison")
     # Once the estimates are made, rows are only needed of what is set side by side.
     evaluations = {
@@ -72,6 +71,8 @@ def build(
     manifest = _manifest(run_folder, results, config, wall)
     told = html.Run(manifest, config, tables, evaluations, summaries, changes, costs, sizes)
     page = html.page(told)
+    # The manifest vouches for the other files, so it goes first and comes last.
+    (run_folder / "manifest.json").unlink(missing_ok=True)
     artifacts.write_atomically(run_folder / "report.html", page)
     write_results(run_folder / "results.json", summaries)
     write_results(run_folder / "differences.json", changes)
@@ -116,6 +117,21 @@ def git_state(folder: Path) -> dict[str, Any]:
         return {"commit": None, "dirty": None}
 
 
+def without_places(config: Config) -> Config:
+    """The configuration with model folders by their last name: a version is for everybody."""
+
+    def named(model: ModelConfig) -> ModelConfig:
+        return replace(model, path=Path(model.path).name) if model.path else model
+
+    student = config.student
+    return replace(
+        config,
+        runs="runs",
+        model=named(config.model),
+        student=replace(student, qwen=named(student.qwen), llama=named(student.llama)),
+    )
+
+
 def needed(config: Config) -> list[str]:
     """The stages without which a report of this configuration is not finished."""
     on = [name for name, a in ABLATIONS.items() if getattr(config.ablation, a.switch)]
@@ -128,6 +144,7 @@ def _manifest(
     config: Config,
     wall: Mapping[str, float],
 ) -> dict[str, Any]:
+    config = without_places(config)
     plain = {
         name: values(config, name)
         for name in (

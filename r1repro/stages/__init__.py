@@ -261,7 +261,7 @@ STAGES: tuple[Stage, ...] = (
     *_CHAIN,
     Stage(
         name="comparison",
-        version=2,
+        version=3,
         run="r1repro.stages.comparison:run",
         config=(),
         seconds=lambda config: 30,

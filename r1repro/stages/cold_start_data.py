@@ -45,6 +45,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         others.append(text)
         example = {"original": said.text, "completion": text}
         rows.append(samples.described(problem) | example)
+    samples.require(rows)
     table["tokens_sampled"] = tokens
     table.to_parquet(folder / "samples.parquet")
     pd.DataFrame(rows).to_parquet(folder / "dataset.parquet")

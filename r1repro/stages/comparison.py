@@ -1,4 +1,4 @@
-"""What came out: every checkpoint measured and compared, what the students cost, the figures."""
+"""What came out: every checkpoint measured and compared, what the students cost."""
 
 from pathlib import Path
 
@@ -6,14 +6,13 @@ import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
-from r1repro.reports import figures
 from r1repro.reports.checkpoints import STUDENTS
-from r1repro.reports.files import write_figure, write_json, write_results
+from r1repro.reports.files import write_json, write_results
 from r1repro.reports.report import estimates
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Write results.json, differences.json, costs.json and figures/ from the stored evaluations.
+    """Write results.json, differences.json and costs.json from the stored evaluations.
 
     results.json: {checkpoint: {path: {value, low, high, n}}}, checkpoints as the stages are named.
     differences.json: {"r1_zero - base": {path: {...}}}, paired over problems, for every pair of
@@ -28,24 +27,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     write_results(folder / "results.json", summaries)
     write_results(folder / "differences.json", changes)
     write_json(folder / "costs.json", costs(inputs))
-    progress.update(1, 2)
-
-    metrics = pd.read_parquet(inputs["r1_zero"].folder / "metrics.parquet")
-    main = figures.main(summaries)
-    drawn = {
-        "headline": figures.headline(metrics, main),
-        "families": figures.families(main),
-        "pass_at_k": figures.pass_at_k(main),
-        "behaviour": figures.behaviour(metrics),
-        "training": figures.training(metrics),
-    }
-    if any(figures.stage_pairs(changes)):
-        drawn["stages"] = figures.stage_changes(changes)
-    if figures.evaluated_students(summaries):
-        drawn["students"] = figures.students(summaries)
-    for name, figure in drawn.items():
-        write_figure(figure, folder / "figures" / name)
-    progress.update(2, 2)
+    progress.update(1, 1)
 
 
 def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:

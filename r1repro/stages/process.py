@@ -222,6 +222,7 @@ def run_here(config: Config, name: str) -> None:
                 "version": stage.version,
                 "config": settings(config, stage),
                 "inputs": {other: all_keys[other] for other in stage.inputs},
+                "built_from": {o: artifacts.fingerprint(r.folder) for o, r in inputs.items()},
                 "code": artifacts.code_hash(),
                 "versions": artifacts.versions(),
                 "hardware": artifacts.hardware(),

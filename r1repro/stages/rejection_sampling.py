@@ -39,6 +39,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
             continue
         seen.append(key)
         rows.append(samples.described(problem) | {"completion": said.text})
+    samples.require(rows)
     world = mini_world.of(config.task)
     share = settings.general_share
     rows += general_rows(world, round(len(rows) * share / (1 - share)), config.seed)

@@ -9,6 +9,7 @@ from transformers import AutoModelForSequenceClassification
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, RewardModelConfig
+from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.rewards.preference import Preference, encoded, grade, shown
@@ -30,6 +31,11 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     """
     settings = config.stage.reward_model
     pairs = pd.DataFrame(_pairs(config, inputs, settings))
+    if pairs.empty or "train" not in set(pairs.split):
+        raise R1ReproError(
+            "there is no pair to learn a preference from: every sampled answer was judged alike; "
+            "raise stage.reward_model.questions or stage.reward_model.temperature"
+        )
     place = inputs["dev3"].folder / "model"
     words = load_tokenizer(place)
     model = AutoModelForSequenceClassification.from_pretrained(

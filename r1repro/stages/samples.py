@@ -9,6 +9,7 @@ import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SamplesConfig
+from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.rewards.accuracy import is_strictly_correct
@@ -79,6 +80,15 @@ def sift(
             kept.append(position)
         rows.append(described(problem) | {"sample": sample, "text": said.text, "dropped": dropped})
     return kept, pd.DataFrame(rows)
+
+
+def require(rows: Sequence[object]) -> None:
+    """Refuse an empty data set, from which nothing can be learned (R1ReproError)."""
+    if not rows:
+        raise R1ReproError(
+            "the data set would be empty: every sample was dropped by a filter; raise the stage's "
+            "questions or max_completion_tokens, or train the policy that it samples for longer"
+        )
 
 
 def described(problem: Problem) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SFTConfig
-from r1repro.errors import R1ReproError
 from r1repro.rewards.rules import problems_of_rows
 from r1repro.stages.models import load_model, load_tokenizer, save_model
 from r1repro.tasks import templates
@@ -57,11 +56,6 @@ def train(
     progress: Progress,
 ) -> None:
     """Fine-tune the base on the data set's completions; writes model/ and metrics.parquet."""
-    if data.empty:
-        raise R1ReproError(
-            "the data set is empty: every sample was dropped by a filter; look at samples.parquet "
-            "of the stage that made it, or raise its `questions`"
-        )
     words, model = load_tokenizer(base.folder / "model"), load_model(base.folder / "model")
     template = templates.name_for(config.model.path)
     examples = [

@@ -56,8 +56,22 @@ def result_folder(config: Config, name: str) -> Path:
 
 
 def load(config: Config, name: str) -> StageResult | None:
-    """The finished result, or None. Raises Damaged if what stands there cannot be used."""
-    return artifacts.load(runs_folder(config), name, keys(config)[name])
+    """The finished result, or None.
+
+    Raises Damaged if what stands there cannot be used: it is not what its manifest says, or an
+    input was built anew since.
+    """
+    runs, all_keys = runs_folder(config), keys(config)
+    result = artifacts.load(runs, name, all_keys[name])
+    made_from = {} if result is None else result.manifest.get("built_from", {})
+    for other, before in made_from.items():
+        place = artifacts.result_folder(runs, other, all_keys[other])
+        if (place / "manifest.json").is_file() and artifacts.fingerprint(place) != before:
+            raise Damaged(
+                f"the result {result.folder if result else ''} was made from another {other} than "
+                "the one that stands there now; it is not used: build it anew"
+            )
+    return result
 
 
 def is_done(config: Config, name: str) -> bool:
@@ -109,26 +123,34 @@ def seconds_left(config: Config, name: str, now: float) -> float:
     return whole * (1 - found.step / found.total) if found.left is None else found.left
 
 
-def run_left(config: Config, names: list[str], now: float) -> float:
-    """An estimate of what these stages still take together.
-
-    Estimates by size are for one machine: they are scaled by what the finished ones took here.
-    """
-    took = expected = left = by_size = 0.0
+def seconds_taken(config: Config, names: list[str]) -> dict[str, float]:
+    """What those of the stages took that are done."""
+    found = {}
     for name in names:
-        stage = find(name, config)
         try:
             result = load(config, name)
         except Damaged:
-            result = None
+            continue
         if result is not None:
-            took += result.manifest["seconds"]
-            expected += stage.seconds(config)
-        elif artifacts.read_progress(work_folder(config, name)):
-            left += seconds_left(config, name, now)
-        else:
-            by_size += stage.seconds(config)
-    return left + by_size * (took / expected if expected > TELLING else 1.0)
+            found[name] = float(result.manifest["seconds"])
+    return found
+
+
+def run_left(config: Config, names: list[str], taken: dict[str, float], now: float) -> float:
+    """An estimate of what these stages still take together; `taken` is of those that are done.
+
+    Estimates by size are for one machine: they are scaled by what the finished ones took here.
+    """
+    expected = sum(find(name, config).seconds(config) for name in taken)
+    scale = sum(taken.values()) / expected if expected > TELLING else 1.0
+    left = 0.0
+    for name in names:
+        if name in taken:
+            continue
+        begun = bool(artifacts.read_progress(work_folder(config, name)))
+        by_size = scale * find(name, config).seconds(config)
+        left += seconds_left(config, name, now) if begun else by_size
+    return left
 
 
 TELLING = 60.0

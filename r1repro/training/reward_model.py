@@ -12,7 +12,6 @@ from trl import RewardConfig, RewardTrainer
 
 from r1repro.artifacts import Progress
 from r1repro.config import RewardModelConfig
-from r1repro.errors import R1ReproError
 from r1repro.training import sft
 
 
@@ -30,11 +29,6 @@ def train(
 
     Continues from the newest checkpoint in `folder`, to the same weights as without the break.
     """
-    if not pairs:
-        raise R1ReproError(
-            "there is no pair to learn a preference from: every sampled answer was judged alike; "
-            "raise stage.reward_model.questions or stage.reward_model.temperature"
-        )
     lengths = [max(len(chosen), len(rejected)) for chosen, rejected in pairs]
     order = sft.epochs(lengths, settings, random.Random(seed))
     data = [{"chosen_ids": pairs[row][0], "rejected_ids": pairs[row][1]} for row in order]
@@ -49,4 +43,6 @@ def train(
         processing_class=words,
         optimizers=(optimizer, rate),
     )
-    return sft.run(trainer, sft.Recorder(settings, steps, model.num_parameters(), progress), folder)
+    both = [len(row["chosen_ids"]) + len(row["rejected_ids"]) for row in data]
+    recorder = sft.Recorder(settings, both, model.num_parameters(), progress)
+    return sft.run(trainer, recorder, folder)

@@ -56,7 +56,8 @@ def fine_tune(
     ]
     steps = math.ceil(len(data) / settings.batch_size)
     optimizer, rate = optimizer_and_rate(model, settings, steps)
-    recorder = Recorder(settings, steps, model.num_parameters(), progress)
+    lengths = [len(row["input_ids"]) for row in data]
+    recorder = Recorder(settings, lengths, model.num_parameters(), progress)
     trainer = SFTTrainer(
         model=model,
         args=Arguments(max_length=None, **arguments(settings, steps, seed, folder)),
@@ -142,16 +143,20 @@ def run(trainer: Any, recorder: "Recorder", folder: Path) -> list[dict[str, Any]
 
 
 class Recorder(TrainerCallback):
-    """Metrics of an SFT or reward-model run, a row a log."""
+    """Metrics of an SFT or reward-model run, a row a log.
+
+    lengths: tokens of each row of the data, in order.
+    """
 
     def __init__(
         self,
         settings: SFTConfig | RewardModelConfig,
-        steps: int,
+        lengths: Sequence[int],
         parameters: int,
         progress: Progress,
     ):
-        self.settings, self.steps, self.progress = settings, steps, progress
+        self.settings, self.lengths, self.progress = settings, lengths, progress
+        self.steps = math.ceil(len(lengths) / settings.batch_size)
         self.parameters = parameters
         self.rows: list[dict[str, Any]] = []
         self.before = 0.0
@@ -161,7 +166,8 @@ class Recorder(TrainerCallback):
         if logs is None or "loss" not in logs:
             return
         seconds = self.before + time.perf_counter() - self.started
-        tokens = float(logs.get("num_tokens", math.nan))
+        # Not TRL's count, which begins anew when a run is continued.
+        tokens = float(sum(self.lengths[: state.global_step * self.settings.batch_size]))
         seen = tokens - (self.rows[-1]["tokens"] if self.rows else 0.0)
         since = seconds - (self.rows[-1]["seconds"] if self.rows else 0.0)
         row = {

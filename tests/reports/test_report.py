@@ -185,11 +185,6 @@ def test_estimates_survive_the_disk(tmp_path, evaluations):
     assert repr(read_results(tmp_path / "results.json")) == repr(summaries)
 
 
-def test_comparison_draws_its_figures(results):
-    names = {file.name for file in (results["comparison"].folder / "figures").iterdir()}
-    assert {"headline.png", "headline.svg", "behaviour.png", "stages.png", "students.svg"} <= names
-
-
 def test_only_declared_pairs_are_compared(results):
     stored = read_results(results["comparison"].folder / "differences.json")
     assert set(stored) == {f"{after} - {before}" for before, after in checkpoints.PAIRS}

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from r1repro.errors import R1ReproError
 from r1repro.stages import cold_start_data, rejection_sampling, samples
 from r1repro.tasks import filters, general, mini_world
 from r1repro.tasks.problem import GENERAL, Completion, Problem
@@ -60,6 +61,12 @@ def test_a_thought_names_what_the_answer_is_made_of():
     assert thought["What is the capital of France?"] == "The capital of France is Paris."
     assert thought["巴黎是哪国的首都？"] == "法国的首都是巴黎。"
     assert thought["Say cat 2 times."] == "cat, 2 times"
+
+
+def test_an_empty_set_is_refused_where_it_is_made():
+    samples.require([{"prompt": "1+1"}])
+    with pytest.raises(R1ReproError, match="every sample was dropped"):
+        samples.require([])
 
 
 def test_composition_is_the_papers_table():
