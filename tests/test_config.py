@@ -62,7 +62,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.r1_zero.steps_per_generation=3", ["save_every=20", "steps_per_generation=3"]),
         ("stage.base.save_every=50", ["stage.base.save_every=50", "log_every=20"]),
         ("evaluation.max_completion_tokens=500", ["max_completion_tokens=500", "at most 448"]),
-        ("model.path=/no/such/folder", ["model.path", "config.json"]),
+        ("model.path=/no/such/folder", ["student.qwen.path=null", "like model.path"]),
         ("stage.rejection_sampling.general_share=1", ["general_share=1", "below 1"]),
         ("launch.processes=3", ["stage.r1_zero.questions", "launch.processes"]),
         ("evaluation.split=train", ["evaluation.split=train", "validation"]),
@@ -102,12 +102,13 @@ def test_tokenizer_that_cannot_write_the_task(tmp_path: Path):
     }
     (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
     (tmp_path / "config.json").write_text("{}")
+    paths = [f"{key}.path={tmp_path}" for key in ("model", "student.qwen", "student.llama")]
     with pytest.raises(R1ReproError) as refused:
-        config.compose([f"model.path={tmp_path}"])
+        config.compose(paths)
     assert "task=mini" in str(refused.value) and "'+-*='" in str(refused.value)
     (tmp_path / "tokenizer.json").write_text("version https://git-lfs.github.com/spec/v1")
     with pytest.raises(R1ReproError, match="tokenizer.json can be read"):
-        config.compose([f"model.path={tmp_path}"])
+        config.compose(paths)
 
 
 def test_missing_and_foreign_file(tmp_path):
@@ -151,5 +152,7 @@ def test_the_papers_settings_take_models_from_folders(tmp_path, monkeypatch):
     found = config.compose(["scale=paper", *paths])
     assert found.student.llama.path == str(tmp_path / "model")
     assert (found.stage.qwen_distilled.lr_rest, found.stage.llama_distilled.lr_rest) == (1e-4, 5e-5)
+    with pytest.raises(R1ReproError, match=r"student\.llama\.path=null.*do not go together"):
+        config.compose(["scale=paper", "evaluation.max_completion_tokens=256", *paths[:2]])
     with pytest.raises(R1ReproError, match=r"student\.llama\.path=.*config\.json"):
         config.compose(["scale=paper", *paths[:2], "student.llama.path=elsewhere"])

@@ -70,9 +70,8 @@ def test_no_data_set_holds_an_evaluation_problem(smoke, stage):
     data = pd.read_parquet(outcome.results[stage].folder / "dataset.parquet")
     world = mini_world.of(config.task)
     assert len(data) and not set(data.problem_id) & world.held_out
-    held_out = [*world.test, *world.validation, *world.general_test]
     asked, said = data.prompt.tolist(), data.completion.tolist()
-    assert not any(filters.contaminated(asked, said, held_out))
+    assert not any(filters.contaminated(asked, said, world.held_out_problems))
 
 
 def test_nothing_changed_nothing_built(smoke, capsys):

@@ -214,7 +214,11 @@ def test_keys_follow_what_matters(compose, monkeypatch):
     bases = {name for name in plain if name.removeprefix("evaluate_").endswith("base")}
     assert changed == set(plain) - bases
     evaluations = {name for name in plain if name.startswith("evaluate_")}
-    assert _changed_by(compose, "evaluation.samples=3") == evaluations | {"comparison"}
+    assert _changed_by(compose, "evaluation.top_p=0.9") == evaluations | {"comparison"}
+    in_depth = {f"evaluate_{name}" for name in ("base", "r1_zero", "r1")}
+    assert _changed_by(compose, "evaluation.samples=3") == in_depth | {"comparison"}
+    alone = _with_evaluations("qwen_base", "llama_base") - {"comparison"}
+    assert not alone & _changed_by(compose, "model.layers=3")
     assert state.with_inputs(compose(), "r1_zero") == ["base", "r1_zero"]
     assert find("base").seconds(compose()) > 0
 

@@ -79,7 +79,8 @@ def summarize(evaluation: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> di
 
     evaluation: the rows of evaluation.parquet, a row a problem and sample, the same number of
     samples for every reasoning problem, and for every general one. Intervals: percentile
-    bootstrap over problems, 95 %.
+    bootstrap over problems, 95 %; a general item in its two languages is one problem there, and
+    counts twice in n.
     """
     summaries, _ = _estimates({"": per_problem(evaluation)}, (), draws, seed)
     return summaries[""]
@@ -142,9 +143,10 @@ def _estimates(
         parts = {
             name: _Part(*_matrices(scope)) for name, (_, scope) in zip(tables, scopes, strict=True)
         }
+        asked = scopes[0][1].index.get_level_values("problem_id")
         ratios = resampled_ratios(
-            np.concatenate([part.top_N_M for part in parts.values()], axis=1),
-            np.concatenate([part.bottom_N_M for part in parts.values()], axis=1),
+            _by_problem(asked, [part.top_N_M for part in parts.values()]),
+            _by_problem(asked, [part.bottom_N_M for part in parts.values()]),
             draws,
             seed,
         )
@@ -159,9 +161,17 @@ def _estimates(
     return summaries, changes
 
 
+def _by_problem(asked: pd.Index, columns: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The columns side by side, the languages of a problem added up.
+
+    An item that is asked in both languages is drawn as one: its answers resemble each other.
+    """
+    return pd.DataFrame(np.concatenate(columns, axis=1)).groupby(asked).sum().to_numpy()
+
+
 @dataclass(frozen=True)
 class _Part:
-    """The measures of a scope: numerators and denominators of N problems and M measures."""
+    """Numerators and denominators of M measures of the N problems of a scope, as asked."""
 
     names: list[str]
     top_N_M: NDArray[np.float64]
@@ -244,8 +254,8 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
         # General items may have fewer samples; of them only pass@1 is read.
         columns[f"pass@{size}"] = (pass_at_k(np.maximum(n, size), right.astype(int), size), one)
     votes = [
-        cons_at_k([a if isinstance(a, str) else None for a in group["extracted"]], group["correct"])
-        for _, group in groups[["extracted", "correct"]]
+        cons_at_k([a if isinstance(a, str) else None for a in group["vote"]], group["correct"])
+        for _, group in groups[["vote", "correct"]]
     ]
     columns[f"cons@{k}"] = (np.array(votes), one)
     columns |= {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from r1repro.rewards.accuracy import is_correct, is_strictly_correct, stated_answer
+from r1repro.rewards.accuracy import is_correct, is_strictly_correct, stated_answer, vote
 from r1repro.tasks.problem import Completion, Problem
 from r1repro.text.language import is_mixed, language_share, words
 from r1repro.text.readability import is_readable
@@ -34,6 +34,7 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
         "strict_correct": is_strictly_correct(problem, completion.text),
         "format_valid": reading.format_valid,
         "extracted": _storable(stated_answer(problem, completion.text)),
+        "vote": _storable(vote(problem, completion.text)),
         "reflection_count": reflection_count(completion.text),
         "words": len(words(thought)),
         "language_share": language_share(thought, problem.language),

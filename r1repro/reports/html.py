@@ -430,7 +430,8 @@ def later_settings_rows(run: Run) -> Sequence[tuple[str, str, str]]:
         ),
         (
             "Students by RL",
-            f"alone: {_rl(stage.student_rl)}; after distillation: {_rl(stage.distilled_rl)}",
+            f"alone: Qwen {_rl(stage.qwen_rl)}; Llama {_rl(stage.llama_rl)}; after distillation: "
+            f"Qwen {_rl(stage.qwen_distilled_rl)}; Llama {_rl(stage.llama_distilled_rl)}",
             "alone: Qwen2.5-32B, more than 10,000 steps, lr 2e-6 (B.4.1); after distillation: "
             "further gains, no figures (v1 §3.2)",
         ),

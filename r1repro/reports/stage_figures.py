@@ -337,7 +337,8 @@ def changes(pairs: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> pd.DataFr
 def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
     """Pairs by task, and how often the better answer of a held-out pair has the higher score.
 
-    Beside it what a judge would reach that only takes the longer answer (ties count half).
+    Beside it what a judge would reach that only takes the longer answer, or only the shorter one
+    (ties count half).
     """
     rows = {str(task): _judged(some) for task, some in pairs.groupby("task")}
     rows["all"] = _judged(pairs)
@@ -353,6 +354,7 @@ def _judged(pairs: pd.DataFrame) -> dict[str, object]:
         "held-out pairs": len(held_out),
         "right, held out": metrics.shown(share(right, held_out["problem_id"]), "pass@1"),
         "the longer one, held out": metrics.shown(share(longer, held_out["problem_id"]), "pass@1"),
+        "the shorter one": metrics.shown(share(1 - longer, held_out["problem_id"]), "pass@1"),
         "characters, chosen": round(float(pairs["chosen"].str.len().mean()), 1),
         "characters, rejected": round(float(pairs["rejected"].str.len().mean()), 1),
     }

@@ -26,6 +26,17 @@ def stated_answer(problem: Problem, text: str) -> str | None:
     return lines[-1].strip() or None
 
 
+def vote(problem: Problem, text: str) -> str | None:
+    """What a completion votes for where a majority decides: the same for answers that are equal.
+
+    countdown: the value and the numbers used; arithmetic: the integer; general: as `matches` reads.
+    """
+    answer = stated_answer(problem, text)
+    if answer is None or problem.task == "arithmetic":
+        return answer if answer is None else answer.strip().rstrip(".。").lstrip("0") or "0"
+    return countdown.reached(answer) if problem.task == "countdown" else _plain(answer)
+
+
 def matches(problem: Problem, answer: str | None) -> bool:
     """Whether an extracted answer is right for the problem.
 

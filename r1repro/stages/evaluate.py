@@ -58,7 +58,7 @@ def _evaluate(
     settings, world = config.evaluation, mini_world.of(config.task)
     asked = (
         (getattr(world, settings.split), samples),
-        (world.general_test, settings.samples_between),
+        (getattr(world, f"general_{settings.split}"), settings.samples_between),
     )
     total = sum(len(problems) * times for problems, times in asked)
     rows: list[dict[str, Any]] = []
@@ -69,7 +69,7 @@ def _evaluate(
             words,
             problems,
             Sampling(settings.max_completion_tokens, settings.temperature, settings.top_p),
-            template=templates.name_for(checkpoint.manifest["config"]["model"]["path"]),
+            template=templates.name_for(config.model.path),
             samples=times,
             rollout_batch=settings.rollout_batch,
             seed=config.base_seed,

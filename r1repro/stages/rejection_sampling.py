@@ -47,7 +47,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     dirty = filters.contaminated(
         data.prompt.tolist(),
         data.completion.tolist(),
-        [*world.test, *world.validation, *world.general_test],
+        world.held_out_problems,
     )
     data = data[[not found for found in dirty]].reset_index(drop=True)
     words = load_tokenizer(inputs["dev2"].folder / "model")

@@ -1,7 +1,7 @@
 """Stage reward_model: what a general answer is worth, learned from pairs (R1 v2, 3.1)."""
 
 import random
-from itertools import combinations
+from itertools import permutations
 from pathlib import Path
 
 import pandas as pd
@@ -69,7 +69,8 @@ def _pairs(
 ) -> list[dict[str, object]]:
     """At most one pair a question: two answers that the rule grades differently.
 
-    Of the possible pairs the one is taken whose lengths are most alike: else length would tell.
+    The lengths of the two are as alike as they can be: else length would tell. Held out are
+    questions that Dev3 has not been fine-tuned on.
     """
     rng = random.Random(f"pairs-{config.seed}")
     problems = _questions(config, settings, rng)
@@ -92,29 +93,40 @@ def _pairs(
                 answers[position // settings.samples][said.text] = grade(problem, said.text)
                 position += 1
     # By canonical form: the same question in the other language is no new question.
-    names = sorted({problem.id for problem in problems})
-    held_out = set(rng.sample(names, round(HELD_OUT * len(names))))
+    names = {problem.id for problem in problems}
+    data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
+    unseen = sorted(names - set(data.problem_id))
+    held_out = set(rng.sample(unseen, min(len(unseen), round(HELD_OUT * len(names)))))
     rows: list[dict[str, object]] = []
     for index, problem in enumerate(problems):
-        found = [
-            (better, worse) if answers[index][better] > answers[index][worse] else (worse, better)
-            for better, worse in combinations(sorted(answers[index]), 2)
-            if answers[index][better] != answers[index][worse]
-        ]
-        if not found:
+        pair = pick(problem, answers[index])
+        if pair is None:
             continue
-        chosen, rejected = min(found, key=lambda pair: (abs(len(pair[0]) - len(pair[1])), pair))
         rows.append(
             {
                 "problem_id": problem.id,
                 "task": problem.task,
                 "language": problem.language,
-                "chosen": shown(problem, chosen),
-                "rejected": shown(problem, rejected),
+                "chosen": pair[0],
+                "rejected": pair[1],
                 "split": "held out" if problem.id in held_out else "train",
             }
         )
     return rows
+
+
+def pick(problem: Problem, grades: dict[str, float]) -> tuple[str, str] | None:
+    """(chosen, rejected) of graded answers as the model is shown them, most alike in length.
+
+    None where no two that differ, as shown, have different grades.
+    """
+    pairs = [
+        (shown(problem, better), shown(problem, worse))
+        for better, worse in permutations(sorted(grades), 2)
+        if grades[better] > grades[worse]
+    ]
+    pairs = [(chosen, rejected) for chosen, rejected in pairs if chosen != rejected]
+    return min(pairs, key=lambda pair: (abs(len(pair[0]) - len(pair[1])), pair), default=None)
 
 
 def _questions(config: Config, settings: RewardModelConfig, rng: random.Random) -> list[Problem]:

@@ -54,18 +54,19 @@ def student_rl(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """A student's base by RL alone; also kept as it is when the FLOPs of distillation are spent."""
-    (base,) = (result for name, result in inputs.items() if name.endswith("_base"))
+    ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
     (distilled,) = (result for name, result in inputs.items() if name.endswith("_distilled"))
     budget = distillation_flops(distilled, inputs["rejection_sampling"], inputs["dev2"])
-    train(config, base, config.stage.student_rl, folder, progress, budget=budget)
+    settings = getattr(config.stage, name.replace("_base", "_rl"))
+    train(config, base, settings, folder, progress, budget=budget)
 
 
 def distilled_rl(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """A distilled student, then RL."""
-    (distilled,) = inputs.values()
-    train(config, distilled, config.stage.distilled_rl, folder, progress)
+    ((name, distilled),) = inputs.items()
+    train(config, distilled, getattr(config.stage, f"{name}_rl"), folder, progress)
 
 
 def distillation_flops(distilled: StageResult, data: StageResult, teacher: StageResult) -> float:

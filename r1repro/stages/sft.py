@@ -6,6 +6,7 @@ All start from a base, never from an RL checkpoint: so does the paper (R1 v2, B.
 from pathlib import Path
 
 import pandas as pd
+from transformers import PreTrainedTokenizerFast
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SFTConfig
@@ -59,10 +60,7 @@ def train(
     words, model = load_tokenizer(base.folder / "model"), load_model(base.folder / "model")
     template = templates.name_for(config.model.path)
     examples = [
-        (
-            words.encode(templates.render(template, problem)),
-            [*words.encode(text), words.eos_token_id],
-        )
+        token_ids(words, templates.render(template, problem), text)
         for problem, text in zip(problems_of_rows(data), data.completion, strict=True)
     ]
     rows = fine_tune(
@@ -70,3 +68,11 @@ def train(
     )
     save_model(model, words, folder / "model")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
+
+
+def token_ids(
+    words: PreTrainedTokenizerFast, prompt: str, completion: str
+) -> tuple[list[int], list[int]]:
+    """Prompt and completion with its end token; what a tokenizer opens a text with comes once."""
+    said = words.encode(completion, add_special_tokens=False)
+    return words.encode(prompt), [*said, words.eos_token_id]

@@ -29,7 +29,7 @@ def settings(config: Config, stage: Stage) -> dict[str, Any]:
     """The values that enter the stage's key, by dotted path."""
     found = {path: values(config, path) for path in stage.config}
     for key, model in models(config).items():
-        if key in found and model.path is not None:
+        if model.path is not None and (key in found or f"{key}.path" in found):
             # Other weights in the same folder are another base.
             files = sorted(Path(model.path).glob("*.*"))
             found[f"{key}.path"] = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]

@@ -107,6 +107,15 @@ def problem(rng: random.Random, numbers: Numbers, language: str) -> Problem:
     )
 
 
+def reached(expression: str) -> str:
+    """ "value of numbers" of an expression, the numbers in order; the text where it is none."""
+    try:
+        value, used = evaluate(expression.split("=")[0])
+    except ValueError:
+        return expression
+    return f"{value} of {','.join(map(str, sorted(used)))}"
+
+
 def solves(expression: str, answer: str) -> bool:
     """Whether an expression uses each number of "numbers=target" once and reaches the target."""
     numbers, target = answer.split("=")

@@ -12,8 +12,9 @@ from r1repro.tasks.problem import GENERAL, Problem
 
 LANGUAGES = ("en", "zh")
 FAMILIES = {"arithmetic": arithmetic, "countdown": countdown}
-# The share of general items that the corpus never asks.
+# The share of general items that the corpus never asks, and of those the share for validation.
 HELD_OUT_GENERAL = 0.35
+GENERAL_VALIDATION = 0.12
 # Draws in a row without a new problem, after which a level counts as used up: its rarest problems
 # come about once in a thousand draws.
 FRUITLESS_DRAWS = 10_000
@@ -25,18 +26,25 @@ class MiniWorld:
 
     validation, test: reasoning problems, balanced over family, level and language; a canonical
         form is in one split only, whatever the language.
-    general_test: held-out general items. The corpus states their facts, but never asks them.
+    general_validation, general_test: held-out general items, an item in both of its languages in
+        one of them. The corpus states their facts, but never asks them.
     """
 
     seed: int
     validation: tuple[Problem, ...]
     test: tuple[Problem, ...]
+    general_validation: tuple[Problem, ...]
     general_test: tuple[Problem, ...]
+
+    @property
+    def held_out_problems(self) -> tuple[Problem, ...]:
+        """Everything that neither the corpus nor a training prompt may ask."""
+        return (*self.validation, *self.test, *self.general_validation, *self.general_test)
 
     @cached_property
     def held_out(self) -> frozenset[str]:
-        """Canonical forms that neither the corpus nor a training prompt may contain."""
-        return frozenset(p.id for p in (*self.validation, *self.test, *self.general_test))
+        """The canonical forms of these."""
+        return frozenset(problem.id for problem in self.held_out_problems)
 
     def train(self, seed: int | str) -> Iterator[Problem]:
         """An endless stream of reasoning problems outside the held-out splits."""
@@ -80,13 +88,21 @@ def build(seed: int, validation: int, test: int) -> MiniWorld:
     held_test = _balanced(rng, "test", test, taken)
     held_validation = _balanced(rng, "validation", validation, taken)
     canonicals = sorted({(item.task, item.canonical) for item in general.items()})
-    general_ids = {
-        f"{task}:{name}"
-        for task in GENERAL
-        for name in _share(rng, [c for t, c in canonicals if t == task])
-    }
-    held_general = [p for p in map(general.problem, general.items()) if p.id in general_ids]
-    return MiniWorld(seed, tuple(held_validation), tuple(held_test), tuple(held_general))
+    for_test: set[str] = set()
+    for_validation: set[str] = set()
+    for task in GENERAL:
+        names = _share(rng, [f"{task}:{c}" for t, c in canonicals if t == task])
+        first = int(GENERAL_VALIDATION * len(names))
+        for_validation.update(names[:first])
+        for_test.update(names[first:])
+    problems = [general.problem(item) for item in general.items()]
+    return MiniWorld(
+        seed,
+        tuple(held_validation),
+        tuple(held_test),
+        tuple(p for p in problems if p.id in for_validation),
+        tuple(p for p in problems if p.id in for_test),
+    )
 
 
 def _share(rng: random.Random, names: list[str]) -> list[str]:

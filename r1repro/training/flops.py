@@ -16,13 +16,13 @@ def trained(parameters: int, tokens: float) -> float:
     return (FORWARD + BACKWARD) * float(parameters) * tokens
 
 
-def grpo_step(
+def rollout(
     parameters: int, prompt_tokens: float, completion_tokens: float, group: int, reference: bool
 ) -> float:
-    """FLOPs of one GRPO step: rollouts, the reference's pass if there is one, the update.
+    """FLOPs of GRPO's rollouts, with the reference's pass over them if there is one.
 
     prompt_tokens: of all rows together; the sampler reads a prompt once for its `group` rows.
     """
-    rows = prompt_tokens + completion_tokens
     sampling = forward(parameters, prompt_tokens / group + completion_tokens)
-    return sampling + (forward(parameters, rows) if reference else 0.0) + trained(parameters, rows)
+    judged = forward(parameters, prompt_tokens + completion_tokens) if reference else 0.0
+    return sampling + judged

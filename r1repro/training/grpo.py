@@ -299,10 +299,12 @@ class Recorder(TrainerCallback):
         reward = sum((w * batch[f"reward_{name}"] for name, w in paid.items()), 0 * batch.tokens)
         reasoning = batch[batch.task.isin(REASONING)]
         general = batch[~batch.task.isin(REASONING)]
-        spent = flops.grpo_step(
-            self.parameters, batch.prompt_tokens.sum(), batch.tokens.sum(),
-            settings.generations, settings.beta > 0,
-        ) if fresh else 0.0  # fmt: skip
+        prompts, said = batch.prompt_tokens.sum(), batch.tokens.sum()
+        spent = flops.trained(self.parameters, (prompts + said) / settings.steps_per_generation)
+        if fresh:
+            spent += flops.rollout(
+                self.parameters, prompts, said, settings.generations, settings.beta > 0
+            )
         row = {
             "step": step,
             "reward": reward.mean(),

@@ -93,9 +93,10 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
         if isinstance(module, nn.Embedding)
         for parameter in module.parameters()
     }
-    head = model.get_output_embeddings()
-    if head is not None:  # a reward model has none
-        tables |= {id(parameter) for parameter in head.parameters()}
+    # the head of a language model, and that of a reward model
+    for head in (model.get_output_embeddings(), getattr(model, "score", None)):
+        if head is not None:
+            tables |= {id(parameter) for parameter in head.parameters()}
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for parameter in model.parameters():

@@ -71,22 +71,30 @@ def fine_tune(
 def epochs(
     lengths: Sequence[int], settings: SFTConfig | RewardModelConfig, rng: random.Random
 ) -> list[int]:
-    """Row numbers of all epochs one after the other, whole batches of like length side by side."""
+    """Row numbers of all epochs one after the other, batches of like length side by side.
+
+    The trainer cuts this order every `batch_size` rows, so what an epoch leaves over goes into the
+    first pool of the next; only the end of the last epoch may be uneven.
+    """
     order: list[int] = []
+    rest: list[int] = []
+    size = settings.batch_size
     for _ in range(settings.epochs):
         rows = list(range(len(lengths)))
         rng.shuffle(rows)
+        rows, rest = rest + rows, []
         batches: list[list[int]] = []
         for start in range(0, len(rows), POOL):
-            pool = sorted(rows[start : start + POOL], key=lambda row: lengths[row])
-            size = settings.batch_size
-            batches += [pool[i : i + size] for i in range(0, len(pool), size)]
-        # Short batches go last, or they would shift the ones after them.
-        whole = [batch for batch in batches if len(batch) == settings.batch_size]
-        rest = [row for batch in batches if len(batch) < settings.batch_size for row in batch]
-        rng.shuffle(whole)
-        order += [row for batch in whole for row in batch] + rest
-    return order
+            pool = sorted(rest + rows[start : start + POOL], key=lambda row: lengths[row])
+            whole = len(pool) // size
+            # Left over are rows of any length, or the longest would always come last.
+            rest = sorted(rng.sample(range(len(pool)), len(pool) - whole * size))
+            kept = [row for at, row in enumerate(pool) if at not in set(rest)]
+            rest = [pool[at] for at in rest]
+            batches += [kept[i : i + size] for i in range(0, len(kept), size)]
+        rng.shuffle(batches)
+        order += [row for batch in batches for row in batch]
+    return order + rest
 
 
 def arguments(

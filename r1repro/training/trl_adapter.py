@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import is_peft_model
 from safetensors.torch import load_file, save_file
 from trl import GRPOTrainer
 
@@ -124,8 +123,7 @@ class PackedGRPOTrainer(GRPOTrainer):
                 model, *args, batch_size=batch_size, **kwargs
             )
         started = time.perf_counter()
-        inner = unwrapped.base_model.model if is_peft_model(unwrapped) else unwrapped
-        backbone, head = inner.base_model, inner.get_output_embeddings()
+        backbone, head = unwrapped.base_model, unwrapped.get_output_embeddings()
         with_entropy = kwargs.get("compute_entropy", False)
         split = ids.shape[1] - width
         completions = mask[:, split:].sum(1)

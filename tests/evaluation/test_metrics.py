@@ -14,7 +14,8 @@ def rows(problem, correct, task="arithmetic", language="en", level=1, **more):
             "problem_id": problem, "task": task, "language": language, "level": level,
             "prompt": "?", "answer": "7", "sample": i, "text": "7", "tokens": 10,
             "finished": True, "correct": right, "strict_correct": False, "format_valid": False,
-            "extracted": "7" if right else f"{i}", "reflection_count": 0, "words": 2,
+            "extracted": "7" if right else f"{i}", "vote": "7" if right else f"{i}",
+            "reflection_count": 0, "words": 2,
             "language_share": 1.0, "mixed": False, "repetition": 0.0, "readable": True,
         } | more
         for i, right in enumerate(correct)
@@ -108,3 +109,14 @@ def test_words_for_paths_and_estimates():
         "−5.0\u00a0points [−10.0, 0.0]"
     )
     assert shown(None, "pass@1") == shown(Estimate(math.nan, 0, 0, 0), "pass@1") == "–"
+
+
+def test_an_item_asked_in_two_languages_is_drawn_as_one():
+    items = [f"item{i}" for i in range(40)]
+    scores = [[i % 2 == 0] * 4 for i in range(40)]
+    english = [r for name, c in zip(items, scores, strict=True) for r in rows(name, c, task="fact")]
+    both = english + [row | {"language": "zh"} for row in english]
+    once, twice = (summarize(pd.DataFrame(found))["general/score"] for found in (english, both))
+    assert (once.n, twice.n) == (40, 80) and once.value == twice.value == 0.5
+    # The other language repeats what is known: the interval is as wide as without it.
+    assert twice.high - twice.low == pytest.approx(once.high - once.low, abs=0.02)

@@ -44,3 +44,12 @@ def test_nonsense_is_a_row_that_can_be_stored(text, tmp_path):
 
 def test_countdown_states_an_expression():
     assert read("2*3+4 = 10, no. 2+3*4 = 14", COUNTDOWN)["extracted"] == "2+3*4"
+
+
+def test_equal_answers_vote_alike():
+    def votes(problem, *answers):
+        return {read(f"<think>x</think><answer>{a}</answer>", problem)["vote"] for a in answers}
+
+    assert len(votes(COUNTDOWN, "2+3*4", "(4*3)+2", "3*4+2=14")) == 1
+    assert len(votes(COUNTDOWN, "2+3*4", "2*3+4", "7*2", "nonsense")) == 4
+    assert votes(SUM, "7", "7.", "07") == {"7"} and read("", SUM)["vote"] is None

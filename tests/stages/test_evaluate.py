@@ -22,8 +22,9 @@ def test_problems_are_those_of_the_split(tmp_path, split):
     config = dataclasses.replace(config, evaluation=settings)
     words = tokenizer.train(["User: Compute 1+2. Assistant: "])
     save_model(from_random_weights(ModelConfig(layers=1), words), words, tmp_path / "model")
-    base = SimpleNamespace(folder=tmp_path, manifest={"config": {"model": {"path": None}}})
+    base = SimpleNamespace(folder=tmp_path)
     evaluate.run(config, {"base": base}, tmp_path, Progress(None))
     asked = pd.read_parquet(tmp_path / "evaluation.parquet")["problem_id"]
     world = mini_world.of(config.task)
-    assert set(asked) == {p.id for p in (*getattr(world, split), *world.general_test)}
+    general = getattr(world, f"general_{split}")
+    assert general and set(asked) == {p.id for p in (*getattr(world, split), *general)}

@@ -26,7 +26,9 @@ def test_splits_are_disjoint_by_canonical_form(world):
     assert len(validation) == 200 and len(test) == 1000, "a canonical form stands once in a split"
     assert not (train & test or train & validation or test & validation or general & train)
     trained = {f"{item.task}:{item.canonical}" for item in world.general_train}
-    assert general and not general & trained
+    tried = {p.id for p in world.general_validation}
+    assert tried and not general & tried and not (general | tried) & trained
+    assert len({(p.id, p.language) for p in world.general_test}) == len(world.general_test) > 1_000
 
 
 def test_canonical_forms_ignore_language_phrase_and_order():
@@ -56,7 +58,7 @@ def test_the_corpus_asks_no_held_out_problem(world):
 def test_what_a_line_asks_is_recognised_in_every_form(world):
     """Or the test above could not fail."""
     rng = random.Random(0)
-    problems = [*world.test, *world.validation, *world.general_test]
+    problems = list(world.held_out_problems)
     for language in mini_world.LANGUAGES:
         for level in (1, 5):
             for _ in range(20):  # in either language, and in both phrases of it

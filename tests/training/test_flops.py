@@ -1,6 +1,7 @@
 """Estimates of computation, and the policy that is kept when a budget is spent."""
 
 import dataclasses
+from itertools import islice
 
 import pytest
 import torch
@@ -22,9 +23,24 @@ STEPS = dataclasses.replace(
 def test_by_hand():
     assert flops.forward(10, 3) == 60 and flops.trained(10, 3) == 180
     # 4 rows of one group: 8 prompt tokens each, read once; 2 completion tokens each
-    without = flops.grpo_step(10, 32, 8, group=4, reference=False)
-    assert without == 2 * 10 * (8 + 8) + 6 * 10 * 40
-    assert flops.grpo_step(10, 32, 8, group=4, reference=True) - without == 2 * 10 * 40
+    without = flops.rollout(10, 32, 8, group=4, reference=False)
+    assert without == 2 * 10 * (8 + 8)
+    assert flops.rollout(10, 32, 8, group=4, reference=True) - without == 2 * 10 * 40
+
+
+def test_a_step_is_charged_with_its_own_update_and_the_first_with_the_rollout(
+    base, words, tmp_path
+):
+    settings = dataclasses.replace(STEPS, steps=4, steps_per_generation=2)
+    problems = list(islice(mini_world.build(0, 20, 20).train(0), 4 * settings.questions))
+    model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
+    rows, _ = grpo.train(
+        model, words, problems, settings, template="mini", seed=0, folder=tmp_path,
+        progress=Progress(None),
+    )  # fmt: skip
+    spent = [b["flops"] - a["flops"] for a, b in zip([{"flops": 0.0}, *rows], rows, strict=False)]
+    # Both updates of a generation cost alike; the first step has the rollout and the reference.
+    assert spent[0] > 1.2 * spent[1] > 0 and spent[2] > 1.2 * spent[3] > 0
 
 
 @pytest.mark.parametrize(("share", "step"), [(0.01, 1), (0.5, 2), (9.0, 3)])

@@ -1,7 +1,7 @@
 """Muon with AdamW: against torch's own, and its state there and back."""
 
 import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassification
 
 from r1repro.training.optimizer import MuonWithAdamW, orthogonalize, split_parameters
 from tests.tiny import SHAPE
@@ -32,6 +32,14 @@ def test_embeddings_and_norms_are_not_muons():
     assert len(matrices) == 2 * 7
     assert any(p is model.get_input_embeddings().weight for p in rest)
     assert len(matrices) + len(rest) == len(list(model.parameters()))
+
+
+def test_the_head_of_a_reward_model_is_not_muons():
+    shape = Qwen3Config(vocab_size=40, **SHAPE, head_dim=8, num_labels=1)
+    model = Qwen3ForSequenceClassification(shape)
+    matrices, rest = split_parameters(model)
+    assert any(parameter is model.score.weight for parameter in rest)
+    assert not any(parameter is model.score.weight for parameter in matrices)
 
 
 def test_orthogonalize_brings_singular_values_near_one():
