@@ -334,6 +334,11 @@ def changes(pairs: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> pd.DataFr
     return pd.DataFrame(columns, index=pd.Index([_label(path) for path in paths], name="measure"))
 
 
+def by_student(settings: Mapping[str, object], text: str) -> str:
+    """A setting of each student in words: `text` is a format of it, such as "{0.epochs}"."""
+    return ", ".join(f"{name} {text.format(own)}" for name, own in settings.items())
+
+
 def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
     """Pairs by task, and how often the better answer of a held-out pair has the higher score.
 
