@@ -17,18 +17,17 @@ Results = Mapping[str, Mapping[str, Estimate]]
 
 
 def write_results(path: Path, results: Results) -> None:
-    """{name: {path: {value, low, high, n}}}; a number that does not exist (NaN) is null."""
-    plain = {
-        name: {
-            measure: {
-                key: None if math.isnan(value) else value
-                for key, value in estimate.as_dict().items()
-            }
-            for measure, estimate in estimates.items()
-        }
-        for name, estimates in results.items()
-    }
-    write_json(path, plain)
+    """{name: {path: {value, low, high, n}}}, a line an estimate; a missing number (NaN) is null."""
+    parts = []
+    for name, estimates in results.items():
+        lines = [f"  {json.dumps(m)}: {_line(estimate)}" for m, estimate in estimates.items()]
+        parts.append(f" {json.dumps(name)}: {{\n" + ",\n".join(lines) + "\n }")
+    write_atomically(path, "{\n" + ",\n".join(parts) + "\n}\n")
+
+
+def _line(estimate: Estimate) -> str:
+    plain = {k: None if math.isnan(v) else v for k, v in estimate.as_dict().items()}
+    return json.dumps(plain, allow_nan=False)
 
 
 def read_results(path: Path) -> dict[str, dict[str, Estimate]]:

@@ -112,9 +112,9 @@ def title(run: Run) -> str:
 
 
 def png(figure: Figure) -> str:
-    """A figure as a data URI, about twice the size at which the page shows it."""
+    """A figure as a data URI, about half as large again as the page shows it."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
