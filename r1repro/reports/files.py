@@ -17,7 +17,7 @@ Results = Mapping[str, Mapping[str, Estimate]]
 
 
 def write_results(path: Path, results: Results) -> None:
-    """{name: {path: {value, low, high, n}}}, a line an estimate; a missing number (NaN) is null."""
+    """{name: {path: {value, low, high, n}}}, a line an estimate, to seven digits; NaN is null."""
     parts = []
     for name, estimates in results.items():
         lines = [f"  {json.dumps(m)}: {_line(estimate)}" for m, estimate in estimates.items()]
@@ -26,7 +26,9 @@ def write_results(path: Path, results: Results) -> None:
 
 
 def _line(estimate: Estimate) -> str:
-    plain = {k: None if math.isnan(v) else v for k, v in estimate.as_dict().items()}
+    # seven digits: more than any estimate has, and half the size
+    stored = estimate.as_dict().items()
+    plain = {k: None if math.isnan(v) else float(f"{v:.7g}") for k, v in stored} | {"n": estimate.n}
     return json.dumps(plain, allow_nan=False)
 
 

@@ -182,7 +182,12 @@ def test_estimates_survive_the_disk(tmp_path, evaluations):
     summaries = {"base": summarize(rows, draws=50)}
     write_results(tmp_path / "results.json", summaries)
     assert "NaN" not in (tmp_path / "results.json").read_text()
-    assert repr(read_results(tmp_path / "results.json")) == repr(summaries)
+    again = read_results(tmp_path / "results.json")["base"]
+    assert list(again) == list(summaries["base"])
+    for path, estimate in summaries["base"].items():
+        stored = again[path].as_dict()
+        assert stored == pytest.approx(estimate.as_dict(), rel=1e-6, nan_ok=True)
+        assert again[path].n == estimate.n
 
 
 def test_only_declared_pairs_are_compared(results):
