@@ -42,25 +42,27 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
             f"the version {version} exists, and versions are never overwritten: "
             "link to it, or run again with what you want to change"
         )
-    sources = _sources(run_folder)
-    size = sum(file.stat().st_size for file in sources)
-    if size > LARGEST:
-        raise R1ReproError(
-            f"the report has {size / 2**20:.1f} MB, and a published version at most "
-            f"{LARGEST / 2**20:.0f}: make its executed notebooks or figures smaller"
-        )
     part = reports_folder / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
-    for file in sources:
+    for file in _sources(run_folder):
         target = part / file.relative_to(run_folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".ipynb":
-            text = _without_places(file.read_text(encoding="utf-8"), run_folder, checkout)
+            notebook = json.loads(file.read_text(encoding="utf-8"))
+            text = json.dumps(notebook, ensure_ascii=False, separators=(",", ":"))
+            text = _without_places(text, run_folder, checkout)
             target.write_text(text, encoding="utf-8")
         elif file.name == RESOLVED:
             save(without_places(load(file)), target)
         else:
             shutil.copyfile(file, target)
+    size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
+    if size > LARGEST:
+        shutil.rmtree(part)
+        raise R1ReproError(
+            f"the report has {size / 2**20:.1f} MB, and a published version at most "
+            f"{LARGEST / 2**20:.0f}: make its executed notebooks or figures smaller"
+        )
     part.rename(version)
     write_index(reports_folder)
     return version
