@@ -116,7 +116,7 @@ def test_a_half_written_manifest_is_refused(run, checkout):
 
 
 def test_too_large_a_version_is_refused(run, checkout):
-    (run / "notebooks" / "big.ipynb").write_bytes(b" " * (9 * 2**20))
+    (run / "notebooks" / "big.ipynb").write_text(json.dumps({"cells": ["x" * (9 * 2**20)]}))
     with pytest.raises(R1ReproError, match="at most 8"):
         publish(run, checkout / "reports", checkout)
     assert not list((checkout / "reports").glob("*")) if (checkout / "reports").exists() else True
