@@ -26,7 +26,7 @@ def write_results(path: Path, results: Results) -> None:
 
 
 def _line(estimate: Estimate) -> str:
-    # seven digits: more than any estimate has, and half the size
+    # Seven digits are more than any estimate has, and a version stays light.
     stored = estimate.as_dict().items()
     plain = {k: None if math.isnan(v) else float(f"{v:.7g}") for k, v in stored} | {"n": estimate.n}
     return json.dumps(plain, allow_nan=False)

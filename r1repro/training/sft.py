@@ -54,10 +54,10 @@ def fine_tune(
         {"input_ids": [*p, *c], "labels": [*([IGNORED] * len(p)), *c]}
         for p, c in (examples[row] for row in order)
     ]
-    steps = math.ceil(len(data) / settings.batch_size)
-    optimizer, rate = optimizer_and_rate(model, settings, steps)
     lengths = [len(row["input_ids"]) for row in data]
     recorder = Recorder(settings, lengths, model.num_parameters(), progress)
+    steps = recorder.steps
+    optimizer, rate = optimizer_and_rate(model, settings, steps)
     trainer = SFTTrainer(
         model=model,
         args=Arguments(max_length=None, **arguments(settings, steps, seed, folder)),
