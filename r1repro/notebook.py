@@ -13,9 +13,10 @@ from IPython.display import HTML, DisplayHandle, display
 from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import Config, compose, load
+from r1repro.duration import duration
 from r1repro.errors import R1ReproError
 from r1repro.stages import find, state
-from r1repro.stages.display import duration, page
+from r1repro.stages.display import page
 from r1repro.stages.process import build
 
 REFRESH_SECONDS = 2.0

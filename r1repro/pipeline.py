@@ -19,6 +19,7 @@ from typing import Any
 from r1repro import artifacts
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, runs_folder, save
+from r1repro.duration import duration
 from r1repro.errors import R1ReproError, StageFailed
 from r1repro.stages import display, find, graph, state
 from r1repro.tasks import mini_world
@@ -124,7 +125,7 @@ def _announce(config: Config, wanted: list[str]) -> None:
     now = time.time()
     left = state.run_left(config, wanted, state.seconds_taken(config, wanted), now)
     if left:
-        print(f"about {display.duration(left)} to go, by figures from two CPU cores", flush=True)
+        print(f"about {duration(left)} to go, by figures from two CPU cores", flush=True)
     for name in wanted:
         try:
             result = state.load(config, name)
@@ -283,9 +284,7 @@ def _show(
 def _table(results: dict[str, StageResult]) -> None:
     print(f"\n{'stage':<18} {'time':>10}  result")
     for name, result in results.items():
-        print(
-            f"{name:<18} {display.duration(result.manifest['seconds']):>10}  {result.folder.name}"
-        )
+        print(f"{name:<18} {duration(result.manifest['seconds']):>10}  {result.folder.name}")
 
 
 def _report(

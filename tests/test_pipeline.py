@@ -11,9 +11,10 @@ import pytest
 
 from r1repro import artifacts, pipeline, reports
 from r1repro.config import ROOT, Config, load
+from r1repro.duration import duration
 from r1repro.errors import R1ReproError, StageFailed
 from r1repro.stages import find, process, state
-from r1repro.stages.display import duration, line, page
+from r1repro.stages.display import line, page
 
 
 @pytest.fixture(autouse=True)
@@ -285,6 +286,7 @@ def test_pace_and_display():
     assert "pass@1 50.0 %" in line("r1_zero", found, lines[-1]["figures"], 90.0)
     assert "1:30" not in line("r1_zero", None, {}, 90.0)
     assert [duration(s) for s in (9.4, 187, 3900)] == ["9 s", "3:07 min", "1:05 h"]
+    assert duration(None) == duration(float("nan")) == "–"
     assert "polyline" in page("<r1>", lines, found) and "<r1>" not in page("<r1>", lines, found)
 
 

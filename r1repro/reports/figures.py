@@ -65,14 +65,20 @@ SUITES = {
     "readability": "Readable",
 }
 """What a stage can win and lose, all of it shares; the labels are those of `stage_changes`."""
-STEP_COLUMNS = {
-    "pass_at_1": ("pass@1, training prompts", "reasoning prompts of the step", True),
-    "language_share": ("Language of the thinking", "words in the language asked", True),
-    "length": ("Length", "tokens a completion", False),
-    "general_correct": ("General prompts", "right answers", True),
-    "preference": ("Preference reward", "mean over general prompts", False),
+PANELS: dict[str, tuple[str, str, str]] = {
+    "pass_at_1": ("Reasoning, pass@1", "share of completions", "whole"),
+    "format_valid": ("Valid format", "share of completions", "whole"),
+    "general_correct": ("General prompts, right by rule", "share of completions", "whole"),
+    "preference": ("Preference reward", "mean over general prompts", "whole"),
+    "language_share": ("Language of the thinking", "words in the question's language", "share"),
+    "zero_variance_groups": ("Groups without variance", "share of groups", "whole"),
+    "reward_deviation": ("Spread of the reward", "standard deviation in a batch", "zero"),
+    "length": ("Length", "tokens a completion", "zero"),
+    "entropy": ("Entropy of the policy", "nats per token", "zero"),
+    "kl": ("KL to the reference", "nats per token (k3 estimate)", "free"),
 }
-"""Columns of metrics.parquet: title, axis, and whether it is a share."""
+"""Column of an RL stage's metrics: title, label of its axis, and how that axis goes."""
+DASHES = ("-", "--", "-.", ":")
 _STYLE = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
@@ -300,32 +306,43 @@ def training(metrics: pd.DataFrame) -> Figure:
 
 
 @_figure
-def over_steps(runs: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
-    """What changes over the steps of stages of RL, a panel a column of their metrics.parquet.
+def over_steps(
+    runs: Mapping[str, pd.DataFrame], columns: Sequence[str], begins: int | None = None
+) -> Figure:
+    """Columns of PANELS over the RL steps of {stage: metrics}, a panel each.
 
-    Only columns that one of the runs has values in; pass_at_1 is one that every run has.
+    `begins`: the step from which general prompts are asked, drawn as a line. What a run did not
+    measure is left out of its panel, and a panel that would be empty is left out.
     """
     drawn = [column for column in columns if any(_has(rows, column) for rows in runs.values())]
-    figure, axes = plt.subplots(
-        1,
-        len(drawn),
-        figsize=(10.4, 3.1),
-        layout="constrained",
-        squeeze=False,
-        sharex=True,
-    )
-    for panel, column in zip(axes[0], drawn, strict=True):
-        title, unit, share = STEP_COLUMNS[column]
+    wide = max(1, min(len(drawn), 3))
+    high = max(1, -(-len(drawn) // wide))
+    figure = _empty(3.47 * wide, 0.2 + 2.65 * high)
+    panels = list(figure.subplots(high, wide, squeeze=False).ravel())
+    if not drawn:
+        panels[0].text(0.5, 0.5, "nothing measured", transform=panels[0].transAxes, ha="center")
+        return figure
+    for panel in panels[len(drawn) :]:
+        panel.remove()
+    panels = panels[: len(drawn)]
+    last = max(int(rows["step"].max()) for rows in runs.values())
+    for panel, column in zip(panels, drawn, strict=True):
+        title, label, kind = PANELS[column]
         for i, (name, rows) in enumerate(runs.items()):
-            if _has(rows, column):
-                label, colour, _ = checkpoint(name, i)
-                dash = ("-", "--", ":")[i % 3]
-                _noisy(panel, rows["step"], rows[column].astype(float), colour, label, dash)
-        panel.set(title=title, xlabel="RL step", ylabel=unit)
-        if share:
-            panel.yaxis.set_major_formatter(PercentFormatter(1))
-    axes[0, 0].legend()
-    _whole_steps(axes[0])
+            said, colour, _ = checkpoint(name, i)
+            _line(panel, rows, column, colour, said, DASHES[i % len(DASHES)])
+        if begins is not None and begins <= last:
+            panel.axvline(begins, color="#9aa0a8", linestyle=":", linewidth=1.2)
+        panel.set(title=title, xlabel="RL step", ylabel=label)
+        if kind == "whole":
+            _percent(panel)
+        elif kind == "share":
+            panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        elif kind == "zero":
+            _from_zero(panel)
+    if len(runs) > 1:
+        max(panels, key=lambda p: len(p.get_legend_handles_labels()[1])).legend()
+    _whole_steps(panels)
     return figure
 
 
@@ -414,10 +431,6 @@ def students(evaluations: Mapping[str, Evaluation]) -> Figure:
     return figure
 
 
-def _has(rows: pd.DataFrame, column: str) -> bool:
-    return column in rows and bool(rows[column].notna().any())
-
-
 def _learning_curve(axes: Axes, metrics: pd.DataFrame, summaries: Mapping[str, Summary]) -> None:
     step = metrics["step"]
     _noisy(axes, step, metrics["format_valid"], VERMILION, "valid format, training prompts", "--")
@@ -493,6 +506,31 @@ def _noisy(
     if not short:
         axes.plot(x, y, color=colour, alpha=0.25, linewidth=0.9)
     axes.plot(x, smooth, dash, color=colour, label=label, marker="." if short else None)
+
+
+def _has(rows: pd.DataFrame, column: str) -> bool:
+    return column in rows and bool(rows[column].notna().any())
+
+
+def _line(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, dash: str) -> None:
+    """A column over the steps, only where it was measured."""
+    if column not in rows:
+        return
+    values = pd.to_numeric(rows[column]).dropna()
+    if len(values):
+        _noisy(axes, rows["step"].loc[values.index], values, colour, label, dash)
+
+
+def _from_zero(axes: Axes) -> None:
+    """The axis begins at zero and leaves room above what is drawn."""
+    values = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+    drawn = [float(np.nanmax(value)) for value in values if value.size]
+    most = max(drawn, default=0.0)
+    axes.set_ylim(0, 1.08 * most if most > 0 else None)
+
+
+def _empty(width: float, height: float) -> Figure:
+    return plt.figure(figsize=(width, height), layout="constrained")
 
 
 def _percent(axes: Axes) -> None:

@@ -14,12 +14,13 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from r1repro.config import Config, RLConfig, SFTConfig
+from r1repro.duration import duration
 from r1repro.evaluation import metrics
 from r1repro.evaluation.statistics import DRAWS
 from r1repro.reports import figures, tables, transcripts
 from r1repro.reports.checkpoints import ABLATIONS, CHAIN, MAIN, key
 from r1repro.reports.files import Results
-from r1repro.reports.tables import Costs, Table, duration
+from r1repro.reports.tables import Costs, Table
 from r1repro.tasks.problem import GENERAL
 from r1repro.text.reflection import REFLECTION_WORDS
 

@@ -7,7 +7,6 @@ of a model is escaped.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
@@ -17,24 +16,28 @@ from matplotlib.ticker import PercentFormatter
 
 from r1repro.evaluation import metrics
 from r1repro.evaluation.statistics import Estimate, interval, resampled_ratios, widen_unanimous
+from r1repro.reports.checkpoints import ARMS, PAIRS
 from r1repro.reports.figures import (
     BLUE,
+    DASHES,
     GREEN,
     ORANGE,
     VERMILION,
     Evaluation,
+    _empty,
     _figure,
-    _noisy,
+    _from_zero,
+    _line,
     _percent,
     _points,
     _summaries,
     _whole_steps,
     checkpoint,
 )
+from r1repro.reports.tables import Costs
 from r1repro.reports.transcripts import LANGUAGES, LIMIT, Html, _page, heading, text_html
 from r1repro.text.tags import thinking
 
-DASHES = ("-", "--", "-.", ":")
 FILTERS: dict[str, tuple[str, ...]] = {
     "cold_start_data": ("cut off at the cap", "wrong answer", "repetition", "mixed languages"),
     "rejection_sampling": (
@@ -48,25 +51,13 @@ FILTERS: dict[str, tuple[str, ...]] = {
 """What a sample has to pass, in the order in which the stage asks."""
 SURPLUS = ("near-duplicate", "the same as another", "more than are kept of a question")
 """Reasons to drop a sample that every filter has passed."""
-PANELS: dict[str, tuple[str, str, str]] = {
-    "pass_at_1": ("Reasoning, pass@1", "share of completions", "whole"),
-    "format_valid": ("Valid format", "share of completions", "whole"),
-    "general_correct": ("General prompts, right by rule", "share of completions", "whole"),
-    "preference": ("Preference reward", "mean over general prompts", "whole"),
-    "language_share": ("Language of the thinking", "words in the question's language", "share"),
-    "zero_variance_groups": ("Groups without variance", "share of groups", "whole"),
-    "reward_deviation": ("Spread of the reward", "standard deviation in a batch", "zero"),
-    "length": ("Length", "tokens a completion", "zero"),
-    "entropy": ("Entropy of the policy", "nats per token", "zero"),
-    "kl": ("KL to the reference", "nats per token (k3 estimate)", "free"),
-}
-"""Column of an RL stage's metrics: title, label of its axis, and how that axis goes."""
 WAYS: dict[str, tuple[str, str]] = {
     "distilled": (VERMILION, "^"),
-    "distilled, then RL": (VERMILION, "D"),
-    "RL, at distillation's FLOPs": (BLUE, "s"),
-    "RL": (BLUE, "o"),
+    "distilled_rl": (VERMILION, "D"),
+    "rl_equal_flops": (BLUE, "s"),
+    "rl": (BLUE, "o"),
 }
+"""Colour and marker of what a student went through, by the names of ARMS."""
 
 
 @_figure
@@ -96,45 +87,6 @@ def fine_tuning(runs: Mapping[str, pd.DataFrame], pairs: bool = False) -> Figure
     if len(runs) > 1:
         loss.legend()
     _whole_steps([loss, right, rate])
-    return figure
-
-
-@_figure
-def over_steps(
-    runs: Mapping[str, pd.DataFrame], columns: Sequence[str], begins: int | None = None
-) -> Figure:
-    """Columns of PANELS over the RL steps of {stage: metrics}, a panel each.
-
-    `begins`: the step from which general prompts are asked, drawn as a line. What a run did not
-    measure is left out of its panel.
-    """
-    wide = min(len(columns), 3)
-    high = -(-len(columns) // wide)
-    figure = _empty(3.47 * wide, 0.2 + 2.65 * high)
-    panels = list(figure.subplots(high, wide, squeeze=False).ravel())
-    for panel, column in zip(panels, columns, strict=False):
-        title, label, kind = PANELS[column]
-        for i, (name, rows) in enumerate(runs.items()):
-            said, colour, _ = checkpoint(name, i)
-            _line(panel, rows, column, colour, said, DASHES[i % len(DASHES)])
-        last = max(int(rows["step"].max()) for rows in runs.values())
-        if not panel.lines:
-            panel.text(0.5, 0.5, "nothing measured", transform=panel.transAxes, ha="center")
-        elif begins is not None and begins <= last:
-            panel.axvline(begins, color="#9aa0a8", linestyle=":", linewidth=1.2)
-        panel.set(title=title, xlabel="RL step", ylabel=label)
-        if kind == "whole":
-            _percent(panel)
-        elif kind == "share":
-            panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        elif kind == "zero":
-            _from_zero(panel)
-    for panel in panels[len(columns) :]:
-        panel.remove()
-    if len(runs) > 1:
-        fullest = max(panels[: len(columns)], key=lambda p: len(p.get_legend_handles_labels()[1]))
-        fullest.legend()
-    _whole_steps(panels[: len(columns)])
     return figure
 
 
@@ -409,37 +361,27 @@ def show_pairs(pairs: pd.DataFrame, limit: int = LIMIT) -> Html:
 class Way:
     """One way to a student: what it cost after the student's base, and what it can do."""
 
-    name: str
+    arm: str
     flops: float
     seconds: float
     evaluation: pd.DataFrame
 
+    @property
+    def name(self) -> str:
+        return ARMS[self.arm]
 
-def ways(
-    distilled: tuple[float, float],
-    rl: pd.DataFrame,
-    after: pd.DataFrame,
-    evaluations: Mapping[str, pd.DataFrame],
-) -> list[Way]:
-    """The ways to one student.
 
-    distilled: (FLOPs, seconds) of distillation, the teacher's sampling included.
-    rl, after: metrics of RL alone, and of RL after distillation.
-    evaluations: rows of evaluation.parquet by the names of WAYS, and of the base as "base".
+def ways(student: str, costs: Costs, evaluations: Mapping[str, pd.DataFrame]) -> list[Way]:
+    """The ways to one student, in the order of `evaluations`.
+
+    student: as in STUDENTS. costs: of `r1repro.stages.comparison.costs`.
+    evaluations: rows of evaluation.parquet by the names of ARMS; the base costs nothing here.
     """
-    spent, seconds = distilled
-    equal = rl.iloc[equal_flops_row(rl, spent)]
-    costs = {
-        "base": (0.0, 0.0),
-        "distilled": distilled,
-        "RL, at distillation's FLOPs": (float(equal["flops"]), float(equal["seconds"])),
-        "RL": (float(rl["flops"].iloc[-1]), float(rl["seconds"].iloc[-1])),
-        "distilled, then RL": (
-            spent + float(after["flops"].iloc[-1]),
-            seconds + float(after["seconds"].iloc[-1]),
-        ),
-    }
-    return [Way(name, *cost, evaluations[name]) for name, cost in costs.items()]
+    free = {"flops": 0.0, "seconds": 0.0}
+    found = {arm: costs[f"{student}_{arm}"] if arm != "base" else free for arm in evaluations}
+    return [
+        Way(arm, cost["flops"], cost["seconds"], evaluations[arm]) for arm, cost in found.items()
+    ]
 
 
 def reached(rl: pd.DataFrame, budget: float) -> str:
@@ -474,24 +416,23 @@ def students_table(students: Mapping[str, Sequence[Way]]) -> pd.DataFrame:
 
 def students_changes(students: Mapping[str, Sequence[Way]]) -> pd.DataFrame:
     """The differences that the paper speaks of, in pass@1, paired over problems."""
-    compared = (
-        ("distilled", "RL"),
-        ("distilled", "RL, at distillation's FLOPs"),
-        ("distilled, then RL", "distilled"),
-        ("distilled", "base"),
-    )
+    compared = [
+        (after.removeprefix("qwen_"), before.removeprefix("qwen_"))
+        for before, after in PAIRS
+        if before.startswith("qwen_")
+    ]
     columns = {}
     for student, found in students.items():
-        by_name = {way.name: way.evaluation for way in found}
+        by_arm = {way.arm: way.evaluation for way in found}
         columns[student] = [
             metrics.shown(
-                metrics.differences(by_name[other], by_name[one]).get("reasoning/pass@1"),
+                metrics.differences(by_arm[other], by_arm[one]).get("reasoning/pass@1"),
                 "pass@1",
                 signed=True,
             )
             for one, other in compared
         ]
-    index = [f"{one} less {other}" for one, other in compared]
+    index = [f"{ARMS[one]} less {ARMS[other]}" for one, other in compared]
     return pd.DataFrame(columns, index=pd.Index(index, name="pass@1"))
 
 
@@ -501,20 +442,19 @@ def pass_against_flops(students: Mapping[str, Sequence[Way]]) -> Figure:
     figure = _empty(4.6 * len(students), 3.7)
     panels = figure.subplots(1, len(students), sharey=True, squeeze=False).ravel()
     for panel, (student, found) in zip(panels, students.items(), strict=True):
-        summary = {way.name: metrics.summarize(way.evaluation) for way in found}
-        right = {name: each["reasoning/pass@1"] for name, each in summary.items()}
-        cost = {way.name: way.flops for way in found}
+        right = {way.arm: metrics.summarize(way.evaluation)["reasoning/pass@1"] for way in found}
+        cost = {way.arm: way.flops for way in found}
         if "base" in right:
-            panel.axhline(right["base"].value, color="#6b7280", linestyle=":", label="base")
-        for line in (("distilled", "distilled, then RL"), ("RL, at distillation's FLOPs", "RL")):
-            there = [name for name in line if name in right]
+            panel.axhline(right["base"].value, color="#6b7280", linestyle=":", label=ARMS["base"])
+        for line in (("distilled", "distilled_rl"), ("rl_equal_flops", "rl")):
+            there = [arm for arm in line if arm in right]
             panel.plot(
-                [cost[name] for name in there], [right[name].value for name in there],
+                [cost[arm] for arm in there], [right[arm].value for arm in there],
                 color=WAYS[line[0]][0], linewidth=1.0, linestyle="--",
             )  # fmt: skip
-        for name, (colour, marker) in WAYS.items():
-            if name in right:
-                _bars(panel, [cost[name]], [right[name]], colour, marker, name, "")
+        for arm, (colour, marker) in WAYS.items():
+            if arm in right:
+                _bars(panel, [cost[arm]], [right[arm]], colour, marker, ARMS[arm], "")
         panel.set(title=student, xlabel="FLOPs after the base", xscale="log")
         panel.set_ylabel("pass@1, held-out problems")
         _percent(panel)
@@ -524,18 +464,6 @@ def pass_against_flops(students: Mapping[str, Sequence[Way]]) -> Figure:
         *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=7.8
     )
     return figure
-
-
-def _from_zero(axes: Axes) -> None:
-    """The axis begins at zero and leaves room above what is drawn."""
-    values = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
-    drawn = [float(np.nanmax(value)) for value in values if value.size]
-    most = max(drawn, default=0.0)
-    axes.set_ylim(0, 1.08 * most if most > 0 else None)
-
-
-def _empty(width: float, height: float) -> Figure:
-    return plt.figure(figsize=(width, height), layout="constrained")
 
 
 def _label(path: str) -> str:
@@ -579,15 +507,6 @@ def _card(row: pd.Series, texts: Mapping[str, str], limit: int) -> Markup:
 
 def _text(text: object, language: str, limit: int) -> Markup:
     return Markup('<pre lang="{}">{}</pre>').format(language, text_html(text, limit))
-
-
-def _line(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, dash: str) -> None:
-    """A column over the steps, only where it was measured."""
-    if column not in rows:
-        return
-    values = pd.to_numeric(rows[column]).dropna()
-    if len(values):
-        _noisy(axes, rows["step"].loc[values.index], values, colour, label, dash)
 
 
 def _bars(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from r1repro.duration import duration
 from r1repro.evaluation import metrics
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, MAIN, PAIRS, STUDENTS, key
@@ -304,16 +305,3 @@ def tera(flops: float) -> str:
     """FLOPs in units of 10¹², to three digits."""
     value = flops / 1e12
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds in words, such as "4 min 05 s"."""
-    if seconds is None or seconds != seconds:
-        return "–"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -9,6 +9,7 @@ from r1repro.config import Config
 from r1repro.reports.checkpoints import STUDENTS
 from r1repro.reports.files import write_json, write_results
 from r1repro.reports.report import estimates
+from r1repro.reports.stage_figures import equal_flops_row
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
@@ -49,12 +50,7 @@ def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
         distilled, rl, both = (
             pd.read_parquet(inputs[stage].folder / "metrics.parquet") for stage in stages
         )
-        spent = rl[rl["flops"] >= budget]
-        equal, last, more = (
-            (spent if len(spent) else rl.tail(1)).iloc[0],
-            rl.iloc[-1],
-            both.iloc[-1],
-        )
+        equal, last, more = rl.iloc[equal_flops_row(rl, budget)], rl.iloc[-1], both.iloc[-1]
         seconds = float(distilled["seconds"].iloc[-1]) + float(data.manifest["seconds"])
         found |= {
             f"{name}_rl": _cost(last["flops"], last["seconds"]),

@@ -3,24 +3,13 @@
 from html import escape
 from typing import Any
 
+from r1repro.duration import duration
 from r1repro.stages.state import Pace
 
 # What a person watches first; the rest of a stage's figures follow in its own order.
 FIRST = ("pass@1", "format", "length", "tokens/s", "loss")
 LABELS = {"pass_at_1": "pass@1", "format_valid": "format", "tokens_per_s": "tokens/s"}
 SHARES = ("pass@1", "format")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 42 s, 3:07 min, 1:05 h."""
-    whole = round(seconds)
-    if whole < 100:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes}:{rest:02} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02} h"
 
 
 def in_order(figures: dict[str, float]) -> dict[str, float]:

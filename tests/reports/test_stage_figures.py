@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from r1repro.evaluation.metrics import differences, shown, summarize
-from r1repro.reports import stage_figures
+from r1repro.reports import figures, stage_figures
 from r1repro.stages import cold_start_data, rejection_sampling
 from tests.reports.made_up import HOSTILE, evaluation, rl_metrics
 
@@ -156,7 +156,7 @@ def test_curves_of_training(steps):
     plain, late = rl_metrics(steps).assign(reward_deviation=0.5), all_scenarios(steps, steps // 2)
     learned = pd.DataFrame({"step": range(1, steps + 1), "loss": 0.7, "accuracy": 0.6, "lr": 1e-3})
     for figure in (
-        stage_figures.over_steps({"dev2": plain, "r1": late}, tuple(stage_figures.PANELS), 3),
+        figures.over_steps({"dev2": plain, "r1": late}, tuple(figures.PANELS), 3),
         stage_figures.fine_tuning({"dev3": learned, "dev3_reasoning_only": learned}),
         stage_figures.fine_tuning({"reward_model": learned}, pairs=True),
     ):
@@ -169,18 +169,16 @@ def test_curves_of_training(steps):
 def test_what_was_not_measured_is_not_drawn():
     early = rl_metrics(40).assign(preference=None)
     runs = {"dev2": early, "r1": all_scenarios(40, 30)}
-    preference, right = stage_figures.over_steps(runs, ("preference", "pass_at_1"), 31).axes
+    preference, right = figures.over_steps(runs, ("preference", "pass_at_1"), 31).axes
     (late,) = {line.get_label() for line in preference.lines if line.get_label()[0] != "_"}
     assert late == "R1", "Dev2 has no preference reward"
     drawn = [line.get_xdata() for line in preference.lines if line.get_label() == "R1"]
     assert min(map(min, drawn)) == 31, "before that no general prompt was asked"
     assert len(right.lines) == 5, "two runs with their means, and the line of the first"
     assert right.get_legend() is not None, "where both runs are drawn"
-    never = stage_figures.over_steps(runs, ("pass_at_1",), 41).axes[0]
+    never = figures.over_steps(runs, ("pass_at_1",), 41).axes[0]
     assert len(never.lines) == 4, "no line for a step that never comes"
-    (empty,) = stage_figures.over_steps(
-        {"dev2": early.drop(columns="preference")}, ("preference",)
-    ).axes
+    (empty,) = figures.over_steps({"dev2": early.drop(columns="preference")}, ("preference",)).axes
     assert not empty.lines and "nothing measured" in empty.texts[0].get_text()
 
 
@@ -223,33 +221,29 @@ def test_only_held_out_pairs_are_shown():
 
 @pytest.fixture(scope="module")
 def student() -> list[stage_figures.Way]:
-    rl = rl_metrics(20).assign(
-        step=range(1, 21), flops=np.arange(1, 21) * 1e10, seconds=np.arange(1.0, 21.0)
-    )
-    evaluations = {
-        name: evaluation(skill, problems=40, samples=4, seed=i).assign(readable=True)
-        for i, (name, skill) in enumerate(
-            {
-                "base": 0.2,
-                **{way: 0.3 + 0.1 * j for j, way in enumerate(stage_figures.WAYS)},
-            }.items()
-        )
+    costs = {
+        f"qwen_{arm}": {"flops": 1e10 * (i + 1), "seconds": 30.0 + i}
+        for i, arm in enumerate(stage_figures.WAYS)
     }
-    return stage_figures.ways((5.5e10, 30.0), rl, rl.head(4), evaluations)
+    evaluations = {
+        arm: evaluation(0.2 + 0.1 * i, problems=40, samples=4, seed=i).assign(readable=True)
+        for i, arm in enumerate(("base", *stage_figures.WAYS))
+    }
+    return stage_figures.ways("qwen", costs, evaluations)
 
 
 def test_a_student_is_charged_for_what_its_way_took(student):
-    cost = {way.name: (way.flops, way.seconds) for way in student}
-    assert cost == {
-        "base": (0.0, 0.0),
-        "distilled": (5.5e10, 30.0),
-        "RL, at distillation's FLOPs": (6e10, 6.0),
-        "RL": (2e11, 20.0),
-        "distilled, then RL": (5.5e10 + 4e10, 34.0),
-    }
+    assert [(way.arm, way.flops, way.seconds) for way in student] == [
+        ("base", 0.0, 0.0),
+        ("distilled", 1e10, 30.0),
+        ("distilled_rl", 2e10, 31.0),
+        ("rl_equal_flops", 3e10, 32.0),
+        ("rl", 4e10, 33.0),
+    ]
     table = stage_figures.students_table({"Qwen": student})
-    assert table.loc[("Qwen", "RL"), "FLOPs"] == "2.00e+11"
-    assert table.loc[("Qwen", "distilled"), "wall time"] == "0.5 min"
+    assert table.loc[("Qwen", "RL alone"), "FLOPs"] == "4.00e+10"
+    assert table.loc[("Qwen", "Distilled"), "wall time"] == "0.5 min"
+    assert table.loc[("Qwen", "Base"), "wall time"] == "–"
 
 
 def test_rl_that_never_spends_the_budget_says_so():
@@ -270,6 +264,6 @@ def test_students_are_drawn_and_compared(student):
         value = summarize(way.evaluation)["reasoning/pass@1"].value
         assert list(drawn[way.name]) == [way.flops, value]
     table = stage_figures.students_changes({"Qwen": student})
-    rows = {way.name: way.evaluation for way in student}
-    change = differences(rows["RL"], rows["distilled"])["reasoning/pass@1"]
-    assert table.loc["distilled less RL", "Qwen"] == shown(change, "pass@1", signed=True)
+    rows = {way.arm: way.evaluation for way in student}
+    change = differences(rows["rl"], rows["distilled"])["reasoning/pass@1"]
+    assert table.loc["Distilled less RL alone", "Qwen"] == shown(change, "pass@1", signed=True)

@@ -1,0 +1,15 @@
+"""How long something took, as a person says it."""
+
+
+def duration(seconds: float | None) -> str:
+    """42 s, 3:07 min, 1:05 h; a dash for what was not measured."""
+    if seconds is None or seconds != seconds:
+        return "–"
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02} h"
