@@ -17,8 +17,9 @@ reproduce: install
 test: install
 	.venv/bin/python -m pytest
 
+# As root, in a container, JupyterLab asks to be told that it is meant.
 lab: install
-	.venv/bin/jupyter lab notebooks
+	.venv/bin/jupyter lab notebooks $$([ "$$(id -u)" != 0 ] || echo --allow-root)
 
 install: .venv/.installed
 
