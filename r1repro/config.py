@@ -69,10 +69,10 @@ class RLConfig:
     The reward is the sum of what the rules give, each with its weight. The defaults are R1-Zero's.
     """
 
-    steps: int = 80
+    steps: int = 120
     questions: int = 16
     generations: int = 16
-    max_completion_tokens: int = 192
+    max_completion_tokens: int = 128
     lr_matrices: float = 1.3e-3
     lr_rest: float = 1.3e-3
     beta: float = 0.001
@@ -232,6 +232,7 @@ class AblationConfig:
     """Which ablations run beside the plain sequence."""
 
     name: str = "none"
+    shuffled_rewards: bool = False
     no_language_reward: bool = False
     reasoning_only: bool = False
     preference_throughout: bool = False

@@ -264,6 +264,7 @@ def test_ablations_are_off_until_switched_on_and_change_nothing_else(compose):
     assert {name for name in switched if name not in plain} == {
         name
         for checkpoint in (
+            "r1_zero_shuffled_rewards",
             "dev2_no_language_reward",
             "dev3_reasoning_only",
             "r1_preference_throughout",

@@ -40,6 +40,7 @@ class Measure:
 MEASURES: dict[str, Measure] = {
     "pass@1": Measure("pass@1"),
     "strict_pass@1": Measure("pass@1, tags required"),
+    "vote_gain": Measure("Majority vote less pass@1"),
     "format_valid": Measure("Valid format"),
     "length": Measure("Length (tokens)", False),
     "length_correct": Measure("Length of right answers (tokens)", False),
@@ -259,6 +260,7 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
     ]
     columns[f"cons@{k}"] = (np.array(votes), one)
     columns |= {
+        "vote_gain": (np.array(votes) - right / n, one),
         "format_valid": (mean("format_valid"), one),
         "length": (mean("tokens"), one),
         "length_correct": (total("right_tokens"), right),

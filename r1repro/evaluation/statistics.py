@@ -5,11 +5,13 @@ other, and an interval over samples would be too narrow. Such an interval speaks
 model on another draw of problems; it says nothing about training again with another seed.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from r1repro.errors import R1ReproError
 
@@ -142,3 +144,34 @@ def widen_unanimous_change(change: float, n: int, level: float = LEVEL) -> tuple
     """
     bound = unanimous_bound(n, level)
     return change - bound * (1 + change), change + bound * (1 - change)
+
+
+def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+    """The interval of the mean of a few runs' values, by Student's t; NaN for fewer than two."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    mean = float(np.mean(values))
+    return mean - float(half), mean + float(half)
+
+
+def difference_of_means(
+    first: NDArray[np.float64], second: NDArray[np.float64], level: float = LEVEL
+) -> Estimate:
+    """mean(second) - mean(first) of two independent samples, by Welch's t."""
+    found = stats.ttest_ind(second, first, equal_var=False).confidence_interval(level)
+    change = float(second.mean() - first.mean())
+    return Estimate(change, float(found.low), float(found.high), len(first) + len(second))
+
+
+def power(effect: float, deviation: float, runs: int, smallest: float) -> float:
+    """How often `runs` seeds find an effect, its deviation from seed to seed being known.
+
+    Found: the t interval of the mean lies above zero and the mean is at least `smallest`. By
+    integration over the standard deviation that the runs happen to show.
+    """
+    freedom = runs - 1
+    scale = deviation / math.sqrt(runs)
+    shown = np.sqrt(stats.chi2.ppf((np.arange(2_000) + 0.5) / 2_000, freedom) / freedom)
+    needed = np.maximum(stats.t.ppf((1 + LEVEL) / 2, freedom) * scale * shown, smallest)
+    return float(np.mean(stats.norm.sf(needed, loc=effect, scale=scale)))

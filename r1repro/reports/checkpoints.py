@@ -34,6 +34,14 @@ class Ablation:
 
 
 ABLATIONS = {
+    "r1_zero_shuffled_rewards": Ablation(
+        "r1_zero",
+        "shuffled_rewards",
+        "With the rewards of each batch shuffled",
+        "The paper has no such control. Nothing in these rewards tells a right answer from a wrong "
+        "one, so that whatever rises here is no effect of them.",
+        ("pass_at_1", "format_valid"),
+    ),
     "dev2_no_language_reward": Ablation(
         "dev2",
         "no_language_reward",
@@ -67,6 +75,8 @@ PAIRS: dict[tuple[str, str], str] = {
     ("dev3", "r1"): "what RL for all scenarios adds",
     ("r1_zero", "dev2"): "whether RL after a cold start ends higher than RL alone",
     ("r1_zero", "r1"): "what the stages after R1-Zero are worth together",
+    ("base", "r1_zero_shuffled_rewards"): "what RL does without a signal",
+    ("dev1", "dev2_no_language_reward"): "what reasoning RL does without the language reward",
     **{
         (ablation.plain, name): f"what changes {ablation.title[0].lower()}{ablation.title[1:]}"
         for name, ablation in ABLATIONS.items()

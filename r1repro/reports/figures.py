@@ -37,6 +37,7 @@ CHECKPOINTS: dict[str, tuple[str, str, str]] = {
     "dev2": ("Dev2", SKY, "D"),
     "dev3": ("Dev3", PURPLE, "P"),
     "r1": ("R1", GREEN, "^"),
+    "r1_zero_shuffled_rewards": ("R1-Zero, rewards shuffled", INK, "x"),
     "dev2_no_language_reward": ("Dev2 without language reward", INK, "X"),
     "dev3_reasoning_only": ("Dev3 on reasoning data only", INK, "<"),
     "r1_preference_throughout": ("R1, preference from step 1", INK, ">"),

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from r1repro.config import Config, RLConfig, SFTConfig
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
+from r1repro.evaluation.claims import VERDICTS, Judged
 from r1repro.evaluation.statistics import DRAWS
-from r1repro.reports import figures, tables, transcripts
+from r1repro.reports import claims, figures, tables, transcripts
 from r1repro.reports.checkpoints import ABLATIONS, CHAIN, MAIN, key
 from r1repro.reports.files import Results
 from r1repro.reports.tables import Costs, Table
@@ -45,8 +46,9 @@ class Run:
     """All that the page tells.
 
     tables: metrics.parquet by stage, and R1-Zero's completions; evaluations: rows, at least of the
-    checkpoints in MAIN; summaries, changes, costs: what the comparison stage stored; sizes: the
-    examples in each data set, by stage.
+    checkpoints in MAIN; summaries, changes, costs: what the comparison stage stored; judged,
+    control: the claims of the papers, and the first as judged of the control; sizes: the examples
+    in each data set, by stage.
     """
 
     manifest: Mapping[str, Any]
@@ -55,6 +57,8 @@ class Run:
     evaluations: Mapping[str, pd.DataFrame]
     summaries: Results
     changes: Results
+    judged: Sequence[Judged] = ()
+    control: Judged | None = None
     costs: Costs = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
 
@@ -89,6 +93,9 @@ def page(run: Run) -> str:
         forgetting=tables.forgetting(run.changes),
         students=students(run),
         ablations=ablations(run),
+        verdicts=claims.counts(run.judged),
+        control=control(run.control),
+        ledger={name: ledger(run.judged, name) for name in VERDICTS},
         problems=transcripts.choose(figures.main(run.evaluations)),
         training=training_rows(run),
         measured=measured(run),
@@ -310,6 +317,39 @@ def ablations(run: Run) -> list[dict[str, Any]]:
             "paper": ABLATIONS[name].paper,
         }
         for name, table in tables.ablations(run.summaries, run.changes)
+    ]
+
+
+def control(judged: Judged | None) -> str:
+    """What the procedure says of RL whose rewards were shuffled."""
+    if judged is None or judged.claim.measure is None:
+        return ""
+    told = claims.told(judged.claim.measure, judged.effect)
+    meant = (
+        "as it has to be"
+        if judged.verdict != "reproduced"
+        else "which must not be: the procedure or the control is broken"
+    )
+    return (
+        "The control: with the rewards of every batch shuffled the same stage changes pass@1 by "
+        f"{told}, and the claim “{judged.claim.statement}” would be {judged.verdict}, {meant}."
+    )
+
+
+def ledger(judged: Sequence[Judged], verdict: str) -> list[dict[str, str]]:
+    """The claims of one verdict, each as the texts of its row."""
+    return [
+        {
+            "statement": one.claim.statement,
+            "source": one.claim.source,
+            "paper": one.claim.paper,
+            "measured": claims.measured(one.claim.measure) if one.claim.measure else "",
+            "effect": claims.told(one.claim.measure, one.effect) if one.claim.measure else "–",
+            "wanted": claims.wanted(one),
+            "reason": one.reason,
+        }
+        for one in judged
+        if one.verdict == verdict
     ]
 
 

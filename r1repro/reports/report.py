@@ -14,13 +14,15 @@ from pyarrow import parquet
 from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, ModelConfig, values
+from r1repro.evaluation import claims
 from r1repro.evaluation.metrics import compare
 from r1repro.reports import figures, html
 from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, MAIN, STUDENTS, key, names, pairs
+from r1repro.reports.claims import as_data
 from r1repro.reports.files import Results, write_figure, write_json, write_results
 from r1repro.reports.tables import read, read_costs
 
-FILES = ("report.html", "results.json", "differences.json")
+FILES = ("report.html", "results.json", "differences.json", "claims.json")
 STAGES = (
     "base",
     "r1_zero",
@@ -39,7 +41,7 @@ def build(
     config: Config,
     wall: Mapping[str, float],
 ) -> Path:
-    """Write report.html, results.json, differences.json, figures/ and manifest.json of a run.
+    """Write report.html, results, differences, claims, figures/ and manifest.json of a run.
 
     results: finished stages by name; wall: seconds by name. With some stages missing the report
     tells what there is, and its manifest says that it is not finished. Returns report.html.
@@ -69,13 +71,18 @@ def build(
     }
 
     manifest = _manifest(run_folder, results, config, wall)
-    told = html.Run(manifest, config, tables, evaluations, summaries, changes, costs, sizes)
+    declared, light = claims.load(), [claims.Light(summaries, changes, tables)]
+    judged, control = claims.judge(declared, light), claims.control(declared, light)
+    told = html.Run(
+        manifest, config, tables, evaluations, summaries, changes, judged, control, costs, sizes
+    )
     page = html.page(told)
     # The manifest vouches for the other files, so it goes first and comes last.
     (run_folder / "manifest.json").unlink(missing_ok=True)
     artifacts.write_atomically(run_folder / "report.html", page)
     write_results(run_folder / "results.json", summaries)
     write_results(run_folder / "differences.json", changes)
+    write_json(run_folder / "claims.json", as_data(judged))
     if "r1_zero" in tables and "r1_zero" in summaries:
         drawn = figures.headline(tables["r1_zero"], figures.main(summaries))
         write_figure(drawn, run_folder / "figures" / "headline")

@@ -201,6 +201,11 @@ _CHAIN: tuple[Stage, ...] = (
     _evaluation("base", "00_base_model", run="in_depth"),
     _rl("r1_zero", ("base",), "01_r1_zero_grpo", "r1_zero"),
     _evaluation("r1_zero", "01_r1_zero_grpo", run="in_depth"),
+    _rl(
+        "r1_zero_shuffled_rewards", ("base",), "01_r1_zero_grpo", "r1_zero",
+        ablation="shuffled_rewards",
+    ),
+    _evaluation("r1_zero_shuffled_rewards", "01_r1_zero_grpo", ablation="shuffled_rewards"),
     Stage(
         name="cold_start_data",
         version=1,
@@ -261,7 +266,7 @@ STAGES: tuple[Stage, ...] = (
     *_CHAIN,
     Stage(
         name="comparison",
-        version=3,
+        version=4,
         run="r1repro.stages.comparison:run",
         config=(),
         seconds=lambda config: 30,

@@ -24,6 +24,13 @@ def r1_zero(
     train(config, inputs["base"], config.stage.r1_zero, folder, progress)
 
 
+def r1_zero_shuffled_rewards(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """The control: the same, every completion paid what another of its batch has earned."""
+    train(config, inputs["base"], config.stage.r1_zero, folder, progress, shuffled=True)
+
+
 def dev2(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """From dev1, with the language-consistency reward (R1 v2, 3.2.1)."""
     train(config, inputs["dev1"], config.stage.dev2, folder, progress)
@@ -87,6 +94,7 @@ def train(
     problems: Sequence[Problem] | None = None,
     preference: Preference | None = None,
     budget: float | None = None,
+    shuffled: bool = False,
 ) -> None:
     """Writes model/, metrics.parquet (a row a step) and completions.parquet (kept samples)."""
     words, model = load_tokenizer(start.folder / "model"), load_model(start.folder / "model")
@@ -104,6 +112,7 @@ def train(
         progress=progress,
         preference=preference,
         budget=budget,
+        shuffled=shuffled,
     )
     if not progress.writes:
         return

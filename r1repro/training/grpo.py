@@ -112,6 +112,7 @@ def train(
     progress: Progress,
     preference: Preference | None = None,
     budget: float | None = None,
+    shuffled: bool = False,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Train `model` in place; (metrics, a row a step; completions kept over training).
 
@@ -119,11 +120,13 @@ def train(
     checkpoint in `folder`, to the same weights as without the break. The model must have been
     loaded from a folder: the reference is read from there. With a `budget` in FLOPs the policy is
     kept in `folder`/equal_flops as it is after the first step that has spent it, or at the end.
+    `shuffled`: a control, in which the rewards of a batch are dealt out to its rows at random.
     """
     trainer, recorder = build(
         model, words, problems, settings, template=template, seed=seed, folder=folder,
         preference=preference,
     )  # fmt: skip
+    recorder.shuffled = seed if shuffled else None
     recorder.progress, recorder.budget = progress, budget
     recorder.kept = folder / flops.EQUAL_FLOPS
     newest = newest_checkpoint(folder)
@@ -231,6 +234,7 @@ class Recorder(TrainerCallback):
         self.settings, self.words, self.parameters = settings, words, parameters
         self.progress, self.preference = Progress(None), preference
         self.budget: float | None = None
+        self.shuffled: int | None = None
         self.kept = Path()
         self.rows: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
@@ -256,6 +260,11 @@ class Recorder(TrainerCallback):
             if rule is None:
                 raise R1ReproError("preference_weight is above zero and no reward model was given")
             rewards = rule(completions, **columns)
+            if self.shuffled is not None:
+                # One order a step for all rules, so that a row is paid as another one earned.
+                seeds = (self.shuffled, columns["trainer_state"].global_step)
+                order = np.random.default_rng(seeds).permutation(len(rewards))
+                rewards = [rewards[i] for i in order]
             self.batch[f"reward_{name}"] = rewards
             if last:  # the rows of every process, in the order of the whole batch
                 self.batch = pd.concat(gather_object([self.batch]), ignore_index=True)

@@ -43,6 +43,7 @@ SKILLS = {
 }  # fmt: skip
 """Of each checkpoint, for reasoning and for general problems."""
 ABLATIONS = {
+    "r1_zero_shuffled_rewards": (0.25, 0.1),
     "dev2_no_language_reward": (0.7, 0.2), "dev3_reasoning_only": (0.72, 0.2),
     "r1_preference_throughout": (0.6, 0.85),
 }  # fmt: skip
@@ -165,6 +166,7 @@ def make_results(folder: Path, hostile: bool = False) -> dict[str, Result]:
         evaluated["r1"].loc[chosen[1], "text"] = HOSTILE["script"]
     trained_by_rl = ("r1_zero", "dev2", "r1", *(f"{s}_{a}" for s in ("qwen", "llama")
                      for a in ("rl", "distilled_rl")), "dev2_no_language_reward",
+                     "r1_zero_shuffled_rewards",
                      "r1_preference_throughout")  # fmt: skip
     tables: dict[str, dict[str, pd.DataFrame]] = {"base": {"metrics": pretraining_metrics()}}
     for i, name in enumerate(trained_by_rl):

@@ -39,7 +39,8 @@ def test_a_version_is_copied_and_listed(run, checkout):
     created = json.loads((run / "manifest.json").read_text())["created"][:10]
     assert version.name == f"laptop-mini-{created}-0123abcd"
     assert {str(f.relative_to(version)) for f in version.rglob("*") if f.is_file()} == {
-        "report.html", "results.json", "differences.json", "manifest.json", "resolved.yaml",
+        "report.html", "results.json", "differences.json", "claims.json", "manifest.json",
+        "resolved.yaml",
         "notebooks/00_base_model.ipynb", "figures/headline.png", "figures/headline.svg",
     }  # fmt: skip
     for listing in ("index.html", "README.md"):

@@ -19,8 +19,8 @@ from r1repro.stages import comparison, graph
 from tests.reports.conftest import BUDGET
 from tests.reports.made_up import ABLATIONS, HOSTILE, SKILLS, make_results, rl_metrics, sft_metrics
 
-IMAGES = 12
-"""Base 1, R1-Zero 3, results 3, the stages 2, students 1, ablations that RL made 2."""
+IMAGES = 13
+"""Base 1, R1-Zero 3, results 3, the stages 2, students 1, ablations that RL made 3."""
 
 
 class Page(HTMLParser):
@@ -74,6 +74,10 @@ def test_page_says_what_was_measured(built):
         "8 samples of each reasoning problem and 4 of each general one for base, R1-Zero and R1",
         "seed 0, base seed 0",
         "levels 1, 3 and 5",
+        "Claims of the papers: ",
+        "pass@1; Base → R1-Zero",
+        "PPO is not built",
+        "The control: with the rewards of every batch shuffled",
     ):
         assert said in text
 

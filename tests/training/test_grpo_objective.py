@@ -215,3 +215,30 @@ def trained(base, words, folder, settings, die_at=None):
         progress=Mortal(None),
     )
     return [p.detach().clone() for p in model.parameters()], rows, samples
+
+
+def test_shuffled_rewards_are_the_same_rewards_in_another_order(base, words, tmp_path):
+    """One order a step for every rule, another one the next step, and none without the switch."""
+    from types import SimpleNamespace
+
+    from r1repro.tasks.problem import Problem
+
+    trainer, recorder = _built(base, words, tmp_path, SETTINGS)
+    problem = Problem("p", "arithmetic", "en", 1, "1+1", "2")
+    texts = [f"<think>x</think><answer>{n}</answer>" for n in (2, 3)] * 4 + ["nothing"] * 8
+    columns = {name: [value] * 16 for name, value in rules.columns_of(problem).items()}
+    columns |= {"completion_ids": [[1]] * 16, "prompts": ["p"] * 16}
+
+    def paid(step):
+        state = SimpleNamespace(global_step=step)
+        functions = recorder.reward_functions()
+        return [function(texts, trainer_state=state, **columns) for function in functions]
+
+    accuracy, form = paid(0)
+    assert paid(0) == paid(1) == [accuracy, form]
+    recorder.shuffled = 7
+    first, other = paid(0), paid(1)
+    assert first != [accuracy, form] and first != other and paid(0) == first
+    for rows in (first, other):
+        assert sorted(zip(*rows, strict=True)) == sorted(zip(accuracy, form, strict=True))
+    assert recorder.batch["correct"].sum() == 4, "what is measured stays where it was"
