@@ -23,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0; 1 if a stage broke; 2 for what a person can mend; 130 for Ctrl-C."""
     words = _parser().parse_args(argv)
     try:
-        return _publish(words.run) if words.command == "publish" else _run(words.settings)
+        if words.command == "publish":
+            return _publish(words.run)
+        return _run(words.settings, words.multirun)
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -49,16 +51,23 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     run.add_argument("settings", nargs="*", metavar="key=value")
+    run.add_argument(
+        "-m",
+        "--multirun",
+        action="store_true",
+        help="one run a seed of seed=0,1,2, then one report",
+    )
     publish = commands.add_parser("publish", help="copy a finished report to reports/")
     publish.add_argument("run", type=Path, help="the run's folder under runs/")
     return parser
 
 
-def _run(settings: Sequence[str]) -> int:
-    from r1repro.config import compose
-    from r1repro.pipeline import run
+def _run(settings: Sequence[str], multirun: bool) -> int:
+    from r1repro.config import compose, sweep
+    from r1repro.pipeline import run, run_seeds
 
-    print(f"report: {run(compose(settings)).report}")
+    report = run_seeds(sweep(settings)) if multirun else run(compose(settings)).report
+    print(f"report: {report}")
     return 0
 
 

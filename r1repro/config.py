@@ -4,6 +4,7 @@
 """
 
 import difflib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -281,6 +282,8 @@ class Config:
     launch: LaunchConfig = field(default_factory=LaunchConfig)
 
 
+SEEDS = ("seed", "base_seed")
+"""What may differ between the runs of one report."""
 # Settings that change where a run goes and how far it goes, and nothing in any result; so does
 # every save_every.
 RESULT_FREE = ("runs", "from_stage", "until", "scale")
@@ -329,6 +332,35 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     )
     validate(config)
     return config
+
+
+def sweep(overrides: Sequence[str]) -> list[Config]:
+    """A configuration for every combination of comma lists such as `seed=0,1,2`.
+
+    Raises R1ReproError, before anything runs, if the combinations differ in more than seeds.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides([_cli_word(text) for text in overrides])
+    except HydraException as error:
+        raise R1ReproError(
+            f"the overrides cannot be read: {' '.join(str(error).split())}"
+        ) from error
+    choices = [
+        [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]
+        if one.is_sweep_override()
+        else [str(one.input_line)]
+        for one in parsed
+    ]
+    for one, found in zip(parsed, choices, strict=True):
+        if len(found) > 1 and one.key_or_group not in SEEDS:
+            raise R1ReproError(
+                f"--multirun joins runs that differ in {' or '.join(SEEDS)} alone, and "
+                f"{one.input_line} varies {one.key_or_group}: run each value by itself"
+            )
+    return [compose(words) for words in itertools.product(*choices)]
 
 
 M = TypeVar("M", bound=ModelConfig)

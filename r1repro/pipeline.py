@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,6 +78,22 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
         _table(results)
         report = _report(config, folder, results, time.time() - began if any(executed) else None)
         return Outcome(folder, results, report)
+
+
+def run_seeds(configs: Sequence[Config]) -> Path:
+    """Run each configuration in turn, and write one report of all; returns its path."""
+    from r1repro.reports import seeds
+
+    for config in configs:
+        if config.until is not None:
+            raise R1ReproError("until= makes no whole run, and seeds are joined of whole runs")
+    if len(configs) < 2:
+        raise R1ReproError("--multirun wants several seeds, such as seed=0,1,2")
+    folders = [run(config).folder for config in configs]
+    first = configs[0]
+    short = artifacts.digest([folder.name for folder in folders])[:8]
+    name = f"{first.scale}-{first.task.name}-{len(folders)}seeds-{short}"
+    return seeds.join(folders, runs_folder(first) / name)
 
 
 def _wanted(config: Config) -> list[str]:

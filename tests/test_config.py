@@ -156,3 +156,15 @@ def test_the_papers_settings_take_models_from_folders(tmp_path, monkeypatch):
         config.compose(["scale=paper", "evaluation.max_completion_tokens=256", *paths[:2]])
     with pytest.raises(R1ReproError, match=r"student\.llama\.path=.*config\.json"):
         config.compose(["scale=paper", *paths[:2], "student.llama.path=elsewhere"])
+
+
+def test_a_sweep_is_over_seeds_alone():
+    found = config.sweep(["scale=smoke", "seed=0,2", "base_seed=1"])
+    assert [(c.seed, c.base_seed, c.scale) for c in found] == [
+        (0, 1, "smoke"),
+        (2, 1, "smoke"),
+    ]
+    with pytest.raises(R1ReproError, match=r"varies stage\.r1_zero\.steps"):
+        config.sweep(["seed=0,1", "stage.r1_zero.steps=8,16"])
+    with pytest.raises(R1ReproError, match="seed=x is not accepted"):
+        config.sweep(["seed=0,x"])

@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from r1repro.evaluation.metrics import shown, summarize
-from r1repro.evaluation.statistics import Estimate
+from r1repro.evaluation.statistics import Estimate, t_interval
 from r1repro.reports.checkpoints import ARMS, CHAIN, MAIN, STUDENTS, key
 
 Summary = Mapping[str, Estimate]
@@ -186,6 +186,50 @@ def headline(metrics: pd.DataFrame, evaluations: Mapping[str, Evaluation]) -> Fi
     summaries = _summaries(evaluations)
     _learning_curve(left, metrics, summaries)
     _by_level(right, summaries, None)
+    return figure
+
+
+@_figure
+def seeds(
+    curves: Mapping[str, pd.DataFrame], summaries: Mapping[str, Mapping[str, Summary]]
+) -> Figure:
+    """R1-Zero's training curve as a band over seeds, and every seed's held-out points.
+
+    curves: R1-Zero's metrics by seed; summaries: estimates by seed and checkpoint. The band goes
+    from the lowest to the highest running mean; bars are 95 % intervals by Student's t.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(10.4, 3.6), layout="constrained")
+    for column, colour in (("pass_at_1", BLUE), ("format_valid", GREEN)):
+        runs = pd.concat(
+            [rows.set_index("step")[column].astype(float) for rows in curves.values()], axis=1
+        )
+        smooth = runs.rolling(max(1, len(runs) // 10), center=True, min_periods=1).mean()
+        axes[0].fill_between(
+            smooth.index, smooth.min(axis=1), smooth.max(axis=1), color=colour, alpha=0.25
+        )
+        axes[0].plot(smooth.mean(axis=1), color=colour, label=PANELS[column][0])
+    axes[0].set(title="R1-Zero, training prompts", xlabel="RL step", ylabel="share of completions")
+    axes[0].legend()
+    _percent(axes[0])
+    _whole_steps(axes[:1])
+    for panel, path in zip(axes[1:], ("reasoning/pass@1", "general/score"), strict=True):
+        shared = [
+            n for n in ("base", *CHAIN) if all(path in s.get(n, {}) for s in summaries.values())
+        ]
+        for x, name in enumerate(shared):
+            values = [run[name][path].value for run in summaries.values()]
+            label, colour, marker = checkpoint(name, x)
+            spread = x + np.linspace(-0.15, 0.15, len(values))
+            panel.plot(spread, values, marker, color=colour, markersize=5, alpha=0.75)
+            low, high = t_interval(values)
+            panel.errorbar(
+                x, np.mean(values), yerr=[[np.mean(values) - low], [high - np.mean(values)]],
+                color=colour, capsize=4, elinewidth=1.3,
+            )  # fmt: skip
+        panel.set_xticks(range(len(shared)), [checkpoint(n)[0] for n in shared])
+        panel.set(title=f"Held-out: {SUITES[path].replace(chr(10), ' ').lower()}")
+        panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        panel.set_ylim(bottom=0)
     return figure
 
 

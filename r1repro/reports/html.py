@@ -65,6 +65,78 @@ class Run:
 
 def page(run: Run) -> str:
     """The whole report as HTML."""
+    names = {name: figures.checkpoint(name)[0] for name in figures.main(run.summaries)}
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            manifest=run.manifest,
+            config=run.config,
+            names=names,
+            title=title(run),
+            abstract=abstract(run),
+            images=images(run),
+            headline=headline(run),
+            details=details(run),
+            behaviours=behaviours(run),
+            settings=settings_rows(run),
+            later_settings=later_settings_rows(run),
+            stage_table=tables.stages(run.summaries),
+            forgetting=tables.forgetting(run.changes),
+            students=students(run),
+            ablations=ablations(run),
+            verdicts=claims.counts(run.judged),
+            control=control(run.control),
+            ledger={name: ledger(run.judged, name) for name in VERDICTS},
+            problems=transcripts.choose(figures.main(run.evaluations)),
+            training=training_rows(run),
+            measured=measured(run),
+            stages=stage_rows(run),
+            build_seconds=sum(stage["seconds"] or 0.0 for stage in stage_rows(run)),
+            config_yaml=yaml.safe_dump(run.manifest["config"], sort_keys=False, allow_unicode=True),
+            reflection_words=REFLECTION_WORDS,
+            heading=transcripts.heading,
+            verdict=transcripts.verdict,
+            rule=transcripts.RULE,
+            limit=transcripts.LIMIT,
+            draws=DRAWS,
+        )
+    )
+
+
+def seeds_page(
+    manifest: Mapping[str, Any],
+    by_seed: Mapping[str, Results],
+    summaries: Results,
+    changes: Results,
+    judged: Sequence[Judged],
+    control_judged: Judged | None,
+    figure: Figure,
+) -> str:
+    """The report of several seeds: `summaries` and `changes` are over them, `by_seed` of each."""
+    return (
+        _environment()
+        .get_template("seeds.html.j2")
+        .render(
+            manifest=manifest,
+            images={"seeds": png(figure)},
+            stage_table=tables.stages(summaries),
+            forgetting=tables.forgetting(changes),
+            by_seed=tables.by_seed(by_seed),
+            students=[
+                tables.student(name, summaries, {})
+                for name in figures.evaluated_students(summaries)
+            ],
+            verdicts=claims.counts(judged),
+            ledger={name: ledger(judged, name) for name in VERDICTS},
+            control=control(control_judged),
+            config_yaml=yaml.safe_dump(manifest["config"], sort_keys=False, allow_unicode=True),
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("r1repro.reports", "templates"),
         autoescape=True,
@@ -75,40 +147,7 @@ def page(run: Run) -> str:
     environment.filters["cell"] = cell
     environment.filters["text"] = transcripts.text_html
     environment.filters["duration"] = duration
-    names = {name: figures.checkpoint(name)[0] for name in figures.main(run.summaries)}
-    return environment.get_template("report.html.j2").render(
-        run=run,
-        manifest=run.manifest,
-        config=run.config,
-        names=names,
-        title=title(run),
-        abstract=abstract(run),
-        images=images(run),
-        headline=headline(run),
-        details=details(run),
-        behaviours=behaviours(run),
-        settings=settings_rows(run),
-        later_settings=later_settings_rows(run),
-        stage_table=tables.stages(run.summaries),
-        forgetting=tables.forgetting(run.changes),
-        students=students(run),
-        ablations=ablations(run),
-        verdicts=claims.counts(run.judged),
-        control=control(run.control),
-        ledger={name: ledger(run.judged, name) for name in VERDICTS},
-        problems=transcripts.choose(figures.main(run.evaluations)),
-        training=training_rows(run),
-        measured=measured(run),
-        stages=stage_rows(run),
-        build_seconds=sum(stage["seconds"] or 0.0 for stage in stage_rows(run)),
-        config_yaml=yaml.safe_dump(run.manifest["config"], sort_keys=False, allow_unicode=True),
-        reflection_words=REFLECTION_WORDS,
-        heading=transcripts.heading,
-        verdict=transcripts.verdict,
-        rule=transcripts.RULE,
-        limit=transcripts.LIMIT,
-        draws=DRAWS,
-    )
+    return environment
 
 
 def title(run: Run) -> str:

@@ -23,6 +23,8 @@ from r1repro.reports.files import Results, write_figure, write_json, write_resul
 from r1repro.reports.tables import read, read_costs
 
 FILES = ("report.html", "results.json", "differences.json", "claims.json")
+CURVES = "curves.parquet"
+"""Metrics of every RL stage in a run's folder, by column `stage`: what a join of seeds reads."""
 STAGES = (
     "base",
     "r1_zero",
@@ -83,6 +85,11 @@ def build(
     write_results(run_folder / "results.json", summaries)
     write_results(run_folder / "differences.json", changes)
     write_json(run_folder / "claims.json", as_data(judged))
+    curves = [
+        rows.assign(stage=stage) for stage, rows in tables.items() if "pass_at_1" in rows.columns
+    ]
+    if curves:
+        pd.concat(curves).to_parquet(run_folder / CURVES, index=False)
     if "r1_zero" in tables and "r1_zero" in summaries:
         drawn = figures.headline(tables["r1_zero"], figures.main(summaries))
         write_figure(drawn, run_folder / "figures" / "headline")

@@ -201,6 +201,19 @@ def forgetting(changes: Results) -> Table | None:
     return Table(tuple(map(change_label, pairs)), tuple(rows), "Held-out suite")
 
 
+def by_seed(runs: Mapping[str, Results]) -> Table:
+    """Every seed's own figures: a row a suite and seed, a column a checkpoint of the chain."""
+    shared = [n for n in ("base", *CHAIN) if all(n in run for run in runs.values())]
+    rows: list[Row] = []
+    for path in ("reasoning/pass@1", "format_valid", "language_share", "general/score"):
+        rows.append(Row(metrics.label(path), ()))
+        rows += [
+            Row(name, tuple(metrics.shown(run[n].get(path), path) for n in shared))
+            for name, run in runs.items()
+        ]
+    return Table(tuple(label(n) for n in shared), tuple(rows), "Seed")
+
+
 def student(name: str, summaries: Results, costs: Costs) -> Table:
     """One student after each kind of training, with what that took beyond its base."""
     rows = []

@@ -1,0 +1,86 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from r1repro.errors import R1ReproError
+from r1repro.evaluation.statistics import Estimate, t_interval
+from r1repro.reports import seeds
+from r1repro.reports.files import read_results, write_results
+from tests.reports.test_report import Page
+
+PATH = "reasoning/pass@1"
+
+
+def seed_of(built: Path, folder: Path, seed: int, shift: float = 0.0, **changed: object) -> Path:
+    """A copy of the finished run with another seed, every change of R1-Zero shifted."""
+    shutil.copytree(built.parent, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["seeds"]["seed"] = manifest["config"]["seed"] = seed
+    manifest["config"]["stage"]["r1_zero"] |= changed
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for name, key in (("results.json", "r1_zero"), ("differences.json", "r1_zero - base")):
+        stored = read_results(folder / name)
+        e = stored[key][PATH]
+        stored[key][PATH] = Estimate(e.value + shift, e.low + shift, e.high + shift, e.n)
+        write_results(folder / name, stored)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def joined(built, tmp_path_factory) -> tuple[Path, list[Path]]:
+    place = tmp_path_factory.mktemp("seeds")
+    runs = [seed_of(built, place / f"run{s}", s, 0.02 * s) for s in (1, 0, 2)]
+    return seeds.join(runs, place / "laptop-mini-3seeds-0123abcd"), runs
+
+
+def test_the_mean_over_seeds_has_an_interval_by_t(joined):
+    report, runs = joined
+    values = [read_results(run / "results.json")["r1_zero"][PATH].value for run in runs]
+    found = read_results(report.parent / "results.json")["r1_zero"][PATH]
+    assert found.value == pytest.approx(sum(values) / 3) and found.n == 3
+    assert (found.low, found.high) == pytest.approx(t_interval(values), abs=1e-6)
+    (claim,) = (
+        c for c in json.loads((report.parent / "claims.json").read_text())
+        if c["id"] == "rl-raises-accuracy"
+    )  # fmt: skip
+    first = claim["seeds"][0]
+    assert claim["seeds"] == pytest.approx([first, first + 0.02, first + 0.04], abs=1e-6)
+    assert claim["effect"]["n"] == 3
+
+
+def test_the_page_of_seeds_says_what_it_speaks_of(joined):
+    text = joined[0].read_text(encoding="utf-8")
+    page = Page(text)
+    said = " ".join("".join(page.text).split())
+    for words in (
+        "The same sequence with 3 seeds",
+        "seeds 0, 1, 2",
+        "All runs share one base (base seed 0)",
+        "Student’s t over the seeds",
+        "seed 2, base seed 0",
+    ):
+        assert words in said, words
+    assert "script" not in page.tags
+    assert all(a.startswith(("data:", "#")) for a in page.addresses)
+    manifest = json.loads((joined[0].parent / "manifest.json").read_text())
+    assert manifest["seeds"]["seed"] == [0, 1, 2] and len(manifest["runs"]) == 3
+
+
+def test_runs_of_differing_configuration_are_not_joined(built, tmp_path):
+    one, other = seed_of(built, tmp_path / "a", 0), seed_of(built, tmp_path / "b", 1, steps=7)
+    with pytest.raises(R1ReproError, match=r"differ in stage\.r1_zero\.steps \(\d+ and 7\)"):
+        seeds.join([one, other], tmp_path / "joined")
+    assert not (tmp_path / "joined").exists()
+
+
+def test_what_cannot_be_joined_is_named(built, tmp_path):
+    one, twin = seed_of(built, tmp_path / "a", 0), seed_of(built, tmp_path / "b", 0)
+    with pytest.raises(R1ReproError, match="same seeds twice"):
+        seeds.join([one, twin], tmp_path / "joined")
+    with pytest.raises(R1ReproError, match="at least two"):
+        seeds.join([one], tmp_path / "joined")
+    (twin / "curves.parquet").unlink()
+    with pytest.raises(R1ReproError, match="b cannot be read"):
+        seeds.join([one, twin], tmp_path / "joined")
