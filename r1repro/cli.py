@@ -1,4 +1,4 @@
-"""The command line: `r1repro run [key=value ...]` and `r1repro publish RUN`."""
+"""The command line: `r1repro run [key=value ...]`, `publish RUN` and `compare A B`."""
 
 import argparse
 import sys
@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if words.command == "publish":
             return _publish(words.run)
+        if words.command == "compare":
+            return _compare(words.first, words.second)
         return _run(words.settings, words.multirun)
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
@@ -59,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     publish = commands.add_parser("publish", help="copy a finished report to reports/")
     publish.add_argument("run", type=Path, help="the run's folder under runs/")
+    compare = commands.add_parser("compare", help="what differs between two reports, and why")
+    compare.add_argument("first", type=Path, help="a folder of reports/ or runs/")
+    compare.add_argument("second", type=Path)
     return parser
 
 
@@ -78,6 +83,19 @@ def _publish(folder: Path) -> int:
     if not folder.is_dir():
         raise R1ReproError(f"no run at {folder}: give a folder under runs/ with a report.html")
     print(f"published: {publish(folder, ROOT / 'reports')}")
+    return 0
+
+
+def _compare(first: Path, second: Path) -> int:
+    from r1repro.artifacts import write_atomically
+    from r1repro.reports.compare import compare, read
+
+    one, other = read(first), read(second)
+    text = compare(one, other)
+    print(text)
+    target = Path(f"compare-{one.name}-{other.name}.md")
+    write_atomically(target, text)
+    print(f"written: {target}")
     return 0
 
 

@@ -18,7 +18,7 @@ from r1repro.duration import duration
 from r1repro.evaluation import metrics
 from r1repro.evaluation.claims import VERDICTS, Judged
 from r1repro.evaluation.statistics import DRAWS
-from r1repro.reports import claims, figures, tables, transcripts
+from r1repro.reports import aha, claims, figures, tables, transcripts
 from r1repro.reports.checkpoints import ABLATIONS, CHAIN, MAIN, key
 from r1repro.reports.files import Results
 from r1repro.reports.tables import Costs, Table
@@ -91,6 +91,8 @@ def page(run: Run) -> str:
             ledger={name: ledger(run.judged, name) for name in VERDICTS},
             problems=transcripts.choose(figures.main(run.evaluations)),
             training=training_rows(run),
+            aha_rates=aha.rates(figures.main(run.evaluations)),
+            aha_firsts=aha_firsts(run),
             measured=measured(run),
             stages=stage_rows(run),
             build_seconds=sum(stage["seconds"] or 0.0 for stage in stage_rows(run)),
@@ -397,6 +399,14 @@ def training_rows(run: Run) -> list[pd.Series]:
     if completions is None or completions.empty:
         return []
     return [sample for _, sample in transcripts.over_training(completions).iterrows()]
+
+
+def aha_firsts(run: Run) -> list[pd.Series]:
+    """Completions kept over training that took a result back, the first of each kind."""
+    completions = run.tables.get("completions")
+    if completions is None or completions.empty:
+        return []
+    return [sample for _, sample in aha.firsts(completions).iterrows()]
 
 
 def settings_rows(run: Run) -> Sequence[tuple[str, str, str]]:

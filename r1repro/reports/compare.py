@@ -1,0 +1,153 @@
+"""What differs between two published versions, and which input explains it."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from r1repro.errors import R1ReproError
+from r1repro.evaluation import metrics
+from r1repro.evaluation.statistics import Estimate
+from r1repro.reports.checkpoints import names
+from r1repro.reports.files import Results, read_results
+from r1repro.reports.tables import label
+
+PATHS = (
+    "reasoning/pass@1", "arithmetic/pass@1", "countdown/pass@1", "general/score", "format_valid",
+    "language_share", "readability", "reflection_per_response", "repetition", "length",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Version:
+    """What is read of a version's (or a run's) folder."""
+
+    name: str
+    manifest: Mapping[str, Any]
+    results: Results
+    claims: Mapping[str, Mapping[str, Any]]
+
+
+def read(folder: Path) -> Version:
+    """Raises R1ReproError if the folder holds no report."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        results = read_results(folder / "results.json")
+        ledger = folder / "claims.json"  # versions from before the ledger have none
+        found = json.loads(ledger.read_text(encoding="utf-8")) if ledger.is_file() else []
+    except (OSError, ValueError) as error:
+        raise R1ReproError(
+            f"{folder} holds no report ({error}): give a folder of reports/ or of runs/"
+        ) from error
+    return Version(folder.name, manifest, results, {claim["id"]: claim for claim in found})
+
+
+def compare(first: Version, second: Version) -> str:
+    """Markdown: inputs that differ, results with the interval of the difference, verdicts."""
+    parts = [
+        f"# {second.name} against {first.name}",
+        _inputs(first, second),
+        _results(first, second),
+        _verdicts(first, second),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def inputs(first: Version, second: Version) -> dict[str, tuple[Any, Any]]:
+    """What went in and differs, by name: configuration, seeds, versions, code, hardware."""
+    one, other = (_told(version.manifest) for version in (first, second))
+    return {
+        key: (one.get(key), other.get(key))
+        for key in sorted(one.keys() | other.keys())
+        if one.get(key) != other.get(key)
+    }
+
+
+def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    git = manifest["git"]
+    config = {k: v for k, v in manifest["config"].items() if k not in manifest["seeds"]}
+    return {
+        **_flat(config, "config."),
+        **_flat(manifest["seeds"], "seeds."),
+        **_flat(manifest["versions"], "versions."),
+        **_flat(manifest["hardware"], "hardware."),
+        "code": manifest["code"],
+        "commit": (git["commit"] or "none") + (" + uncommitted changes" if git["dirty"] else ""),
+    }
+
+
+def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def change(before: Estimate, after: Estimate) -> Estimate:
+    """after - before of two versions, whose samples are their own: half-widths add as squares."""
+    value = after.value - before.value
+    below = math.hypot(after.value - after.low, before.high - before.value)
+    above = math.hypot(after.high - after.value, before.value - before.low)
+    return Estimate(value, value - below, value + above, min(before.n, after.n))
+
+
+def _inputs(first: Version, second: Version) -> str:
+    found = inputs(first, second)
+    if not found:
+        return "## Inputs\n\nThe same configuration, seeds, code, versions and hardware."
+    rows = [f"| {key} | {a} | {b} |" for key, (a, b) in found.items()]
+    return "\n".join(
+        ["## Inputs that differ", "", "| input | first | second |", "|---|---|---|", *rows]
+    )
+
+
+def _results(first: Version, second: Version) -> str:
+    rows = []
+    for name in names(n for n in first.results if n in second.results):
+        for path in PATHS:
+            a, b = first.results[name].get(path), second.results[name].get(path)
+            if a is None or b is None or math.isnan(a.value) or math.isnan(b.value):
+                continue
+            changed = change(a, b)
+            mark = "" if math.isnan(changed.low) or changed.low <= 0 <= changed.high else " *"
+            cells = (metrics.shown(a, path), metrics.shown(b, path))
+            told = metrics.shown(changed, path, signed=True)
+            rows.append(
+                f"| {label(name)} | {metrics.label(path)} | {' | '.join(cells)} | {told}{mark} |"
+            )
+    gone = sorted(first.results.keys() ^ second.results.keys())
+    note = f"\n\nIn one of them only: {', '.join(gone)}." if gone else ""
+    return (
+        "\n".join(
+            [
+                "## Results",
+                "",
+                "The difference has a 95 % interval as of independent samples; * if 0 is outside.",
+                "",
+                "| checkpoint | measure | first | second | difference |",
+                "|---|---|---|---|---|",
+                *rows,
+            ]
+        )
+        + note
+    )
+
+
+def _verdicts(first: Version, second: Version) -> str:
+    if not (first.claims and second.claims):
+        return "## Verdicts\n\nOne of the versions has no ledger of claims."
+    rows = [
+        f"| {claim['statement']} | {first.claims[name]['verdict']} | {claim['verdict']} |"
+        for name, claim in second.claims.items()
+        if name in first.claims and first.claims[name]["verdict"] != claim["verdict"]
+    ]
+    if not rows:
+        return "## Verdicts\n\nNo verdict differs."
+    return "\n".join(
+        ["## Verdicts that flipped", "", "| claim | first | second |", "|---|---|---|", *rows]
+    )
