@@ -361,6 +361,14 @@ def sweep(overrides: Sequence[str]) -> list[Config]:
                 f"--multirun joins runs that differ in {' or '.join(SEEDS)} alone, and "
                 f"{one.input_line} varies {one.key_or_group}: run each value by itself"
             )
+    if sum(len(found) > 1 for found in choices) > 1:
+        raise R1ReproError(
+            "seed and base_seed are both lists, and runs that share a base are not independent: "
+            "vary one of them"
+        )
+    for found in choices:
+        if doubled := sorted({word for word in found if found.count(word) > 1}):
+            raise R1ReproError(f"{doubled[0]} is given twice: give each seed once")
     return [compose(words) for words in itertools.product(*choices)]
 
 

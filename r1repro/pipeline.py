@@ -89,7 +89,11 @@ def run_seeds(configs: Sequence[Config]) -> Path:
             raise R1ReproError("until= makes no whole run, and seeds are joined of whole runs")
     if len(configs) < 2:
         raise R1ReproError("--multirun wants several seeds, such as seed=0,1,2")
-    folders = [run(config).folder for config in configs]
+    for config in configs:  # before any run, or a later one would set aside what an earlier built
+        if config.from_stage is not None:
+            _wanted(config)
+            _set_aside_from(config)
+    folders = [run(replace(config, from_stage=None)).folder for config in configs]
     first = configs[0]
     short = artifacts.digest([folder.name for folder in folders])[:8]
     name = f"{first.scale}-{first.task.name}-{len(folders)}seeds-{short}"

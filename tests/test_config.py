@@ -168,3 +168,7 @@ def test_a_sweep_is_over_seeds_alone():
         config.sweep(["seed=0,1", "stage.r1_zero.steps=8,16"])
     with pytest.raises(R1ReproError, match="seed=x is not accepted"):
         config.sweep(["seed=0,x"])
+    with pytest.raises(R1ReproError, match="both lists"):
+        config.sweep(["seed=0,1", "base_seed=0,1"])
+    with pytest.raises(R1ReproError, match="seed=1 is given twice"):
+        config.sweep(["seed=1,1"])

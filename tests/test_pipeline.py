@@ -316,3 +316,27 @@ def test_an_input_that_was_built_anew_makes_what_stands_on_it_be_built_anew(
     said = []
     process.build(found, "second", announce=said.append)
     assert "made from another first" in said[0] and state.is_done(found, "second")
+
+
+def test_several_seeds_are_run_and_then_joined(compose, monkeypatch, tmp_path):
+    from types import SimpleNamespace
+
+    from r1repro.reports import seeds
+
+    ran, aside = [], []
+
+    def run(config):
+        ran.append((config.seed, config.from_stage))
+        return SimpleNamespace(folder=tmp_path / f"run-{config.seed}")
+
+    monkeypatch.setattr(pipeline, "run", run)
+    monkeypatch.setattr(pipeline, "_set_aside_from", lambda config: aside.append(config.seed))
+    monkeypatch.setattr(seeds, "join", lambda folders, target: (folders, target.name))
+    configs = [compose(f"seed={seed}", "from=r1_zero") for seed in (0, 1)]
+    folders, name = pipeline.run_seeds(configs)
+    assert ran == [(0, None), (1, None)] and aside == [0, 1], "set aside before any of them runs"
+    assert folders == [tmp_path / "run-0", tmp_path / "run-1"] and "-2seeds-" in name
+    with pytest.raises(R1ReproError, match="several seeds"):
+        pipeline.run_seeds(configs[:1])
+    with pytest.raises(R1ReproError, match="until="):
+        pipeline.run_seeds([compose("until=base"), compose("until=base")])

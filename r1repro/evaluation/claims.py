@@ -1,8 +1,8 @@
 """Claims of the papers, declared in conf/claims.yaml before the runs, and what became of them.
 
-An effect has a 95 % interval: over the problems (or RL steps) of one run, or, with several seeds,
-Student's t over the seeds' effects. The verdict reads nothing but that interval and what was
-declared, by `verdict`.
+An effect has a 95 % interval: over the problems of one run, or, with several seeds, by Student's t
+over the seeds' effects with the problems' own spread (`statistics.over_seeds`). The verdict reads
+the effect, that interval and what was declared, by `verdict`. One run's verdict speaks of that run.
 """
 
 import math
@@ -18,10 +18,10 @@ import yaml
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics
-from r1repro.evaluation.statistics import Estimate, difference_of_means, t_interval
+from r1repro.evaluation.statistics import Estimate, difference, over_seeds
 
 FILE = ROOT / "conf" / "claims.yaml"
-EXPECTED = ("up", "down", "same")
+EXPECTED = ("up", "down", "same", "no_lower", "no_higher")
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not testable")
 SETTLED = 0.9
 """Share of its final level at which a curve counts as settled, and of valid format after which
@@ -67,28 +67,32 @@ class Lead:
 
 
 @dataclass(frozen=True)
-class Sooner:
-    """RL steps by which `stage` reaches a pass@1 on its training prompts before `than` does."""
+class Times:
+    """How many times a measure of one checkpoint is that of another, as a power of two."""
 
-    stage: str
-    than: str
-    reaching: float
+    path: str
+    before: str
+    after: str
 
 
-Measure: TypeAlias = Change | Value | Rise | Lead | Sooner
+Measure: TypeAlias = Change | Value | Times | Rise | Lead
 # The keys of a measure in claims.yaml, by its first one, in the order of the dataclass's fields.
 _FORMS: dict[str, tuple[type, tuple[str, ...]]] = {
     "change": (Change, ("change", "from", "to", "less")),
     "value": (Value, ("value", "of", "less")),
+    "times": (Times, ("times", "from", "to")),
     "rise": (Rise, ("rise", "stage")),
     "lead": (Lead, ("lead", "over", "stage")),
-    "sooner": (Sooner, ("sooner", "than", "reaching")),
 }
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says. With `not_yet` (why no stage answers it) the rest is empty."""
+    """What a paper says, or with `ours` a question that it leaves open.
+
+    smallest: the effect that counts, or the margin within which nothing counts as changed; shares
+    as fractions, `Times` in powers of two. With `not_yet` (why no stage answers it) there is none.
+    """
 
     id: str
     statement: str
@@ -98,6 +102,7 @@ class Claim:
     expected: str = ""
     smallest: float = math.nan
     not_yet: str = ""
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,11 @@ class Judged:
 
 @dataclass(frozen=True)
 class Light:
-    """What is read of one run: estimates by checkpoint, by difference, and metrics by RL stage."""
+    """What is read of one run, never a checkpoint.
+
+    summaries: {checkpoint: {path: Estimate}}; changes: {"after - before": {path: Estimate}};
+    tables: metrics.parquet by RL stage.
+    """
 
     summaries: Mapping[str, Mapping[str, Estimate]]
     changes: Mapping[str, Mapping[str, Estimate]]
@@ -166,67 +175,72 @@ def _measure(entry: dict[str, Any], where: str) -> Measure:
 def effect(measure: Measure, run: Light) -> Estimate | None:
     """The measure in one run with the interval that one run can give; None if it lacks a part.
 
-    Two scopes hold different problems, so their difference has the root of the squared half-widths.
+    `@k` in a path stands for as many samples as were drawn. Two scopes hold different problems, and
+    the sides of a ratio are taken as independent, so that squared half-widths add up. What is read
+    off the curve of one run has no interval: its steps are no independent draws.
     """
     match measure:
         case Change(path, before, after, less):
             return _of(run.changes.get(f"{after} - {before}", {}), path, less)
         case Value(path, checkpoint, less):
             return _of(run.summaries.get(checkpoint, {}), path, less)
+        case Times(path, before, after):
+            one, other = (_of(run.summaries.get(n, {}), path, None) for n in (before, after))
+            return None if one is None or other is None else _times(one, other)
         case Rise(column, stage):
             return _rise(run.tables.get(stage), column)
         case Lead(column, over, stage):
             return _lead(run.tables.get(stage), column, over)
-        case Sooner(stage, than, reaching):
-            return _sooner(run.tables.get(stage), run.tables.get(than), reaching)
 
 
 def _of(estimates: Mapping[str, Estimate], path: str, less: str | None) -> Estimate | None:
-    found = estimates.get(path)
-    if found is None or math.isnan(found.value) or less is None:
-        return None if found is None or math.isnan(found.value) else found
-    other = estimates.get(less)
-    if other is None or math.isnan(other.value):
+    drawn = f"@{metrics.samples(estimates)}"
+    found = estimates.get(path.replace("@k", drawn))
+    other = estimates.get(less.replace("@k", drawn)) if less else None
+    if found is None or math.isnan(found.value):
         return None
-    value = found.value - other.value
-    below = math.hypot(found.value - found.low, other.high - other.value)
-    above = math.hypot(found.high - found.value, other.value - other.low)
-    return Estimate(value, value - below, value + above, min(found.n, other.n))
+    if less is None:
+        return found
+    return None if other is None or math.isnan(other.value) else difference(other, found)
 
 
-def _rise(metrics: pd.DataFrame | None, column: str) -> Estimate | None:
-    if metrics is None:
+def _times(before: Estimate, after: Estimate) -> Estimate | None:
+    if min(before.low, after.low) <= 0 or math.isnan(before.low + after.low):
         return None
-    over = reaches(metrics["format_valid"], SETTLED)
-    kept = metrics[column].iloc[over or 0 :].dropna().to_numpy(dtype=float)
+    logs = (
+        Estimate(math.log2(e.value), math.log2(e.low), math.log2(e.high), e.n)
+        for e in (before, after)
+    )
+    return difference(*logs)
+
+
+def _rise(metrics_of: pd.DataFrame | None, column: str) -> Estimate | None:
+    if metrics_of is None or column not in metrics_of:
+        return None
+    over = reaches(metrics_of["format_valid"], SETTLED)
+    kept = metrics_of[column].iloc[over or 0 :].dropna().to_numpy(dtype=float)
     part = len(kept) // 5
     if over is None or part < 2:
         return None
-    return difference_of_means(kept[:part], kept[-part:])
+    return _bare(kept[-part:].mean() - kept[:part].mean(), len(kept))
 
 
-def _lead(metrics: pd.DataFrame | None, column: str, over: str) -> Estimate | None:
-    if metrics is None:
+def _lead(metrics_of: pd.DataFrame | None, column: str, over: str) -> Estimate | None:
+    if metrics_of is None or column not in metrics_of or over not in metrics_of:
         return None
-    first, second = (_settles(metrics[name]) for name in (column, over))
-    if first is None or second is None:
-        return None
-    return Estimate(float(second - first), math.nan, math.nan, len(metrics))
+    first, second = (_settles(metrics_of[name]) for name in (column, over))
+    return None if first is None or second is None else _bare(second - first, len(metrics_of))
 
 
-def _sooner(
-    metrics: pd.DataFrame | None, than: pd.DataFrame | None, share: float
-) -> Estimate | None:
-    if metrics is None or than is None:
-        return None
-    first, second = (reaches(table["pass_at_1"], share) for table in (metrics, than))
-    if first is None or second is None:
-        return None
-    return Estimate(float(second - first), math.nan, math.nan, len(metrics))
+def _bare(value: float, n: int) -> Estimate:
+    return Estimate(float(value), math.nan, math.nan, n)
 
 
 def _settles(curve: pd.Series) -> int | None:
-    return reaches(curve, SETTLED * float(curve.tail(max(1, len(curve) // 5)).mean()))
+    """RL steps until nine tenths of a curve's gain are there; None if that is less than 0.1."""
+    part = max(1, len(curve) // 5)
+    start, end = float(curve.head(WINDOW).mean()), float(curve.tail(part).mean())
+    return reaches(curve, start + SETTLED * (end - start)) if end - start > 0.1 else None
 
 
 def reaches(curve: pd.Series, level: float) -> int | None:
@@ -241,81 +255,100 @@ def reaches(curve: pd.Series, level: float) -> int | None:
     return int(found[0]) if len(found) else None
 
 
-def verdict(expected: str, smallest: float, effect: Estimate) -> str:
-    """What the interval says of a claim.
+def verdict(expected: str, smallest: float, effect: Estimate) -> tuple[str, str]:
+    """What value and interval say of a claim: (verdict, reason where one is due).
 
-    up: reproduced if the whole interval is above zero and the effect at least the smallest that
-    counts; contradicted if the interval ends below that smallest one, so that no effect that
-    counts is left; else inconclusive. down: the mirror of it. same: reproduced if the interval
-    lies within the margin (an equivalence test at 2.5 % a side), contradicted if it lies wholly
-    outside, else inconclusive.
+    up: reproduced if the whole interval is above zero and the value at least the smallest that
+    counts; contradicted if the interval ends below that smallest one, unless it is above zero;
+    else inconclusive. down: the mirror of it. same: reproduced if the interval lies within the
+    margin (an equivalence test at 2.5 % a side), contradicted if it lies wholly outside, else
+    inconclusive. no_lower, no_higher: the same of that side alone.
     """
     value, low, high = effect.value, effect.low, effect.high
-    if expected == "down":
-        value, low, high = -value, -high, -low
     if math.isnan(low) or math.isnan(high):
-        return "inconclusive"
-    if expected == "same":
-        if -smallest < low and high < smallest:
-            return "reproduced"
-        return "contradicted" if low > smallest or high < -smallest else "inconclusive"
+        return "inconclusive", "no interval"
+    if expected in ("down", "no_higher"):
+        value, low, high = -value, -high, -low
+    if expected in ("no_lower", "no_higher", "same"):
+        high_enough = expected == "same" and high >= smallest
+        if low > -smallest and not high_enough:
+            return "reproduced", ""
+        outside = high < -smallest or (expected == "same" and low > smallest)
+        return ("contradicted" if outside else "inconclusive"), ""
     if low > 0 and value >= smallest:
-        return "reproduced"
-    return "contradicted" if high < smallest else "inconclusive"
+        return "reproduced", ""
+    if high >= smallest:
+        return "inconclusive", ""
+    if low > 0:
+        return "inconclusive", "in the direction claimed, and smaller than what counts"
+    return "contradicted", ""
 
 
 def judge(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:
-    """Each claim by all runs, one a seed: t over the seeds, or one run's own interval."""
+    """Each claim by all runs, one a seed: `over_seeds`, or one run's own interval."""
     return [_judge(claim, runs) for claim in claims]
 
 
-def _nothing_to_lose(claim: Claim, run: Light) -> bool:
-    """Whether a share has nothing to lose, so that it cannot fall by what would count."""
-    measure = claim.measure
-    if not isinstance(measure, Change) or not metrics.measure(measure.path).share:
-        return False
-    before = run.summaries.get(measure.before, {}).get(measure.path)
-    return claim.expected != "up" and before is not None and before.value < claim.smallest
+def control(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:
+    """Every claim on what RL makes of the base, as judged of RL with shuffled rewards.
+
+    Empty where that did not run. None of a rise in accuracy may come out as reproduced.
+    """
+    found = []
+    for claim in claims:
+        match claim.measure:
+            case Change(_, "base", "r1_zero") | Times(_, "base", "r1_zero"):
+                measure = replace(claim.measure, after=CONTROL)
+                found.append(_judge(replace(claim, measure=measure), runs))
+    return found if any(one.effect is not None for one in found) else []
+
+
+CONTROL = "r1_zero_shuffled_rewards"
 
 
 def _judge(claim: Claim, runs: Sequence[Light]) -> Judged:
     if claim.measure is None:
         return Judged(claim, "not testable", None, (), claim.not_yet)
     found = [effect(claim.measure, run) for run in runs]
-    missing = sum(one is None for one in found)
     effects = [one for one in found if one is not None]
-    if missing:
-        return Judged(
-            claim,
-            "not testable",
-            None,
-            tuple(one.value for one in effects),
-            f"{missing} of {len(runs)} runs lack what it is measured by",
-        )
-    if any(_nothing_to_lose(claim, run) for run in runs):
-        return Judged(
-            claim, "not testable", None, tuple(one.value for one in effects),
-            "the checkpoint before has nothing that it could lose",
-        )  # fmt: skip
-    if len(effects) == 1:
-        (one,) = effects
-        reason = "one run gives no interval here" if math.isnan(one.low) else ""
-        return Judged(
-            claim, verdict(claim.expected, claim.smallest, one), one, (one.value,), reason
-        )
     values = tuple(one.value for one in effects)
-    all_of_them = Estimate(float(np.mean(values)), *t_interval(values), len(values))
-    return Judged(claim, verdict(claim.expected, claim.smallest, all_of_them), all_of_them, values)
+    if len(effects) < len(runs):
+        where = f" in {len(runs) - len(effects)} of {len(runs)} runs" if len(runs) > 1 else ""
+        return Judged(claim, "not testable", None, values, f"{_needs(claim.measure)}{where}")
+    whole = over_seeds(effects)
+    found_verdict, reason = verdict(claim.expected, claim.smallest, whole)
+    if reason == "no interval":
+        reason = "one run gives no interval here" if len(runs) == 1 else "all seeds agree exactly"
+    if found_verdict == "reproduced" and _no_room(claim, runs):
+        found_verdict = "not testable"
+        reason = "the checkpoint before stands where it could not have gone against the claim"
+    return Judged(claim, found_verdict, whole, values, reason)
 
 
-CONTROL = ("rl-raises-accuracy", "r1_zero_shuffled_rewards")
-"""The claim that is also judged of the control, and the checkpoint that stands in for R1-Zero."""
+def _needs(measure: Measure) -> str:
+    match measure:
+        case Change(path, before, after) | Times(path, before, after):
+            return f"{path} of {before} and {after} was not measured, or is zero"
+        case Value(path, checkpoint):
+            return f"{path} of {checkpoint} was not measured"
+        case Rise(column, stage):
+            return f"{stage} has no {column} after a phase of valid format"
+        case Lead(column, over, stage):
+            return f"{column} or {over} gains too little over the steps of {stage}"
 
 
-def control(claims: Sequence[Claim], runs: Sequence[Light]) -> Judged | None:
-    """What the procedure says of RL without a signal; None where the control did not run."""
-    name, checkpoint = CONTROL
-    (claim,) = (claim for claim in claims if claim.id == name)
-    assert isinstance(claim.measure, Change)
-    judged = _judge(replace(claim, measure=replace(claim.measure, after=checkpoint)), runs)
-    return None if judged.effect is None else judged
+def _no_room(claim: Claim, runs: Sequence[Light]) -> bool:
+    """Whether a share stood so near an end that it could not move against the claim."""
+    measure = claim.measure
+    if not isinstance(measure, Change) or measure.less or not metrics.measure(measure.path).share:
+        return False
+    before = [_of(run.summaries.get(measure.before, {}), measure.path, None) for run in runs]
+    values = [one.value for one in before if one is not None]
+    if not values:
+        return False
+    mean = float(np.mean(values))
+    below, above = mean < claim.smallest, 1 - mean < claim.smallest
+    # What may not fall has to have something to lose; what may not rise, room above.
+    return {"no_lower": below, "no_higher": above, "same": below or above}.get(
+        claim.expected, False
+    )

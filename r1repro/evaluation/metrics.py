@@ -22,6 +22,7 @@ from r1repro.evaluation.statistics import (
     pass_at_k,
     ratio_of_sums,
     resampled_ratios,
+    sign_flip,
     widen_unanimous,
     widen_unanimous_change,
 )
@@ -40,7 +41,6 @@ class Measure:
 MEASURES: dict[str, Measure] = {
     "pass@1": Measure("pass@1"),
     "strict_pass@1": Measure("pass@1, tags required"),
-    "vote_gain": Measure("Majority vote less pass@1"),
     "format_valid": Measure("Valid format"),
     "length": Measure("Length (tokens)", False),
     "length_correct": Measure("Length of right answers (tokens)", False),
@@ -259,8 +259,8 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
         for _, group in groups[["vote", "correct"]]
     ]
     columns[f"cons@{k}"] = (np.array(votes), one)
+    columns[f"vote_gain@{k}"] = (np.array(votes) - right / n, one)
     columns |= {
-        "vote_gain": (np.array(votes) - right / n, one),
         "format_valid": (mean("format_valid"), one),
         "length": (mean("tokens"), one),
         "length_correct": (total("right_tokens"), right),
@@ -283,6 +283,26 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def reflection_tests(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, float]:
+    """p of a sign-flip test over problems of the change in reflection words an answer.
+
+    {"all answers": p, "right answers": p}; the latter over the problems that both sides answered
+    rightly at least once, where right answers are compared with right ones.
+    """
+    found = {}
+    for name, right in (("all answers", False), ("right answers", True)):
+        means = [
+            (rows[rows["correct"]] if right else rows)
+            .groupby("problem_id")["reflection_count"]
+            .mean()
+            for rows in (r[~r["task"].isin(GENERAL)] for r in (before, after))
+        ]
+        changes = (means[1] - means[0]).dropna().to_numpy(dtype=float)
+        if len(changes):
+            found[name] = sign_flip(changes)
+    return found
+
+
 def measure(path: str) -> Measure:
     """How the measure at the end of a path is called and shown."""
     name = path.rsplit("/", 1)[-1]
@@ -290,6 +310,8 @@ def measure(path: str) -> Measure:
         return MEASURES[name]
     if name.startswith("pass@"):
         return Measure(f"{name} (any of {name[5:]} right)")
+    if name.startswith("vote_gain@"):
+        return Measure(f"majority vote of {name[10:]} less pass@1")
     if name.startswith("cons@"):
         return Measure(f"{name} (majority vote)")
     return Measure("General score" if name == "score" else name.capitalize())

@@ -21,7 +21,10 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over `n` problems with the ends of its 95 % interval (NaN where there is none)."""
+    """A value with the ends of its 95 % interval (NaN where there is none).
+
+    n: over how many problems, or, of several seeds' mean, over how many seeds.
+    """
 
     value: float
     low: float
@@ -155,23 +158,60 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, fl
     return mean - float(half), mean + float(half)
 
 
-def difference_of_means(
-    first: NDArray[np.float64], second: NDArray[np.float64], level: float = LEVEL
-) -> Estimate:
-    """mean(second) - mean(first) of two independent samples, by Welch's t."""
-    found = stats.ttest_ind(second, first, equal_var=False).confidence_interval(level)
-    change = float(second.mean() - first.mean())
-    return Estimate(change, float(found.low), float(found.high), len(first) + len(second))
+def difference(first: Estimate, second: Estimate) -> Estimate:
+    """second - first of independent estimates: their half-widths add up as squares."""
+    value = second.value - first.value
+    below = math.hypot(second.value - second.low, first.high - first.value)
+    above = math.hypot(second.high - second.value, first.value - first.low)
+    return Estimate(value, value - below, value + above, min(first.n, second.n))
 
 
-def power(effect: float, deviation: float, runs: int, smallest: float) -> float:
-    """How often `runs` seeds find an effect, its deviation from seed to seed being known.
+def over_seeds(runs: Sequence[Estimate]) -> Estimate:
+    """The mean of several runs' estimates; one run's own, where there is one.
 
-    Found: the t interval of the mean lies above zero and the mean is at least `smallest`. By
-    integration over the standard deviation that the runs happen to show.
+    The seeds' spread is Student's t. All are asked the same problems, so that the problems' spread
+    does not average out: the mean half-width of the runs' own intervals is added as a square (where
+    they have one). NaN where neither gives any width.
+    """
+    if len(runs) == 1:
+        return runs[0]
+    values = [run.value for run in runs]
+    mean = float(np.mean(values))
+    half = t_interval(values)[1] - mean
+    below = np.nan_to_num([run.value - run.low for run in runs]).mean()
+    above = np.nan_to_num([run.high - run.value for run in runs]).mean()
+    low, high = mean - math.hypot(half, below), mean + math.hypot(half, above)
+    return (
+        Estimate(mean, low, high, len(runs))
+        if high > low
+        else Estimate(mean, math.nan, math.nan, len(runs))
+    )
+
+
+def sign_flip(changes_N: NDArray[np.float64], draws: int = DRAWS, seed: int = 0) -> float:
+    """Two-sided permutation test of paired changes: the share of random signs that give as much.
+
+    Under no effect a problem's change is as likely to have either sign. What was observed counts as
+    one of the draws, so that p is never zero.
+    """
+    random = np.random.default_rng(seed)
+    seen = abs(changes_N.sum())
+    signs = random.integers(0, 2, (draws, len(changes_N))) * 2 - 1
+    return float((1 + (abs(signs @ changes_N) >= seen - 1e-12).sum()) / (1 + draws))
+
+
+def power(
+    effect: float, deviation: float, runs: int, smallest: float, half_width: float = 0.0
+) -> float:
+    """How often `runs` seeds, two at least, find an effect.
+
+    Found: `over_seeds` lies above zero and its mean is at least `smallest`. deviation: from seed to
+    seed, on given problems; half_width: of the problems' own interval, which all seeds share. By
+    integration over the deviation that the runs happen to show.
     """
     freedom = runs - 1
     scale = deviation / math.sqrt(runs)
     shown = np.sqrt(stats.chi2.ppf((np.arange(2_000) + 0.5) / 2_000, freedom) / freedom)
-    needed = np.maximum(stats.t.ppf((1 + LEVEL) / 2, freedom) * scale * shown, smallest)
-    return float(np.mean(stats.norm.sf(needed, loc=effect, scale=scale)))
+    needed = np.hypot(stats.t.ppf((1 + LEVEL) / 2, freedom) * scale * shown, half_width)
+    spread = math.hypot(scale, half_width / stats.norm.ppf((1 + LEVEL) / 2))
+    return float(np.mean(stats.norm.sf(np.maximum(needed, smallest), loc=effect, scale=spread)))

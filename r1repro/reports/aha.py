@@ -6,11 +6,11 @@ beside every other, since a base that has read corrections writes some without a
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from r1repro.evaluation.metrics import shown
-from r1repro.evaluation.statistics import Estimate, interval, resampled_ratios, widen_unanimous
+from r1repro.evaluation.statistics import Estimate
+from r1repro.reports.stage_figures import share
 from r1repro.reports.tables import Row, Table, label
 from r1repro.tasks.problem import REASONING
 from r1repro.text.tags import thinking
@@ -33,7 +33,7 @@ def rates(evaluations: Mapping[str, pd.DataFrame]) -> Table:
         Row(
             f"{family.capitalize()}, of {what}",
             tuple(
-                shown(_share(found[found["task"] == family], only_right), "share")
+                shown(_rate(found[found["task"] == family], only_right), "share")
                 for found in evaluations.values()
             ),
         )
@@ -50,14 +50,6 @@ def firsts(completions: pd.DataFrame) -> pd.DataFrame:
     return found.drop_duplicates(["task", "language"]).sort_values(["task", "language"])
 
 
-def _share(rows: pd.DataFrame, only_right: bool) -> Estimate | None:
-    """With a 95 % interval by bootstrap over problems."""
+def _rate(rows: pd.DataFrame, only_right: bool) -> Estimate:
     rows = rows[rows["correct"]] if only_right else rows
-    if rows.empty:
-        return None
-    per = moments(rows).groupby(rows["problem_id"]).agg(["sum", "size"]).to_numpy(dtype=float)
-    drawn = resampled_ratios(per[:, :1], per[:, 1:])
-    (low,), (high,) = interval(drawn)
-    share = per[:, 0] / per[:, 1]
-    low, high = widen_unanimous(float(low), float(high), share.min(), share.max(), len(per))
-    return Estimate(float(np.sum(per[:, 0]) / np.sum(per[:, 1])), low, high, len(per))
+    return share(moments(rows), rows["problem_id"])

@@ -6,14 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from r1repro.evaluation import metrics
-from r1repro.evaluation.claims import VERDICTS, Change, Judged, Lead, Measure, Rise, Sooner, Value
+from r1repro.evaluation.claims import VERDICTS, Change, Judged, Lead, Measure, Rise, Times, Value
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports.figures import PANELS, checkpoint
 
 
 def counts(judged: Sequence[Judged]) -> dict[str, int]:
-    """How many claims have each verdict, all four named."""
-    return {name: sum(one.verdict == name for one in judged) for name in VERDICTS}
+    """How many claims of the papers have each verdict, all four named; ours are not counted."""
+    theirs = [one for one in judged if not one.claim.ours]
+    return {name: sum(one.verdict == name for one in theirs) for name in VERDICTS}
 
 
 def measured(measure: Measure) -> str:
@@ -31,11 +32,8 @@ def measured(measure: Measure) -> str:
             return (
                 f"steps of {_name(stage)} by which {_column(column)} settles before {_column(over)}"
             )
-        case Sooner(stage, than, reaching):
-            return (
-                f"steps fewer of {_name(stage)} than of {_name(than)} to {reaching:.0%} pass@1 "
-                "on training prompts"
-            )
+        case Times(path, before, after):
+            return f"{metrics.label(path)}; {_name(after)} as a multiple of {_name(before)}"
 
 
 def told(measure: Measure, effect: Estimate | None) -> str:
@@ -47,31 +45,47 @@ def told(measure: Measure, effect: Estimate | None) -> str:
             return metrics.shown(effect, path, signed=less is not None)
         case Rise(column):
             return metrics.shown(effect, column, signed=True)
-    if effect is None:
-        return "–"
-    interval = "" if math.isnan(effect.low) else f" [{effect.low:+.1f}, {effect.high:+.1f}]"
-    return f"{effect.value:+.1f} steps{interval}".replace("-", "−")
+        case Times() if effect is not None:
+            return f"× {2**effect.value:.2f} [{2**effect.low:.2f}, {2**effect.high:.2f}]"
+        case Lead() if effect is not None:
+            interval = "" if math.isnan(effect.low) else f" [{effect.low:+.0f}, {effect.high:+.0f}]"
+            return f"{effect.value:+.0f} steps{interval}".replace("-", "−")
+    return "–"
 
 
 def wanted(one: Judged) -> str:
     """What was declared: direction and the smallest effect that counts."""
     claim = one.claim
-    if claim.measure is None:
-        return ""
-    path = claim.measure.path if isinstance(claim.measure, Change | Value) else ""
-    share = bool(path) and metrics.measure(path).share
-    size = f"{100 * claim.smallest:g} points" if share else f"{claim.smallest:g}"
-    return {"up": f"at least +{size}", "down": f"at least −{size}", "same": f"within {size}"}[
-        claim.expected
-    ]
+    match claim.measure:
+        case None:
+            return ""
+        case Times():
+            return f"at least × {2**claim.smallest:.3g}"
+        case Lead():
+            size = f"{claim.smallest:g} steps"
+        case Change(path) | Value(path) | Rise(path):
+            unit = " tokens" if path.rsplit("/", 1)[-1].startswith("length") else ""
+            share = metrics.measure(path).share
+            size = f"{100 * claim.smallest:g} points" if share else f"{claim.smallest:g}{unit}"
+    return {
+        "up": f"at least +{size}",
+        "down": f"at least −{size}",
+        "same": f"within ±{size}",
+        "no_lower": f"not {size} lower",
+        "no_higher": f"not {size} higher",
+    }[claim.expected]
 
 
-def as_data(judged: Sequence[Judged]) -> list[dict[str, Any]]:
-    """What claims.json holds: a claim each, with the effect, every seed's own, and the verdict."""
+def as_data(judged: Sequence[Judged], control: Sequence[Judged] = ()) -> list[dict[str, Any]]:
+    """What claims.json holds: a claim each, with the effect, every seed's own, and the verdict.
+
+    Those judged of the control come last, with "control" true.
+    """
     rows = []
-    for one in judged:
+    for one in (*judged, *control):
         claim, effect = one.claim, one.effect
         row: dict[str, Any] = {"id": claim.id, "statement": claim.statement, "source": claim.source}
+        row |= {"ours": claim.ours, "control": one in control}
         if claim.measure is not None:
             row |= {
                 "measure": {"kind": type(claim.measure).__name__.lower(), **asdict(claim.measure)},

@@ -9,9 +9,9 @@ from typing import Any
 
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics
-from r1repro.evaluation.statistics import Estimate
+from r1repro.evaluation.statistics import difference
 from r1repro.reports.checkpoints import names
-from r1repro.reports.files import Results, read_results
+from r1repro.reports.files import Results, flat, read_results
 from r1repro.reports.tables import label
 
 PATHS = (
@@ -41,7 +41,12 @@ def read(folder: Path) -> Version:
         raise R1ReproError(
             f"{folder} holds no report ({error}): give a folder of reports/ or of runs/"
         ) from error
-    return Version(folder.name, manifest, results, {claim["id"]: claim for claim in found})
+    return Version(
+        folder.name,
+        manifest,
+        results,
+        {claim["id"]: claim for claim in found if not claim.get("control")},
+    )
 
 
 def compare(first: Version, second: Version) -> str:
@@ -57,7 +62,7 @@ def compare(first: Version, second: Version) -> str:
 
 def inputs(first: Version, second: Version) -> dict[str, tuple[Any, Any]]:
     """What went in and differs, by name: configuration, seeds, versions, code, hardware."""
-    one, other = (_told(version.manifest) for version in (first, second))
+    one, other = (_told(version) for version in (first, second))
     return {
         key: (one.get(key), other.get(key))
         for key in sorted(one.keys() | other.keys())
@@ -65,35 +70,24 @@ def inputs(first: Version, second: Version) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _told(version: Version) -> dict[str, Any]:
+    manifest = version.manifest
     git = manifest["git"]
     config = {k: v for k, v in manifest["config"].items() if k not in manifest["seeds"]}
     return {
-        **_flat(config, "config."),
-        **_flat(manifest["seeds"], "seeds."),
-        **_flat(manifest["versions"], "versions."),
-        **_flat(manifest["hardware"], "hardware."),
+        **flat(config, "config."),
+        **flat(manifest["seeds"], "seeds."),
+        **flat(manifest["versions"], "versions."),
+        **flat(manifest["hardware"], "hardware."),
+        **{
+            f"claims.{name}.{key}": claim[key]
+            for name, claim in version.claims.items()
+            for key in ("measure", "expected", "smallest")
+            if key in claim
+        },
         "code": manifest["code"],
         "commit": (git["commit"] or "none") + (" + uncommitted changes" if git["dirty"] else ""),
     }
-
-
-def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
-
-
-def change(before: Estimate, after: Estimate) -> Estimate:
-    """after - before of two versions, whose samples are their own: half-widths add as squares."""
-    value = after.value - before.value
-    below = math.hypot(after.value - after.low, before.high - before.value)
-    above = math.hypot(after.high - after.value, before.value - before.low)
-    return Estimate(value, value - below, value + above, min(before.n, after.n))
 
 
 def _inputs(first: Version, second: Version) -> str:
@@ -113,7 +107,7 @@ def _results(first: Version, second: Version) -> str:
             a, b = first.results[name].get(path), second.results[name].get(path)
             if a is None or b is None or math.isnan(a.value) or math.isnan(b.value):
                 continue
-            changed = change(a, b)
+            changed = difference(a, b)
             mark = "" if math.isnan(changed.low) or changed.low <= 0 <= changed.high else " *"
             cells = (metrics.shown(a, path), metrics.shown(b, path))
             told = metrics.shown(changed, path, signed=True)

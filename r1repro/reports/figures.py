@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from r1repro.evaluation.metrics import shown, summarize
-from r1repro.evaluation.statistics import Estimate, t_interval
+from r1repro.evaluation.statistics import Estimate, over_seeds
 from r1repro.reports.checkpoints import ARMS, CHAIN, MAIN, STUDENTS, key
 
 Summary = Mapping[str, Estimate]
@@ -196,7 +196,7 @@ def seeds(
     """R1-Zero's training curve as a band over seeds, and every seed's held-out points.
 
     curves: R1-Zero's metrics by seed; summaries: estimates by seed and checkpoint. The band goes
-    from the lowest to the highest running mean; bars are 95 % intervals by Student's t.
+    from the lowest to the highest running mean; bars are 95 % intervals, see statistics.over_seeds.
     """
     figure, axes = plt.subplots(1, 3, figsize=(10.4, 3.6), layout="constrained")
     for column, colour in (("pass_at_1", BLUE), ("format_valid", GREEN)):
@@ -221,7 +221,8 @@ def seeds(
             label, colour, marker = checkpoint(name, x)
             spread = x + np.linspace(-0.15, 0.15, len(values))
             panel.plot(spread, values, marker, color=colour, markersize=5, alpha=0.75)
-            low, high = t_interval(values)
+            whole = over_seeds([run[name][path] for run in summaries.values()])
+            low, high = whole.low, whole.high
             panel.errorbar(
                 x, np.mean(values), yerr=[[np.mean(values) - low], [high - np.mean(values)]],
                 color=colour, capsize=4, elinewidth=1.3,

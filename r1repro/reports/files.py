@@ -16,6 +16,17 @@ Results = Mapping[str, Mapping[str, Estimate]]
 """Estimates by checkpoint (or by difference of two) and path."""
 
 
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A tree of settings by dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
 def write_results(path: Path, results: Results) -> None:
     """{name: {path: {value, low, high, n}}}, a line an estimate, to seven digits; NaN is null."""
     parts = []

@@ -12,6 +12,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from PIL import Image
 
 from r1repro.config import Config, RLConfig, SFTConfig
 from r1repro.duration import duration
@@ -58,7 +59,7 @@ class Run:
     summaries: Results
     changes: Results
     judged: Sequence[Judged] = ()
-    control: Judged | None = None
+    control: Sequence[Judged] = ()
     costs: Costs = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
 
@@ -80,6 +81,7 @@ def page(run: Run) -> str:
             headline=headline(run),
             details=details(run),
             behaviours=behaviours(run),
+            reflection=reflection(run),
             settings=settings_rows(run),
             later_settings=later_settings_rows(run),
             stage_table=tables.stages(run.summaries),
@@ -88,7 +90,7 @@ def page(run: Run) -> str:
             ablations=ablations(run),
             verdicts=claims.counts(run.judged),
             control=control(run.control),
-            ledger={name: ledger(run.judged, name) for name in VERDICTS},
+            ledger=ledgers(run.judged),
             problems=transcripts.choose(figures.main(run.evaluations)),
             training=training_rows(run),
             aha_rates=aha.rates(figures.main(run.evaluations)),
@@ -113,7 +115,7 @@ def seeds_page(
     summaries: Results,
     changes: Results,
     judged: Sequence[Judged],
-    control_judged: Judged | None,
+    control_judged: Sequence[Judged],
     figure: Figure,
 ) -> str:
     """The report of several seeds: `summaries` and `changes` are over them, `by_seed` of each."""
@@ -131,7 +133,7 @@ def seeds_page(
                 for name in figures.evaluated_students(summaries)
             ],
             verdicts=claims.counts(judged),
-            ledger={name: ledger(judged, name) for name in VERDICTS},
+            ledger=ledgers(judged),
             control=control(control_judged),
             config_yaml=yaml.safe_dump(manifest["config"], sort_keys=False, allow_unicode=True),
         )
@@ -162,8 +164,11 @@ def title(run: Run) -> str:
 
 def png(figure: Figure) -> str:
     """A figure as a data URI, about half as large again as the page shows it."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    drawn, buffer = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=150, metadata={"Software": None})
+    # 256 colours are enough for lines and words, and take a third of the place.
+    few = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    few.save(buffer, format="png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
@@ -335,6 +340,21 @@ def behaviours(run: Run) -> list[tuple[str, Table]]:
     ]
 
 
+def reflection(run: Run) -> str:
+    """Whether reflection changed from the base to R1-Zero, by a permutation test; "" without."""
+    main = figures.main(run.evaluations)
+    if "base" not in main or "r1_zero" not in main:
+        return ""
+    found = metrics.reflection_tests(main["base"], main["r1_zero"])
+    told = [
+        f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'} for {name}" for name, p in found.items()
+    ]
+    return (
+        "Reflection words an answer, R1-Zero against the base, by a sign-flip permutation test "
+        f"over problems: {', '.join(told)}."
+    )
+
+
 def students(run: Run) -> dict[str, Any] | None:
     """The section on distillation, or None before a student was evaluated."""
     found = figures.evaluated_students(run.summaries)
@@ -361,37 +381,51 @@ def ablations(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def control(judged: Judged | None) -> str:
-    """What the procedure says of RL whose rewards were shuffled."""
-    if judged is None or judged.claim.measure is None:
+def control(judged: Sequence[Judged]) -> str:
+    """What the procedure says of RL whose rewards were shuffled; "" where that did not run."""
+    if not judged:
         return ""
-    told = claims.told(judged.claim.measure, judged.effect)
+    first = judged[0]
+    assert first.claim.measure is not None
+    told = claims.told(first.claim.measure, first.effect)
     meant = (
         "as it has to be"
-        if judged.verdict != "reproduced"
+        if first.verdict != "reproduced"
         else "which must not be: the procedure or the control is broken"
+    )
+    others = [one.claim.statement for one in judged[1:] if one.verdict == "reproduced"]
+    rest = (
+        f" Of the other claims on what RL makes of the base these come out as reproduced with "
+        f"shuffled rewards too, and are no effect of the reward: {' '.join(others)}"
+        if others
+        else " None of the other claims on what RL makes of the base comes out as reproduced there."
     )
     return (
         "The control: with the rewards of every batch shuffled the same stage changes pass@1 by "
-        f"{told}, and the claim “{judged.claim.statement}” would be {judged.verdict}, {meant}."
+        f"{told}, and the claim “{first.claim.statement}” would be {first.verdict}, {meant}.{rest}"
     )
 
 
-def ledger(judged: Sequence[Judged], verdict: str) -> list[dict[str, str]]:
-    """The claims of one verdict, each as the texts of its row."""
-    return [
-        {
-            "statement": one.claim.statement,
-            "source": one.claim.source,
-            "paper": one.claim.paper,
-            "measured": claims.measured(one.claim.measure) if one.claim.measure else "",
-            "effect": claims.told(one.claim.measure, one.effect) if one.claim.measure else "–",
-            "wanted": claims.wanted(one),
-            "reason": one.reason,
-        }
-        for one in judged
-        if one.verdict == verdict
-    ]
+def ledgers(judged: Sequence[Judged]) -> dict[str, list[dict[str, str]]]:
+    """The rows of the ledger by verdict, the papers' claims before our own questions."""
+    ordered = sorted(judged, key=lambda one: one.claim.ours)
+    return {
+        name: [
+            {
+                "statement": one.claim.statement,
+                "source": one.claim.source,
+                "paper": one.claim.paper,
+                "measured": claims.measured(one.claim.measure) if one.claim.measure else "",
+                "effect": claims.told(one.claim.measure, one.effect) if one.claim.measure else "–",
+                "wanted": claims.wanted(one),
+                "reason": one.reason,
+                "ours": "our question" if one.claim.ours else "",
+            }
+            for one in ordered
+            if one.verdict == name
+        ]
+        for name in VERDICTS
+    }
 
 
 def training_rows(run: Run) -> list[pd.Series]:

@@ -20,6 +20,10 @@ from r1repro.reports.report import FILES, git_state, without_places
 LARGEST = 8 * 2**20
 """Bytes that a version may have: it stays in the repository for ever."""
 RESOLVED = "resolved.yaml"
+INTERVALS = (
+    "Newest first. Values with 95 % intervals: of one run over problems, of several seeds over "
+    "these as well."
+)
 INDEXED = ("reasoning/pass@1", "general/score", "format_valid")
 
 
@@ -86,13 +90,18 @@ def write_index(reports_folder: Path) -> None:
     page = environment.get_template("index.html.j2").render(versions=versions)
     write_atomically(reports_folder / "index.html", page)
     lines = ["# Published reports", ""]
-    lines += ["Newest first. Values with 95 % intervals over problems, each of one run.", ""]
+    lines += [INTERVALS, ""]
+
     for entry in versions:
         lines += [f"## [{entry['name']}]({entry['name']}/report.html)", ""]
         lines += [f"* {line}" for line in entry["figures"]]
         lines += [f"* seed {entry['seed']}, base seed {entry['base_seed']}"]
         lines += [f"* commit {entry['commit'][:10]}, {entry['created']}", ""]
     write_atomically(reports_folder / "README.md", "\n".join(lines))
+
+
+def _listed(seed: int | list[int]) -> str:
+    return ", ".join(map(str, dict.fromkeys(seed))) if isinstance(seed, list) else str(seed)
 
 
 def _entry(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -109,8 +118,8 @@ def _entry(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {
         "name": folder.name,
         "figures": figures,
-        "seed": manifest["seeds"]["seed"],
-        "base_seed": manifest["seeds"]["base_seed"],
+        "seed": _listed(manifest["seeds"]["seed"]),
+        "base_seed": _listed(manifest["seeds"]["base_seed"]),
         "commit": manifest["git"]["commit"],
         "created": manifest["created"],
     }
@@ -144,6 +153,9 @@ def _finished(run_folder: Path) -> dict[str, Any]:
 
 def _require_clean(manifest: dict[str, Any], checkout: Path) -> None:
     recorded, now = manifest["git"], git_state(checkout)
+    # A report of several seeds is as clean as the runs that it joins.
+    runs = [run["git"] for run in manifest.get("runs", ())]
+    recorded = next((git for git in runs if git["dirty"] or git["commit"] is None), recorded)
     advice = "commit, run again (finished stages are loaded), and publish that"
     if recorded["commit"] is None or now["commit"] is None:
         raise R1ReproError(f"a version needs a git commit to point to, and there is none: {advice}")

@@ -84,7 +84,7 @@ def build(
     artifacts.write_atomically(run_folder / "report.html", page)
     write_results(run_folder / "results.json", summaries)
     write_results(run_folder / "differences.json", changes)
-    write_json(run_folder / "claims.json", as_data(judged))
+    write_json(run_folder / "claims.json", as_data(judged, control))
     curves = [
         rows.assign(stage=stage) for stage, rows in tables.items() if "pass_at_1" in rows.columns
     ]
@@ -93,6 +93,7 @@ def build(
     if "r1_zero" in tables and "r1_zero" in summaries:
         drawn = figures.headline(tables["r1_zero"], figures.main(summaries))
         write_figure(drawn, run_folder / "figures" / "headline")
+    manifest["claims"] = hashlib.sha256(claims.FILE.read_bytes()).hexdigest()
     manifest["files"] = {
         name: hashlib.sha256((run_folder / name).read_bytes()).hexdigest() for name in FILES
     }

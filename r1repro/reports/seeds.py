@@ -10,17 +10,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from r1repro import artifacts
 from r1repro.config import ROOT, SEEDS
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import claims
-from r1repro.evaluation.statistics import Estimate, t_interval
+from r1repro.evaluation import claims, statistics
+from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import figures, html
 from r1repro.reports.claims import as_data
-from r1repro.reports.files import Results, read_results, write_figure, write_json, write_results
+from r1repro.reports.files import (
+    Results,
+    flat,
+    read_results,
+    write_figure,
+    write_json,
+    write_results,
+)
 from r1repro.reports.publish import RESOLVED
 from r1repro.reports.report import CURVES, FILES, git_state
 
@@ -42,9 +48,9 @@ class SeedRun:
 def join(folders: Sequence[Path], target: Path) -> Path:
     """Write the report of several finished runs into `target`; returns its report.html.
 
-    Intervals are Student's t over the seeds. Raises R1ReproError if there are fewer than two runs,
-    one is not finished, two have the same seeds, or they differ in more than seeds (naming the
-    key).
+    Intervals: statistics.over_seeds. Raises R1ReproError if there are fewer than two runs, one is
+    not finished, two have the same seeds, some share a base and others not, or they differ in more
+    than seeds (naming the key).
     """
     runs = [_read(folder) for folder in folders]
     if len(runs) < 2:
@@ -54,6 +60,12 @@ def join(folders: Sequence[Path], target: Path) -> Path:
     if len({run.name for run in runs}) < len(runs):
         told = "; ".join(run.name for run in runs)
         raise R1ReproError(f"the runs have the same seeds twice ({told}): give each once")
+    bases = [run.manifest["seeds"]["base_seed"] for run in runs]
+    if 1 < len(set(bases)) < len(bases):
+        raise R1ReproError(
+            f"the runs have base seeds {', '.join(map(str, bases))}, and what shares a base is not "
+            "independent: give them one base, or one each"
+        )
     runs = sorted(runs, key=lambda run: (run.manifest["seeds"]["base_seed"],
                                          run.manifest["seeds"]["seed"]))  # fmt: skip
     summaries = over_seeds([run.light.summaries for run in runs])
@@ -70,7 +82,7 @@ def join(folders: Sequence[Path], target: Path) -> Path:
     artifacts.write_atomically(target / "report.html", page)
     write_results(target / "results.json", summaries)
     write_results(target / "differences.json", changes)
-    write_json(target / "claims.json", as_data(judged))
+    write_json(target / "claims.json", as_data(judged, control))
     shutil.copyfile(runs[0].folder / RESOLVED, target / RESOLVED)
     pd.concat(
         [
@@ -88,15 +100,14 @@ def join(folders: Sequence[Path], target: Path) -> Path:
 
 
 def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
-    """The mean over seeds of everything that all runs have, with Student's t interval."""
+    """The mean over seeds of everything that all runs have; see statistics.over_seeds."""
     found: dict[str, dict[str, Estimate]] = {}
     for name in (n for n in runs[0] if all(n in run for run in runs)):
         found[name] = {}
         for path in (p for p in runs[0][name] if all(p in run[name] for run in runs)):
-            values = [run[name][path].value for run in runs]
-            if any(math.isnan(value) for value in values):
-                continue
-            found[name][path] = Estimate(float(np.mean(values)), *t_interval(values), len(values))
+            each = [run[name][path] for run in runs]
+            if not any(math.isnan(one.value) for one in each):
+                found[name][path] = statistics.over_seeds(each)
     return found
 
 
@@ -108,10 +119,7 @@ def _read(folder: Path) -> SeedRun:
         light = claims.Light(
             read_results(folder / "results.json"),
             read_results(folder / "differences.json"),
-            {
-                str(stage): rows.drop(columns="stage").dropna(axis=1, how="all")
-                for stage, rows in curves.groupby("stage")
-            },
+            {str(stage): rows.drop(columns="stage") for stage, rows in curves.groupby("stage")},
         )
     except (OSError, ValueError) as error:
         raise R1ReproError(f"the run {folder} cannot be read ({error}): {advice}") from error
@@ -121,7 +129,11 @@ def _read(folder: Path) -> SeedRun:
 
 
 def _require_alike(one: SeedRun, other: SeedRun) -> None:
-    first, second = (_flat(run.manifest["config"]) for run in (one, other))
+    first, second = (
+        flat(run.manifest["config"])
+        | {f"version of {n}": stage["version"] for n, stage in run.manifest["stages"].items()}
+        for run in (one, other)
+    )
     for key in sorted(first.keys() | second.keys()):
         if key not in SEEDS and first.get(key) != second.get(key):
             raise R1ReproError(
@@ -129,16 +141,6 @@ def _require_alike(one: SeedRun, other: SeedRun) -> None:
                 f"({first.get(key)} and {second.get(key)}): "
                 "only runs that differ in nothing but seeds are joined"
             )
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
 
 
 def _manifest(target: Path, runs: Sequence[SeedRun]) -> dict[str, Any]:
@@ -154,6 +156,7 @@ def _manifest(target: Path, runs: Sequence[SeedRun]) -> dict[str, Any]:
         "seeds": {name: [each[name] for each in seeds] for name in seeds[0]},
         "git": git_state(ROOT),
         "code": artifacts.code_hash(),
+        "claims": hashlib.sha256(claims.FILE.read_bytes()).hexdigest(),
         "config": {k: v for k, v in first["config"].items() if k not in SEEDS},
         "versions": first["versions"],
         "hardware": first["hardware"],

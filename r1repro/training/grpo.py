@@ -126,6 +126,11 @@ def train(
         model, words, problems, settings, template=template, seed=seed, folder=folder,
         preference=preference,
     )  # fmt: skip
+    if shuffled and _processes() > 1:
+        raise R1ReproError(
+            "shuffled rewards are dealt out within one process: set launch.processes=1 for the "
+            "control"
+        )
     recorder.shuffled = seed if shuffled else None
     recorder.progress, recorder.budget = progress, budget
     recorder.kept = folder / flops.EQUAL_FLOPS
