@@ -356,18 +356,23 @@ def headline(paths: Mapping[str, object]) -> list[str]:
     return [path for path in dict.fromkeys(named) if path in paths]
 
 
-def table(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def table(evaluations: Mapping[str, pd.DataFrame | Mapping[str, Estimate]]) -> pd.DataFrame:
     """The headline table for display: a row a measure, a column a checkpoint, as text.
 
-    With two evaluations a third column holds the paired difference, second minus first.
+    Of each checkpoint the rows of its evaluation, or what `summarize` made of them. With the rows
+    of two a third column holds the paired difference, second minus first.
     """
-    results = {name: summarize(rows) for name, rows in evaluations.items()}
+    results = {
+        name: summarize(found) if isinstance(found, pd.DataFrame) else found
+        for name, found in evaluations.items()
+    }
     paths = headline({p: None for result in results.values() for p in result})
     columns = {
         name: [shown(result.get(path), path) for path in paths] for name, result in results.items()
     }
-    if len(evaluations) == 2:
-        change = differences(*evaluations.values())
+    rows = [found for found in evaluations.values() if isinstance(found, pd.DataFrame)]
+    if len(rows) == len(evaluations) == 2:
+        change = differences(*rows)
         columns["difference"] = [shown(change.get(path), path, signed=True) for path in paths]
     return pd.DataFrame(columns, index=pd.Index([label(path) for path in paths], name="measure"))
 

@@ -358,30 +358,39 @@ def show_pairs(pairs: pd.DataFrame, limit: int = LIMIT) -> Html:
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to a student: what it cost after the student's base, and what it can do."""
+class Student:
+    """The ways to one student: by the names of ARMS, what each cost after the base and can do.
 
-    arm: str
-    flops: float
-    seconds: float
-    evaluation: pd.DataFrame
+    costs: FLOPs and seconds, nothing for the base; changes: paired, by (before, after).
+    """
 
-    @property
-    def name(self) -> str:
-        return ARMS[self.arm]
+    costs: Mapping[str, Mapping[str, float]]
+    summaries: Mapping[str, Mapping[str, Estimate]]
+    changes: Mapping[tuple[str, str], Mapping[str, Estimate]]
+
+    def table(self) -> pd.DataFrame:
+        """The headline table, a column a way."""
+        return metrics.table({ARMS[arm]: found for arm, found in self.summaries.items()})
 
 
-def ways(student: str, costs: Costs, evaluations: Mapping[str, pd.DataFrame]) -> list[Way]:
-    """The ways to one student, in the order of `evaluations`.
+COMPARED = tuple(
+    (before.removeprefix("qwen_"), after.removeprefix("qwen_"))
+    for before, after in PAIRS
+    if before.startswith("qwen_")
+)
+"""The paired differences of a student's ways, (before, after), the same for each student."""
 
-    student: as in STUDENTS. costs: of `r1repro.stages.comparison.costs`.
-    evaluations: rows of evaluation.parquet by the names of ARMS; the base costs nothing here.
+
+def student(name: str, costs: Costs, evaluations: Mapping[str, pd.DataFrame]) -> Student:
+    """Measure one student's ways, all on the same draws of problems.
+
+    name: as in STUDENTS; costs: of `r1repro.stages.comparison.costs`; evaluations: rows of
+    evaluation.parquet by the names of ARMS.
     """
     free = {"flops": 0.0, "seconds": 0.0}
-    found = {arm: costs[f"{student}_{arm}"] if arm != "base" else free for arm in evaluations}
-    return [
-        Way(arm, cost["flops"], cost["seconds"], evaluations[arm]) for arm, cost in found.items()
-    ]
+    summaries, changes = metrics.compare(evaluations, COMPARED)
+    spent = {arm: costs[f"{name}_{arm}"] if arm != "base" else free for arm in evaluations}
+    return Student(spent, summaries, changes)
 
 
 def reached(rl: pd.DataFrame, budget: float) -> str:
@@ -399,51 +408,42 @@ def equal_flops_row(rl: pd.DataFrame, budget: float) -> int:
     return int(spent.argmax()) if spent.any() else len(rl) - 1
 
 
-def students_table(students: Mapping[str, Sequence[Way]]) -> pd.DataFrame:
+def students_table(students: Mapping[str, Student]) -> pd.DataFrame:
     """What each student can do by each way, beside what that way cost after the base."""
     paths = ("reasoning/pass@1", "reasoning/strict_pass@1", "format_valid", "general/score")
     rows = {}
-    for student, found in students.items():
-        for way in found:
-            summary = metrics.summarize(way.evaluation)
-            rows[student, way.name] = {
-                "FLOPs": f"{way.flops:.2e}" if way.flops else "–",
-                "wall time": f"{way.seconds / 60:.1f} min" if way.seconds else "–",
+    for name, student in students.items():
+        for arm, summary in student.summaries.items():
+            cost = student.costs[arm]
+            rows[name, ARMS[arm]] = {
+                "FLOPs": f"{cost['flops']:.2e}" if cost["flops"] else "–",
+                "wall time": f"{cost['seconds'] / 60:.1f} min" if cost["seconds"] else "–",
                 **{_label(path): metrics.shown(summary.get(path), path) for path in paths},
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["student", "way"])
 
 
-def students_changes(students: Mapping[str, Sequence[Way]]) -> pd.DataFrame:
+def students_changes(students: Mapping[str, Student]) -> pd.DataFrame:
     """The differences that the paper speaks of, in pass@1, paired over problems."""
-    compared = [
-        (after.removeprefix("qwen_"), before.removeprefix("qwen_"))
-        for before, after in PAIRS
-        if before.startswith("qwen_")
-    ]
-    columns = {}
-    for student, found in students.items():
-        by_arm = {way.arm: way.evaluation for way in found}
-        columns[student] = [
-            metrics.shown(
-                metrics.differences(by_arm[other], by_arm[one]).get("reasoning/pass@1"),
-                "pass@1",
-                signed=True,
-            )
-            for one, other in compared
+    columns = {
+        name: [
+            metrics.shown(student.changes[pair].get("reasoning/pass@1"), "pass@1", signed=True)
+            for pair in COMPARED
         ]
-    index = [f"{ARMS[one]} less {ARMS[other]}" for one, other in compared]
+        for name, student in students.items()
+    }
+    index = [f"{ARMS[after]} less {ARMS[before]}" for before, after in COMPARED]
     return pd.DataFrame(columns, index=pd.Index(index, name="pass@1"))
 
 
 @_figure
-def pass_against_flops(students: Mapping[str, Sequence[Way]]) -> Figure:
+def pass_against_flops(students: Mapping[str, Student]) -> Figure:
     """Held-out pass@1 against the FLOPs spent after the base, a panel a student."""
     figure = _empty(4.6 * len(students), 3.7)
     panels = figure.subplots(1, len(students), sharey=True, squeeze=False).ravel()
-    for panel, (student, found) in zip(panels, students.items(), strict=True):
-        right = {way.arm: metrics.summarize(way.evaluation)["reasoning/pass@1"] for way in found}
-        cost = {way.arm: way.flops for way in found}
+    for panel, (name, student) in zip(panels, students.items(), strict=True):
+        right = {arm: found["reasoning/pass@1"] for arm, found in student.summaries.items()}
+        cost = {arm: spent["flops"] for arm, spent in student.costs.items()}
         if "base" in right:
             panel.axhline(right["base"].value, color="#6b7280", linestyle=":", label=ARMS["base"])
         for line in (("distilled", "distilled_rl"), ("rl_equal_flops", "rl")):
@@ -455,7 +455,7 @@ def pass_against_flops(students: Mapping[str, Sequence[Way]]) -> Figure:
         for arm, (colour, marker) in WAYS.items():
             if arm in right:
                 _bars(panel, [cost[arm]], [right[arm]], colour, marker, ARMS[arm], "")
-        panel.set(title=student, xlabel="FLOPs after the base", xscale="log")
+        panel.set(title=name, xlabel="FLOPs after the base", xscale="log")
         panel.set_ylabel("pass@1, held-out problems")
         _percent(panel)
     for panel in panels[1:]:

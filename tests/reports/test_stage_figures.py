@@ -7,6 +7,7 @@ import pytest
 
 from r1repro.evaluation.metrics import differences, shown, summarize
 from r1repro.reports import figures, stage_figures
+from r1repro.reports.checkpoints import ARMS
 from r1repro.stages import cold_start_data, rejection_sampling
 from tests.reports.made_up import HOSTILE, evaluation, rl_metrics
 
@@ -220,7 +221,7 @@ def test_only_held_out_pairs_are_shown():
 
 
 @pytest.fixture(scope="module")
-def student() -> list[stage_figures.Way]:
+def student() -> stage_figures.Student:
     costs = {
         f"qwen_{arm}": {"flops": 1e10 * (i + 1), "seconds": 30.0 + i}
         for i, arm in enumerate(stage_figures.WAYS)
@@ -229,11 +230,11 @@ def student() -> list[stage_figures.Way]:
         arm: evaluation(0.2 + 0.1 * i, problems=40, samples=4, seed=i).assign(readable=True)
         for i, arm in enumerate(("base", *stage_figures.WAYS))
     }
-    return stage_figures.ways("qwen", costs, evaluations)
+    return stage_figures.student("qwen", costs, evaluations)
 
 
 def test_a_student_is_charged_for_what_its_way_took(student):
-    assert [(way.arm, way.flops, way.seconds) for way in student] == [
+    assert [(arm, cost["flops"], cost["seconds"]) for arm, cost in student.costs.items()] == [
         ("base", 0.0, 0.0),
         ("distilled", 1e10, 30.0),
         ("distilled_rl", 2e10, 31.0),
@@ -244,6 +245,7 @@ def test_a_student_is_charged_for_what_its_way_took(student):
     assert table.loc[("Qwen", "RL alone"), "FLOPs"] == "4.00e+10"
     assert table.loc[("Qwen", "Distilled"), "wall time"] == "0.5 min"
     assert table.loc[("Qwen", "Base"), "wall time"] == "–"
+    assert list(student.table().columns)[:2] == ["Base", "Distilled"]
 
 
 def test_rl_that_never_spends_the_budget_says_so():
@@ -260,10 +262,13 @@ def test_students_are_drawn_and_compared(student):
         container.get_label(): container.lines[0].get_xydata()[0]
         for container in figure.axes[0].containers
     }
-    for way in student[1:]:
-        value = summarize(way.evaluation)["reasoning/pass@1"].value
-        assert list(drawn[way.name]) == [way.flops, value]
+    for arm in stage_figures.WAYS:
+        value = student.summaries[arm]["reasoning/pass@1"].value
+        assert list(drawn[ARMS[arm]]) == [student.costs[arm]["flops"], value]
     table = stage_figures.students_changes({"Qwen": student})
-    rows = {way.arm: way.evaluation for way in student}
-    change = differences(rows["rl"], rows["distilled"])["reasoning/pass@1"]
+    change = student.changes["rl", "distilled"]["reasoning/pass@1"]
+    alone, taught = (
+        student.summaries[arm]["reasoning/pass@1"].value for arm in ("rl", "distilled")
+    )
+    assert change.value == pytest.approx(taught - alone)
     assert table.loc["Distilled less RL alone", "Qwen"] == shown(change, "pass@1", signed=True)
