@@ -5,8 +5,8 @@ import pytest
 
 from r1repro import cli
 from r1repro.errors import R1ReproError
-from r1repro.evaluation.statistics import Estimate
-from r1repro.reports.compare import change, compare, inputs, read
+from r1repro.evaluation.statistics import Estimate, difference
+from r1repro.reports.compare import compare, inputs, read
 
 
 @pytest.fixture
@@ -63,20 +63,20 @@ def test_results_and_verdicts_that_changed_are_listed(two):
             estimate[end] += 0.4
 
     def flipped(claims):
-        (claim,) = (c for c in claims if c["id"] == "rl-raises-accuracy")
+        (claim,) = (c for c in claims if c["id"] == "rl-raises-accuracy" and not c["control"])
         claim["verdict"] = "contradicted"
 
     edited(two[1], "results.json", raised)
     edited(two[1], "claims.json", flipped)
     text = compare(*map(read, two))
     (line,) = (row for row in text.splitlines() if row.endswith(" * |"))
-    assert "| R1-Zero | pass@1 |" in line and "+40.0 points [" in line
+    assert "| R1-Zero | pass@1 |" in line and "+40.0\u00a0points [" in line
     assert "Verdicts that flipped" in text
     assert "| Pure RL without supervised fine-tuning raises accuracy. |" in text
 
 
 def test_half_widths_add_as_squares():
-    found = change(Estimate(0.4, 0.36, 0.44, 100), Estimate(0.5, 0.47, 0.53, 50))
+    found = difference(Estimate(0.4, 0.36, 0.44, 100), Estimate(0.5, 0.47, 0.53, 50))
     assert (found.value, found.low, found.high) == pytest.approx((0.1, 0.05, 0.15))
     assert found.n == 50
 

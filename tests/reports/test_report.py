@@ -74,7 +74,7 @@ def test_page_says_what_was_measured(built):
         "8 samples of each reasoning problem and 4 of each general one for base, R1-Zero and R1",
         "seed 0, base seed 0",
         "levels 1, 3 and 5",
-        "Claims of the papers: ",
+        "Claims of the papers, in this one run: ",
         "pass@1; Base → R1-Zero",
         "PPO is not built",
         "The control: with the rewards of every batch shuffled",
