@@ -21,7 +21,13 @@ finished stages are loaded, an interrupted one continues"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0; 1 if a stage broke; 2 for what a person can mend; 130 for Ctrl-C."""
-    words = _parser().parse_args(argv)
+    parser = _parser()
+    words, rest = parser.parse_known_args(argv)
+    # argparse takes no settings after an option that stands among them.
+    if words.command != "run" or any(word.startswith("-") for word in rest):
+        parser.parse_args(argv)
+    else:
+        words.settings += rest
     try:
         if words.command == "publish":
             return _publish(words.run)

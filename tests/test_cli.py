@@ -97,3 +97,19 @@ def test_from_anywhere_without_loading_torch(tmp_path):
 def test_help_and_no_command():
     assert "scale=smoke" in cli_run("run", "--help").stdout
     assert cli_run().returncode == 2
+
+
+def test_multirun_may_stand_anywhere_among_the_settings(monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(
+        pipeline, "run_seeds", lambda configs: seen.append([c.seed for c in configs]) or "x"
+    )
+    for words in (
+        ["--multirun", "scale=smoke", "seed=0,1"],
+        ["scale=smoke", "--multirun", "seed=0,1"],
+        ["scale=smoke", "seed=0,1", "-m"],
+    ):
+        assert cli.main(["run", *words]) == 0
+    assert seen == [[0, 1]] * 3 and "report: x" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["run", "scale=smoke", "--no-such-option", "seed=0"])
