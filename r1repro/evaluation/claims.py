@@ -7,18 +7,19 @@ the effect, that interval and what was declared, by `verdict`. One run's verdict
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import yaml
+from scipy.optimize import brentq
 
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics
-from r1repro.evaluation.statistics import Estimate, difference, over_seeds
+from r1repro.evaluation.statistics import Estimate, difference, over_seeds, power
 
 FILE = ROOT / "conf" / "claims.yaml"
 EXPECTED = ("up", "down", "same", "no_lower", "no_higher")
@@ -107,13 +108,18 @@ class Claim:
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with its effect over all seeds, each seed's own, the verdict and, if any, why."""
+    """A claim with its effect over all seeds, each seed's own, the verdict and, if any, why.
+
+    found_from: of several seeds, the true effect that this design finds four times in five, with
+    the seeds' and the problems' spread that were seen; NaN where that is not asked.
+    """
 
     claim: Claim
     verdict: str
     effect: Estimate | None
     seeds: tuple[float, ...]
     reason: str = ""
+    found_from: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -121,12 +127,13 @@ class Light:
     """What is read of one run, never a checkpoint.
 
     summaries: {checkpoint: {path: Estimate}}; changes: {"after - before": {path: Estimate}};
-    tables: metrics.parquet by RL stage.
+    tables: metrics.parquet by RL stage; costs: {checkpoint: {"flops", ...}} of the students.
     """
 
     summaries: Mapping[str, Mapping[str, Estimate]]
     changes: Mapping[str, Mapping[str, Estimate]]
     tables: Mapping[str, pd.DataFrame]
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def load(path: Path = FILE) -> list[Claim]:
@@ -304,6 +311,8 @@ def control(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:
 
 
 CONTROL = "r1_zero_shuffled_rewards"
+EQUAL_FLOPS = "_rl_equal_flops"
+POWER = 0.8
 
 
 def _judge(claim: Claim, runs: Sequence[Light]) -> Judged:
@@ -322,7 +331,37 @@ def _judge(claim: Claim, runs: Sequence[Light]) -> Judged:
     if found_verdict == "reproduced" and _no_room(claim, runs):
         found_verdict = "not testable"
         reason = "the checkpoint before stands where it could not have gone against the claim"
-    return Judged(claim, found_verdict, whole, values, reason)
+    if unequal := _unequal_flops(claim.measure, runs):
+        found_verdict, reason = "not testable", unequal
+    return Judged(claim, found_verdict, whole, values, reason, _found_from(claim, effects))
+
+
+def _unequal_flops(measure: Measure, runs: Sequence[Light]) -> str:
+    """Why two sides of equal FLOPs are not that; "" if they are, or if they do not claim it."""
+    if not isinstance(measure, Change) or not measure.before.endswith(EQUAL_FLOPS):
+        return ""
+    short = 1.0
+    for run in runs:
+        if not {measure.before, measure.after} <= run.costs.keys():
+            return "what the two sides cost was not recorded"
+        short = min(short, run.costs[measure.before]["flops"] / run.costs[measure.after]["flops"])
+    return f"RL ended after {short:.0%} of the other side's FLOPs" if short < 1 else ""
+
+
+def _found_from(claim: Claim, effects: Sequence[Estimate]) -> float:
+    """The effect that so many seeds find with POWER, by `statistics.power`; NaN of one run."""
+    if len(effects) < 2 or claim.expected not in ("up", "down"):
+        return math.nan
+    deviation = float(np.std([one.value for one in effects], ddof=1))
+    half_width = float(np.nan_to_num([(one.high - one.low) / 2 for one in effects]).mean())
+    if not deviation:
+        return math.nan
+
+    def lacks(effect: float) -> float:
+        return power(effect, deviation, len(effects), claim.smallest, half_width) - POWER
+
+    most = claim.smallest + 100 * (deviation + half_width)
+    return float(brentq(lacks, 0.0, most, xtol=1e-6))
 
 
 def _needs(measure: Measure) -> str:

@@ -27,6 +27,8 @@ from r1repro.evaluation.statistics import (
     widen_unanimous_change,
 )
 from r1repro.tasks.problem import GENERAL
+from r1repro.text.tags import thinking
+from r1repro.text.withdrawal import reconsiders
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ MEASURES: dict[str, Measure] = {
     "mixed": Measure("Responses that mix languages"),
     "repetition": Measure("Repeated 4-grams"),
     "readability": Measure("Readable responses"),
+    "reconsidered": Measure("Took a result back, then was right"),
+    "reconsidered_right": Measure("Right answers that took a result back"),
 }
 HEADLINE = (
     "reasoning/pass@1",
@@ -232,6 +236,7 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
         right_tokens=evaluation["tokens"].where(evaluation["correct"], 0),
         right_reflection=evaluation["reflection_count"].where(evaluation["correct"], 0),
         has_language=evaluation["language_share"].notna(),
+        reconsidered=reconsidered(evaluation),
     )
     groups = rows.groupby(_KEYS, sort=True)
     n = groups.size().to_numpy()
@@ -277,10 +282,21 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
         "mixed": (mean("mixed"), one),
         "repetition": (mean("repetition"), one),
         "readability": (mean("readable"), one),
+        "reconsidered": (mean("reconsidered"), one),
+        "reconsidered_right": (total("reconsidered"), right),
     }
     for name, (top, bottom) in columns.items():
         table[name], table[f"{name}:of"] = top, bottom
     return table
+
+
+def reconsidered(rows: pd.DataFrame) -> pd.Series:
+    """Which rows are right and state a result in the thinking, take it back and state another."""
+    found = [
+        bool(right) and isinstance(text, str) and reconsiders(thinking(text))
+        for right, text in zip(rows["correct"], rows["text"], strict=True)
+    ]
+    return pd.Series(found, index=rows.index)
 
 
 def reflection_tests(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, float]:
@@ -356,23 +372,19 @@ def headline(paths: Mapping[str, object]) -> list[str]:
     return [path for path in dict.fromkeys(named) if path in paths]
 
 
-def table(evaluations: Mapping[str, pd.DataFrame | Mapping[str, Estimate]]) -> pd.DataFrame:
+def table(
+    summaries: Mapping[str, Mapping[str, Estimate]], change: Mapping[str, Estimate] | None = None
+) -> pd.DataFrame:
     """The headline table for display: a row a measure, a column a checkpoint, as text.
 
-    Of each checkpoint the rows of its evaluation, or what `summarize` made of them. With the rows
-    of two a third column holds the paired difference, second minus first.
+    change: the paired difference of two of them, for a last column.
     """
-    results = {
-        name: summarize(found) if isinstance(found, pd.DataFrame) else found
-        for name, found in evaluations.items()
-    }
-    paths = headline({p: None for result in results.values() for p in result})
+    paths = headline({p: None for result in summaries.values() for p in result})
     columns = {
-        name: [shown(result.get(path), path) for path in paths] for name, result in results.items()
+        name: [shown(result.get(path), path) for path in paths]
+        for name, result in summaries.items()
     }
-    rows = [found for found in evaluations.values() if isinstance(found, pd.DataFrame)]
-    if len(rows) == len(evaluations) == 2:
-        change = differences(*rows)
+    if change is not None:
         columns["difference"] = [shown(change.get(path), path, signed=True) for path in paths]
     return pd.DataFrame(columns, index=pd.Index([label(path) for path in paths], name="measure"))
 

@@ -1,55 +1,51 @@
 """The "aha" finder: right answers that take a stated result back on the way.
 
-What counts is a rule (r1repro.text.withdrawal), the same for the base: its rate at step 0 stands
+What counts is a rule (`metrics.reconsidered`), the same for the base: its rate at step 0 stands
 beside every other, since a base that has read corrections writes some without any RL.
 """
 
-from collections.abc import Mapping
-
 import pandas as pd
 
-from r1repro.evaluation.metrics import shown
-from r1repro.evaluation.statistics import Estimate
-from r1repro.reports.stage_figures import share
-from r1repro.reports.tables import Row, Table, label
+from r1repro.evaluation.metrics import label, reconsidered, shown
+from r1repro.reports.checkpoints import MAIN
+from r1repro.reports.figures import checkpoint
+from r1repro.reports.files import Results
+from r1repro.reports.tables import Row, Table
+from r1repro.reports.transcripts import LANGUAGES
 from r1repro.tasks.problem import REASONING
-from r1repro.text.tags import thinking
-from r1repro.text.withdrawal import reconsiders
+
+RATES = ("reconsidered", "reconsidered_right")
+_KIND = ["task", "language"]
 
 
-def moments(rows: pd.DataFrame) -> pd.Series:
-    """Which rows are right and have a result taken back and another one after it."""
-    found = [
-        bool(right) and isinstance(text, str) and reconsiders(thinking(text))
-        for right, text in zip(rows["correct"], rows["text"], strict=True)
-    ]
-    return pd.Series(found, index=rows.index)
-
-
-def rates(evaluations: Mapping[str, pd.DataFrame]) -> Table:
-    """Share of the held-out completions, by family: a row a family, a column a checkpoint."""
-    families = [t for t in REASONING if all((r["task"] == t).any() for r in evaluations.values())]
+def rates(summaries: Results) -> Table:
+    """Share of the held-out answers, by family: two rows a family, a column a checkpoint."""
+    main = [name for name in MAIN if name in summaries]
+    paths = [f"{task}/{name}" for task in REASONING for name in RATES]
     rows = [
-        Row(
-            f"{family.capitalize()}, of {what}",
-            tuple(
-                shown(_rate(found[found["task"] == family], only_right), "share")
-                for found in evaluations.values()
-            ),
-        )
-        for family in families
-        for what, only_right in (("all answers", False), ("right answers", True))
+        Row(label(path), tuple(shown(summaries[name].get(path), path) for name in main))
+        for path in paths
+        if any(path in summaries[name] for name in main)
     ]
-    return Table(tuple(map(label, evaluations)), tuple(rows), "Took a result back, then was right")
+    return Table(tuple(checkpoint(name)[0] for name in main), tuple(rows), "Held-out answers")
 
 
 def firsts(completions: pd.DataFrame) -> pd.DataFrame:
     """The first such completion of each family and language among those kept over training."""
     reasoning = completions[completions["task"].isin(REASONING)]
-    found = reasoning[moments(reasoning)].sort_values("step", kind="stable")
-    return found.drop_duplicates(["task", "language"]).sort_values(["task", "language"])
+    found = reasoning[reconsidered(reasoning)].sort_values("step", kind="stable")
+    return found.drop_duplicates(_KIND).sort_values(_KIND)
 
 
-def _rate(rows: pd.DataFrame, only_right: bool) -> Estimate:
-    rows = rows[rows["correct"]] if only_right else rows
-    return share(moments(rows), rows["problem_id"])
+def steps(taken_back: pd.DataFrame) -> Table:
+    """At which step each first came, a column a seed.
+
+    taken_back: rows of `firsts` of every seed, with a column `seed`.
+    """
+    seeds = list(dict.fromkeys(taken_back["seed"]))
+    rows = []
+    for (task, language), found in taken_back.groupby(_KIND):
+        first = found.set_index("seed")["step"]
+        cells = tuple(f"{first[seed]}" if seed in first else "–" for seed in seeds)
+        rows.append(Row(f"{str(task).capitalize()}, {LANGUAGES[str(language)]}", cells))
+    return Table(tuple(seeds), tuple(rows), "RL step at which it is first among those kept")

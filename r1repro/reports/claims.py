@@ -6,7 +6,17 @@ from dataclasses import asdict
 from typing import Any
 
 from r1repro.evaluation import metrics
-from r1repro.evaluation.claims import VERDICTS, Change, Judged, Lead, Measure, Rise, Times, Value
+from r1repro.evaluation.claims import (
+    VERDICTS,
+    Change,
+    Claim,
+    Judged,
+    Lead,
+    Measure,
+    Rise,
+    Times,
+    Value,
+)
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports.figures import PANELS, checkpoint
 
@@ -53,20 +63,13 @@ def told(measure: Measure, effect: Estimate | None) -> str:
     return "–"
 
 
-def wanted(one: Judged) -> str:
+def wanted(claim: Claim) -> str:
     """What was declared: direction and the smallest effect that counts."""
-    claim = one.claim
-    match claim.measure:
-        case None:
-            return ""
-        case Times():
-            return f"at least × {2**claim.smallest:.3g}"
-        case Lead():
-            size = f"{claim.smallest:g} steps"
-        case Change(path) | Value(path) | Rise(path):
-            unit = " tokens" if path.rsplit("/", 1)[-1].startswith("length") else ""
-            share = metrics.measure(path).share
-            size = f"{100 * claim.smallest:g} points" if share else f"{claim.smallest:g}{unit}"
+    if claim.measure is None:
+        return ""
+    size = _size(claim.measure, claim.smallest)
+    if isinstance(claim.measure, Times):
+        return f"at least {size}"
     return {
         "up": f"at least +{size}",
         "down": f"at least −{size}",
@@ -74,6 +77,25 @@ def wanted(one: Judged) -> str:
         "no_lower": f"not {size} lower",
         "no_higher": f"not {size} higher",
     }[claim.expected]
+
+
+def findable(one: Judged) -> str:
+    """From which size on the design finds an effect four times in five; "" of one run."""
+    if one.claim.measure is None or math.isnan(one.found_from):
+        return ""
+    return f"found 4 times in 5 from {_size(one.claim.measure, one.found_from)} on"
+
+
+def _size(measure: Measure, effect: float) -> str:
+    match measure:
+        case Times():
+            return f"× {2**effect:.3g}"
+        case Lead():
+            return f"{effect:.3g} steps"
+        case Change(path) | Value(path) | Rise(path):
+            if metrics.measure(path).share:
+                return f"{100 * effect:.3g} points"
+            return f"{effect:.3g}" + (" tokens" if "length" in path.rsplit("/", 1)[-1] else "")
 
 
 def as_data(judged: Sequence[Judged], control: Sequence[Judged] = ()) -> list[dict[str, Any]]:
@@ -99,6 +121,8 @@ def as_data(judged: Sequence[Judged], control: Sequence[Judged] = ()) -> list[di
             "seeds": [float(f"{value:.7g}") for value in one.seeds],
             "reason": one.reason,
         }
+        if not math.isnan(one.found_from):
+            row["found_4_in_5_from"] = float(f"{one.found_from:.7g}")
         rows.append(row)
     return rows
 

@@ -200,14 +200,7 @@ def seeds(
     """
     figure, axes = plt.subplots(1, 3, figsize=(10.4, 3.6), layout="constrained")
     for column, colour in (("pass_at_1", BLUE), ("format_valid", GREEN)):
-        runs = pd.concat(
-            [rows.set_index("step")[column].astype(float) for rows in curves.values()], axis=1
-        )
-        smooth = runs.rolling(max(1, len(runs) // 10), center=True, min_periods=1).mean()
-        axes[0].fill_between(
-            smooth.index, smooth.min(axis=1), smooth.max(axis=1), color=colour, alpha=0.25
-        )
-        axes[0].plot(smooth.mean(axis=1), color=colour, label=PANELS[column][0])
+        _curves(axes[0], list(curves.values()), column, colour, PANELS[column][0])
     axes[0].set(title="R1-Zero, training prompts", xlabel="RL step", ylabel="share of completions")
     axes[0].legend()
     _percent(axes[0])
@@ -280,40 +273,46 @@ def pass_at_k(evaluations: Mapping[str, Evaluation]) -> Figure:
 
 
 @_figure
-def behaviour(metrics: pd.DataFrame) -> Figure:
-    """How the completions on the training prompts change over RL steps, in six panels."""
+def behaviour(runs: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Figure:
+    """How the completions on the training prompts change over RL steps, in six panels.
+
+    runs: R1-Zero's metrics, or those of several seeds, which are drawn as bands.
+    """
+    found = {"": runs} if isinstance(runs, pd.DataFrame) else runs
+    curves = [
+        rows.assign(rate=1000 * rows["reflection"] / rows["length"].where(rows["length"] > 0))
+        for rows in found.values()
+    ]
     figure, axes = plt.subplots(2, 3, figsize=(10.4, 5.4), layout="constrained", sharex=True)
-    step = metrics["step"]
 
     panel = axes[0, 0]
-    _noisy(panel, step, metrics["length_correct"], BLUE, "right answers")
-    _noisy(panel, step, metrics["length_wrong"], VERMILION, "wrong answers", "--")
+    _curves(panel, curves, "length_correct", BLUE, "right answers")
+    _curves(panel, curves, "length_wrong", VERMILION, "wrong answers", "--")
     panel.set(title="Length", ylabel="tokens a completion")
     panel.legend()
 
     panel = axes[0, 1]
-    _noisy(panel, step, metrics["reflection"], BLUE, "a response")
+    _curves(panel, curves, "reflection", BLUE, "a response")
     panel.set(title="Reflection words", ylabel="words a response")
     panel.set_ylim(bottom=0)
 
     panel = axes[0, 2]
-    rate = 1000 * metrics["reflection"] / metrics["length"].where(metrics["length"] > 0)
-    _noisy(panel, step, rate, BLUE, "per 1,000 tokens")
+    _curves(panel, curves, "rate", BLUE, "per 1,000 tokens")
     panel.set(title="Reflection words, by length", ylabel="words per 1,000 tokens")
     panel.set_ylim(bottom=0)
 
     panel = axes[1, 0]
-    _noisy(panel, step, metrics["language_share"], GREEN, "share")
+    _curves(panel, curves, "language_share", GREEN, "share")
     panel.set(title="Language of the thinking", ylabel="words in the question's language")
     panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
     panel = axes[1, 1]
-    _noisy(panel, step, metrics["entropy"], PURPLE, "entropy")
+    _curves(panel, curves, "entropy", PURPLE, "entropy")
     panel.set(title="Entropy of the policy", ylabel="nats per token")
     panel.set_ylim(bottom=0)
 
     panel = axes[1, 2]
-    _noisy(panel, step, metrics["kl"], ORANGE, "KL")
+    _curves(panel, curves, "kl", ORANGE, "KL")
     panel.set(title="KL to the reference", ylabel="nats per token (k3 estimate)")
 
     for panel in axes[1]:
@@ -518,7 +517,7 @@ def _by_level(axes: Axes, summaries: Mapping[str, Summary], task: str | None) ->
     _percent(axes)
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=max(len(summaries), 1),
-        fontsize=7.8, title="with 95 % intervals (bootstrap over problems)", title_fontsize=7.8,
+        fontsize=7.8, title="with 95 % intervals", title_fontsize=7.8,
     )  # fmt: skip
 
 
@@ -552,6 +551,29 @@ def _noisy(
     if not short:
         axes.plot(x, y, color=colour, alpha=0.25, linewidth=0.9)
     axes.plot(x, smooth, dash, color=colour, label=label, marker="." if short else None)
+
+
+def _curves(
+    axes: Axes,
+    runs: Sequence[pd.DataFrame],
+    column: str,
+    colour: str,
+    label: str,
+    dash: str = "-",
+) -> None:
+    """A column over RL steps: of one run as `_noisy`, of several seeds as a band.
+
+    The band goes from the lowest to the highest running mean, the line is the mean of these.
+    """
+    if len(runs) == 1:
+        _noisy(axes, runs[0]["step"], runs[0][column], colour, label, dash)
+        return
+    each = pd.concat([rows.set_index("step")[column].astype(float) for rows in runs], axis=1)
+    smooth = each.rolling(max(1, len(each) // 10), center=True, min_periods=1).mean()
+    axes.fill_between(
+        smooth.index, smooth.min(axis=1), smooth.max(axis=1), color=colour, alpha=0.22, linewidth=0
+    )
+    axes.plot(smooth.mean(axis=1), dash, color=colour, label=label)
 
 
 def _has(rows: pd.DataFrame, column: str) -> bool:

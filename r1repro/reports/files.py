@@ -1,5 +1,6 @@
 """What results look like on disk: estimates as JSON, figures as pictures."""
 
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from PIL import Image
 
 from r1repro.artifacts import write_atomically
 from r1repro.evaluation.statistics import Estimate
@@ -71,3 +73,11 @@ def write_figure(figure: Figure, path: Path) -> None:
     figure.savefig(path.with_suffix(".png"), dpi=200, metadata={"Software": None})
     with matplotlib.rc_context({"svg.hashsalt": "r1repro"}):  # the same data, the same file
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+
+
+def lighter(png: bytes) -> bytes:
+    """The same picture in 256 colours: enough for lines and words, in a third of the place."""
+    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    few.save(buffer, format="png", optimize=True)
+    return buffer.getvalue()

@@ -4,7 +4,6 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,18 +11,17 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from PIL import Image
 
-from r1repro.config import Config, RLConfig, SFTConfig
+from r1repro.config import Config
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
 from r1repro.evaluation.claims import VERDICTS, Judged
-from r1repro.evaluation.statistics import DRAWS
-from r1repro.reports import aha, claims, figures, tables, transcripts
+from r1repro.evaluation.statistics import DRAWS, Estimate
+from r1repro.reports import aha, claims, figures, settings, tables, transcripts
 from r1repro.reports.checkpoints import ABLATIONS, CHAIN, MAIN, key
-from r1repro.reports.files import Results
+from r1repro.reports.files import Results, lighter
+from r1repro.reports.held_out import HeldOut
 from r1repro.reports.tables import Costs, Table
-from r1repro.tasks.problem import GENERAL
 from r1repro.text.reflection import REFLECTION_WORDS
 
 # What the paper reports, by our measure. Other model, other tasks: context only.
@@ -44,58 +42,79 @@ PAPER: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """All that the page tells.
+    """All that the page tells, of one run or of several seeds.
 
-    tables: metrics.parquet by stage, and R1-Zero's completions; evaluations: rows, at least of the
-    checkpoints in MAIN; summaries, changes, costs: what the comparison stage stored; judged,
-    control: the claims of the papers, and the first as judged of the control; sizes: the examples
-    in each data set, by stage.
+    tables: metrics by stage, the mean over seeds where there are several; judged, control: the
+    claims of the papers, and the first as judged of the control; sizes: the examples in each data
+    set, by stage; completions, taken_back: what R1-Zero's training kept, and `aha.firsts` of it (of
+    every seed, with a column `seed`); by_seed, curves: of several seeds, every one's own measures
+    and R1-Zero's metrics. Of these `held_out` is the mean, and its answers are the first seed's.
     """
 
     manifest: Mapping[str, Any]
     config: Config
     tables: Mapping[str, pd.DataFrame]
-    evaluations: Mapping[str, pd.DataFrame]
-    summaries: Results
-    changes: Results
+    held_out: HeldOut
     judged: Sequence[Judged] = ()
     control: Sequence[Judged] = ()
     costs: Costs = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    completions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    taken_back: pd.DataFrame = field(default_factory=pd.DataFrame)
+    by_seed: Mapping[str, Results] = field(default_factory=dict)
+    curves: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def summaries(self) -> Results:
+        return self.held_out.summaries
+
+    @property
+    def changes(self) -> Results:
+        return self.held_out.changes
+
+    @property
+    def over(self) -> str:
+        """What the intervals are over."""
+        several = len(self.by_seed)
+        return f"over {several} seeds and the problems" if several else "over problems"
 
 
-def page(run: Run) -> str:
-    """The whole report as HTML."""
+def page(run: Run, drawn: Mapping[str, bytes]) -> str:
+    """The whole report as HTML; `drawn`: what `images` gave."""
     names = {name: figures.checkpoint(name)[0] for name in figures.main(run.summaries)}
+    found = measured(run)
+    embedded = {name: PNG + base64.b64encode(data).decode("ascii") for name, data in drawn.items()}
     return (
-        _environment()
-        .get_template("report.html.j2")
+        environment()
+        .get_template("seeds.html.j2" if run.by_seed else "report.html.j2")
         .render(
             run=run,
             manifest=run.manifest,
             config=run.config,
             names=names,
             title=title(run),
-            abstract=abstract(run),
-            images=images(run),
+            abstract=abstract(run, found),
+            images=embedded,
             headline=headline(run),
             details=details(run),
             behaviours=behaviours(run),
-            reflection=reflection(run),
-            settings=settings_rows(run),
-            later_settings=later_settings_rows(run),
+            reflection=reflection(run.held_out.reflection),
+            settings=settings.r1_zero(run.config),
+            later_settings=settings.later(run.config, run.sizes),
             stage_table=tables.stages(run.summaries),
             forgetting=tables.forgetting(run.changes),
+            by_seed=tables.by_seed(run.by_seed) if run.by_seed else None,
             students=students(run),
             ablations=ablations(run),
             verdicts=claims.counts(run.judged),
             control=control(run.control),
             ledger=ledgers(run.judged),
-            problems=transcripts.choose(figures.main(run.evaluations)),
-            training=training_rows(run),
-            aha_rates=aha.rates(figures.main(run.evaluations)),
-            aha_firsts=aha_firsts(run),
-            measured=measured(run),
+            problems=transcripts.problems(run.held_out.answers),
+            training=_rows(transcripts.over_training(run.completions)),
+            aha_rates=aha.rates(run.summaries),
+            aha_steps=aha.steps(run.taken_back) if run.by_seed and len(run.taken_back) else None,
+            aha_firsts=_rows(run.taken_back),
+            measured=found,
             stages=stage_rows(run),
             build_seconds=sum(stage["seconds"] or 0.0 for stage in stage_rows(run)),
             config_yaml=yaml.safe_dump(run.manifest["config"], sort_keys=False, allow_unicode=True),
@@ -109,38 +128,11 @@ def page(run: Run) -> str:
     )
 
 
-def seeds_page(
-    manifest: Mapping[str, Any],
-    by_seed: Mapping[str, Results],
-    summaries: Results,
-    changes: Results,
-    judged: Sequence[Judged],
-    control_judged: Sequence[Judged],
-    figure: Figure,
-) -> str:
-    """The report of several seeds: `summaries` and `changes` are over them, `by_seed` of each."""
-    return (
-        _environment()
-        .get_template("seeds.html.j2")
-        .render(
-            manifest=manifest,
-            images={"seeds": png(figure)},
-            stage_table=tables.stages(summaries),
-            forgetting=tables.forgetting(changes),
-            by_seed=tables.by_seed(by_seed),
-            students=[
-                tables.student(name, summaries, {})
-                for name in figures.evaluated_students(summaries)
-            ],
-            verdicts=claims.counts(judged),
-            ledger=ledgers(judged),
-            control=control(control_judged),
-            config_yaml=yaml.safe_dump(manifest["config"], sort_keys=False, allow_unicode=True),
-        )
-    )
+PNG = "data:image/png;base64,"
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, everything escaped, with the filters that they use."""
     environment = Environment(
         loader=PackageLoader("r1repro.reports", "templates"),
         autoescape=True,
@@ -159,26 +151,26 @@ def title(run: Run) -> str:
     reached = [name for name in CHAIN if name in run.summaries]
     start = "a given base" if run.config.model.path else "random weights"
     end = tables.label(reached[-1]) if reached else "a base" if run.summaries else "R1"
-    return f"From {start} to {end}"
+    return f"From {start} to {end}" + (f", {len(run.by_seed)} seeds" if run.by_seed else "")
 
 
-def png(figure: Figure) -> str:
-    """A figure as a data URI, about half as large again as the page shows it."""
-    drawn, buffer = io.BytesIO(), io.BytesIO()
+def png(figure: Figure) -> bytes:
+    """A figure as a light PNG, about half as large again as the page shows it."""
+    drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=150, metadata={"Software": None})
-    # 256 colours are enough for lines and words, and take a third of the place.
-    few = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    few.save(buffer, format="png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return lighter(drawn.getvalue())
 
 
-def images(run: Run) -> dict[str, str]:
-    """Every picture of the page by its name; those whose data is missing are left out."""
+def images(run: Run) -> dict[str, bytes]:
+    """Every picture of the page as a PNG; those whose data is missing are left out."""
     drawn = {}
     main = figures.main(run.summaries)
+    if run.by_seed:
+        drawn["seeds"] = figures.seeds(run.curves, run.by_seed)
+        drawn["behaviour"] = figures.behaviour(run.curves)
     if "base" in run.tables:
         drawn["pretraining"] = figures.pretraining(run.tables["base"])
-    if "r1_zero" in run.tables:
+    if "r1_zero" in run.tables and not run.by_seed:
         drawn["learning_curve"] = figures.learning_curve(run.tables["r1_zero"], main)
         drawn["behaviour"] = figures.behaviour(run.tables["r1_zero"])
         drawn["training"] = figures.training(run.tables["r1_zero"])
@@ -211,41 +203,39 @@ def cell(shown: str) -> Markup:
 
 
 def measured(run: Run) -> dict[str, Any]:
-    """How many problems and samples the numbers stand on, counted in the rows themselves.
+    """How many problems and samples the numbers stand on; of several seeds, of each.
 
     samples: of each reasoning problem, by the first checkpoint; `general_samples` of a general one.
     """
-    if not run.evaluations:
-        return {"problems": 0, "samples": 0, "reasoning": 0, "general": 0, "general_samples": 0}
-    rows = next(iter(run.evaluations.values()))
-    sizes = rows.groupby(["task", "problem_id", "language"]).size()
-    general = sizes.index.get_level_values("task").isin(GENERAL)
-    summary = next(iter(run.summaries.values()))
+    one = next(iter(run.by_seed.values()), run.summaries)
+    first: Mapping[str, Estimate] = next(iter(one.values()), {})
 
     def problems(path: str) -> int:
-        return summary[path].n if path in summary else 0
+        return first[path].n if path in first else 0
 
     return {
-        "problems": len(sizes),
-        "samples": int(sizes[~general].min()) if (~general).any() else 0,
-        "general_samples": int(sizes[general].min()) if general.any() else 0,
+        "problems": problems("reasoning/pass@1") + problems("general/score"),
+        "samples": metrics.samples(first) if first else 0,
+        "general_samples": run.config.evaluation.samples_between,
         "reasoning": problems("reasoning/pass@1"),
         "general": problems("general/score"),
     }
 
 
-def abstract(run: Run) -> list[str]:
+def abstract(run: Run, count: Mapping[str, int]) -> list[str]:
     """What came out, in some sentences; each says only what its interval allows."""
     path, said = "reasoning/pass@1", []
-    count = measured(run)
+    seeds = f"{len(run.by_seed)} seeds, " if run.by_seed else ""
+    mean = f"mean {run.over}" if run.by_seed else "paired over problems"
     alone = run.changes.get(key("base", "r1_zero"))
     if alone is not None and path in alone:
         before, after = run.summaries["base"], run.summaries["r1_zero"]
         said.append(
-            f"On {count['reasoning']:,} held-out reasoning problems, {count['samples']} samples "
-            f"each, pass@1 {tables.verb(alone[path])}: {metrics.shown(before[path], path)} for the "
+            f"On {count['reasoning']:,} held-out reasoning problems, {seeds}{count['samples']} "
+            f"samples each, pass@1 {tables.verb(alone[path])}: "
+            f"{metrics.shown(before[path], path)} for the "
             f"base, {metrics.shown(after[path], path)} after R1-Zero, "
-            f"{metrics.shown(alone[path], path, signed=True)} paired over problems."
+            f"{metrics.shown(alone[path], path, signed=True)}, {mean}."
         )
     later = run.changes.get(key("r1_zero", "r1"))
     if later is not None:
@@ -340,12 +330,10 @@ def behaviours(run: Run) -> list[tuple[str, Table]]:
     ]
 
 
-def reflection(run: Run) -> str:
+def reflection(found: Mapping[str, float]) -> str:
     """Whether reflection changed from the base to R1-Zero, by a permutation test; "" without."""
-    main = figures.main(run.evaluations)
-    if "base" not in main or "r1_zero" not in main:
+    if not found:
         return ""
-    found = metrics.reflection_tests(main["base"], main["r1_zero"])
     told = [
         f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'} for {name}" for name, p in found.items()
     ]
@@ -417,7 +405,8 @@ def ledgers(judged: Sequence[Judged]) -> dict[str, list[dict[str, str]]]:
                 "paper": one.claim.paper,
                 "measured": claims.measured(one.claim.measure) if one.claim.measure else "",
                 "effect": claims.told(one.claim.measure, one.effect) if one.claim.measure else "–",
-                "wanted": claims.wanted(one),
+                "wanted": claims.wanted(one.claim),
+                "findable": claims.findable(one),
                 "reason": one.reason,
                 "ours": "our question" if one.claim.ours else "",
             }
@@ -428,160 +417,12 @@ def ledgers(judged: Sequence[Judged]) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def training_rows(run: Run) -> list[pd.Series]:
-    completions = run.tables.get("completions")
-    if completions is None or completions.empty:
-        return []
-    return [sample for _, sample in transcripts.over_training(completions).iterrows()]
-
-
-def aha_firsts(run: Run) -> list[pd.Series]:
-    """Completions kept over training that took a result back, the first of each kind."""
-    completions = run.tables.get("completions")
-    if completions is None or completions.empty:
-        return []
-    return [sample for _, sample in aha.firsts(completions).iterrows()]
-
-
-def settings_rows(run: Run) -> Sequence[tuple[str, str, str]]:
-    """What this run did beside what the paper did (R1-Zero: v2 §2.1 unless said otherwise)."""
-    model, grpo, held = run.config.model, run.config.stage.r1_zero, run.config.evaluation
-    base = run.config.stage.base
-    batch = grpo.questions * grpo.generations
-    return (
-        (
-            "Base model",
-            f"from {Path(model.path).name}"
-            if model.path
-            else f"{model.architecture}, {model.layers} layers of width {model.hidden_size}, "
-            f"random weights, {base.tokens:,} tokens",
-            "DeepSeek-V3-Base, 671B parameters, 37B active",
-        ),
-        ("SFT before RL", "none", "none"),
-        (
-            "Reward",
-            f"accuracy + format, weights {grpo.accuracy_weight:g} and {grpo.format_weight:g}, "
-            "by rule",
-            "accuracy + format, equal weights, by rule",
-        ),
-        ("RL steps", f"{grpo.steps:,}", "10,400"),
-        (
-            "Batch",
-            f"{grpo.questions} questions × {grpo.generations} = {batch:,} completions",
-            "32 questions × 16 = 512 completions",
-        ),
-        (
-            "Learning rate",
-            f"{grpo.lr_matrices:g} (Muon, matrices), {grpo.lr_rest:g} (AdamW, rest)",
-            "3e-6",
-        ),
-        ("KL coefficient β", f"{grpo.beta:g}, in the loss", "0.001, in the loss"),
-        ("Clip ε", f"{grpo.epsilon:g}", "not stated (10 in the first RL stage of R1, v2 §3.2.1)"),
-        (
-            "Reference replaced",
-            f"every {grpo.reference_sync_steps} steps",
-            "every 400 steps",
-        ),
-        ("Rollout temperature", f"{grpo.temperature:g}", "1.0"),
-        (
-            "Longest completion",
-            f"{grpo.max_completion_tokens} tokens",
-            "32,768 tokens, 65,536 from step 8,200",
-        ),
-        (
-            "Evaluation",
-            f"T {held.temperature:g}, top-p {held.top_p:g}, {held.samples} samples for base, "
-            f"R1-Zero and R1, {held.samples_between} for the others, "
-            f"at most {held.max_completion_tokens} tokens, on the {held.split} problems",
-            "T 0.6, top-p 0.95, 64 samples on AIME (v2 §D.1; v1 §3 says 4 to 64)",
-        ),
-    )
-
-
-def later_settings_rows(run: Run) -> Sequence[tuple[str, str, str]]:
-    """The stages after R1-Zero in short, beside the paper's (R1 v2, sections as named)."""
-    stage = run.config.stage
-    cold, rejection, judge = stage.cold_start_data, stage.rejection_sampling, stage.reward_model
-    every, share = stage.r1, rejection.general_share
-
-    def examples(name: str) -> str:
-        return f"; {run.sizes[name]:,} examples" if name in run.sizes else ""
-
-    return (
-        (
-            "Cold-start data",
-            f"{cold.questions:,} questions × {cold.samples} samples of R1-Zero at "
-            f"T {cold.temperature:g}, right and readable ones rewritten by rule"
-            f"{examples('cold_start_data')}",
-            "thousands of prompts, samples of R1-Zero at T 1.0, right and readable ones rewritten "
-            "by DeepSeek-V3 and people (B.3.2)",
-        ),
-        ("Dev1: SFT of the base", _sft(stage.dev1), f"{_PAPER_SFT} (B.4.2)"),
-        (
-            "Dev2: reasoning RL",
-            f"{_rl(stage.dev2)}, language reward with weight {stage.dev2.language_weight:g}",
-            "batches of 32 × 16, lr 3e-6, T 1.0, β 0.001, clip ε 10, language reward added; steps "
-            "not stated (§3.2.1)",
-        ),
-        (
-            "Rejection sampling",
-            f"{rejection.questions:,} questions × {rejection.samples} samples of Dev2, right, "
-            f"unmixed and readable ones, and {share:.0%} general data"
-            f"{examples('rejection_sampling')}",
-            "samples of the first RL stage, about 600,000 kept, and about 200,000 of other tasks "
-            "(B.3.3; Table 5: 804,745)",
-        ),
-        ("Dev3: SFT of the base", _sft(stage.dev3), f"{_PAPER_SFT} (B.4.2)"),
-        (
-            "Reward model",
-            f"at most one pair of answers for each of {judge.questions:,} general prompts, graded "
-            f"by rule; {judge.epochs} epochs in batches of {judge.batch_size}",
-            "66,000 pairs judged by DeepSeek-V3 for helpfulness, 106,000 prompts labelled for "
-            "safety; batch 256, lr 6e-6, 1 epoch (§3.1)",
-        ),
-        (
-            "R1: RL for all scenarios",
-            f"{_rl(every)}; general prompts ({every.general_share:.0%} of a step) and preference "
-            f"reward in the last {1 - every.general_from:.0%} of the steps",
-            "1,700 steps at T 0.7; general data and preference rewards in the last 400 (§3.2.2)",
-        ),
-        (
-            "Students, distilled",
-            f"on the data of Dev3; Qwen: {_sft(stage.qwen_distilled)}; "
-            f"Llama: {_sft(stage.llama_distilled)}",
-            "six models of Qwen2.5 and Llama 3, SFT alone on 800,000 samples, 2 to 3 epochs, "
-            "batch 64, lr 2e-5 to 1e-4 (B.4.3)",
-        ),
-        (
-            "Students by RL",
-            f"alone: Qwen {_rl(stage.qwen_rl)}; Llama {_rl(stage.llama_rl)}; after distillation: "
-            f"Qwen {_rl(stage.qwen_distilled_rl)}; Llama {_rl(stage.llama_distilled_rl)}",
-            "alone: Qwen2.5-32B, more than 10,000 steps, lr 2e-6 (B.4.1); after distillation: "
-            "further gains, no figures (v1 §3.2)",
-        ),
-    )
-
-
-_PAPER_SFT = "2 to 3 epochs, batch 128, lr 5e-5 → 5e-6 by cosine"
-
-
-def _sft(settings: SFTConfig) -> str:
-    return (
-        f"{settings.epochs} epochs in batches of {settings.batch_size}, lr "
-        f"{settings.lr_matrices:g} (Muon) and {settings.lr_rest:g} (AdamW), cosine to a tenth"
-    )
-
-
-def _rl(settings: RLConfig) -> str:
-    return (
-        f"{settings.steps:,} steps of {settings.questions} × {settings.generations}, lr "
-        f"{settings.lr_matrices:g}, T {settings.temperature:g}, β {settings.beta:g}, "
-        f"clip ε {settings.epsilon:g}"
-    )
+def _rows(found: pd.DataFrame) -> list[pd.Series]:
+    return [row for _, row in found.iterrows()]
 
 
 def stage_rows(run: Run) -> list[dict[str, Any]]:
     return [
         {"name": name, **stage, "other_code": stage["code"] != run.manifest["code"]}
-        for name, stage in run.manifest["stages"].items()
+        for name, stage in run.manifest.get("stages", {}).items()
     ]

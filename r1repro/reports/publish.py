@@ -12,6 +12,8 @@ from r1repro.artifacts import write_atomically
 from r1repro.config import ROOT, load, save
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics
+from r1repro.evaluation.claims import VERDICTS
+from r1repro.reports import notebooks
 from r1repro.reports.checkpoints import MAIN
 from r1repro.reports.figures import checkpoint
 from r1repro.reports.files import read_results
@@ -30,10 +32,11 @@ INDEXED = ("reasoning/pass@1", "general/score", "format_valid")
 def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Path:
     """Copy the finished report of a run to reports_folder/<scale>-<task>-<date>-<hash>/.
 
-    report.html, results, manifest, executed notebooks and figures are copied, and index.html and
-    README.md of the folder are written anew. Raises R1ReproError if the report is not finished or
-    was changed, if the checkout has uncommitted changes or had them when the report was written,
-    if the version exists, or if it is too large. Returns the version's folder.
+    report.html, results, claims, manifest, figures and executed notebooks (with their HTML) are
+    copied, and index.html and README.md of the folder are written anew. Raises R1ReproError if the
+    report is not finished or was changed, if the checkout has uncommitted changes or had them when
+    the report was written, if the version exists, or if it is too large. Returns the version's
+    folder.
     """
     manifest = _finished(run_folder)
     _require_clean(manifest, checkout)
@@ -52,10 +55,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
         target = part / file.relative_to(run_folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".ipynb":
-            notebook = json.loads(file.read_text(encoding="utf-8"))
-            text = json.dumps(notebook, ensure_ascii=False, separators=(",", ":"))
-            text = _without_places(text, run_folder, checkout)
-            target.write_text(text, encoding="utf-8")
+            _publish_notebook(file, target, run_folder, checkout)
         elif file.name == RESOLVED:
             save(without_places(load(file)), target)
         else:
@@ -70,6 +70,16 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     part.rename(version)
     write_index(reports_folder)
     return version
+
+
+def _publish_notebook(file: Path, target: Path, run_folder: Path, checkout: Path) -> None:
+    """Write an executed notebook with lighter pictures, and beside it the same as a page."""
+    notebook = notebooks.with_lighter_pictures(json.loads(file.read_text(encoding="utf-8")))
+    text = json.dumps(notebook, ensure_ascii=False, separators=(",", ":"))
+    text = _without_places(text, run_folder, checkout)
+    target.write_text(text, encoding="utf-8")
+    page = notebooks.page(json.loads(text), file.stem)
+    target.with_suffix(".html").write_text(page, encoding="utf-8")
 
 
 def write_index(reports_folder: Path) -> None:
@@ -115,6 +125,10 @@ def _entry(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
         ]
         if values:
             figures.append(f"{metrics.label(path)}: {', '.join(values)}")
+    counts = _verdicts(folder)
+    if counts:
+        told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+        figures.append(f"Claims of the papers: {told}")
     return {
         "name": folder.name,
         "figures": figures,
@@ -123,6 +137,16 @@ def _entry(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
         "commit": manifest["git"]["commit"],
         "created": manifest["created"],
     }
+
+
+def _verdicts(folder: Path) -> dict[str, int]:
+    """How many claims of the papers have each verdict; {} for a version from before the ledger."""
+    file = folder / "claims.json"
+    if not file.is_file():
+        return {}
+    found = json.loads(file.read_text(encoding="utf-8"))
+    theirs = [c["verdict"] for c in found if not c["ours"] and not c["control"]]
+    return {verdict: theirs.count(verdict) for verdict in VERDICTS}
 
 
 def _finished(run_folder: Path) -> dict[str, Any]:

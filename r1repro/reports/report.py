@@ -15,16 +15,18 @@ from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, ModelConfig, values
 from r1repro.evaluation import claims
-from r1repro.evaluation.metrics import compare
-from r1repro.reports import figures, html
-from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, MAIN, STUDENTS, key, names, pairs
+from r1repro.reports import aha, figures, held_out, html
+from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, STUDENTS
 from r1repro.reports.claims import as_data
-from r1repro.reports.files import Results, write_figure, write_json, write_results
-from r1repro.reports.tables import read, read_costs
+from r1repro.reports.files import write_figure, write_json
+from r1repro.reports.held_out import HeldOut
+from r1repro.reports.tables import COSTS, Costs, read_costs
 
 FILES = ("report.html", "results.json", "differences.json", "claims.json")
 CURVES = "curves.parquet"
 """Metrics of every RL stage in a run's folder, by column `stage`: what a join of seeds reads."""
+TAKEN_BACK = "taken_back.parquet"
+"""Rows of aha.firsts, of several seeds with a column `seed`."""
 STAGES = (
     "base",
     "r1_zero",
@@ -43,76 +45,77 @@ def build(
     config: Config,
     wall: Mapping[str, float],
 ) -> Path:
-    """Write report.html, results, differences, claims, figures/ and manifest.json of a run.
+    """Write report.html, what it was made of, figures/ and manifest.json of a run.
 
     results: finished stages by name; wall: seconds by name. With some stages missing the report
     tells what there is, and its manifest says that it is not finished. Returns report.html.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
     comparison = results.get("comparison")
-    # Once the estimates are made, rows are only needed of what is set side by side.
-    evaluations = {
-        name.removeprefix("evaluate_"): pd.read_parquet(result.folder / "evaluation.parquet")
-        for name, result in results.items()
-        if name.startswith("evaluate_")
-        and (comparison is None or name.removeprefix("evaluate_") in MAIN)
-    }
+    held, costs = measured(results, comparison)
     tables = {
         name: pd.read_parquet(result.folder / "metrics.parquet")
         for name, result in results.items()
         if (result.folder / "metrics.parquet").is_file()
     }
+    completions = taken_back = pd.DataFrame()
     if "r1_zero" in results:
-        tables["completions"] = pd.read_parquet(results["r1_zero"].folder / "completions.parquet")
-    summaries, changes = estimates(evaluations, comparison)
-    costs = {} if comparison is None else read_costs(comparison.folder)
+        completions = pd.read_parquet(results["r1_zero"].folder / "completions.parquet")
+        taken_back = aha.firsts(completions)
     sizes = {
         name: parquet.read_metadata(result.folder / "dataset.parquet").num_rows
         for name, result in results.items()
         if (result.folder / "dataset.parquet").is_file()
     }
-
     manifest = _manifest(run_folder, results, config, wall)
-    declared, light = claims.load(), [claims.Light(summaries, changes, tables)]
+    declared = claims.load()
+    light = [claims.Light(held.summaries, held.changes, tables, costs)]
     judged, control = claims.judge(declared, light), claims.control(declared, light)
     told = html.Run(
-        manifest, config, tables, evaluations, summaries, changes, judged, control, costs, sizes
+        manifest, config, tables, held, judged, control, costs, sizes, completions, taken_back
     )
-    page = html.page(told)
-    # The manifest vouches for the other files, so it goes first and comes last.
-    (run_folder / "manifest.json").unlink(missing_ok=True)
-    artifacts.write_atomically(run_folder / "report.html", page)
-    write_results(run_folder / "results.json", summaries)
-    write_results(run_folder / "differences.json", changes)
-    write_json(run_folder / "claims.json", as_data(judged, control))
     curves = [
         rows.assign(stage=stage) for stage, rows in tables.items() if "pass_at_1" in rows.columns
     ]
     if curves:
         pd.concat(curves).to_parquet(run_folder / CURVES, index=False)
-    if "r1_zero" in tables and "r1_zero" in summaries:
-        drawn = figures.headline(tables["r1_zero"], figures.main(summaries))
+    taken_back.to_parquet(run_folder / TAKEN_BACK, index=False)
+    write_json(run_folder / COSTS, costs)
+    if "r1_zero" in tables and "r1_zero" in held.summaries:
+        drawn = figures.headline(tables["r1_zero"], figures.main(held.summaries))
         write_figure(drawn, run_folder / "figures" / "headline")
-    manifest["claims"] = hashlib.sha256(claims.FILE.read_bytes()).hexdigest()
-    manifest["files"] = {
-        name: hashlib.sha256((run_folder / name).read_bytes()).hexdigest() for name in FILES
-    }
-    write_json(run_folder / "manifest.json", manifest)
+    write(run_folder, told)
     return run_folder / "report.html"
 
 
-def estimates(
-    evaluations: Mapping[str, pd.DataFrame], comparison: StageResult | None = None
-) -> tuple[Results, Results]:
-    """Measures by checkpoint, and the paired differences of the declared pairs that are there.
+def write(folder: Path, told: html.Run) -> None:
+    """Write report.html, its pictures, measures and claims, and the manifest that vouches."""
+    # It vouches for the other files, so it goes first and comes last.
+    (folder / "manifest.json").unlink(missing_ok=True)
+    drawn = html.images(told)
+    artifacts.write_atomically(folder / "report.html", html.page(told, drawn))
+    (folder / "figures").mkdir(exist_ok=True)
+    for name, data in drawn.items():
+        (folder / "figures" / f"{name}.png").write_bytes(data)
+    held_out.write(folder, told.held_out)
+    write_json(folder / "claims.json", as_data(told.judged, told.control))
+    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+    ledger = hashlib.sha256(claims.FILE.read_bytes()).hexdigest()
+    write_json(folder / "manifest.json", {**told.manifest, "claims": ledger, "files": files})
 
-    Taken from the comparison stage where it has run.
-    """
+
+def measured(
+    results: Mapping[str, StageResult], comparison: StageResult | None
+) -> tuple[HeldOut, Costs]:
+    """What the comparison stage stored; before it has run, made of the evaluations there are."""
     if comparison is not None:
-        return read(comparison.folder)
-    ordered = {name: evaluations[name] for name in names(evaluations)}
-    summaries, changes = compare(ordered, pairs(ordered))
-    return summaries, {key(*pair): change for pair, change in changes.items()}
+        return held_out.read(comparison.folder), read_costs(comparison.folder)
+    evaluations = {
+        name.removeprefix("evaluate_"): pd.read_parquet(result.folder / "evaluation.parquet")
+        for name, result in results.items()
+        if name.startswith("evaluate_")
+    }
+    return held_out.measure(evaluations), {}
 
 
 def git_state(folder: Path) -> dict[str, Any]:

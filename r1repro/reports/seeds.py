@@ -1,6 +1,5 @@
 """One report of several seeds, from the light results of their runs."""
 
-import hashlib
 import json
 import math
 import shutil
@@ -10,33 +9,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from r1repro import artifacts
-from r1repro.config import ROOT, SEEDS
+from r1repro.config import ROOT, SEEDS, load
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import claims, statistics
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import figures, html
-from r1repro.reports.claims import as_data
-from r1repro.reports.files import (
-    Results,
-    flat,
-    read_results,
-    write_figure,
-    write_json,
-    write_results,
-)
+from r1repro.reports import figures, held_out, html
+from r1repro.reports.files import Results, flat, write_figure
+from r1repro.reports.held_out import HeldOut
 from r1repro.reports.publish import RESOLVED
-from r1repro.reports.report import CURVES, FILES, git_state
+from r1repro.reports.report import CURVES, TAKEN_BACK, git_state, write
+from r1repro.reports.tables import read_costs
 
 
 @dataclass(frozen=True)
 class SeedRun:
-    """What is read of one run: its manifest, its estimates, and metrics by RL stage."""
+    """What is read of one run: its manifest, and the light files beside it."""
 
     folder: Path
     manifest: Mapping[str, Any]
+    held_out: HeldOut
+    taken_back: pd.DataFrame
     light: claims.Light
 
     @property
@@ -68,21 +64,30 @@ def join(folders: Sequence[Path], target: Path) -> Path:
         )
     runs = sorted(runs, key=lambda run: (run.manifest["seeds"]["base_seed"],
                                          run.manifest["seeds"]["seed"]))  # fmt: skip
-    summaries = over_seeds([run.light.summaries for run in runs])
-    changes = over_seeds([run.light.changes for run in runs])
-    lights, declared = [run.light for run in runs], claims.load()
-    judged, control = claims.judge(declared, lights), claims.control(declared, lights)
-    manifest = _manifest(target, runs)
-    curves = {run.name: run.light.tables["r1_zero"] for run in runs}
-    by_seed = {run.name: run.light.summaries for run in runs}
-    drawn = figures.seeds(curves, by_seed)
-    page = html.seeds_page(manifest, by_seed, summaries, changes, judged, control, drawn)
+    declared, lights = claims.load(), [run.light for run in runs]
+    held = HeldOut(
+        over_seeds([run.held_out.summaries for run in runs]),
+        over_seeds([run.held_out.changes for run in runs]),
+        {
+            f"{group} of {run.name}": p
+            for run in runs
+            for group, p in run.held_out.reflection.items()
+        },
+        runs[0].held_out.answers,
+    )
+    whole = html.Run(
+        _manifest(target, runs),
+        load(runs[0].folder / RESOLVED),
+        _mean_curves(runs),
+        held,
+        claims.judge(declared, lights),
+        claims.control(declared, lights),
+        costs=_mean_costs(runs),
+        taken_back=pd.concat([run.taken_back.assign(seed=run.name) for run in runs]),
+        by_seed={run.name: run.held_out.summaries for run in runs},
+        curves={run.name: run.light.tables["r1_zero"] for run in runs},
+    )
     target.mkdir(parents=True, exist_ok=True)
-    (target / "manifest.json").unlink(missing_ok=True)
-    artifacts.write_atomically(target / "report.html", page)
-    write_results(target / "results.json", summaries)
-    write_results(target / "differences.json", changes)
-    write_json(target / "claims.json", as_data(judged, control))
     shutil.copyfile(runs[0].folder / RESOLVED, target / RESOLVED)
     pd.concat(
         [
@@ -91,12 +96,32 @@ def join(folders: Sequence[Path], target: Path) -> Path:
             for stage, table in run.light.tables.items()
         ]
     ).to_parquet(target / CURVES, index=False)
-    write_figure(drawn, target / "figures" / "seeds")
-    manifest["files"] = {
-        name: hashlib.sha256((target / name).read_bytes()).hexdigest() for name in FILES
-    }
-    write_json(target / "manifest.json", manifest)
+    shutil.rmtree(target / "notebooks", ignore_errors=True)
+    if (runs[0].folder / "notebooks").is_dir():  # those of the first seed stand for all
+        shutil.copytree(runs[0].folder / "notebooks", target / "notebooks")
+    write(target, whole)
+    write_figure(figures.seeds(whole.curves, whole.by_seed), target / "figures" / "headline")
     return target / "report.html"
+
+
+def _mean_curves(runs: Sequence[SeedRun]) -> dict[str, pd.DataFrame]:
+    """Metrics by RL stage, the mean over the runs of every step."""
+    return {
+        stage: pd.concat([run.light.tables[stage] for run in runs])
+        .groupby("step", as_index=False)
+        .mean(numeric_only=True)
+        for stage in runs[0].light.tables
+        if all(stage in run.light.tables for run in runs)
+    }
+
+
+def _mean_costs(runs: Sequence[SeedRun]) -> dict[str, dict[str, float]]:
+    return {
+        student: {
+            unit: float(np.mean([run.light.costs[student][unit] for run in runs])) for unit in cost
+        }
+        for student, cost in runs[0].light.costs.items()
+    }
 
 
 def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
@@ -116,16 +141,15 @@ def _read(folder: Path) -> SeedRun:
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         curves = pd.read_parquet(folder / CURVES)
-        light = claims.Light(
-            read_results(folder / "results.json"),
-            read_results(folder / "differences.json"),
-            {str(stage): rows.drop(columns="stage") for stage, rows in curves.groupby("stage")},
-        )
+        found, costs = held_out.read(folder), read_costs(folder)
+        taken_back = pd.read_parquet(folder / TAKEN_BACK)
+        tables = {str(stage): rows.drop(columns="stage") for stage, rows in curves.groupby("stage")}
     except (OSError, ValueError) as error:
         raise R1ReproError(f"the run {folder} cannot be read ({error}): {advice}") from error
     if not manifest["finished"]:
         raise R1ReproError(f"the run {folder} is not finished: {advice}")
-    return SeedRun(folder, manifest, light)
+    light = claims.Light(found.summaries, found.changes, tables, costs)
+    return SeedRun(folder, manifest, found, taken_back, light)
 
 
 def _require_alike(one: SeedRun, other: SeedRun) -> None:
@@ -156,7 +180,6 @@ def _manifest(target: Path, runs: Sequence[SeedRun]) -> dict[str, Any]:
         "seeds": {name: [each[name] for each in seeds] for name in seeds[0]},
         "git": git_state(ROOT),
         "code": artifacts.code_hash(),
-        "claims": hashlib.sha256(claims.FILE.read_bytes()).hexdigest(),
         "config": {k: v for k, v in first["config"].items() if k not in SEEDS},
         "versions": first["versions"],
         "hardware": first["hardware"],

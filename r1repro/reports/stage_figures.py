@@ -271,17 +271,18 @@ def general_families(evaluations: Mapping[str, Evaluation]) -> Figure:
     return figure
 
 
-def changes(pairs: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> pd.DataFrame:
-    """after - before of {name: (before, after)}, paired over problems, with 95 % intervals.
+def changes(pairs: Mapping[tuple[str, str], Mapping[str, Estimate]]) -> pd.DataFrame:
+    """The paired changes of `metrics.compare` by (before, after), with 95 % intervals.
 
     The rows of the headline table, and general tasks by family.
     """
-    found = {name: metrics.differences(*both) for name, both in pairs.items()}
-    every = {path: None for each in found.values() for path in each}
+    every = {path: None for each in pairs.values() for path in each}
     paths = [*metrics.headline(every), *_general(every)]
     columns = {
-        name: [metrics.shown(each.get(path), path, signed=True) for path in paths]
-        for name, each in found.items()
+        f"{checkpoint(after)[0]} less {checkpoint(before)[0]}": [
+            metrics.shown(each.get(path), path, signed=True) for path in paths
+        ]
+        for (before, after), each in pairs.items()
     }
     return pd.DataFrame(columns, index=pd.Index([_label(path) for path in paths], name="measure"))
 

@@ -16,11 +16,12 @@ from r1repro.evaluation import metrics
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, MAIN, PAIRS, STUDENTS, key
 from r1repro.reports.figures import SUITES, checkpoint, stage_pairs
-from r1repro.reports.files import Results, read_results
+from r1repro.reports.files import Results
 
 Summary = Mapping[str, Estimate]
 Costs = Mapping[str, Mapping[str, float]]
-"""{checkpoint: {"flops", "seconds"}} of costs.json."""
+"""{checkpoint: {"flops", "seconds"}} of COSTS."""
+COSTS = "costs.json"
 
 # R1 v2 (arXiv 2501.12948), Table 3: what the paper reports of each stage of CHAIN, in per cent, by
 # the measure of ours that is nearest to it.
@@ -94,14 +95,9 @@ class Table:
         return found.set_axis(pd.Index([row.label for row in rows], name=self.first))
 
 
-def read(folder: Path) -> tuple[dict[str, dict[str, Estimate]], dict[str, dict[str, Estimate]]]:
-    """(measures by checkpoint, paired differences) of the comparison stage's folder."""
-    return read_results(folder / "results.json"), read_results(folder / "differences.json")
-
-
 def read_costs(folder: Path) -> dict[str, dict[str, float]]:
     """What the comparison stage found that each student took; see r1repro.stages.comparison."""
-    found: dict[str, dict[str, float]] = json.loads((folder / "costs.json").read_text("utf-8"))
+    found: dict[str, dict[str, float]] = json.loads((folder / COSTS).read_text("utf-8"))
     return found
 
 

@@ -23,6 +23,7 @@ RULE = (
     "checkpoint was asked; of each, sample 0"
 )
 LANGUAGES = {"en": "English", "zh": "Chinese"}
+_ASKED, _CELLS = ["problem_id", "language"], ["task", "language", "level"]
 
 _TAG = re.compile(r"(</?(?:think|answer)>)")
 _CSS = """
@@ -82,31 +83,36 @@ def _marked(text: str) -> Markup:
     )
 
 
-def choose(evaluations: Mapping[str, pd.DataFrame]) -> list[dict[str, pd.Series]]:
-    """Rows to set side by side, one dict {checkpoint: row} a problem, by RULE."""
-    firsts = {
-        name: rows[rows["sample"] == 0].set_index(["problem_id", "language"]).sort_index()
-        for name, rows in evaluations.items()
-    }
+def chosen(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rows that RULE chooses, of each checkpoint in turn, with a column `checkpoint`."""
+    firsts = {name: rows[rows["sample"] == 0] for name, rows in evaluations.items()}
     if not firsts:
-        return []
-    one, *others = firsts.values()
-    shared = one.index
-    for other in others:
-        shared = shared.intersection(other.index)
-    asked = one.loc[shared.sort_values()].reset_index()
-    asked = asked[asked["level"].isin(LEVELS)]
-    chosen = asked.groupby(["task", "language", "level"], sort=True).first()
-    keys = list(zip(chosen["problem_id"], chosen.index.get_level_values("language"), strict=True))
-    return [
-        {name: rows.reset_index().set_index(["problem_id", "language"], drop=False).loc[key]
-         for name, rows in firsts.items()}
-        for key in keys
-    ]  # fmt: skip
+        return pd.DataFrame({"checkpoint": []})
+    indexed = [rows.set_index(_ASKED).index for rows in firsts.values()]
+    shared = indexed[0]
+    for other in indexed[1:]:
+        shared = shared.intersection(other)
+    one = next(iter(firsts.values())).sort_values(_ASKED, kind="stable")
+    one = one[one.set_index(_ASKED).index.isin(shared) & one["level"].isin(LEVELS)]
+    asked = one.drop_duplicates(_CELLS).sort_values(_CELLS)[_ASKED]
+    return pd.concat(
+        [asked.merge(rows, on=_ASKED).assign(checkpoint=name) for name, rows in firsts.items()],
+        ignore_index=True,
+    )
+
+
+def problems(answers: pd.DataFrame) -> list[dict[str, pd.Series]]:
+    """Rows of `chosen` set side by side: one dict {checkpoint: row} a problem."""
+    found: dict[tuple[str, ...], dict[str, pd.Series]] = {}
+    for _, row in answers.iterrows():
+        found.setdefault((row["problem_id"], row["language"]), {})[row["checkpoint"]] = row
+    return list(found.values())
 
 
 def over_training(completions: pd.DataFrame, most: int = 12) -> pd.DataFrame:
     """The first stored completion of each kept step, at most `most` steps, evenly spaced."""
+    if completions.empty:
+        return completions
     firsts = completions.drop_duplicates("step").sort_values("step").reset_index(drop=True)
     if len(firsts) <= most:
         return firsts
@@ -124,7 +130,7 @@ def side_by_side(
 ) -> Html:
     """The same problems answered by each checkpoint, chosen by RULE, for a notebook."""
     cards = []
-    for problem in choose(evaluations)[:most]:
+    for problem in problems(chosen(evaluations))[:most]:
         answers = [(checkpoint(name, i)[0], row) for i, (name, row) in enumerate(problem.items())]
         cards.append(_card(answers[0][1], answers, limit))
     return _page(cards)
@@ -134,7 +140,8 @@ def heading(row: pd.Series) -> str:
     """Where a row stands, such as "Arithmetic · English · level 3"."""
     place = [str(row["task"]).capitalize(), LANGUAGES.get(row["language"], str(row["language"]))]
     place.append(f"level {row['level']}")
-    return " · ".join(([f"step {row['step']}"] if "step" in row else []) + place)
+    place = [f"step {row['step']}", *place] if "step" in row else place
+    return " · ".join([str(row["seed"]), *place] if "seed" in row else place)
 
 
 def _card(row: pd.Series, answers: list[tuple[str, pd.Series]], limit: int) -> Markup:

@@ -266,7 +266,7 @@ STAGES: tuple[Stage, ...] = (
     *_CHAIN,
     Stage(
         name="comparison",
-        version=5,
+        version=6,
         run="r1repro.stages.comparison:run",
         config=(),
         seconds=lambda config: 30,

@@ -6,14 +6,15 @@ import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
+from r1repro.reports import held_out
 from r1repro.reports.checkpoints import STUDENTS
-from r1repro.reports.files import write_json, write_results
-from r1repro.reports.report import estimates
+from r1repro.reports.files import write_json
 from r1repro.reports.stage_figures import equal_flops_row
+from r1repro.reports.tables import COSTS
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Write results.json, differences.json and costs.json from the stored evaluations.
+    """Write what r1repro.reports.held_out makes of the stored evaluations, and costs.json.
 
     results.json: {checkpoint: {path: {value, low, high, n}}}, checkpoints as the stages are named.
     differences.json: {"r1_zero - base": {path: {...}}}, paired over problems, for every pair of
@@ -24,10 +25,8 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         for name, result in inputs.items()
         if name.startswith("evaluate_")
     }
-    summaries, changes = estimates(evaluations)
-    write_results(folder / "results.json", summaries)
-    write_results(folder / "differences.json", changes)
-    write_json(folder / "costs.json", costs(inputs))
+    held_out.write(folder, held_out.measure(evaluations))
+    write_json(folder / COSTS, costs(inputs))
     progress.update(1, 1)
 
 

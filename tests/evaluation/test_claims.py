@@ -280,3 +280,30 @@ def test_the_control_is_judged_as_r1_zero_is():
     assert judged["language-mixing-appears"] == "reproduced", "and the report says so"
     assert "last-rl-lifts-preference" not in judged
     assert claims.control(claims.load(), [run()]) == []
+
+
+def at_equal_flops(spent: float | None) -> claims.Judged:
+    """The claim on distillation at equal FLOPs, where RL has spent so many of its 100."""
+    path, sides = "reasoning/pass@1", ("qwen_rl_equal_flops", "qwen_distilled")
+    (claim,) = (c for c in claims.load() if c.id == "distillation-beats-rl-equal-flops-qwen")
+    costs = {} if spent is None else {sides[0]: {"flops": spent}, sides[1]: {"flops": 100.0}}
+    light = Light({}, {f"{sides[1]} - {sides[0]}": {path: estimate(0.3, 0.4)}}, {}, costs)
+    return claims.judge([claim], [light])[0]
+
+
+def test_equal_flops_are_asked_to_be_equal():
+    assert at_equal_flops(101.0).verdict == "reproduced"
+    short = at_equal_flops(60.0)
+    assert short.verdict == "not testable" and "after 60% of the other side's" in short.reason
+    assert at_equal_flops(None).verdict == "not testable"
+
+
+def test_what_so_many_seeds_find_four_times_in_five():
+    claim = Claim("a", "b", "c", "", Change("reasoning/pass@1", "base", "r1_zero"), "up", 0.02)
+    lights = [run(value) for value in (0.10, 0.12, 0.14)]
+    one, several = claims.judge([claim], lights[:1])[0], claims.judge([claim], lights)[0]
+    assert math.isnan(one.found_from)
+    found = power(several.found_from, deviation=0.02, runs=3, smallest=0.02, half_width=0.02)
+    assert found == pytest.approx(0.8, abs=1e-3) and several.found_from > 0.02
+    fewer = claims.judge([claim], lights[::2])[0]
+    assert fewer.found_from > several.found_from, "fewer seeds find less"

@@ -4,7 +4,15 @@ import pandas as pd
 import pytest
 
 from r1repro.errors import R1ReproError
-from r1repro.evaluation.metrics import differences, headline, label, shown, summarize, table
+from r1repro.evaluation.metrics import (
+    compare,
+    differences,
+    headline,
+    label,
+    shown,
+    summarize,
+    table,
+)
 from r1repro.evaluation.statistics import Estimate
 
 
@@ -94,7 +102,9 @@ def test_no_shared_problem_and_no_rows_are_refused(evaluation):
 
 
 def test_table_for_display(evaluation):
-    shown_table = table({"base": evaluation, "r1_zero": evaluation})
+    summaries, changes = compare({"base": evaluation, "r1_zero": evaluation}, [("base", "r1_zero")])
+    assert list(table(summaries)) == ["base", "r1_zero"]
+    shown_table = table(summaries, changes["base", "r1_zero"])
     assert list(shown_table) == ["base", "r1_zero", "difference"]
     assert shown_table.loc["pass@1", "base"].startswith("50.0\u00a0% [")
     assert shown_table.loc["Length (tokens)", "difference"] == "0.0 [0.0, 0.0]"

@@ -9,7 +9,7 @@ import pytest
 
 from r1repro import reports
 from r1repro.artifacts import Progress
-from r1repro.config import compose
+from r1repro.config import compose, save
 from r1repro.evaluation.metrics import compare
 from r1repro.stages import comparison
 from tests.reports.made_up import Result, checkpoint, make_results
@@ -23,7 +23,7 @@ BUDGET = 1e12
 def few_draws():
     """Intervals from fewer draws than a run's, which would take most of the time here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("r1repro.reports.report.compare", partial(compare, draws=500))
+        patch.setattr("r1repro.evaluation.metrics.compare", partial(compare, draws=500))
         yield
 
 
@@ -53,8 +53,10 @@ def built(tmp_path_factory, results, config) -> Path:
     """The report of a finished run; tests only read it."""
     folder = tmp_path_factory.mktemp("runs") / RUN
     (folder / "notebooks").mkdir(parents=True)
-    (folder / "notebooks" / "00_base_model.ipynb").write_text('{"cells": []}')
-    (folder / "resolved.yaml").write_text("seed: 0\n")
+    (folder / "notebooks" / "00_base_model.ipynb").write_text(
+        '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+    )
+    save(config, folder / "resolved.yaml")
     return reports.build(folder, results, config, {name: 60.0 for name in results})
 
 

@@ -14,7 +14,7 @@ HOSTILE = {
     "long": "9" * 100_000,
     "template": "{{ config }} {% raw %} &lt;b&gt; </pre></details>",
     "control": "nul \x00 bell \x07 escape \x1b[31m",
-    "chinese": "<think>先算 3 + 4 = 7，等等，不对，再检查。</think>\n<answer>7</answer>",
+    "chinese": "<think>先算 3 + 4 = 7，等等，不对，再算 3 + 4 = 7。</think>\n<answer>7</answer>",
 }
 
 

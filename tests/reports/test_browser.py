@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from r1repro.config import ROOT
+from r1repro.reports import notebooks, seeds
+from tests.reports.test_seeds import seed_of
+
 websocket = pytest.importorskip("websocket")  # JupyterLab brings it
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -83,8 +87,20 @@ def tab(tmp_path_factory) -> Iterator[Tab]:
         process.wait()
 
 
+@pytest.fixture(scope="module")
+def pages(built, tmp_path_factory) -> dict[str, Path]:
+    place = tmp_path_factory.mktemp("pages")
+    runs = [seed_of(built, place / f"run{seed}", seed, 0.02 * seed) for seed in range(2)]
+    article = place / "notebook.html"
+    source = json.loads((ROOT / "notebooks" / "01_r1_zero_grpo.ipynb").read_text(encoding="utf-8"))
+    article.write_text(notebooks.page(source, "01"), encoding="utf-8")
+    return {"run": built, "seeds": seeds.join(runs, place / "joined"), "notebook": article}
+
+
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_is_quiet_and_nothing_overflows(tab, built, width):
+@pytest.mark.parametrize("name", ["run", "seeds", "notebook"])
+def test_the_page_is_quiet_and_nothing_overflows(tab, pages, name, width):
+    built = pages[name]
     tab.open(built, width)
     requested = [event["request"]["url"] for event in tab.seen("Network.requestWillBeSent")]
     assert all(url.startswith(("file:", "data:")) for url in requested)

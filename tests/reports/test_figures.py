@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import figures, tables
+from r1repro.reports import figures, held_out
 from r1repro.reports.checkpoints import CHAIN, key
 from tests.reports.made_up import pretraining_metrics, rl_metrics
 
@@ -62,7 +62,7 @@ def test_checkpoints_of_the_chain_look_different_and_all_names_are():
 
 
 def test_only_clear_changes_are_coloured(results):
-    _, changes = tables.read(results["comparison"].folder)
+    changes = held_out.read(results["comparison"].folder).changes
     figure = figures.stage_changes(changes)
     (panel,) = figure.axes
     cells = [change.get(path) for change in _of_the_chain(changes) for path in figures.SUITES]
@@ -82,7 +82,7 @@ def test_a_change_that_does_not_exist_is_a_dash():
 
 
 def test_students_stand_where_they_were_measured(results):
-    summaries, _ = tables.read(results["comparison"].folder)
+    summaries = held_out.read(results["comparison"].folder).summaries
     panel = figures.students(summaries).axes[0]
     for line, student in zip(panel.containers, ("qwen", "llama"), strict=True):
         drawn = list(line.lines[0].get_ydata())

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 
 import pytest
@@ -38,18 +39,23 @@ def test_a_version_is_copied_and_listed(run, checkout):
     version = publish(run, checkout / "reports", checkout)
     created = json.loads((run / "manifest.json").read_text())["created"][:10]
     assert version.name == f"laptop-mini-{created}-0123abcd"
-    assert {str(f.relative_to(version)) for f in version.rglob("*") if f.is_file()} == {
+    files = {str(f.relative_to(version)) for f in version.rglob("*") if f.is_file()}
+    pictures = {name for name in files if name.startswith("figures/")}
+    assert files - pictures == {
         "report.html", "results.json", "differences.json", "claims.json", "manifest.json",
-        "resolved.yaml",
-        "notebooks/00_base_model.ipynb", "figures/headline.png", "figures/headline.svg",
+        "resolved.yaml", "notebooks/00_base_model.ipynb", "notebooks/00_base_model.html",
     }  # fmt: skip
+    drawn = {"headline.svg", "headline.png", "learning_curve.png", "stages.png", "students.png"}
+    assert {f"figures/{name}" for name in drawn} <= pictures
     for listing in ("index.html", "README.md"):
         text = (checkout / "reports" / listing).read_text(encoding="utf-8")
         assert f"{version.name}/report.html" in text and "pass@1: Base" in text
+        assert re.search(r"Claims of the papers: \d+ reproduced, \d+ contradicted", text)
 
 
 def test_published_notebooks_do_not_tell_where_they_ran(run, checkout):
-    place = {"cells": [], "metadata": {"config_path": str(run / "resolved.yaml"), "字": "等等"}}
+    told = {"config_path": str(run / "resolved.yaml"), "字": "等等"}
+    place = {"cells": [], "metadata": told, "nbformat": 4, "nbformat_minor": 5}
     (run / "notebooks" / "00_base_model.ipynb").write_text(json.dumps(place))
     version = publish(run, checkout / "reports", checkout)
     found = json.loads((version / "notebooks" / "00_base_model.ipynb").read_text())
@@ -117,7 +123,9 @@ def test_a_half_written_manifest_is_refused(run, checkout):
 
 
 def test_too_large_a_version_is_refused(run, checkout):
-    (run / "notebooks" / "big.ipynb").write_text(json.dumps({"cells": ["x" * (9 * 2**20)]}))
+    cell = {"cell_type": "raw", "source": "x" * (9 * 2**20), "metadata": {}, "id": "big"}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (run / "notebooks" / "big.ipynb").write_text(json.dumps(notebook))
     with pytest.raises(R1ReproError, match="at most 8"):
         publish(run, checkout / "reports", checkout)
     assert not list((checkout / "reports").glob("*")) if (checkout / "reports").exists() else True

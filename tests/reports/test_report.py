@@ -41,6 +41,8 @@ class Page(HTMLParser):
         if tag not in self.VOID:
             self.open.append(tag)
 
+    handle_startendtag = handle_starttag
+
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 

@@ -56,7 +56,14 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
     page = Page(text)
     said = " ".join("".join(page.text).split())
     for words in (
-        "The same sequence with 3 seeds",
+        "From random weights to R1, 3 seeds",
+        "On 120 held-out reasoning problems, 3 seeds, 8 samples each, pass@1 rose",
+        "mean over 3 seeds and the problems",
+        "found 4 times in 5 from",
+        "Of seed 0, base seed 0; the executed notebooks are its too",
+        "RL step at which it is first among those kept",
+        "Without the language-consistency reward",
+        "p < 0.001 for all answers of seed 1, base seed 0",
         "seeds 0, 1, 2",
         "All runs share one base (base seed 0)",
         "Student’s t over the seeds, and",
@@ -67,6 +74,7 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
     assert all(a.startswith(("data:", "#")) for a in page.addresses)
     manifest = json.loads((joined[0].parent / "manifest.json").read_text())
     assert manifest["seeds"]["seed"] == [0, 1, 2] and len(manifest["runs"]) == 3
+    assert (joined[0].parent / "notebooks" / "00_base_model.ipynb").is_file()
 
 
 def test_runs_of_differing_configuration_are_not_joined(built, tmp_path):

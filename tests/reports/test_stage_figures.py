@@ -195,10 +195,10 @@ def test_general_families_and_changes():
     assert [tick.get_text() for tick in panel.get_xticklabels()] == ["fact"]
     values = [container.lines[0].get_ydata()[0] for container in panel.containers]
     assert values == [summarize(rows)["general/fact"].value for rows in (before, after)]
-    table = stage_figures.changes({"dev3 less dev1": (before, after)})
     found = differences(before, after)
+    table = stage_figures.changes({("dev1", "dev3"): found})
     for label, path in (("pass@1", "reasoning/pass@1"), ("General tasks: fact", "general/fact")):
-        assert table.loc[label, "dev3 less dev1"] == shown(found[path], path, signed=True)
+        assert table.loc[label, "Dev3 less Dev1"] == shown(found[path], path, signed=True)
 
 
 def test_held_out_pairs_measure_the_reward_model():

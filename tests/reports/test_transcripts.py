@@ -4,8 +4,9 @@ import pytest
 
 from r1repro.reports.transcripts import (
     LIMIT,
-    choose,
+    chosen,
     over_training,
+    problems,
     show,
     side_by_side,
     text_html,
@@ -48,11 +49,11 @@ def test_long_text_is_bounded_and_says_how_much_is_missing():
 
 def test_the_rule_chooses_the_first_of_each_cell():
     evaluations = {"base": evaluation(0.3), "r1_zero": evaluation(0.7)}
-    problems = choose(evaluations)
-    cells = [(p["base"].task, p["base"].language, p["base"].level) for p in problems]
+    beside = problems(chosen(evaluations))
+    cells = [(p["base"].task, p["base"].language, p["base"].level) for p in beside]
     assert len(cells) == len(set(cells)) == 2 * 2 * 3
     assert {level for *_, level in cells} == {1, 3, 5}
-    for problem in problems:
+    for problem in beside:
         assert {row["problem_id"] for row in problem.values()} == {problem["base"].problem_id}
         assert all(row["sample"] == 0 for row in problem.values())
         one = evaluations["base"]
@@ -68,14 +69,15 @@ def test_the_same_problem_in_both_languages_is_two():
     both = evaluation(0.3)
     twice = both.assign(problem_id=both["problem_id"].str.replace(r"\d+", "same", regex=True))
     twice = twice.drop_duplicates(["problem_id", "language", "sample"])
-    assert all(len(p["base"].shape) == 1 for p in choose({"base": twice}))
+    assert all(len(p["base"].shape) == 1 for p in problems(chosen({"base": twice})))
 
 
 def test_problems_that_one_checkpoint_was_not_asked_are_left_out():
     one = evaluation(0.3)
     other = one[one["task"] == "arithmetic"]
-    assert {p["base"].task for p in choose({"base": one, "r1_zero": other})} == {"arithmetic"}
-    assert choose({}) == []
+    shared = problems(chosen({"base": one, "r1_zero": other}))
+    assert {p["base"].task for p in shared} == {"arithmetic"}
+    assert problems(chosen({})) == []
 
 
 def test_samples_over_training_are_bounded():

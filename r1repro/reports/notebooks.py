@@ -1,0 +1,68 @@
+"""Executed notebooks as a version holds them: with lighter pictures, and as pages to be read."""
+
+import base64
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import nbformat
+from markupsafe import Markup, escape
+from matplotlib.mathtext import math_to_image
+from nbconvert.exporters import HTMLExporter
+from pygments.formatters import HtmlFormatter
+
+from r1repro.reports.files import lighter
+from r1repro.reports.html import PNG, environment
+
+Notebook = dict[str, Any]
+_SIZES = re.compile(r"\\[Bb]igg?(?![A-Za-z])")  # mathtext knows none
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
+
+
+def with_lighter_pictures(notebook: Notebook) -> Notebook:
+    """The same notebook, every picture among its outputs by `files.lighter`."""
+    found: Notebook = json.loads(json.dumps(notebook))
+    for data in _outputs(found):
+        if "image/png" in data:
+            drawn = base64.b64decode("".join(data["image/png"]))
+            data["image/png"] = base64.b64encode(lighter(drawn)).decode("ascii")
+    return found
+
+
+def _outputs(notebook: Notebook) -> Iterator[dict[str, Any]]:
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            yield output.get("data", {})
+
+
+def page(notebook: Notebook, name: str) -> str:
+    """A notebook as one HTML page that loads nothing from anywhere and runs no script.
+
+    Formulas are drawn, since nothing on the page can typeset them.
+    """
+    found = nbformat.reads(json.dumps(notebook), as_version=4)
+    for cell in found.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _FORMULA.sub(_drawn, cell.source)
+    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True,
+                            exclude_output_prompt=True)  # fmt: skip
+    body, _ = exporter.from_notebook_node(found)
+    style = HtmlFormatter(style="default").get_style_defs(".highlight")
+    template = environment().get_template("notebook.html.j2")
+    return template.render(title=name, body=Markup(body), style=Markup(style))
+
+
+def _drawn(found: re.Match[str]) -> str:
+    """A formula as a picture that says in its alternative text what was written."""
+    block, inline = found.groups()
+    written = " ".join((block or inline).split())
+    buffer = io.BytesIO()
+    math_to_image(f"${_SIZES.sub('', written)}$", buffer, dpi=220, format="png")
+    source = PNG + base64.b64encode(lighter(buffer.getvalue())).decode("ascii")
+    return str(
+        Markup('<img class="{}" alt="{}" src="{}">').format(
+            "formula" if block else "inline", escape(written), source
+        )
+    )
