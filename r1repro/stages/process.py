@@ -1,7 +1,7 @@
 """A stage is a process of its own, started and followed here.
 
-The same way for one process as for many under `accelerate launch`: the kernel stays light, a
-crash is contained, and there is one path to test.
+The kernel stays light and a crash is contained. One process is forked where that can be
+(r1repro.stages.nursery); many are started by `accelerate launch`.
 """
 
 import os
@@ -9,17 +9,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from r1repro import artifacts
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, only, runs_folder, save
 from r1repro.errors import R1ReproError, StageFailed
-from r1repro.stages import find, resolve
+from r1repro.stages import find, nursery, resolve
+from r1repro.stages.nursery import Child
 from r1repro.stages.state import keys, load, result_folder, settings, work_folder, worked
 
 POLL_SECONDS = 0.5
+NURSERY = nursery.Nursery()
 ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
@@ -94,9 +97,7 @@ def _run(
     folder.mkdir(parents=True, exist_ok=True)
     resolved = folder.with_name(folder.name + ".yaml")
     save(config, resolved)
-    words = ["-m", "r1repro.stages", name, "--config", str(resolved)]
-    if _processes(config, name) > 1:
-        words = [*LAUNCHER, "--num_processes", str(config.launch.processes), *words]
+    words = [name, "--config", str(resolved)]
     begun = folder / "code"
     if not begun.exists():
         begun.write_text(artifacts.code_hash())
@@ -104,24 +105,8 @@ def _run(
         announce(f"{name} was begun by other code than this and continues; from={name} starts anew")
     log = folder / "log.txt"
     started = log.stat().st_size if log.exists() else 0
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, *words],
-            # Its standard input ends when this process does, however that ends; so does it.
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env={
-                **os.environ,
-                **_one_gpu(config, name),
-                **ENVIRONMENT,
-                "PYTHONPATH": os.pathsep.join(paths),
-            },
-            start_new_session=True,
-            pass_fds=(lock,),
-        )
+        process = start(config, name, words, out, lock)
         try:
             while process.poll() is None:
                 follow(folder)
@@ -135,6 +120,36 @@ def _run(
     follow(result_folder(config, name))
 
 
+def start(
+    config: Config, name: str, words: Sequence[str], log: BinaryIO, lock: int
+) -> "subprocess.Popen[bytes] | Child":
+    """The stage's process, forked from one that has imported everything where that can be.
+
+    Its standard input ends when this process does, however that ends; so does it.
+    """
+    processes = _processes(config, name)
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        **os.environ,
+        **_one_gpu(config, name),
+        **ENVIRONMENT,
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+    if nursery.suits(find(name, config).run.split(":")[0], processes):
+        return NURSERY.fork(words, environment, log, lock)
+    launcher = [*LAUNCHER, "--num_processes", str(processes)] if processes > 1 else []
+    return subprocess.Popen(
+        [sys.executable, *launcher, "-m", "r1repro.stages", *words],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        env=environment,
+        start_new_session=True,
+        pass_fds=(lock,),
+    )
+
+
 def _one_gpu(config: Config, name: str) -> dict[str, str]:
     """One process sees one GPU: with several in sight the trainer would multiply its batch."""
     seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
@@ -145,7 +160,7 @@ def _processes(config: Config, name: str) -> int:
     return config.launch.processes if find(name, config).distributed else 1
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _end(process: "subprocess.Popen[bytes] | Child") -> None:
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)

@@ -3,13 +3,13 @@
 import hashlib
 import os
 import signal
-import subprocess
 import threading
 
 import pytest
 
 from r1repro import artifacts, config
 from r1repro.errors import StageFailed
+from r1repro.stages import nursery, process
 from r1repro.stages.process import build
 
 
@@ -25,18 +25,19 @@ def _weights(result):
 
 def test_killed_and_continued_gives_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.setenv("R1REPRO_STAGES", "tests.length_rewarded:STAGES")
+    monkeypatch.setattr(nursery, "PRELOADED", (*nursery.PRELOADED, "tests.length_rewarded"))
     straight, broken = _compose(tmp_path / "a"), _compose(tmp_path / "b")
     base, _ = (build(found, "base") for found in (straight, broken))
     expected = build(straight, "r1_zero")
     killed = threading.Event()
     started = []
-    popen = subprocess.Popen
+    start = process.start
 
-    def remembered(*words, **settings):
-        started.append(popen(*words, **settings))
+    def remembered(*words):
+        started.append(start(*words))
         return started[-1]
 
-    monkeypatch.setattr(subprocess, "Popen", remembered)
+    monkeypatch.setattr(process, "start", remembered)
 
     def kill(folder):
         lines = artifacts.read_progress(folder)
