@@ -48,17 +48,22 @@ GENERAL_ITEMS = 1_110  # for the test, as many at every scale
 
 # Estimates from two CPU cores, on which a larger model is slower than this says.
 def _base_seconds(config: Config) -> float:
-    return 20 + config.stage.base.tokens / 8_000
+    return 8 + config.stage.base.tokens / 11_500
 
 
 def _student_base_seconds(name: str) -> Callable[[Config], float]:
-    return lambda config: 20 + getattr(config.stage, name).tokens / 18_000
+    return lambda config: 8 + getattr(config.stage, name).tokens / 21_000
+
+
+def _speed(name: str) -> float:
+    """How many times as fast as the teacher a model is trained: students are smaller."""
+    return 1.8 if name.startswith(("qwen", "llama")) else 1.0
 
 
 def _rl_seconds(name: str) -> Callable[[Config], float]:
     def seconds(config: Config) -> float:
         settings: RLConfig = getattr(config.stage, name)
-        return 15 + settings.steps * settings.questions * settings.generations / 65
+        return 6 + settings.steps * settings.questions * settings.generations / (110 * _speed(name))
 
     return seconds
 
@@ -67,7 +72,7 @@ def _sft_seconds(name: str, data: str) -> Callable[[Config], float]:
     def seconds(config: Config) -> float:
         made: SamplesConfig = getattr(config.stage, data)
         settings: SFTConfig = getattr(config.stage, name)
-        return 15 + made.questions * made.kept * settings.epochs / 220
+        return 6 + made.questions * made.kept * settings.epochs / (290 * _speed(name))
 
     return seconds
 
@@ -75,24 +80,24 @@ def _sft_seconds(name: str, data: str) -> Callable[[Config], float]:
 def _samples_seconds(name: str) -> Callable[[Config], float]:
     def seconds(config: Config) -> float:
         settings: SamplesConfig = getattr(config.stage, name)
-        return 15 + settings.questions * settings.samples / 180
+        return 6 + settings.questions * settings.samples / 500
 
     return seconds
 
 
 def _reward_model_seconds(config: Config) -> float:
     settings = config.stage.reward_model
-    return 15 + settings.questions * (settings.epochs / 300 + settings.samples / 400)
+    return 6 + settings.questions * (settings.epochs / 550 + settings.samples / 750)
 
 
 def _evaluation_seconds(config: Config) -> float:
-    return 12 + (_problems(config) + GENERAL_ITEMS) * config.evaluation.samples_between / 360
+    return 5 + (_problems(config) + GENERAL_ITEMS) * config.evaluation.samples_between / 480
 
 
 def _in_depth_seconds(config: Config) -> float:
     evaluation = config.evaluation
     asked = _problems(config) * evaluation.samples + GENERAL_ITEMS * evaluation.samples_between
-    return 12 + asked / 300
+    return 5 + asked / 430
 
 
 def _problems(config: Config) -> int:
@@ -269,7 +274,7 @@ STAGES: tuple[Stage, ...] = (
         version=6,
         run="r1repro.stages.comparison:run",
         config=(),
-        seconds=lambda config: 30,
+        seconds=lambda config: 16,
         inputs=(
             *(s.name for s in _CHAIN if s.name.startswith("evaluate_")),
             *("r1_zero", "dev2", "r1", "rejection_sampling"),
