@@ -1,9 +1,14 @@
-"""The command line: `r1repro run [key=value ...]`, `publish RUN` and `compare A B`."""
+"""The command line: runs and their reports, and measures of anyone's files."""
 
 import argparse
+import json
 import sys
+import time
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from r1repro import __version__
 from r1repro.errors import R1ReproError, StageFailed
@@ -33,6 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _publish(words.run)
         if words.command == "compare":
             return _compare(words.first, words.second)
+        if words.command == "grade":
+            return _grade(words)
+        if words.command == "analyze":
+            return _analyze(words)
+        if words.command == "decontaminate":
+            return _decontaminate(words)
         return _run(words.settings, words.multirun)
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
@@ -44,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error.filename or 'r1repro'}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        if words.command != "run":
+            return 130
         print("interrupted: the same command, without from=, continues from here", file=sys.stderr)
         return 130
 
@@ -70,6 +83,32 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="what differs between two reports, and why")
     compare.add_argument("first", type=Path, help="a folder of reports/ or runs/")
     compare.add_argument("second", type=Path)
+    grade = commands.add_parser("grade", help="which of anyone's answers in mathematics are right")
+    grade.add_argument("file", type=Path, help="a .jsonl, .json or .parquet file")
+    grade.add_argument("--gold", default="gold", help="the field with the right answer (gold)")
+    grade.add_argument("--text", default="completion", help="the field to grade (completion)")
+    grade.add_argument("--answer-only", action="store_true",
+                       help="the text is the answer itself, with nothing around it")  # fmt: skip
+    grade.add_argument("--seconds", type=float, default=5.0, help="for one answer at most (5)")
+    analyze = commands.add_parser(
+        "analyze", help="format, language, reflection and repetition of anyone's completions"
+    )
+    analyze.add_argument("file", type=Path, help="a .jsonl, .json or .parquet file")
+    analyze.add_argument("--text", default="completion", help="the field to read (completion)")
+    analyze.add_argument("--language", choices=("auto", "en", "zh"), default="auto",
+                         help="of the question; auto: the one with more words")  # fmt: skip
+    tags: dict[str, Any] = {"nargs": 2, "metavar": ("OPEN", "CLOSE")}
+    analyze.add_argument("--think-tags", default=("<think>", "</think>"), **tags)
+    analyze.add_argument("--answer-tags", default=("<answer>", "</answer>"), **tags)
+    analyze.add_argument("--no-answer-tags", action="store_true",
+                         help="the answer follows the thinking, as R1 writes it")  # fmt: skip
+    clean = commands.add_parser(
+        "decontaminate", help="rows of one file that another holds too, with the evidence"
+    )
+    clean.add_argument("train", type=Path, help="a .jsonl, .json or .parquet file")
+    clean.add_argument("eval", type=Path)
+    clean.add_argument("--field", default="problem", help="the field that is compared (problem)")
+    clean.add_argument("--eval-field", help="its name in the second file, where that is another")
     return parser
 
 
@@ -103,6 +142,81 @@ def _compare(first: Path, second: Path) -> int:
     write_atomically(target, text)
     print(f"written: {target}")
     return 0
+
+
+def _grade(words: argparse.Namespace) -> int:
+    from r1repro import records
+    from r1repro.rewards.verifier import Verifier, check_golds, throughput
+
+    rows, golds, texts = list(records.read(words.file)), [], []
+    for number, row in enumerate(rows):
+        place = f"{words.file}, row {number}"
+        golds.append(str(records.field(row, words.gold, place)))
+        texts.append(_text(row, words.text, place))
+    check_golds(golds, str(words.file))
+    began, right, reasons = time.monotonic(), 0, Counter[str]()
+    with Verifier(seconds=words.seconds) as verifier:
+        for row, verdict in zip(rows, verifier.grade(golds, texts, words.answer_only), strict=True):
+            _emit({**row, **asdict(verdict)})
+            right += verdict.correct
+            reasons[verdict.reason] += 1
+    print(f"correct: {right} of {len(rows)}", file=sys.stderr)
+    for reason, count in reasons.most_common():
+        print(f"{reason}: {count}", file=sys.stderr)
+    print(throughput(len(rows), time.monotonic() - began), file=sys.stderr)
+    return 0
+
+
+def _analyze(words: argparse.Namespace) -> int:
+    from r1repro import records
+    from r1repro.evaluation.analyze import Tags, analyze, summary
+
+    tags = Tags(tuple(words.think_tags), None if words.no_answer_tags else tuple(words.answer_tags))
+    found = []
+    for number, row in enumerate(records.read(words.file)):
+        text = _text(row, words.text, f"{words.file}, row {number}")
+        found.append(analyze(text, tags, words.language))
+        _emit({"row": number, **found[-1]})
+    for name, value in summary(found).items():
+        print(f"{name}: {'none' if value is None else value}", file=sys.stderr)
+    return 0
+
+
+def _decontaminate(words: argparse.Namespace) -> int:
+    from r1repro import records
+    from r1repro.evaluation.decontaminate import overlaps
+
+    sides = []
+    for file, name in ((words.train, words.field), (words.eval, words.eval_field or words.field)):
+        rows = records.read(file)
+        sides.append([_text(row, name, f"{file}, row {i}") for i, row in enumerate(rows)])
+    train, evaluation = sides
+    found = overlaps(train, evaluation)
+    for one in found:
+        _emit(
+            {**asdict(one), "train_text": train[one.train], "eval_text": evaluation[one.evaluation]}
+        )
+    exact = sum(one.evidence == "exact" for one in found)
+    print(
+        f"{len(found)} of {len(train)} rows overlap with {len(evaluation)}: {exact} exact, "
+        f"{len(found) - exact} by n-grams; translations are not looked for",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _text(row: dict[str, Any], name: str, place: str) -> str:
+    from r1repro import records
+
+    value = records.field(row, name, place)
+    if not isinstance(value, str):
+        raise R1ReproError(f"{place}: {name} is {type(value).__name__}, and a text is wanted")
+    return value
+
+
+def _emit(row: dict[str, Any]) -> None:
+    # Escaped, so that neither a lone surrogate nor an odd line end breaks a line of the output.
+    print(json.dumps(row))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,269 @@
+"""Answers in mathematics as text: where one stands, and what it consists of.
+
+Rules about notation only, none about single problems; what two leaves of an answer are worth is
+compared by r1repro.rewards.verifier.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from fractions import Fraction
+
+from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
+
+LONGEST = 2_000
+"""Characters of an answer that are read at all."""
+_BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
+_SPACING = re.compile(
+    r"\\(?:left|right|displaystyle|[Bb]igg?[lr]?|quad|qquad|limits|hline)(?![A-Za-z])"
+    r"|\\[,;:!> ]|~|\\\(|\\\)|\\\[|\\\]|\\?\$"
+)
+_WORDS = re.compile(
+    r"\\(?:text|textbf|textit|mathrm|mbox|operatorname|rm|mathbf|mathit)\s*\{([^{}]*)\}"
+)
+_AND = re.compile(r"\s*(?:,\s*)?\b(?:and|or)\b\s*|\s*[;；，、]\s*", re.IGNORECASE)
+_UNIT = re.compile(
+    r"(?<=[\d})])\s*(?:(?:square|cubic|sq\.?)?\s*(?:cm|mm|km|m|ft|feet|foot|in|inch(?:es)?|miles?|meters?|metres?"
+    r"|units?|dollars?|cents?|hours?|minutes?|seconds?|days?|years?|people|students?|ways?)"
+    r"(?:\s*(?:\^\s*\{?[23]\}?|squared|cubed))?)\s*$",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(
+    r"\s*[,;]?\s*\(?\b(?:for (?:all|some|every|any|each)|where|whenever)\b.*$",
+    re.IGNORECASE | re.DOTALL,
+)
+_LABEL = re.compile(r"^[A-Za-z][A-Za-z ]{0,30}:\s*(?=\S)")
+_COUNTED = re.compile(
+    r"^(-?\d+(?:\.\d+)?)(?:st|nd|rd|th)?(?:\s+[A-Za-z]{3,})+$|^(\d+)(?:st|nd|rd|th)$"
+)
+# What JSON makes of a single backslash before these.
+_ESCAPED = {
+    re.compile("\x0c(?=rac)"): r"\f",
+    re.compile("\t(?=ext|imes|heta|an\\b|frac)"): r"\t",
+    re.compile("\x08(?=egin|inom|eta|oxed|ar\\b)"): r"\b",
+    re.compile(r"\\\\(?=(?:frac|pi|sqrt|text|left|right|infty|cup)(?![a-z]))"): r"\\"[:1],
+}
+_SIGNS = {
+    "−": "-", "π": r"\pi ", "∞": r"\infty ", "∪": r"\cup ", "≤": r"\leq ", "≥": r"\geq ",
+    "⩽": r"\leq ", "⩾": r"\geq ", r"\leqslant": r"\leq", r"\geqslant": r"\geq", "√": r"\sqrt ",
+    r"\cdot": "*", r"\times": "*", r"\div": "/", "×": "*", "·": "*", "÷": "/",
+    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"+\infty": r"\infty", r"+ \infty": r"\infty",
+    r"\{": r"\{ ", r"\}": r" \}", "∀": r"\forall ",
+}  # fmt: skip
+_POWER = re.compile(r"<(sup|sub)>(.*?)</\1>")
+_FUNCTIONS = ("sin", "cos", "tan", "cot", "log", "ln", "arcsin", "arccos", "arctan")
+_MATRIX = re.compile(r"\\begin\{[pb]matrix\}(.*?)\\end\{[pb]matrix\}", re.DOTALL)
+_CHAIN = re.compile(
+    r"^(?P<low>[^<>=]+?)\s*(?P<l><|\\leq?(?![a-z]))\s*[A-Za-z]\s*(?P<h><|\\leq?(?![a-z]))\s*(?P<high>[^<>=]+)$"
+)
+_HALF = re.compile(r"^[A-Za-z]\s*(?P<sign><|>|\\leq?(?![a-z])|\\geq?(?![a-z]))\s*(?P<end>[^<>=]+)$")
+_NAMES = re.compile(
+    r"^\(\s*[A-Za-z\\]+(?:\s*\([a-z]\))?(?:\s*,\s*[A-Za-z\\]+(?:\s*\([a-z]\))?)+\s*\)\s*=\s*(?=\()"
+)
+_BUILDER = re.compile(
+    r"^\\\{\s*[A-Za-z](?:\s*\\in\s*\S+)?\s*(?:\||\\mid|:)\s*(.*?)\s*\\\}$", re.DOTALL
+)
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_MIXED = re.compile(r"(?<![\d.}])(\d+)\s*\\frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+_FRACTION = re.compile(
+    r"(-?)\s*(?:\\frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}|(\d+)\s*[/:]\s*(\d+))"
+)
+_NUMBER = re.compile(r"-?\s*(?:\d+(?:\.\d*)?|\.\d+)")
+_NAMED = re.compile(
+    r"^([A-Za-z]\w*(?:_\{?\w+\}?)?)\s*(?:\(\s*([A-Za-z])\s*\))?\s*(?:=|\\in(?![a-z]))\s*(?!=)"
+)
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """What is compared as a value; name: of the left side that it was given by, if any."""
+
+    text: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parts in a kind of brackets: "" for a list or set, in any order; "(", "(]" ... in order."""
+
+    kind: str
+    parts: tuple["Leaf | Group", ...]
+
+
+def extract(text: str) -> str | None:
+    """The answer that a completion gives: of the answer tag, or the last box after the thinking.
+
+    Never from the thinking; None where thinking was begun and not ended, or nothing is marked.
+    """
+    if THINK_CLOSE in text:
+        rest = text.rsplit(THINK_CLOSE, 1)[1]
+    elif THINK_OPEN in text:
+        return None
+    else:
+        rest = text
+    if rest.count(ANSWER_OPEN) == 1 and rest.count(ANSWER_CLOSE) == 1:
+        inside = rest.partition(ANSWER_OPEN)[2].partition(ANSWER_CLOSE)
+        if inside[1]:
+            return (boxed(inside[0]) or inside[0]).strip()[:LONGEST] or None
+    return boxed(rest)
+
+
+def boxed(text: str) -> str | None:
+    """What the last box holds, its braces balanced; None without a whole one."""
+    starts = [match.end() for match in _BOXED.finditer(text)]
+    if not starts:
+        return None
+    depth = 1
+    for place in range(starts[-1], min(len(text), starts[-1] + LONGEST)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0:
+            return text[starts[-1] : place].strip() or None
+    return None
+
+
+def plain(answer: str) -> str:
+    """The answer without what carries no meaning: spacing, dollar signs, units, closing stops."""
+    text = unicodedata.normalize("NFKC", answer)[:LONGEST]
+    for damaged, written in _ESCAPED.items():
+        text = damaged.sub(written.replace("\\", r"\\"), text)
+    text = _POWER.sub(lambda found: ("^" if found[1] == "sup" else "_") + f"{{{found[2]}}}", text)
+    if "matrix}" in text:
+        text = text.replace("\\\\", r" \cr ")
+    text = _SPACING.sub(" ", text)
+    for sign, written in _SIGNS.items():
+        text = text.replace(sign, written)
+    text = re.sub(r"\\frac\s*(\d)\s*(\d)(?!\d)", r"\\frac{\1}{\2}", text)
+    text = re.sub(r"\\sqrt\s*(\d)", r"\\sqrt{\1}", text)
+    text = _WORDS.sub(lambda found: _word(found[1]), text)
+    text = " ".join(_CLAUSE.sub("", text).split()).strip(" .。,")
+    text = _UNIT.sub("", text)
+    text = re.sub(r"^(?:\\(?=\d)|USD|approximately|about)\s*", "", text)
+    counted = _COUNTED.match(text)
+    text = (counted[1] or counted[2]) if counted else text
+    return _MIXED.sub(r"(\1+\\frac{\2}{\3})", text).strip()
+
+
+def _word(inside: str) -> str:
+    return rf"\{inside.strip()} " if inside.strip() in _FUNCTIONS else f" {inside} "
+
+
+def parse(answer: str) -> Leaf | Group:
+    """An answer as a tree: lists and sets, tuples and intervals, named sides, values."""
+    text = plain(answer)
+    built = _BUILDER.match(text)
+    if built:
+        text = built[1]
+    matrix = _MATRIX.fullmatch(text)
+    if matrix:
+        rows = [row for row in re.split(r"\\cr(?![a-z])|&", matrix[1]) if row.strip()]
+        return Group("()", tuple(map(_parsed, rows)))
+    text = _NAMES.sub("", _AND.sub(", ", text))
+    return _parsed(text, top=True)
+
+
+def _parsed(text: str, top: bool = False) -> Leaf | Group:
+    text = _LABEL.sub("", text.strip())
+    if top and not set("([{") & set(text):
+        text = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text)
+    if text.startswith(r"\{") and text.endswith(r"\}"):
+        text = "{" + text[2:-2].strip() + "}"
+    whole = _whole_brackets(text)
+    if whole is not None:
+        kind, inside = whole
+        parts = _split(inside)
+        if kind == "{}":  # a set of one is taken as that one
+            return Group("", tuple(map(_parsed, parts))) if len(parts) != 1 else _parsed(parts[0])
+        if len(parts) > 1:
+            return Group(kind, tuple(map(_parsed, parts)))
+        return _parsed(inside) if kind == "()" else Leaf(text)
+    for sign in (",", r"\cup"):
+        parts = _split(text, sign)
+        if len(parts) > 1:
+            return Group("", tuple(map(_parsed, parts)))
+    bounded = _interval(text)
+    if bounded is not None:
+        return bounded
+    named = _NAMED.match(text)
+    if named and "=" not in text[named.end() :]:
+        right = text[named.end() :]
+        if named[2]:  # a function is the same whatever its argument is called
+            right = re.sub(rf"(?<![A-Za-z\\]){named[2]}(?![A-Za-z])", "x", right)
+        inner = _parsed(right)
+        return Leaf(inner.text, named[1]) if isinstance(inner, Leaf) else inner
+    return Leaf(text)
+
+
+def _interval(text: str) -> Group | None:
+    """An inequality of one letter as the interval that it means; None for anything else."""
+    found = _CHAIN.match(text)
+    if found:
+        kind = ("(" if found["l"] == "<" else "[") + (")" if found["h"] == "<" else "]")
+        return Group(kind, (_parsed(found["low"]), _parsed(found["high"])))
+    found = _HALF.match(text)
+    if found is None:
+        return None
+    end, open_end = _parsed(found["end"]), found["sign"] in "<>"
+    if found["sign"] == ">" or found["sign"].startswith(r"\g"):
+        return Group("()" if open_end else "[)", (end, Leaf(r"\infty")))
+    return Group("()" if open_end else "(]", (Leaf(r"-\infty"), end))
+
+
+def _whole_brackets(text: str) -> tuple[str, str] | None:
+    """(kind, inside) of a text that is one pair of brackets, such as "(1, 2]"; else None."""
+    if len(text) < 2 or text[0] not in _PAIRS or text[-1] not in ")]}":
+        return None
+    depth = 0
+    for place, sign in enumerate(text):
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth == 0 and place + 1 < len(text):
+            return None
+    if depth or (text[0] == "{") != (text[-1] == "}"):
+        return None
+    return text[0] + text[-1], text[1:-1]
+
+
+def _split(text: str, at: str = ",") -> list[str]:
+    """At the commas, or another sign, outside of all brackets."""
+    found, depth, start = [], 0, 0
+    for place, sign in enumerate(text):
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth == 0 and text.startswith(at, place):
+            found.append(text[start:place])
+            start = place + len(at)
+    found.append(text[start:])
+    return [part.strip() for part in found if part.strip()]
+
+
+_PERCENT = re.compile(r"^(.*?[\d})])\s*(?:\\?%|percent)$", re.DOTALL)
+_DEGREES = re.compile(r"^(.*?[\d})])\s*(?:\^\s*\{?\s*\\circ\s*\}?|°|\\degree|degrees?)$", re.DOTALL)
+
+
+def readings(text: str) -> tuple[str, ...]:
+    """What a value may mean: a percentage its number or a hundredth, an angle its radians too."""
+    if found := _PERCENT.match(text):
+        value = number(found[1])
+        hundredth = f"{float(value / 100):.{(decimals(found[1]) or 0) + 2}f}" if value else found[1]
+        return found[1], hundredth
+    if found := _DEGREES.match(text):
+        return found[1], rf"\frac{{{found[1]} \pi}}{{180}}"
+    return (text,)
+
+
+def decimals(text: str) -> int | None:
+    """Digits after the point of a decimal number; None for anything else."""
+    found = re.fullmatch(r"-?\s*\d*\.(\d+)", text.strip())
+    return len(found[1]) if found else None
+
+
+def number(text: str) -> Fraction | None:
+    """The value of a plain integer, decimal or fraction, exactly; None for anything else."""
+    text = text.strip()
+    found = _FRACTION.fullmatch(text)
+    if found and len(text) < 60:
+        top, bottom = (found[2], found[3]) if found[2] else (found[4], found[5])
+        if int(bottom):
+            return Fraction(int(top), int(bottom)) * (-1 if found[1] else 1)
+    if _NUMBER.fullmatch(text) and len(text) < 60:
+        return Fraction(text.replace(" ", ""))
+    return None

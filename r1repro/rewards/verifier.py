@@ -1,0 +1,296 @@
+"""Whether two answers in mathematics are equal: by rules, and by sympy where these do not say.
+
+math-verify parses LaTeX and compares by sympy, which may take minutes or all memory on an odd
+expression. It runs in processes of its own: what exceeds its seconds costs that one answer.
+"""
+
+import math
+import multiprocessing
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from r1repro.errors import R1ReproError
+from r1repro.rewards.math_answers import (
+    Group,
+    Leaf,
+    decimals,
+    extract,
+    number,
+    parse,
+    plain,
+    readings,
+)
+
+SECONDS = 5.0
+"""For one answer; the first of a process has START_SECONDS, since it imports sympy."""
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """correct: equal to the gold answer; extracted: what was compared; reason: why it is so."""
+
+    correct: bool
+    extracted: str | None
+    reason: str
+
+
+def same(gold: str, answer: str) -> bool:
+    """Whether two answers are equal, in this process: call it through a Verifier.
+
+    Lists and sets are equal in any order, tuples and intervals part by part; values as math-verify
+    finds them, or by their numbers at some points.
+    """
+    one, other = parse(gold), parse(answer)
+    if isinstance(one, Group) == isinstance(other, Group):
+        return _same(one, other)
+    return _leaves(plain(gold), plain(answer))
+
+
+def quick(gold: str, answer: str) -> bool | None:
+    """Equal or not where that is plain from the text; None where sympy has to say."""
+    one, other = plain(gold), plain(answer)
+    if one == other:
+        return True
+    pairs = [(a, b) for a in readings(one) for b in readings(other)]
+    values = [(number(a), number(b)) for a, b in pairs]
+    if any(None in pair for pair in values):
+        return None
+    return any(
+        x == y or _rounded(a, y) or _rounded(b, x)
+        for (a, b), (x, y) in zip(pairs, values, strict=True)
+    )
+
+
+def _rounded(decimal: str, exact: float | Fraction | None) -> bool:
+    """Whether a decimal of two digits or more after the point is the exact value, rounded."""
+    digits, value = decimals(decimal), number(decimal)
+    if exact is None or value is None or digits is None or digits < 2:
+        return False
+    return abs(value - Fraction(exact)) <= Fraction(50_001, 100_000 * 10**digits)
+
+
+def _same(gold: Leaf | Group, answer: Leaf | Group) -> bool:
+    if isinstance(gold, Leaf) and isinstance(answer, Leaf):
+        return _leaves(gold.text, answer.text)
+    if not isinstance(gold, Group) or not isinstance(answer, Group):
+        return False
+    if len(gold.parts) != len(answer.parts) or gold.kind != answer.kind:
+        return False
+    if gold.kind:
+        return all(map(_same, gold.parts, answer.parts))
+    left = list(answer.parts)
+    for part in gold.parts:
+        found = next((i for i, other in enumerate(left) if _named_alike(part, other)), None)
+        if found is None:
+            return False
+        del left[found]
+    return True
+
+
+def _named_alike(gold: Leaf | Group, answer: Leaf | Group) -> bool:
+    names = [part.name if isinstance(part, Leaf) else "" for part in (gold, answer)]
+    return (not all(names) or names[0] == names[1]) and _same(gold, answer)
+
+
+def _leaves(gold: str, answer: str) -> bool:
+    known = quick(gold, answer)
+    if known is not None:
+        return known
+    return any(_values(a, b) for a in readings(gold) for b in readings(answer))
+
+
+def _values(gold: str, answer: str) -> bool:
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig, verify
+    from math_verify import parse as read
+
+    kinds = [LatexExtractionConfig(), ExprExtractionConfig()]
+    sides = [
+        read(f"${text}$", extraction_config=kinds, parsing_timeout=None) for text in (gold, answer)
+    ]
+    if not all(sides):
+        return False
+    if verify(*sides, timeout_seconds=None):
+        return True
+    return _by_numbers(sides[0][0], sides[1][0], gold, answer)
+
+
+def _by_numbers(first: Any, second: Any, gold: str, answer: str) -> bool:
+    """Whether two expressions have the same value at some points; one free letter may differ."""
+    import sympy
+
+    if not (isinstance(first, sympy.Expr) and isinstance(second, sympy.Expr)):
+        return False
+    letters = first.free_symbols, second.free_symbols
+    other = letters[0] - letters[1], letters[1] - letters[0]
+    if len(other[0]) == len(other[1]) == 1:
+        second = second.subs(other[1].pop(), other[0].pop())
+    elif other[0] or other[1]:
+        return False
+    free = sorted(first.free_symbols, key=str)
+    if not free:
+        values = [complex(side.evalf(30)) for side in (first, second)]
+        if any(abs(value.imag) > 1e-12 or not math.isfinite(value.real) for value in values):
+            return False
+        one, two = (value.real for value in values)
+        return _rounded(gold, two) or _rounded(answer, one) or _near(values[0], values[1])
+    for point in _POINTS:
+        at = {letter: point * (1 + i / 7) for i, letter in enumerate(free)}
+        values = [complex(side.subs(at).evalf(20)) for side in (first, second)]
+        if not _near(values[0], values[1]):
+            return False
+    return True
+
+
+_POINTS = (0.137, 0.293, 0.411, 0.537, 0.713)
+
+
+def _near(one: complex, other: complex) -> bool:
+    return math.isfinite(abs(one)) and abs(one - other) <= 1e-9 * max(abs(one), abs(other))
+
+
+def readable(gold: str) -> bool:
+    """Whether sympy can make something of a gold answer, or it is plain text of itself."""
+    return bool(plain(gold))
+
+
+def _work(pipe: Connection) -> None:
+    """In a worker: answer (gold, answer) with True, False or the reason of a failure."""
+    import logging
+
+    logging.disable(logging.CRITICAL)
+    while True:
+        try:
+            gold, answer = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send(same(gold, answer))
+        except Exception as error:  # of a parser on text that a model wrote: anything
+            pipe.send(f"not comparable: {type(error).__name__}")
+
+
+class Verifier:
+    """Workers that compare answers; one that hangs is killed, counted and replaced."""
+
+    def __init__(self, workers: int | None = None, seconds: float = SECONDS) -> None:
+        self.seconds, self.timeouts = seconds, 0
+        self._context = multiprocessing.get_context("spawn")
+        self._wanted = workers or os.cpu_count() or 1
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> "Verifier":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for worker in self._workers:
+            worker.end()
+        self._workers = []
+
+    def grade(
+        self, golds: Sequence[str], texts: Sequence[str], answer_only: bool = False
+    ) -> Iterator[Verdict]:
+        """A verdict a completion, in order; with `answer_only` the text is the answer itself."""
+        jobs: list[tuple[int, str, str]] = []
+        found: dict[int, Verdict] = {}
+        for i, (gold, text) in enumerate(zip(golds, texts, strict=True)):
+            answer = text if answer_only else extract(text)
+            known = quick(gold, answer) if answer is not None else None
+            if answer is None:
+                found[i] = Verdict(False, None, "no answer")
+            elif known is not None:
+                found[i] = Verdict(known, answer, "equal" if known else "different")
+            else:
+                jobs.append((i, gold, answer))
+        answers = self._compared(jobs)
+        for i in range(len(golds)):
+            while i not in found:
+                number_of, verdict = next(answers)
+                found[number_of] = verdict
+            yield found.pop(i)
+
+    def _compared(self, jobs: list[tuple[int, str, str]]) -> Iterator[tuple[int, Verdict]]:
+        waiting = iter(jobs)
+        while len(self._workers) < min(self._wanted, len(jobs)):
+            self._workers.append(_Worker(self._context))
+        for worker in self._workers:
+            worker.take(next(waiting, None), self.seconds)
+        while busy := [worker for worker in self._workers if worker.job is not None]:
+            soonest = min(worker.until for worker in busy) - time.monotonic()
+            ready = wait([worker.pipe for worker in busy], max(0.0, soonest))
+            for worker in busy:
+                job = worker.job
+                assert job is not None
+                if worker.pipe in ready:
+                    said = worker.answer()
+                elif time.monotonic() >= worker.until:
+                    said = f"no verdict within {self.seconds:g} s"
+                    self.timeouts += 1
+                    worker.replace()
+                else:
+                    continue
+                yield job[0], _verdict(said, job[2])
+                worker.take(next(waiting, None), self.seconds)
+
+
+def _verdict(said: bool | str, answer: str) -> Verdict:
+    if isinstance(said, str):
+        return Verdict(False, answer, said)
+    return Verdict(said, answer, "equal" if said else "different")
+
+
+class _Worker:
+    """A process, its pipe, and what it is at."""
+
+    def __init__(self, context: Any) -> None:
+        self._context, self.job, self.until = context, None, 0.0
+        self._start()
+
+    job: tuple[int, str, str] | None
+
+    def _start(self) -> None:
+        self.pipe, theirs = self._context.Pipe()
+        self._process = self._context.Process(target=_work, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._fresh = True
+
+    def take(self, job: tuple[int, str, str] | None, seconds: float) -> None:
+        self.job = job
+        if job is not None:
+            self.until = time.monotonic() + (START_SECONDS if self._fresh else seconds)
+            self.pipe.send(job[1:])
+
+    def answer(self) -> bool | str:
+        try:
+            said: bool | str = self.pipe.recv()
+        except EOFError:  # killed for want of memory, or a crash in a parser
+            self.replace()
+            return "not comparable: its process died"
+        self._fresh = False
+        return said
+
+    def replace(self) -> None:
+        self.end()
+        self._start()
+
+    def end(self) -> None:
+        self.pipe.close()
+        self._process.kill()
+        self._process.join()
+
+
+def check_golds(golds: Iterable[str], place: str) -> None:
+    """Raises R1ReproError that names the first row whose gold answer holds nothing."""
+    for i, gold in enumerate(golds):
+        if not readable(gold):
+            raise R1ReproError(f"{place}, row {i}: the gold answer {gold!r} holds no answer")
+
+
+def throughput(count: int, seconds: float) -> str:
+    return f"{count:,} answers in {seconds:.1f} s, {count / max(seconds, 1e-9):,.0f} a second"

@@ -1,0 +1,77 @@
+import json
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from r1repro import cli, records
+from r1repro.errors import R1ReproError
+
+ROWS = [{"text": "a\u2028b", "n": 1}, {"text": "\ud83d", "n": 2}]
+
+
+def test_the_three_kinds_of_files(tmp_path):
+    lines = tmp_path / "a.jsonl"
+    lines.write_text("\n".join(json.dumps(row) for row in ROWS) + "\n\n", encoding="utf-8")
+    assert list(records.read(lines)) == ROWS
+    listed = tmp_path / "a.json"
+    listed.write_text(json.dumps(ROWS), encoding="utf-8")
+    assert list(records.read(listed)) == ROWS
+    table = tmp_path / "a.parquet"
+    parquet.write_table(pa.Table.from_pylist([{"text": "a", "n": 1}]), table)
+    assert list(records.read(table)) == [{"text": "a", "n": 1}]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.jsonl", '{"a": 1}\n{"a":', "line 2 is no JSON"),
+        ("a.jsonl", "[1]\n", "line 1 is no object"),
+        ("a.json", '{"a": 1}', "holds no list"),
+        ("a.json", "[1]", "row 0 is no object"),
+        ("a.csv", "a,b", "is none of .jsonl, .json, .parquet"),
+        (None, "", "there is no file"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path, name, text, said):
+    file = tmp_path / (name or "missing.jsonl")
+    if name:
+        file.write_text(text)
+    with pytest.raises(R1ReproError, match=said):
+        list(records.read(file))
+
+
+def test_analyze_writes_a_line_a_row_and_a_summary(tmp_path, capsys):
+    file = tmp_path / "a.jsonl"
+    texts = ["<think>wait \ud83d</think><answer>7</answer>", "\u2028 7", ""]
+    file.write_text("".join(json.dumps({"completion": text}) + "\n" for text in texts))
+    assert cli.main(["analyze", str(file), "--language", "en"]) == 0
+    written = capsys.readouterr()
+    rows = [json.loads(line) for line in written.out.splitlines()]
+    assert [row["row"] for row in rows] == [0, 1, 2]
+    assert [row["format_valid"] for row in rows] == [True, False, False]
+    assert "rows: 3\n" in written.err and "format_valid: 0.3333\n" in written.err
+
+
+def test_decontaminate_gives_the_evidence(tmp_path, capsys):
+    train, held = tmp_path / "train.jsonl", tmp_path / "held.json"
+    train.write_text('{"problem": "What is 2 + 2?"}\n{"problem": "What is 2 + 3?"}\n')
+    held.write_text('[{"question": "what is $2+2$"}]')
+    assert cli.main(["decontaminate", str(train), str(held), "--eval-field", "question"]) == 0
+    written = capsys.readouterr()
+    (row,) = map(json.loads, written.out.splitlines())
+    assert (row["train"], row["evaluation"], row["evidence"]) == (0, 0, "exact")
+    assert row["train_text"] == "What is 2 + 2?" and row["eval_text"] == "what is $2+2$"
+    assert written.err.startswith("1 of 2 rows overlap with 1: 1 exact, 0 by n-grams")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [('{"text": "a"}', "row 0 has no field completion: it has text"),
+     ('{"completion": 3}', "row 0: completion is int, and a text is wanted")],
+)  # fmt: skip
+def test_a_field_that_is_not_there_ends_in_two(tmp_path, capsys, line, said):
+    file = tmp_path / "a.jsonl"
+    file.write_text(line + "\n")
+    assert cli.main(["analyze", str(file)]) == 2
+    assert said in capsys.readouterr().err
