@@ -42,8 +42,7 @@ def token_logps(
     Logits are made only for columns that the mask keeps, so padding costs no projection onto the
     vocabulary. Masked columns are 0. Entropy, in nats, carries no gradient.
     """
-    hidden = backbone(input_ids=ids_B_L, attention_mask=mask_B_L, use_cache=False).last_hidden_state
-    hidden = hidden[:, :-1][:, -completion_tokens:]
+    hidden = states_before(backbone, ids_B_L, mask_B_L, completion_tokens)
     keep = mask_B_L[:, -completion_tokens:].bool()
     labels = ids_B_L[:, -completion_tokens:][keep]
     logps_N_V = (head(hidden[keep]).float() / temperature).log_softmax(-1)
@@ -56,3 +55,31 @@ def token_logps(
         entropy_N = -(logps_N_V.exp() * logps_N_V).sum(-1)
         entropy = torch.zeros_like(logps).masked_scatter(keep, entropy_N)
     return logps, entropy
+
+
+def states_before(
+    backbone: nn.Module, ids_B_L: torch.Tensor, mask_B_L: torch.Tensor, completion_tokens: int
+) -> torch.Tensor:
+    """The last hidden state before each of the last T columns, (B, T, D).
+
+    A prompt that several rows share, as a group's completions do, is read once: its keys and values
+    are handed to all of them, and their gradients come back through these.
+    """
+    split = ids_B_L.shape[1] - completion_tokens
+    prompts, row_of = torch.unique(
+        torch.stack([ids_B_L, mask_B_L])[:, :, :split].transpose(0, 1), dim=0, return_inverse=True
+    )
+    if 2 * len(prompts) > len(ids_B_L) or completion_tokens == 1:
+        whole = backbone(input_ids=ids_B_L, attention_mask=mask_B_L, use_cache=False)
+        return whole.last_hidden_state[:, :-1][:, -completion_tokens:]
+    read = backbone(input_ids=prompts[:, 0], attention_mask=prompts[:, 1], use_cache=True)
+    cache = read.past_key_values
+    cache.batch_select_indices(row_of)
+    first = read.last_hidden_state[row_of, -1:]  # prompts are padded on the left
+    said = backbone(
+        input_ids=ids_B_L[:, split:-1],
+        attention_mask=mask_B_L[:, :-1],
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return torch.cat([first, said.last_hidden_state], dim=1)

@@ -9,13 +9,14 @@ import dataclasses
 import pandas as pd
 import pytest
 import torch
-from transformers import Qwen3ForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen3ForCausalLM
 
 from r1repro.config import RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.rewards import rules
 from r1repro.tasks import mini_world
 from r1repro.training import grpo
+from r1repro.training.logprobs import token_logps
 from tests.length_rewarded import by_length
 
 SETTINGS = RLConfig(
@@ -242,3 +243,40 @@ def test_shuffled_rewards_are_the_same_rewards_in_another_order(base, words, tmp
     for rows in (first, other):
         assert sorted(zip(*rows, strict=True)) == sorted(zip(accuracy, form, strict=True))
     assert recorder.batch["correct"].sum() == 4, "what is measured stays where it was"
+
+
+@pytest.mark.parametrize("architecture", ["qwen3", "llama"])
+def test_a_shared_prompt_read_once_gives_the_same_gradients(base, architecture):
+    if architecture == "qwen3":
+        model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float64)
+    else:
+        torch.manual_seed(0)
+        sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+        heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 200}
+        model = LlamaForCausalLM(LlamaConfig(**sizes, **heads)).double()
+    model.train()
+    generator = torch.Generator().manual_seed(0)
+    vocabulary, groups, rows, prompt, said = 200, 3, 12, 5, 7
+    prompts = torch.randint(2, vocabulary, (groups, prompt), generator=generator)
+    padding = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1], [0, 1, 1, 1, 1]])
+    of = torch.randint(0, groups, (rows,), generator=generator)
+    ids = torch.cat(
+        [prompts[of], torch.randint(2, vocabulary, (rows, said), generator=generator)], 1
+    )
+    lengths = torch.randint(1, said + 1, (rows,), generator=generator)
+    mask = torch.cat([padding[of], (torch.arange(said) < lengths[:, None]).long()], 1)
+    labels, kept = ids[:, -said:], mask[:, -said:]
+    signs = torch.linspace(-1, 1, labels.numel()).view_as(labels)
+
+    def gradients(logps):
+        model.zero_grad()
+        (logps * signs).sum().backward()
+        return [p.grad.clone() for p in model.parameters()]
+
+    head = model.get_output_embeddings()
+    shared, _ = token_logps(model.base_model, head, ids, mask, said, 1.0, with_entropy=False)
+    logits = model(ids, attention_mask=mask).logits[:, :-1][:, -said:]
+    apart = logits.log_softmax(-1).gather(2, labels[:, :, None])[:, :, 0] * kept
+    assert torch.allclose(shared, apart.float(), atol=1e-6)  # it ends in float32
+    for one, other in zip(gradients(shared), gradients(apart), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
