@@ -151,7 +151,10 @@ def _grade(words: argparse.Namespace) -> int:
     rows, golds, texts = list(records.read(words.file)), [], []
     for number, row in enumerate(rows):
         place = f"{words.file}, row {number}"
-        golds.append(str(records.field(row, words.gold, place)))
+        gold = records.field(row, words.gold, place)
+        if gold is None:
+            raise R1ReproError(f"{place}: {words.gold} is empty, and a right answer is wanted")
+        golds.append(str(gold))
         texts.append(_text(row, words.text, place))
     check_golds(golds, str(words.file))
     began, right, reasons = time.monotonic(), 0, Counter[str]()
@@ -216,7 +219,7 @@ def _text(row: dict[str, Any], name: str, place: str) -> str:
 
 def _emit(row: dict[str, Any]) -> None:
     # Escaped, so that neither a lone surrogate nor an odd line end breaks a line of the output.
-    print(json.dumps(row))
+    print(json.dumps(row, default=str))
 
 
 if __name__ == "__main__":

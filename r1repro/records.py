@@ -17,12 +17,18 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     if path.suffix not in SUFFIXES:
         raise R1ReproError(f"{path} is none of {', '.join(SUFFIXES)}: convert it to one of them")
     if path.suffix == ".parquet":
-        from pyarrow import parquet
+        from pyarrow import ArrowException, parquet
 
-        for batch in parquet.ParquetFile(path).iter_batches():
-            yield from batch.to_pylist()
+        try:
+            for batch in parquet.ParquetFile(path).iter_batches():
+                yield from batch.to_pylist()
+        except ArrowException as error:
+            raise R1ReproError(f"{path} is no Parquet file: {error}") from error
         return
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise R1ReproError(f"{path} is not written in UTF-8: {error}") from error
     if path.suffix == ".json":
         rows = _parsed(text, str(path))
         if not isinstance(rows, list):

@@ -41,6 +41,13 @@ def test_what_cannot_be_read_is_named(tmp_path, name, text, said):
         list(records.read(file))
 
 
+def test_bytes_that_are_none_of_it(tmp_path):
+    for name, said in (("a.jsonl", "not written in UTF-8"), ("a.parquet", "is no Parquet file")):
+        (tmp_path / name).write_bytes(b"\xff\xfe{}")
+        with pytest.raises(R1ReproError, match=said):
+            list(records.read(tmp_path / name))
+
+
 def test_analyze_writes_a_line_a_row_and_a_summary(tmp_path, capsys):
     file = tmp_path / "a.jsonl"
     texts = ["<think>wait \ud83d</think><answer>7</answer>", "\u2028 7", ""]

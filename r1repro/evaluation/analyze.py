@@ -5,11 +5,11 @@ opening think tag may have been part of the prompt, and the answer may follow wi
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from r1repro.rewards.math_answers import boxed
 from r1repro.text.language import is_mixed, language_share, words
 from r1repro.text.reflection import reflection_count
 from r1repro.text.repetition import repetition
@@ -17,9 +17,8 @@ from r1repro.text.repetition import repetition
 LANGUAGES = ("auto", "en", "zh")
 FIELDS = (
     "format_valid", "think_chars", "answer", "reflection_count", "reflection_per_1k_words",
-    "language_share", "mixed", "repetition", "words",
+    "language_share", "mixed", "repetition", "words", "words_in_all",
 )  # fmt: skip
-_BOXED = re.compile(r"\\boxed\s*\{")
 _LONGEST_ANSWER = 1_000
 """Characters of an answer that are kept."""
 _GAP = 200
@@ -58,13 +57,16 @@ def parts(text: str, tags: Tags) -> Parts:
         before, marked, rest = text.partition(closing)
         thinking = before.partition(opening)[2] if opening in before else before
         valid = begins and bool(marked) and bool(thinking.strip()) and bool(rest.strip())
-        return Parts(thinking if marked else None, rest, _boxed(rest if marked else text), valid)
+        unfinished = not marked and opening in text
+        answer = None if unfinished else boxed(rest if marked else text)
+        return Parts(thinking if marked else None, rest, answer, valid)
     start, end = tags.answer
     before, marked, rest = _before_answer(text, closing, start)
     thinking = before.partition(opening)[2] if opening in before else before
     tail = rest if marked else text
     inside = tail.partition(start)[2].rpartition(end)[0]
     single = tail.count(start) == tail.count(end) == 1 and bool(inside.strip())
+    single = single and (bool(marked) or opening not in text)  # never from unfinished thinking
     valid = begins and bool(thinking.strip()) and bool(inside.strip()) and bool(marked)
     valid = valid and rest.lstrip().startswith(start) and stripped.endswith(end)
     return Parts(thinking if marked else None, tail, inside.strip() if single else None, valid)
@@ -81,25 +83,12 @@ def _before_answer(text: str, closing: str, start: str) -> tuple[str, str, str]:
     return text.partition(closing)
 
 
-def _boxed(text: str) -> str | None:
-    """What the last \\boxed{} holds, its braces balanced; None where there is none."""
-    starts = [match.end() for match in _BOXED.finditer(text)]
-    if not starts:
-        return None
-    depth = 1
-    for place in range(starts[-1], min(len(text), starts[-1] + _LONGEST_ANSWER)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        if depth == 0:
-            return text[starts[-1] : place].strip() or None
-    return None
-
-
 def analyze(text: str, tags: Tags, language: str = "auto") -> dict[str, Any]:
     """The FIELDS of one completion; a number that it does not have is None.
 
-    Language, words and mixing are read from the thinking, or from all of it where none is marked;
-    reflection and repetition from the whole. language "auto": the one with more words, so that
-    language_share is at least a half of what is in either.
+    Language, `words` and mixing are read from the thinking, or from all of it where none is marked;
+    reflection, repetition and `words_in_all` from the whole. language "auto": the one with more
+    words, so that language_share is at least a half of what is in either.
     """
     found = parts(text, tags)
     thought = found.thinking if found.thinking and found.thinking.strip() else text
@@ -119,6 +108,7 @@ def analyze(text: str, tags: Tags, language: str = "auto") -> dict[str, Any]:
         "mixed": is_mixed(thought),
         "repetition": round(repetition(text), 6),
         "words": len(words(thought)),
+        "words_in_all": length,
     }
 
 
@@ -131,8 +121,11 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         values = [float(row[name]) for row in rows if row[name] is not None]
         return round(sum(values) / len(values), 4) if values else None
 
+    said = sum(row["reflection_count"] for row in rows)
+    written = sum(row["words_in_all"] for row in rows)
     return {
         "rows": len(rows),
         "with_answer": round(sum(row["answer"] is not None for row in rows) / len(rows), 4),
         **{name: mean(name) for name in FIELDS if name != "answer"},
+        "reflection_per_1k_words": round(1000 * said / written, 4) if written else None,
     }

@@ -345,12 +345,16 @@ def _unequal_flops(measure: Measure, runs: Sequence[Light]) -> str:
         if not {measure.before, measure.after} <= run.costs.keys():
             return "what the two sides cost was not recorded"
         short = min(short, run.costs[measure.before]["flops"] / run.costs[measure.after]["flops"])
-    return f"RL ended after {short:.0%} of the other side's FLOPs" if short < 1 else ""
+    told = f"RL ended after {math.floor(1000 * short) / 10:g} % of the other side's FLOPs"
+    return told if short < 1 else ""
 
 
 def _found_from(claim: Claim, effects: Sequence[Estimate]) -> float:
-    """The effect that so many seeds find with POWER, by `statistics.power`; NaN of one run."""
-    if len(effects) < 2 or claim.expected not in ("up", "down"):
+    """The effect that so many seeds find with POWER, by `statistics.power`; NaN of one or two runs.
+
+    The seeds' deviation is taken as it was seen; of two it would be no more than chance.
+    """
+    if len(effects) < 3 or claim.expected not in ("up", "down"):
         return math.nan
     deviation = float(np.std([one.value for one in effects], ddof=1))
     half_width = float(np.nan_to_num([(one.high - one.low) / 2 for one in effects]).mean())

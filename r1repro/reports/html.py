@@ -58,6 +58,7 @@ class Run:
     judged: Sequence[Judged] = ()
     control: Sequence[Judged] = ()
     costs: Costs = field(default_factory=dict)
+    costs_by_seed: Sequence[Costs] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
     completions: pd.DataFrame = field(default_factory=pd.DataFrame)
     taken_back: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -351,7 +352,9 @@ def students(run: Run) -> dict[str, Any] | None:
     return {
         "tables": [tables.student(name, run.summaries, run.costs) for name in found],
         "changes": tables.student_changes(run.changes),
-        "sentences": tables.distilled_sentences(run.summaries, run.changes, run.costs),
+        "sentences": tables.distilled_sentences(
+            run.summaries, run.changes, run.costs_by_seed or [run.costs]
+        ),
     }
 
 
@@ -375,6 +378,8 @@ def control(judged: Sequence[Judged]) -> str:
         return ""
     first = judged[0]
     assert first.claim.measure is not None
+    if first.effect is None:
+        return f"The control was not measured: {first.reason}."
     told = claims.told(first.claim.measure, first.effect)
     meant = (
         "as it has to be"

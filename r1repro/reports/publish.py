@@ -194,10 +194,17 @@ def _require_clean(manifest: dict[str, Any], checkout: Path) -> None:
 
 def _without_places(notebook: str, run_folder: Path, checkout: Path) -> str:
     """An executed notebook without the folders of the machine that it ran on."""
-    places = {run_folder.resolve(): "RUN", checkout.resolve(): ".", Path.home(): "~"}
-    for place, name in places.items():
+    # A joined report has the notebooks of a run beside it, under the same folder.
+    places = {
+        run_folder.resolve(): "RUN",
+        run_folder.resolve().parent: "runs",
+        checkout.resolve(): ".",
+        Path.home(): "~",
+    }
+    for place in sorted(places, key=lambda path: -len(str(path))):
         if place != Path(place.anchor):
-            notebook = notebook.replace(json.dumps(str(place))[1:-1], name)
+            for written in (json.dumps(str(place)), json.dumps(str(place), ensure_ascii=False)):
+                notebook = notebook.replace(written[1:-1], places[place])
     return notebook
 
 

@@ -72,7 +72,16 @@ def build(
     light = [claims.Light(held.summaries, held.changes, tables, costs)]
     judged, control = claims.judge(declared, light), claims.control(declared, light)
     told = html.Run(
-        manifest, config, tables, held, judged, control, costs, sizes, completions, taken_back
+        manifest,
+        config,
+        tables,
+        held,
+        judged,
+        control,
+        costs,
+        sizes=sizes,
+        completions=completions,
+        taken_back=taken_back,
     )
     curves = [
         rows.assign(stage=stage) for stage, rows in tables.items() if "pass_at_1" in rows.columns

@@ -83,6 +83,7 @@ def join(folders: Sequence[Path], target: Path) -> Path:
         claims.judge(declared, lights),
         claims.control(declared, lights),
         costs=_mean_costs(runs),
+        costs_by_seed=[run.light.costs for run in runs],
         taken_back=pd.concat([run.taken_back.assign(seed=run.name) for run in runs]),
         by_seed={run.name: run.held_out.summaries for run in runs},
         curves={run.name: run.light.tables["r1_zero"] for run in runs},

@@ -247,10 +247,10 @@ def _arm(name: str) -> str:
     return words if words.startswith("RL") else words[0].lower() + words[1:]
 
 
-def distilled_sentences(summaries: Results, changes: Results, costs: Costs) -> list[str]:
+def distilled_sentences(summaries: Results, changes: Results, costs: Sequence[Costs]) -> list[str]:
     """A sentence a student: distillation against RL at equal FLOPs, as its interval allows.
 
-    Where RL ended before it had spent what distillation took, the sentence says so.
+    costs: of each run. Where RL ended before it had spent what distillation took, it says so.
     """
     path, said = "reasoning/pass@1", []
     for name, words in STUDENTS.items():
@@ -266,10 +266,13 @@ def distilled_sentences(summaries: Results, changes: Results, costs: Costs) -> l
             f"equal FLOPs, {metrics.shown(summaries[before][path], path)} "
             f"({metrics.shown(change, path, signed=True)}, paired)."
         )
-        spent, wanted = (costs[side]["flops"] if side in costs else 0.0 for side in (before, after))
-        if spent < wanted:
+        both = [(run[before]["flops"], run[after]["flops"]) for run in costs if before in run]
+        short = [(spent, wanted) for spent, wanted in both if spent < wanted]
+        if short:
+            spent, wanted = min(short, key=lambda pair: pair[0] / pair[1])
             told = f"{tera(spent)} of {tera(wanted)} × 10¹²"
-            said[-1] += f" These FLOPs are not equal: RL ended after {told}."
+            where = f" in {len(short)} of {len(both)} runs" if len(both) > 1 else ""
+            said[-1] += f" These FLOPs are not equal{where}: RL ended after {told}."
     return said
 
 

@@ -23,19 +23,27 @@ _WORDS = re.compile(
 )
 _AND = re.compile(r"\s*(?:,\s*)?\b(?:and|or)\b\s*|\s*[;；，、]\s*", re.IGNORECASE)
 _UNIT = re.compile(
-    r"(?<=[\d})])\s*(?:(?:square|cubic|sq\.?)?\s*(?:cm|mm|km|m|ft|feet|foot|in|inch(?:es)?|miles?|meters?|metres?"
-    r"|units?|dollars?|cents?|hours?|minutes?|seconds?|days?|years?|people|students?|ways?)"
-    r"(?:\s*(?:\^\s*\{?[23]\}?|squared|cubed))?)\s*$",
+    r"(?<=[\d})])(?:\s+(?:cm|mm|km|m|ft|in)|\s*(?:square |cubic |sq\.? )?(?:feet|foot|inch(?:es)?"
+    r"|miles?|(?:centi|kilo|milli)?met(?:er|re)s?|units?|dollars?|cents?|hours?|minutes?|seconds?"
+    r"|days?|years?|people|students?|ways?))(?:\s*\^\s*\{?[23]\}?)?\s*$",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
-    r"\s*[,;]?\s*\(?\b(?:for (?:all|some|every|any|each)|where|whenever)\b.*$",
-    re.IGNORECASE | re.DOTALL,
+    r"\b(?:for (?:all|some|every|any|each)|where|whenever)\b.*$", re.IGNORECASE | re.DOTALL
 )
 _LABEL = re.compile(r"^[A-Za-z][A-Za-z ]{0,30}:\s*(?=\S)")
-_COUNTED = re.compile(
-    r"^(-?\d+(?:\.\d+)?)(?:st|nd|rd|th)?(?:\s+[A-Za-z]{3,})+$|^(\d+)(?:st|nd|rd|th)$"
+# Words that are no thing that is counted: they change the number.
+_NOT_COUNTED = (
+    r"(?!.*\b(?:hundred|thousand|million|billion|trillion|dozen|percent|factorial|squared|cubed"
+    r"|half|halves|thirds?|quarters?|times|plus|minus|over|mod)\b)"
 )
+_COUNTED = re.compile(
+    rf"^{_NOT_COUNTED}(-?\d+(?:\.\d+)?)(?:st|nd|rd|th)?(?:\s+[A-Za-z]{{3,}})+$"
+    r"|^(\d+)(?:st|nd|rd|th)$",
+    re.IGNORECASE,
+)
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 # What JSON makes of a single backslash before these.
 _ESCAPED = {
     re.compile("\x0c(?=rac)"): r"\f",
@@ -124,9 +132,11 @@ def boxed(text: str) -> str | None:
 
 def plain(answer: str) -> str:
     """The answer without what carries no meaning: spacing, dollar signs, units, closing stops."""
-    text = unicodedata.normalize("NFKC", answer)[:LONGEST]
+    raised = _RAISED.sub(lambda f: f"^{{{f[0].translate(_SUPERSCRIPTS)}}}", answer[:LONGEST])
+    text = unicodedata.normalize("NFKC", raised)[:LONGEST].replace("\u2044", "/")
     for damaged, written in _ESCAPED.items():
         text = damaged.sub(written.replace("\\", r"\\"), text)
+    text = " ".join(text.split())
     text = _POWER.sub(lambda found: ("^" if found[1] == "sup" else "_") + f"{{{found[2]}}}", text)
     if "matrix}" in text:
         text = text.replace("\\\\", r" \cr ")
@@ -136,7 +146,7 @@ def plain(answer: str) -> str:
     text = re.sub(r"\\frac\s*(\d)\s*(\d)(?!\d)", r"\\frac{\1}{\2}", text)
     text = re.sub(r"\\sqrt\s*(\d)", r"\\sqrt{\1}", text)
     text = _WORDS.sub(lambda found: _word(found[1]), text)
-    text = " ".join(_CLAUSE.sub("", text).split()).strip(" .。,")
+    text = " ".join(_CLAUSE.sub("", text).split()).strip(" 。,;").rstrip(".").strip()
     text = _UNIT.sub("", text)
     text = re.sub(r"^(?:\\(?=\d)|USD|approximately|about)\s*", "", text)
     counted = _COUNTED.match(text)
@@ -242,8 +252,12 @@ _DEGREES = re.compile(r"^(.*?[\d})])\s*(?:\^\s*\{?\s*\\circ\s*\}?|°|\\degree|de
 def readings(text: str) -> tuple[str, ...]:
     """What a value may mean: a percentage its number or a hundredth, an angle its radians too."""
     if found := _PERCENT.match(text):
-        value = number(found[1])
-        hundredth = f"{float(value / 100):.{(decimals(found[1]) or 0) + 2}f}" if value else found[1]
+        value, digits = number(found[1]), decimals(found[1])
+        if value is None:
+            return (found[1],)
+        exact = value / 100
+        plain_decimal = f"{float(exact):.{digits + 2}f}" if digits is not None else ""
+        hundredth = plain_decimal or f"{exact.numerator}/{exact.denominator}"
         return found[1], hundredth
     if found := _DEGREES.match(text):
         return found[1], rf"\frac{{{found[1]} \pi}}{{180}}"

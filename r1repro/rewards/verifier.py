@@ -7,8 +7,10 @@ expression. It runs in processes of its own: what exceeds its seconds costs that
 import math
 import multiprocessing
 import os
+import resource
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from multiprocessing.connection import Connection, wait
@@ -27,8 +29,11 @@ from r1repro.rewards.math_answers import (
 )
 
 SECONDS = 5.0
-"""For one answer; the first of a process has START_SECONDS, since it imports sympy."""
-START_SECONDS = 60.0
+"""For one answer."""
+START_SECONDS = 120.0
+"""For a worker to import sympy."""
+BYTES = 4 * 2**30
+"""Of memory that a worker may have."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +67,21 @@ def quick(gold: str, answer: str) -> bool | None:
     if any(None in pair for pair in values):
         return None
     return any(
-        x == y or _rounded(a, y) or _rounded(b, x)
+        x == y or _rounded(a, b, y) or _rounded(b, a, x)
         for (a, b), (x, y) in zip(pairs, values, strict=True)
     )
 
 
-def _rounded(decimal: str, exact: float | Fraction | None) -> bool:
-    """Whether a decimal of two digits or more after the point is the exact value, rounded."""
+def _rounded(decimal: str, other: str, exact: float | Fraction | None) -> bool:
+    """Whether a decimal is the other side's exact value, rounded: never of two decimals.
+
+    It has two digits or more after the point, and two that are not leading zeros.
+    """
     digits, value = decimals(decimal), number(decimal)
-    if exact is None or value is None or digits is None or digits < 2:
+    if exact is None or not value or digits is None or digits < 2 or decimals(other) is not None:
         return False
-    return abs(value - Fraction(exact)) <= Fraction(50_001, 100_000 * 10**digits)
+    significant = len(decimal.replace(".", "").lstrip("-0 "))
+    return significant >= 2 and abs(value - Fraction(exact)) <= Fraction(1, 2 * 10**digits)
 
 
 def _same(gold: Leaf | Group, answer: Leaf | Group) -> bool:
@@ -121,49 +130,48 @@ def _values(gold: str, answer: str) -> bool:
 
 
 def _by_numbers(first: Any, second: Any, gold: str, answer: str) -> bool:
-    """Whether two expressions have the same value at some points; one free letter may differ."""
+    """Whether two expressions have the same value: exactly, rounded, or at some points."""
     import sympy
 
     if not (isinstance(first, sympy.Expr) and isinstance(second, sympy.Expr)):
         return False
-    letters = first.free_symbols, second.free_symbols
-    other = letters[0] - letters[1], letters[1] - letters[0]
-    if len(other[0]) == len(other[1]) == 1:
-        second = second.subs(other[1].pop(), other[0].pop())
-    elif other[0] or other[1]:
+    if first.free_symbols != second.free_symbols:
+        return False
+    if not first.free_symbols:
+        one, two = (complex(side.evalf(30)) for side in (first, second))
+        if one.imag or two.imag or not math.isfinite(one.real + two.real):
+            return False
+        if _rounded(gold, answer, two.real) or _rounded(answer, gold, one.real):
+            return True
+    if first.has(sympy.Float) or second.has(sympy.Float):
         return False
     free = sorted(first.free_symbols, key=str)
-    if not free:
-        values = [complex(side.evalf(30)) for side in (first, second)]
-        if any(abs(value.imag) > 1e-12 or not math.isfinite(value.real) for value in values):
-            return False
-        one, two = (value.real for value in values)
-        return _rounded(gold, two) or _rounded(answer, one) or _near(values[0], values[1])
     for point in _POINTS:
-        at = {letter: point * (1 + i / 7) for i, letter in enumerate(free)}
-        values = [complex(side.subs(at).evalf(20)) for side in (first, second)]
-        if not _near(values[0], values[1]):
+        at = {letter: sympy.Rational(point) * (i + 7) / 7 for i, letter in enumerate(free)}
+        found = (first - second).subs(at).evalf(_DIGITS, maxn=200)
+        size = abs(first.subs(at).evalf(15))
+        if not (found.is_number and size.is_finite):
+            return False
+        if abs(found) > sympy.Float(10) ** (8 - _DIGITS) * max(1, size):
             return False
     return True
 
 
-_POINTS = (0.137, 0.293, 0.411, 0.537, 0.713)
-
-
-def _near(one: complex, other: complex) -> bool:
-    return math.isfinite(abs(one)) and abs(one - other) <= 1e-9 * max(abs(one), abs(other))
-
-
-def readable(gold: str) -> bool:
-    """Whether sympy can make something of a gold answer, or it is plain text of itself."""
-    return bool(plain(gold))
+# Of both signs, so that an absolute value or a root shows itself.
+_POINTS = ("-2137/1000", "-293/1000", "411/1000", "1713/1000", "53/10")
+_DIGITS = 60
 
 
 def _work(pipe: Connection) -> None:
     """In a worker: answer (gold, answer) with True, False or the reason of a failure."""
     import logging
 
+    import math_verify  # noqa: F401  some seconds, before the first clock runs
+
     logging.disable(logging.CRITICAL)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+    pipe.send(True)
     while True:
         try:
             gold, answer = pipe.recv()
@@ -216,6 +224,9 @@ class Verifier:
 
     def _compared(self, jobs: list[tuple[int, str, str]]) -> Iterator[tuple[int, Verdict]]:
         waiting = iter(jobs)
+        for worker in self._workers:
+            if worker.job is not None:  # a caller gave up before its verdict
+                worker.replace()
         while len(self._workers) < min(self._wanted, len(jobs)):
             self._workers.append(_Worker(self._context))
         for worker in self._workers:
@@ -226,7 +237,7 @@ class Verifier:
             for worker in busy:
                 job = worker.job
                 assert job is not None
-                if worker.pipe in ready:
+                if worker.pipe in ready or worker.pipe.poll():
                     said = worker.answer()
                 elif time.monotonic() >= worker.until:
                     said = f"no verdict within {self.seconds:g} s"
@@ -258,24 +269,31 @@ class _Worker:
         self._process = self._context.Process(target=_work, args=(theirs,), daemon=True)
         self._process.start()
         theirs.close()
-        self._fresh = True
+        self._ready = False
 
     def take(self, job: tuple[int, str, str] | None, seconds: float) -> None:
+        """Begin with a job, in a process that is ready for it."""
         self.job = job
-        if job is not None:
-            self.until = time.monotonic() + (START_SECONDS if self._fresh else seconds)
+        if job is None:
+            return
+        with suppress(
+            OSError, EOFError
+        ):  # a process that died is found out where its answer is read
+            if not self._ready and self.pipe.poll(START_SECONDS):
+                self._ready = bool(self.pipe.recv())
             self.pipe.send(job[1:])
+        self.until = time.monotonic() + seconds
 
     def answer(self) -> bool | str:
         try:
             said: bool | str = self.pipe.recv()
-        except EOFError:  # killed for want of memory, or a crash in a parser
+        except (EOFError, OSError):  # killed for want of memory, or a crash in a parser
             self.replace()
             return "not comparable: its process died"
-        self._fresh = False
         return said
 
     def replace(self) -> None:
+        self.job = None
         self.end()
         self._start()
 
@@ -288,7 +306,7 @@ class _Worker:
 def check_golds(golds: Iterable[str], place: str) -> None:
     """Raises R1ReproError that names the first row whose gold answer holds nothing."""
     for i, gold in enumerate(golds):
-        if not readable(gold):
+        if not plain(gold):
             raise R1ReproError(f"{place}, row {i}: the gold answer {gold!r} holds no answer")
 
 

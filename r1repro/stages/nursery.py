@@ -14,6 +14,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import BinaryIO
 
 from r1repro import artifacts
@@ -29,19 +30,18 @@ PRELOADED = tuple(
 )  # fmt: skip
 """Modules of stages that are forked; each of them imports torch."""
 # A GPU's driver, once asked how many there are, does not survive a fork.
-_GPUS = ("/dev/nvidiactl", "/dev/kfd")
+_GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 _LONGEST = 1 << 16
 
 
 class Child:
     """A forked stage, with as much of subprocess.Popen's interface as its follower needs."""
 
+    returncode: int | None
+
     def __init__(self, server: socket.socket, pid: int, stdin: int) -> None:
         self.pid, self.returncode = pid, None
         self._server, self._stdin = server, stdin
-
-    pid: int
-    returncode: int | None
 
     def poll(self) -> int | None:
         return self._ended(0.0)
@@ -57,13 +57,23 @@ class Child:
         if self.returncode is None:
             self._server.settimeout(timeout)
             try:
-                said = self._server.recv(_LONGEST)
+                said = _told(self._server)
             except (BlockingIOError, TimeoutError):
                 return None
             # Without a server nobody knows how it ended; its standard input ends below.
-            self.returncode = json.loads(said) if said else -9
+            self.returncode = said["end"] if said else -9
             os.close(self._stdin)
         return self.returncode
+
+
+def _told(server: socket.socket) -> dict[str, int]:
+    """The server's next message, {} if it is gone: {"pid"} of a fork, {"end"} of how one ended."""
+    try:
+        said = server.recv(_LONGEST)
+    except (ConnectionResetError, BrokenPipeError):
+        said = b""
+    found: dict[str, int] = json.loads(said) if said else {}
+    return found
 
 
 class Nursery:
@@ -72,6 +82,7 @@ class Nursery:
     def __init__(self) -> None:
         self._server: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._last: Child | None = None
         self._started_as: tuple[str, dict[str, str]] | None = None
 
     def fork(
@@ -86,30 +97,36 @@ class Nursery:
         try:
             message = json.dumps(list(words)).encode()
             server.settimeout(None)
-            socket.send_fds(server, [message], [reads, log.fileno(), lock])
-            said = server.recv(_LONGEST)
+            try:
+                socket.send_fds(server, [message], [reads, log.fileno(), lock])
+                said = _told(server)
+            except (ConnectionResetError, BrokenPipeError):
+                said = {}
         except BaseException:
             self.close()
             os.close(writes)  # and with it what has been forked already
             raise
         finally:
             os.close(reads)
-        if not said:
+        if "pid" not in said:
             self.close()
             os.close(writes)
-            raise StageFailed(f"the libraries could not be imported (log: {log.name})")
-        return Child(server, json.loads(said), writes)
+            raise StageFailed(f"the process that stages are forked from ended (log: {log.name})")
+        self._last = Child(server, said["pid"], writes)
+        return self._last
 
     def close(self) -> None:
         """Let the server end; it does so too when this process ends."""
         if self._server is not None:
             self._server.close()
-        self._server = self._started_as = None
+        self._server = self._started_as = self._last = None
 
     def _ready(self, environment: dict[str, str], log: BinaryIO) -> socket.socket:
         # What was imported before an edit of the code, or under other variables, is of no use.
         wanted = (artifacts.code_hash.__wrapped__(), environment)
         alive = self._process is not None and self._process.poll() is None
+        if self._last is not None and self._last.poll() is None:
+            alive = False  # one was given up: what is said of it is not for the next
         if self._server is None or not alive or self._started_as != wanted:
             self.close()
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -146,13 +163,16 @@ def _serve(server: socket.socket) -> None:
             return
         pid = os.fork()
         if pid == 0:
+            os.setpgid(0, 0)
             server.close()
             _become(json.loads(message), given)
         for number in given:
             os.close(number)
-        server.send(json.dumps(pid).encode())
+        with suppress(PermissionError, ProcessLookupError):
+            os.setpgid(pid, pid)  # whoever comes first: it may be ended as a group from now on
+        server.send(json.dumps({"pid": pid}).encode())
         _, status = os.waitpid(pid, 0)
-        server.send(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+        server.send(json.dumps({"end": os.waitstatus_to_exitcode(status)}).encode())
 
 
 def _become(words: list[str], given: Sequence[int]) -> None:
@@ -161,7 +181,6 @@ def _become(words: list[str], given: Sequence[int]) -> None:
 
     code = 1
     try:
-        os.setsid()
         stdin, log, _ = given
         for number, place in ((stdin, 0), (log, 1), (log, 2)):
             os.dup2(number, place)

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 
@@ -31,6 +32,7 @@ REAL = ROOT.parent / "shared" / "realdata"
         ("so <think>a</think><answer>7</answer>", "a", "7", False),
         ("<answer>7</answer>", None, "7", False),
         ("<think>never ends", None, None, False),
+        ("<think>try <answer>7</answer> no", None, None, False),
         ("", None, None, False),
     ],
 )
@@ -47,6 +49,7 @@ def test_other_tags_and_none():
     found = parts(r"<think>a \boxed{1}</think>So \boxed{\frac{1}{2}}, or \boxed{ x^{2} }.", R1)
     assert (found.answer, found.valid) == ("x^{2}", True)
     assert parts(r"<think>a \boxed{1}</think>So 2.", R1).answer is None, "never the thinking"
+    assert parts(r"<think>so \boxed{7} but wait", R1).answer is None, "nor from what has no end"
     assert parts(r"<think>a</think>\boxed{" + "{" * 100_000, R1).answer is None
 
 
@@ -64,14 +67,19 @@ def test_every_field_of_a_row():
 def test_a_summary_counts_what_has_the_figure():
     rows = [analyze(text, Tags(), "en") for text in ("3 + 4 = 7", "<think>so</think>7")]
     found = summary(rows)
+    assert summary([analyze("wait", Tags()), analyze("so " * 79, Tags())])[
+        "reflection_per_1k_words"
+    ] == pytest.approx(12.5)
     assert found["rows"] == 2 and found["language_share"] == 1.0 and found["with_answer"] == 0.0
     assert summary([]) == {"rows": 0}
 
 
 @pytest.mark.parametrize("piece", ["<think>", "</think>", "<answer>", "\\boxed{", "(", "wait "])
 def test_hostile_text_takes_linear_time(piece):
+    began = time.monotonic()
     analyze(piece * (100_000 // len(piece)), Tags())
     analyze(piece * (100_000 // len(piece)), R1)
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside the checkout")

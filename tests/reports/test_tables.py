@@ -123,7 +123,7 @@ def test_words_claim_no_more_than_the_interval(found, low, high, said, sentence)
     assert tables.verb(change) == said
     pair = "qwen_distilled - qwen_rl_equal_flops"
     only = {pair: changes[pair] | {"reasoning/pass@1": change}}
-    assert sentence in tables.distilled_sentences(summaries, only, {})[0]
+    assert sentence in tables.distilled_sentences(summaries, only, [{}])[0]
 
 
 def test_flops_that_are_not_equal_are_said_to_be_so(found):
@@ -132,10 +132,10 @@ def test_flops_that_are_not_equal_are_said_to_be_so(found):
         "qwen_rl_equal_flops": {"flops": 2.3e12, "seconds": 1.0},
         "qwen_distilled": {"flops": 3.4e12, "seconds": 1.0},
     }
-    first, *_ = tables.distilled_sentences(summaries, changes, costs)
+    first, *_ = tables.distilled_sentences(summaries, changes, [costs])
     assert first.endswith("not equal: RL ended after 2.3 of 3.4 × 10¹².")
     costs["qwen_rl_equal_flops"]["flops"] = 3.5e12
-    assert "not equal" not in tables.distilled_sentences(summaries, changes, costs)[0]
+    assert "not equal" not in tables.distilled_sentences(summaries, changes, [costs])[0]
 
 
 def test_ablations_are_told_where_they_ran(found):

@@ -86,6 +86,32 @@ def test_it_ends_with_the_process_that_asked(tmp_path):
         time.sleep(0.1)
 
 
+def test_libraries_that_cannot_be_imported_are_told_with_the_log(tmp_path, monkeypatch):
+    broken = tmp_path / "torch.py"
+    broken.write_text("raise ImportError('no torch here')")
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        with pytest.raises(StageFailed, match=r"forked from ended \(log: .*log.txt\)"):
+            build(compose(tmp_path), "base")
+    log = state.work_folder(compose(tmp_path), "base") / "log.txt"
+    assert "no torch here" in log.read_text()
+    assert _failed(tmp_path), "and the next one starts"
+
+
+def test_a_stage_that_was_given_up_does_not_speak_for_the_next(tmp_path, monkeypatch):
+    start = process.start
+
+    def given_up(*words):
+        start(*words)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "start", given_up)
+        with pytest.raises(KeyboardInterrupt):
+            build(compose(tmp_path), "evaluate_base")
+    assert _failed(tmp_path)
+
+
 def test_under_other_variables_everything_is_imported_anew(tmp_path, monkeypatch):
     servers = []
     for policy in ("ACTIVE", "ACTIVE", "PASSIVE"):
