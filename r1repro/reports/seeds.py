@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pandas as pd
 from r1repro import artifacts
 from r1repro.config import ROOT, SEEDS, load
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import claims, statistics
+from r1repro.evaluation import claims, metrics, statistics
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import figures, held_out, html
 from r1repro.reports.files import Results, flat, write_figure
@@ -66,7 +66,7 @@ def join(folders: Sequence[Path], target: Path) -> Path:
                                          run.manifest["seeds"]["seed"]))  # fmt: skip
     declared, lights = claims.load(), [run.light for run in runs]
     held = HeldOut(
-        over_seeds([run.held_out.summaries for run in runs]),
+        _within(over_seeds([run.held_out.summaries for run in runs])),
         over_seeds([run.held_out.changes for run in runs]),
         {
             f"{group} of {run.name}": p
@@ -135,6 +135,21 @@ def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
             if not any(math.isnan(one.value) for one in each):
                 found[name][path] = statistics.over_seeds(each)
     return found
+
+
+def _within(summaries: Results) -> dict[str, dict[str, Estimate]]:
+    """Intervals of shares end at 0 and 1: Student's t knows of no such ends."""
+
+    def ended(path: str, found: Estimate) -> Estimate:
+        share = metrics.measure(path).share and not path.rsplit("/", 1)[-1].startswith("vote_gain")
+        if not share or math.isnan(found.low):
+            return found
+        return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+
+    return {
+        name: {path: ended(path, one) for path, one in each.items()}
+        for name, each in summaries.items()
+    }
 
 
 def _read(folder: Path) -> SeedRun:

@@ -42,6 +42,9 @@ def test_the_mean_over_seeds_has_an_interval_by_t(joined):
     assert found.value == pytest.approx(sum(values) / 3) and found.n == 3
     low, high = t_interval(values)
     assert found.low < low < high < found.high, "and the problems' spread on top"
+    shares = [e for n, e in read_results(report.parent / "results.json")["dev1"].items()
+              if n in ("format_valid", PATH, "general/greeting")]  # fmt: skip
+    assert len(shares) == 3 and all(0 <= e.low <= e.high <= 1 for e in shares)
     (claim,) = (
         c for c in json.loads((report.parent / "claims.json").read_text())
         if c["id"] == "rl-raises-accuracy" and not c["control"]
