@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,7 @@ def _without_places(notebook: str, run_folder: Path, checkout: Path) -> str:
         run_folder.resolve(): "RUN",
         run_folder.resolve().parent: "runs",
         checkout.resolve(): ".",
+        Path(sys.prefix).resolve(): "venv",
         Path.home(): "~",
     }
     for place in sorted(places, key=lambda path: -len(str(path))):

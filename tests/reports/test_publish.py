@@ -1,6 +1,7 @@
 import json
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -54,12 +55,16 @@ def test_a_version_is_copied_and_listed(run, checkout):
 
 
 def test_published_notebooks_do_not_tell_where_they_ran(run, checkout):
-    told = {"config_path": str(run / "resolved.yaml"), "字": "等等"}
+    told = {"config_path": str(run / "resolved.yaml"), "字": "等等", "lib": sys.prefix + "/lib"}
     place = {"cells": [], "metadata": told, "nbformat": 4, "nbformat_minor": 5}
     (run / "notebooks" / "00_base_model.ipynb").write_text(json.dumps(place))
     version = publish(run, checkout / "reports", checkout)
     found = json.loads((version / "notebooks" / "00_base_model.ipynb").read_text())
-    assert found["metadata"] == {"config_path": "RUN/resolved.yaml", "字": "等等"}
+    assert found["metadata"] == {
+        "config_path": "RUN/resolved.yaml",
+        "字": "等等",
+        "lib": "venv/lib",
+    }
 
 
 def test_a_version_is_never_overwritten(run, checkout):
