@@ -18,6 +18,12 @@ ARMS = {
 """What a student went through, after the underscore of its checkpoint's name."""
 
 
+def arm_label(arm: str) -> str:
+    """What a student went through, as it stands within a sentence."""
+    words = ARMS[arm]
+    return words if words.startswith("RL") else words[0].lower() + words[1:]
+
+
 @dataclass(frozen=True)
 class Ablation:
     """A checkpoint made as `plain` but for one thing, and what the paper saw of that.

@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from r1repro.evaluation.metrics import shown, summarize
 from r1repro.evaluation.statistics import Estimate, over_seeds
-from r1repro.reports.checkpoints import ARMS, CHAIN, MAIN, STUDENTS, key
+from r1repro.reports.checkpoints import ARMS, CHAIN, MAIN, STUDENTS, arm_label, key
 
 Summary = Mapping[str, Estimate]
 Evaluation: TypeAlias = pd.DataFrame | Summary
@@ -42,7 +42,7 @@ CHECKPOINTS: dict[str, tuple[str, str, str]] = {
     "dev3_reasoning_only": ("Dev3 on reasoning data only", INK, "<"),
     "r1_preference_throughout": ("R1, preference from step 1", INK, ">"),
     **{
-        f"{student}_{arm}": (f"{name}: {ARMS[arm][0].lower()}{ARMS[arm][1:]}", colour, marker)
+        f"{student}_{arm}": (f"{name}: {arm_label(arm)}", colour, marker)
         for student, name, colour, marker in (
             ("qwen", "Qwen", BLUE, "o"),
             ("llama", "Llama", VERMILION, "s"),
@@ -512,7 +512,7 @@ def _by_level(axes: Axes, summaries: Mapping[str, Summary], task: str | None) ->
         estimates = [summary[f"{start}{level}/pass@1"] for level in levels]
         _points(axes, [level + offset for level in levels], estimates, name, j, line=True)
     title = f"{task.capitalize()} by level" if task else "Held-out problems by level"
-    axes.set(title=title, xlabel="level (1 easy, 5 hard)", ylabel="pass@1, held-out problems")
+    axes.set(title=title, xlabel="level", ylabel="pass@1, held-out problems")
     axes.set_xticks(levels)
     _percent(axes)
     axes.legend(

@@ -109,7 +109,7 @@ def page(run: Run, drawn: Mapping[str, bytes]) -> str:
             ablations=ablations(run),
             verdicts=claims.counts(run.judged),
             control=control(run.control),
-            ledger=ledgers(run.judged),
+            ledger=ledgers(run.judged, run.control),
             problems=transcripts.problems(run.held_out.answers),
             training=_rows(transcripts.over_training(run.completions)),
             aha_rates=aha.rates(run.summaries),
@@ -399,8 +399,14 @@ def control(judged: Sequence[Judged]) -> str:
     )
 
 
-def ledgers(judged: Sequence[Judged]) -> dict[str, list[dict[str, str]]]:
-    """The rows of the ledger by verdict, the papers' claims before our own questions."""
+def ledgers(
+    judged: Sequence[Judged], control_judged: Sequence[Judged] = ()
+) -> dict[str, list[dict[str, str]]]:
+    """The rows of the ledger by verdict, the papers' claims before our own questions.
+
+    A claim that comes out as reproduced of the control too says so: it is no effect of the reward.
+    """
+    without_reward = {one.claim.id for one in control_judged if one.verdict == "reproduced"}
     ordered = sorted(judged, key=lambda one: one.claim.ours)
     return {
         name: [
@@ -414,6 +420,7 @@ def ledgers(judged: Sequence[Judged]) -> dict[str, list[dict[str, str]]]:
                 "findable": claims.findable(one),
                 "reason": one.reason,
                 "ours": "our question" if one.claim.ours else "",
+                "control": "with shuffled rewards too" if one.claim.id in without_reward else "",
             }
             for one in ordered
             if one.verdict == name

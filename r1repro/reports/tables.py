@@ -14,7 +14,16 @@ import pandas as pd
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, MAIN, PAIRS, STUDENTS, key
+from r1repro.reports.checkpoints import (
+    ABLATIONS,
+    ARMS,
+    CHAIN,
+    MAIN,
+    PAIRS,
+    STUDENTS,
+    arm_label,
+    key,
+)
 from r1repro.reports.figures import SUITES, checkpoint, stage_pairs
 from r1repro.reports.files import Results
 
@@ -243,8 +252,7 @@ def student_changes(changes: Results) -> Table:
 
 
 def _arm(name: str) -> str:
-    words = ARMS[name.split("_", 1)[1]]
-    return words if words.startswith("RL") else words[0].lower() + words[1:]
+    return arm_label(name.split("_", 1)[1])
 
 
 def distilled_sentences(summaries: Results, changes: Results, costs: Sequence[Costs]) -> list[str]:

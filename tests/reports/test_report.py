@@ -9,8 +9,10 @@ import pytest
 
 from r1repro import reports
 from r1repro.config import compose
+from r1repro.evaluation.claims import Change, Claim, Judged
 from r1repro.evaluation.metrics import summarize
-from r1repro.reports import checkpoints
+from r1repro.evaluation.statistics import Estimate
+from r1repro.reports import checkpoints, html
 from r1repro.reports.figures import CHECKPOINTS
 from r1repro.reports.files import read_results, write_results
 from r1repro.reports.report import STAGES, needed
@@ -119,14 +121,14 @@ def test_hostile_model_text_is_shown_as_text(tmp_path, run_folder, config):
     results = make_results(tmp_path / "hostile", hostile=True)
     del results["comparison"]  # the estimates are then made here
     built = reports.build(run_folder, results, config, {})
-    html = built.read_text(encoding="utf-8")
-    page = Page(html)
-    assert html.count("&lt;script&gt;") >= 3  # as a prompt, R1-Zero's answer and R1's
+    written = built.read_text(encoding="utf-8")
+    page = Page(written)
+    assert written.count("&lt;script&gt;") >= 3  # as a prompt, R1-Zero's answer and R1's
     assert "script" not in page.tags and page.tags.count("img") == IMAGES
     text = "".join(page.text)
     assert HOSTILE["script"].split("<think>")[0] in text
     assert "{{ config }} {% raw %} &lt;b&gt; </pre></details>" in text
-    assert "⟨U+202E⟩" in text and "\u202e" not in html and "\x00" not in html
+    assert "⟨U+202E⟩" in text and "\u202e" not in written and "\x00" not in written
     assert "96,000 of 100,000 characters are not shown here" in text
     assert "等等，不对" in text
 
@@ -233,3 +235,12 @@ def test_reports_never_need_torch():
     code = "import sys, r1repro.reports.publish, r1repro.stages.comparison as c; " \
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"  # fmt: skip
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_the_control_reproduces_too_is_marked():
+    one = Claim(
+        "a", "It rises.", "v1", "", Change("reasoning/pass@1", "base", "r1_zero"), "up", 0.1
+    )
+    judged = [Judged(one, "reproduced", Estimate(0.2, 0.1, 0.3, 9), ())]
+    assert html.ledgers(judged, judged)["reproduced"][0]["control"] == "with shuffled rewards too"
+    assert html.ledgers(judged)["reproduced"][0]["control"] == ""
