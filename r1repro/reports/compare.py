@@ -76,7 +76,7 @@ def _told(version: Version) -> dict[str, Any]:
     config = {k: v for k, v in manifest["config"].items() if k not in manifest["seeds"]}
     return {
         **flat(config, "config."),
-        **flat(manifest["seeds"], "seeds."),
+        **{f"seeds.{name}": _one(seed) for name, seed in manifest["seeds"].items()},
         **flat(manifest["versions"], "versions."),
         **flat(manifest["hardware"], "hardware."),
         **{
@@ -88,6 +88,11 @@ def _told(version: Version) -> dict[str, Any]:
         "code": manifest["code"],
         "commit": (git["commit"] or "none") + (" + uncommitted changes" if git["dirty"] else ""),
     }
+
+
+def _one(seeds: Any) -> Any:
+    """A seed, or several; those that all runs share as one."""
+    return seeds[0] if isinstance(seeds, list) and len(set(seeds)) == 1 else seeds
 
 
 def _inputs(first: Version, second: Version) -> str:

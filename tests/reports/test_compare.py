@@ -6,7 +6,7 @@ import pytest
 from r1repro import cli
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.statistics import Estimate, difference
-from r1repro.reports.compare import compare, inputs, read
+from r1repro.reports.compare import _one, compare, inputs, read
 
 
 @pytest.fixture
@@ -96,3 +96,8 @@ def test_a_version_from_before_the_ledger_can_be_compared(two):
     (two[1] / "results.json").unlink()
     with pytest.raises(R1ReproError, match="holds no report"):
         read(two[1])
+
+
+def test_a_seed_that_all_runs_share_is_no_difference():
+    assert _one([0, 0, 0]) == 0 == _one(0)
+    assert _one([0, 1]) == [0, 1]
