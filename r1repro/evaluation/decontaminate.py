@@ -9,6 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from r1repro.text.language import HAN
+
 NGRAM = 6
 """Words in a row."""
 SHARE = 0.4
@@ -20,7 +22,7 @@ _DROPPED = re.compile(
     re.DOTALL,
 )
 _PIECE = re.compile(r"\d+|[^\W\d_]+|[^\w\s$\\{},.;:!?'\"()\[\]，。；：！？、（）]")
-_HAN = re.compile(r"[\u3400-\u9fff]")
+_IS_HAN = re.compile(f"[{HAN}]")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def pieces(text: str) -> list[str]:
     if "[/asy]" not in text:  # or every opening would look for it to the end
         text = text.replace("[asy]", " ")
     found = _PIECE.findall(_DROPPED.sub(" ", text))
-    return [part for piece in found for part in (piece if _HAN.search(piece) else [piece])]
+    return [part for piece in found for part in (piece if _IS_HAN.search(piece) else [piece])]
 
 
 def overlaps(

@@ -39,17 +39,17 @@ def measure(evaluations: Mapping[str, pd.DataFrame]) -> HeldOut:
     ordered = {name: evaluations[name] for name in names(evaluations)}
     summaries, changes = metrics.compare(ordered, pairs(ordered)) if ordered else ({}, {})
     main = figures.main(ordered)
-    tested = metrics.reflection_tests(main["base"], main["r1_zero"]) if _both(main) else {}
+    tested = (
+        metrics.reflection_tests(main["base"], main["r1_zero"])
+        if set(MAIN[:2]) <= main.keys()
+        else {}
+    )
     return HeldOut(
         summaries,
         {key(*pair): change for pair, change in changes.items()},
         tested,
         transcripts.chosen(main),
     )
-
-
-def _both(main: Mapping[str, pd.DataFrame]) -> bool:
-    return set(MAIN[:2]) <= main.keys()
 
 
 def write(folder: Path, found: HeldOut) -> None:

@@ -314,6 +314,8 @@ class Recorder(TrainerCallback):
         reasoning = batch[batch.task.isin(REASONING)]
         general = batch[~batch.task.isin(REASONING)]
         prompts, said = batch.prompt_tokens.sum(), batch.tokens.sum()
+        # As a trainer spends that reads the prompt with every completion; ours reads a shared one
+        # once, which makes the estimate of RL a little too high.
         spent = flops.trained(self.parameters, (prompts + said) / settings.steps_per_generation)
         if fresh:
             spent += flops.rollout(
