@@ -17,15 +17,23 @@ ROOT = Path(__file__).resolve().parents[1]
 """The checkout: conf/, notebooks/ and a relative `runs` are found from here."""
 
 GROUPS = ("scale", "model", "task", "student", "ablation")
-ARCHITECTURES = ("qwen3", "llama")
+ARCHITECTURES = ("qwen2", "qwen3", "llama")
 SPLITS = ("test", "validation")
+HUB_SCALES = ("smoke", "gpu", "paper")
+"""The scales that have settings for models trained elsewhere, in conf/hub/."""
 LONGEST_PROMPT = 64
 """Tokens of the model's positions that are kept for a prompt with its template."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The policy's shape; with `path`, a folder in HF format is the base instead."""
+    """The policy's shape. With `hub` or `path` the base comes from there instead of random weights.
+
+    hub, revision: a model of the Hugging Face hub; its shape stands here for `r1repro plan`.
+    path: a folder in HF format, which goes before `hub`.
+    chat: the form of prompts from the cold start on, one of tasks/prompts/; before it they have
+        the paper's base form.
+    """
 
     name: str = "mini_qwen"
     architecture: str = "qwen3"
@@ -36,7 +44,12 @@ class ModelConfig:
     head_dim: int = 32
     intermediate_size: int = 384
     max_position: int = 512
+    vocabulary: int = 2_560
+    tied: bool = True
+    hub: str | None = None
+    revision: str = "main"
     path: str | None = None
+    chat: str = "mini"
 
 
 @dataclass(frozen=True)
@@ -258,10 +271,39 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
+class EngineConfig:
+    """How models are loaded, trained and sampled.
+
+    precision: of the computation. Whole models keep float32 weights and compute under autocast;
+        with LoRA the frozen weights are held in it.
+    lora_rank: of the adapters that are trained instead of the weights, merged at a stage's end; 0
+        trains the weights. quantized: the frozen weights in 4 bits (QLoRA).
+    rollouts: our sampler, or vLLM in the same process or on a server.
+    """
+
+    precision: str = "float32"
+    attention: str = "sdpa"
+    gradient_checkpointing: bool = False
+    lora_rank: int = 0
+    lora_alpha: int = 64
+    quantized: bool = False
+    unsloth: bool = False
+    rollouts: str = "own"
+    report_to: str = "none"
+
+
+@dataclass(frozen=True)
 class LaunchConfig:
-    """How many processes a training stage is started with (`accelerate launch` above one)."""
+    """How many processes a training stage is started with (`accelerate launch` above one).
+
+    sharding: "none" keeps the whole model in every process, "fsdp" shares it out; deepspeed: a
+    person's own DeepSpeed file. cluster: where the run goes, "here", "local" or "slurm" (submitit).
+    """
 
     processes: int = 1
+    sharding: str = "none"
+    deepspeed: str | None = None
+    cluster: str = "here"
 
 
 @dataclass(frozen=True)
@@ -280,6 +322,7 @@ class Config:
     student: StudentsConfig = field(default_factory=StudentsConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     launch: LaunchConfig = field(default_factory=LaunchConfig)
 
 
@@ -319,6 +362,9 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
             node = hydra_compose("config", overrides=texts)
+            if node.student.name == "hub" and node.scale in HUB_SCALES:
+                # Models that were trained elsewhere have steps, rates and lengths of their own.
+                node = hydra_compose("config", overrides=[f"hub={node.scale}", *texts])
         config = OmegaConf.to_object(node)
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(str(error.__cause__ or error).split())
@@ -466,14 +512,22 @@ def validate(config: Config) -> None:
         if isinstance(node, BaseConfig) and node.save_every % node.log_every:
             accepted = f"a multiple of {key}.log_every={node.log_every}"
             raise _refused(f"{key}.save_every", node.save_every, accepted)
-    paths = {f"{key}.path": model.path for key, model in models(config).items()}
-    if None in paths.values() and any(paths.values()):
-        key = next(key for key, path in paths.items() if path is None)
+    sources = {key: model.path or model.hub for key, model in models(config).items()}
+    if None in sources.values() and any(sources.values()):
+        key = next(key for key, source in sources.items() if source is None)
+        other = next(key for key, source in sources.items() if source)
         raise _refused(
-            key,
+            f"{key}.path",
             "null",
-            f"a model folder, like {next(key for key, path in paths.items() if path)}: models made "
-            "here and models from folders are asked in different templates and do not go together",
+            f"a model folder, like {other}, or {key}.hub a model of the hub: models made here and "
+            "others are asked in different templates and do not go together",
+        )
+    if config.student.name == "hub" and config.scale not in HUB_SCALES:
+        raise _refused(
+            "scale",
+            config.scale,
+            f"one of {_listed(HUB_SCALES)} with model={config.model.name}, since the other scales have the rates "
+            "and lengths of the mini world",
         )
     share = config.stage.rejection_sampling.general_share
     if share >= 1:
@@ -501,7 +555,7 @@ def _check_positions(config: Config) -> None:
     for key, node in [*nodes, ("evaluation", config.evaluation)]:
         tokens = getattr(node, "max_completion_tokens", None)
         for name, model in models(config).items():
-            if tokens is None or model.path is not None:
+            if tokens is None or model.path or model.hub:
                 continue
             if tokens + LONGEST_PROMPT > model.max_position:
                 raise _refused(
@@ -566,6 +620,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "preference_weight": (0, 1e6, "zero or more"),
     "general_from": (0, 1, "from 0 to 1"),
     "general_share": (0, 1, "from 0 to 1"),
+    "lora_rank": (0, 4096, "0, which trains the weights themselves, or more"),
 }
 
 
