@@ -15,7 +15,7 @@ from r1repro.config import Config
 from r1repro.evaluation.rows import row
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
-from r1repro.stages.models import load_model, load_tokenizer
+from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import mini_world, templates
 from r1repro.tasks.problem import REASONING
 from r1repro.training.flops import EQUAL_FLOPS
@@ -54,8 +54,9 @@ def _evaluate(
     folder: Path,
     progress: Progress,
 ) -> None:
-    model, words = load_model(place).eval(), load_tokenizer(place)
     settings, world = config.evaluation, mini_world.of(config.task)
+    model = load_sampled(place, config.engine, settings.max_completion_tokens)
+    words = load_tokenizer(place)
     asked = (
         (getattr(world, settings.split), samples),
         (getattr(world, f"general_{settings.split}"), settings.samples_between),
