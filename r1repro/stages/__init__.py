@@ -105,6 +105,22 @@ def _problems(config: Config) -> int:
     return task.test_problems if config.evaluation.split == "test" else task.validation_problems
 
 
+def _asked_as(checkpoint: str) -> tuple[str, ...]:
+    """The settings that say in which form a checkpoint is asked."""
+    students = ("qwen", "llama")
+    student = next((s for s in students if checkpoint.startswith(f"{s}_")), None)
+    shape = "model" if student is None else f"student.{student}"
+    return tuple(f"{shape}.{name}" for name in ("path", "hub", "revision", "chat"))
+
+
+def _student_form(name: str) -> tuple[str, ...]:
+    """The same of a student, and what it is distilled from; a teacher's key has its whole shape."""
+    if _asked_as(name)[0].startswith("model"):
+        return ()
+    traces = ("traces", "traces_prompt", "traces_completion", "traces_rows")
+    return (*_asked_as(name), *(f"student.{key}" for key in traces))
+
+
 def _evaluation(
     checkpoint: str,
     notebook: str,
@@ -118,7 +134,12 @@ def _evaluation(
         name=f"evaluate_{checkpoint}",
         version=3,
         run=f"r1repro.stages.evaluate:{run}",
-        config=("model.path", "task", *(f"evaluation.{name}" for name in read), "base_seed"),
+        config=(
+            *_asked_as(checkpoint),
+            "task",
+            *(f"evaluation.{name}" for name in read),
+            "base_seed",
+        ),
         seconds=_in_depth_seconds if run == "in_depth" else _evaluation_seconds,
         inputs=(policy or checkpoint,),
         notebook=notebook,
@@ -139,7 +160,7 @@ def _rl(
         name=name,
         version=3 if name == "r1_zero" else 1,
         run=f"r1repro.stages.rl:{run or name}",
-        config=("model", "task", f"stage.{settings}", "seed", "launch"),
+        config=("model", *_student_form(name), "task", f"stage.{settings}", "seed", "launch"),
         seconds=_rl_seconds(settings),
         inputs=start,
         notebook=notebook,
@@ -162,7 +183,7 @@ def _sft(
         name=name,
         version=2,
         run=f"r1repro.stages.sft:{run or name}",
-        config=("model", "task", f"stage.{settings}", "seed"),
+        config=("model", *_student_form(name), "task", f"stage.{settings}", "seed"),
         seconds=_sft_seconds(settings, data),
         inputs=(base, data),
         notebook=notebook,

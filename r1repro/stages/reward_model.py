@@ -14,7 +14,7 @@ from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.rewards.preference import Preference, encoded, grade, shown
 from r1repro.stages.models import device, load_model, load_tokenizer, save_model
-from r1repro.tasks import general, mini_world, templates
+from r1repro.tasks import general, templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import reward_model
 
@@ -84,7 +84,7 @@ def _pairs(
             words,
             problems,
             Sampling(settings.max_completion_tokens, settings.temperature),
-            template=templates.name_for(config.model.path),
+            template=templates.form(config, writer),
             samples=settings.samples,
             rollout_batch=2_048,
             seed=config.seed + 2,
@@ -131,7 +131,7 @@ def pick(problem: Problem, grades: dict[str, float]) -> tuple[str, str] | None:
 
 def _questions(config: Config, settings: RewardModelConfig, rng: random.Random) -> list[Problem]:
     """General questions outside the held-out split, the families in turn, shuffled."""
-    by_task = mini_world.of(config.task).general_train_by_task
+    by_task = worlds.of(config.task).general_train_by_task
     pools = [rng.sample(items, len(items)) for items in by_task.values()]
     chosen: list[Problem] = []
     while len(chosen) < settings.questions and any(pools):
