@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _publish(words.run)
         if words.command == "compare":
             return _compare(words.first, words.second)
+        if words.command == "fetch":
+            return _fetch(words.settings)
         if words.command == "grade":
             return _grade(words)
         if words.command == "analyze":
@@ -78,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="one run a seed of seed=0,1,2, then one report",
     )
+    fetch = commands.add_parser(
+        "fetch",
+        help="bring a configuration's models and data sets, for nodes without network",
+    )
+    fetch.add_argument("settings", nargs="*", metavar="key=value")
     publish = commands.add_parser("publish", help="copy a finished report to reports/")
     publish.add_argument("run", type=Path, help="the run's folder under runs/")
     compare = commands.add_parser("compare", help="what differs between two reports, and why")
@@ -122,6 +129,15 @@ def _run(settings: Sequence[str], multirun: bool) -> int:
     else:
         job, log = submit(configs, multirun)
         print(f"job {job}, its log: {log}")
+    return 0
+
+
+def _fetch(settings: Sequence[str]) -> int:
+    from r1repro import preflight
+    from r1repro.config import compose
+
+    lines = list(preflight.fetch(compose(settings)))
+    print("\n".join(lines) or "nothing to fetch: this configuration makes everything here")
     return 0
 
 

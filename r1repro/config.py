@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from r1repro import records
 from r1repro.errors import R1ReproError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GROUPS = ("scale", "model", "task", "student", "ablation")
 ARCHITECTURES = ("qwen2", "qwen3", "llama")
 SPLITS = ("test", "validation")
+LANGUAGES = ("en", "zh")
 ENGINE_CHOICES = {
     "precision": ("float32", "bfloat16"),
     "attention": ("sdpa", "eager", "flash_attention_2"),
@@ -62,15 +64,34 @@ class ModelConfig:
     path: str | None = None
     chat: str = "mini"
 
+    @property
+    def made_here(self) -> bool:
+        """Whether the base is made from random weights."""
+        return self.path is None and self.hub is None
+
 
 @dataclass(frozen=True)
 class TaskConfig:
-    """Which problems, and how many of each split."""
+    """Which problems, and how many of each split.
+
+    train, test: data sets of r1repro/tasks/sources.py, those of `test` joined by "+"; null is the
+        mini world. With no `test` a part of the training problems is held out.
+    path, test_path: a person's own files instead; prompt, answer, level: their fields; language:
+        of their questions.
+    """
 
     name: str = "mini"
     world_seed: int = 2
     validation_problems: int = 200
     test_problems: int = 1_000
+    train: str | None = None
+    test: str | None = None
+    path: str | None = None
+    test_path: str | None = None
+    prompt: str = "question"
+    answer: str = "answer"
+    level: str | None = None
+    language: str = "en"
 
 
 @dataclass(frozen=True)
@@ -234,9 +255,17 @@ class StagesConfig:
 
 @dataclass(frozen=True)
 class StudentsConfig:
-    """The two students of distillation, each with its own base."""
+    """The two students of distillation, each with its own base.
+
+    traces: a stronger teacher's answers instead of Dev2's, as a file or a data set of the hub;
+        traces_prompt, traces_completion: its fields; traces_rows: how many at most.
+    """
 
     name: str = "mini"
+    traces: str | None = None
+    traces_prompt: str = "problem"
+    traces_completion: str = "generations"
+    traces_rows: int = 20_000
     qwen: ModelConfig = field(
         default_factory=lambda: ModelConfig(
             name="mini_qwen", hidden_size=96, layers=3, intermediate_size=288
@@ -404,8 +433,11 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     assert isinstance(config, Config)
     # A stage runs from the checkout: what a person typed is relative to where they are.
     student = config.student
+    if student.traces is not None and Path(student.traces).suffix in records.SUFFIXES:
+        student = replace(student, traces=_absolute(student.traces))
     config = replace(
         config,
+        task=_resolved_task(config.task),
         model=_resolved(config.model),
         student=replace(student, qwen=_resolved(student.qwen), llama=_resolved(student.llama)),
     )
@@ -456,7 +488,19 @@ M = TypeVar("M", bound=ModelConfig)
 def _resolved(model: M) -> M:
     if model.path is None:
         return model
-    return replace(model, path=str(Path(model.path).expanduser().resolve()))
+    return replace(model, path=_absolute(model.path))
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())
+
+
+def _resolved_task(task: TaskConfig) -> TaskConfig:
+    if task.path is None:
+        return task
+    name = "own" if task.name == "mini" else task.name
+    test = None if task.test_path is None else _absolute(task.test_path)
+    return replace(task, name=name, path=_absolute(task.path), test_path=test)
 
 
 def models(config: Config) -> dict[str, ModelConfig]:
@@ -558,9 +602,10 @@ def validate(config: Config) -> None:
         raise _refused(
             "scale",
             config.scale,
-            f"one of {_listed(HUB_SCALES)} with model={config.model.name}, since the other scales have the rates "
-            "and lengths of the mini world",
+            f"one of {_listed(HUB_SCALES)} with model={config.model.name}, since the other scales "
+            "have the rates and lengths of the mini world",
         )
+    _check_task(config)
     share = config.stage.rejection_sampling.general_share
     if share >= 1:
         raise _refused("stage.rejection_sampling.general_share", share, "from 0 to below 1")
@@ -568,7 +613,31 @@ def validate(config: Config) -> None:
     _check_positions(config)
     for key, model in models(config).items():
         if model.path is not None:
-            _check_model_folder(f"{key}.path", model.path, config.task.name)
+            check_model_folder(f"{key}.path", model.path)
+
+
+def _check_task(config: Config) -> None:
+    task = config.task
+    if task.language not in LANGUAGES:
+        raise _refused("task.language", task.language, f"one of {_listed(LANGUAGES)}")
+    for key, path in (("path", task.path), ("test_path", task.test_path)):
+        if path is not None and not Path(path).is_file():
+            raise _refused(f"task.{key}", path, "a file that is there, .jsonl, .json or .parquet")
+    if task.name == "own" and task.path is None:
+        raise _refused("task.path", "null", "with task=own a file of questions and answers")
+    if task.test_path is not None and task.path is None:
+        raise _refused("task.test_path", task.test_path, "a file only beside task.path")
+    traces = config.student.traces
+    is_file = traces is not None and Path(traces).suffix in records.SUFFIXES
+    if traces is not None and is_file and not Path(traces).is_file():
+        raise _refused("student.traces", traces, "a file that is there, or a data set of the hub")
+    if config.model.made_here and (task.path or task.train):
+        raise _refused(
+            "task",
+            task.name,
+            f"mini with model={config.model.name}, which is made here and knows the mini world "
+            "alone; model=qwen2.5-0.5b or another of the hub, or model.path=FOLDER, takes any task",
+        )
 
 
 def _check_shape(key: str, model: ModelConfig) -> None:
@@ -611,7 +680,7 @@ def _check_positions(config: Config) -> None:
     for key, node in [*nodes, ("evaluation", config.evaluation)]:
         tokens = getattr(node, "max_completion_tokens", None)
         for name, model in models(config).items():
-            if tokens is None or model.path or model.hub:
+            if tokens is None or not model.made_here:
                 continue
             if tokens + LONGEST_PROMPT > model.max_position:
                 raise _refused(
@@ -691,7 +760,8 @@ def _check_ranges(config: Config) -> None:
             raise _refused(_person_key(key), value, accepted)
 
 
-def _check_model_folder(key: str, path: str, task: str) -> None:
+def check_model_folder(key: str, path: str) -> None:
+    """Refuse what is no model folder, or cannot write the tags and a sum (R1ReproError)."""
     folder = Path(path).expanduser()
     missing = [f for f in ("config.json", "tokenizer.json") if not (folder / f).is_file()]
     if missing:
@@ -711,7 +781,8 @@ def _check_model_folder(key: str, path: str, task: str) -> None:
             raise _refused(
                 key,
                 path,
-                f"a tokenizer that can write task={task}; this one reads {text!r} back as {read!r}",
+                f"a tokenizer that can write what is asked here; this one reads {text!r} back as "
+                f"{read!r}",
             )
 
 

@@ -12,7 +12,13 @@ from typing import Any
 
 import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache, PreTrainedModel
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    DynamicCache,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -41,6 +47,13 @@ class Rollout:
 
     token_ids: list[int]
     finished: bool
+
+
+def ends(model: PreTrainedModel, words: PreTrainedTokenizerFast) -> list[int]:
+    """The tokens that end a completion: the tokenizer's, and those of the model's folder."""
+    named = model.generation_config.eos_token_id if model.generation_config else None
+    found = [named] if isinstance(named, int) else list(named or ())
+    return sorted({words.eos_token_id, *found})
 
 
 @torch.inference_mode()

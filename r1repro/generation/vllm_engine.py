@@ -5,6 +5,8 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from transformers import GenerationConfig
+
 from r1repro.generation.sampler import Rollout, Sampling
 
 PROMPT_ROOM = 4_096
@@ -12,7 +14,10 @@ PROMPT_ROOM = 4_096
 
 
 class VLLM:
-    """The model of a folder in vLLM, for completions of at most `max_tokens`."""
+    """The model of a folder in vLLM, for completions of at most `max_tokens`.
+
+    generation_config: the folder's, None where it has none, as a model's.
+    """
 
     def __init__(self, folder: Path, precision: str, max_tokens: int):
         from vllm import LLM
@@ -25,6 +30,8 @@ class VLLM:
             # Token ids go in and come out; vLLM would read the tokenizer by AutoTokenizer.
             skip_tokenizer_init=True,
         )
+        found = (folder / "generation_config.json").is_file()
+        self.generation_config = GenerationConfig.from_pretrained(folder) if found else None
 
     def sample(
         self,

@@ -115,6 +115,22 @@ def _problems(config: Config) -> int:
     return task.test_problems if config.evaluation.split == "test" else task.validation_problems
 
 
+def _asked_as(checkpoint: str) -> tuple[str, ...]:
+    """The settings that say in which form a checkpoint is asked."""
+    students = ("qwen", "llama")
+    student = next((s for s in students if checkpoint.startswith(f"{s}_")), None)
+    shape = "model" if student is None else f"student.{student}"
+    return tuple(f"{shape}.{name}" for name in ("path", "hub", "revision", "chat"))
+
+
+def _student_form(name: str) -> tuple[str, ...]:
+    """The same of a student, and what it is distilled from; a teacher's key has its whole shape."""
+    if _asked_as(name)[0].startswith("model"):
+        return ()
+    traces = ("traces", "traces_prompt", "traces_completion", "traces_rows")
+    return (*_asked_as(name), *(f"student.{key}" for key in traces))
+
+
 def _evaluation(
     checkpoint: str,
     notebook: str,
@@ -129,8 +145,10 @@ def _evaluation(
         version=3,
         run=f"r1repro.stages.evaluate:{run}",
         config=(
-            *("model.path", "task", "base_seed"),
+            *_asked_as(checkpoint),
+            "task",
             *(f"evaluation.{name}" for name in read),
+            "base_seed",
             *_SAMPLED,
         ),
         seconds=_in_depth_seconds if run == "in_depth" else _evaluation_seconds,
@@ -153,7 +171,10 @@ def _rl(
         name=name,
         version=3 if name == "r1_zero" else 1,
         run=f"r1repro.stages.rl:{run or name}",
-        config=("model", "task", f"stage.{settings}", "seed", "engine", "launch"),
+        config=(
+            *("model", *_student_form(name), "task", f"stage.{settings}", "seed"),
+            *("engine", "launch"),
+        ),
         seconds=_rl_seconds(settings),
         inputs=start,
         notebook=notebook,
@@ -176,7 +197,7 @@ def _sft(
         name=name,
         version=2,
         run=f"r1repro.stages.sft:{run or name}",
-        config=("model", "task", f"stage.{settings}", "seed", *_TRAINED),
+        config=("model", *_student_form(name), "task", f"stage.{settings}", "seed", *_TRAINED),
         seconds=_sft_seconds(settings, data),
         inputs=(base, data),
         notebook=notebook,

@@ -19,7 +19,7 @@ from r1repro.stages.models import (
     new_reward_model,
     save_model,
 )
-from r1repro.tasks import general, mini_world, templates
+from r1repro.tasks import general, templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import reward_model
 from r1repro.training.adapters import whole
@@ -90,7 +90,7 @@ def _pairs(
             words,
             problems,
             Sampling(settings.max_completion_tokens, settings.temperature),
-            template=templates.name_for(config.model.path),
+            template=templates.form(config, writer),
             samples=settings.samples,
             rollout_batch=2_048,
             seed=config.seed + 2,
@@ -137,7 +137,7 @@ def pick(problem: Problem, grades: dict[str, float]) -> tuple[str, str] | None:
 
 def _questions(config: Config, settings: RewardModelConfig, rng: random.Random) -> list[Problem]:
     """General questions outside the held-out split, the families in turn, shuffled."""
-    by_task = mini_world.of(config.task).general_train_by_task
+    by_task = worlds.of(config.task).general_train_by_task
     pools = [rng.sample(items, len(items)) for items in by_task.values()]
     chosen: list[Problem] = []
     while len(chosen) < settings.questions and any(pools):

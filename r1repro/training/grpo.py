@@ -25,11 +25,11 @@ from trl import GRPOConfig
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, RLConfig
 from r1repro.errors import R1ReproError
-from r1repro.generation.sampler import Sampling, sample
+from r1repro.generation.sampler import Sampling, ends, sample
 from r1repro.rewards import rules
-from r1repro.rewards.accuracy import is_correct
+from r1repro.rewards.accuracy import judge, timeouts
 from r1repro.tasks import templates
-from r1repro.tasks.problem import REASONING, Problem
+from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.language import language_share
 from r1repro.text.reflection import reflection_count
 from r1repro.text.tags import thinking
@@ -181,11 +181,11 @@ def build(
     """The trainer of `train`, ready to run, and the recorder of its steps."""
     if engine.unsloth:
         check_overrides()
-    recorder = Recorder(settings, words, model.num_parameters(), preference)
+    recorder = Recorder(settings, words, model, preference)
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
     prompts = [templates.render(template, problem) for problem in problems]
     own = engine.rollouts == "own"
-    more = {} if own else vllm_arguments(engine, settings, words, prompts)
+    more = {} if own else vllm_arguments(engine, settings, model, words, prompts)
     trainer = PackedGRPOTrainer(
         model=model,
         args=trainer_arguments(settings, seed, folder, engine, **more),
@@ -215,6 +215,7 @@ def build(
 def vllm_arguments(
     engine: EngineConfig,
     settings: RLConfig,
+    model: PreTrainedModel,
     words: PreTrainedTokenizerFast,
     prompts: Sequence[str],
 ) -> dict[str, Any]:
@@ -228,7 +229,7 @@ def vllm_arguments(
         vllm_max_model_length=longest + settings.max_completion_tokens,
         vllm_importance_sampling_mode="token_truncate",
         vllm_importance_sampling_clip_max=MISMATCH_CAP,
-        generation_kwargs={"stop_token_ids": [words.eos_token_id]},
+        generation_kwargs={"stop_token_ids": ends(model, words)},
     )
 
 
@@ -263,7 +264,7 @@ def rollouts(
                 sampled,
                 prompt_ids,
                 sampling,
-                end_ids=[words.eos_token_id],
+                end_ids=ends(policy, words),
                 pad_id=words.pad_token_id,
                 seed=(seed * 1_000_003 + step) * 1_009,
                 part=(trainer.accelerator.process_index, trainer.accelerator.num_processes),
@@ -307,13 +308,15 @@ class Recorder(TrainerCallback):
         self,
         settings: RLConfig,
         words: PreTrainedTokenizerFast,
-        parameters: int,
+        model: PreTrainedModel,
         preference: Preference | None = None,
     ):
-        self.settings, self.words, self.parameters = settings, words, parameters
+        self.settings, self.words = settings, words
+        self.parameters, self.ends = model.num_parameters(), ends(model, words)
         self.progress, self.preference = Progress(None), preference
         self.budget: float | None = None
         self.shuffled: int | None = None
+        self.timeouts = timeouts()
         self.kept = Path()
         self.rows: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
@@ -332,6 +335,10 @@ class Recorder(TrainerCallback):
 
     def _reward(self, name: str, first: bool, last: bool) -> Callable[..., list[float]]:
         def paid(completions: list[str], **columns: Any) -> list[float]:
+            prompts = columns["prompts"]
+            completions = [
+                templates.begun(p) + text for p, text in zip(prompts, completions, strict=True)
+            ]
             if first:
                 self.batch = self._measured(completions, columns)
             assert self.batch is not None
@@ -364,14 +371,11 @@ class Recorder(TrainerCallback):
                 "prompt": columns["question"],
                 "answer": columns["gold"],
                 "text": completions,
-                "correct": [
-                    is_correct(problem, text)
-                    for problem, text in zip(rules.problems_of(columns), completions, strict=True)
-                ],
+                "correct": judge(rules.problems_of(columns), completions),
                 "format_valid": [reward == 1.0 for reward in rules.format(completions)],
                 "tokens": [len(row) for row in ids],
                 "prompt_tokens": [lengths[text] for text in columns["prompts"]],
-                "finished": [row[-1:] == [self.words.eos_token_id] for row in ids],
+                "finished": [bool(row) and row[-1] in self.ends for row in ids],
             }
         )
 
@@ -385,8 +389,8 @@ class Recorder(TrainerCallback):
         step, settings = state.global_step, self.settings
         paid = weights(settings)
         reward = sum((w * batch[f"reward_{name}"] for name, w in paid.items()), 0 * batch.tokens)
-        reasoning = batch[batch.task.isin(REASONING)]
-        general = batch[~batch.task.isin(REASONING)]
+        reasoning = batch[~batch.task.isin(GENERAL)]
+        general = batch[batch.task.isin(GENERAL)]
         prompts, said = batch.prompt_tokens.sum(), batch.tokens.sum()
         # As a trainer spends that reads the prompt with every completion; ours reads a shared one
         # once, which makes the estimate of RL a little too high.
@@ -418,6 +422,7 @@ class Recorder(TrainerCallback):
             "length_wrong": batch.tokens[~batch.correct].mean(),
             "reflection": batch.text.map(reflection_count).mean(),
             "language_share": _language_share(batch),
+            "verifier_timeouts": timeouts() - self.timeouts,
             "grad_norm": logs.get("grad_norm"),
             "tokens_per_s": batch.tokens.sum() / self.seconds["rollout"] if fresh else None,
             "seconds_rollout": self.seconds.get("rollout", 0.0),
@@ -428,6 +433,7 @@ class Recorder(TrainerCallback):
         }
         self.rows.append({name: None if v is None else float(v) for name, v in row.items()})
         self.rows[-1]["step"] = step
+        self.timeouts = timeouts()
         self.seconds = {}
         if fresh and (step == 1 or step % settings.sample_every == 0):
             # TRL's: over each group, the sample deviation and 1e-4

@@ -15,7 +15,7 @@ from r1repro.stages import rl, sft
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
 from r1repro.stages.samples import described
-from r1repro.tasks import mini_world, tokenizer
+from r1repro.tasks import tokenizer, worlds
 from tests.length_rewarded import by_length
 
 
@@ -27,7 +27,7 @@ def _weights(folder):
 def test_sft_then_grpo_with_adapters_are_ordinary_folders(tmp_path, monkeypatch):
     monkeypatch.setattr(rules, "accuracy", by_length)
     config = configuration.compose(["scale=smoke", "engine.lora_rank=4", "engine.lora_alpha=8"])
-    problems = mini_world.of(config.task).train(0)
+    problems = worlds.of(config.task).train(0)
     data = pd.DataFrame(
         [described(next(problems)) | {"completion": f"<think>{i}</think>"} for i in range(16)]
     )
@@ -40,10 +40,10 @@ def test_sft_then_grpo_with_adapters_are_ordinary_folders(tmp_path, monkeypatch)
     shape = ModelConfig(layers=2, hidden_size=32, heads=2, kv_heads=1, intermediate_size=48)
     save_model(from_random_weights(shape, words), words, base / "model")
     result = lambda folder: SimpleNamespace(folder=folder)  # noqa: E731
-    sft.train(config, result(base), data, config.stage.dev1, dev1, Progress(None))
+    sft.train(config, "dev1", result(base), data, config.stage.dev1, dev1, Progress(None))
     settings = dataclasses.replace(config.stage.dev2, max_completion_tokens=12)
     writes = SimpleNamespace(writes=True, update=lambda *step, **figures: None)
-    rl.train(config, result(dev1), settings, dev2, writes)
+    rl.train(config, "dev2", result(dev1), settings, dev2, writes)
     for before, after in ((base, dev1), (dev1, dev2)):
         old, new = _weights(before), _weights(after)
         assert old.keys() == new.keys()
