@@ -9,7 +9,7 @@ from trl import GRPOTrainer
 
 from r1repro import config as configuration
 from r1repro.errors import R1ReproError
-from r1repro.stages import engines, nursery
+from r1repro.stages import engines, find, nursery, state
 from r1repro.stages.engines import check_engine
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
 
@@ -96,3 +96,27 @@ def test_unsloth_after_trl_is_refused():
     assert "trl" in sys.modules
     with pytest.raises(R1ReproError, match="before TRL is imported"):
         engines.import_unsloth()
+
+
+@pytest.mark.parametrize(
+    ("override", "changed", "same"),
+    [
+        ("engine.precision=bfloat16", ["base", "evaluate_base", "r1_zero"], []),
+        ("engine.lora_rank=4", ["r1_zero", "dev1", "reward_model"], ["base", "evaluate_base"]),
+        ("engine.rollouts=vllm", ["evaluate_base", "r1_zero", "cold_start_data"], ["base"]),
+        ("launch.cluster=local", [], ["base", "r1_zero", "comparison"]),
+        ("engine.report_to=wandb", [], ["base", "r1_zero", "comparison"]),
+    ],
+)
+def test_a_result_is_keyed_by_what_computed_it(override, changed, same):
+    before, after = state.keys(_compose()), state.keys(_compose(override))
+    assert [name for name in (*changed, *same) if before[name] != after[name]] == changed
+
+
+def test_data_do_not_depend_on_how_others_train():
+    """Beyond their input, whose key has it."""
+    stage = find("rejection_sampling")
+    before, after = (
+        state.settings(_compose(*words), stage) for words in ([], ["engine.lora_rank=4"])
+    )
+    assert before == after

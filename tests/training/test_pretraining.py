@@ -7,7 +7,7 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from r1repro.artifacts import Progress
-from r1repro.config import BaseConfig
+from r1repro.config import BaseConfig, EngineConfig
 from r1repro.training.pretraining import bucketed, pretrain, schedule
 
 SETTINGS = BaseConfig(batch_tokens=64, log_every=2, save_every=4, lr_matrices=1e-2, lr_rest=1e-2)
@@ -88,3 +88,16 @@ def test_schedule_warms_up_and_decays():
     rates = [schedule(step, 100, 0.1) for step in range(1, 101)]
     assert rates[0] < rates[9] and max(rates) <= 1
     assert rates[-1] == pytest.approx(0.05)
+
+
+def test_bfloat16_computes_in_it_and_learns_as_well_on_float32_weights(tmp_path):
+    computed = set()
+    model = _model()
+    model.model.layers[0].mlp.register_forward_hook(lambda m, given, out: computed.add(out.dtype))
+    rows = pretrain(
+        model, SEQUENCES, SETTINGS, pad_id=0, seed=0, folder=tmp_path, progress=Mortal(None),
+        engine=EngineConfig(precision="bfloat16"),
+    )  # fmt: skip
+    _, exact = _pretrain(tmp_path / "exact")
+    assert computed == {torch.bfloat16} and {p.dtype for p in model.parameters()} == {torch.float32}
+    assert rows[-1]["loss"] == pytest.approx(exact[-1]["loss"], rel=0.05)
