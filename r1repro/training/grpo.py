@@ -25,7 +25,7 @@ from r1repro.config import RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.sampler import Sampling, sample
 from r1repro.rewards import rules
-from r1repro.rewards.accuracy import is_correct
+from r1repro.rewards.accuracy import is_correct, stated_answer
 from r1repro.tasks import templates
 from r1repro.tasks.problem import REASONING, Problem
 from r1repro.text.language import language_share
@@ -294,6 +294,10 @@ class Recorder(TrainerCallback):
                     is_correct(problem, text)
                     for problem, text in zip(rules.problems_of(columns), completions, strict=True)
                 ],
+                "unparseable": [
+                    stated_answer(problem, text) is None
+                    for problem, text in zip(rules.problems_of(columns), completions, strict=True)
+                ],
                 "format_valid": [reward == 1.0 for reward in rules.format(completions)],
                 "tokens": [len(row) for row in ids],
                 "prompt_tokens": [lengths[text] for text in columns["prompts"]],
@@ -332,6 +336,7 @@ class Recorder(TrainerCallback):
             if len(general) and "preference" in paid
             else None,
             "format_valid": batch.format_valid.mean(),
+            "unparseable": reasoning.unparseable.mean(),
             "entropy": logs.get("entropy"),
             "kl": logs.get("kl"),
             "clip_fraction": logs.get("clip_ratio/region_mean"),
@@ -342,6 +347,7 @@ class Recorder(TrainerCallback):
             "length_wrong": batch.tokens[~batch.correct].mean(),
             "reflection": batch.text.map(reflection_count).mean(),
             "language_share": _language_share(batch),
+            "lr": logs.get("learning_rate"),
             "grad_norm": logs.get("grad_norm"),
             "tokens_per_s": batch.tokens.sum() / self.seconds["rollout"] if fresh else None,
             "seconds_rollout": self.seconds.get("rollout", 0.0),
