@@ -180,7 +180,7 @@ def _still_loss(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
     if _rate_is_zero(rows):
         return _does_nothing("a rate of 0 at every step", rows, settings)
     quarter = len(rows) // 4
-    if len(rows) < 2 * STEPS or "loss" not in rows.columns:
+    if quarter < STEPS or "loss" not in rows.columns:
         return None
     first, last = rows["loss"].head(quarter).mean(), rows["loss"].tail(quarter).mean()
     if abs(last - first) < LOSS_MOVED * abs(first):

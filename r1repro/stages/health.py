@@ -69,8 +69,9 @@ def of_run(folder: Path) -> Health:
     found = of_stages(config, list(graph(config)))
     if not found.rows:
         raise R1ReproError(
-            f"no stage of {folder} has left anything to read in {runs_folder(config)}: a published "
-            "version holds no steps, so give the run's folder where its results are"
+            f"no stage of {folder} has left anything to read in {runs_folder(config)}: give a run "
+            "whose results are there, and read it with the code that made it, since a published "
+            "version holds no steps and other code may have other keys"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Tables made sick on purpose, one sickness each; trained ones: tests/training/test_sick_runs.py."""
+"""Tables made sick on purpose, one sickness each; trained: tests/training/test_sick_runs.py."""
 
 import dataclasses
 

@@ -11,7 +11,7 @@ from r1repro.artifacts import Progress
 from r1repro.config import RLConfig, SFTConfig
 from r1repro.evaluation.doctor import examine
 from r1repro.rewards import rules
-from r1repro.tasks import mini_world
+from r1repro.tasks import mini_world, templates
 from r1repro.training import grpo, sft
 from tests.length_rewarded import by_length
 
@@ -28,7 +28,7 @@ STILL = "learning rate that does nothing"
 
 
 def trained(base, words, folder, **changes) -> pd.DataFrame:
-    """metrics.parquet of a few steps of GRPO."""
+    """The metrics of a few steps of GRPO."""
     settings = dataclasses.replace(SETTINGS, **changes)
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
     count = settings.steps * settings.questions
@@ -38,7 +38,7 @@ def trained(base, words, folder, **changes) -> pd.DataFrame:
         template="mini", seed=0, folder=folder, progress=Progress(None),
     )  # fmt: skip
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
-    return pd.read_parquet(folder / "metrics.parquet")
+    return pd.DataFrame(rows)
 
 
 def verdicts(rows, **changes) -> dict[str, str]:
@@ -65,11 +65,21 @@ def test_a_learning_rate_beyond_all_bounds(base, words, tmp_path, monkeypatch):
 
 
 def test_a_cap_too_short(base, words, tmp_path):
-    short = {"max_completion_tokens": 3, "steps": 5}
-    told = verdicts(trained(base, words, tmp_path / "short", **short), **short)
-    assert "max_completion_tokens=3" in told["clipped completions"]
-    long = {"max_completion_tokens": 1_500, "steps": 5}
-    told = verdicts(trained(base, words, tmp_path / "long", **long), **long)
+    """The model is taught to say six tokens and the end, and then asked with a cap of four."""
+    model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
+    problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(80), strict=False)]
+    answer = [*words.encode("3") * 6, words.eos_token_id]
+    examples = [(words.encode(templates.render("mini", p)), answer) for p in problems]
+    settings = SFTConfig(epochs=6, batch_size=8, lr_matrices=1e-2, lr_rest=1e-2)
+    sft.fine_tune(
+        model, words, examples, settings, seed=0, folder=tmp_path, progress=Progress(None)
+    )
+    model.save_pretrained(tmp_path / "taught")
+    words.save_pretrained(tmp_path / "taught")
+    short = {"max_completion_tokens": 4, "steps": 5}
+    told = verdicts(trained(tmp_path / "taught", words, tmp_path / "short", **short), **short)
+    assert "max_completion_tokens=4" in told["clipped completions"]
+    told = verdicts(trained(tmp_path / "taught", words, tmp_path / "long", steps=5), steps=5)
     assert "clipped completions" not in told
 
 
