@@ -52,19 +52,20 @@ LOSS_MOVED = 0.02
 MISMATCH = 0.05
 """Nats a token: a quarter of the usual clip range of 0.2 is spent before a weight has moved."""
 
-LOOKED_FOR = (
-    f"clipped completions (above {CLIPPED:.0%})",
-    f"zero-variance groups (above {ZERO_VARIANCE:.0%})",
+LOOKED_FOR = "; ".join((
+    f"clipped completions (above {100 * CLIPPED:g} %)",
+    f"zero-variance groups (above {100 * ZERO_VARIANCE:g} %)",
     f"a constant format reward (moves less than {FORMAT_MOVES:g} below {FORMAT_LEARNED:g})",
     f"KL, entropy or loss that is not finite, KL above {KL:g} nat a token for {STEPS} steps",
-    f"collapsed entropy (below {ENTROPY:g} nats a token or {ENTROPY_LEFT:.0%} of its start, with "
-    f"pass@1 below {SOLVED:.0%})",
-    f"answers that cannot be read (above {UNPARSEABLE:.0%})",
-    f"verifier time-outs (above {TIMEOUTS:.0%})",
+    f"collapsed entropy (below {ENTROPY:g} nats a token or {100 * ENTROPY_LEFT:g} % of its start, "
+    f"with pass@1 below {100 * SOLVED:g} %)",
+    f"answers that cannot be read (above {100 * UNPARSEABLE:g} %)",
+    f"verifier time-outs (above {100 * TIMEOUTS:g} %)",
     f"a learning rate that does nothing (rate 0, KL never above {KL_MOVED:g}, loss changed by less "
-    f"than {LOSS_MOVED:.0%})",
+    f"than {100 * LOSS_MOVED:g} %)",
     f"engine mismatch (above {MISMATCH:g} nats a token)",
-)
+    f"no mean of fewer than {STEPS} rows is judged",
+))  # fmt: skip
 """Every verdict with its limit, for a person to read."""
 
 
@@ -141,7 +142,7 @@ def _not_finite(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
             return (
                 f"non-finite {'KL' if column == 'kl' else column}",
                 f"in {len(bad)} of {len(rows)} rows, none at most",
-                f"from step {int(bad['step'].iloc[0])} on",
+                f"first at step {int(bad['step'].iloc[0])}",
                 f"What was trained from there on is no result: lower {_rates(settings)}, or "
                 "compute in float32",
             )
@@ -275,7 +276,7 @@ def _unparseable(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
 
 def _unread_answers(rows: pd.DataFrame, settings: EvaluationConfig) -> _Verdict | None:
     asked = rows[rows["task"].isin(REASONING)]
-    share = float(asked["extracted"].isna().mean())
+    share = _mean(asked.assign(unread=asked["extracted"].isna()), "unread")
     return _unread(share, f"{len(asked):,} answers") if share > UNPARSEABLE else None
 
 

@@ -45,10 +45,10 @@ class Health:
         said += [f"{name} is not finished: read up to step {n}" for name, n in self.making.items()]
         short = [name for name, rows in self.rows.items() if rows < STEPS]
         if short:
-            said += [f"fewer than {STEPS} rows, and no verdict on a mean: {', '.join(short)}"]
+            said += [f"too few rows for a verdict on a mean: {', '.join(short)}"]
         if self.unread:
             said += [f"nothing to read yet: {', '.join(self.unread)}"]
-        return [*said, f"looked for: {'; '.join(LOOKED_FOR)}"]
+        return [*said, f"looked for: {LOOKED_FOR}"]
 
 
 def of_run(folder: Path) -> Health:

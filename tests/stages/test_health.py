@@ -57,8 +57,8 @@ def test_a_run_is_read_as_far_as_it_has_come(run_folder):
     assert first.startswith("r1_zero: clipped completions: 60 %") and "=48" in first
     assert others[0] == "1 finding in base, r1_zero, evaluate_r1_zero, dev1"
     assert "dev1 is not finished: read up to step 6" in others
-    assert "fewer than 5 rows, and no verdict on a mean: dev1" in others
-    assert others[-1].startswith("looked for: clipped completions (above 25%)")
+    assert "too few rows for a verdict on a mean: dev1" in others
+    assert others[-1].startswith("looked for: clipped completions (above 25 %)")
 
 
 def test_a_base_in_the_making_is_read_too(compose):
