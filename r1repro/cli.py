@@ -46,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _analyze(words)
         if words.command == "decontaminate":
             return _decontaminate(words)
+        if words.command == "doctor":
+            return _doctor(words.run)
         return _run(words.settings, words.multirun)
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
@@ -116,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("eval", type=Path)
     clean.add_argument("--field", default="problem", help="the field that is compared (problem)")
     clean.add_argument("--eval-field", help="its name in the second file, where that is another")
+    doctor = commands.add_parser("doctor", help="what is wrong with a run, and what helps")
+    doctor.add_argument("run", type=Path, help="the run's folder under runs/")
     return parser
 
 
@@ -221,6 +225,13 @@ def _decontaminate(words: argparse.Namespace) -> int:
         f"{len(found) - exact} by n-grams; translations are not looked for",
         file=sys.stderr,
     )
+    return 0
+
+
+def _doctor(folder: Path) -> int:
+    from r1repro.stages.health import of_run
+
+    print("\n".join(of_run(folder).lines()))
     return 0
 
 

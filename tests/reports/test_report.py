@@ -82,6 +82,7 @@ def test_page_says_what_was_measured(built):
         "pass@1; Base → R1-Zero",
         "PPO is not built",
         "The control: with the rewards of every batch shuffled",
+        "r1repro doctor finds nothing wrong in the 36 stages that trained or evaluated a model",
     ):
         assert said in text
 
@@ -164,6 +165,15 @@ def test_a_run_up_to_dev2_has_the_stages_that_are_there(run_folder, results, con
     text = text_of(reports.build(run_folder, some, config, {}))
     assert "From random weights to Dev2" in text
     assert "Dev2 − Dev1" in text and "Dev3 − Dev2" not in text and "Distillation" not in text
+
+
+def test_what_the_doctor_finds_stands_on_the_page(tmp_path, run_folder, config):
+    results = make_results(tmp_path)
+    sick = rl_metrics().assign(clipped_completions=0.6)
+    sick.to_parquet(results["r1_zero"].folder / "metrics.parquet")
+    text = text_of(reports.build(run_folder, up_to(results, "r1_zero"), config, {}))
+    assert "r1_zero: clipped completions: 60 % of completions" in text
+    assert "Raise max_completion_tokens=128" in text and "finds nothing wrong" not in text
 
 
 def test_what_is_switched_on_belongs_to_a_finished_run(config):
