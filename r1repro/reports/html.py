@@ -110,7 +110,7 @@ def page(run: Run, drawn: Mapping[str, bytes]) -> str:
             by_seed=tables.by_seed(run.by_seed) if run.by_seed else None,
             students=students(run),
             ablations=ablations(run),
-            verdicts=claims.counts(run.judged),
+            counts=claims.counts(run.judged),
             control=control(run.control),
             ledger=ledgers(run.judged, run.control),
             problems=transcripts.problems(run.held_out.answers),

@@ -70,9 +70,8 @@ def build(
         if (result.folder / "dataset.parquet").is_file()
     }
     manifest = _manifest(run_folder, results, config, wall)
-    declared = claims.load()
-    light = [claims.Light(held.summaries, held.changes, tables, costs)]
-    judged, control = claims.judge(declared, light), claims.control(declared, light)
+    light = claims.Light(held.summaries, held.changes, tables, costs)
+    judged, control = claims.ledger([light], config.scale)
     told = html.Run(
         manifest,
         config,

@@ -254,3 +254,18 @@ def test_what_the_control_reproduces_too_is_marked():
     judged = [Judged(one, "reproduced", Estimate(0.2, 0.1, 0.3, 9), ())]
     assert html.ledgers(judged, judged)["reproduced"][0]["control"] == "with shuffled rewards too"
     assert html.ledgers(judged)["reproduced"][0]["control"] == ""
+
+
+def test_a_smoke_run_judges_no_claim_and_says_so(run_folder, results):
+    some = up_to(results, "base", "r1_zero", "r1_zero_shuffled_rewards")
+    built = reports.build(run_folder, some, compose(["scale=smoke"]), {})
+    text = text_of(built)
+    assert text.count("At scale=smoke every stage runs and nothing is learned") == 2
+    assert "Claims of the papers, in this one run" not in text and "The control: " not in text
+    assert "Reproduced (" not in text and "Contradicted (" not in text
+    written = json.loads((built.parent / "claims.json").read_text())
+    assert {claim["verdict"] for claim in written} == {"not testable"}
+
+
+def test_other_scales_do_not_say_so(built):
+    assert "nothing is learned" not in text_of(built)
