@@ -134,11 +134,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(settings: Sequence[str], multirun: bool) -> int:
+    from r1repro.cluster import submit, work
     from r1repro.config import compose, sweep
-    from r1repro.pipeline import run, run_seeds
 
-    report = run_seeds(sweep(settings)) if multirun else run(compose(settings)).report
-    print(f"report: {report}")
+    configs = sweep(settings) if multirun else [compose(settings)]
+    if configs[0].launch.cluster == "here":
+        work(configs, multirun)
+    else:
+        job, log = submit(configs, multirun)
+        print(f"job {job}, its log: {log}")
     return 0
 
 

@@ -71,6 +71,7 @@ def build(
             sequences.append([*ids[: LONGEST_DOCUMENT - 1], words.eos_token_id])
             tokens += len(sequences[-1])
     model = from_random_weights(shape, words).to(device())
+    model.set_attn_implementation(config.engine.attention)
     rows = pretrain(
         model,
         sequences,
@@ -79,6 +80,7 @@ def build(
         seed=config.base_seed,
         folder=folder,
         progress=progress,
+        engine=config.engine,
     )
     save_model(model, words, folder / "model")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
