@@ -17,6 +17,7 @@ from r1repro.duration import duration
 from r1repro.errors import R1ReproError
 from r1repro.stages import find, state
 from r1repro.stages.display import page
+from r1repro.stages.health import of_stages
 from r1repro.stages.process import build
 
 REFRESH_SECONDS = 2.0
@@ -49,6 +50,10 @@ class Run:
         for other in missing:
             self._build(other)
         return self._build(name)
+
+    def doctor(self, *names: str) -> None:
+        """Print what is wrong with these stages, each with what helps, or that nothing is."""
+        print("\n".join(of_stages(self.config, names).lines()))
 
     def _agree(self, name: str, missing: list[str]) -> None:
         cost = sum(state.seconds_left(self.config, other, time.time()) for other in missing)

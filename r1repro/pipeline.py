@@ -7,10 +7,11 @@ executed again; the stages themselves are cached one by one (r1repro.stages.proc
 import hashlib
 import json
 import os
+import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -164,7 +165,7 @@ def _execute(
     done = all(state.is_done(config, name) for name in stages)
     if done and executed.is_file() and _recorded(executed) == mark:
         for name in stages:
-            print(f"{name:<18} done before", flush=True)
+            print(_column(name, wanted), "done before", flush=True)
         return False
     # The copy gets its name only when it is whole.
     part = executed.with_name(f"{source.stem}.running.ipynb")
@@ -212,6 +213,9 @@ def _papermill(source: Path, target: Path, resolved: Path) -> None:
             start_timeout=300,  # seconds; a busy machine takes its time to start a kernel
             # or every kernel warns in the terminal that it listens on this machine
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            # All that a kernel holds is in the notebook by then, or the run was interrupted; asked
+            # to end by itself it would first write a traceback into the terminal.
+            shutdown_kernel="immediate",
         )
     except PapermillExecutionError as error:
         said = " ".join(str(error.evalue).split())
@@ -266,34 +270,50 @@ def _follow(config: Config, stages: list[str], wanted: list[str], stop: threadin
     every = 1.0 if live else 60.0
     # A finished result is read and verified once, not once a second beside what is being trained.
     taken = state.seconds_taken(config, wanted)
-    open_stages, shown = list(stages), time.monotonic()
+    open_stages, shown, began = list(stages), time.monotonic(), time.time()
     while True:
         stopping = stop.wait(0.5)
         while open_stages and state.is_done(config, open_stages[0]):
-            taken |= state.seconds_taken(config, open_stages[:1])
-            _show(config, open_stages.pop(0), wanted, taken, live)
-            shown = time.monotonic()
+            name = open_stages.pop(0)
+            found = state.seconds_taken(config, [name])
+            if found.items() <= taken.items():
+                print(_column(name, wanted), "done before", flush=True)
+            else:
+                taken |= found
+                _show(config, name, wanted, taken, live, began)
+            shown, began = time.monotonic(), time.time()
         if stopping:
             break
         if open_stages and time.monotonic() - shown > every:
             shown = time.monotonic()
-            _show(config, open_stages[0], wanted, taken, live)
+            _show(config, open_stages[0], wanted, taken, live, began)
     if live and open_stages:
         print(flush=True)
 
 
 def _show(
-    config: Config, name: str, wanted: list[str], taken: dict[str, float], live: bool
+    config: Config,
+    name: str,
+    wanted: list[str],
+    taken: dict[str, float],
+    live: bool,
+    began: float,
 ) -> None:
+    """Show one stage; `began`: when this run came to it, in seconds since 1970."""
+    now = time.time()
     last = name in taken
     place = state.result_folder(config, name) if last else state.work_folder(config, name)
     lines = artifacts.read_progress(place)
-    found = state.pace(lines, time.time())
+    # Lines of an earlier session tell nothing of how this one gets on.
+    found = state.pace(lines, now) if lines and lines[-1]["time"] >= began else None
     if last:
         done = lines[-1]["total"] if lines else 1
         found = state.Pace(done, done, taken[name], 0.0)
-    left = state.run_left(config, wanted, taken, time.time())
-    text = display.line(name, found, lines[-1]["figures"] if lines else {}, left)
+    left = state.run_left(config, wanted, taken, now)
+    figures = lines[-1]["figures"] if lines else {}
+    text = display.line(_column(name, wanted), found, figures, left, now - began)
+    if live and not last:  # a line that wraps could not be written over
+        text = text[: shutil.get_terminal_size().columns - 1]
     if live:
         print(f"\r\x1b[2K{text}", end="\n" if last else "", flush=True)
     else:
@@ -301,9 +321,17 @@ def _show(
 
 
 def _table(results: dict[str, StageResult]) -> None:
-    print(f"\n{'stage':<18} {'time':>10}  result")
+    print(f"\n{_column('stage', results)} {'time':>10}  result")
     for name, result in results.items():
-        print(f"{name:<18} {duration(result.manifest['seconds']):>10}  {result.folder.name}")
+        took = duration(result.manifest["seconds"])
+        print(f"{_column(name, results)} {took:>10}  {result.folder.name}")
+    total = duration(sum(result.manifest["seconds"] for result in results.values()))
+    print(f"{_column('total', results)} {total:>10}")
+
+
+def _column(name: str, names: Iterable[str]) -> str:
+    """A name, filled up to the longest of these."""
+    return name.ljust(max(map(len, names)))
 
 
 def _report(

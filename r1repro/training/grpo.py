@@ -27,7 +27,7 @@ from r1repro.config import PLAIN_ENGINE, EngineConfig, RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.sampler import Sampling, ends, sample
 from r1repro.rewards import rules
-from r1repro.rewards.accuracy import judge, timeouts
+from r1repro.rewards.accuracy import judge, stated_answer, timeouts
 from r1repro.tasks import templates
 from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.language import language_share
@@ -360,7 +360,7 @@ class Recorder(TrainerCallback):
         return paid
 
     def _measured(self, completions: list[str], columns: dict[str, Any]) -> pd.DataFrame:
-        ids = columns["completion_ids"]
+        ids, problems = columns["completion_ids"], rules.problems_of(columns)
         lengths = {text: len(self.words.encode(text)) for text in set(columns["prompts"])}
         return pd.DataFrame(
             {
@@ -371,7 +371,11 @@ class Recorder(TrainerCallback):
                 "prompt": columns["question"],
                 "answer": columns["gold"],
                 "text": completions,
-                "correct": judge(rules.problems_of(columns), completions),
+                "correct": judge(problems, completions),
+                "unparseable": [
+                    stated_answer(problem, text) is None
+                    for problem, text in zip(problems, completions, strict=True)
+                ],
                 "format_valid": [reward == 1.0 for reward in rules.format(completions)],
                 "tokens": [len(row) for row in ids],
                 "prompt_tokens": [lengths[text] for text in columns["prompts"]],
@@ -410,6 +414,7 @@ class Recorder(TrainerCallback):
             if len(general) and "preference" in paid
             else None,
             "format_valid": batch.format_valid.mean(),
+            "unparseable": reasoning.unparseable.mean(),
             "entropy": logs.get("entropy"),
             "kl": logs.get("kl"),
             # between vLLM and the trainer, mean absolute difference a token, nats
@@ -423,6 +428,7 @@ class Recorder(TrainerCallback):
             "reflection": batch.text.map(reflection_count).mean(),
             "language_share": _language_share(batch),
             "verifier_timeouts": timeouts() - self.timeouts,
+            "lr": logs.get("learning_rate"),
             "grad_norm": logs.get("grad_norm"),
             "tokens_per_s": batch.tokens.sum() / self.seconds["rollout"] if fresh else None,
             "seconds_rollout": self.seconds.get("rollout", 0.0),

@@ -3,7 +3,9 @@
 import random
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -69,11 +71,22 @@ def pretrain(
             rows.append(row)
             losses, since = [], 0
             progress.update(
-                step, len(batches), loss=row["loss"], **{"tokens/s": row["tokens_per_s"]}
+                step, len(batches), loss=recent(rows), **{"tokens/s": row["tokens_per_s"]}
             )
             if step % settings.save_every == 0:
                 checkpoints.save(folder, step, model, optimizer, rows)
     return rows
+
+
+def recent(rows: Sequence[dict[str, Any]], logs: int = 3) -> float:
+    """The mean loss of a batch over the last `logs` logs.
+
+    Documents of one length are of one kind, so that batches differ (0.5 to 1.7 nats a token in one
+    finished base): the last log, which may hold a single batch, can be far from those before it.
+    """
+    ends = [0, *(row["step"] for row in rows)]
+    steps = [end - start for start, end in pairwise(ends)][-logs:]
+    return fmean([row["loss"] for row in rows[-logs:]], steps)
 
 
 def bucketed(

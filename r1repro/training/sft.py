@@ -118,6 +118,8 @@ def arguments(
         bf16=engine.precision == "bfloat16",
         gradient_checkpointing=engine.gradient_checkpointing,
         logging_steps=settings.log_every,
+        # A loss that is not finite is told, and not the mean of those before it.
+        logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=settings.save_every,
         # The one before stays until the new one is complete.
