@@ -157,10 +157,16 @@ def test_two_runs_build_a_stage_once(compose, fake_graph, runs):
     assert [entry["step"] for entry in lines] == list(range(1, 11))
 
 
-def test_more_processes_than_there_are_gpus(compose, fake_graph, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+def test_a_distributed_stage_runs_in_as_many_processes_as_told(compose, fake_graph):
     config = compose("launch.processes=2")
     assert process.build(config, "first").manifest["processes"] == 1
+    assert process.build(config, "second").manifest["processes"] == 2
+
+
+def test_more_processes_than_there_are_gpus(compose, fake_graph, monkeypatch):
+    monkeypatch.setattr(process, "launcher", lambda processes: [])  # so few are started then
+    config = compose("launch.processes=2")
+    process.build(config, "first")
     with pytest.raises(StageFailed, match="launch.processes=2 started 1"):
         process.build(config, "second")
 

@@ -25,7 +25,7 @@ def main(base: Path, out: Path) -> None:
     settings = dataclasses.replace(
         SETTINGS, steps=3, steps_per_generation=1, save_every=10, reference_sync_steps=2
     )
-    rank = os.environ["RANK"]
+    rank = os.environ.get("RANK", "0")
     for name, engine in ENGINES.items():
         models = []
         _, rows, _ = trained(

@@ -138,9 +138,8 @@ def start(
     }
     if nursery.suits(find(name, config).run.split(":")[0], processes):
         return NURSERY.fork(words, environment, log, lock)
-    launcher = [*LAUNCHER, "--num_processes", str(processes)] if processes > 1 else []
     return subprocess.Popen(
-        [sys.executable, *launcher, "-m", "r1repro.stages", *words],
+        [sys.executable, *launcher(processes), "-m", "r1repro.stages", *words],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -149,6 +148,15 @@ def start(
         start_new_session=True,
         pass_fds=(lock,),
     )
+
+
+def launcher(processes: int) -> list[str]:
+    """What comes before a module's name so that it runs in so many processes."""
+    if processes == 1:
+        return []
+    # Without a GPU accelerate starts one process whatever it is told, unless it is told this.
+    gpus = [] if nursery.gpu_in_sight() else ["--multi_gpu"]
+    return [*LAUNCHER, *gpus, "--num_processes", str(processes)]
 
 
 def _one_gpu(config: Config, name: str) -> dict[str, str]:

@@ -10,14 +10,14 @@ from safetensors.torch import load_file
 
 from r1repro.config import ROOT
 from r1repro.stages.models import load_trained
+from r1repro.stages.process import launcher
 from tests.train_shared import ENGINES
 
 
 def _train(base, out, processes):
     out.mkdir()
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     launched = subprocess.run(
-        [sys.executable, *launcher, "-m", "tests.train_shared", str(base), str(out)],
+        [sys.executable, *launcher(processes), "-m", "tests.train_shared", str(base), str(out)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "TRL_EXPERIMENTAL_SILENCE": "1"},
         capture_output=True,
