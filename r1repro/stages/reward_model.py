@@ -86,7 +86,7 @@ def _pairs(
             Sampling(settings.max_completion_tokens, settings.temperature),
             template=templates.name_for(config.model.path),
             samples=settings.samples,
-            rollout_batch=2_048,
+            rollout_batch=settings.rollout_batch,
             seed=config.seed + 2,
         ):
             for problem, _, said in batch:

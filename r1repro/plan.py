@@ -1,0 +1,464 @@
+"""What a run would do, before any of it is done: the stages, the work, the memory, the time.
+
+Nothing is written, and nothing is trained but by the probe, for some ten seconds.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import combinations, groupby
+from typing import Any
+
+import pyarrow.parquet as parquet
+import torch
+from transformers import PreTrainedConfig
+
+from r1repro import artifacts, pipeline
+from r1repro.config import (
+    LONGEST_PROMPT,
+    Config,
+    EngineConfig,
+    ModelConfig,
+    RLConfig,
+    SamplesConfig,
+    models,
+)
+from r1repro.duration import duration
+from r1repro.stages import Stage, find, state
+from r1repro.stages.probe import SHARE, Speed, probe
+from r1repro.tasks import mini_world
+from r1repro.training import memory
+from r1repro.training.memory import Counts, Memory
+from r1repro.training.shape import read, shape_file
+
+CARDS = (24, 40, 80, 141)
+"""GB of the cards that are told of where none is here and none is named."""
+GIB = 2**30
+PROMPT = 512
+"""Tokens assumed for a prompt of a task that is not made here, for memory."""
+NAMES = 34
+"""Columns of a stage's name."""
+LOADING = 6.0
+"""Seconds a stage takes before it computes: a process, the libraries, the model."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage does: in words, and counted.
+
+    completions: sampled, of at most `cap` tokens. learned: rows learned from over all epochs, whose
+    completions have at most `longest` tokens. pretrained: tokens.
+    """
+
+    said: str
+    completions: int = 0
+    cap: int = 0
+    learned: int = 0
+    longest: int = 0
+    pretrained: int = 0
+
+
+def plan(config: Config, card: float | None = None, probed: bool = True) -> Iterator[str]:
+    """Lines of text. `card`: GB of memory to plan for; None: of the card here, or of CARDS.
+
+    Raises R1ReproError for a stage that does not exist or a shape that cannot be read.
+    """
+    names = pipeline.wanted_stages(config)
+    anew = {
+        name
+        for name in names
+        if config.from_stage and config.from_stage in state.with_inputs(config, name)
+    }
+    left = [name for name in names if name in anew or not state.is_done(config, name)]
+    works = {name: work(config, find(name, config)) for name in names}
+    yield f"scale={config.scale} model={config.model.name} task={config.task.name}"
+    yield f"{len(names)} stages, {len(names) - len(left)} of them cached"
+    for notebook, stages in groupby(names, key=lambda name: find(name, config).notebook):
+        yield f"\n{notebook or 'no notebook'}"
+        for name in stages:
+            standing = _standing(config, name, name in left, name in anew)
+            yield f"  {name:<{NAMES}}{standing:<10} {works[name].said}".rstrip()
+    yield "\nparameters, counted on models without numbers"
+    for key, model in models(config).items():
+        shape, counts = _read(_model(config, key))
+        source = "its config.json" if shape_file(_model(config, key)) else "the configuration"
+        yield f"  {key:<{NAMES}}{counts.total:,} of {model.name} ({shape.model_type}, by {source})"
+    yield from _memory_lines(config, names, card)
+    prompt, counted = _prompt(config), [works[name] for name in left]
+    sampled = sum(one.completions * one.cap for one in counted)
+    learned = sum(one.pretrained + one.learned * (one.longest + prompt) for one in counted)
+    yield "\ntokens of the stages that are left, every completion at its cap"
+    yield f"  {sampled:,} sampled, {learned:,} learned from, prompts of {prompt} included"
+    yield from _time_lines(config, {name: works[name] for name in left}, probed)
+
+
+def _standing(config: Config, name: str, left: bool, anew: bool) -> str:
+    if anew:
+        return "anew"
+    if not left:
+        return "cached"
+    lines = artifacts.read_progress(state.work_folder(config, name))
+    return f"at {lines[-1]['step']}/{lines[-1]['total']}" if lines else "to build"
+
+
+def work(config: Config, stage: Stage) -> Work:
+    """What the stage does, spelled out; of a stage that is no part of the sequence nothing."""
+    count = _WORKS.get(_kind(stage))
+    return Work("") if count is None else count(config, stage)
+
+
+def _kind(stage: Stage) -> str:
+    return stage.run.split(":")[0].rsplit(".", 1)[-1]
+
+
+def _settings(config: Config, stage: Stage) -> Any:
+    """The stage's own settings: those of `stage.` in its key."""
+    (path,) = (path for path in stage.config if path.startswith("stage."))
+    return getattr(config.stage, path.removeprefix("stage."))
+
+
+def _settings_key(stage: Stage) -> str:
+    return next(path for path in stage.config if path.startswith("stage."))
+
+
+def _base(config: Config, stage: Stage) -> Work:
+    model = _model_of(config, stage)
+    if model.path or model.hub:
+        return Work(f"copied from {model.path or model.hub}: nothing is trained")
+    settings = _settings(config, stage)
+    tokens = settings.tokens
+    said = f"{tokens:,} tokens in batches of {settings.batch_tokens:,}, from random weights"
+    return Work(said, pretrained=tokens)
+
+
+def _rl(config: Config, stage: Stage) -> Work:
+    settings: RLConfig = _settings(config, stage)
+    processes = config.launch.processes if stage.distributed else 1
+    rows, cap = settings.questions * settings.generations, settings.max_completion_tokens
+    fit = max(1, min(rows // processes, settings.micro_batch_tokens // (_prompt(config) + cap)))
+    completions = settings.steps * rows
+    once = settings.steps_per_generation
+    return Work(
+        f"{settings.questions} questions x {settings.generations} answers = {rows:,} completions "
+        f"a step of at most {cap:,} tokens"
+        + (f", sampled for {once} steps at once" if once > 1 else "")
+        + f", in micro-batches of at most {settings.micro_batch_tokens:,} tokens ({fit:,} of the "
+        f"longest rows), {processes} {'process' if processes == 1 else 'processes'}; "
+        f"{settings.steps:,} steps = {completions:,} completions",
+        completions=completions,
+        cap=cap,
+        learned=completions,
+        longest=cap,
+    )
+
+
+def _sft(config: Config, stage: Stage) -> Work:
+    settings = _settings(config, stage)
+    source = stage.inputs[1]
+    made: SamplesConfig = getattr(config.stage, source)
+    if state.is_done(config, source):
+        file = state.result_folder(config, source) / "dataset.parquet"
+        examples, most = parquet.read_metadata(file).num_rows, ""
+    else:
+        general = getattr(made, "general_share", 0.0)
+        examples, most = round(made.questions * made.kept / (1 - general)), "at most "
+    rows = examples * settings.epochs
+    return Work(
+        f"{most}{examples:,} examples of {source} x {settings.epochs} epochs, {settings.batch_size}"
+        f" a step: {most}{math.ceil(rows / settings.batch_size):,} steps",
+        learned=rows,
+        longest=made.max_completion_tokens,
+    )
+
+
+def _samples(config: Config, stage: Stage) -> Work:
+    settings: SamplesConfig = _settings(config, stage)
+    completions = settings.questions * settings.samples
+    return Work(
+        f"{settings.questions:,} questions x {settings.samples} samples = {completions:,} "
+        f"completions of at most {settings.max_completion_tokens:,} tokens, at most "
+        f"{settings.rollout_batch:,} at once; at most {settings.kept} of a question are kept",
+        completions=completions,
+        cap=settings.max_completion_tokens,
+    )
+
+
+def _reward_model(config: Config, stage: Stage) -> Work:
+    settings = _settings(config, stage)
+    completions = 2 * settings.questions * settings.samples
+    return Work(
+        f"{settings.questions:,} general questions x {settings.samples} samples of two policies = "
+        f"{completions:,} completions; at most {settings.questions:,} pairs x {settings.epochs} "
+        f"epochs, {settings.batch_size} pairs a step",
+        completions=completions,
+        cap=settings.max_completion_tokens,
+        learned=2 * settings.questions * settings.epochs,
+        longest=settings.max_completion_tokens,
+    )
+
+
+def _evaluate(config: Config, stage: Stage) -> Work:
+    settings = config.evaluation
+    in_depth = stage.run.endswith(":in_depth")
+    samples = settings.samples if in_depth else settings.samples_between
+    if config.task.name != "mini":
+        return Work(f"every held-out problem x {samples} samples, not counted before they are read")
+    world = mini_world.of(config.task)
+    problems = len(getattr(world, settings.split))
+    general = len(getattr(world, f"general_{settings.split}"))
+    completions = problems * samples + general * settings.samples_between
+    return Work(
+        f"{problems:,} problems x {samples} and {general:,} general items x "
+        f"{settings.samples_between} = {completions:,} completions of at most "
+        f"{settings.max_completion_tokens:,} tokens",
+        completions=completions,
+        cap=settings.max_completion_tokens,
+    )
+
+
+_WORKS = {
+    "base_model": _base,
+    "rl": _rl,
+    "sft": _sft,
+    "cold_start_data": _samples,
+    "rejection_sampling": _samples,
+    "reward_model": _reward_model,
+    "evaluate": _evaluate,
+}
+
+
+def _model_key(stage: Stage) -> str:
+    name = stage.name.removeprefix("evaluate_")
+    return next((f"student.{s}" for s in ("qwen", "llama") if name.startswith(s)), "model")
+
+
+def _model(config: Config, key: str) -> ModelConfig:
+    """The model's shape; of a base that is built already, by the folder that it is in."""
+    model = models(config)[key]
+    base = "base" if key == "model" else f"{key.removeprefix('student.')}_base"
+    if model.path is None and state.is_done(config, base):
+        return replace(model, path=str(state.result_folder(config, base) / "model"))
+    return model
+
+
+def _model_of(config: Config, stage: Stage) -> ModelConfig:
+    return models(config)[_model_key(stage)]
+
+
+@cache
+def _read(model: ModelConfig) -> tuple[PreTrainedConfig, Counts]:
+    shape = read(model)
+    return shape, memory.count(shape)
+
+
+def _counts(config: Config, key: str) -> Counts:
+    return _read(_model(config, key))[1]
+
+
+def _prompt(config: Config) -> int:
+    made_here = config.model.hub is None and config.model.path is None
+    return LONGEST_PROMPT if made_here else PROMPT
+
+
+def needs(config: Config, stage: Stage) -> Memory | None:
+    """The memory that a process of the stage takes; None where it holds no model."""
+    key, kind, engine = _model_key(stage), _kind(stage), config.engine
+    shape, counts = _read(_model(config, key))
+    prompt = _prompt(config)
+    if kind == "rl":
+        processes = config.launch.processes if stage.distributed else 1
+        judge = "reward_model" in stage.inputs
+        settings = _settings(config, stage)
+        return memory.grpo(shape, counts, settings, engine, processes, prompt, judge)
+    if kind == "sft":
+        longest = getattr(config.stage, stage.inputs[1]).max_completion_tokens
+        rows = _settings(config, stage).batch_size
+        return memory.fine_tuning(shape, counts, rows, prompt + longest, engine)
+    if kind == "reward_model":
+        settings = _settings(config, stage)
+        rows, said = 2 * settings.batch_size, settings.max_completion_tokens
+        learned = memory.fine_tuning(shape, counts, rows, prompt + said, engine)
+        asked = memory.sampling(shape, counts, settings.rollout_batch, prompt, said, engine)
+        return replace(learned, rollouts=asked.rollouts)
+    if kind in ("cold_start_data", "rejection_sampling", "evaluate"):
+        settings = config.evaluation if kind == "evaluate" else _settings(config, stage)
+        rows, said = settings.rollout_batch, settings.max_completion_tokens
+        return memory.sampling(shape, counts, rows, prompt, said, engine)
+    if kind == "base_model":
+        model = _model_of(config, stage)
+        if model.path is None and model.hub is None:
+            whole = EngineConfig(precision=engine.precision)
+            return memory.pretraining(shape, counts, _settings(config, stage), whole)
+    return None
+
+
+def fits(peak: int, card: float) -> bool:
+    """Whether a computed peak goes into `card` GB: a tenth and 1 GiB are left beside it.
+
+    That is a guess at what CUDA's context and scattered free blocks take.
+    """
+    return 1.1 * peak + GIB <= card * GIB
+
+
+def _memory_lines(config: Config, names: Sequence[str], card: float | None) -> Iterator[str]:
+    found: dict[Memory, list[str]] = {}
+    for name in names:
+        needed = needs(config, find(name, config))
+        if needed is not None:
+            found.setdefault(needed, []).append(name)
+    yield "\nmemory of a process: weights and optimizer exact, the fullest of each phase computed"
+    columns = "weights optimizer reference rollouts update step peak".split()
+    yield f"  {'':<{NAMES}}" + "".join(f"{column:>11}" for column in columns)
+    for needed, members in found.items():
+        also = f" +{len(members) - 1}" if len(members) > 1 else ""
+        values = "".join(f"{size(getattr(needed, column)):>11}" for column in columns)
+        yield f"  {members[0] + also:<{NAMES}}{values}"
+    if config.engine.rollouts != "own":
+        yield "  what vLLM reserves for its own weights and cache comes on top of this"
+    everything = []
+    for label, space in _cards(card).items():
+        large = [n for needed, ns in found.items() if not fits(needed.peak, space) for n in ns]
+        if not large:
+            everything.append(label)
+        for name in large:
+            changed = remedy(config, name, space)
+            do = f"{' '.join(changed)} would" if changed else "take a smaller model or larger card"
+            yield f"  {label}: {name} does not fit; {do}"
+    if everything:
+        yield f"  {', '.join(everything)}: everything fits"
+
+
+def _cards(card: float | None) -> dict[str, float]:
+    """GB by what the card is called."""
+    if card is not None:
+        return {f"{card:g} GB": card}
+    if torch.cuda.is_available():
+        found = torch.cuda.get_device_properties(0)
+        return {f"{found.name}, {found.total_memory / GIB:.0f} GB": found.total_memory / GIB}
+    return {f"{gb} GB": float(gb) for gb in CARDS}
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them: – for none, 3.4 MiB, 12.3 GiB."""
+    if count == 0:
+        return "–"
+    return f"{count / GIB:,.1f} GiB" if count >= GIB else f"{count / 2**20:,.1f} MiB"
+
+
+def remedy(config: Config, name: str, card: float) -> list[str]:
+    """The fewest settings with which the stage fits `card` GB, mildest first; [] if none do."""
+    options = _options(config, find(name, config))
+    for number in range(1, len(options) + 1):
+        for chosen in combinations(options, number):
+            for index in range(max(len(values) for _, values in chosen)):
+                changes = {key: values[min(index, len(values) - 1)] for key, values in chosen}
+                changed = config
+                for key, value in changes.items():
+                    changed = _with(changed, key, value)
+                needed = needs(changed, find(name, changed))
+                if needed is not None and fits(needed.peak, card):
+                    return [f"{key}={str(value).lower()}" for key, value in changes.items()]
+    return []
+
+
+def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
+    """Keys that save memory in this stage, each with its values from the mildest on."""
+    kind, engine = _kind(stage), config.engine
+    found: list[tuple[str, list[Any]]] = []
+    if kind == "rl":
+        settings: RLConfig = _settings(config, stage)
+        row = _prompt(config) + settings.max_completion_tokens
+        tokens = _halves(settings.micro_batch_tokens, row)
+        found.append((f"{_settings_key(stage)}.micro_batch_tokens", tokens))
+        asked = [n for n in _halves(settings.questions, 1) if n % config.launch.processes == 0]
+    if kind in ("sft", "reward_model"):
+        rows = _halves(_settings(config, stage).batch_size, 1)
+        found.append((f"{_settings_key(stage)}.batch_size", rows))
+    if kind in ("cold_start_data", "rejection_sampling", "reward_model"):
+        rows = _halves(_settings(config, stage).rollout_batch, 1)
+        found.append((f"{_settings_key(stage)}.rollout_batch", rows))
+    if kind == "evaluate":
+        found.append(("evaluation.rollout_batch", _halves(config.evaluation.rollout_batch, 1)))
+    if kind in ("rl", "sft", "reward_model"):
+        if not engine.gradient_checkpointing:
+            found.append(("engine.gradient_checkpointing", [True]))
+        if engine.precision == "float32":
+            found.append(("engine.precision", ["bfloat16"]))
+        if not engine.lora_rank:
+            found.append(("engine.lora_rank", [32]))
+        if not engine.quantized:
+            found.append(("engine.quantized", [True]))
+    if kind == "rl":  # last, since it changes what is learned
+        found.append((f"{_settings_key(stage)}.questions", asked))
+    return [(key, values) for key, values in found if values]
+
+
+def _halves(value: int, least: int) -> list[int]:
+    """value / 2, value / 4 and so on, none below `least`."""
+    found = []
+    while value // 2 >= least:
+        value //= 2
+        found.append(value)
+    return found
+
+
+def _with(node: Any, path: str, value: Any) -> Any:
+    """The configuration with another value at a dotted path."""
+    first, _, rest = path.partition(".")
+    return replace(node, **{first: _with(getattr(node, first), rest, value) if rest else value})
+
+
+def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterator[str]:
+    if not works:
+        return
+    if config.model.hub or config.model.path:
+        yield (
+            "\ntime: none is told, since the probe takes models that are made here; `make "
+            "gpu-check` measures this card with a model of Qwen2.5-0.5B's shape"
+        )
+        return
+    if not probed:
+        yield "\ntime: none is told without the probe"
+        return
+    large = [name for name in works if not _fits_here(needs(config, find(name, config)))]
+    if large:
+        yield f"\ntime: none is told, since {large[0]} does not fit this machine"
+        return
+    speed = probe(config)
+    yield (
+        f"\nprobe: {speed.seconds:.0f} s on {speed.machine}, random weights of this shape: "
+        f"pretraining {speed.pretrained:,.0f} tokens/s, rollouts {speed.sampled:,.0f}, GRPO's "
+        f"learning {speed.learned:,.0f}, fine-tuning {speed.tuned:,.0f}"
+    )
+    yield (
+        f"time, extrapolated: with completions of {SHARE:.0%} of their cap, and at most, with all "
+        "at their cap; students by their parameters"
+    )
+    sums = [0.0, 0.0]
+    for name, counted in works.items():
+        both = [seconds(config, find(name, config), counted, speed, s) for s in (SHARE, 1.0)]
+        sums = [total + one for total, one in zip(sums, both, strict=True)]
+        yield f"  {name:<{NAMES}}{duration(both[0]):>10} {duration(both[1]):>10}"
+    yield f"  {'in all':<{NAMES}}{duration(sums[0]):>10} {duration(sums[1]):>10}"
+
+
+def _fits_here(needed: Memory | None) -> bool:
+    if needed is None:
+        return True
+    if torch.cuda.is_available():
+        return fits(needed.peak, torch.cuda.get_device_properties(0).total_memory / GIB)
+    return fits(needed.peak, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB)
+
+
+def seconds(config: Config, stage: Stage, counted: Work, speed: Speed, share: float) -> float:
+    """What the stage takes at that speed, completions having `share` of their cap."""
+    learned = counted.learned * (speed.prompt + share * counted.longest)
+    found = (
+        counted.completions * counted.cap * share / speed.sampled
+        + learned / (speed.learned if _kind(stage) == "rl" else speed.tuned)
+        + counted.pretrained / speed.pretrained
+    )
+    key = _model_key(stage)
+    return LOADING + found * _counts(config, key).total / _counts(config, "model").total

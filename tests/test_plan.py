@@ -1,0 +1,167 @@
+"""What is told of a run before it is made."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.memory_table import table
+from r1repro import artifacts, cli, plan
+from r1repro.config import ROOT
+from r1repro.config import compose as composed
+from r1repro.errors import R1ReproError
+from r1repro.stages import find, graph, state
+from r1repro.stages.base_model import from_random_weights
+from r1repro.stages.models import save_model
+from r1repro.stages.probe import Speed
+from r1repro.tasks import tokenizer
+from r1repro.training import memory
+
+SPEED = Speed(
+    pretrained=1_000, sampled=500, learned=200, tuned=100, prompt=30, machine="a machine", seconds=9
+)  # fmt: skip
+
+
+def _text(config, **settings):
+    return "\n".join(plan.plan(config, **{"probed": False, **settings}))
+
+
+def _publish(config, name, runs, write):
+    key = state.keys(config)[name]
+    folder = artifacts.work_folder(runs, name, key)
+    folder.mkdir(parents=True)
+    write(folder)
+    artifacts.publish(folder, runs, name, key, {"seconds": 1.0})
+
+
+def test_every_stage_in_order_with_what_it_does(compose):
+    config = compose()
+    lines = _text(config).splitlines()
+    places = [
+        next(i for i, x in enumerate(lines) if x.startswith(f"  {n} ")) for n in graph(config)
+    ]
+    assert places == sorted(places)
+    assert lines[1] == f"{len(places)} stages, 0 of them cached"
+
+    told = lines[places[list(graph(config)).index("r1_zero")]]
+    assert (
+        "4 questions x 4 answers = 16 completions a step of at most 48 tokens, in micro-batches of "
+        "at most 8,192 tokens (16 of the longest rows), 1 process; 4 steps = 64 completions" in told
+    )
+
+
+def test_what_is_cached_begun_and_built_anew(compose, runs):
+    config = compose("until=r1_zero")
+    words = tokenizer.train(["User: Compute 1+2."])
+
+    def write(folder):
+        save_model(from_random_weights(config.model, words), words, folder / "model")
+
+    _publish(config, "base", runs, write)
+    begun = state.work_folder(config, "evaluate_base")
+    begun.mkdir(parents=True)
+    artifacts.Progress(begun).update(3, 9)
+    text = _text(config)
+    told = text.partition("parameters")[0].splitlines()
+    standing = {x.split()[0]: " ".join(x.split()[1:3]) for x in told if x[:2] == "  "}
+    assert standing["base"].startswith("cached") and standing["evaluate_base"].startswith("at 3/9")
+    assert standing["r1_zero"] == "to build" and "dev1" not in standing
+    # The base that stands there has another vocabulary than the configuration says.
+    counted = sum(p.numel() for p in from_random_weights(config.model, words).parameters())
+    assert f"{counted:,} of mini_qwen (qwen3, by its config.json)" in text
+    again = _text(replace(config, from_stage="base"))
+    assert "0 of them cached" in again and "cached " not in again
+
+
+def test_examples_are_counted_where_the_data_stands_and_bounded_before(compose, runs):
+    import pandas as pd
+
+    config = compose()
+    before = plan.work(config, find("dev1", config))
+    most = config.stage.cold_start_data.questions * config.stage.cold_start_data.kept
+    assert before.said.startswith(f"at most {most:,} examples") and before.learned == most
+
+    def write(folder):
+        pd.DataFrame({"completion": ["a"] * 5}).to_parquet(folder / "dataset.parquet")
+
+    _publish(config, "cold_start_data", runs, write)
+    found = plan.work(config, find("dev1", config))
+    assert found.said.startswith("5 examples") and found.learned == 5
+
+
+def test_a_paper_sized_step_over_processes():
+    config = composed(["scale=gpu", "model=qwen2.5-1.5b", "launch.processes=4"])
+    settings = replace(config.stage.r1_zero, steps_per_generation=2, micro_batch_tokens=4_000)
+    config = replace(config, stage=replace(config.stage, r1_zero=settings))
+    counted = plan.work(config, find("r1_zero", config))
+    assert "sampled for 2 steps at once" in counted.said
+    assert "(2 of the longest rows), 4 processes; 400 steps = 102,400 completions" in counted.said
+    assert counted.completions == counted.learned == 102_400
+
+
+def test_what_does_not_fit_is_told_with_settings_that_do():
+    config = composed(["scale=gpu", "model=qwen2.5-7b", "engine.lora_rank=0"])
+    stage = find("r1_zero", config)
+    assert not plan.fits(plan.needs(config, stage).peak, 80)
+    assert plan.remedy(config, "r1_zero", 0.5) == []
+    changed = plan.remedy(config, "r1_zero", 80)
+    assert changed
+    better = composed(["scale=gpu", "model=qwen2.5-7b", "engine.lora_rank=0", *changed])
+    assert plan.fits(plan.needs(better, stage).peak, 80)
+    text = _text(config, card=80)
+    assert f"80 GB: r1_zero does not fit; {' '.join(changed)} would" in text
+    assert "141 GB" not in text and "the probe takes models that are made here" in text
+
+
+def test_fits_leaves_a_tenth_and_a_gibibyte():
+    assert plan.fits(20 * plan.GIB, 23.0) and not plan.fits(21 * plan.GIB, 24.0)
+
+
+def test_the_preference_reward_model_is_held_beside_the_policy(compose):
+    config = compose()
+    policy, judged = (plan.needs(config, find(name, config)) for name in ("dev2", "r1"))
+    counts = memory.count(plan.read(config.model))
+    assert judged.reference - policy.reference == 4 * counts.total
+
+
+def test_time_by_hand(compose):
+    config = compose()
+    rl = plan.Work("", completions=10, cap=60, learned=10, longest=60)
+    half = plan.seconds(config, find("r1_zero", config), rl, SPEED, 0.5)
+    assert half == pytest.approx(plan.LOADING + 10 * 30 / 500 + 10 * (30 + 30) / 200)
+    sft = plan.Work("", learned=10, longest=60)
+    whole = plan.seconds(config, find("dev1", config), sft, SPEED, 1.0)
+    assert whole == pytest.approx(plan.LOADING + 10 * (30 + 60) / 100)
+    base = plan.Work("", pretrained=5_000)
+    assert plan.seconds(config, find("base", config), base, SPEED, 1.0) == plan.LOADING + 5
+    student = plan.seconds(config, find("qwen_base", config), base, SPEED, 1.0)
+    assert plan.LOADING < student < plan.LOADING + 5
+
+
+def test_the_probe_is_extrapolated_stage_by_stage(compose, monkeypatch):
+    monkeypatch.setattr(plan, "probe", lambda config: SPEED)
+    text = _text(compose("until=base"), probed=True)
+    assert "probe: 9 s on a machine, random weights of this shape: pretraining 1,000 tok" in text
+    expected = plan.LOADING + 60_000 / 1_000
+    told = [line.split() for line in text.splitlines() if line.startswith("  base ")][-1]
+    assert told == ["base", *(2 * [str(round(expected)), "s"])]
+
+
+def test_command_line(capsys, tmp_path):
+    words = ["plan", "scale=smoke", f"runs={tmp_path / 'none'}", "until=base"]
+    assert cli.main([*words, "--no-probe", "--card", "24"]) == 0
+    assert "24 GB: everything fits" in capsys.readouterr().out
+    assert not (tmp_path / "none").exists()
+    assert cli.main([*words, "--card", "0"]) == 2
+    assert cli.main(["plan", "until=nowhere"]) == 2
+    assert "there is no stage nowhere" in capsys.readouterr().err
+
+
+def test_a_folder_that_describes_no_known_model(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "no such model"}))
+    with pytest.raises(R1ReproError, match=r"config\.json describes no model"):
+        plan.read(replace(composed([]).model, path=str(tmp_path)))
+
+
+def test_the_table_in_docs_is_what_plan_computes():
+    assert table() in (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
