@@ -27,7 +27,7 @@ from r1repro.config import (
 )
 from r1repro.duration import duration
 from r1repro.stages import Stage, find, state
-from r1repro.stages.probe import SHARE, Speed, probe
+from r1repro.stages.probe import Speed, probe, typical_length
 from r1repro.tasks import mini_world
 from r1repro.training import memory
 from r1repro.training.memory import Counts, Memory
@@ -432,13 +432,15 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
         f"pretraining {speed.pretrained:,.0f} tokens/s, rollouts {speed.sampled:,.0f}, GRPO's "
         f"learning {speed.learned:,.0f}, fine-tuning {speed.tuned:,.0f}"
     )
+    typical = typical_length(config)
     yield (
-        f"time, extrapolated: with completions of {SHARE:.0%} of their cap, and at most, with all "
-        "at their cap; students by their parameters"
+        f"time, extrapolated: with completions of {typical} tokens, as long as the probe's, and at "
+        "most, with all at their cap; as many examples as there can be, students by parameters"
     )
     sums = [0.0, 0.0]
     for name, counted in works.items():
-        both = [seconds(config, find(name, config), counted, speed, s) for s in (SHARE, 1.0)]
+        stage = find(name, config)
+        both = [seconds(config, stage, counted, speed, length) for length in (typical, math.inf)]
         sums = [total + one for total, one in zip(sums, both, strict=True)]
         yield f"  {name:<{NAMES}}{duration(both[0]):>10} {duration(both[1]):>10}"
     yield f"  {'in all':<{NAMES}}{duration(sums[0]):>10} {duration(sums[1]):>10}"
@@ -452,11 +454,11 @@ def _fits_here(needed: Memory | None) -> bool:
     return fits(needed.peak, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB)
 
 
-def seconds(config: Config, stage: Stage, counted: Work, speed: Speed, share: float) -> float:
-    """What the stage takes at that speed, completions having `share` of their cap."""
-    learned = counted.learned * (speed.prompt + share * counted.longest)
+def seconds(config: Config, stage: Stage, counted: Work, speed: Speed, length: float) -> float:
+    """What the stage takes at that speed, completions having `length` tokens or their cap."""
+    learned = counted.learned * (speed.prompt + min(length, counted.longest))
     found = (
-        counted.completions * counted.cap * share / speed.sampled
+        counted.completions * min(length, counted.cap) / speed.sampled
         + learned / (speed.learned if _kind(stage) == "rl" else speed.tuned)
         + counted.pretrained / speed.pretrained
     )

@@ -1,6 +1,7 @@
 """What is told of a run before it is made."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -127,14 +128,14 @@ def test_the_preference_reward_model_is_held_beside_the_policy(compose):
 def test_time_by_hand(compose):
     config = compose()
     rl = plan.Work("", completions=10, cap=60, learned=10, longest=60)
-    half = plan.seconds(config, find("r1_zero", config), rl, SPEED, 0.5)
+    half = plan.seconds(config, find("r1_zero", config), rl, SPEED, 30)
     assert half == pytest.approx(plan.LOADING + 10 * 30 / 500 + 10 * (30 + 30) / 200)
     sft = plan.Work("", learned=10, longest=60)
-    whole = plan.seconds(config, find("dev1", config), sft, SPEED, 1.0)
+    whole = plan.seconds(config, find("dev1", config), sft, SPEED, math.inf)
     assert whole == pytest.approx(plan.LOADING + 10 * (30 + 60) / 100)
     base = plan.Work("", pretrained=5_000)
-    assert plan.seconds(config, find("base", config), base, SPEED, 1.0) == plan.LOADING + 5
-    student = plan.seconds(config, find("qwen_base", config), base, SPEED, 1.0)
+    assert plan.seconds(config, find("base", config), base, SPEED, 9) == plan.LOADING + 5
+    student = plan.seconds(config, find("qwen_base", config), base, SPEED, 9)
     assert plan.LOADING < student < plan.LOADING + 5
 
 

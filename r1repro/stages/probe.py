@@ -21,7 +21,7 @@ from r1repro.training.pretraining import pretrain
 from r1repro.training.sft import fine_tune
 
 SHARE = 1 / 3
-"""Of its cap, the length of a completion: in runs of the mini world it was 0.1 to 0.5."""
+"""Of R1-Zero's cap, the length that completions are assumed to have: 0.2 to 0.5 in our runs."""
 PART_SECONDS = 2.5
 """What each of the three parts may take once it is warm."""
 NEVER = 10**9
@@ -70,6 +70,11 @@ def probe(config: Config) -> Speed:
     return Speed(pretrained, sampled, learned, tuned, prompt, machine, seconds)
 
 
+def typical_length(config: Config) -> int:
+    """Tokens of a completion, in the probe and in what is extrapolated from it."""
+    return max(1, round(SHARE * config.stage.r1_zero.max_completion_tokens))
+
+
 def _units(work: Callable[[int], float], most: int) -> int:
     """How many units of `work`, which gives their seconds, are worth PART_SECONDS; warms it up."""
     return max(1, min(most, int(PART_SECONDS / max(work(1), 1e-6))))
@@ -111,7 +116,7 @@ def _reinforced(config: Config, folder: Path) -> tuple[float, float, float]:
             asked,
             steps=2,
             questions=questions,
-            max_completion_tokens=max(1, round(SHARE * asked.max_completion_tokens)),
+            max_completion_tokens=typical_length(config),
             steps_per_generation=1,
             save_every=NEVER,
             sample_every=NEVER,
@@ -135,9 +140,9 @@ def _reinforced(config: Config, folder: Path) -> tuple[float, float, float]:
 
 
 def _tuned(config: Config, ids: Sequence[Sequence[int]], prompt: int, folder: Path) -> float:
-    """Tokens a second of SFT, prompts included, on completions of the data stages' length."""
+    """Tokens a second of SFT, prompts included."""
     model, words = load_model(folder), load_tokenizer(folder)
-    length = max(1, round(SHARE * config.stage.rejection_sampling.max_completion_tokens))
+    length = typical_length(config)
     said = [token for document in ids for token in document][:length]
     size = config.stage.dev1.batch_size
 
