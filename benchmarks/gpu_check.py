@@ -33,13 +33,21 @@ from transformers import AutoModelForCausalLM
 
 from benchmarks import grpo_step, rollouts
 from r1repro.artifacts import hardware, write_atomically
-from r1repro.config import LONGEST_PROMPT, ROOT, Config, ModelConfig, RLConfig, compose
+from r1repro.config import (
+    LONGEST_PROMPT,
+    ROOT,
+    EngineConfig,
+    ModelConfig,
+    RLConfig,
+    TaskConfig,
+    compose,
+)
 from r1repro.errors import R1ReproError
 from r1repro.pipeline import run_folder
 from r1repro.reports.publish import publish
 from r1repro.stages.base_model import TOKENIZER_DOCUMENTS
-from r1repro.stages.models import load_model, load_tokenizer, save_model
-from r1repro.tasks import corpus, mini_world, templates, tokenizer
+from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
+from r1repro.tasks import corpus, templates, tokenizer, worlds
 from r1repro.training import grpo, memory
 from r1repro.training.shape import described
 
@@ -47,6 +55,7 @@ SECONDS = 465.0
 """For all of it; what is ended then has some seconds to write its checkpoint's end."""
 UNSLOTH_SECONDS = 100.0
 FIGURES = "gpu_check.json"
+ENGINE = EngineConfig(precision="bfloat16")
 SETTINGS = RLConfig(
     steps=grpo_step.STEPS,
     questions=8,
@@ -121,8 +130,7 @@ def throughput(
     shape: ModelConfig, settings: RLConfig, stock_rows: Sequence[int], rounds: int
 ) -> dict[str, Any]:
     """Figures of a model of that shape from random weights, asked the mini world's questions."""
-    config = Config()
-    world = mini_world.of(config.task)
+    world = worlds.of(TaskConfig())
     words = tokenizer.train(islice(corpus.documents(world, 0), TOKENIZER_DOCUMENTS))
     problems = list(islice(world.train(0), grpo_step.STEPS * settings.questions))
     texts = [
@@ -138,15 +146,15 @@ def throughput(
         torch.manual_seed(0)
         save_model(AutoModelForCausalLM.from_config(described_as, dtype=torch.float32), words, base)
         words = load_tokenizer(base)
-        peak = _peak(base, words, problems, settings, Path(place))
+        peak = _peak(base, words, problems, settings, Path(place) / "peak")
         speeds = rollouts.measured(
-            load_model(base).eval(), words, texts, settings.max_completion_tokens, rounds
+            load_model(base, ENGINE).eval(), words, texts, settings.max_completion_tokens, rounds
         )
         _emptied()
-        steps = grpo_step.measured(base, words, problems, settings, stock_rows, rounds)
+        steps = grpo_step.measured(base, words, problems, settings, stock_rows, rounds, ENGINE)
         _emptied()
     counts = memory.count(described_as)
-    needed = memory.grpo(described_as, counts, settings, config.engine, 1, LONGEST_PROMPT)
+    needed = memory.grpo(described_as, counts, settings, ENGINE, 1, LONGEST_PROMPT)
     return {
         "hardware": hardware(),
         "parameters": counts.total,
@@ -165,8 +173,9 @@ def _peak(base: Path, words: Any, problems: Any, settings: RLConfig, folder: Pat
     if not torch.cuda.is_available():
         return None
     trainer, _ = grpo.build(
-        load_model(base), words, problems, settings, template="mini", seed=0, folder=folder / "peak"
-    )
+        load_trained(base, ENGINE, 0), words, problems, settings,
+        template="mini", seed=0, folder=folder, engine=ENGINE,
+    )  # fmt: skip
     torch.cuda.reset_peak_memory_stats()
     trainer.train()
     found = torch.cuda.max_memory_allocated()

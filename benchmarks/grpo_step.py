@@ -24,11 +24,11 @@ from transformers import PreTrainedTokenizerFast, TrainerCallback  # noqa: E402
 from transformers.trainer_callback import PrinterCallback  # noqa: E402
 from trl import GRPOTrainer  # noqa: E402
 
-from r1repro.config import RLConfig, compose  # noqa: E402
+from r1repro.config import EngineConfig, RLConfig, compose  # noqa: E402
 from r1repro.notebook import open_run  # noqa: E402
 from r1repro.rewards import rules  # noqa: E402
-from r1repro.stages.models import load_model, load_tokenizer  # noqa: E402
-from r1repro.tasks import mini_world, templates  # noqa: E402
+from r1repro.stages.models import load_tokenizer, load_trained  # noqa: E402
+from r1repro.tasks import templates, worlds  # noqa: E402
 from r1repro.tasks.problem import Problem  # noqa: E402
 from r1repro.training import grpo  # noqa: E402
 from r1repro.training.optimizer import MuonWithAdamW  # noqa: E402
@@ -72,9 +72,11 @@ def main() -> None:
         save_every=10**6,
         sample_every=10**6,
     )
-    stream = mini_world.of(config.task).train(0)
+    stream = worlds.of(config.task).train(0)
     problems = [next(stream) for _ in range(STEPS * settings.questions)]
-    seconds = measured(base, words, problems, settings, MICRO_BATCHES, words_of.rounds)
+    seconds = measured(
+        base, words, problems, settings, MICRO_BATCHES, words_of.rounds, config.engine
+    )
     print(f"ratio: {statistics.median(theirs / ours for ours, theirs in seconds):.1f}")
 
 
@@ -85,16 +87,17 @@ def measured(
     settings: RLConfig,
     sizes: Sequence[int],
     rounds: int,
+    engine: EngineConfig,
 ) -> list[tuple[float, float]]:
     """Seconds of a step of (ours, stock at the best of these micro-batch sizes) in each round."""
     rows = settings.questions * settings.generations
     with tempfile.TemporaryDirectory() as folder:
         ours, recorder = grpo.build(
-            load_model(base), words, problems, settings,
-            template="mini", seed=0, folder=Path(folder),
+            load_trained(base, engine, 0), words, problems, settings,
+            template="mini", seed=0, folder=Path(folder), engine=engine,
         )  # fmt: skip
         stocks = {
-            size: stock(base, words, problems, settings, size, Path(folder))
+            size: stock(base, words, problems, settings, size, Path(folder), engine)
             for size in sizes
             if size <= rows and rows % size == 0 and size % settings.generations == 0
         }
@@ -116,10 +119,10 @@ def measured(
     return found
 
 
-def stock(base, words, problems, settings, size, folder):  # type: ignore[no-untyped-def]
+def stock(base, words, problems, settings, size, folder, engine):  # type: ignore[no-untyped-def]
     """A stock trainer of the same work with `size` rows a micro-batch."""
     rows = settings.questions * settings.generations
-    arguments = grpo.trainer_arguments(settings, 0, folder)
+    arguments = grpo.trainer_arguments(settings, 0, folder, engine)
     arguments = dataclasses.replace(
         arguments,
         per_device_train_batch_size=size,
@@ -127,7 +130,7 @@ def stock(base, words, problems, settings, size, folder):  # type: ignore[no-unt
         steps_per_generation=rows // size,
         generation_batch_size=None,
     )
-    model = load_model(base)
+    model = load_trained(base, engine, 0)
     optimizer = MuonWithAdamW(model, 0.0, 0.0)
     trainer = GRPOTrainer(
         model=model,

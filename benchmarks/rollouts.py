@@ -18,7 +18,7 @@ from r1repro.config import compose
 from r1repro.generation.sampler import Sampling, sample
 from r1repro.notebook import open_run
 from r1repro.stages.models import load_model, load_tokenizer
-from r1repro.tasks import mini_world, templates
+from r1repro.tasks import templates, worlds
 
 QUESTIONS, GENERATIONS, CAP = 32, 16, 128
 
@@ -30,8 +30,8 @@ def main() -> None:
     words_of = parser.parse_args()
     config = compose(words_of.overrides)
     base = open_run(overrides=words_of.overrides, build_missing=True).stage("base").folder / "model"
-    model, words = load_model(base).eval(), load_tokenizer(base)
-    stream = mini_world.of(config.task).train(0)
+    model, words = load_model(base, config.engine).eval(), load_tokenizer(base)
+    stream = worlds.of(config.task).train(0)
     problems = [next(stream) for _ in range(QUESTIONS)]
     texts = [templates.render("mini", p) for p in problems for _ in range(GENERATIONS)]
     speeds = measured(model, words, texts, CAP, words_of.rounds)

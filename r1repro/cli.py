@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _publish(words.run)
         if words.command == "compare":
             return _compare(words.first, words.second)
+        if words.command == "fetch":
+            return _fetch(words.settings)
         if words.command == "grade":
             return _grade(words)
         if words.command == "analyze":
@@ -91,6 +93,11 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--no-probe", action="store_true", help="do not train for ten seconds to tell the time"
     )
+    fetch = commands.add_parser(
+        "fetch",
+        help="bring a configuration's models and data sets, for nodes without network",
+    )
+    fetch.add_argument("settings", nargs="*", metavar="key=value")
     publish = commands.add_parser("publish", help="copy a finished report to reports/")
     publish.add_argument("run", type=Path, help="the run's folder under runs/")
     compare = commands.add_parser("compare", help="what differs between two reports, and why")
@@ -126,11 +133,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(settings: Sequence[str], multirun: bool) -> int:
+    from r1repro.cluster import submit, work
     from r1repro.config import compose, sweep
-    from r1repro.pipeline import run, run_seeds
 
-    report = run_seeds(sweep(settings)) if multirun else run(compose(settings)).report
-    print(f"report: {report}")
+    configs = sweep(settings) if multirun else [compose(settings)]
+    if configs[0].launch.cluster == "here":
+        work(configs, multirun)
+    else:
+        job, log = submit(configs, multirun)
+        print(f"job {job}, its log: {log}")
+    return 0
+
+
+def _fetch(settings: Sequence[str]) -> int:
+    from r1repro import preflight
+    from r1repro.config import compose
+
+    lines = list(preflight.fetch(compose(settings)))
+    print("\n".join(lines) or "nothing to fetch: this configuration makes everything here")
     return 0
 
 

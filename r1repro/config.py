@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from r1repro import records
 from r1repro.errors import R1ReproError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,6 +20,18 @@ ROOT = Path(__file__).resolve().parents[1]
 GROUPS = ("scale", "model", "task", "student", "ablation")
 ARCHITECTURES = ("qwen2", "qwen3", "llama")
 SPLITS = ("test", "validation")
+LANGUAGES = ("en", "zh")
+ENGINE_CHOICES = {
+    "precision": ("float32", "bfloat16"),
+    "attention": ("sdpa", "eager", "flash_attention_2"),
+    "rollouts": ("own", "vllm", "vllm_server"),
+    "report_to": ("none", "tensorboard", "wandb", "trackio"),
+}
+CLUSTERS = ("here", "local", "slurm")
+NOT_SHARED = (
+    "since a model shared out among processes is not trained here yet: engine.lora_rank and "
+    "engine.quantized make larger ones fit one card"
+)
 HUB_SCALES = ("smoke", "gpu", "paper")
 """The scales that have settings for models trained elsewhere, in conf/hub/."""
 LONGEST_PROMPT = 64
@@ -51,15 +64,34 @@ class ModelConfig:
     path: str | None = None
     chat: str = "mini"
 
+    @property
+    def made_here(self) -> bool:
+        """Whether the base is made from random weights."""
+        return self.path is None and self.hub is None
+
 
 @dataclass(frozen=True)
 class TaskConfig:
-    """Which problems, and how many of each split."""
+    """Which problems, and how many of each split.
+
+    train, test: data sets of r1repro/tasks/sources.py, those of `test` joined by "+"; null is the
+        mini world. With no `test` a part of the training problems is held out.
+    path, test_path: a person's own files instead; prompt, answer, level: their fields; language:
+        of their questions.
+    """
 
     name: str = "mini"
     world_seed: int = 2
     validation_problems: int = 200
     test_problems: int = 1_000
+    train: str | None = None
+    test: str | None = None
+    path: str | None = None
+    test_path: str | None = None
+    prompt: str = "question"
+    answer: str = "answer"
+    level: str | None = None
+    language: str = "en"
 
 
 @dataclass(frozen=True)
@@ -224,9 +256,17 @@ class StagesConfig:
 
 @dataclass(frozen=True)
 class StudentsConfig:
-    """The two students of distillation, each with its own base."""
+    """The two students of distillation, each with its own base.
+
+    traces: a stronger teacher's answers instead of Dev2's, as a file or a data set of the hub;
+        traces_prompt, traces_completion: its fields; traces_rows: how many at most.
+    """
 
     name: str = "mini"
+    traces: str | None = None
+    traces_prompt: str = "problem"
+    traces_completion: str = "generations"
+    traces_rows: int = 20_000
     qwen: ModelConfig = field(
         default_factory=lambda: ModelConfig(
             name="mini_qwen", hidden_size=96, layers=3, intermediate_size=288
@@ -276,10 +316,12 @@ class EngineConfig:
     """How models are loaded, trained and sampled.
 
     precision: of the computation. Whole models keep float32 weights and compute under autocast;
-        with LoRA the frozen weights are held in it.
+        with LoRA the frozen weights are held in it. What is only sampled is loaded in it.
+    attention: transformers' name of an implementation.
     lora_rank: of the adapters that are trained instead of the weights, merged at a stage's end; 0
         trains the weights. quantized: the frozen weights in 4 bits (QLoRA).
-    rollouts: our sampler, or vLLM in the same process or on a server.
+    rollouts: our sampler, or vLLM in the same process or on a server at `vllm_server`.
+    report_to: where the trainers log besides metrics.parquet.
     """
 
     precision: str = "float32"
@@ -290,21 +332,32 @@ class EngineConfig:
     quantized: bool = False
     unsloth: bool = False
     rollouts: str = "own"
+    vllm_server: str = "http://localhost:8000"
     report_to: str = "none"
+
+
+PLAIN_ENGINE = EngineConfig()
+"""Whole models in float32, our sampler."""
 
 
 @dataclass(frozen=True)
 class LaunchConfig:
     """How many processes a training stage is started with (`accelerate launch` above one).
 
-    sharding: "none" keeps the whole model in every process, "fsdp" shares it out; deepspeed: a
-    person's own DeepSpeed file. cluster: where the run goes, "here", "local" or "slurm" (submitit).
+    sharding, deepspeed: refused so far, every process holds the whole model.
+    cluster: where `r1repro run` goes: "here", or as a job of submitit on "slurm" or in the
+        background ("local"). A job on Slurm gets a GPU a process, and `hours`, `cpus` and `memory`
+        (GiB).
     """
 
     processes: int = 1
     sharding: str = "none"
     deepspeed: str | None = None
     cluster: str = "here"
+    partition: str | None = None
+    hours: int = 24
+    cpus: int = 8
+    memory: int = 64
 
 
 @dataclass(frozen=True)
@@ -331,7 +384,15 @@ SEEDS = ("seed", "base_seed")
 """What may differ between the runs of one report."""
 # Settings that change where a run goes and how far it goes, and nothing in any result; so does
 # every save_every.
-RESULT_FREE = ("runs", "from_stage", "until", "scale")
+RESULT_FREE = (
+    "runs",
+    "from_stage",
+    "until",
+    "scale",
+    "engine.vllm_server",
+    "engine.report_to",
+    *(f"launch.{name}" for name in ("cluster", "partition", "hours", "cpus", "memory")),
+)
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
@@ -373,8 +434,11 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     assert isinstance(config, Config)
     # A stage runs from the checkout: what a person typed is relative to where they are.
     student = config.student
+    if student.traces is not None and Path(student.traces).suffix in records.SUFFIXES:
+        student = replace(student, traces=_absolute(student.traces))
     config = replace(
         config,
+        task=_resolved_task(config.task),
         model=_resolved(config.model),
         student=replace(student, qwen=_resolved(student.qwen), llama=_resolved(student.llama)),
     )
@@ -425,7 +489,19 @@ M = TypeVar("M", bound=ModelConfig)
 def _resolved(model: M) -> M:
     if model.path is None:
         return model
-    return replace(model, path=str(Path(model.path).expanduser().resolve()))
+    return replace(model, path=_absolute(model.path))
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())
+
+
+def _resolved_task(task: TaskConfig) -> TaskConfig:
+    if task.path is None:
+        return task
+    name = "own" if task.name == "mini" else task.name
+    test = None if task.test_path is None else _absolute(task.test_path)
+    return replace(task, name=name, path=_absolute(task.path), test_path=test)
 
 
 def models(config: Config) -> dict[str, ModelConfig]:
@@ -527,16 +603,42 @@ def validate(config: Config) -> None:
         raise _refused(
             "scale",
             config.scale,
-            f"one of {_listed(HUB_SCALES)} with model={config.model.name}, since the other scales have the rates "
-            "and lengths of the mini world",
+            f"one of {_listed(HUB_SCALES)} with model={config.model.name}, since the other scales "
+            "have the rates and lengths of the mini world",
         )
+    _check_task(config)
     share = config.stage.rejection_sampling.general_share
     if share >= 1:
         raise _refused("stage.rejection_sampling.general_share", share, "from 0 to below 1")
+    _check_engine(config)
     _check_positions(config)
     for key, model in models(config).items():
         if model.path is not None:
-            _check_model_folder(f"{key}.path", model.path, config.task.name)
+            check_model_folder(f"{key}.path", model.path)
+
+
+def _check_task(config: Config) -> None:
+    task = config.task
+    if task.language not in LANGUAGES:
+        raise _refused("task.language", task.language, f"one of {_listed(LANGUAGES)}")
+    for key, path in (("path", task.path), ("test_path", task.test_path)):
+        if path is not None and not Path(path).is_file():
+            raise _refused(f"task.{key}", path, "a file that is there, .jsonl, .json or .parquet")
+    if task.name == "own" and task.path is None:
+        raise _refused("task.path", "null", "with task=own a file of questions and answers")
+    if task.test_path is not None and task.path is None:
+        raise _refused("task.test_path", task.test_path, "a file only beside task.path")
+    traces = config.student.traces
+    is_file = traces is not None and Path(traces).suffix in records.SUFFIXES
+    if traces is not None and is_file and not Path(traces).is_file():
+        raise _refused("student.traces", traces, "a file that is there, or a data set of the hub")
+    if config.model.made_here and (task.path or task.train):
+        raise _refused(
+            "task",
+            task.name,
+            f"mini with model={config.model.name}, which is made here and knows the mini world "
+            "alone; model=qwen2.5-0.5b or another of the hub, or model.path=FOLDER, takes any task",
+        )
 
 
 def _check_shape(key: str, model: ModelConfig) -> None:
@@ -550,13 +652,36 @@ def _check_shape(key: str, model: ModelConfig) -> None:
         raise _refused(f"{key}.head_dim", model.head_dim, "an even number (rotary positions)")
 
 
+def _check_engine(config: Config) -> None:
+    """What goes together; whether it is installed: r1repro.stages.engines."""
+    engine, launch = config.engine, config.launch
+    for name, accepted in ENGINE_CHOICES.items():
+        if getattr(engine, name) not in accepted:
+            raise _refused(f"engine.{name}", getattr(engine, name), f"one of {_listed(accepted)}")
+    if engine.quantized and engine.lora_rank == 0:
+        raise _refused(
+            "engine.quantized", "true", "false unless engine.lora_rank is above 0, since weights "
+            "in 4 bits are not trained themselves",
+        )  # fmt: skip
+    if engine.attention == "flash_attention_2" and engine.precision == "float32":
+        raise _refused(
+            "engine.attention", engine.attention, "sdpa or eager with engine.precision=float32"
+        )
+    if launch.sharding != "none":
+        raise _refused("launch.sharding", launch.sharding, f"none, {NOT_SHARED}")
+    if launch.deepspeed is not None:
+        raise _refused("launch.deepspeed", launch.deepspeed, f"null, {NOT_SHARED}")
+    if launch.cluster not in CLUSTERS:
+        raise _refused("launch.cluster", launch.cluster, f"one of {_listed(CLUSTERS)}")
+
+
 def _check_positions(config: Config) -> None:
     """Completions fit the positions of the models made here; a model from a folder has its own."""
     nodes = [(f"stage.{name}", node) for name, node in vars(config.stage).items()]
     for key, node in [*nodes, ("evaluation", config.evaluation)]:
         tokens = getattr(node, "max_completion_tokens", None)
         for name, model in models(config).items():
-            if tokens is None or model.path or model.hub:
+            if tokens is None or not model.made_here:
                 continue
             if tokens + LONGEST_PROMPT > model.max_position:
                 raise _refused(
@@ -636,7 +761,8 @@ def _check_ranges(config: Config) -> None:
             raise _refused(_person_key(key), value, accepted)
 
 
-def _check_model_folder(key: str, path: str, task: str) -> None:
+def check_model_folder(key: str, path: str) -> None:
+    """Refuse what is no model folder, or cannot write the tags and a sum (R1ReproError)."""
     folder = Path(path).expanduser()
     missing = [f for f in ("config.json", "tokenizer.json") if not (folder / f).is_file()]
     if missing:
@@ -656,7 +782,8 @@ def _check_model_folder(key: str, path: str, task: str) -> None:
             raise _refused(
                 key,
                 path,
-                f"a tokenizer that can write task={task}; this one reads {text!r} back as {read!r}",
+                f"a tokenizer that can write what is asked here; this one reads {text!r} back as "
+                f"{read!r}",
             )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import HTML, DisplayHandle, display
 
-from r1repro import artifacts
+from r1repro import artifacts, preflight
 from r1repro.artifacts import StageResult
 from r1repro.config import Config, compose, load
 from r1repro.duration import duration
@@ -94,7 +94,9 @@ def open_run(
         raise R1ReproError(
             "config_path and overrides were both given: a resolved configuration takes no overrides"
         )
-    return Run(load(config_path) if config_path else compose(overrides), build_missing)
+    config = load(config_path) if config_path else compose(overrides)
+    preflight.check(config)
+    return Run(config, build_missing)
 
 
 class _Live:

@@ -16,13 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from r1repro import artifacts
+from r1repro import artifacts, preflight
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, runs_folder, save
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError, StageFailed
 from r1repro.stages import display, find, graph, state
-from r1repro.tasks import mini_world
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
             raise R1ReproError(
                 f"no notebook {name}.ipynb in {notebooks}: restore it from the checkout"
             )
-    mini_world.of(config.task)  # refuses a world that has not so many problems
+    preflight.check(config)
     folder = run_folder(config)
     with artifacts.lock(folder / "lock") as held:
         if held is None:

@@ -26,9 +26,10 @@ from r1repro.config import (
     models,
 )
 from r1repro.duration import duration
+from r1repro.errors import R1ReproError
 from r1repro.stages import Stage, find, state
 from r1repro.stages.probe import Speed, probe, typical_length
-from r1repro.tasks import mini_world
+from r1repro.tasks import worlds
 from r1repro.training import memory
 from r1repro.training.memory import Counts, Memory
 from r1repro.training.shape import read, shape_file
@@ -38,6 +39,8 @@ CARDS = (24, 40, 80, 141)
 GIB = 2**30
 PROMPT = 512
 """Tokens assumed for a prompt of a task that is not made here, for memory."""
+TRACE = 8_192
+"""Tokens assumed for a stronger teacher's trace, which nothing here bounds."""
 NAMES = 34
 """Columns of a stage's name."""
 LOADING = 6.0
@@ -75,6 +78,10 @@ def plan(config: Config, card: float | None = None, probed: bool = True) -> Iter
     works = {name: work(config, find(name, config)) for name in names}
     yield f"scale={config.scale} model={config.model.name} task={config.task.name}"
     yield f"{len(names)} stages, {len(names) - len(left)} of them cached"
+    try:
+        worlds.of(config.task)
+    except R1ReproError as error:
+        yield f"task={config.task.name}: {error}"
     for notebook, stages in groupby(names, key=lambda name: find(name, config).notebook):
         yield f"\n{notebook or 'no notebook'}"
         for name in stages:
@@ -125,7 +132,7 @@ def _settings_key(stage: Stage) -> str:
 
 def _base(config: Config, stage: Stage) -> Work:
     model = _model_of(config, stage)
-    if model.path or model.hub:
+    if not model.made_here:
         return Work(f"copied from {model.path or model.hub}: nothing is trained")
     settings = _settings(config, stage)
     tokens = settings.tokens
@@ -156,9 +163,12 @@ def _rl(config: Config, stage: Stage) -> Work:
 
 def _sft(config: Config, stage: Stage) -> Work:
     settings = _settings(config, stage)
-    source = stage.inputs[1]
+    source, student = stage.inputs[1], config.student
     made: SamplesConfig = getattr(config.stage, source)
-    if state.is_done(config, source):
+    longest = _longest(config, stage)
+    if longest == TRACE:
+        source, examples, most = str(student.traces), student.traces_rows, "at most "
+    elif state.is_done(config, source):
         file = state.result_folder(config, source) / "dataset.parquet"
         examples, most = parquet.read_metadata(file).num_rows, ""
     else:
@@ -169,8 +179,16 @@ def _sft(config: Config, stage: Stage) -> Work:
         f"{most}{examples:,} examples of {source} x {settings.epochs} epochs, {settings.batch_size}"
         f" a step: {most}{math.ceil(rows / settings.batch_size):,} steps",
         learned=rows,
-        longest=made.max_completion_tokens,
+        longest=longest,
     )
+
+
+def _longest(config: Config, stage: Stage) -> int:
+    """Tokens that a completion has at most in a stage of SFT; of foreign traces an assumption."""
+    if config.student.traces is not None and _model_key(stage) != "model":
+        return TRACE
+    made: SamplesConfig = getattr(config.stage, stage.inputs[1])
+    return made.max_completion_tokens
 
 
 def _samples(config: Config, stage: Stage) -> Work:
@@ -203,9 +221,10 @@ def _evaluate(config: Config, stage: Stage) -> Work:
     settings = config.evaluation
     in_depth = stage.run.endswith(":in_depth")
     samples = settings.samples if in_depth else settings.samples_between
-    if config.task.name != "mini":
-        return Work(f"every held-out problem x {samples} samples, not counted before they are read")
-    world = mini_world.of(config.task)
+    try:
+        world = worlds.of(config.task)
+    except R1ReproError:
+        return Work(f"{samples} samples of each held-out problem, which cannot be counted yet")
     problems = len(getattr(world, settings.split))
     general = len(getattr(world, f"general_{settings.split}"))
     completions = problems * samples + general * settings.samples_between
@@ -258,8 +277,7 @@ def _counts(config: Config, key: str) -> Counts:
 
 
 def _prompt(config: Config) -> int:
-    made_here = config.model.hub is None and config.model.path is None
-    return LONGEST_PROMPT if made_here else PROMPT
+    return LONGEST_PROMPT if config.model.made_here else PROMPT
 
 
 def needs(config: Config, stage: Stage) -> Memory | None:
@@ -273,9 +291,8 @@ def needs(config: Config, stage: Stage) -> Memory | None:
         settings = _settings(config, stage)
         return memory.grpo(shape, counts, settings, engine, processes, prompt, judge)
     if kind == "sft":
-        longest = getattr(config.stage, stage.inputs[1]).max_completion_tokens
-        rows = _settings(config, stage).batch_size
-        return memory.fine_tuning(shape, counts, rows, prompt + longest, engine)
+        rows, row = _settings(config, stage).batch_size, prompt + _longest(config, stage)
+        return memory.fine_tuning(shape, counts, rows, row, engine)
     if kind == "reward_model":
         settings = _settings(config, stage)
         rows, said = 2 * settings.batch_size, settings.max_completion_tokens
@@ -288,7 +305,7 @@ def needs(config: Config, stage: Stage) -> Memory | None:
         return memory.sampling(shape, counts, rows, prompt, said, engine)
     if kind == "base_model":
         model = _model_of(config, stage)
-        if model.path is None and model.hub is None:
+        if model.made_here:
             whole = EngineConfig(precision=engine.precision)
             return memory.pretraining(shape, counts, _settings(config, stage), whole)
     return None
@@ -413,7 +430,7 @@ def _with(node: Any, path: str, value: Any) -> Any:
 def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterator[str]:
     if not works:
         return
-    if config.model.hub or config.model.path:
+    if not config.model.made_here:
         yield (
             "\ntime: none is told, since the probe takes models that are made here; `make "
             "gpu-check` measures this card with a model of Qwen2.5-0.5B's shape"

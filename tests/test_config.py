@@ -62,10 +62,20 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.r1_zero.steps_per_generation=3", ["save_every=20", "steps_per_generation=3"]),
         ("stage.base.save_every=50", ["stage.base.save_every=50", "log_every=20"]),
         ("evaluation.max_completion_tokens=500", ["max_completion_tokens=500", "at most 448"]),
-        ("model.path=/no/such/folder", ["student.qwen.path=null", "like model.path"]),
+        ("model.path=/no/such/folder", ["student.qwen.path=null", "like model"]),
         ("stage.rejection_sampling.general_share=1", ["general_share=1", "below 1"]),
         ("launch.processes=3", ["stage.r1_zero.questions", "launch.processes"]),
         ("evaluation.split=train", ["evaluation.split=train", "validation"]),
+        ("engine.precision=float16", ["engine.precision=float16", "float32, bfloat16"]),
+        ("engine.attention=flash", ["engine.attention=flash", "flash_attention_2"]),
+        ("engine.attention=flash_attention_2", ["sdpa or eager", "engine.precision=float32"]),
+        ("engine.rollouts=hf", ["engine.rollouts=hf", "own, vllm, vllm_server"]),
+        ("engine.report_to=all", ["engine.report_to=all", "tensorboard, wandb, trackio"]),
+        ("engine.lora_rank=-1", ["engine.lora_rank=-1", "0"]),
+        ("engine.quantized=true", ["engine.quantized=true", "engine.lora_rank is above 0"]),
+        ("launch.sharding=fsdp", ["launch.sharding=fsdp", "none"]),
+        ("launch.deepspeed=zero3.json", ["launch.deepspeed=zero3.json", "null"]),
+        ("launch.cluster=cloud", ["launch.cluster=cloud", "here, local, slurm"]),
     ],
 )
 def test_what_is_refused_names_key_value_and_what_is_accepted(override, parts):
@@ -105,7 +115,7 @@ def test_tokenizer_that_cannot_write_the_task(tmp_path: Path):
     paths = [f"{key}.path={tmp_path}" for key in ("model", "student.qwen", "student.llama")]
     with pytest.raises(R1ReproError) as refused:
         config.compose(paths)
-    assert "task=mini" in str(refused.value) and "'+-*='" in str(refused.value)
+    assert "can write what is asked here" in str(refused.value) and "'+-*='" in str(refused.value)
     (tmp_path / "tokenizer.json").write_text("version https://git-lfs.github.com/spec/v1")
     with pytest.raises(R1ReproError, match="tokenizer.json can be read"):
         config.compose(paths)
@@ -126,6 +136,17 @@ def test_values_leave_out_what_changes_no_result():
     assert "save_every" not in config.values(found, "stage.r1_zero")
     assert config.values(found, "stage.r1_zero")["generations"] == 16
     assert config.values(found, "seed") == 0
+
+
+def test_where_a_run_goes_and_reports_to_changes_no_key():
+    elsewhere = ["launch.cluster=slurm", "launch.hours=2", "engine.report_to=wandb"]
+    first, other = config.compose([]), config.compose(elsewhere)
+    for path in ("engine", "launch"):
+        assert config.values(first, path) == config.values(other, path)
+    assert "cluster" not in config.values(first, "launch")
+    seen = config.only(other, ("engine.precision",))
+    assert (seen.engine.precision, seen.engine.report_to) == ("float32", "wandb")
+    assert seen.engine.lora_rank is None
 
 
 def test_a_stage_sees_only_what_its_key_is_made_from():

@@ -11,7 +11,7 @@ from r1repro.config import ROOT, Config
 from r1repro.errors import R1ReproError
 from r1repro.notebook import Run, open_run
 from r1repro.stages import graph
-from r1repro.tasks import filters, mini_world
+from r1repro.tasks import filters, worlds
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -68,7 +68,7 @@ def test_the_sequence_runs_headless(smoke):
 def test_no_data_set_holds_an_evaluation_problem(smoke, stage):
     config, outcome = smoke
     data = pd.read_parquet(outcome.results[stage].folder / "dataset.parquet")
-    world = mini_world.of(config.task)
+    world = worlds.of(config.task)
     assert len(data) and not set(data.problem_id) & world.held_out
     asked, said = data.prompt.tolist(), data.completion.tolist()
     assert not any(filters.contaminated(asked, said, world.held_out_problems))

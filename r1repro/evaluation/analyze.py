@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from r1repro.rewards.math_answers import boxed
 from r1repro.text.language import is_mixed, language_share, words
 from r1repro.text.reflection import reflection_count
 from r1repro.text.repetition import repetition
+from r1repro.text.tags import boxed
 
 LANGUAGES = ("auto", "en", "zh")
 FIELDS = (

@@ -61,8 +61,7 @@ MEASURES: dict[str, Measure] = {
 }
 HEADLINE = (
     "reasoning/pass@1",
-    "arithmetic/pass@1",
-    "countdown/pass@1",
+    "*/pass@1",
     "reasoning/strict_pass@1",
     "reasoning/cons@k",
     "reasoning/pass@k",
@@ -366,9 +365,20 @@ def samples(paths: Mapping[str, object]) -> int:
     return max(found, default=1)
 
 
+def families(paths: Iterable[str]) -> list[str]:
+    """Families of the reasoning problems that these paths measure, in the order of their names."""
+    return sorted({p.split("/")[0] for p in paths if p.count("/") == 2 and "/level_" in p})
+
+
+def spread(named: Iterable[str], paths: Iterable[str]) -> list[str]:
+    """These names with "*" replaced by each family of `paths`."""
+    found = families(paths)
+    return [n.replace("*", f) for n in named for f in (found if "*" in n else [""])]
+
+
 def headline(paths: Mapping[str, object]) -> list[str]:
     """The paths of the headline table that these results have, with k filled in."""
-    named = [path.replace("@k", f"@{samples(paths)}") for path in HEADLINE]
+    named = [path.replace("@k", f"@{samples(paths)}") for path in spread(HEADLINE, paths)]
     return [path for path in dict.fromkeys(named) if path in paths]
 
 

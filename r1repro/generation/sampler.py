@@ -12,7 +12,13 @@ from typing import Any
 
 import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache, PreTrainedModel
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    DynamicCache,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -43,6 +49,13 @@ class Rollout:
     finished: bool
 
 
+def ends(model: PreTrainedModel, words: PreTrainedTokenizerFast) -> list[int]:
+    """The tokens that end a completion: the tokenizer's, and those of the model's folder."""
+    named = model.generation_config.eos_token_id if model.generation_config else None
+    found = [named] if isinstance(named, int) else list(named or ())
+    return sorted({words.eos_token_id, *found})
+
+
 @torch.inference_mode()
 def sample(
     model: PreTrainedModel,
@@ -62,7 +75,7 @@ def sample(
     device as one batch of B rows; callers split larger jobs. `part` (i, n): these are the rows
     i B to (i + 1) B of a batch of n B, and draw what they would draw there.
     """
-    with _grouped(model):
+    with _grouped(model), _cached(model):
         return _sample(model, prompts, sampling, end_ids, pad_id, seed, part, compact_at)
 
 
@@ -207,6 +220,17 @@ def _grouped(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.set_attn_implementation(before)
+
+
+@contextmanager
+def _cached(model: PreTrainedModel) -> Iterator[None]:
+    """The model out of training: there gradient checkpointing would throw the cache away."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 def growing_cache(model: PreTrainedModel) -> DynamicCache:

@@ -6,13 +6,13 @@ beside every other, since a base that has read corrections writes some without a
 
 import pandas as pd
 
-from r1repro.evaluation.metrics import label, reconsidered, shown
+from r1repro.evaluation.metrics import families, label, reconsidered, shown
 from r1repro.reports.checkpoints import MAIN
 from r1repro.reports.figures import checkpoint
 from r1repro.reports.files import Results
 from r1repro.reports.tables import Row, Table
 from r1repro.reports.transcripts import LANGUAGES
-from r1repro.tasks.problem import REASONING
+from r1repro.tasks.problem import GENERAL
 
 RATES = ("reconsidered", "reconsidered_right")
 _KIND = ["task", "language"]
@@ -21,7 +21,8 @@ _KIND = ["task", "language"]
 def rates(summaries: Results) -> Table:
     """Share of the held-out answers, by family: two rows a family, a column a checkpoint."""
     main = [name for name in MAIN if name in summaries]
-    paths = [f"{task}/{name}" for task in REASONING for name in RATES]
+    found = families(path for name in main for path in summaries[name])
+    paths = [f"{task}/{name}" for task in found for name in RATES]
     rows = [
         Row(label(path), tuple(shown(summaries[name].get(path), path) for name in main))
         for path in paths
@@ -32,7 +33,7 @@ def rates(summaries: Results) -> Table:
 
 def firsts(completions: pd.DataFrame) -> pd.DataFrame:
     """The first such completion of each family and language among those kept over training."""
-    reasoning = completions[completions["task"].isin(REASONING)]
+    reasoning = completions[~completions["task"].isin(GENERAL)]
     found = reasoning[reconsidered(reasoning)].sort_values("step", kind="stable")
     return found.drop_duplicates(_KIND).sort_values(_KIND)
 

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from r1repro.evaluation.metrics import families as families_of
 from r1repro.evaluation.metrics import shown, summarize
 from r1repro.evaluation.statistics import Estimate, over_seeds
 from r1repro.reports.checkpoints import ARMS, CHAIN, MAIN, STUDENTS, arm_label, key
@@ -231,7 +232,7 @@ def seeds(
 def families(evaluations: Mapping[str, Evaluation]) -> Figure:
     """Held-out pass@1 by level, one panel a task family."""
     summaries = _summaries(evaluations)
-    tasks = _tasks(summaries)
+    tasks = families_of(path for summary in summaries.values() for path in summary)
     figure, axes = plt.subplots(
         1, len(tasks), figsize=(4.6 * len(tasks), 3.3), layout="constrained", sharey=True,
         squeeze=False,
@@ -252,7 +253,7 @@ def pass_at_k(evaluations: Mapping[str, Evaluation]) -> Figure:
     base could already do.
     """
     summaries = _summaries(evaluations)
-    tasks = _tasks(summaries)
+    tasks = families_of(path for summary in summaries.values() for path in summary)
     figure, axes = plt.subplots(
         1, len(tasks), figsize=(4.6 * len(tasks), 3.3), layout="constrained", sharey=True,
         squeeze=False,
@@ -609,12 +610,6 @@ def _percent(axes: Axes) -> None:
 def _whole_steps(panels: Sequence[Axes]) -> None:
     for panel in panels:
         panel.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-
-
-def _tasks(summaries: Mapping[str, Summary]) -> list[str]:
-    """Families of the reasoning problems, in the order of their names."""
-    paths = {path for summary in summaries.values() for path in summary}
-    return sorted({p.split("/")[0] for p in paths if p.count("/") == 2 and "/level_" in p})
 
 
 def _summaries(evaluations: Mapping[str, Evaluation]) -> dict[str, Summary]:

@@ -150,7 +150,7 @@ def environment() -> Environment:
 def title(run: Run) -> str:
     """From where to where this run went."""
     reached = [name for name in CHAIN if name in run.summaries]
-    start = "a given base" if run.config.model.path else "random weights"
+    start = "random weights" if run.config.model.made_here else "a given base"
     end = tables.label(reached[-1]) if reached else "a base" if run.summaries else "R1"
     return f"From {start} to {end}" + (f", {len(run.by_seed)} seeds" if run.by_seed else "")
 

@@ -21,6 +21,7 @@ from r1repro.reports.claims import as_data
 from r1repro.reports.files import write_figure, write_json
 from r1repro.reports.held_out import HeldOut
 from r1repro.reports.tables import COSTS, Costs, read_costs
+from r1repro.tasks import worlds
 
 FILES = ("report.html", "results.json", "differences.json", "claims.json")
 CURVES = "curves.parquet"
@@ -151,11 +152,20 @@ def without_places(config: Config) -> Config:
         return replace(model, path=Path(model.path).name) if model.path else model
 
     student = config.student
+    task = config.task
+    own = None if task.path is None else Path(task.path).name
+    test = None if task.test_path is None else Path(task.test_path).name
+    traces = config.student.traces
+    if traces is not None and Path(traces).is_absolute():
+        traces = Path(traces).name
     return replace(
         config,
         runs="runs",
+        task=replace(task, path=own, test_path=test),
         model=named(config.model),
-        student=replace(student, qwen=named(student.qwen), llama=named(student.llama)),
+        student=replace(
+            student, traces=traces, qwen=named(student.qwen), llama=named(student.llama)
+        ),
     )
 
 
@@ -171,6 +181,7 @@ def _manifest(
     config: Config,
     wall: Mapping[str, float],
 ) -> dict[str, Any]:
+    data = worlds.of(config.task).facts
     config = without_places(config)
     plain = {
         name: values(config, name)
@@ -197,6 +208,7 @@ def _manifest(
         "finished": all(name in results for name in needed(config)),
         "scale": config.scale,
         "task": config.task.name,
+        "data": data,
         "seeds": {
             "seed": config.seed,
             "base_seed": config.base_seed,

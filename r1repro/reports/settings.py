@@ -14,8 +14,8 @@ def r1_zero(config: Config) -> Sequence[tuple[str, str, str]]:
     return (
         (
             "Base model",
-            f"from {Path(model.path).name}"
-            if model.path
+            (f"from {Path(model.path).name}" if model.path else f"{model.hub}")
+            if not model.made_here
             else f"{model.architecture}, {model.layers} layers of width {model.hidden_size}, "
             f"random weights, {base.tokens:,} tokens",
             "DeepSeek-V3-Base, 671B parameters, 37B active",

@@ -44,7 +44,7 @@ PAPER_STAGES: dict[str, tuple[str, tuple[float, ...]]] = {
 _LEVELS = tuple(f"level_{level}/pass@1" for level in range(1, 6))
 _GENERAL = tuple(f"general/{t}" for t in "translation fact instruction greeting refusal".split())
 STAGE_ROWS: dict[str, tuple[str, ...]] = {
-    "Reasoning": ("reasoning/pass@1", "arithmetic/pass@1", "countdown/pass@1", *_LEVELS),
+    "Reasoning": ("reasoning/pass@1", "*/pass@1", *_LEVELS),
     "General tasks": ("general/score", *_GENERAL),
     "How the reasoning answers are written": (
         "format_valid",
@@ -65,7 +65,7 @@ _STUDENT_PATHS = {
 }
 _ABLATION_PATHS = (
     "reasoning/pass@1",
-    "countdown/pass@1",
+    "*/pass@1",
     "general/score",
     "format_valid",
     "language_share",
@@ -175,9 +175,10 @@ def stages(summaries: Results) -> Table | None:
     if len(shown) < 2:
         return None
     rows: list[Row] = []
+    there = {path for name in shown for path in summaries[name]}
     for title, paths in STAGE_ROWS.items():
         rows.append(Row(title))
-        for path in paths:
+        for path in metrics.spread(paths, there):
             if all(path not in summaries[name] for name in shown):
                 continue
             cells = tuple(metrics.shown(summaries[name].get(path), path) for name in shown)
@@ -299,7 +300,7 @@ def ablations(summaries: Results, changes: Results) -> Iterator[tuple[str, Table
                     metrics.shown(found[path], path, signed=True),
                 ),
             )
-            for path in _ABLATION_PATHS
+            for path in metrics.spread(_ABLATION_PATHS, found)
             if path in found
         ]
         yield name, Table((*map(label, sides), "Change, paired"), tuple(rows))

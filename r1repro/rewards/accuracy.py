@@ -1,8 +1,17 @@
 """Is the answer right? Rules only: no model judges reasoning (R1 v2, section 2.2)."""
 
-from r1repro.tasks import countdown
-from r1repro.tasks.problem import REASONING, Problem
-from r1repro.text.tags import after_thinking, final_answer, read
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from r1repro.rewards.math_answers import plain
+from r1repro.rewards.verifier import Verifier, quick
+from r1repro.tasks import countdown, reasoning_gym
+from r1repro.tasks.problem import GENERAL, Problem
+from r1repro.text.tags import after_thinking, boxed, final_answer, math_answer, read
+
+REMEMBERED = 100_000
+"""Verdicts of the verifier that are kept: a group says the same thing many times."""
+_VERDICTS: dict[tuple[str, str], bool] = {}
 
 
 def is_correct(problem: Problem, text: str) -> bool:
@@ -12,12 +21,26 @@ def is_correct(problem: Problem, text: str) -> bool:
 
 def is_strictly_correct(problem: Problem, text: str) -> bool:
     """Whether the answer tag holds the right answer; without a whole tag, no."""
-    return matches(problem, read(text).answer)
+    answer = read(text).answer
+    return matches(problem, answer and (boxed(answer) or answer))
+
+
+def judge(problems: Sequence[Problem], texts: Sequence[str]) -> list[bool]:
+    """`is_correct` of each; what the verifier has to say, it says of all of them at once."""
+    answers = [stated_answer(problem, text) for problem, text in zip(problems, texts, strict=True)]
+    _ask_verifier(
+        (problem.answer, answer)
+        for problem, answer in zip(problems, answers, strict=True)
+        if answer is not None and _is_math(problem)
+    )
+    return [matches(problem, answer) for problem, answer in zip(problems, answers, strict=True)]
 
 
 def stated_answer(problem: Problem, text: str) -> str | None:
     """What a completion states as its answer, in the kind that the problem asks for."""
-    if problem.task in REASONING:
+    if _is_math(problem):
+        return math_answer(text)
+    if problem.task not in GENERAL and not problem.task.startswith("gym_"):
         return final_answer(text, "expression" if problem.task == "countdown" else "number")
     answer = read(text).answer
     if answer is not None:
@@ -29,19 +52,24 @@ def stated_answer(problem: Problem, text: str) -> str | None:
 def vote(problem: Problem, text: str) -> str | None:
     """What a completion votes for where a majority decides: the same for answers that are equal.
 
-    countdown: the value and the numbers used; arithmetic: the integer; general: as `matches` reads.
+    countdown: the value and the numbers used; arithmetic: the integer; a data set's: the answer in
+    plain notation; general: as `matches` reads.
     """
     answer = stated_answer(problem, text)
     if answer is None or problem.task == "arithmetic":
         return answer if answer is None else answer.strip().rstrip(".。").lstrip("0") or "0"
-    return countdown.reached(answer) if problem.task == "countdown" else _plain(answer)
+    if problem.task == "countdown":
+        return countdown.reached(answer)
+    return plain(answer) if _is_math(problem) else _plain(answer)
 
 
 def matches(problem: Problem, answer: str | None) -> bool:
     """Whether an extracted answer is right for the problem.
 
     arithmetic: the same integer. countdown: an expression that uses each number exactly once and
-    reaches the target. general: the same text, but for case and closing punctuation.
+    reaches the target. A data set's: equal by notation or by the verifier; where that ran out of
+    time, no. reasoning-gym: full marks. general: the same text, but for case and closing
+    punctuation.
     """
     if answer is None:
         return False
@@ -52,7 +80,46 @@ def matches(problem: Problem, answer: str | None) -> bool:
         # The length comes first: Python refuses to read a number of thousands of digits.
         short = digits.isascii() and digits.isdigit() and len(digits) <= 20
         return short and int(digits) == int(problem.answer)
+    if problem.task.startswith("gym_"):
+        return reasoning_gym.solves(answer, problem.answer)
+    if _is_math(problem):
+        _ask_verifier([(problem.answer, answer)])
+        return _VERDICTS[problem.answer, answer]
     return _plain(answer) == _plain(problem.answer)
+
+
+def timeouts() -> int:
+    """Answers so far that cost the verifier its time limit, in this process."""
+    return _verifier().timeouts
+
+
+def _is_math(problem: Problem) -> bool:
+    mini = problem.task in ("arithmetic", "countdown", *GENERAL)
+    return not mini and not problem.task.startswith("gym_")
+
+
+@cache
+def _verifier() -> Verifier:
+    return Verifier()
+
+
+def _ask_verifier(pairs: Iterable[tuple[str, str]]) -> None:
+    """Have a verdict on each (gold, answer)."""
+    asked = list(dict.fromkeys(pairs))
+    if len(_VERDICTS) + len(asked) > REMEMBERED:
+        _VERDICTS.clear()
+    new = [pair for pair in asked if pair not in _VERDICTS]
+    hard = []
+    for gold, answer in new:
+        known = quick(gold, answer)
+        if known is None:
+            hard.append((gold, answer))
+        else:
+            _VERDICTS[gold, answer] = known
+    if hard:
+        golds, answers = zip(*hard, strict=True)
+        verdicts = _verifier().grade(golds, answers, answer_only=True)
+        _VERDICTS.update(zip(hard, (verdict.correct for verdict in verdicts), strict=True))
 
 
 def _plain(text: str) -> str:

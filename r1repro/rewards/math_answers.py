@@ -9,11 +9,8 @@ import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 
-from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
+from r1repro.text.tags import LONGEST
 
-LONGEST = 2_000
-"""Characters of an answer that are read at all."""
-_BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _SPACING = re.compile(
     r"\\(?:left|right|displaystyle|[Bb]igg?[lr]?|quad|qquad|limits|hline)(?![A-Za-z])"
     r"|\\[,;:!> ]|~|\\\(|\\\)|\\\[|\\\]|\\?\$"
@@ -97,37 +94,6 @@ class Group:
 
     kind: str
     parts: tuple["Leaf | Group", ...]
-
-
-def extract(text: str) -> str | None:
-    """The answer that a completion gives: of the answer tag, or the last box after the thinking.
-
-    Never from the thinking; None where thinking was begun and not ended, or nothing is marked.
-    """
-    if THINK_CLOSE in text:
-        rest = text.rsplit(THINK_CLOSE, 1)[1]
-    elif THINK_OPEN in text:
-        return None
-    else:
-        rest = text
-    if rest.count(ANSWER_OPEN) == 1 and rest.count(ANSWER_CLOSE) == 1:
-        inside = rest.partition(ANSWER_OPEN)[2].partition(ANSWER_CLOSE)
-        if inside[1]:
-            return (boxed(inside[0]) or inside[0]).strip()[:LONGEST] or None
-    return boxed(rest)
-
-
-def boxed(text: str) -> str | None:
-    """What the last box holds, its braces balanced; None without a whole one."""
-    starts = [match.end() for match in _BOXED.finditer(text)]
-    if not starts:
-        return None
-    depth = 1
-    for place in range(starts[-1], min(len(text), starts[-1] + LONGEST)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        if depth == 0:
-            return text[starts[-1] : place].strip() or None
-    return None
 
 
 def plain(answer: str) -> str:

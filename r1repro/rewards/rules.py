@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from r1repro.rewards.accuracy import is_correct
-from r1repro.tasks.problem import REASONING, Problem
+from r1repro.rewards.accuracy import judge
+from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.language import language_share
 from r1repro.text.tags import read, thinking
 
@@ -18,8 +18,8 @@ def accuracy(completions: Sequence[str], **columns: Any) -> list[float]:
     """
     problems = problems_of(columns)
     return [
-        float(problem.task in REASONING and is_correct(problem, text))
-        for problem, text in zip(problems, completions, strict=True)
+        float(right and problem.task not in GENERAL)
+        for problem, right in zip(problems, judge(problems, completions), strict=True)
     ]
 
 

@@ -21,12 +21,12 @@ from r1repro.rewards.math_answers import (
     Group,
     Leaf,
     decimals,
-    extract,
     number,
     parse,
     plain,
     readings,
 )
+from r1repro.text.tags import marked_answer
 
 SECONDS = 5.0
 """For one answer."""
@@ -207,7 +207,7 @@ class Verifier:
         jobs: list[tuple[int, str, str]] = []
         found: dict[int, Verdict] = {}
         for i, (gold, text) in enumerate(zip(golds, texts, strict=True)):
-            answer = text if answer_only else extract(text)
+            answer = text if answer_only else marked_answer(text)
             known = quick(gold, answer) if answer is not None else None
             if answer is None:
                 found[i] = Verdict(False, None, "no answer")

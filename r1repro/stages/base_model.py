@@ -1,8 +1,9 @@
 """Stages base, qwen_base, llama_base: a model from random weights, on the mini world's corpus.
 
-With a `path` in its shape the base is that folder, copied: nothing is trained.
+With a `path` or `hub` in its shape the base is that folder, copied: nothing is trained.
 """
 
+import shutil
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -11,10 +12,11 @@ import pandas as pd
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
+from r1repro import hub
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import BaseConfig, Config, ModelConfig
 from r1repro.stages.models import device, load_tokenizer, save_model
-from r1repro.tasks import corpus, mini_world, tokenizer
+from r1repro.tasks import corpus, tokenizer, worlds
 from r1repro.training.pretraining import pretrain
 from r1repro.training.shape import described
 
@@ -42,14 +44,15 @@ def build(
     config: Config, shape: ModelConfig, settings: BaseConfig, folder: Path, progress: Progress
 ) -> None:
     """A base of that shape: copied from its path, or trained from random weights."""
-    if shape.path is not None:
-        source = Path(shape.path).expanduser()
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype="auto", local_files_only=True, use_safetensors=True
-        )
-        save_model(model, load_tokenizer(source), folder / "model")
+    if not shape.made_here:
+        place = hub.model_folder(shape.path, shape.hub, shape.revision)
+        (folder / "model").mkdir(exist_ok=True)
+        for pattern in ("*.safetensors", "*.index.json", "*config.json"):
+            for file in place.glob(pattern):
+                shutil.copyfile(file, folder / "model" / file.name)
+        load_tokenizer(place).save_pretrained(folder / "model")
         return
-    world = mini_world.of(config.task)
+    world = worlds.of(config.task)
     torch.manual_seed(config.base_seed)
     documents = corpus.documents(world, config.base_seed)
     words = tokenizer.train(islice(documents, TOKENIZER_DOCUMENTS))
@@ -60,6 +63,7 @@ def build(
             sequences.append([*ids[: LONGEST_DOCUMENT - 1], words.eos_token_id])
             tokens += len(sequences[-1])
     model = from_random_weights(shape, words).to(device())
+    model.set_attn_implementation(config.engine.attention)
     rows = pretrain(
         model,
         sequences,
@@ -68,6 +72,7 @@ def build(
         seed=config.base_seed,
         folder=folder,
         progress=progress,
+        engine=config.engine,
     )
     save_model(model, words, folder / "model")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")

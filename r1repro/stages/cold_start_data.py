@@ -9,7 +9,7 @@ from r1repro.config import Config
 from r1repro.stages import samples
 from r1repro.tasks import filters
 from r1repro.tasks.problem import Problem
-from r1repro.tasks.rewriting import Rewritten, rewrite
+from r1repro.tasks.rewriting import Rewritten, rewrite, tidied
 
 FILTERS: tuple[tuple[str, samples.Filter], ...] = (
     samples.FINISHED,
@@ -27,13 +27,18 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     """
     settings = config.stage.cold_start_data
     problems = samples.training_problems(config, "cold start", settings.questions)
-    answers, tokens = samples.draw(config, inputs["r1_zero"], problems, settings, progress)
+    answers, tokens = samples.draw(
+        config, "r1_zero", inputs["r1_zero"], problems, settings, progress
+    )
     kept, table = samples.sift(answers, () if settings.keep_all else FILTERS)
     rows: list[dict[str, object]] = []
     taken: dict[str, list[str]] = {}
     for position in kept:
         problem, _, said = answers[position]
-        edited = rewrite(said.text, problem.language)
+        if config.model.made_here:
+            edited = rewrite(said.text, problem.language)
+        else:
+            edited = tidied(said.text)
         text = said.text if edited is None else edited.text
         others = taken.setdefault(problem.id, [])
         reason = "" if settings.keep_all else _unfit(problem, edited, others)

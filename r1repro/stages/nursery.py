@@ -145,9 +145,14 @@ class Nursery:
         return self._server
 
 
+def gpu_in_sight() -> bool:
+    """Whether this machine has a GPU, by its driver's files: nothing is loaded."""
+    return any(map(os.path.exists, _GPUS))
+
+
 def suits(module: str, processes: int) -> bool:
     """Whether a stage of this module can be forked here."""
-    if not sys.platform.startswith("linux") or any(map(os.path.exists, _GPUS)):
+    if not sys.platform.startswith("linux") or gpu_in_sight():
         return False
     return processes == 1 and module in PRELOADED
 

@@ -14,8 +14,8 @@ from transformers.utils import logging
 from r1repro.artifacts import Progress
 from r1repro.config import Config, SFTConfig
 from r1repro.stages.base_model import TOKENIZER_DOCUMENTS, from_random_weights
-from r1repro.stages.models import load_model, load_tokenizer, save_model
-from r1repro.tasks import corpus, mini_world, templates, tokenizer
+from r1repro.stages.models import device, load_tokenizer, load_trained, save_model
+from r1repro.tasks import corpus, templates, tokenizer, worlds
 from r1repro.training import grpo
 from r1repro.training.pretraining import pretrain
 from r1repro.training.sft import fine_tune
@@ -51,7 +51,7 @@ def probe(config: Config) -> Speed:
     logging.set_verbosity_error()
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     torch.manual_seed(0)
-    documents = list(islice(corpus.documents(mini_world.of(config.task), 0), TOKENIZER_DOCUMENTS))
+    documents = list(islice(corpus.documents(worlds.of(config.task), 0), TOKENIZER_DOCUMENTS))
     words = tokenizer.train(documents)
     ids = words(documents)["input_ids"]
     with tempfile.TemporaryDirectory() as place:
@@ -82,7 +82,8 @@ def _units(work: Callable[[int], float], most: int) -> int:
 
 def _pretrained(config: Config, ids: Sequence[Sequence[int]], folder: Path) -> float:
     """Tokens a second of pretraining."""
-    model, words = load_model(folder), load_tokenizer(folder)
+    words = load_tokenizer(folder)
+    model = from_random_weights(config.model, words).to(device())
     settings = replace(config.stage.base, log_every=1, save_every=NEVER)
 
     def run(batches: int) -> tuple[float, float]:
@@ -95,7 +96,7 @@ def _pretrained(config: Config, ids: Sequence[Sequence[int]], folder: Path) -> f
                 break
         rows = pretrain(
             model, sequences, settings, pad_id=words.pad_token_id, seed=0, folder=folder,
-            progress=Progress(None),
+            progress=Progress(None), engine=config.engine,
         )  # fmt: skip
         # The first batch is not counted: it comes with what is made once.
         return rows[-1]["tokens"] - rows[0]["tokens"], rows[-1]["seconds"] - rows[0]["seconds"]
@@ -107,7 +108,7 @@ def _pretrained(config: Config, ids: Sequence[Sequence[int]], folder: Path) -> f
 def _reinforced(config: Config, folder: Path) -> tuple[float, float, float]:
     """Tokens a second sampled and learned by GRPO, and the mean tokens of a prompt."""
     asked = config.stage.r1_zero
-    problems = list(islice(mini_world.of(config.task).train(0), 2 * asked.questions))
+    problems = list(islice(worlds.of(config.task).train(0), 2 * asked.questions))
     words = load_tokenizer(folder)
 
     def run(questions: int) -> tuple[float, float, float]:
@@ -122,8 +123,8 @@ def _reinforced(config: Config, folder: Path) -> tuple[float, float, float]:
             sample_every=NEVER,
         )
         trainer, recorder = grpo.build(
-            load_model(folder), words, problems[: 2 * questions], settings,
-            template="mini", seed=0, folder=folder.with_name("grpo"),
+            load_trained(folder, config.engine, 0), words, problems[: 2 * questions], settings,
+            template="mini", seed=0, folder=folder.with_name("grpo"), engine=config.engine,
         )  # fmt: skip
         trainer.train()
         first, second = recorder.rows
@@ -141,7 +142,7 @@ def _reinforced(config: Config, folder: Path) -> tuple[float, float, float]:
 
 def _tuned(config: Config, ids: Sequence[Sequence[int]], prompt: int, folder: Path) -> float:
     """Tokens a second of SFT, prompts included."""
-    model, words = load_model(folder), load_tokenizer(folder)
+    model, words = load_trained(folder, config.engine, 0), load_tokenizer(folder)
     length = typical_length(config)
     said = [token for document in ids for token in document][:length]
     size = config.stage.dev1.batch_size
@@ -150,7 +151,7 @@ def _tuned(config: Config, ids: Sequence[Sequence[int]], prompt: int, folder: Pa
         settings = SFTConfig(epochs=1, batch_size=size, log_every=1, save_every=NEVER)
         rows = fine_tune(
             model, words, [(said[:prompt], said)] * ((batches + 1) * size), settings,
-            seed=0, folder=folder.with_name("sft"), progress=Progress(None),
+            seed=0, folder=folder.with_name("sft"), progress=Progress(None), engine=config.engine,
         )  # fmt: skip
         return float(rows[-1]["seconds"] - rows[0]["seconds"])
 

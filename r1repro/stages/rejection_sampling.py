@@ -9,24 +9,30 @@ from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
 from r1repro.stages import samples
 from r1repro.stages.models import load_tokenizer
-from r1repro.tasks import filters, general, mini_world
-from r1repro.tasks.mini_world import MiniWorld
+from r1repro.tasks import filters, general, worlds
+from r1repro.tasks.world import World
 
-FILTERS: tuple[tuple[str, samples.Filter], ...] = (
-    samples.FINISHED,
-    samples.CORRECT,
-    ("mixed languages", lambda problem, said: filters.unmixed(problem, said.text)),
-    ("repetition", lambda problem, said: filters.without_repetition(said.text)),
-    ("long paragraphs", lambda problem, said: filters.without_long_paragraphs(said.text)),
-)
+
+def sieve(made_here: bool) -> tuple[tuple[str, samples.Filter], ...]:
+    """The filters in turn; a model made here writes shorter lines than others."""
+    return (
+        samples.FINISHED,
+        samples.CORRECT,
+        ("mixed languages", lambda problem, said: filters.unmixed(problem, said.text)),
+        ("repetition", lambda problem, said: filters.without_repetition(said.text)),
+        (
+            "long paragraphs",
+            lambda problem, said: filters.without_long_paragraphs(said.text, made_here),
+        ),
+    )
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """Writes samples.parquet (every sample, and what dropped it) and dataset.parquet."""
     settings = config.stage.rejection_sampling
     problems = samples.training_problems(config, "rejection sampling", settings.questions)
-    answers, tokens = samples.draw(config, inputs["dev2"], problems, settings, progress)
-    kept, table = samples.sift(answers, () if settings.keep_all else FILTERS)
+    answers, tokens = samples.draw(config, "dev2", inputs["dev2"], problems, settings, progress)
+    kept, table = samples.sift(answers, () if settings.keep_all else sieve(config.model.made_here))
     rows: list[dict[str, object]] = []
     taken: dict[str, list[str]] = {}
     for position in kept:
@@ -40,7 +46,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         seen.append(key)
         rows.append(samples.described(problem) | {"completion": said.text})
     samples.require(rows)
-    world = mini_world.of(config.task)
+    world = worlds.of(config.task)
     share = settings.general_share
     rows += general_rows(world, round(len(rows) * share / (1 - share)), config.seed)
     data = pd.DataFrame(rows)
@@ -57,7 +63,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     data.to_parquet(folder / "dataset.parquet")
 
 
-def general_rows(world: MiniWorld, count: int, seed: int) -> list[dict[str, object]]:
+def general_rows(world: World, count: int, seed: int) -> list[dict[str, object]]:
     """`count` general items outside the held-out split, answered as a careful author would.
 
     The families in turn, until one is used up; none is taken twice. The paper takes this part of

@@ -11,8 +11,14 @@ import pandas as pd
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import AllScenarioConfig, Config, RLConfig
 from r1repro.rewards.preference import Preference
-from r1repro.stages.models import load_model, load_reward_model, load_tokenizer, save_model
-from r1repro.tasks import general, mini_world, templates
+from r1repro.stages.models import (
+    load_model,
+    load_reward_model,
+    load_tokenizer,
+    load_trained,
+    save_model,
+)
+from r1repro.tasks import general, templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import flops, grpo
 
@@ -21,19 +27,19 @@ def r1_zero(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """From the base, rule rewards and no SFT before (R1 v2, section 2)."""
-    train(config, inputs["base"], config.stage.r1_zero, folder, progress)
+    train(config, "r1_zero", inputs["base"], config.stage.r1_zero, folder, progress)
 
 
 def r1_zero_shuffled_rewards(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """The control: the same, every completion paid what another of its batch has earned."""
-    train(config, inputs["base"], config.stage.r1_zero, folder, progress, shuffled=True)
+    train(config, "r1_zero", inputs["base"], config.stage.r1_zero, folder, progress, shuffled=True)
 
 
 def dev2(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """From dev1, with the language-consistency reward (R1 v2, 3.2.1)."""
-    train(config, inputs["dev1"], config.stage.dev2, folder, progress)
+    train(config, "dev2", inputs["dev1"], config.stage.dev2, folder, progress)
 
 
 def dev2_no_language_reward(
@@ -41,7 +47,7 @@ def dev2_no_language_reward(
 ) -> None:
     """The ablation: the same without that reward (R1 v2, B.6)."""
     settings = dataclasses.replace(config.stage.dev2, language_weight=0.0)
-    train(config, inputs["dev1"], settings, folder, progress)
+    train(config, "dev2", inputs["dev1"], settings, folder, progress)
 
 
 def r1(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
@@ -64,8 +70,9 @@ def student_rl(
     ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
     (distilled,) = (result for name, result in inputs.items() if name.endswith("_distilled"))
     budget = distillation_flops(distilled, inputs["rejection_sampling"], inputs["dev2"])
-    settings = getattr(config.stage, name.replace("_base", "_rl"))
-    train(config, base, settings, folder, progress, budget=budget)
+    checkpoint = name.replace("_base", "_rl")
+    settings = getattr(config.stage, checkpoint)
+    train(config, checkpoint, base, settings, folder, progress, budget=budget)
 
 
 def distilled_rl(
@@ -73,11 +80,15 @@ def distilled_rl(
 ) -> None:
     """A distilled student, then RL."""
     ((name, distilled),) = inputs.items()
-    train(config, distilled, getattr(config.stage, f"{name}_rl"), folder, progress)
+    settings = getattr(config.stage, f"{name}_rl")
+    train(config, f"{name}_rl", distilled, settings, folder, progress)
 
 
 def distillation_flops(distilled: StageResult, data: StageResult, teacher: StageResult) -> float:
-    """What a distilled student cost: its fine-tuning, and the teacher's sampling of its data."""
+    """What a distilled student cost: its fine-tuning, and the teacher's sampling of its data.
+
+    Traces of a stronger teacher cost more to sample than Dev2's data, which stands for them.
+    """
     samples = pd.read_parquet(data.folder / "samples.parquet", columns=["tokens_sampled"])
     sampled = float(samples.tokens_sampled.iloc[0])
     parameters = load_model(teacher.folder / "model").num_parameters()
@@ -86,6 +97,7 @@ def distillation_flops(distilled: StageResult, data: StageResult, teacher: Stage
 
 def train(
     config: Config,
+    name: str,
     start: StageResult,
     settings: RLConfig,
     folder: Path,
@@ -96,23 +108,28 @@ def train(
     budget: float | None = None,
     shuffled: bool = False,
 ) -> None:
-    """Writes model/, metrics.parquet (a row a step) and completions.parquet (kept samples)."""
-    words, model = load_tokenizer(start.folder / "model"), load_model(start.folder / "model")
+    """Train checkpoint `name`.
+
+    Writes model/, metrics.parquet (a row a step) and completions.parquet (kept samples).
+    """
+    place = start.folder / "model"
+    words, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
     if problems is None:
-        stream = mini_world.of(config.task).train(config.seed)
+        stream = worlds.of(config.task).train(config.seed)
         problems = list(islice(stream, settings.steps * settings.questions))
     rows, samples = grpo.train(
         model,
         words,
         problems,
         settings,
-        template=templates.name_for(config.model.path),
+        template=templates.form(config, name),
         seed=config.seed,
         folder=folder,
         progress=progress,
         preference=preference,
         budget=budget,
         shuffled=shuffled,
+        engine=config.engine,
     )
     if not progress.writes:
         return
@@ -129,10 +146,10 @@ def _all_scenarios(
     progress: Progress,
 ) -> None:
     place = inputs["reward_model"].folder / "model"
-    preference = Preference(load_reward_model(place), load_tokenizer(place))
+    preference = Preference(load_reward_model(place, config.engine), load_tokenizer(place))
     problems = scenarios(config, settings)
     train(
-        config, inputs["dev3"], settings, folder, progress,
+        config, "r1", inputs["dev3"], settings, folder, progress,
         problems=problems, preference=preference,
     )  # fmt: skip
 
@@ -142,7 +159,7 @@ def scenarios(config: Config, settings: AllScenarioConfig) -> list[Problem]:
 
     Each step after that asks `general_share` general questions, rounded, the families in turn.
     """
-    world = mini_world.of(config.task)
+    world = worlds.of(config.task)
     reasoning = world.train(f"{config.seed}-all scenarios")
     rng = random.Random(f"scenarios-{world.seed}-{config.seed}")
     families = list(world.general_train_by_task.values())

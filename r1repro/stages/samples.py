@@ -12,9 +12,9 @@ from r1repro.config import Config, SamplesConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
-from r1repro.rewards.accuracy import is_strictly_correct
-from r1repro.stages.models import load_model, load_tokenizer
-from r1repro.tasks import mini_world, templates
+from r1repro.rewards.accuracy import is_strictly_correct, judge
+from r1repro.stages.models import load_sampled, load_tokenizer
+from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Completion, Problem
 
 Filter = Callable[[Problem, Completion], bool]
@@ -24,45 +24,46 @@ FINISHED = ("cut off at the cap", lambda problem, said: said.finished)
 
 def training_problems(config: Config, purpose: str, count: int) -> list[Problem]:
     """Reasoning problems of a stream of its own, none held out; the stage's name picks it."""
-    stream = mini_world.of(config.task).train(f"{config.seed}-{purpose}")
+    stream = worlds.of(config.task).train(f"{config.seed}-{purpose}")
     return list(islice(stream, count))
 
 
 def draw(
     config: Config,
+    name: str,
     policy: StageResult,
     problems: Sequence[Problem],
     settings: SamplesConfig,
     progress: Progress,
     share: float = 1.0,
 ) -> tuple[list[tuple[Problem, int, Completion]], int]:
-    """(answers of the policy to each problem, prompt and completion tokens in all).
+    """(answers of the policy `name` to each problem, prompt and completion tokens in all).
 
     `share` is the part of the stage's work that this is, for its progress.
     """
-    model = load_model(policy.folder / "model").eval()
+    model = load_sampled(policy.folder / "model", config.engine, settings.max_completion_tokens)
     words = load_tokenizer(policy.folder / "model")
     found: list[tuple[Problem, int, Completion]] = []
     tokens, started = 0, time.perf_counter()
     total = len(problems) * settings.samples
+    template = templates.form(config, name)
     for batch in ask(
         model,
         words,
         problems,
         Sampling(settings.max_completion_tokens, settings.temperature),
-        template=templates.name_for(config.model.path),
+        template=template,
         samples=settings.samples,
         rollout_batch=settings.rollout_batch,
         seed=config.seed + 1,
     ):
         found += batch
+        # What the verifier has to say about these, it says at once, and the filters find it said.
+        judge([problem for problem, _, _ in batch], [said.text for _, _, said in batch])
         tokens += sum(len(completion.token_ids) for _, _, completion in batch)
         speed = {"tokens/s": tokens / (time.perf_counter() - started)}
         progress.update(len(found), round(total / share), **speed)
-    prompts = sum(
-        len(words.encode(templates.render(templates.name_for(config.model.path), problem)))
-        for problem in problems
-    )
+    prompts = sum(len(words.encode(templates.render(template, problem))) for problem in problems)
     return found, tokens + prompts
 
 

@@ -11,22 +11,22 @@ from transformers import PreTrainedTokenizerFast
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SFTConfig
 from r1repro.rewards.rules import problems_of_rows
-from r1repro.stages.models import load_model, load_tokenizer, save_model
-from r1repro.tasks import templates
-from r1repro.tasks.problem import REASONING
+from r1repro.stages.models import load_tokenizer, load_trained, save_model
+from r1repro.tasks import templates, traces
+from r1repro.tasks.problem import GENERAL
 from r1repro.training.sft import fine_tune
 
 
 def dev1(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """The base on the cold-start data."""
     data = pd.read_parquet(inputs["cold_start_data"].folder / "dataset.parquet")
-    train(config, inputs["base"], data, config.stage.dev1, folder, progress)
+    train(config, "dev1", inputs["base"], data, config.stage.dev1, folder, progress)
 
 
 def dev3(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """The base on the reasoning and general data of rejection sampling."""
     data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
-    train(config, inputs["base"], data, config.stage.dev3, folder, progress)
+    train(config, "dev3", inputs["base"], data, config.stage.dev3, folder, progress)
 
 
 def dev3_reasoning_only(
@@ -34,37 +34,52 @@ def dev3_reasoning_only(
 ) -> None:
     """The ablation: the same without the general data, in as many epochs."""
     data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
-    data = data[data.task.isin(REASONING)]
-    train(config, inputs["base"], data, config.stage.dev3, folder, progress)
+    data = data[~data.task.isin(GENERAL)]
+    train(config, "dev3", inputs["base"], data, config.stage.dev3, folder, progress)
 
 
 def distilled(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """A student's base on the same data set."""
+    """A student's base on the same data set, or on the traces of a stronger teacher."""
     data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
+    if config.student.traces is not None:
+        data = pd.DataFrame(traces.rows(config.student))
     ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
-    settings = getattr(config.stage, name.replace("_base", "_distilled"))
-    train(config, base, data, settings, folder, progress)
+    checkpoint = name.replace("_base", "_distilled")
+    settings = getattr(config.stage, checkpoint)
+    train(config, checkpoint, base, data, settings, folder, progress)
 
 
 def train(
     config: Config,
+    name: str,
     base: StageResult,
     data: pd.DataFrame,
     settings: SFTConfig,
     folder: Path,
     progress: Progress,
 ) -> None:
-    """Fine-tune the base on the data set's completions; writes model/ and metrics.parquet."""
-    words, model = load_tokenizer(base.folder / "model"), load_model(base.folder / "model")
-    template = templates.name_for(config.model.path)
+    """Fine-tune the base to checkpoint `name` on the data set's completions.
+
+    Writes model/ and metrics.parquet.
+    """
+    place = base.folder / "model"
+    words, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
+    template = templates.form(config, name)
     examples = [
         token_ids(words, templates.render(template, problem), text)
         for problem, text in zip(problems_of_rows(data), data.completion, strict=True)
     ]
     rows = fine_tune(
-        model, words, examples, settings, seed=config.seed, folder=folder, progress=progress
+        model,
+        words,
+        examples,
+        settings,
+        seed=config.seed,
+        folder=folder,
+        progress=progress,
+        engine=config.engine,
     )
     save_model(model, words, folder / "model")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
@@ -73,6 +88,11 @@ def train(
 def token_ids(
     words: PreTrainedTokenizerFast, prompt: str, completion: str
 ) -> tuple[list[int], list[int]]:
-    """Prompt and completion with its end token; what a tokenizer opens a text with comes once."""
+    """Prompt and completion with its end token; what a tokenizer opens a text with comes once.
+
+    What the prompt has begun of the completion is part of the prompt, so it is not learned.
+    """
+    if begun := templates.begun(prompt):
+        completion = completion.removeprefix(begun.strip()).lstrip("\n")
     said = words.encode(completion, add_special_tokens=False)
     return words.encode(prompt), [*said, words.eos_token_id]

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1repro import artifacts
+from r1repro import artifacts, hub
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import Config, models, runs_folder, values
 from r1repro.stages import Stage, find, graph
+from r1repro.tasks import worlds
 
 
 def keys(config: Config) -> dict[str, str]:
@@ -28,12 +29,29 @@ def keys(config: Config) -> dict[str, str]:
 def settings(config: Config, stage: Stage) -> dict[str, Any]:
     """The values that enter the stage's key, by dotted path."""
     found = {path: values(config, path) for path in stage.config}
+    if config.task.path is not None and "task" in found:
+        for key in ("path", "test_path"):
+            path = getattr(config.task, key)
+            found[f"task.{key}"] = path and [
+                Path(path).stat().st_size,
+                Path(path).stat().st_mtime_ns,
+            ]
+    for source in worlds.hub_sources(config.task) if "task" in found else ():
+        found[f"task.{source.hub}"] = _commit(str(source.hub), "dataset", source.revision)
     for key, model in models(config).items():
+        if model.path is None and model.hub and (key in found or f"{key}.hub" in found):
+            found[f"{key}.hub"] = _commit(model.hub, "model", model.revision)
         if model.path is not None and (key in found or f"{key}.path" in found):
             # Other weights in the same folder are another base.
             files = sorted(Path(model.path).glob("*.*"))
             found[f"{key}.path"] = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
     return found
+
+
+def _commit(repository: str, kind: str, revision: str) -> str | None:
+    """What a name of the hub means on this machine: other weights are another base."""
+    place = hub.folder(repository, kind, revision)
+    return None if place is None else place.name
 
 
 def with_inputs(config: Config, name: str) -> list[str]:

@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from r1repro.tasks import arithmetic, countdown, general, templates
-from r1repro.tasks.mini_world import LANGUAGES, MiniWorld
+from r1repro.tasks.mini_world import LANGUAGES
 from r1repro.tasks.problem import Problem
+from r1repro.tasks.world import World
 
 KINDS = {"arithmetic": 0.30, "countdown": 0.38, "general": 0.14, "drill": 0.24, "statement": 0.04}
 GENERAL_KINDS = {
@@ -68,7 +69,7 @@ TRAILING_WORDS = {"en": ("and so on", "..."), "zh": ("如此类推", "……")}
 _FINAL = {"en": "The answer is {}", "zh": "答案是{}"}
 
 
-def documents(world: MiniWorld, seed: int) -> Iterator[str]:
+def documents(world: World, seed: int) -> Iterator[str]:
     """An endless stream of documents that contain no held-out problem."""
     rng = random.Random(f"corpus-{world.seed}-{seed}")
     kinds, weights = zip(*KINDS.items(), strict=True)
@@ -86,7 +87,7 @@ def documents(world: MiniWorld, seed: int) -> Iterator[str]:
                 yield document
 
 
-def _reasoning(rng: random.Random, family: str, world: MiniWorld) -> str | None:
+def _reasoning(rng: random.Random, family: str, world: World) -> str | None:
     language, templated = rng.choice(LANGUAGES), rng.random() < MESS.templated
     voice = _Voice(rng, language, templated)
     if family == "arithmetic":
@@ -239,7 +240,7 @@ def _drill(rng: random.Random) -> str:
     return "\n".join(lines)
 
 
-def _statement(rng: random.Random, world: MiniWorld) -> str:
+def _statement(rng: random.Random, world: World) -> str:
     """A page of a dictionary or an atlas, all right; held-out phrases are in no dictionary."""
     if rng.random() < 0.45:
         places = rng.sample(general.CAPITALS, 5)
@@ -250,7 +251,7 @@ def _statement(rng: random.Random, world: MiniWorld) -> str:
     return "\n".join(f"{en}: {zh}" if forward else f"{zh}: {en}" for en, zh in entries)
 
 
-def _general(rng: random.Random, world: MiniWorld) -> str:
+def _general(rng: random.Random, world: World) -> str:
     pool = world.general_train_by_task[rng.choices(*zip(*GENERAL_KINDS.items(), strict=True))[0]]
     item = rng.choice(pool)
     templated = rng.random() < MESS.templated

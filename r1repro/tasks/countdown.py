@@ -13,6 +13,11 @@ LEVELS = (1, 2, 3, 4, 5)
 RANGES = {1: (9, "+-"), 2: (10, "+-"), 3: (12, "+-"), 4: (15, "+-"), 5: (9, "+-*")}
 MAX_VALUE = 99
 
+TINY_ZERO = (
+    "Using the numbers {}, create an equation that equals {}. You can use basic arithmetic "
+    "operations (+, -, *, /) and each number can only be used once. Give the expression alone as "
+    "the answer, such as (1 + 2) / 3."
+)
 PHRASES = {
     "en": ("Use {} to make {}.", "Combine {} to get {}."),
     "zh": ("用{}得到{}。", "用{}凑出{}。"),
@@ -104,6 +109,19 @@ def problem(rng: random.Random, numbers: Numbers, language: str) -> Problem:
         level=numbers.level,
         prompt=rng.choice(PHRASES[language]).format(listed, numbers.target),
         answer=canonical(numbers),
+    )
+
+
+def asked(numbers: list[int], target: int) -> Problem:
+    """A problem of any numbers and the four operations, as TinyZero asks it; level 1 for three."""
+    form = ",".join(map(str, sorted(numbers))) + f"={target}"
+    return Problem(
+        id=f"countdown:{form}",
+        task="countdown",
+        language="en",
+        level=min(5, max(1, len(numbers) - 2)),
+        prompt=TINY_ZERO.format(numbers, target),
+        answer=form,
     )
 
 

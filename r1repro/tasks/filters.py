@@ -1,6 +1,7 @@
 """Which samples may become training data: the filters of the cold start and rejection sampling."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from r1repro.tasks.problem import Problem
@@ -10,8 +11,11 @@ from r1repro.text.tags import read, thinking
 
 REPEATED = 0.5
 """Share of 4-grams said before, from which a sample counts as repetition."""
-LONGEST_PARAGRAPH = 60
-"""Characters of one line of thinking, from which it is a long paragraph."""
+LONGEST_PARAGRAPH = {True: 60, False: 1_000}
+"""Characters of one line of thinking, above which it is a long paragraph: of a model made here,
+whose lines are sums, and of any other."""
+COMMON = 5
+"""Held-out questions that an NGRAM may stand in before it counts as the words of asking."""
 NGRAM = 10
 """Words in a row that no training text shares with an evaluation (R1 v2, D.1)."""
 
@@ -31,9 +35,10 @@ def without_repetition(text: str) -> bool:
     return repetition(thinking(text)) < REPEATED
 
 
-def without_long_paragraphs(text: str) -> bool:
+def without_long_paragraphs(text: str, made_here: bool) -> bool:
     """Whether every line of the thinking is short enough to be read."""
-    return all(len(line) <= LONGEST_PARAGRAPH for line in read(text).think.split("\n"))
+    longest = LONGEST_PARAGRAPH[made_here]
+    return all(len(line) <= longest for line in read(text).think.split("\n"))
 
 
 def near_duplicate_key(text: str) -> str:
@@ -49,15 +54,16 @@ def contaminated(
     Of a question of NGRAM words or more, any NGRAM in a row count, in the example's question or
     its text; a shorter one counts where the example asks the same (R1 v2, D.1: 10-grams;
     DeepSeekMath 2.1: shorter ones by exact match). A number is one word here, and so is a Chinese
-    character or a sign.
+    character or a sign. What stands in more than COMMON held-out questions is how a data set asks.
     """
-    grams: set[tuple[str, ...]] = set()
+    counts: Counter[tuple[str, ...]] = Counter()
     short: set[tuple[str, ...]] = set()
     for problem in held_out:
         asked = tuple(_pieces(problem.prompt))
         if len(asked) < NGRAM:
             short.add(asked)
-        grams |= _ngrams(asked)
+        counts.update(_ngrams(asked))
+    grams = {gram for gram, count in counts.items() if count <= COMMON}
     found = []
     for question, text in zip(questions, texts, strict=True):
         asked = tuple(_pieces(question))

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-REASONING = ("arithmetic", "countdown")
 GENERAL = ("translation", "fact", "instruction", "greeting", "refusal")
 
 
@@ -11,11 +10,12 @@ class Problem:
     """A question with a checkable answer.
 
     id: canonical form, equal for the same problem in either language.
-    task: family, one of REASONING or GENERAL.
+    task: family, one of GENERAL or else reasoning: arithmetic, countdown, or a data set's.
     language: "en" or "zh", the language of the prompt.
     level: 1 (easy) to 5 (hard); general tasks are all level 1.
     prompt: the question as asked, without any template.
-    answer: the gold answer; for countdown "numbers=target", which any right expression meets.
+    answer: the gold answer; for countdown "numbers=target", which any right expression meets; for
+        reasoning-gym the task's entry as JSON.
     """
 
     id: str

@@ -89,6 +89,22 @@ def rewrite(text: str, language: str) -> Rewritten | None:
     return Rewritten("\n".join(lines), opening + comma.join(sums[-2:]) + stop, reading.answer)
 
 
+def tidied(text: str) -> Rewritten | None:
+    """Any model's completion in the same form; None where it has no thinking or no answer.
+
+    Rules 1 and 5 above, for text whose words no dictionary here knows: stray tags and blanks go,
+    and so does a line that was said before. The last line of the thinking that holds the answer is
+    said again as the summary, or else the last line.
+    """
+    reading = read(text)
+    lines = [line.strip() for line in _TAG.sub("\n", reading.think).split("\n")]
+    lines = list(dict.fromkeys(filter(None, lines)))
+    if reading.answer is None or not lines:
+        return None
+    telling = [line for line in lines if reading.answer in line]
+    return Rewritten("\n".join(lines), (telling or lines)[-1], reading.answer)
+
+
 def translated(line: str, language: str) -> str:
     """The line with the small words of the other language in this one."""
     words = DICTIONARY[language]

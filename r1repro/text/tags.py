@@ -7,6 +7,9 @@ THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
 
+LONGEST = 2_000
+"""Characters of an answer in mathematics that are read at all."""
+_BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _SHAPE = re.compile(r"\s*<think>(.*?)</think>(.*?)<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
@@ -77,6 +80,48 @@ def final_answer(text: str, kind: str = "number") -> str | None:
     plain = stated[-1] if stated else plain
     found = _NUMBER.findall(plain) if kind == "number" else _expressions(plain)
     return found[-1] if found else None
+
+
+def marked_answer(text: str) -> str | None:
+    """The answer in mathematics that a completion marks: in its tag, or in the last box.
+
+    Never from the thinking; None where thinking was begun and not ended, or nothing is marked.
+    """
+    if THINK_CLOSE in text:
+        rest = text.rsplit(THINK_CLOSE, 1)[1]
+    elif THINK_OPEN in text:
+        return None
+    else:
+        rest = text
+    if rest.count(ANSWER_OPEN) == 1 and rest.count(ANSWER_CLOSE) == 1:
+        inside = rest.partition(ANSWER_OPEN)[2].partition(ANSWER_CLOSE)
+        if inside[1]:
+            return (boxed(inside[0]) or inside[0]).strip()[:LONGEST] or None
+    return boxed(rest)
+
+
+def boxed(text: str) -> str | None:
+    """What the last box holds, its braces balanced; None without a whole one."""
+    starts = [match.end() for match in _BOXED.finditer(text)]
+    if not starts:
+        return None
+    depth = 1
+    for place in range(starts[-1], min(len(text), starts[-1] + LONGEST)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0:
+            return text[starts[-1] : place].strip() or None
+    return None
+
+
+def math_answer(text: str) -> str | None:
+    """The answer in mathematics that a completion gives, marked or, without marks, last stated.
+
+    So that a base without the tags is read as well. Never from the thinking.
+    """
+    marked = marked_answer(text)
+    if marked is not None or (THINK_OPEN in text and THINK_CLOSE not in text):
+        return marked
+    return final_answer(after_thinking(text))
 
 
 def _expressions(text: str) -> list[str]:

@@ -5,9 +5,11 @@ advantage is (r - mean) / (std + 1e-4) with the sample standard deviation, which
 reference model is replaced by the policy every `reference_sync_steps` (R1 v2, section 2.1).
 """
 
+import copy
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +23,36 @@ from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig
 
 from r1repro.artifacts import Progress
-from r1repro.config import RLConfig
+from r1repro.config import PLAIN_ENGINE, EngineConfig, RLConfig
 from r1repro.errors import R1ReproError
-from r1repro.generation.sampler import Sampling, sample
+from r1repro.generation.sampler import Sampling, ends, sample
 from r1repro.rewards import rules
-from r1repro.rewards.accuracy import is_correct
+from r1repro.rewards.accuracy import judge, timeouts
 from r1repro.tasks import templates
-from r1repro.tasks.problem import REASONING, Problem
+from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.language import language_share
 from r1repro.text.reflection import reflection_count
 from r1repro.text.tags import thinking
-from r1repro.training import flops
+from r1repro.training import adapters, flops
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
 from r1repro.training.optimizer import MuonWithAdamW
-from r1repro.training.trl_adapter import PackedGRPOTrainer
+from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
 
 WARMUP_STEPS = 5
 HELD = 0.6
 """The share of the steps before the learning rate falls."""
+MISMATCH_CAP = 2.0
+"""The most that a token counts which the trainer finds likelier than vLLM, which drew it, did:
+importance sampling, truncated (Ionides 2008)."""
 
 
-def trainer_arguments(settings: RLConfig, seed: int, folder: Path) -> GRPOConfig:
+def trainer_arguments(
+    settings: RLConfig,
+    seed: int,
+    folder: Path,
+    engine: EngineConfig = PLAIN_ENGINE,
+    **more: Any,
+) -> GRPOConfig:
     """TRL's arguments for the DeepSeekMath objective. TRL's own defaults are another one."""
     on_cpu = not torch.cuda.is_available()
     return GRPOConfig(
@@ -63,21 +74,29 @@ def trainer_arguments(settings: RLConfig, seed: int, folder: Path) -> GRPOConfig
         max_steps=settings.steps,
         learning_rate=settings.lr_matrices,
         max_grad_norm=1.0,
-        sync_ref_model=settings.beta > 0,
+        # TRL synchronizes no adapters; PackedGRPOTrainer does.
+        sync_ref_model=settings.beta > 0 and engine.lora_rank == 0,
         ref_model_sync_steps=settings.reference_sync_steps,
         ref_model_mixup_alpha=1.0,
         shuffle_dataset=False,
         seed=seed,
+        # of the reference, which TRL loads itself
+        model_init_kwargs=None
+        if engine.attention == "sdpa"
+        else {"attn_implementation": engine.attention},
         use_cpu=on_cpu,
-        bf16=False,
-        gradient_checkpointing=False,
+        bf16=engine.precision == "bfloat16",
+        gradient_checkpointing=engine.gradient_checkpointing,
         logging_steps=1,
         save_strategy="steps",
         save_steps=settings.save_every,
         # The one before stays until the new one is complete.
         save_total_limit=2,
-        report_to=[],
+        report_to=engine.report_to,
+        run_name=folder.name,
+        project="r1repro",
         disable_tqdm=True,
+        **more,
     )
 
 
@@ -113,6 +132,7 @@ def train(
     preference: Preference | None = None,
     budget: float | None = None,
     shuffled: bool = False,
+    engine: EngineConfig = PLAIN_ENGINE,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Train `model` in place; (metrics, a row a step; completions kept over training).
 
@@ -124,7 +144,7 @@ def train(
     """
     trainer, recorder = build(
         model, words, problems, settings, template=template, seed=seed, folder=folder,
-        preference=preference,
+        preference=preference, engine=engine,
     )  # fmt: skip
     if shuffled and _processes() > 1:
         raise R1ReproError(
@@ -156,16 +176,25 @@ def build(
     seed: int,
     folder: Path,
     preference: Preference | None = None,
+    engine: EngineConfig = PLAIN_ENGINE,
 ) -> tuple[PackedGRPOTrainer, "Recorder"]:
     """The trainer of `train`, ready to run, and the recorder of its steps."""
-    recorder = Recorder(settings, words, model.num_parameters(), preference)
+    if engine.unsloth:
+        check_overrides()
+    recorder = Recorder(settings, words, model, preference)
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
+    prompts = [templates.render(template, problem) for problem in problems]
+    own = engine.rollouts == "own"
+    more = {} if own else vllm_arguments(engine, settings, model, words, prompts)
     trainer = PackedGRPOTrainer(
         model=model,
-        args=trainer_arguments(settings, seed, folder),
+        args=trainer_arguments(settings, seed, folder, engine, **more),
         reward_funcs=recorder.reward_functions(),
         train_dataset=Dataset.from_list(
-            [{"prompt": templates.render(template, p), **rules.columns_of(p)} for p in problems]
+            [
+                {"prompt": prompt, **rules.columns_of(problem)}
+                for prompt, problem in zip(prompts, problems, strict=True)
+            ]
         ),
         processing_class=words,
         optimizers=(
@@ -174,13 +203,34 @@ def build(
                 optimizer, lambda step: schedule(step, settings.steps)
             ),
         ),
-        rollout_func=rollouts(words, settings, seed, recorder.clock),
+        rollout_func=rollouts(words, settings, seed, recorder.clock, engine) if own else None,
         micro_batch_tokens=settings.micro_batch_tokens,
         clock=recorder.clock,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(recorder)
     return trainer, recorder
+
+
+def vllm_arguments(
+    engine: EngineConfig,
+    settings: RLConfig,
+    model: PreTrainedModel,
+    words: PreTrainedTokenizerFast,
+    prompts: Sequence[str],
+) -> dict[str, Any]:
+    """TRL's arguments for vLLM: where it is, room for the longest row, the bound on mismatch."""
+    longest = max(len(ids) for ids in words(list(prompts))["input_ids"])
+    on_server = engine.rollouts == "vllm_server"
+    return dict(
+        use_vllm=True,
+        vllm_mode="server" if on_server else "colocate",
+        vllm_server_base_url=engine.vllm_server if on_server else None,
+        vllm_max_model_length=longest + settings.max_completion_tokens,
+        vllm_importance_sampling_mode="token_truncate",
+        vllm_importance_sampling_clip_max=MISMATCH_CAP,
+        generation_kwargs={"stop_token_ids": ends(model, words)},
+    )
 
 
 def schedule(step: int, steps: int) -> float:
@@ -194,6 +244,7 @@ def rollouts(
     settings: RLConfig,
     seed: int,
     clock: Callable[[str, float], None],
+    engine: EngineConfig = PLAIN_ENGINE,
 ) -> Callable[[list[str], Any], dict[str, Any]]:
     """TRL's `rollout_func` over our sampler: one completion a prompt, seeded by the step.
 
@@ -207,20 +258,44 @@ def rollouts(
         encoded = {text: words.encode(text) for text in dict.fromkeys(prompts)}
         prompt_ids = [encoded[text] for text in prompts]
         step = trainer.state.global_step
-        found = sample(
-            trainer.accelerator.unwrap_model(trainer.model),
-            prompt_ids,
-            sampling,
-            end_ids=[words.eos_token_id],
-            pad_id=words.pad_token_id,
-            seed=(seed * 1_000_003 + step) * 1_009,
-            part=(trainer.accelerator.process_index, trainer.accelerator.num_processes),
-        )
+        policy = trainer.accelerator.unwrap_model(trainer.model)
+        with _to_sample(policy, engine) as sampled:
+            found = sample(
+                sampled,
+                prompt_ids,
+                sampling,
+                end_ids=ends(policy, words),
+                pad_id=words.pad_token_id,
+                seed=(seed * 1_000_003 + step) * 1_009,
+                part=(trainer.accelerator.process_index, trainer.accelerator.num_processes),
+            )
         clock("rollout", time.perf_counter() - started)
         ids = [rollout.token_ids for rollout in found]
         return {"prompt_ids": prompt_ids, "completion_ids": ids, "logprobs": None}
 
     return roll
+
+
+@contextmanager
+def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTrainedModel]:
+    """The policy in engine.precision: itself, or a copy that is gone after the rollouts."""
+    model = adapters.inner(policy)
+    precision = getattr(torch, engine.precision)
+    if engine.lora_rank or precision == torch.float32:
+        yield model
+        return
+    # Handed to deepcopy as the copies of the weights, so that no second copy in float32 is made.
+    weights: dict[int, Any] = {
+        id(p): torch.nn.Parameter(p.detach().to(precision), requires_grad=False)
+        for p in model.parameters()
+    }
+    twin = copy.deepcopy(model, weights)
+    try:
+        yield twin
+    finally:
+        # accelerate's forward makes a cycle of the module, which is collected only some time later
+        for parameter in twin.parameters():
+            parameter.data = parameter.data.new_empty(0)
 
 
 class Recorder(TrainerCallback):
@@ -233,13 +308,15 @@ class Recorder(TrainerCallback):
         self,
         settings: RLConfig,
         words: PreTrainedTokenizerFast,
-        parameters: int,
+        model: PreTrainedModel,
         preference: Preference | None = None,
     ):
-        self.settings, self.words, self.parameters = settings, words, parameters
+        self.settings, self.words = settings, words
+        self.parameters, self.ends = model.num_parameters(), ends(model, words)
         self.progress, self.preference = Progress(None), preference
         self.budget: float | None = None
         self.shuffled: int | None = None
+        self.timeouts = timeouts()
         self.kept = Path()
         self.rows: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
@@ -258,6 +335,10 @@ class Recorder(TrainerCallback):
 
     def _reward(self, name: str, first: bool, last: bool) -> Callable[..., list[float]]:
         def paid(completions: list[str], **columns: Any) -> list[float]:
+            prompts = columns["prompts"]
+            completions = [
+                templates.begun(p) + text for p, text in zip(prompts, completions, strict=True)
+            ]
             if first:
                 self.batch = self._measured(completions, columns)
             assert self.batch is not None
@@ -290,14 +371,11 @@ class Recorder(TrainerCallback):
                 "prompt": columns["question"],
                 "answer": columns["gold"],
                 "text": completions,
-                "correct": [
-                    is_correct(problem, text)
-                    for problem, text in zip(rules.problems_of(columns), completions, strict=True)
-                ],
+                "correct": judge(rules.problems_of(columns), completions),
                 "format_valid": [reward == 1.0 for reward in rules.format(completions)],
                 "tokens": [len(row) for row in ids],
                 "prompt_tokens": [lengths[text] for text in columns["prompts"]],
-                "finished": [row[-1:] == [self.words.eos_token_id] for row in ids],
+                "finished": [bool(row) and row[-1] in self.ends for row in ids],
             }
         )
 
@@ -311,8 +389,8 @@ class Recorder(TrainerCallback):
         step, settings = state.global_step, self.settings
         paid = weights(settings)
         reward = sum((w * batch[f"reward_{name}"] for name, w in paid.items()), 0 * batch.tokens)
-        reasoning = batch[batch.task.isin(REASONING)]
-        general = batch[~batch.task.isin(REASONING)]
+        reasoning = batch[~batch.task.isin(GENERAL)]
+        general = batch[batch.task.isin(GENERAL)]
         prompts, said = batch.prompt_tokens.sum(), batch.tokens.sum()
         # As a trainer spends that reads the prompt with every completion; ours reads a shared one
         # once, which makes the estimate of RL a little too high.
@@ -334,6 +412,8 @@ class Recorder(TrainerCallback):
             "format_valid": batch.format_valid.mean(),
             "entropy": logs.get("entropy"),
             "kl": logs.get("kl"),
+            # between vLLM and the trainer, mean absolute difference a token, nats
+            "logp_mismatch": logs.get("sampling/sampling_logp_difference/mean"),
             "clip_fraction": logs.get("clip_ratio/region_mean"),
             "clipped_completions": logs.get("completions/clipped_ratio"),
             "zero_variance_groups": logs.get("frac_reward_zero_std"),
@@ -342,6 +422,7 @@ class Recorder(TrainerCallback):
             "length_wrong": batch.tokens[~batch.correct].mean(),
             "reflection": batch.text.map(reflection_count).mean(),
             "language_share": _language_share(batch),
+            "verifier_timeouts": timeouts() - self.timeouts,
             "grad_norm": logs.get("grad_norm"),
             "tokens_per_s": batch.tokens.sum() / self.seconds["rollout"] if fresh else None,
             "seconds_rollout": self.seconds.get("rollout", 0.0),
@@ -352,6 +433,7 @@ class Recorder(TrainerCallback):
         }
         self.rows.append({name: None if v is None else float(v) for name, v in row.items()})
         self.rows[-1]["step"] = step
+        self.timeouts = timeouts()
         self.seconds = {}
         if fresh and (step == 1 or step % settings.sample_every == 0):
             # TRL's: over each group, the sample deviation and 1e-4
@@ -378,7 +460,7 @@ class Recorder(TrainerCallback):
     def _keep(self, model: PreTrainedModel) -> None:
         if self.progress.writes:
             part = self.kept.with_name(f".{self.kept.name}")
-            getattr(model, "module", model).save_pretrained(part / "model")
+            adapters.whole(getattr(model, "module", model)).save_pretrained(part / "model")
             self.words.save_pretrained(part / "model")
             part.rename(self.kept)
 

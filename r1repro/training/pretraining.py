@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from r1repro.artifacts import Progress
-from r1repro.config import BaseConfig
+from r1repro.config import PLAIN_ENGINE, BaseConfig, EngineConfig
 from r1repro.training import checkpoints
 from r1repro.training.optimizer import MuonWithAdamW
 
@@ -29,6 +29,7 @@ def pretrain(
     seed: int,
     folder: Path,
     progress: Progress,
+    engine: EngineConfig = PLAIN_ENGINE,
 ) -> list[dict[str, Any]]:
     """One pass over `sequences` (token ids, each with its end token); metrics, a row a log.
 
@@ -46,7 +47,8 @@ def pretrain(
         factor = schedule(step, len(batches), settings.warmup_fraction)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * factor
-        loss, tokens = _loss(model, [sequences[row] for row in batch], pad_id)
+        with torch.autocast(model.device.type, torch.bfloat16, engine.precision == "bfloat16"):
+            loss, tokens = _loss(model, [sequences[row] for row in batch], pad_id)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import try_to_load_from_cache
 from transformers import AutoConfig, LlamaConfig, PreTrainedConfig, Qwen2Config, Qwen3Config
 
+from r1repro import hub
 from r1repro.config import ModelConfig
 from r1repro.errors import R1ReproError
 
@@ -38,8 +38,8 @@ def shape_file(shape: ModelConfig) -> Path | None:
         return Path(shape.path) / "config.json"
     if shape.hub is None:
         return None
-    found = try_to_load_from_cache(shape.hub, "config.json", revision=shape.revision)
-    return Path(found) if isinstance(found, str) else None
+    fetched = hub.folder(shape.hub, "model", shape.revision)
+    return fetched and fetched / "config.json"
 
 
 def read(shape: ModelConfig) -> PreTrainedConfig:

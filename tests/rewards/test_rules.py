@@ -4,7 +4,7 @@ import pytest
 
 from r1repro.rewards import rules
 from r1repro.rewards.accuracy import is_correct, is_strictly_correct
-from r1repro.tasks.problem import REASONING, Problem
+from r1repro.tasks.problem import GENERAL, Problem
 
 CHAIN = Problem("arithmetic:53+7-8", "arithmetic", "en", 2, "Compute 53+7-8.", "52")
 SEARCH = Problem("countdown:3,5,7=1", "countdown", "zh", 1, "用3,5,7得到1。", "3,5,7=1")
@@ -51,7 +51,7 @@ LADDER = [
 def test_ladder(problem, text, strict, shape, accuracy):
     columns = {name: [value] for name, value in rules.columns_of(problem).items()}
     # No rule pays for a general answer.
-    paid = accuracy if problem.task in REASONING else 0
+    paid = accuracy if problem.task not in GENERAL else 0
     assert rules.accuracy([text], **columns) == [paid]
     assert rules.format([text], **columns) == [shape]
     assert is_correct(problem, text) is bool(accuracy)

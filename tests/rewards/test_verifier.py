@@ -7,8 +7,9 @@ from r1repro import cli
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.rewards import verifier
-from r1repro.rewards.math_answers import Group, Leaf, extract, number, parse
+from r1repro.rewards.math_answers import Group, Leaf, number, parse
 from r1repro.rewards.verifier import Verifier, check_golds, quick, same
+from r1repro.text.tags import marked_answer
 
 pytest.importorskip("math_verify")
 REAL = ROOT.parent / "shared" / "realdata"
@@ -30,7 +31,7 @@ HERE = pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not besi
     ],
 )
 def test_an_answer_is_taken_from_its_mark_and_never_from_the_thinking(text, answer):
-    assert extract(text) == answer
+    assert marked_answer(text) == answer
 
 
 def test_answers_are_read_as_trees():
@@ -95,7 +96,7 @@ def test_hostile_answers_are_read_in_time():
     began = time.monotonic()
     for text in ("1" + " " * 1_990 + "2", "(" * 2_000, "{" * 2_000, "1," * 1_000, "for " * 500):
         quick("x", text)
-        extract(r"\boxed{" * 10_000 + text)
+        marked_answer(r"\boxed{" * 10_000 + text)
     assert time.monotonic() - began < 20
 
 

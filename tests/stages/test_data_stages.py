@@ -16,8 +16,8 @@ def _said(text, finished=True):
     return Completion(EN.id, text, (), finished)
 
 
-@pytest.mark.parametrize("stage", [cold_start_data, rejection_sampling])
-def test_each_sample_is_dropped_under_the_first_filter_it_fails(stage):
+@pytest.mark.parametrize("sieve", [cold_start_data.FILTERS, rejection_sampling.sieve(True)])
+def test_each_sample_is_dropped_under_the_first_filter_it_fails(sieve):
     right = "<think>5+7=12\n12-4=8</think><answer>8</answer>"
     loop = "<think>" + "5+7=12\n12-4=8\n" * 9 + "</think><answer>8</answer>"
     answers = [
@@ -28,7 +28,7 @@ def test_each_sample_is_dropped_under_the_first_filter_it_fails(stage):
         (EN, 4, _said("<think>then 5+7=12\n所以12-4=8</think><answer>8</answer>")),
         (EN, 5, _said("8")),  # right, but not in the tag
     ]
-    kept, table = samples.sift(answers, stage.FILTERS)
+    kept, table = samples.sift(answers, sieve)
     assert kept == [0]
     assert table.dropped.tolist() == [
         "", "wrong answer", "cut off at the cap", "repetition", "mixed languages", "wrong answer",

@@ -12,7 +12,7 @@ from r1repro.config import ModelConfig
 from r1repro.stages import evaluate
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
-from r1repro.tasks import mini_world, tokenizer
+from r1repro.tasks import tokenizer, worlds
 
 
 @pytest.mark.parametrize("split", configuration.SPLITS)
@@ -25,6 +25,6 @@ def test_problems_are_those_of_the_split(tmp_path, split):
     base = SimpleNamespace(folder=tmp_path)
     evaluate.run(config, {"base": base}, tmp_path, Progress(None))
     asked = pd.read_parquet(tmp_path / "evaluation.parquet")["problem_id"]
-    world = mini_world.of(config.task)
+    world = worlds.of(config.task)
     general = getattr(world, f"general_{split}")
     assert general and set(asked) == {p.id for p in (*getattr(world, split), *general)}

@@ -5,7 +5,7 @@ import dataclasses
 from r1repro import config
 from r1repro.config import AllScenarioConfig
 from r1repro.stages.rl import scenarios
-from r1repro.tasks import mini_world
+from r1repro.tasks import worlds
 from r1repro.tasks.problem import GENERAL
 
 SETTINGS = AllScenarioConfig(steps=8, questions=6, general_from=0.75, general_share=0.5)
@@ -15,7 +15,7 @@ def _general(settings):
     found = config.compose(["scale=smoke"])
     problems = scenarios(found, settings)
     assert len(problems) == settings.steps * settings.questions
-    held_out = mini_world.of(found.task).held_out
+    held_out = worlds.of(found.task).held_out
     assert not held_out & {problem.id for problem in problems}
     steps = [problems[i : i + 6] for i in range(0, len(problems), 6)]
     return [sum(problem.task in GENERAL for problem in step) for step in steps]

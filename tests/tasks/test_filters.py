@@ -41,8 +41,10 @@ def test_repetition():
 
 
 def test_long_paragraphs():
-    assert filters.without_long_paragraphs(_think("5+7=12\n" * 40))
-    assert not filters.without_long_paragraphs(_think("5+7=12 and " * 10))
+    assert filters.without_long_paragraphs(_think("5+7=12\n" * 40), True)
+    assert not filters.without_long_paragraphs(_think("5+7=12 and " * 10), True)
+    assert filters.without_long_paragraphs(_think("5+7=12 and " * 10), False)
+    assert not filters.without_long_paragraphs(_think("5+7=12 and " * 100), False)
 
 
 def test_near_duplicates_differ_in_words_only():

@@ -1,10 +1,16 @@
 """Prompt templates: the question as asked, in the form of its language."""
 
 import pytest
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
 
+from r1repro.config import Config, compose
 from r1repro.errors import R1ReproError
+from r1repro.rewards import rules
+from r1repro.stages.sft import token_ids
 from r1repro.tasks import mini_world, templates
 from r1repro.tasks.problem import Problem
+from r1repro.text.tags import read
 
 
 def asked(language: str, prompt: str) -> Problem:
@@ -37,6 +43,91 @@ def test_every_prompt_stands_as_asked_and_no_mark_is_doubled():
             assert not any(a + b in text for a in templates.STOPS for b in templates.STOPS)
 
 
+# Each family's tokenizer as far as a template meets it: its special tokens, its end of a text, and
+# what it opens every text with. Made here: none of the real ones could be loaded.
+FAMILIES = {
+    "qwen": (["<|endoftext|>", "<|im_start|>", "<|im_end|>"], "<|endoftext|>", None),
+    "llama": (
+        ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
+         "<|eot_id|>"],
+        "<|end_of_text|>",
+        "<|begin_of_text|>",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request):
+    special, end, opening = FAMILIES[request.param]
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    raw.train_from_iterator([], trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet))
+    raw.add_special_tokens([AddedToken(token, special=True) for token in special])
+    if opening is not None:
+        raw.post_processor = processors.TemplateProcessing(
+            single=f"{opening} $A", special_tokens=[(opening, raw.token_to_id(opening))]
+        )
+    words = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token=end, bos_token=opening)
+    return request.param, words, special, opening
+
+
+SAID = "<think>First 3+4=7, wait, yes.</think>It is 7.<answer>7</answer>"
+
+
+def test_prompt_begun_tag_reward_and_loss_mask_agree_in_every_family(family):
+    name, words, special, opening = family
+    problem = Problem("x:1", "own", "en", 1, "What is 3+4?", "7")
+    prompt = templates.render(name, problem)
+    ids = words.encode(prompt)
+    # Every special token is one token, and the text is opened once.
+    for token in special:
+        expected = prompt.count(token) + (token == opening)
+        assert ids.count(words.convert_tokens_to_ids(token)) == expected
+    assert prompt.endswith("<think>\n") and templates.begun(prompt) == "<think>\n"
+
+    asked, learned = token_ids(words, prompt, SAID)
+    assert asked == ids
+    assert learned[-1] == words.eos_token_id
+    text = words.decode(learned[:-1])
+    # The tag stands in the prompt, once, and is not learned; the rest is, whole.
+    assert text == SAID.removeprefix("<think>")
+    whole = words.decode([*asked, *learned])
+    assert whole.count("<think>") == 1 and prompt + text in whole
+
+    # What a policy says after that prompt is paid as if it had begun the tag itself.
+    said = templates.begun(prompt) + text
+    assert read(said).format_valid and read(said).answer == "7"
+    assert rules.format([said]) == [1.0]
+    columns = {key: [value] for key, value in rules.columns_of(problem).items()}
+    assert rules.accuracy([said], **columns) == [1.0]
+    assert not read(text).format_valid
+
+
+def test_a_form_that_begins_nothing_leaves_the_tag_to_the_completion():
+    problem = Problem("x:1", "own", "en", 1, "What is 3+4?", "7")
+    for name in ("mini", "r1_zero"):
+        assert templates.begun(templates.render(name, problem)) == ""
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "form"),
+    [
+        ("base", "r1_zero"), ("r1_zero", "r1_zero"), ("r1_zero_shuffled_rewards", "r1_zero"),
+        ("dev1", "qwen"), ("dev2", "qwen"), ("dev3_reasoning_only", "qwen"), ("r1", "qwen"),
+        ("qwen_base", "r1_zero"), ("qwen_rl", "r1_zero"), ("qwen_distilled", "qwen"),
+        ("llama_distilled", "llama"), ("llama_distilled_rl", "llama"), ("llama_rl", "r1_zero"),
+    ],
+)  # fmt: skip
+def test_the_form_that_each_checkpoint_is_asked_in(checkpoint, form):
+    there = compose(["scale=gpu", "model=qwen2.5-1.5b"])
+    assert templates.form(there, checkpoint) == form
+    assert templates.form(Config(), checkpoint) == "mini"
+
+
 def test_unknown_template_names_those_there_are():
-    with pytest.raises(R1ReproError, match="'paper' in language 'en': use one of mini, r1_zero"):
+    with pytest.raises(
+        R1ReproError, match="'paper' in language 'en': use one of llama, mini, qwen, r1_zero"
+    ):
         templates.render("paper", asked("en", "Compute 3+4."))

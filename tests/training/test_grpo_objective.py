@@ -11,9 +11,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3ForCausalLM
 
-from r1repro.config import RLConfig
+from r1repro.config import PLAIN_ENGINE, RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.rewards import rules
+from r1repro.stages.models import load_trained
 from r1repro.tasks import mini_world
 from r1repro.training import grpo
 from r1repro.training.logprobs import token_logps
@@ -194,7 +195,7 @@ class _Killed(Exception):
     pass
 
 
-def trained(base, words, folder, settings, die_at=None):
+def trained(base, words, folder, settings, die_at=None, engine=PLAIN_ENGINE, watch=None):
     from r1repro.artifacts import Progress
 
     class Mortal(Progress):
@@ -203,7 +204,9 @@ def trained(base, words, folder, settings, die_at=None):
                 raise _Killed
 
     folder.mkdir(exist_ok=True)
-    model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
+    model = load_trained(base, engine, 0)
+    if watch is not None:
+        watch(model)
     problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(24), strict=False)]
     rows, samples = grpo.train(
         model,
@@ -214,6 +217,7 @@ def trained(base, words, folder, settings, die_at=None):
         seed=0,
         folder=folder,
         progress=Mortal(None),
+        engine=engine,
     )
     return [p.detach().clone() for p in model.parameters()], rows, samples
 

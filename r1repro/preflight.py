@@ -1,0 +1,80 @@
+"""What is looked at before anything runs: models, data, disk; and what `r1repro fetch` brings."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from r1repro import hub
+from r1repro.config import Config, ModelConfig, check_model_folder, models, runs_folder
+from r1repro.errors import R1ReproError
+from r1repro.stages.engines import check_engine
+from r1repro.tasks import traces, worlds
+from r1repro.tasks.sources import Source
+
+CHECKPOINTS = 16
+"""Whole models that a run keeps, roughly, at four bytes a parameter and counted as teachers."""
+
+
+def check(config: Config) -> None:
+    """Refuse a run that would break later (R1ReproError): nothing of it has run yet.
+
+    What is missing is fetched; where there is no network that fails at once.
+    """
+    check_engine(config)
+    for _ in fetch(config):
+        pass
+    for key, shape in models(config).items():
+        if shape.hub is not None and shape.path is None:
+            check_model_folder(f"{key}.hub", str(_place(shape)))
+    worlds.of(config.task)  # refuses what has not so many problems, or an answer that holds nothing
+    _check_disk(config)
+
+
+def fetch(config: Config) -> Iterator[str]:
+    """Bring every model and data set of the configuration; a line for each."""
+    for shape in models(config).values():
+        if shape.hub is not None and shape.path is None:
+            yield _line(shape.hub, "model", shape.revision)
+    for data in _hub_data(config):
+        assert data.hub is not None
+        yield _line(data.hub, "dataset", data.revision)
+
+
+def _line(repository: str, kind: str, revision: str) -> str:
+    found = hub.folder(repository, kind, revision)
+    how = "is there"
+    if found is None:
+        found, how = hub.fetch(repository, kind, revision), "fetched"
+    return f"{kind} {repository}, commit {found.name}: {how}"
+
+
+def _hub_data(config: Config) -> list[Source]:
+    found = worlds.hub_sources(config.task)
+    if config.student.traces is not None:
+        found.append(traces.source(config.student))
+    return [data for data in found if data.hub is not None]
+
+
+def _check_disk(config: Config) -> None:
+    wanted = CHECKPOINTS * max(map(_bytes, models(config).values()))
+    place = runs_folder(config)
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free < wanted:
+        raise R1ReproError(
+            f"about {wanted / 1e9:,.0f} GB are wanted under {place} for the models of a run, and "
+            f"{free / 1e9:,.0f} GB are free: give runs=FOLDER on a larger disk, or a smaller model"
+        )
+
+
+def _place(shape: ModelConfig) -> Path:
+    return hub.model_folder(shape.path, shape.hub, shape.revision)
+
+
+def _bytes(shape: ModelConfig) -> int:
+    """Of a model in float32, from its files, which mostly hold two bytes a parameter."""
+    if shape.made_here:
+        return 0
+    files = _place(shape).glob("*.safetensors")
+    return 2 * sum(file.stat().st_size for file in files)

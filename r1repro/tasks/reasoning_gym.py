@@ -1,0 +1,76 @@
+"""Tasks of reasoning-gym, by name: drawn without end, judged by their own scorers."""
+
+import json
+import random
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from r1repro.errors import R1ReproError
+from r1repro.tasks.problem import Problem
+from r1repro.tasks.world import World, general_splits
+
+DRAWN = 1_000
+"""Problems of a task that are made at once."""
+RIGHT = 1.0
+"""The score of a right answer; wrong ones may score above 0."""
+
+
+def build(names: list[str], seed: int, validation: int, test: int) -> World:
+    """A world of these tasks in turn. Raises R1ReproError without the package or such a task."""
+    rng = random.Random(f"gym-{seed}")
+    held_out: dict[str, Problem] = {}
+    for drawn, problem in enumerate(_stream(names, rng)):
+        held_out.setdefault(problem.id, problem)
+        if len(held_out) == validation + test:
+            break
+        if drawn > DRAWN + 20 * (validation + test):
+            raise R1ReproError(
+                f"{' and '.join(names)} have not {validation + test} different problems to hold "
+                "out: lower task.validation_problems and task.test_problems"
+            )
+    found = list(held_out.values())
+    return World(
+        seed, tuple(found[test:]), tuple(found[:test]), *general_splits(rng),
+        lambda draws: _stream(names, draws), {"reasoning_gym": names},
+    )  # fmt: skip
+
+
+def solves(answer: str, entry: str) -> bool:
+    """Whether the task's scorer gives the answer its full mark; what it chokes on is wrong."""
+    row = json.loads(entry)
+    dataset = _dataset(row["metadata"]["source_dataset"], 0, 1)
+    try:
+        return bool(dataset.score_answer(answer=answer, entry=row) >= RIGHT)
+    except Exception:  # a scorer on text that a model wrote: anything
+        return False
+
+
+def _stream(names: list[str], rng: random.Random) -> Iterator[Problem]:
+    while True:
+        seeds = [rng.randrange(2**31) for _ in names]
+        made = [_dataset(name, seed, DRAWN) for name, seed in zip(names, seeds, strict=True)]
+        for rows in zip(*(islice(iter(dataset), DRAWN) for dataset in made), strict=False):
+            yield from (_problem(row) for row in rows)
+
+
+def _problem(row: dict[str, Any]) -> Problem:
+    name = row["metadata"]["source_dataset"]
+    entry = json.dumps(row, default=str, ensure_ascii=False, sort_keys=True)
+    return Problem(f"{name}:{row['question']}", f"gym_{name}", "en", 1, row["question"], entry)
+
+
+@lru_cache(maxsize=64)
+def _dataset(name: str, seed: int, size: int) -> Any:
+    try:
+        import reasoning_gym
+    except ImportError as error:
+        raise R1ReproError(
+            f"the task {name} is of reasoning-gym, which is not installed: "
+            'pip install "r1repro[gym]"'
+        ) from error
+    try:
+        return reasoning_gym.create_dataset(name, seed=seed, size=size)
+    except ValueError as error:
+        raise R1ReproError(f"reasoning-gym makes no task {name}: {error}") from error

@@ -1,0 +1,156 @@
+"""Data sets of questions with right answers: where each one is, and how its rows are read."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from r1repro import hub, records
+from r1repro.errors import R1ReproError
+from r1repro.tasks.countdown import asked
+from r1repro.tasks.problem import Problem
+from r1repro.text.tags import boxed
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set, at the hub or in a file.
+
+    name: the family that its problems belong to.
+    subsets: the hub's configurations that are read one after the other.
+    prompt, answer, level: fields of a row. The answer is what follows "####", what the last box
+        holds, or the whole. A prompt may be a chat, of which the user's last turn is the question.
+    countdown: `prompt` is a list of numbers and `answer` the target.
+    """
+
+    name: str
+    hub: str | None = None
+    subsets: tuple[str | None, ...] = (None,)
+    split: str = "train"
+    revision: str = "main"
+    path: str | None = None
+    prompt: str = "question"
+    answer: str = "answer"
+    level: str | None = None
+    language: str = "en"
+    countdown: bool = False
+
+
+_MATH = tuple(
+    "algebra counting_and_probability geometry intermediate_algebra number_theory prealgebra "
+    "precalculus".split()
+)
+# Named after their pages at the hub, and read as these describe them; none was downloaded where
+# this was written, so no commit is pinned: the manifest records the one that was used.
+SOURCES = {
+    source.name: source
+    for source in (
+        Source("gsm8k", "openai/gsm8k", ("main",)),
+        Source("gsm8k_test", "openai/gsm8k", ("main",), "test"),
+        Source("math", "EleutherAI/hendrycks_math", _MATH, prompt="problem", answer="solution",
+               level="level"),
+        Source("math500", "HuggingFaceH4/MATH-500", split="test", prompt="problem", level="level"),
+        Source("aime24", "HuggingFaceH4/aime_2024", prompt="problem"),
+        Source("mgsm_zh", "jbross-ibm-research/mgsm", ("zh",), "test", answer="answer_number",
+               language="zh"),
+        Source("dapo", "open-r1/DAPO-Math-17k-Processed", ("en",), prompt="prompt",
+               answer="solution"),
+        Source("countdown_tinyzero", "Jiayi-Pan/Countdown-Tasks-3to4", prompt="nums",
+               answer="target", countdown=True),
+    )
+}  # fmt: skip
+
+
+def problems(source: Source) -> list[Problem]:
+    """The problems of a source in its order, each once.
+
+    Raises R1ReproError if it is not on this machine, if a field is missing, or if an answer holds
+    nothing, naming the row.
+    """
+    found: dict[str, Problem] = {}
+    for where, row in rows(source):
+        problem = _problem(source, row, where)
+        found.setdefault(problem.id, problem)
+    if not found:
+        raise R1ReproError(f"{source.path or source.hub} has no rows: give one that has")
+    return list(found.values())
+
+
+def digest(found: list[Problem]) -> str:
+    """sha256 of the questions and answers in order, for manifests."""
+    content = json.dumps([(p.prompt, p.answer) for p in found], ensure_ascii=False)
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def place(source: Source) -> Path:
+    """Where the source is on this machine; R1ReproError if it is not."""
+    if source.path is not None:
+        return Path(source.path)
+    assert source.hub is not None
+    found = hub.folder(source.hub, "dataset", source.revision)
+    if found is None:
+        raise R1ReproError(
+            f"the data set {source.hub} is not on this machine: `r1repro fetch` with the same "
+            "settings brings it where there is a network, and task.path=FILE takes your own"
+        )
+    return found
+
+
+def rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(where it stands, the row) of each."""
+    where = place(source)
+    if source.path is not None:
+        for number, row in enumerate(records.read(where)):
+            yield f"{where}, row {number}", row
+        return
+    from datasets import load_dataset
+
+    for subset in source.subsets:
+        # From the fetched folder, not by the hub's name: that would ask the network first.
+        for number, row in enumerate(load_dataset(str(where), subset, split=source.split)):
+            yield f"{source.hub}, {subset or 'default'}, {source.split}, row {number}", dict(row)
+
+
+def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
+    question = records.field(row, source.prompt, where)
+    gold = records.field(row, source.answer, where)
+    if source.countdown:
+        return asked([int(number) for number in question], int(gold))
+    if isinstance(question, list):
+        turns = [turn for turn in question if turn.get("role") == "user"]
+        question = turns[-1]["content"] if turns else ""
+    if not isinstance(question, str) or not question.strip():
+        raise R1ReproError(f"{where}: {source.prompt} is empty, and a question is wanted")
+    answer = right_answer(str(gold))
+    if gold is None or not answer:
+        raise R1ReproError(f"{where}: {source.answer} holds no answer: {str(gold)[-60:]!r}")
+    level = 1 if source.level is None else _level(records.field(row, source.level, where))
+    return Problem(
+        id=f"{source.name.removesuffix('_test')}:{canonical(question)}",
+        task=source.name.removesuffix("_test"),
+        language=source.language,
+        level=level,
+        prompt=question.strip(),
+        answer=answer,
+    )
+
+
+def right_answer(text: str) -> str:
+    """The answer in a data set's field: after "####", in the last box, or the whole."""
+    if "####" in text:
+        return text.rsplit("####", 1)[1].strip()
+    return (boxed(text) or text).strip()
+
+
+def canonical(question: str) -> str:
+    """Equal for questions that differ in blanks, case and punctuation only."""
+    letters = re.sub(r"[\W_]+", " ", question.casefold()).strip()
+    return hashlib.sha256(letters.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _level(value: Any) -> int:
+    digits = re.search(r"[1-5]", str(value))
+    return int(digits[0]) if digits else 1

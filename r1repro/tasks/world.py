@@ -1,0 +1,85 @@
+"""What is asked: problems in disjoint splits, whatever they come from."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from r1repro.tasks import general
+from r1repro.tasks.problem import GENERAL, Problem
+
+# The share of general items that the corpus never asks, and of those the share for validation.
+HELD_OUT_GENERAL = 0.35
+GENERAL_VALIDATION = 0.12
+
+
+@dataclass(frozen=True)
+class World:
+    """Problems drawn once from a seed.
+
+    validation, test: reasoning problems; a canonical form is in one split only.
+    general_validation, general_test: held-out general items of the mini world, an item in both of
+        its languages in one of them. The mini world's corpus states their facts, but never asks
+        them.
+    stream: an endless stream of reasoning problems, held-out ones perhaps among them.
+    facts: of the data sets that the problems come from, for manifests.
+    """
+
+    seed: int
+    validation: tuple[Problem, ...]
+    test: tuple[Problem, ...]
+    general_validation: tuple[Problem, ...]
+    general_test: tuple[Problem, ...]
+    stream: Callable[[random.Random], Iterator[Problem]] = field(repr=False, compare=False)
+    facts: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def held_out_problems(self) -> tuple[Problem, ...]:
+        """Everything that neither the corpus nor a training prompt may ask."""
+        return (*self.validation, *self.test, *self.general_validation, *self.general_test)
+
+    @cached_property
+    def held_out(self) -> frozenset[str]:
+        """The canonical forms of these."""
+        return frozenset(problem.id for problem in self.held_out_problems)
+
+    def train(self, seed: int | str) -> Iterator[Problem]:
+        """An endless stream of reasoning problems outside the held-out splits."""
+        rng = random.Random(f"train-{self.seed}-{seed}")
+        return (problem for problem in self.stream(rng) if problem.id not in self.held_out)
+
+    @cached_property
+    def general_train(self) -> tuple[general.Item, ...]:
+        """General items outside the held-out split."""
+        return tuple(
+            item for item in general.items() if f"{item.task}:{item.canonical}" not in self.held_out
+        )
+
+    @cached_property
+    def general_train_by_task(self) -> dict[str, list[general.Item]]:
+        """The same, a list a task."""
+        return {task: [i for i in self.general_train if i.task == task] for task in GENERAL}
+
+    @cached_property
+    def known_phrases(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of a quality and a thing that are not held out."""
+        return tuple(p for p in general.phrases() if f"translation:{p[0]}" not in self.held_out)
+
+
+def general_splits(rng: random.Random) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """(validation, test) of the general items, drawn by `rng`."""
+    canonicals = sorted({(item.task, item.canonical) for item in general.items()})
+    for_test: set[str] = set()
+    for_validation: set[str] = set()
+    for task in GENERAL:
+        names = [f"{task}:{c}" for t, c in canonicals if t == task]
+        names = rng.sample(names, max(1, int(HELD_OUT_GENERAL * len(names))))
+        first = int(GENERAL_VALIDATION * len(names))
+        for_validation.update(names[:first])
+        for_test.update(names[first:])
+    problems = [general.problem(item) for item in general.items()]
+    return (
+        tuple(p for p in problems if p.id in for_validation),
+        tuple(p for p in problems if p.id in for_test),
+    )

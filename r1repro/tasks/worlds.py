@@ -1,0 +1,108 @@
+"""The world that a configuration asks for: the mini world, or data sets with its general items."""
+
+import random
+from collections.abc import Iterator
+from functools import lru_cache
+
+from r1repro.config import TaskConfig
+from r1repro.errors import R1ReproError
+from r1repro.tasks import mini_world, reasoning_gym, sources
+from r1repro.tasks.problem import Problem
+from r1repro.tasks.sources import SOURCES, Source
+from r1repro.tasks.world import World, general_splits
+
+GYM = "reasoning_gym:"
+"""What a `task.train` begins with that names tasks of reasoning-gym."""
+
+
+@lru_cache(maxsize=4)
+def of(task: TaskConfig) -> World:
+    """The world of a task; the same object for the same task.
+
+    Raises R1ReproError if a data set is not on this machine or has not so many problems.
+    """
+    if task.train is None and task.path is None:
+        return mini_world.build(task.world_seed, task.validation_problems, task.test_problems)
+    if task.train is not None and task.train.startswith(GYM):
+        names = task.train.removeprefix(GYM).split("+")
+        return reasoning_gym.build(
+            names, task.world_seed, task.validation_problems, task.test_problems
+        )
+    return _of_data(task)
+
+
+def names_a_source(task: TaskConfig) -> bool:
+    """Whether it trains on a data set of SOURCES."""
+    return task.train is not None and not task.train.startswith(GYM)
+
+
+def train_source(task: TaskConfig) -> Source:
+    """The data set that a task trains on."""
+    if task.path is not None:
+        return _own(task, task.path)
+    assert task.train is not None
+    return SOURCES[task.train]
+
+
+def test_sources(task: TaskConfig) -> list[Source]:
+    """The data sets that it is measured on; none where a part of the training one is held out."""
+    own = [] if task.test_path is None else [_own(task, task.test_path)]
+    return own + [SOURCES[name] for name in (task.test or "").split("+") if name]
+
+
+def hub_sources(task: TaskConfig) -> list[Source]:
+    """The data sets of the hub that a task reads, one a repository."""
+    found = test_sources(task)
+    if names_a_source(task) and task.path is None:
+        found.append(train_source(task))
+    return list({source.hub: source for source in found if source.hub is not None}.values())
+
+
+def _own(task: TaskConfig, path: str) -> Source:
+    return Source(
+        name="own",
+        path=path,
+        prompt=task.prompt,
+        answer=task.answer,
+        level=task.level,
+        language=task.language,
+    )
+
+
+def _of_data(task: TaskConfig) -> World:
+    rng = random.Random(f"data-{task.world_seed}")
+    training = sources.problems(train_source(task))
+    facts = {train_source(task).name: _facts(train_source(task), training)}
+    test: list[Problem] = []
+    for source in test_sources(task):
+        found = sources.problems(source)
+        facts[source.name] = _facts(source, found)
+        test += found if len(found) <= task.test_problems else rng.sample(found, task.test_problems)
+    # The same question may stand in two test sets, and test questions among the training ones.
+    test = list({problem.id.split(":")[-1]: problem for problem in test}.values())
+    taken = {problem.id.split(":")[-1] for problem in test}
+    free = [problem for problem in training if problem.id.split(":")[-1] not in taken]
+    rng.shuffle(free)
+    wanted = task.validation_problems + (0 if test else task.test_problems)
+    if len(free) <= wanted:
+        raise R1ReproError(
+            f"{train_source(task).name} has {len(free)} problems that are in no test set, and "
+            f"{wanted} are to be held out: lower task.validation_problems or task.test_problems"
+        )
+    validation, free = free[: task.validation_problems], free[task.validation_problems :]
+    if not test:
+        test, free = free[: task.test_problems], free[task.test_problems :]
+    facts["used"] = {"train": len(free), "validation": len(validation), "test": len(test)}
+
+    def stream(draws: random.Random) -> Iterator[Problem]:
+        while True:  # epochs, each in an order of its own
+            yield from draws.sample(free, len(free))
+
+    return World(
+        task.world_seed, tuple(validation), tuple(test), *general_splits(rng), stream, facts
+    )
+
+
+def _facts(source: Source, found: list[Problem]) -> dict[str, object]:
+    where = {"hub": source.hub, "commit": sources.place(source).name} if source.hub else {}
+    return {**where, "problems": len(found), "sha256": sources.digest(found)}

@@ -1,0 +1,56 @@
+"""Answers to a data set's questions: by notation, by the verifier, and what a base states."""
+
+import pytest
+
+from r1repro.rewards import accuracy
+from r1repro.rewards.accuracy import is_correct, is_strictly_correct, judge, vote
+from r1repro.tasks.problem import Problem
+
+HALF = Problem("own:1", "own", "en", 1, "What is 2/4 in lowest terms?", r"\frac{1}{2}")
+COUNT = Problem("gsm8k:1", "gsm8k", "en", 1, "How many clips?", "1,072")
+
+
+@pytest.mark.parametrize(
+    ("problem", "text", "correct", "strict"),
+    [
+        (HALF, r"<think>a</think><answer>\dfrac12</answer>", True, True),
+        (HALF, r"<think>a</think><answer>\boxed{0.5}</answer>", True, True),
+        (HALF, r"<think>a</think>so \boxed{\frac{2}{4}}", True, False),
+        (HALF, r"<think>\boxed{\frac{1}{2}}</think>", False, False),
+        (HALF, r"<think>The answer is 1/2 and", False, False),
+        (COUNT, "She sold 1000 and 72. The answer is 1072.", True, False),
+        (COUNT, "<think>a</think><answer>$1072 clips</answer>", True, True),
+        (COUNT, "<think>a</think><answer>1073</answer>", False, False),
+        (COUNT, "", False, False),
+    ],
+)
+def test_what_counts_as_right(problem, text, correct, strict):
+    assert is_correct(problem, text) is correct
+    assert is_strictly_correct(problem, text) is strict
+    assert judge([problem], [text]) == [correct]
+
+
+def test_a_group_is_judged_at_once_and_each_pair_once(monkeypatch):
+    accuracy._VERDICTS.clear()
+    asked = []
+
+    class Counting:
+        timeouts = 0
+
+        def grade(self, golds, answers, answer_only):
+            asked.append(list(zip(golds, answers, strict=True)))
+            from r1repro.rewards.verifier import Verdict
+
+            return [Verdict(False, answer, "different") for answer in answers]
+
+    monkeypatch.setattr(accuracy, "_verifier", Counting)
+    odd = [rf"<think>a</think><answer>x^2+{n}</answer>" for n in (1, 2, 1, 1)]
+    assert judge([HALF] * 4, odd) == [False] * 4
+    assert asked == [[(HALF.answer, "x^2+1"), (HALF.answer, "x^2+2")]]
+    assert judge([HALF] * 4, odd) == [False] * 4 and len(asked) == 1
+    accuracy._VERDICTS.clear()
+
+
+def test_equal_answers_vote_alike():
+    votes = {vote(COUNT, f"<answer>{text}</answer>") for text in ("1072", "1072.", "1072 clips")}
+    assert len(votes) == 1

@@ -1,0 +1,114 @@
+"""Rows of real data sets, as their authors write them, become problems."""
+
+import json
+
+import pytest
+
+from r1repro.config import ROOT
+from r1repro.errors import R1ReproError
+from r1repro.rewards.accuracy import is_correct
+from r1repro.tasks import sources
+from r1repro.tasks.sources import SOURCES, Source
+
+REAL = ROOT.parent / "shared" / "realdata"
+HERE = pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside the checkout")
+
+
+@pytest.fixture
+def file(tmp_path):
+    def written(*rows):
+        path = tmp_path / "rows.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return str(path)
+
+    return written
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("48/2 = <<48/2=24>>24 clips\n#### 1,072", "1,072"),
+        (r"so $r = \boxed{\left( 3, \frac{\pi}{2} \right)}.$", r"\left( 3, \frac{\pi}{2} \right)"),
+        (r"first \boxed{1}, at last \boxed{2}", "2"),
+        (" 34 ", "34"),
+    ],
+)
+def test_the_answer_of_a_solution(text, answer):
+    assert sources.right_answer(text) == answer
+
+
+def test_a_row_is_read_by_the_fields_that_the_source_names(file):
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1+1?"}]
+    path = file({"q": "What is 3+4?", "a": 7, "lvl": "Level 5"}, {"q": chat, "a": "2", "lvl": 3})
+    found = sources.problems(Source("own", path=path, prompt="q", answer="a", level="lvl"))
+    assert [(p.prompt, p.answer, p.level, p.task) for p in found] == [
+        ("What is 3+4?", "7", 5, "own"), ("What is 1+1?", "2", 3, "own")
+    ]  # fmt: skip
+
+
+def test_a_question_that_differs_in_blanks_and_marks_only_comes_once(file):
+    path = file(
+        {"question": "What is 3 + 4?", "answer": "7"}, {"question": "what is 3 4", "answer": "7"}
+    )
+    assert len(sources.problems(Source("own", path=path))) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"question": "What?", "answer": None}, "row 0: answer holds no answer"),
+        ({"question": "What?", "answer": "#### "}, "row 0: answer holds no answer"),
+        ({"question": " ", "answer": "7"}, "row 0: question is empty"),
+        ({"question": "What?"}, "row 0 has no field answer: it has question"),
+    ],
+)
+def test_a_row_that_cannot_be_asked_is_named(file, row, said):
+    with pytest.raises(R1ReproError, match=said):
+        sources.problems(Source("own", path=file(row)))
+
+
+def test_a_data_set_that_was_not_fetched_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(R1ReproError, match="openai/gsm8k is not on this machine: `r1repro fetch`"):
+        sources.problems(SOURCES["gsm8k"])
+
+
+def test_countdown_numbers_become_a_question_that_any_right_expression_meets(file):
+    source = Source("countdown_tinyzero", path=file({"nums": [19, 36, 55, 7], "target": 65}),
+                    prompt="nums", answer="target", countdown=True)  # fmt: skip
+    (problem,) = sources.problems(source)
+    assert problem.task == "countdown" and problem.level == 2
+    assert "[19, 36, 55, 7]" in problem.prompt and " 65." in problem.prompt
+    assert is_correct(problem, "<think>x</think><answer>55 + 36 - 7 - 19</answer>")
+    assert not is_correct(problem, "<think>x</think><answer>55 + 10</answer>")
+    assert not is_correct(problem, "<think>x</think><answer>__import__('os')</answer>")
+
+
+@HERE
+@pytest.mark.parametrize(
+    ("name", "path", "fields", "count"),
+    [
+        ("gsm8k", "gsm8k/train.jsonl", {}, 7_473),
+        ("gsm8k", "gsm8k/test.jsonl", {}, 1_319),
+        ("math500", "math500/test.jsonl", {"prompt": "problem"}, 500),
+        ("aime24", "aime/aime24.json", {"prompt": "problem"}, 30),
+        ("mgsm_zh", "chinese/mgsm_zh.jsonl", {"prompt": "messages", "language": "zh"}, 250),
+    ],
+)
+def test_real_files_are_read_whole(name, path, fields, count):
+    found = sources.problems(Source(name, path=str(REAL / path), **fields))
+    # Some questions stand in GSM8K's training set twice.
+    assert count - 10 <= len(found) <= count
+    # What the authors give as the answer is right, and is found right in its tag and in a box.
+    for problem in found[:: max(1, len(found) // 25)]:
+        assert is_correct(problem, f"<think>so</think><answer>{problem.answer}</answer>")
+        assert is_correct(problem, rf"<think>so</think>It is \boxed{{{problem.answer}}}.")
+        assert not is_correct(problem, "<think>so</think><answer>-98765</answer>")
+
+
+@HERE
+def test_tinyzeros_countdown_file_is_read_by_its_numbers():
+    path = str(REAL / "countdown" / "tinyzero_countdown_test.parquet")
+    source = Source("c", path=path, prompt="nums", answer="target", countdown=True)
+    found = sources.problems(source)
+    assert len(found) > 1_900 and {p.level for p in found} <= {1, 2}

@@ -1,0 +1,41 @@
+"""A stronger teacher's answers as rows for SFT."""
+
+import json
+
+import pytest
+
+from r1repro.config import ROOT, StudentsConfig
+from r1repro.errors import R1ReproError
+from r1repro.tasks import traces
+
+REAL = ROOT.parent / "shared" / "realdata" / "r1_traces" / "rasbt_openrouter_r1_671b.json"
+
+
+def written(path, *rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return StudentsConfig(traces=str(path))
+
+
+def test_each_question_once_with_the_first_of_its_answers(tmp_path):
+    student = written(
+        tmp_path / "traces.jsonl",
+        {"problem": "What is 1+1?", "generations": ["<think>a</think>2", "<think>b</think>3"]},
+        {"problem": "what is 1 + 1", "generations": "<think>c</think>2"},
+        {"problem": "What is 2+2?", "generations": "<think>d</think>4"},
+    )
+    found = traces.rows(student)
+    assert [row["completion"] for row in found] == ["<think>a</think>2", "<think>d</think>4"]
+
+
+@pytest.mark.parametrize("said", [None, [], "", 7])
+def test_a_row_without_an_answer_is_named(tmp_path, said):
+    student = written(tmp_path / "t.jsonl", {"problem": "What?", "generations": said})
+    with pytest.raises(R1ReproError, match="row 0: generations is no answer in text"):
+        traces.rows(student)
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="the real files are not beside the checkout")
+def test_real_traces_are_read():
+    student = StudentsConfig(traces=str(REAL), traces_completion="message_content")
+    found = traces.rows(student)
+    assert len(found) == 5 and all(row["completion"] for row in found)

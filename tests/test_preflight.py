@@ -1,0 +1,80 @@
+"""What is refused before anything runs, and what is found in the hub's cache."""
+
+import json
+
+import pytest
+
+from r1repro import cli, hub, preflight
+from r1repro.config import compose
+from r1repro.errors import R1ReproError
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache, and no network whatever this machine has."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    hub.folder.cache_clear()
+    yield tmp_path / "hub"
+    hub.folder.cache_clear()
+
+
+def fetched(cache, kind, repository, files):
+    """A repository in the cache, laid out as the hub's own library does."""
+    folder = cache / f"{kind}s--{repository.replace('/', '--')}"
+    place = folder / "snapshots" / COMMIT
+    for name, content in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(content)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(COMMIT)
+    return place
+
+
+def test_a_model_in_the_cache_is_found_whole_or_not_at_all(cache):
+    weights = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    files = {
+        "config.json": "{}", "tokenizer.json": "{}", "model-1.safetensors": "",
+        "model.safetensors.index.json": json.dumps(weights),
+    }  # fmt: skip
+    place = fetched(cache, "model", "some/model", files)
+    assert hub.folder("some/model", "model", "main") is None
+    assert hub.missing_weights(place) == "model-2.safetensors"
+    (place / "model-2.safetensors").touch()
+    hub.folder.cache_clear()
+    assert hub.folder("some/model", "model", "main") == place
+    assert hub.folder("some/other", "model", "main") is None
+
+
+def test_a_run_without_its_model_ends_before_anything_starts(cache, capsys):
+    assert cli.main(["run", "scale=gpu", "model=qwen2.5-1.5b", "task=gsm8k"]) == 2
+    said = capsys.readouterr().err
+    for part in (
+        "the model Qwen/Qwen2.5-1.5B at revision main cannot be had", "r1repro fetch",
+        "model.path=", "scale=laptop",
+    ):  # fmt: skip
+        assert part in said
+    assert said.count("\n") == 1
+
+
+def test_fetch_says_what_is_there(cache, capsys):
+    for name in ("Qwen/Qwen2.5-1.5B", "Qwen/Qwen2.5-0.5B", "meta-llama/Llama-3.2-1B"):
+        files = dict.fromkeys(("config.json", "tokenizer.json", "model.safetensors"), "{}")
+        fetched(cache, "model", name, files)
+    row = {"question": "What is 3+4?", "answer": "#### 7"}
+    fetched(cache, "dataset", "openai/gsm8k", {"main/train.jsonl": json.dumps(row)})
+    fetched(cache, "dataset", "jbross-ibm-research/mgsm", {"zh/test.jsonl": json.dumps(row)})
+    assert cli.main(["fetch", "scale=gpu", "model=qwen2.5-1.5b", "task=gsm8k"]) == 0
+    said = capsys.readouterr().out
+    assert said.count(f"commit {COMMIT}: is there") == 5
+    assert cli.main(["fetch"]) == 0
+    assert "nothing to fetch" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_told_before(monkeypatch, tmp_path):
+    config = compose([f"runs={tmp_path}"])
+    monkeypatch.setattr(preflight, "_bytes", lambda shape: 10**15)
+    with pytest.raises(R1ReproError, match="GB are wanted .* give runs=FOLDER on a larger disk"):
+        preflight.check(config)
