@@ -2,11 +2,12 @@
 
 First a model of Qwen2.5-0.5B's shape from random weights, whose completions run to their cap:
 rollouts against `generate()`, a GRPO step against stock TRL, and its peak of memory against what
-`r1repro plan` computes. Then, where Unsloth is installed, the mini sequence up to R1-Zero with it.
+`r1repro plan` computes. Then, where Unsloth is installed, the mini sequence up to R1-Zero with it,
+which is told and may fail.
 Then the whole mini sequence at scale=gpu in bfloat16, everything cut to fit the time. Its report is
 published as a version, the figures beside it in gpu_check.json.
 
-Exit code 2 without a GPU; 1 if a part failed or the time ran out, and then the same command goes on
+Exit code 2 without a GPU; 1 if the sequence failed or the time ran out, and then the same command goes on
 from what is finished.
 
     python -m benchmarks.gpu_check [--rehearse]
@@ -102,12 +103,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         shape = compose(["scale=gpu", "model=qwen2.5-0.5b"]).model
         found, sequence = throughput(shape, SETTINGS, STOCK_ROWS, rounds=2), SEQUENCE
-    failed = False
     if importlib.util.find_spec("unsloth") and not rehearsed:
         started = time.monotonic()
         words = [*SEQUENCE, "engine.unsloth=true", "engine.lora_rank=16", "until=r1_zero"]
-        failed = not ran(words, UNSLOTH_SECONDS)
-        found["unsloth"] = {"finished": not failed, "seconds": time.monotonic() - started}
+        finished = ran(words, UNSLOTH_SECONDS)
+        found["unsloth"] = {"finished": finished, "seconds": time.monotonic() - started}
     if not ran(sequence, ends - time.monotonic()):
         print(json.dumps(found, indent=1))
         return 1
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     write_atomically(version / FIGURES, json.dumps(found, indent=1) + "\n")
     print(f"published: {version}")
-    return int(failed)
+    return 0
 
 
 def throughput(

@@ -1,6 +1,7 @@
 """Computed bytes against what models, optimizers and a step's tensors really have."""
 
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import torch
@@ -9,7 +10,9 @@ from transformers import AutoModelForCausalLM
 from benchmarks.memory_table import hub_models
 from r1repro.config import EngineConfig, ModelConfig, RLConfig
 from r1repro.generation.sampler import Sampling, sample
-from r1repro.training import memory
+from r1repro.stages.models import load_trained, save_model
+from r1repro.tasks import mini_world, templates
+from r1repro.training import grpo, memory
 from r1repro.training.logprobs import token_logps
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.shape import described
@@ -171,3 +174,36 @@ def test_by_hand():
     # 131 tokens are more than 1 + 64: room for 65 more twice; a layer is more than what is drawn
     few = described(replace(MINI, vocabulary=8))
     assert memory.rollouts(few, 5, 1, 130, low) == (3 + 1) * 2 * 2 * 32 * 5 * (1 + 64 + 2 * 65) * 2
+
+
+@pytest.mark.parametrize("rank", [0, 4], ids=["whole", "LoRA"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_two_steps_of_the_trainer_hold_what_is_computed(words, tmp_path, precision, rank):
+    """With checkpointing, without which a prompt that a group shares is read once: less memory."""
+    engine = EngineConfig(precision, gradient_checkpointing=True, lora_rank=rank)
+    shape = described(
+        replace(MINI, vocabulary=len(words)),
+        bos_token_id=None,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+    )
+    torch.manual_seed(0)
+    base = tmp_path / "model"
+    save_model(AutoModelForCausalLM.from_config(shape, dtype=torch.float32), words, base)
+    settings = RLConfig(
+        steps=2, questions=4, generations=4, max_completion_tokens=40, micro_batch_tokens=2_000,
+        save_every=10**6,
+    )  # fmt: skip
+    problems = list(islice(mini_world.build(0, 20, 20).train(0), 8))
+    trainer, _ = grpo.build(
+        load_trained(base, engine, 0), words, problems, settings,
+        template="mini", seed=0, folder=tmp_path / "grpo", engine=engine,
+    )  # fmt: skip
+    held = list(trainer.model.parameters())
+    held += list(trainer.ref_model.parameters()) if trainer.ref_model is not None else []
+    with LiveBytes(held) as live:
+        trainer.train()
+    prompt = max(len(words.encode(templates.render("mini", problem))) for problem in problems)
+    needed = memory.grpo(shape, memory.count(shape), settings, engine, 1, prompt)
+    assert needed.weights + needed.reference == _bytes({id(p): p for p in held}.values())
+    assert needed.peak - needed.weights - needed.reference == pytest.approx(live.peak, rel=0.2)
