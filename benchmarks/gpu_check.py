@@ -3,12 +3,11 @@
 First a model of Qwen2.5-0.5B's shape from random weights, whose completions run to their cap:
 rollouts against `generate()`, a GRPO step against stock TRL, and its peak of memory against what
 `r1repro plan` computes. Then, where Unsloth is installed, the mini sequence up to R1-Zero with it,
-which is told and may fail.
-Then the whole mini sequence at scale=gpu in bfloat16, everything cut to fit the time. Its report is
-published as a version, the figures beside it in gpu_check.json.
+which is told and may fail. Then the whole mini sequence at scale=gpu in bfloat16, everything cut to
+fit the time. Its report is published as a version, the figures beside it in gpu_check.json.
 
-Exit code 2 without a GPU; 1 if the sequence failed or the time ran out, and then the same command goes on
-from what is finished.
+Exit code 2 without a GPU; 1 if the sequence failed, the report could not be published or the time
+ran out, after which the same command goes on from what is finished.
 
     python -m benchmarks.gpu_check [--rehearse]
 """

@@ -339,10 +339,12 @@ def _memory_lines(config: Config, names: Sequence[str], card: float | None) -> I
         large = [n for needed, ns in found.items() if not fits(needed.peak, space) for n in ns]
         if not large:
             everything.append(label)
+        by_remedy: dict[str, list[str]] = {}
         for name in large:
-            changed = remedy(config, name, space)
-            do = f"{' '.join(changed)} would" if changed else "take a smaller model or larger card"
-            yield f"  {label}: {name} does not fit; {do}"
+            by_remedy.setdefault(" ".join(remedy(config, name, space)), []).append(name)
+        for changed, members in by_remedy.items():
+            do = f"with {changed} it would" if changed else "a smaller model or larger card would"
+            yield f"  {label}: too large are {', '.join(members)}; {do}"
     if everything:
         yield f"  {', '.join(everything)}: everything fits"
 

@@ -100,6 +100,23 @@ def test_a_paper_sized_step_over_processes():
     assert counted.completions == counted.learned == 102_400
 
 
+def test_traces_of_a_stronger_teacher_are_counted_as_many_as_are_taken():
+    words = ["scale=gpu", "model=qwen2.5-1.5b", "student.traces=someone/traces"]
+    config = composed([*words, "student.traces_rows=700"])
+    distilled, dev3 = (plan.work(config, find(n, config)) for n in ("qwen_distilled", "dev3"))
+    assert distilled.said.startswith("at most 700 examples of someone/traces x 2 epochs")
+    assert distilled.learned == 1_400 and distilled.longest == plan.TRACE
+    assert "of rejection_sampling" in dev3.said and dev3.longest == 1_024
+
+
+def test_data_that_is_of_no_use_is_told_once_and_not_counted(tmp_path):
+    (tmp_path / "few.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    words = ["scale=gpu", "model=qwen2.5-1.5b", "task=own", f"task.path={tmp_path / 'few.jsonl'}"]
+    text = _text(composed(words))
+    assert text.count("has 1 problems that are in no test set") == 1
+    assert "8 samples of each held-out problem, which cannot be counted yet" in text
+
+
 def test_what_does_not_fit_is_told_with_settings_that_do():
     config = composed(["scale=gpu", "model=qwen2.5-7b", "engine.lora_rank=0"])
     stage = find("r1_zero", config)
@@ -110,7 +127,8 @@ def test_what_does_not_fit_is_told_with_settings_that_do():
     better = composed(["scale=gpu", "model=qwen2.5-7b", "engine.lora_rank=0", *changed])
     assert plan.fits(plan.needs(better, stage).peak, 80)
     text = _text(config, card=80)
-    assert f"80 GB: r1_zero does not fit; {' '.join(changed)} would" in text
+    (told,) = (line for line in text.splitlines() if "80 GB: too large are r1_zero" in line)
+    assert told.endswith(f"; with {' '.join(changed)} it would")
     assert "141 GB" not in text and "the probe takes models that are made here" in text
 
 
