@@ -8,8 +8,9 @@ from dataclasses import replace
 from omegaconf import OmegaConf
 
 from r1repro.config import ROOT, ModelConfig, compose
-from r1repro.plan import CARDS, GIB, fits, needs
+from r1repro.plan import CARDS, GIB, fits
 from r1repro.stages import find
+from r1repro.stages.work import needs
 from r1repro.training.memory import count
 from r1repro.training.shape import described
 

@@ -6,61 +6,41 @@ Nothing is written, and nothing is trained but by the probe, for some ten second
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from itertools import combinations, groupby
 from typing import Any
 
-import pyarrow.parquet as parquet
 import torch
-from transformers import PreTrainedConfig
 
 from r1repro import artifacts, pipeline
-from r1repro.config import (
-    LONGEST_PROMPT,
-    Config,
-    EngineConfig,
-    ModelConfig,
-    RLConfig,
-    SamplesConfig,
-    models,
-)
+from r1repro.config import Config, RLConfig, models
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
 from r1repro.stages import Stage, find, state
 from r1repro.stages.probe import Speed, probe, typical_length
+from r1repro.stages.work import (
+    Work,
+    counted,
+    kind,
+    model_key,
+    model_of,
+    needs,
+    prompt_tokens,
+    settings_key,
+    settings_of,
+    work,
+)
 from r1repro.tasks import worlds
-from r1repro.training import memory
-from r1repro.training.memory import Counts, Memory
-from r1repro.training.shape import read, shape_file
+from r1repro.training.memory import Memory
+from r1repro.training.shape import shape_file
 
 CARDS = (24, 40, 80, 141)
 """GB of the cards that are told of where none is here and none is named."""
 GIB = 2**30
-PROMPT = 512
-"""Tokens assumed for a prompt of a task that is not made here, for memory."""
-TRACE = 8_192
-"""Tokens assumed for a stronger teacher's trace, which nothing here bounds."""
 NAMES = 34
 """Columns of a stage's name."""
 LOADING = 6.0
 """Seconds a stage takes before it computes: a process, the libraries, the model."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a stage does: in words, and counted.
-
-    completions: sampled, of at most `cap` tokens. learned: rows learned from over all epochs, whose
-    completions have at most `longest` tokens. pretrained: tokens.
-    """
-
-    said: str
-    completions: int = 0
-    cap: int = 0
-    learned: int = 0
-    longest: int = 0
-    pretrained: int = 0
 
 
 def plan(config: Config, card: float | None = None, probed: bool = True) -> Iterator[str]:
@@ -89,13 +69,13 @@ def plan(config: Config, card: float | None = None, probed: bool = True) -> Iter
             yield f"  {name:<{NAMES}}{standing:<10} {works[name].said}".rstrip()
     yield "\nparameters, counted on models without numbers"
     for key, model in models(config).items():
-        shape, counts = _read(_model(config, key))
-        source = "its config.json" if shape_file(_model(config, key)) else "the configuration"
+        shape, counts = counted(model_of(config, key))
+        source = "its config.json" if shape_file(model_of(config, key)) else "the configuration"
         yield f"  {key:<{NAMES}}{counts.total:,} of {model.name} ({shape.model_type}, by {source})"
     yield from _memory_lines(config, names, card)
-    prompt, counted = _prompt(config), [works[name] for name in left]
-    sampled = sum(one.completions * one.cap for one in counted)
-    learned = sum(one.pretrained + one.learned * (one.longest + prompt) for one in counted)
+    prompt, ahead = prompt_tokens(config), [works[name] for name in left]
+    sampled = sum(one.completions * one.cap for one in ahead)
+    learned = sum(one.pretrained + one.learned * (one.longest + prompt) for one in ahead)
     yield "\ntokens of the stages that are left, every completion at its cap"
     yield f"  {sampled:,} sampled, {learned:,} learned from, prompts of {prompt} included"
     yield from _time_lines(config, {name: works[name] for name in left}, probed)
@@ -108,207 +88,6 @@ def _standing(config: Config, name: str, left: bool, anew: bool) -> str:
         return "cached"
     lines = artifacts.read_progress(state.work_folder(config, name))
     return f"at {lines[-1]['step']}/{lines[-1]['total']}" if lines else "to build"
-
-
-def work(config: Config, stage: Stage) -> Work:
-    """What the stage does, spelled out; of a stage that is no part of the sequence nothing."""
-    count = _WORKS.get(_kind(stage))
-    return Work("") if count is None else count(config, stage)
-
-
-def _kind(stage: Stage) -> str:
-    return stage.run.split(":")[0].rsplit(".", 1)[-1]
-
-
-def _settings(config: Config, stage: Stage) -> Any:
-    """The stage's own settings: those of `stage.` in its key."""
-    (path,) = (path for path in stage.config if path.startswith("stage."))
-    return getattr(config.stage, path.removeprefix("stage."))
-
-
-def _settings_key(stage: Stage) -> str:
-    return next(path for path in stage.config if path.startswith("stage."))
-
-
-def _base(config: Config, stage: Stage) -> Work:
-    model = _model_of(config, stage)
-    if not model.made_here:
-        return Work(f"copied from {model.path or model.hub}: nothing is trained")
-    settings = _settings(config, stage)
-    tokens = settings.tokens
-    said = f"{tokens:,} tokens in batches of {settings.batch_tokens:,}, from random weights"
-    return Work(said, pretrained=tokens)
-
-
-def _rl(config: Config, stage: Stage) -> Work:
-    settings: RLConfig = _settings(config, stage)
-    processes = config.launch.processes if stage.distributed else 1
-    rows, cap = settings.questions * settings.generations, settings.max_completion_tokens
-    fit = max(1, min(rows // processes, settings.micro_batch_tokens // (_prompt(config) + cap)))
-    completions = settings.steps * rows
-    once = settings.steps_per_generation
-    return Work(
-        f"{settings.questions} questions x {settings.generations} answers = {rows:,} completions "
-        f"a step of at most {cap:,} tokens"
-        + (f", sampled for {once} steps at once" if once > 1 else "")
-        + f", in micro-batches of at most {settings.micro_batch_tokens:,} tokens ({fit:,} of the "
-        f"longest rows), {processes} {'process' if processes == 1 else 'processes'}; "
-        f"{settings.steps:,} steps = {completions:,} completions",
-        completions=completions,
-        cap=cap,
-        learned=completions,
-        longest=cap,
-    )
-
-
-def _sft(config: Config, stage: Stage) -> Work:
-    settings = _settings(config, stage)
-    source, student = stage.inputs[1], config.student
-    made: SamplesConfig = getattr(config.stage, source)
-    longest = _longest(config, stage)
-    if longest == TRACE:
-        source, examples, most = str(student.traces), student.traces_rows, "at most "
-    elif state.is_done(config, source):
-        file = state.result_folder(config, source) / "dataset.parquet"
-        examples, most = parquet.read_metadata(file).num_rows, ""
-    else:
-        general = getattr(made, "general_share", 0.0)
-        examples, most = round(made.questions * made.kept / (1 - general)), "at most "
-    rows = examples * settings.epochs
-    return Work(
-        f"{most}{examples:,} examples of {source} x {settings.epochs} epochs, {settings.batch_size}"
-        f" a step: {most}{math.ceil(rows / settings.batch_size):,} steps",
-        learned=rows,
-        longest=longest,
-    )
-
-
-def _longest(config: Config, stage: Stage) -> int:
-    """Tokens that a completion has at most in a stage of SFT; of foreign traces an assumption."""
-    if config.student.traces is not None and _model_key(stage) != "model":
-        return TRACE
-    made: SamplesConfig = getattr(config.stage, stage.inputs[1])
-    return made.max_completion_tokens
-
-
-def _samples(config: Config, stage: Stage) -> Work:
-    settings: SamplesConfig = _settings(config, stage)
-    completions = settings.questions * settings.samples
-    return Work(
-        f"{settings.questions:,} questions x {settings.samples} samples = {completions:,} "
-        f"completions of at most {settings.max_completion_tokens:,} tokens, at most "
-        f"{settings.rollout_batch:,} at once; at most {settings.kept} of a question are kept",
-        completions=completions,
-        cap=settings.max_completion_tokens,
-    )
-
-
-def _reward_model(config: Config, stage: Stage) -> Work:
-    settings = _settings(config, stage)
-    completions = 2 * settings.questions * settings.samples
-    return Work(
-        f"{settings.questions:,} general questions x {settings.samples} samples of two policies = "
-        f"{completions:,} completions; at most {settings.questions:,} pairs x {settings.epochs} "
-        f"epochs, {settings.batch_size} pairs a step",
-        completions=completions,
-        cap=settings.max_completion_tokens,
-        learned=2 * settings.questions * settings.epochs,
-        longest=settings.max_completion_tokens,
-    )
-
-
-def _evaluate(config: Config, stage: Stage) -> Work:
-    settings = config.evaluation
-    in_depth = stage.run.endswith(":in_depth")
-    samples = settings.samples if in_depth else settings.samples_between
-    try:
-        world = worlds.of(config.task)
-    except R1ReproError:
-        return Work(f"{samples} samples of each held-out problem, which cannot be counted yet")
-    problems = len(getattr(world, settings.split))
-    general = len(getattr(world, f"general_{settings.split}"))
-    completions = problems * samples + general * settings.samples_between
-    return Work(
-        f"{problems:,} problems x {samples} and {general:,} general items x "
-        f"{settings.samples_between} = {completions:,} completions of at most "
-        f"{settings.max_completion_tokens:,} tokens",
-        completions=completions,
-        cap=settings.max_completion_tokens,
-    )
-
-
-_WORKS = {
-    "base_model": _base,
-    "rl": _rl,
-    "sft": _sft,
-    "cold_start_data": _samples,
-    "rejection_sampling": _samples,
-    "reward_model": _reward_model,
-    "evaluate": _evaluate,
-}
-
-
-def _model_key(stage: Stage) -> str:
-    name = stage.name.removeprefix("evaluate_")
-    return next((f"student.{s}" for s in ("qwen", "llama") if name.startswith(s)), "model")
-
-
-def _model(config: Config, key: str) -> ModelConfig:
-    """The model's shape; of a base that is built already, by the folder that it is in."""
-    model = models(config)[key]
-    base = "base" if key == "model" else f"{key.removeprefix('student.')}_base"
-    if model.path is None and state.is_done(config, base):
-        return replace(model, path=str(state.result_folder(config, base) / "model"))
-    return model
-
-
-def _model_of(config: Config, stage: Stage) -> ModelConfig:
-    return models(config)[_model_key(stage)]
-
-
-@cache
-def _read(model: ModelConfig) -> tuple[PreTrainedConfig, Counts]:
-    shape = read(model)
-    return shape, memory.count(shape)
-
-
-def _counts(config: Config, key: str) -> Counts:
-    return _read(_model(config, key))[1]
-
-
-def _prompt(config: Config) -> int:
-    return LONGEST_PROMPT if config.model.made_here else PROMPT
-
-
-def needs(config: Config, stage: Stage) -> Memory | None:
-    """The memory that a process of the stage takes; None where it holds no model."""
-    key, kind, engine = _model_key(stage), _kind(stage), config.engine
-    shape, counts = _read(_model(config, key))
-    prompt = _prompt(config)
-    if kind == "rl":
-        processes = config.launch.processes if stage.distributed else 1
-        judge = "reward_model" in stage.inputs
-        settings = _settings(config, stage)
-        return memory.grpo(shape, counts, settings, engine, processes, prompt, judge)
-    if kind == "sft":
-        rows, row = _settings(config, stage).batch_size, prompt + _longest(config, stage)
-        return memory.fine_tuning(shape, counts, rows, row, engine)
-    if kind == "reward_model":
-        settings = _settings(config, stage)
-        rows, said = 2 * settings.batch_size, settings.max_completion_tokens
-        learned = memory.fine_tuning(shape, counts, rows, prompt + said, engine)
-        asked = memory.sampling(shape, counts, settings.rollout_batch, prompt, said, engine)
-        return replace(learned, rollouts=asked.rollouts)
-    if kind in ("cold_start_data", "rejection_sampling", "evaluate"):
-        settings = config.evaluation if kind == "evaluate" else _settings(config, stage)
-        rows, said = settings.rollout_batch, settings.max_completion_tokens
-        return memory.sampling(shape, counts, rows, prompt, said, engine)
-    if kind == "base_model":
-        model = _model_of(config, stage)
-        if model.made_here:
-            whole = EngineConfig(precision=engine.precision)
-            return memory.pretraining(shape, counts, _settings(config, stage), whole)
-    return None
 
 
 def fits(peak: int, card: float) -> bool:
@@ -384,23 +163,23 @@ def remedy(config: Config, name: str, card: float) -> list[str]:
 
 def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
     """Keys that save memory in this stage, each with its values from the mildest on."""
-    kind, engine = _kind(stage), config.engine
+    named, engine = kind(stage), config.engine
     found: list[tuple[str, list[Any]]] = []
-    if kind == "rl":
-        settings: RLConfig = _settings(config, stage)
-        row = _prompt(config) + settings.max_completion_tokens
+    if named == "rl":
+        settings: RLConfig = settings_of(config, stage)
+        row = prompt_tokens(config) + settings.max_completion_tokens
         tokens = _halves(settings.micro_batch_tokens, row)
-        found.append((f"{_settings_key(stage)}.micro_batch_tokens", tokens))
+        found.append((f"{settings_key(stage)}.micro_batch_tokens", tokens))
         asked = [n for n in _halves(settings.questions, 1) if n % config.launch.processes == 0]
-    if kind in ("sft", "reward_model"):
-        rows = _halves(_settings(config, stage).batch_size, 1)
-        found.append((f"{_settings_key(stage)}.batch_size", rows))
-    if kind in ("cold_start_data", "rejection_sampling", "reward_model"):
-        rows = _halves(_settings(config, stage).rollout_batch, 1)
-        found.append((f"{_settings_key(stage)}.rollout_batch", rows))
-    if kind == "evaluate":
+    if named in ("sft", "reward_model"):
+        rows = _halves(settings_of(config, stage).batch_size, 1)
+        found.append((f"{settings_key(stage)}.batch_size", rows))
+    if named in ("cold_start_data", "rejection_sampling", "reward_model"):
+        rows = _halves(settings_of(config, stage).rollout_batch, 1)
+        found.append((f"{settings_key(stage)}.rollout_batch", rows))
+    if named == "evaluate":
         found.append(("evaluation.rollout_batch", _halves(config.evaluation.rollout_batch, 1)))
-    if kind in ("rl", "sft", "reward_model"):
+    if named in ("rl", "sft", "reward_model"):
         if not engine.gradient_checkpointing:
             found.append(("engine.gradient_checkpointing", [True]))
         if engine.precision == "float32":
@@ -409,8 +188,8 @@ def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
             found.append(("engine.lora_rank", [32]))
         if not engine.quantized:
             found.append(("engine.quantized", [True]))
-    if kind == "rl":  # last, since it changes what is learned
-        found.append((f"{_settings_key(stage)}.questions", asked))
+    if named == "rl":  # last, since it changes what is learned
+        found.append((f"{settings_key(stage)}.questions", asked))
     return [(key, values) for key, values in found if values]
 
 
@@ -457,9 +236,9 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
         "most, with all at their cap; as many examples as there can be, students by parameters"
     )
     sums = [0.0, 0.0]
-    for name, counted in works.items():
+    for name, done in works.items():
         stage = find(name, config)
-        both = [seconds(config, stage, counted, speed, length) for length in (typical, math.inf)]
+        both = [seconds(config, stage, done, speed, length) for length in (typical, math.inf)]
         sums = [total + one for total, one in zip(sums, both, strict=True)]
         yield f"  {name:<{NAMES}}{duration(both[0]):>10} {duration(both[1]):>10}"
     yield f"  {'in all':<{NAMES}}{duration(sums[0]):>10} {duration(sums[1]):>10}"
@@ -473,13 +252,13 @@ def _fits_here(needed: Memory | None) -> bool:
     return fits(needed.peak, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB)
 
 
-def seconds(config: Config, stage: Stage, counted: Work, speed: Speed, length: float) -> float:
+def seconds(config: Config, stage: Stage, done: Work, speed: Speed, length: float) -> float:
     """What the stage takes at that speed, completions having `length` tokens or their cap."""
-    learned = counted.learned * (speed.prompt + min(length, counted.longest))
+    learned = done.learned * (speed.prompt + min(length, done.longest))
     found = (
-        counted.completions * min(length, counted.cap) / speed.sampled
-        + learned / (speed.learned if _kind(stage) == "rl" else speed.tuned)
-        + counted.pretrained / speed.pretrained
+        done.completions * min(length, done.cap) / speed.sampled
+        + learned / (speed.learned if kind(stage) == "rl" else speed.tuned)
+        + done.pretrained / speed.pretrained
     )
-    key = _model_key(stage)
-    return LOADING + found * _counts(config, key).total / _counts(config, "model").total
+    own, teacher = (counted(model_of(config, key))[1] for key in (model_key(stage), "model"))
+    return LOADING + found * own.total / teacher.total

@@ -1,6 +1,5 @@
 """What is told of a run before it is made."""
 
-import json
 import math
 from dataclasses import replace
 
@@ -10,13 +9,12 @@ from benchmarks.memory_table import table
 from r1repro import artifacts, cli, plan
 from r1repro.config import ROOT
 from r1repro.config import compose as composed
-from r1repro.errors import R1ReproError
 from r1repro.stages import find, graph, state
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
 from r1repro.stages.probe import Speed
+from r1repro.stages.work import Work, needs
 from r1repro.tasks import tokenizer
-from r1repro.training import memory
 
 SPEED = Speed(
     pretrained=1_000, sampled=500, learned=200, tuned=100, prompt=30, machine="a machine", seconds=9
@@ -74,41 +72,6 @@ def test_what_is_cached_begun_and_built_anew(compose, runs):
     assert "0 of them cached" in again and "cached " not in again
 
 
-def test_examples_are_counted_where_the_data_stands_and_bounded_before(compose, runs):
-    import pandas as pd
-
-    config = compose()
-    before = plan.work(config, find("dev1", config))
-    most = config.stage.cold_start_data.questions * config.stage.cold_start_data.kept
-    assert before.said.startswith(f"at most {most:,} examples") and before.learned == most
-
-    def write(folder):
-        pd.DataFrame({"completion": ["a"] * 5}).to_parquet(folder / "dataset.parquet")
-
-    _publish(config, "cold_start_data", runs, write)
-    found = plan.work(config, find("dev1", config))
-    assert found.said.startswith("5 examples") and found.learned == 5
-
-
-def test_a_paper_sized_step_over_processes():
-    config = composed(["scale=gpu", "model=qwen2.5-1.5b", "launch.processes=4"])
-    settings = replace(config.stage.r1_zero, steps_per_generation=2, micro_batch_tokens=4_000)
-    config = replace(config, stage=replace(config.stage, r1_zero=settings))
-    counted = plan.work(config, find("r1_zero", config))
-    assert "sampled for 2 steps at once" in counted.said
-    assert "(2 of the longest rows), 4 processes; 400 steps = 102,400 completions" in counted.said
-    assert counted.completions == counted.learned == 102_400
-
-
-def test_traces_of_a_stronger_teacher_are_counted_as_many_as_are_taken():
-    words = ["scale=gpu", "model=qwen2.5-1.5b", "student.traces=someone/traces"]
-    config = composed([*words, "student.traces_rows=700"])
-    distilled, dev3 = (plan.work(config, find(n, config)) for n in ("qwen_distilled", "dev3"))
-    assert distilled.said.startswith("at most 700 examples of someone/traces x 2 epochs")
-    assert distilled.learned == 1_400 and distilled.longest == plan.TRACE
-    assert "of rejection_sampling" in dev3.said and dev3.longest == 1_024
-
-
 def test_data_that_is_of_no_use_is_told_once_and_not_counted(tmp_path):
     (tmp_path / "few.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
     words = ["scale=gpu", "model=qwen2.5-1.5b", "task=own", f"task.path={tmp_path / 'few.jsonl'}"]
@@ -120,12 +83,12 @@ def test_data_that_is_of_no_use_is_told_once_and_not_counted(tmp_path):
 def test_what_does_not_fit_is_told_with_settings_that_do():
     config = composed(["scale=gpu", "model=qwen2.5-7b", "engine.lora_rank=0"])
     stage = find("r1_zero", config)
-    assert not plan.fits(plan.needs(config, stage).peak, 80)
+    assert not plan.fits(needs(config, stage).peak, 80)
     assert plan.remedy(config, "r1_zero", 0.5) == []
     changed = plan.remedy(config, "r1_zero", 80)
     assert changed
     better = composed(["scale=gpu", "model=qwen2.5-7b", "engine.lora_rank=0", *changed])
-    assert plan.fits(plan.needs(better, stage).peak, 80)
+    assert plan.fits(needs(better, stage).peak, 80)
     text = _text(config, card=80)
     (told,) = (line for line in text.splitlines() if "80 GB: too large are r1_zero" in line)
     assert told.endswith(f"; with {' '.join(changed)} it would")
@@ -136,22 +99,15 @@ def test_fits_leaves_a_tenth_and_a_gibibyte():
     assert plan.fits(20 * plan.GIB, 23.0) and not plan.fits(21 * plan.GIB, 24.0)
 
 
-def test_the_preference_reward_model_is_held_beside_the_policy(compose):
-    config = compose()
-    policy, judged = (plan.needs(config, find(name, config)) for name in ("dev2", "r1"))
-    counts = memory.count(plan.read(config.model))
-    assert judged.reference - policy.reference == 4 * counts.total
-
-
 def test_time_by_hand(compose):
     config = compose()
-    rl = plan.Work("", completions=10, cap=60, learned=10, longest=60)
+    rl = Work("", completions=10, cap=60, learned=10, longest=60)
     half = plan.seconds(config, find("r1_zero", config), rl, SPEED, 30)
     assert half == pytest.approx(plan.LOADING + 10 * 30 / 500 + 10 * (30 + 30) / 200)
-    sft = plan.Work("", learned=10, longest=60)
+    sft = Work("", learned=10, longest=60)
     whole = plan.seconds(config, find("dev1", config), sft, SPEED, math.inf)
     assert whole == pytest.approx(plan.LOADING + 10 * (30 + 60) / 100)
-    base = plan.Work("", pretrained=5_000)
+    base = Work("", pretrained=5_000)
     assert plan.seconds(config, find("base", config), base, SPEED, 9) == plan.LOADING + 5
     student = plan.seconds(config, find("qwen_base", config), base, SPEED, 9)
     assert plan.LOADING < student < plan.LOADING + 5
@@ -174,12 +130,6 @@ def test_command_line(capsys, tmp_path):
     assert cli.main([*words, "--card", "0"]) == 2
     assert cli.main(["plan", "until=nowhere"]) == 2
     assert "there is no stage nowhere" in capsys.readouterr().err
-
-
-def test_a_folder_that_describes_no_known_model(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "no such model"}))
-    with pytest.raises(R1ReproError, match=r"config\.json describes no model"):
-        plan.read(replace(composed([]).model, path=str(tmp_path)))
 
 
 def test_the_table_in_docs_is_what_plan_computes():
