@@ -31,6 +31,16 @@ def inner(model: nn.Module) -> PreTrainedModel:
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
+def to_float32(model: nn.Module) -> None:
+    """What is trained in float32 again: TRL makes it bfloat16 beside weights in 4 bits.
+
+    At the rates of adapters most updates would be rounded away there.
+    """
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
 def sync_reference(model: PeftModel) -> None:
     """Copy the trained adapter into the reference's."""
     parameters = dict(model.named_parameters())

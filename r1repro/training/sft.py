@@ -18,7 +18,7 @@ from trl import SFTTrainer
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig
 from r1repro.errors import R1ReproError
-from r1repro.training import flops
+from r1repro.training import adapters, flops
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
 from r1repro.training.optimizer import MuonWithAdamW
 
@@ -150,6 +150,7 @@ def run(trainer: Any, recorder: "Recorder", folder: Path) -> list[dict[str, Any]
     """Train to the end from the newest checkpoint there is; the recorded rows."""
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(recorder)
+    adapters.to_float32(trainer.model)
     newest = newest_checkpoint(folder)
     if newest is not None:
         recorder.restore(newest)

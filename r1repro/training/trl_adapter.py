@@ -58,6 +58,7 @@ class PackedGRPOTrainer(GRPOTrainer):
             )
         if isinstance(self.model, PeftModel) and self.beta > 0:
             self.add_callback(_AdapterSync())
+        adapters.to_float32(self.model)
         self.micro_batch_tokens = micro_batch_tokens
         self.clock = clock
 

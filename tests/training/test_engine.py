@@ -177,3 +177,20 @@ def test_what_reports_elsewhere_is_handed_to_the_trainers(tmp_path):
     settings = SFTConfig(epochs=1)
     assert sft.arguments(settings, 3, 0, tmp_path, engine)["report_to"] == "wandb"
     assert sft.arguments(settings, 3, 0, tmp_path, engine)["run_name"] == tmp_path.name
+
+
+@pytest.mark.parametrize("trainer", ["grpo", "sft"])
+def test_adapters_beside_weights_in_4_bits_are_trained_in_float32(base, words, tmp_path, trainer):
+    """TRL turns them to bfloat16 by this mark of a quantized model; the weights here are not."""
+    marked = lambda model: setattr(model, "is_loaded_in_4bit", True)  # noqa: E731
+    if trainer == "grpo":
+        weights, _, _ = trained(base, words, tmp_path, SHORT, engine=LORA, watch=marked)
+    else:
+        model = load_trained(base, LORA, 0)
+        marked(model)
+        examples = [(words.encode("User: Compute 1+2."), [5, 6, words.eos_token_id])] * 8
+        settings = SFTConfig(epochs=1, batch_size=4, log_every=1, save_every=99)
+        sft.fine_tune(model, words, examples, settings, seed=0, folder=tmp_path,
+                      progress=Progress(None), engine=LORA)  # fmt: skip
+        weights = list(model.parameters())
+    assert {w.dtype for w in weights} == {torch.float32}
