@@ -102,13 +102,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         shape = compose(["scale=gpu", "model=qwen2.5-0.5b"]).model
         found, sequence = throughput(shape, SETTINGS, STOCK_ROWS, rounds=2), SEQUENCE
+    print(json.dumps(found, indent=1), flush=True)
     if importlib.util.find_spec("unsloth") and not rehearsed:
         started = time.monotonic()
         words = [*SEQUENCE, "engine.unsloth=true", "engine.lora_rank=16", "until=r1_zero"]
         finished = ran(words, UNSLOTH_SECONDS)
         found["unsloth"] = {"finished": finished, "seconds": time.monotonic() - started}
     if not ran(sequence, ends - time.monotonic()):
-        print(json.dumps(found, indent=1))
         return 1
     folder = run_folder(compose(sequence))
     write_atomically(folder / FIGURES, json.dumps(found, indent=1) + "\n")
