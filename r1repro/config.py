@@ -191,6 +191,7 @@ class RewardModelConfig:
     samples: int = 4
     temperature: float = 1.0
     max_completion_tokens: int = 64
+    rollout_batch: int = 2_048
     epochs: int = 3
     batch_size: int = 32
     lr_matrices: float = 5e-3

@@ -15,17 +15,25 @@ REPORTERS = {
     "trackio": ("trackio",),
 }
 """The packages, any of which will do, by the value of engine.report_to."""
+INSTALL = {
+    "bitsandbytes": 'pip install -e ".[quantized]" -c constraints.txt',
+    "unsloth": 'pip install -e ".[unsloth]" -c constraints.txt',
+    # it needs an older NumPy than constraints.txt has
+    "vllm": 'pip install -e ".[vllm]"',
+    # built against the torch that is there
+    "flash_attn": "pip install flash-attn --no-build-isolation",
+}
 
 
 def check_engine(config: Config) -> None:
     """Refuse, before any stage starts, what this machine cannot do (R1ReproError)."""
     engine = config.engine
     if engine.quantized:
-        _require("engine.quantized=true", "bitsandbytes", "quantized")
+        _require("engine.quantized=true", "bitsandbytes")
     if engine.rollouts != "own":
-        _require(f"engine.rollouts={engine.rollouts}", "vllm", "vllm")
+        _require(f"engine.rollouts={engine.rollouts}", "vllm")
     if engine.attention == "flash_attention_2":
-        _require("engine.attention=flash_attention_2", "flash_attn", "flash")
+        _require("engine.attention=flash_attention_2", "flash_attn")
     names = REPORTERS.get(engine.report_to, ())
     if names and not any(map(find_spec, names)):
         raise R1ReproError(
@@ -33,7 +41,7 @@ def check_engine(config: Config) -> None:
             f"installed: pip install {names[0]}, or leave engine.report_to=none"
         )
     if engine.unsloth:
-        _require("engine.unsloth=true", "unsloth", "unsloth")
+        _require("engine.unsloth=true", "unsloth")
         _try_unsloth()
 
 
@@ -67,17 +75,13 @@ def _try_unsloth() -> None:
         raise R1ReproError(last.removeprefix("r1repro.errors.R1ReproError: "))
 
 
-def _require(setting: str, package: str, extra: str) -> None:
+def _require(setting: str, package: str) -> None:
     if find_spec(package) is None:
-        raise R1ReproError(_missing(setting, package, extra))
+        raise R1ReproError(
+            f"{setting} needs the package {package}, which is not installed: {INSTALL[package]}, "
+            "or leave the setting out"
+        )
     if not nursery.gpu_in_sight():
         raise R1ReproError(
             f"{setting} needs a GPU, and there is none on this machine: leave the setting out"
         )
-
-
-def _missing(setting: str, package: str, extra: str) -> str:
-    return (
-        f"{setting} needs the package {package}, which is not installed: "
-        f'pip install -e ".[{extra}]" -c constraints.txt, or leave the setting out'
-    )

@@ -33,7 +33,7 @@ def test_the_default_needs_nothing(monkeypatch):
         (
             ["engine.attention=flash_attention_2", "engine.precision=bfloat16"],
             "flash_attn",
-            ".[flash]",
+            "pip install flash-attn",
         ),
         (["engine.report_to=wandb"], "wandb", "pip install wandb"),
         (["engine.report_to=tensorboard"], "tensorboard", "pip install tensorboard"),
