@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from r1repro import artifacts, pipeline
-from r1repro.config import Config, RLConfig, models
+from r1repro.config import Config, RLConfig, models, rows_together
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
 from r1repro.stages import Stage, find, state
@@ -170,11 +170,10 @@ def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
         row = prompt_tokens(config) + settings.max_completion_tokens
         tokens = _halves(settings.micro_batch_tokens, row)
         found.append((f"{settings_key(stage)}.micro_batch_tokens", tokens))
-        asked = [n for n in _halves(settings.questions, 1) if n % config.launch.processes == 0]
     if named in ("sft", "reward_model"):
-        rows = _halves(settings_of(config, stage).batch_size, 1)
-        found.append((f"{settings_key(stage)}.batch_size", rows))
-    if named in ("cold_start_data", "rejection_sampling", "reward_model"):
+        rows = _halves(rows_together(settings_of(config, stage)), 1)
+        found.append((f"{settings_key(stage)}.rows_at_once", rows))
+    if named in ("rl", "cold_start_data", "rejection_sampling", "reward_model"):
         rows = _halves(settings_of(config, stage).rollout_batch, 1)
         found.append((f"{settings_key(stage)}.rollout_batch", rows))
     if named == "evaluate":
@@ -188,8 +187,6 @@ def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
             found.append(("engine.lora_rank", [32]))
         if not engine.quantized:
             found.append(("engine.quantized", [True]))
-    if named == "rl":  # last, since it changes what is learned
-        found.append((f"{settings_key(stage)}.questions", asked))
     return [(key, values) for key, values in found if values]
 
 

@@ -16,6 +16,7 @@ from r1repro.config import (
     RLConfig,
     SamplesConfig,
     models,
+    rows_together,
 )
 from r1repro.errors import R1ReproError
 from r1repro.stages import Stage, state
@@ -228,11 +229,11 @@ def needs(config: Config, stage: Stage) -> Memory | None:
         settings = settings_of(config, stage)
         return memory.grpo(shape, counts, settings, engine, processes, prompt, judge)
     if named == "sft":
-        rows, row = settings_of(config, stage).batch_size, prompt + _longest(config, stage)
+        rows, row = rows_together(settings_of(config, stage)), prompt + _longest(config, stage)
         return memory.fine_tuning(shape, counts, rows, row, engine)
     if named == "reward_model":
         settings = settings_of(config, stage)
-        rows, said = 2 * settings.batch_size, settings.max_completion_tokens
+        rows, said = 2 * rows_together(settings), settings.max_completion_tokens
         learned = memory.fine_tuning(shape, counts, rows, prompt + said, engine)
         asked = memory.sampling(shape, counts, settings.rollout_batch, prompt, said, engine)
         return replace(learned, rollouts=asked.rollouts)

@@ -207,7 +207,7 @@ def grpo(
     prompt: int,
     judge: bool = False,
 ) -> Memory:
-    """A stage of GRPO, prompts of `prompt` tokens; the rollouts of a generation are one batch.
+    """A stage of GRPO, prompts of `prompt` tokens.
 
     The reference is a copy in float32, with LoRA a second adapter; `judge` adds a reward model.
     Whole models are copied to be sampled in another precision than float32. What vLLM reserves for
@@ -220,6 +220,7 @@ def grpo(
     sampled = 0
     if engine.rollouts == "own":
         batch = rows * settings.steps_per_generation
+        batch //= settings.rollout_parts(batch)
         sampled = rollouts(shape, batch, prompt, settings.max_completion_tokens, engine)
         if engine.lora_rank == 0 and width < 4:
             sampled += width * counts.total
