@@ -30,11 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     words, rest = parser.parse_known_args(argv)
     # argparse takes no settings after an option that stands among them.
-    if words.command not in ("run", "chat") or any(word.startswith("-") for word in rest):
+    with_settings = words.command in ("run", "plan", "fetch", "chat")
+    if not with_settings or any(word.startswith("-") for word in rest):
         parser.parse_args(argv)
     else:
         words.settings += rest
     try:
+        if words.command == "plan":
+            return _plan(words)
         if words.command == "publish":
             return _publish(words.run)
         if words.command == "compare":
@@ -84,6 +87,17 @@ def _parser() -> argparse.ArgumentParser:
         "--multirun",
         action="store_true",
         help="one run a seed of seed=0,1,2, then one report",
+    )
+    plan = commands.add_parser(
+        "plan",
+        help="what a run would do, its memory and its time, before any hour is spent",
+        epilog=RUN_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    plan.add_argument("settings", nargs="*", metavar="key=value")
+    plan.add_argument("--card", type=float, metavar="GB", help="memory of the card to plan for")
+    plan.add_argument(
+        "--no-probe", action="store_true", help="do not train for ten seconds to tell the time"
     )
     fetch = commands.add_parser(
         "fetch",
@@ -152,6 +166,19 @@ def _fetch(settings: Sequence[str]) -> int:
 
     lines = list(preflight.fetch(compose(settings)))
     print("\n".join(lines) or "nothing to fetch: this configuration makes everything here")
+    return 0
+
+
+def _plan(words: argparse.Namespace) -> int:
+    from r1repro.config import compose
+    from r1repro.plan import plan
+
+    if words.card is not None and not words.card > 0:
+        raise R1ReproError(
+            f"--card={words.card:g} is not accepted: give the GB of a card, such as 24"
+        )
+    for line in plan(compose(words.settings), words.card, not words.no_probe):
+        print(line, flush=True)
     return 0
 
 

@@ -113,6 +113,7 @@ class RLConfig:
     """GRPO with the KL term in the loss: `questions` x `generations` completions a step.
 
     The reward is the sum of what the rules give, each with its weight. The defaults are R1-Zero's.
+    rollout_batch: completions that are sampled at a time, which bounds their keys and values.
     """
 
     steps: int = 120
@@ -130,9 +131,16 @@ class RLConfig:
     format_weight: float = 1.0
     language_weight: float = 0.0
     preference_weight: float = 0.0
+    rollout_batch: int = 2_048
     micro_batch_tokens: int = 8_192
     save_every: int = 20
     sample_every: int = 10
+
+    def rollout_parts(self, rows: int) -> int:
+        """In how many equal parts of whole groups a process samples its `rows` completions."""
+        groups = max(1, rows // self.generations)
+        fitting = (n for n in range(1, groups) if groups % n == 0)
+        return next((n for n in fitting if rows // n <= self.rollout_batch), groups)
 
 
 @dataclass(frozen=True)
@@ -149,10 +157,14 @@ class AllScenarioConfig(RLConfig):
 
 @dataclass(frozen=True)
 class SFTConfig:
-    """Supervised fine-tuning on completions, cosine schedule to a tenth of the rate."""
+    """Supervised fine-tuning on completions, cosine schedule to a tenth of the rate.
+
+    rows_at_once: of a batch, at most; the gradients of its parts are added up.
+    """
 
     epochs: int = 3
     batch_size: int = 32
+    rows_at_once: int = 64
     lr_matrices: float = 6e-3
     lr_rest: float = 6e-3
     log_every: int = 5
@@ -191,12 +203,20 @@ class RewardModelConfig:
     samples: int = 4
     temperature: float = 1.0
     max_completion_tokens: int = 64
+    rollout_batch: int = 2_048
     epochs: int = 3
     batch_size: int = 32
+    rows_at_once: int = 64
     lr_matrices: float = 5e-3
     lr_rest: float = 5e-3
     log_every: int = 5
     save_every: int = 25
+
+
+def rows_together(settings: SFTConfig | RewardModelConfig) -> int:
+    """Rows of a batch that are read at once: as many as may be, in equal parts."""
+    most = min(settings.batch_size, settings.rows_at_once)
+    return next(rows for rows in range(most, 0, -1) if settings.batch_size % rows == 0)
 
 
 @dataclass(frozen=True)

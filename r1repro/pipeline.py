@@ -48,7 +48,7 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
     Prints a line a stage and a table at the end. Raises R1ReproError before anything runs if the
     stages or notebooks named do not exist, and StageFailed naming stage, notebook and reason.
     """
-    wanted = _wanted(config)
+    wanted = wanted_stages(config)
     plan = _notebooks(config, wanted)
     for name in plan:
         if not (notebooks / f"{name}.ipynb").is_file():
@@ -91,7 +91,7 @@ def run_seeds(configs: Sequence[Config]) -> Path:
         raise R1ReproError("--multirun wants several seeds, such as seed=0,1,2")
     for config in configs:  # before any run, or a later one would set aside what an earlier built
         if config.from_stage is not None:
-            _wanted(config)
+            wanted_stages(config)
             _set_aside_from(config)
     folders = [run(replace(config, from_stage=None)).folder for config in configs]
     first = configs[0]
@@ -100,7 +100,7 @@ def run_seeds(configs: Sequence[Config]) -> Path:
     return seeds.join(folders, runs_folder(first) / name)
 
 
-def _wanted(config: Config) -> list[str]:
+def wanted_stages(config: Config) -> list[str]:
     """The stages of this run: all, or those of the notebooks up to the one of `until`."""
     names = list(graph(config))
     for name in filter(None, (config.from_stage, config.until)):

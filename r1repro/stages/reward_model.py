@@ -92,7 +92,7 @@ def _pairs(
             Sampling(settings.max_completion_tokens, settings.temperature),
             template=templates.form(config, writer),
             samples=settings.samples,
-            rollout_batch=2_048,
+            rollout_batch=settings.rollout_batch,
             seed=config.seed + 2,
         ):
             for problem, _, said in batch:

@@ -25,7 +25,7 @@ from trl import GRPOConfig
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, RLConfig
 from r1repro.errors import R1ReproError
-from r1repro.generation.sampler import Sampling, ends, sample
+from r1repro.generation.sampler import Rollout, Sampling, ends, sample
 from r1repro.rewards import rules
 from r1repro.rewards.accuracy import judge, stated_answer, timeouts
 from r1repro.tasks import templates
@@ -248,7 +248,8 @@ def rollouts(
 ) -> Callable[[list[str], Any], dict[str, Any]]:
     """TRL's `rollout_func` over our sampler: one completion a prompt, seeded by the step.
 
-    What is said does not depend on how many processes share the batch, up to rounding.
+    What is said does not depend on how many processes share the batch, nor on how many rows are
+    sampled at a time, up to rounding.
     """
     sampling = Sampling(settings.max_completion_tokens, settings.temperature)
 
@@ -259,16 +260,23 @@ def rollouts(
         prompt_ids = [encoded[text] for text in prompts]
         step = trainer.state.global_step
         policy = trainer.accelerator.unwrap_model(trainer.model)
+        accelerator, parts = trainer.accelerator, settings.rollout_parts(len(prompt_ids))
+        size = len(prompt_ids) // parts
+        found: list[Rollout] = []
         with _to_sample(policy, engine) as sampled:
-            found = sample(
-                sampled,
-                prompt_ids,
-                sampling,
-                end_ids=ends(policy, words),
-                pad_id=words.pad_token_id,
-                seed=(seed * 1_000_003 + step) * 1_009,
-                part=(trainer.accelerator.process_index, trainer.accelerator.num_processes),
-            )
+            for part in range(parts):
+                found += sample(
+                    sampled,
+                    prompt_ids[part * size : (part + 1) * size],
+                    sampling,
+                    end_ids=ends(policy, words),
+                    pad_id=words.pad_token_id,
+                    seed=(seed * 1_000_003 + step) * 1_009,
+                    part=(
+                        accelerator.process_index * parts + part,
+                        accelerator.num_processes * parts,
+                    ),
+                )
         clock("rollout", time.perf_counter() - started)
         ids = [rollout.token_ids for rollout in found]
         return {"prompt_ids": prompt_ids, "completion_ids": ids, "logprobs": None}

@@ -16,7 +16,7 @@ from trl import SFTConfig as Arguments
 from trl import SFTTrainer
 
 from r1repro.artifacts import Progress
-from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig
+from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig, rows_together
 from r1repro.errors import R1ReproError
 from r1repro.training import adapters, flops
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
@@ -108,7 +108,8 @@ def arguments(
     """What TRL's SFT and reward trainers are told alike; the rows come in our order."""
     return dict(
         output_dir=str(folder / "checkpoints"),
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=rows_together(settings),
+        gradient_accumulation_steps=settings.batch_size // rows_together(settings),
         max_steps=steps,
         learning_rate=settings.lr_matrices,
         max_grad_norm=1.0,

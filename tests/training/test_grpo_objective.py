@@ -170,6 +170,21 @@ def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
     assert not any(torch.equal(x, y) for x, y in zip(straight[0], start, strict=True))
 
 
+def test_what_is_said_does_not_depend_on_how_many_rows_are_sampled_at_a_time(base, words, tmp_path):
+    found = []
+    for most in (2_048, 8, 5, 1):
+        settings = dataclasses.replace(SETTINGS, rollout_batch=most)
+        trainer = _trainer(base, words, tmp_path / str(most), settings)
+        prompts = [row["prompt"] for row in trainer.train_dataset][:4]
+        rows = [prompt for prompt in prompts for _ in range(settings.generations)]
+        found.append(trainer.rollout_func(rows, trainer)["completion_ids"])
+    assert found[0] == found[1] == found[2] == found[3] and len(found[0]) == 16
+    parts = [
+        dataclasses.replace(SETTINGS, rollout_batch=n).rollout_parts(16) for n in (16, 9, 8, 1)
+    ]
+    assert SETTINGS.generations == 4 and parts == [1, 2, 2, 4]
+
+
 def test_ending_early_is_no_result(base, words, tmp_path):
     """TRL drops a generation that is not whole; what was not trained must not pass for trained."""
     settings = dataclasses.replace(SETTINGS, steps=1, questions=32, steps_per_generation=2)

@@ -11,7 +11,7 @@ from transformers import (
 )
 
 from r1repro.artifacts import Progress
-from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig
+from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig, rows_together
 from r1repro.errors import R1ReproError
 from r1repro.stages.models import load_trained, new_reward_model
 from r1repro.training import reward_model, sft
@@ -79,6 +79,18 @@ def test_prompts_are_not_learned(base, words, tmp_path):
     wanted = -logps[torch.arange(2), ids[0, len(prompt) :]].mean().item()
     _, rows = _tuned(base, words, tmp_path, examples=one)
     assert rows[0]["loss"] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_batch_read_in_parts_gives_the_same_weights(base, words, tmp_path):
+    settings = dataclasses.replace(SETTINGS, batch_size=8)
+    whole, rows = _tuned(base, words, tmp_path / "whole", settings)
+    in_parts = dataclasses.replace(settings, rows_at_once=3)
+    assert rows_together(in_parts) == 2
+    parts, steps = _tuned(base, words, tmp_path / "parts", in_parts)
+    assert [row["step"] for row in steps] == [row["step"] for row in rows]
+    assert steps[-1]["loss"] == pytest.approx(rows[-1]["loss"], rel=1e-3)
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=2e-4, rtol=1e-3)
 
 
 class _Killed(Exception):
