@@ -21,7 +21,7 @@ from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, runs_folder, save
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError, StageFailed
-from r1repro.stages import display, find, graph, state
+from r1repro.stages import display, find, graph, nursery, state
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,11 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
         save(replace(config, from_stage=None, until=None), folder / "resolved.yaml")
         began = time.time()
         _announce(config, wanted)
-        executed = [
-            _execute(config, folder, notebooks / f"{name}.ipynb", stages, wanted)
-            for name, stages in plan.items()
-        ]
+        with nursery.shared():
+            executed = [
+                _execute(config, folder, notebooks / f"{name}.ipynb", stages, wanted)
+                for name, stages in plan.items()
+            ]
         results = {name: _result(config, name) for name in wanted}
         _table(results)
         report = _report(config, folder, results, time.time() - began if any(executed) else None)

@@ -22,7 +22,6 @@ from r1repro.stages.nursery import Child
 from r1repro.stages.state import keys, load, result_folder, settings, work_folder, worked
 
 POLL_SECONDS = 0.5
-NURSERY = nursery.Nursery()
 ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
@@ -136,7 +135,7 @@ def start(
         "PYTHONPATH": os.pathsep.join(paths),
     }
     if nursery.suits(find(name, config).run.split(":")[0], processes):
-        return NURSERY.fork(words, environment, log, lock)
+        return nursery.fork(words, environment, log, lock)
     launcher = [*LAUNCHER, "--num_processes", str(processes)] if processes > 1 else []
     return subprocess.Popen(
         [sys.executable, *launcher, "-m", "r1repro.stages", *words],
