@@ -7,6 +7,7 @@ executed again; the stages themselves are cached one by one (r1repro.stages.proc
 import hashlib
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, runs_folder, save
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError, StageFailed
-from r1repro.stages import display, find, graph, nursery, state
+from r1repro.stages import Stage, display, find, graph, nursery, state
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,9 @@ def _execute(
         if part.is_file():
             part.replace(failed)
         unfinished = [name for name in stages if not state.is_done(config, name)]
-        where = f"stage {unfinished[0]}, " if unfinished else ""
+        # Of stages side by side it need not be the first.
+        named = [name for name in unfinished if f"stage {name} " in str(error)] or unfinished
+        where = f"stage {named[0]}, " if named else ""
         raise StageFailed(
             f"{where}notebook {source.name}: {error}; the cells up to there are in {failed}, "
             "and the same command, without from=, continues from here"
@@ -267,25 +270,59 @@ def _follow(config: Config, stages: list[str], wanted: list[str], stop: threadin
     every = 1.0 if live else 60.0
     # A finished result is read and verified once, not once a second beside what is being trained.
     taken = state.seconds_taken(config, wanted)
-    open_stages, shown = list(stages), time.monotonic()
+    graph_here = graph(config)
+    places = {name: state.result_folder(config, name) for name in stages}
+    open_stages, shown, drawn = list(stages), time.monotonic(), 0
     while True:
         stopping = stop.wait(0.5)
-        while open_stages and state.is_done(config, open_stages[0]):
-            taken |= state.seconds_taken(config, open_stages[:1])
-            _show(config, open_stages.pop(0), wanted, taken, live)
-            shown = time.monotonic()
-        if stopping:
+        ended = [
+            name
+            for name in _possible(open_stages, graph_here)
+            if places[name].exists() and state.is_done(config, name)
+        ]
+        for name in ended:
+            taken |= state.seconds_taken(config, [name])
+            open_stages.remove(name)
+        if stopping and not ended:
             break
-        if open_stages and time.monotonic() - shown > every:
+        running = []
+        if not stopping and (time.monotonic() - shown > every or (live and ended)):
+            possible = _possible(open_stages, graph_here)
+            beside = [name for name in possible if graph_here[name].half]
+            running = [name for name in beside if state.work_folder(config, name).exists()]
+            running = running or possible[:1]
+        if ended or running:
             shown = time.monotonic()
-            _show(config, open_stages[0], wanted, taken, live)
-    if live and open_stages:
-        print(flush=True)
+            drawn = _show(config, ended, running, wanted, taken, drawn, live)
+
+
+def _possible(names: list[str], stages: dict[str, Stage]) -> list[str]:
+    """Those that need none of the others: the first, and what may be built beside it."""
+    return [name for name in names if not set(stages[name].inputs) & set(names)]
 
 
 def _show(
-    config: Config, name: str, wanted: list[str], taken: dict[str, float], live: bool
-) -> None:
+    config: Config,
+    ended: list[str],
+    running: list[str],
+    wanted: list[str],
+    taken: dict[str, float],
+    drawn: int,
+    live: bool,
+) -> int:
+    """Print a line a stage, over the last `drawn` lines; returns how many may be written over."""
+    lines = [_line(config, name, wanted, taken) for name in ended]
+    beside = [_line(config, name, wanted, taken) for name in running]
+    if not live:
+        print(*lines, *beside, sep="\n", flush=True)
+        return 0
+    width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be written over
+    over = f"\x1b[{drawn}F\x1b[J" if drawn else ""
+    print(over + "\n".join([*lines, *(text[:width] for text in beside)]), flush=True)
+    return len(beside)
+
+
+def _line(config: Config, name: str, wanted: list[str], taken: dict[str, float]) -> str:
     last = name in taken
     place = state.result_folder(config, name) if last else state.work_folder(config, name)
     lines = artifacts.read_progress(place)
@@ -294,11 +331,7 @@ def _show(
         done = lines[-1]["total"] if lines else 1
         found = state.Pace(done, done, taken[name], 0.0)
     left = state.run_left(config, wanted, taken, time.time())
-    text = display.line(name, found, lines[-1]["figures"] if lines else {}, left)
-    if live:
-        print(f"\r\x1b[2K{text}", end="\n" if last else "", flush=True)
-    else:
-        print(text, flush=True)
+    return display.line(name, found, lines[-1]["figures"] if lines else {}, left)
 
 
 def _table(results: dict[str, StageResult]) -> None:

@@ -32,6 +32,7 @@ from typing import BinaryIO
 from r1repro import artifacts
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, StageFailed
+from r1repro.stages import cores
 
 PRELOADED = tuple(
     f"r1repro.stages.{name}"
@@ -41,8 +42,6 @@ PRELOADED = tuple(
     )
 )  # fmt: skip
 """Modules of stages that are forked; each of them imports torch."""
-# A GPU's driver, once asked how many there are, does not survive a fork.
-_GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 _LONGEST = 1 << 16
 _LONGEST_NAME = 107
 FOLDER = "R1REPRO_NURSERY"
@@ -200,7 +199,8 @@ def _start(place: Path, environment: dict[str, str], log: BinaryIO) -> None:
 
 def suits(module: str, processes: int) -> bool:
     """Whether a stage of this module can be forked here."""
-    if not sys.platform.startswith("linux") or any(map(os.path.exists, _GPUS)):
+    # A GPU's driver, once asked how many there are, does not survive a fork.
+    if not sys.platform.startswith("linux") or cores.gpu_in_sight():
         return False
     return processes == 1 and module in PRELOADED
 

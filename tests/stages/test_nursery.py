@@ -12,7 +12,7 @@ import pytest
 from r1repro import config
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, StageFailed
-from r1repro.stages import nursery, process, state
+from r1repro.stages import cores, nursery, process, state
 from r1repro.stages.process import build
 
 pytestmark = pytest.mark.skipif(
@@ -27,7 +27,7 @@ def compose(runs, *more):
 def test_what_is_not_safe_is_not_forked(monkeypatch):
     assert not nursery.suits("r1repro.stages.base_model", 2)
     assert not nursery.suits("r1repro.stages.comparison", 1)
-    monkeypatch.setattr(nursery, "_GPUS", (str(ROOT),))
+    monkeypatch.setattr(cores, "_GPUS", (str(ROOT),))
     assert not nursery.suits("r1repro.stages.base_model", 1)
     monkeypatch.undo()
     monkeypatch.setattr(sys, "platform", "darwin")
