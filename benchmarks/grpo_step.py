@@ -13,21 +13,23 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 
 import torch  # noqa: E402
 from datasets import Dataset  # noqa: E402
-from transformers import TrainerCallback  # noqa: E402
+from transformers import PreTrainedTokenizerFast, TrainerCallback  # noqa: E402
 from transformers.trainer_callback import PrinterCallback  # noqa: E402
 from trl import GRPOTrainer  # noqa: E402
 
-from r1repro.config import compose  # noqa: E402
+from r1repro.config import EngineConfig, RLConfig, compose  # noqa: E402
 from r1repro.notebook import open_run  # noqa: E402
 from r1repro.rewards import rules  # noqa: E402
-from r1repro.stages.models import load_model, load_tokenizer  # noqa: E402
-from r1repro.tasks import mini_world, templates  # noqa: E402
+from r1repro.stages.models import load_tokenizer, load_trained  # noqa: E402
+from r1repro.tasks import templates, worlds  # noqa: E402
+from r1repro.tasks.problem import Problem  # noqa: E402
 from r1repro.training import grpo  # noqa: E402
 from r1repro.training.optimizer import MuonWithAdamW  # noqa: E402
 
@@ -70,25 +72,41 @@ def main() -> None:
         save_every=10**6,
         sample_every=10**6,
     )
-    rows = settings.questions * settings.generations
-    stream = mini_world.of(config.task).train(0)
+    stream = worlds.of(config.task).train(0)
     problems = [next(stream) for _ in range(STEPS * settings.questions)]
+    seconds = measured(
+        base, words, problems, settings, MICRO_BATCHES, words_of.rounds, config.engine
+    )
+    print(f"ratio: {statistics.median(theirs / ours for ours, theirs in seconds):.1f}")
+
+
+def measured(
+    base: Path,
+    words: PreTrainedTokenizerFast,
+    problems: Sequence[Problem],
+    settings: RLConfig,
+    sizes: Sequence[int],
+    rounds: int,
+    engine: EngineConfig,
+) -> list[tuple[float, float]]:
+    """Seconds of a step of (ours, stock at the best of these micro-batch sizes) in each round."""
+    rows = settings.questions * settings.generations
     with tempfile.TemporaryDirectory() as folder:
         ours, recorder = grpo.build(
-            load_model(base), words, problems, settings,
-            template="mini", seed=0, folder=Path(folder),
+            load_trained(base, engine, 0), words, problems, settings,
+            template="mini", seed=0, folder=Path(folder), engine=engine,
         )  # fmt: skip
         stocks = {
-            size: stock(base, words, problems, settings, size, Path(folder))
-            for size in MICRO_BATCHES
+            size: stock(base, words, problems, settings, size, Path(folder), engine)
+            for size in sizes
             if size <= rows and rows % size == 0 and size % settings.generations == 0
         }
         trial = {size: timed(trainer) for size, trainer in stocks.items()}
         best = min(trial, key=lambda size: trial[size])
         print("stock by micro-batch size:", {n: f"{s:.1f} s" for n, s in trial.items()})
         timed(ours)  # warm-up
-        ratios = []
-        for number in range(1, words_of.rounds + 1):
+        found = []
+        for number in range(1, rounds + 1):
             mine, theirs = timed(ours), timed(stocks[best])
             parts = recorder.rows[-1]
             print(
@@ -97,14 +115,14 @@ def main() -> None:
                 f"{parts['seconds_update']:.2f}; mean length {parts['length']:.1f})   "
                 f"stock, micro-batch {best}: {theirs:.2f} s"
             )
-            ratios.append(theirs / mine)
-    print(f"ratio: {statistics.median(ratios):.1f}")
+            found.append((mine, theirs))
+    return found
 
 
-def stock(base, words, problems, settings, size, folder):  # type: ignore[no-untyped-def]
+def stock(base, words, problems, settings, size, folder, engine):  # type: ignore[no-untyped-def]
     """A stock trainer of the same work with `size` rows a micro-batch."""
     rows = settings.questions * settings.generations
-    arguments = grpo.trainer_arguments(settings, 0, folder)
+    arguments = grpo.trainer_arguments(settings, 0, folder, engine)
     arguments = dataclasses.replace(
         arguments,
         per_device_train_batch_size=size,
@@ -112,7 +130,7 @@ def stock(base, words, problems, settings, size, folder):  # type: ignore[no-unt
         steps_per_generation=rows // size,
         generation_batch_size=None,
     )
-    model = load_model(base)
+    model = load_trained(base, engine, 0)
     optimizer = MuonWithAdamW(model, 0.0, 0.0)
     trainer = GRPOTrainer(
         model=model,

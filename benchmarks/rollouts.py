@@ -9,14 +9,16 @@ completions of mixed length. Both sides in turn; the last line is the median of 
 import argparse
 import statistics
 import time
+from collections.abc import Sequence
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.config import compose
 from r1repro.generation.sampler import Sampling, sample
 from r1repro.notebook import open_run
 from r1repro.stages.models import load_model, load_tokenizer
-from r1repro.tasks import mini_world, templates
+from r1repro.tasks import templates, worlds
 
 QUESTIONS, GENERATIONS, CAP = 32, 16, 128
 
@@ -28,18 +30,30 @@ def main() -> None:
     words_of = parser.parse_args()
     config = compose(words_of.overrides)
     base = open_run(overrides=words_of.overrides, build_missing=True).stage("base").folder / "model"
-    model, words = load_model(base).eval(), load_tokenizer(base)
-    stream = mini_world.of(config.task).train(0)
+    model, words = load_model(base, config.engine).eval(), load_tokenizer(base)
+    stream = worlds.of(config.task).train(0)
     problems = [next(stream) for _ in range(QUESTIONS)]
     texts = [templates.render("mini", p) for p in problems for _ in range(GENERATIONS)]
+    speeds = measured(model, words, texts, CAP, words_of.rounds)
+    print(f"ratio: {statistics.median(ours / theirs for ours, theirs in speeds):.1f}")
+
+
+def measured(
+    model: PreTrainedModel,
+    words: PreTrainedTokenizerFast,
+    texts: Sequence[str],
+    cap: int,
+    rounds: int,
+) -> list[tuple[float, float]]:
+    """Tokens a second of (our sampler, `generate()`) in each round; prints as it goes."""
     prompts = [words.encode(text) for text in texts]
-    padded = words(texts, return_tensors="pt", padding=True).to(model.device)
+    padded = words(list(texts), return_tensors="pt", padding=True).to(model.device)
 
     def ours(seed: int) -> list[int]:
         found = sample(
             model,
             prompts,
-            Sampling(CAP),
+            Sampling(cap),
             end_ids=[words.eos_token_id],
             pad_id=words.pad_token_id,
             seed=seed,
@@ -51,7 +65,7 @@ def main() -> None:
         with torch.inference_mode():
             output = model.generate(
                 **padded,
-                max_new_tokens=CAP,
+                max_new_tokens=cap,
                 do_sample=True,
                 temperature=1.0,
                 top_k=0,
@@ -65,9 +79,9 @@ def main() -> None:
         return first.tolist()
 
     ours(0), generate(0)  # warm-up
-    ratios = []
-    print(f"{len(prompts)} prompts, cap {CAP}, device {model.device}")
-    for number in range(1, words_of.rounds + 1):
+    print(f"{len(prompts)} prompts, cap {cap}, device {model.device}")
+    speeds = []
+    for number in range(1, rounds + 1):
         speed = {}
         for name, side in (("sampler", ours), ("generate", generate)):
             started = time.perf_counter()
@@ -78,8 +92,8 @@ def main() -> None:
                 f"round {number} {name:9} {seconds:6.2f} s  {speed[name]:7.0f} tokens/s  "
                 f"mean length {statistics.mean(lengths):.1f}, longest {max(lengths)}"
             )
-        ratios.append(speed["sampler"] / speed["generate"])
-    print(f"ratio: {statistics.median(ratios):.1f}")
+        speeds.append((speed["sampler"], speed["generate"]))
+    return speeds
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ from typing import Any, TextIO
 from r1repro.errors import R1ReproError
 
 PACKAGES = (
-    "r1repro torch transformers trl datasets accelerate tokenizers numpy pandas pyarrow hydra-core"
+    "r1repro torch transformers trl datasets accelerate peft tokenizers numpy pandas pyarrow "
+    "hydra-core vllm unsloth bitsandbytes"
 ).split()
 HASHED_BYTES = 8 * 2**20
 """Up to this size a file is hashed whenever its result is loaded: some milliseconds."""

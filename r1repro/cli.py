@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from collections import Counter
@@ -29,23 +30,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     words, rest = parser.parse_known_args(argv)
     # argparse takes no settings after an option that stands among them.
-    if words.command != "run" or any(word.startswith("-") for word in rest):
+    with_settings = words.command in ("run", "plan", "fetch", "chat")
+    if not with_settings or any(word.startswith("-") for word in rest):
         parser.parse_args(argv)
     else:
         words.settings += rest
     try:
+        if words.command == "plan":
+            return _plan(words)
         if words.command == "publish":
             return _publish(words.run)
         if words.command == "compare":
             return _compare(words.first, words.second)
         if words.command == "fetch":
             return _fetch(words.settings)
+        if words.command == "chat":
+            return _chat(words)
         if words.command == "grade":
             return _grade(words)
         if words.command == "analyze":
             return _analyze(words)
         if words.command == "decontaminate":
             return _decontaminate(words)
+        if words.command == "doctor":
+            return _doctor(words.run)
         return _run(words.settings, words.multirun)
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
@@ -80,6 +88,17 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="one run a seed of seed=0,1,2, then one report",
     )
+    plan = commands.add_parser(
+        "plan",
+        help="what a run would do, its memory and its time, before any hour is spent",
+        epilog=RUN_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    plan.add_argument("settings", nargs="*", metavar="key=value")
+    plan.add_argument("--card", type=float, metavar="GB", help="memory of the card to plan for")
+    plan.add_argument(
+        "--no-probe", action="store_true", help="do not train for ten seconds to tell the time"
+    )
     fetch = commands.add_parser(
         "fetch",
         help="bring a configuration's models and data sets, for nodes without network",
@@ -90,6 +109,13 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="what differs between two reports, and why")
     compare.add_argument("first", type=Path, help="a folder of reports/ or runs/")
     compare.add_argument("second", type=Path)
+    chat = commands.add_parser("chat", help="talk to a checkpoint, or to two side by side")
+    chat.add_argument("checkpoint", help="a stage, such as base, r1_zero or r1, or a model folder")
+    chat.add_argument("settings", nargs="*", metavar="key=value", help="those of the run it is of")
+    chat.add_argument("--beside", metavar="CHECKPOINT", help="another one that is asked the same")
+    how = chat.add_mutually_exclusive_group()
+    how.add_argument("--temperature", type=float, default=0.6, help="with top-p 0.95 (0.6)")
+    how.add_argument("--greedy", action="store_true", help="the likeliest token every time")
     grade = commands.add_parser("grade", help="which of anyone's answers in mathematics are right")
     grade.add_argument("file", type=Path, help="a .jsonl, .json or .parquet file")
     grade.add_argument("--gold", default="gold", help="the field with the right answer (gold)")
@@ -116,15 +142,21 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("eval", type=Path)
     clean.add_argument("--field", default="problem", help="the field that is compared (problem)")
     clean.add_argument("--eval-field", help="its name in the second file, where that is another")
+    doctor = commands.add_parser("doctor", help="what is wrong with a run, and what helps")
+    doctor.add_argument("run", type=Path, help="the run's folder under runs/")
     return parser
 
 
 def _run(settings: Sequence[str], multirun: bool) -> int:
+    from r1repro.cluster import submit, work
     from r1repro.config import compose, sweep
-    from r1repro.pipeline import run, run_seeds
 
-    report = run_seeds(sweep(settings)) if multirun else run(compose(settings)).report
-    print(f"report: {report}")
+    configs = sweep(settings) if multirun else [compose(settings)]
+    if configs[0].launch.cluster == "here":
+        work(configs, multirun)
+    else:
+        job, log = submit(configs, multirun)
+        print(f"job {job}, its log: {log}")
     return 0
 
 
@@ -134,6 +166,19 @@ def _fetch(settings: Sequence[str]) -> int:
 
     lines = list(preflight.fetch(compose(settings)))
     print("\n".join(lines) or "nothing to fetch: this configuration makes everything here")
+    return 0
+
+
+def _plan(words: argparse.Namespace) -> int:
+    from r1repro.config import compose
+    from r1repro.plan import plan
+
+    if words.card is not None and not words.card > 0:
+        raise R1ReproError(
+            f"--card={words.card:g} is not accepted: give the GB of a card, such as 24"
+        )
+    for line in plan(compose(words.settings), words.card, not words.no_probe):
+        print(line, flush=True)
     return 0
 
 
@@ -158,6 +203,34 @@ def _compare(first: Path, second: Path) -> int:
     write_atomically(target, text)
     print(f"written: {target}")
     return 0
+
+
+def _chat(words: argparse.Namespace) -> int:
+    from r1repro.chat import TOP_P, find, prompts, shown, speaker
+    from r1repro.config import compose
+    from r1repro.generation.sampler import Sampling
+
+    if not words.temperature > 0:
+        raise R1ReproError(
+            f"--temperature {words.temperature:g} is not accepted: it is above zero, and --greedy "
+            "takes the likeliest token every time"
+        )
+    config = compose(words.settings)
+    names = [words.checkpoint, *filter(None, [words.beside])]
+    found = [find(config, name, shlex.join(words.settings)) for name in names]
+    speakers = [speaker(name, *place) for name, place in zip(names, found, strict=True)]
+    sampling = Sampling(
+        config.evaluation.max_completion_tokens, 0.0 if words.greedy else words.temperature, TOP_P
+    )
+    refused = 0
+    for number, prompt in enumerate(prompts()):
+        for one in speakers:
+            try:
+                print(shown(one.name, one.answer(prompt, sampling, number)), flush=True)
+            except R1ReproError as error:  # of this prompt alone
+                print(f"error: {error}", file=sys.stderr)
+                refused += 1
+    return 2 if refused else 0
 
 
 def _grade(words: argparse.Namespace) -> int:
@@ -221,6 +294,13 @@ def _decontaminate(words: argparse.Namespace) -> int:
         f"{len(found) - exact} by n-grams; translations are not looked for",
         file=sys.stderr,
     )
+    return 0
+
+
+def _doctor(folder: Path) -> int:
+    from r1repro.stages.health import of_run
+
+    print("\n".join(of_run(folder).lines()))
     return 0
 
 

@@ -21,6 +21,17 @@ GROUPS = ("scale", "model", "task", "student", "ablation")
 ARCHITECTURES = ("qwen2", "qwen3", "llama")
 SPLITS = ("test", "validation")
 LANGUAGES = ("en", "zh")
+ENGINE_CHOICES = {
+    "precision": ("float32", "bfloat16"),
+    "attention": ("sdpa", "eager", "flash_attention_2"),
+    "rollouts": ("own", "vllm", "vllm_server"),
+    "report_to": ("none", "tensorboard", "wandb", "trackio"),
+}
+CLUSTERS = ("here", "local", "slurm")
+NOT_SHARED = (
+    "since a model shared out among processes is not trained here yet: engine.lora_rank and "
+    "engine.quantized make larger ones fit one card"
+)
 HUB_SCALES = ("smoke", "gpu", "paper")
 """The scales that have settings for models trained elsewhere, in conf/hub/."""
 LONGEST_PROMPT = 64
@@ -102,6 +113,7 @@ class RLConfig:
     """GRPO with the KL term in the loss: `questions` x `generations` completions a step.
 
     The reward is the sum of what the rules give, each with its weight. The defaults are R1-Zero's.
+    rollout_batch: completions that are sampled at a time, which bounds their keys and values.
     """
 
     steps: int = 120
@@ -119,9 +131,16 @@ class RLConfig:
     format_weight: float = 1.0
     language_weight: float = 0.0
     preference_weight: float = 0.0
+    rollout_batch: int = 2_048
     micro_batch_tokens: int = 8_192
     save_every: int = 20
     sample_every: int = 10
+
+    def rollout_parts(self, rows: int) -> int:
+        """In how many equal parts of whole groups a process samples its `rows` completions."""
+        groups = max(1, rows // self.generations)
+        fitting = (n for n in range(1, groups) if groups % n == 0)
+        return next((n for n in fitting if rows // n <= self.rollout_batch), groups)
 
 
 @dataclass(frozen=True)
@@ -138,10 +157,14 @@ class AllScenarioConfig(RLConfig):
 
 @dataclass(frozen=True)
 class SFTConfig:
-    """Supervised fine-tuning on completions, cosine schedule to a tenth of the rate."""
+    """Supervised fine-tuning on completions, cosine schedule to a tenth of the rate.
+
+    rows_at_once: of a batch, at most; the gradients of its parts are added up.
+    """
 
     epochs: int = 3
     batch_size: int = 32
+    rows_at_once: int = 64
     lr_matrices: float = 6e-3
     lr_rest: float = 6e-3
     log_every: int = 5
@@ -180,12 +203,20 @@ class RewardModelConfig:
     samples: int = 4
     temperature: float = 1.0
     max_completion_tokens: int = 64
+    rollout_batch: int = 2_048
     epochs: int = 3
     batch_size: int = 32
+    rows_at_once: int = 64
     lr_matrices: float = 5e-3
     lr_rest: float = 5e-3
     log_every: int = 5
     save_every: int = 25
+
+
+def rows_together(settings: SFTConfig | RewardModelConfig) -> int:
+    """Rows of a batch that are read at once: as many as may be, in equal parts."""
+    most = min(settings.batch_size, settings.rows_at_once)
+    return next(rows for rows in range(most, 0, -1) if settings.batch_size % rows == 0)
 
 
 @dataclass(frozen=True)
@@ -304,10 +335,12 @@ class EngineConfig:
     """How models are loaded, trained and sampled.
 
     precision: of the computation. Whole models keep float32 weights and compute under autocast;
-        with LoRA the frozen weights are held in it.
+        with LoRA the frozen weights are held in it. What is only sampled is loaded in it.
+    attention: transformers' name of an implementation.
     lora_rank: of the adapters that are trained instead of the weights, merged at a stage's end; 0
         trains the weights. quantized: the frozen weights in 4 bits (QLoRA).
-    rollouts: our sampler, or vLLM in the same process or on a server.
+    rollouts: our sampler, or vLLM in the same process or on a server at `vllm_server`.
+    report_to: where the trainers log besides metrics.parquet.
     """
 
     precision: str = "float32"
@@ -318,21 +351,32 @@ class EngineConfig:
     quantized: bool = False
     unsloth: bool = False
     rollouts: str = "own"
+    vllm_server: str = "http://localhost:8000"
     report_to: str = "none"
+
+
+PLAIN_ENGINE = EngineConfig()
+"""Whole models in float32, our sampler."""
 
 
 @dataclass(frozen=True)
 class LaunchConfig:
     """How many processes a training stage is started with (`accelerate launch` above one).
 
-    sharding: "none" keeps the whole model in every process, "fsdp" shares it out; deepspeed: a
-    person's own DeepSpeed file. cluster: where the run goes, "here", "local" or "slurm" (submitit).
+    sharding, deepspeed: refused so far, every process holds the whole model.
+    cluster: where `r1repro run` goes: "here", or as a job of submitit on "slurm" or in the
+        background ("local"). A job on Slurm gets a GPU a process, and `hours`, `cpus` and `memory`
+        (GiB).
     """
 
     processes: int = 1
     sharding: str = "none"
     deepspeed: str | None = None
     cluster: str = "here"
+    partition: str | None = None
+    hours: int = 24
+    cpus: int = 8
+    memory: int = 64
 
 
 @dataclass(frozen=True)
@@ -359,7 +403,15 @@ SEEDS = ("seed", "base_seed")
 """What may differ between the runs of one report."""
 # Settings that change where a run goes and how far it goes, and nothing in any result; so does
 # every save_every.
-RESULT_FREE = ("runs", "from_stage", "until", "scale")
+RESULT_FREE = (
+    "runs",
+    "from_stage",
+    "until",
+    "scale",
+    "engine.vllm_server",
+    "engine.report_to",
+    *(f"launch.{name}" for name in ("cluster", "partition", "hours", "cpus", "memory")),
+)
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
@@ -577,6 +629,7 @@ def validate(config: Config) -> None:
     share = config.stage.rejection_sampling.general_share
     if share >= 1:
         raise _refused("stage.rejection_sampling.general_share", share, "from 0 to below 1")
+    _check_engine(config)
     _check_positions(config)
     for key, model in models(config).items():
         if model.path is not None:
@@ -616,6 +669,29 @@ def _check_shape(key: str, model: ModelConfig) -> None:
         raise _refused(f"{key}.kv_heads", model.kv_heads, accepted)
     if model.head_dim % 2:
         raise _refused(f"{key}.head_dim", model.head_dim, "an even number (rotary positions)")
+
+
+def _check_engine(config: Config) -> None:
+    """What goes together; whether it is installed: r1repro.stages.engines."""
+    engine, launch = config.engine, config.launch
+    for name, accepted in ENGINE_CHOICES.items():
+        if getattr(engine, name) not in accepted:
+            raise _refused(f"engine.{name}", getattr(engine, name), f"one of {_listed(accepted)}")
+    if engine.quantized and engine.lora_rank == 0:
+        raise _refused(
+            "engine.quantized", "true", "false unless engine.lora_rank is above 0, since weights "
+            "in 4 bits are not trained themselves",
+        )  # fmt: skip
+    if engine.attention == "flash_attention_2" and engine.precision == "float32":
+        raise _refused(
+            "engine.attention", engine.attention, "sdpa or eager with engine.precision=float32"
+        )
+    if launch.sharding != "none":
+        raise _refused("launch.sharding", launch.sharding, f"none, {NOT_SHARED}")
+    if launch.deepspeed is not None:
+        raise _refused("launch.deepspeed", launch.deepspeed, f"null, {NOT_SHARED}")
+    if launch.cluster not in CLUSTERS:
+        raise _refused("launch.cluster", launch.cluster, f"one of {_listed(CLUSTERS)}")
 
 
 def _check_positions(config: Config) -> None:

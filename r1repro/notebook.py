@@ -21,6 +21,7 @@ from r1repro.duration import duration
 from r1repro.errors import R1ReproError
 from r1repro.stages import cores, find, graph, state
 from r1repro.stages.display import page
+from r1repro.stages.health import of_stages
 from r1repro.stages.process import POLL_SECONDS, build
 
 REFRESH_SECONDS = 2.0
@@ -82,6 +83,10 @@ class Run:
             finally:
                 stop.set()
         return {name: found[name] for name in names}
+
+    def doctor(self, *names: str) -> None:
+        """Print what is wrong with these stages, each with what helps, or that nothing is."""
+        print("\n".join(of_stages(self.config, names).lines()))
 
     def _build_inputs(self, names: Sequence[str], who: str) -> None:
         """Build what these are made from and is missing, if somebody agrees; `who` asks for it."""

@@ -11,7 +11,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,7 +48,7 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
     Prints a line a stage and a table at the end. Raises R1ReproError before anything runs if the
     stages or notebooks named do not exist, and StageFailed naming stage, notebook and reason.
     """
-    wanted = _wanted(config)
+    wanted = wanted_stages(config)
     plan = _notebooks(config, wanted)
     for name in plan:
         if not (notebooks / f"{name}.ipynb").is_file():
@@ -92,7 +92,7 @@ def run_seeds(configs: Sequence[Config]) -> Path:
         raise R1ReproError("--multirun wants several seeds, such as seed=0,1,2")
     for config in configs:  # before any run, or a later one would set aside what an earlier built
         if config.from_stage is not None:
-            _wanted(config)
+            wanted_stages(config)
             _set_aside_from(config)
     folders = [run(replace(config, from_stage=None)).folder for config in configs]
     first = configs[0]
@@ -101,7 +101,7 @@ def run_seeds(configs: Sequence[Config]) -> Path:
     return seeds.join(folders, runs_folder(first) / name)
 
 
-def _wanted(config: Config) -> list[str]:
+def wanted_stages(config: Config) -> list[str]:
     """The stages of this run: all, or those of the notebooks up to the one of `until`."""
     names = list(graph(config))
     for name in filter(None, (config.from_stage, config.until)):
@@ -166,7 +166,7 @@ def _execute(
     done = all(state.is_done(config, name) for name in stages)
     if done and executed.is_file() and _recorded(executed) == mark:
         for name in stages:
-            print(f"{name:<18} done before", flush=True)
+            print(_column(name, wanted), "done before", flush=True)
         return False
     # The copy gets its name only when it is whole.
     part = executed.with_name(f"{source.stem}.running.ipynb")
@@ -216,6 +216,9 @@ def _papermill(source: Path, target: Path, resolved: Path) -> None:
             start_timeout=300,  # seconds; a busy machine takes its time to start a kernel
             # or every kernel warns in the terminal that it listens on this machine
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            # All that a kernel holds is in the notebook by then, or the run was interrupted; asked
+            # to end by itself it would first write a traceback into the terminal.
+            shutdown_kernel="immediate",
         )
     except PapermillExecutionError as error:
         said = " ".join(str(error.evalue).split())
@@ -270,30 +273,35 @@ def _follow(config: Config, stages: list[str], wanted: list[str], stop: threadin
     every = 1.0 if live else 60.0
     # A finished result is read and verified once, not once a second beside what is being trained.
     taken = state.seconds_taken(config, wanted)
-    graph_here = graph(config)
-    places = {name: state.result_folder(config, name) for name in stages}
-    open_stages, shown, drawn = list(stages), time.monotonic(), 0
+    stages_here = graph(config)
+    results = {name: state.result_folder(config, name) for name in stages}
+    works = {name: state.work_folder(config, name) for name in stages}
+    began: dict[str, float] = {}  # when this run came to a stage, in seconds since 1970
+    open_stages, shown, passing = list(stages), time.monotonic(), 0
     while True:
-        stopping = stop.wait(0.5)
-        ended = [
-            name
-            for name in _possible(open_stages, graph_here)
-            if places[name].exists() and state.is_done(config, name)
-        ]
-        for name in ended:
-            taken |= state.seconds_taken(config, [name])
+        now, stopping = time.time(), stop.wait(0.5)
+        ended = []
+        for name in _possible(open_stages, stages_here):
+            if not (results[name].exists() and state.is_done(config, name)):
+                continue
             open_stages.remove(name)
+            found = state.seconds_taken(config, [name])
+            if found.items() <= taken.items():
+                ended.append(f"{_column(name, wanted)} done before")
+            else:
+                taken |= found
+                ended.append(_line(config, name, wanted, taken, began.get(name, now)))
         if stopping and not ended:
             break
-        running = []
-        if not stopping and (time.monotonic() - shown > every or (live and ended)):
-            possible = _possible(open_stages, graph_here)
-            beside = [name for name in possible if graph_here[name].half]
-            running = [name for name in beside if state.work_folder(config, name).exists()]
-            running = running or possible[:1]
-        if ended or running:
+        possible = _possible(open_stages, stages_here)
+        beside = [name for name in possible if stages_here[name].half and works[name].exists()]
+        running = beside or possible[:1]
+        began = {name: began.get(name, now) for name in running}
+        if ended or (running and not stopping and time.monotonic() - shown > every):
+            seen = running if live or not ended else []
+            lines = [_line(config, name, wanted, taken, began[name]) for name in seen]
+            passing = _show(ended, lines, passing, live)
             shown = time.monotonic()
-            drawn = _show(config, ended, running, wanted, taken, drawn, live)
 
 
 def _possible(names: list[str], stages: dict[str, Stage]) -> list[str]:
@@ -301,43 +309,48 @@ def _possible(names: list[str], stages: dict[str, Stage]) -> list[str]:
     return [name for name in names if not set(stages[name].inputs) & set(names)]
 
 
-def _show(
-    config: Config,
-    ended: list[str],
-    running: list[str],
-    wanted: list[str],
-    taken: dict[str, float],
-    drawn: int,
-    live: bool,
-) -> int:
-    """Print a line a stage, over the last `drawn` lines; returns how many may be written over."""
-    lines = [_line(config, name, wanted, taken) for name in ended]
-    beside = [_line(config, name, wanted, taken) for name in running]
+def _show(ended: list[str], running: list[str], passing: int, live: bool) -> int:
+    """Print the lines, over the last `passing` ones; returns how many may be written over next."""
     if not live:
-        print(*lines, *beside, sep="\n", flush=True)
+        print(*ended, *running, sep="\n", flush=True)
         return 0
-    width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be written over
-    over = f"\x1b[{drawn}F\x1b[J" if drawn else ""
-    print(over + "\n".join([*lines, *(text[:width] for text in beside)]), flush=True)
-    return len(beside)
+    # A line that wraps could not be written over.
+    cut = [line[: shutil.get_terminal_size().columns - 1] for line in running]
+    over = f"\x1b[{passing}F\x1b[J" if passing else ""
+    print(over + "\n".join([*ended, *cut]), flush=True)
+    return len(cut)
 
 
-def _line(config: Config, name: str, wanted: list[str], taken: dict[str, float]) -> str:
+def _line(
+    config: Config, name: str, wanted: list[str], taken: dict[str, float], began: float
+) -> str:
+    """One stage; `began`: when this run came to it, in seconds since 1970."""
+    now = time.time()
     last = name in taken
     place = state.result_folder(config, name) if last else state.work_folder(config, name)
     lines = artifacts.read_progress(place)
-    found = state.pace(lines, time.time())
+    # Lines of an earlier session tell nothing of how this one gets on.
+    found = state.pace(lines, now) if lines and lines[-1]["time"] >= began else None
     if last:
         done = lines[-1]["total"] if lines else 1
         found = state.Pace(done, done, taken[name], 0.0)
-    left = state.run_left(config, wanted, taken, time.time())
-    return display.line(name, found, lines[-1]["figures"] if lines else {}, left)
+    left = state.run_left(config, wanted, taken, now)
+    figures = lines[-1]["figures"] if lines else {}
+    return display.line(_column(name, wanted), found, figures, left, now - began)
 
 
 def _table(results: dict[str, StageResult]) -> None:
-    print(f"\n{'stage':<18} {'time':>10}  result")
+    print(f"\n{_column('stage', results)} {'time':>10}  result")
     for name, result in results.items():
-        print(f"{name:<18} {duration(result.manifest['seconds']):>10}  {result.folder.name}")
+        took = duration(result.manifest["seconds"])
+        print(f"{_column(name, results)} {took:>10}  {result.folder.name}")
+    total = duration(sum(result.manifest["seconds"] for result in results.values()))
+    print(f"{_column('total', results)} {total:>10}")
+
+
+def _column(name: str, names: Iterable[str]) -> str:
+    """A name, filled up to the longest of these."""
+    return name.ljust(max(map(len, names)))
 
 
 def _report(

@@ -7,6 +7,7 @@ from pathlib import Path
 from r1repro import hub
 from r1repro.config import Config, ModelConfig, check_model_folder, models, runs_folder
 from r1repro.errors import R1ReproError
+from r1repro.stages.engines import check_engine
 from r1repro.tasks import traces, worlds
 from r1repro.tasks.sources import Source
 
@@ -19,6 +20,7 @@ def check(config: Config) -> None:
 
     What is missing is fetched; where there is no network that fails at once.
     """
+    check_engine(config)
     for _ in fetch(config):
         pass
     for key, shape in models(config).items():

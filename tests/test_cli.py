@@ -82,6 +82,12 @@ def test_publish_of_a_missing_folder(tmp_path, capsys):
     assert "no run at" in capsys.readouterr().err
 
 
+def test_doctor_of_what_is_no_run(tmp_path, capsys):
+    assert cli.main(["doctor", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "is no run" in said and said.count("\n") == 1
+
+
 def test_from_anywhere_without_loading_torch(tmp_path):
     done = cli_run("run", "sed=3", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith("error: `sed`")

@@ -66,6 +66,16 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.rejection_sampling.general_share=1", ["general_share=1", "below 1"]),
         ("launch.processes=3", ["stage.r1_zero.questions", "launch.processes"]),
         ("evaluation.split=train", ["evaluation.split=train", "validation"]),
+        ("engine.precision=float16", ["engine.precision=float16", "float32, bfloat16"]),
+        ("engine.attention=flash", ["engine.attention=flash", "flash_attention_2"]),
+        ("engine.attention=flash_attention_2", ["sdpa or eager", "engine.precision=float32"]),
+        ("engine.rollouts=hf", ["engine.rollouts=hf", "own, vllm, vllm_server"]),
+        ("engine.report_to=all", ["engine.report_to=all", "tensorboard, wandb, trackio"]),
+        ("engine.lora_rank=-1", ["engine.lora_rank=-1", "0"]),
+        ("engine.quantized=true", ["engine.quantized=true", "engine.lora_rank is above 0"]),
+        ("launch.sharding=fsdp", ["launch.sharding=fsdp", "none"]),
+        ("launch.deepspeed=zero3.json", ["launch.deepspeed=zero3.json", "null"]),
+        ("launch.cluster=cloud", ["launch.cluster=cloud", "here, local, slurm"]),
     ],
 )
 def test_what_is_refused_names_key_value_and_what_is_accepted(override, parts):
@@ -126,6 +136,17 @@ def test_values_leave_out_what_changes_no_result():
     assert "save_every" not in config.values(found, "stage.r1_zero")
     assert config.values(found, "stage.r1_zero")["generations"] == 16
     assert config.values(found, "seed") == 0
+
+
+def test_where_a_run_goes_and_reports_to_changes_no_key():
+    elsewhere = ["launch.cluster=slurm", "launch.hours=2", "engine.report_to=wandb"]
+    first, other = config.compose([]), config.compose(elsewhere)
+    for path in ("engine", "launch"):
+        assert config.values(first, path) == config.values(other, path)
+    assert "cluster" not in config.values(first, "launch")
+    seen = config.only(other, ("engine.precision",))
+    assert (seen.engine.precision, seen.engine.report_to) == ("float32", "wandb")
+    assert seen.engine.lora_rank is None
 
 
 def test_a_stage_sees_only_what_its_key_is_made_from():

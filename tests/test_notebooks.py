@@ -14,6 +14,7 @@ from r1repro.stages import graph
 from r1repro.tasks import filters, worlds
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TRAIN = ("r1repro.stages.rl", "r1repro.stages.sft")
 
 
 def code_cells(path: Path) -> list[dict]:
@@ -22,6 +23,10 @@ def code_cells(path: Path) -> list[dict]:
 
 def text(cell: dict) -> str:
     return "".join(cell["source"])
+
+
+def asks_the_doctor(path: Path) -> bool:
+    return any(text(cell).startswith("run.doctor(") for cell in code_cells(path))
 
 
 def test_there_is_one_for_every_stage():
@@ -46,6 +51,14 @@ def test_source_is_clean(path):
     assert own <= built <= set(graph())
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_notebook_that_trains_a_policy_asks_the_doctor(path):
+    assert asks_the_doctor(path) == any(
+        stage.notebook == path.stem and stage.run.split(":")[0] in TRAIN
+        for stage in graph().values()
+    )
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory) -> tuple[Config, pipeline.Outcome]:
     """One run of everything at scale=smoke, the ablations too."""
@@ -63,6 +76,7 @@ def test_the_sequence_runs_headless(smoke):
         executed = outcome.folder / "notebooks" / path.name
         outputs = [cell["outputs"] for cell in code_cells(executed)]
         assert any(outputs) and "Traceback" not in executed.read_text()
+        assert ("looked for: clipped" in executed.read_text()) == asks_the_doctor(path)
     page = outcome.report.read_text(encoding="utf-8")
     assert "R1-Zero" in page
     assert not re.search(r"""(?:src|href)=["']?https?:""", page)

@@ -45,6 +45,7 @@ def test_run_then_rerun_executes_nothing_again(fake_notebooks, compose, capsys):
     assert "polyline" in first and "pass@1 5.0 % → 50.0 %" in first
     said = capsys.readouterr().out
     assert re.search(r"first +100 % .* pass@1 50.0 % .*tokens/s 1,234", said)
+    assert re.search(r"^total +\d+ s$", said, re.MULTILINE)
     before = executed.stat().st_mtime_ns
     began = time.monotonic()
     pipeline.run(config, fake_notebooks)
@@ -53,13 +54,16 @@ def test_run_then_rerun_executes_nothing_again(fake_notebooks, compose, capsys):
     assert "done before" in capsys.readouterr().out
 
 
-def test_changed_notebook_is_executed_again_but_builds_nothing(fake_notebooks, compose):
+def test_changed_notebook_is_executed_again_but_builds_nothing(fake_notebooks, compose, capsys):
     config = compose()
     first = pipeline.run(config, fake_notebooks)
     made = first.results["first"].folder.stat().st_mtime_ns
     source = fake_notebooks / "00_first.ipynb"
     source.write_text(source.read_text().replace(".key", ".folder.name"))
+    capsys.readouterr()
     pipeline.run(config, fake_notebooks)
+    said = capsys.readouterr().out
+    assert "first  done before\n" in said and "100 %" not in said
     assert "first-" in (first.folder / "notebooks" / "00_first.ipynb").read_text()
     assert first.results["first"].folder.stat().st_mtime_ns == made
 
@@ -101,19 +105,25 @@ def test_stage_that_is_killed_says_so_and_continues(compose, fake_graph, runs):
     assert set(told) <= set(result.manifest)
 
 
-def test_killing_the_run_ends_the_stage_and_a_rerun_continues(fake_notebooks, compose, runs):
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+def test_ending_the_run_ends_the_stage_and_a_rerun_continues(fake_notebooks, compose, runs, sign):
     config = compose()
     (runs / "slow").touch()
     work = state.work_folder(config, "first")
     code = (
         "import sys\nfrom pathlib import Path\nfrom r1repro import config, pipeline\n"
-        "pipeline.run(config.compose(sys.argv[2:]), Path(sys.argv[1]))"
+        "try:\n    pipeline.run(config.compose(sys.argv[2:]), Path(sys.argv[1]))\n"
+        "except KeyboardInterrupt:\n    sys.exit(130)"
     )
     command = [sys.executable, "-c", code, str(fake_notebooks), "scale=smoke", f"runs={runs}"]
-    parent = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    parent = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     wait_until(lambda: len(artifacts.read_progress(work)) >= 3)
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
+    parent.send_signal(sign)
+    _, said = parent.communicate(timeout=60)
+    if sign == signal.SIGINT:
+        assert (parent.returncode, said) == (130, ""), "the kernel says nothing of it"
 
     def is_free() -> bool:
         with artifacts.lock(work.with_name(work.name + ".lock")) as held:
@@ -284,8 +294,8 @@ def test_pace_and_display():
     ]
     found = state.pace(lines, now=130.0)
     assert (found.step, found.total, found.elapsed, found.left) == (8, 20, 80.0, 60.0)
-    assert "pass@1 50.0 %" in line("r1_zero", found, lines[-1]["figures"], 90.0)
-    assert "1:30" not in line("r1_zero", None, {}, 90.0)
+    assert "pass@1 50.0 %" in line("r1_zero", found, lines[-1]["figures"], 90.0, 80.0)
+    assert line("r1_zero ", None, {}, 90.0, 187.0) == "r1_zero      –   3:07 min  starting"
     assert [duration(s) for s in (9.4, 187, 3900)] == ["9 s", "3:07 min", "1:05 h"]
     assert duration(None) == duration(float("nan")) == "–"
     assert "polyline" in page("<r1>", lines, found) and "<r1>" not in page("<r1>", lines, found)
@@ -340,3 +350,33 @@ def test_several_seeds_are_run_and_then_joined(compose, monkeypatch, tmp_path):
         pipeline.run_seeds(configs[:1])
     with pytest.raises(R1ReproError, match="until="):
         pipeline.run_seeds([compose("until=base"), compose("until=base")])
+
+
+def test_a_stage_that_is_silent_shows_how_long(compose, fake_graph):
+    config, now = compose(), time.time()
+    work = state.work_folder(config, "first")
+    work.mkdir(parents=True)
+
+    def show():
+        return pipeline._line(config, "first", ["first", "second"], {}, began=now - 187)
+
+    assert re.match(r"first      –   3:0\d min  starting$", show())
+    old = {"started": now - 40_000, "time": now - 36_000, "step": 4, "total": 10, "figures": {}}
+    (work / "progress.jsonl").write_text(json.dumps(old) + "\n")
+    assert "starting" in show(), "of an earlier session"
+    artifacts.Progress(work).update(6, 10)
+    assert re.match(r"first   60 %     1:06 h", show())
+
+
+def test_the_last_table_has_columns_for_long_names_and_a_total(capsys):
+    results = {
+        name: artifacts.StageResult(name, "k", Path(f"{name}-0123"), {"seconds": seconds})
+        for name, seconds in (("base", 100.0), ("evaluate_qwen_rl_equal_flops", 20.0))
+    }
+    pipeline._table(results)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    places = {
+        line.index("-0123") - len(name) for line, name in zip(lines[1:], results, strict=False)
+    }
+    assert len(places) == 1 and lines[0].index("result") in places
+    assert lines[-1].split() == ["total", "2:00", "min"]

@@ -112,15 +112,16 @@ def test_an_interrupt_stops_both(compose, runs):
 def test_the_terminal_shows_what_runs_at_once(compose, monkeypatch, capsys):
     config = compose()
     names = ["left_1", "left_2", "right_1"]
-    for name in ("left_1", "right_1"):
-        folder = state.work_folder(config, name)
-        folder.mkdir(parents=True)
-        artifacts.Progress(folder).update(5, 10, loss=1.5)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     stop = threading.Event()
     follower = threading.Thread(target=pipeline._follow, args=(config, names, names, stop))
+    for name in ("left_1", "right_1"):
+        state.work_folder(config, name).mkdir(parents=True)
     follower.start()
-    time.sleep(3.2)
+    time.sleep(0.7)  # lines from before would be those of an earlier run
+    for name in ("left_1", "right_1"):
+        artifacts.Progress(state.work_folder(config, name)).update(5, 10, loss=1.5)
+    time.sleep(2.5)
     stop.set()
     follower.join()
     frames = capsys.readouterr().out.split("\x1b[2F\x1b[J")

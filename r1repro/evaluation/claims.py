@@ -24,6 +24,7 @@ from r1repro.evaluation.statistics import Estimate, difference, over_seeds, powe
 FILE = ROOT / "conf" / "claims.yaml"
 EXPECTED = ("up", "down", "same", "no_lower", "no_higher")
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not testable")
+SMOKE, AT_SMOKE = "smoke", "not testable at scale=smoke, where nothing is learned"
 SETTLED = 0.9
 """Share of its final level at which a curve counts as settled, and of valid format after which
 the format phase counts as over."""
@@ -294,6 +295,19 @@ def verdict(expected: str, smallest: float, effect: Estimate) -> tuple[str, str]
 def judge(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:
     """Each claim by all runs, one a seed: `over_seeds`, or one run's own interval."""
     return [_judge(claim, runs) for claim in claims]
+
+
+def ledger(runs: Sequence[Light], scale: str) -> tuple[list[Judged], list[Judged]]:
+    """(every declared claim as judged of the runs, and of their control); see `judge`, `control`.
+
+    None is testable at scale=smoke, where nothing is learned.
+    """
+    declared = load()
+    if scale == SMOKE:
+        return [
+            Judged(one, "not testable", None, (), one.not_yet or AT_SMOKE) for one in declared
+        ], []
+    return judge(declared, runs), control(declared, runs)
 
 
 def control(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:

@@ -76,6 +76,8 @@ HEADLINE = (
     "general/score",
 )
 _KEYS = ["problem_id", "language"]
+FEW = 30
+"""Items below which an interval is shown with their number: it is itself uncertain then."""
 
 
 def summarize(evaluation: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimate]:
@@ -343,7 +345,7 @@ def label(path: str) -> str:
 
 
 def shown(estimate: Estimate | None, path: str, signed: bool = False) -> str:
-    """An estimate in words: "71.2 % [69.8, 72.5]", or a dash where there is none."""
+    """An estimate in words: "71.2 % [69.8, 72.5]", or a dash where there is none; see `few`."""
     if estimate is None or math.isnan(estimate.value):
         return "–"
     how = measure(path)
@@ -356,7 +358,13 @@ def shown(estimate: Estimate | None, path: str, signed: bool = False) -> str:
     unit = ("\u00a0points" if signed else "\u00a0%") if how.share else ""  # no line break before
     if math.isnan(estimate.low):
         return f"{number(estimate.value)}{unit}"
-    return f"{number(estimate.value)}{unit} [{number(estimate.low)}, {number(estimate.high)}]"
+    interval = f"[{number(estimate.low)}, {number(estimate.high)}]{few(estimate)}"
+    return f"{number(estimate.value)}{unit} {interval}"
+
+
+def few(estimate: Estimate) -> str:
+    """What stands behind an interval over fewer than FEW items: how many they are."""
+    return f", n = {estimate.n}" if estimate.n < FEW else ""
 
 
 def samples(paths: Mapping[str, object]) -> int:
@@ -380,23 +388,6 @@ def headline(paths: Mapping[str, object]) -> list[str]:
     """The paths of the headline table that these results have, with k filled in."""
     named = [path.replace("@k", f"@{samples(paths)}") for path in spread(HEADLINE, paths)]
     return [path for path in dict.fromkeys(named) if path in paths]
-
-
-def table(
-    summaries: Mapping[str, Mapping[str, Estimate]], change: Mapping[str, Estimate] | None = None
-) -> pd.DataFrame:
-    """The headline table for display: a row a measure, a column a checkpoint, as text.
-
-    change: the paired difference of two of them, for a last column.
-    """
-    paths = headline({p: None for result in summaries.values() for p in result})
-    columns = {
-        name: [shown(result.get(path), path) for path in paths]
-        for name, result in summaries.items()
-    }
-    if change is not None:
-        columns["difference"] = [shown(change.get(path), path, signed=True) for path in paths]
-    return pd.DataFrame(columns, index=pd.Index([label(path) for path in paths], name="measure"))
 
 
 def _scopes(problems: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -23,7 +23,7 @@ LEVEL = 0.95
 class Estimate:
     """A value with the ends of its 95 % interval (NaN where there is none).
 
-    n: over how many problems, or, of several seeds' mean, over how many seeds.
+    n: over how many problems; of several seeds' mean, of the seed with the fewest.
     """
 
     value: float
@@ -181,10 +181,11 @@ def over_seeds(runs: Sequence[Estimate]) -> Estimate:
     below = np.nan_to_num([run.value - run.low for run in runs]).mean()
     above = np.nan_to_num([run.high - run.value for run in runs]).mean()
     low, high = mean - math.hypot(half, below), mean + math.hypot(half, above)
+    fewest = min(run.n for run in runs)
     return (
-        Estimate(mean, low, high, len(runs))
+        Estimate(mean, low, high, fewest)
         if high > low
-        else Estimate(mean, math.nan, math.nan, len(runs))
+        else Estimate(mean, math.nan, math.nan, fewest)
     )
 
 

@@ -1,16 +1,18 @@
 """Several sampled answers to each of many problems."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.generation.sampler import Sampling, ends, sample
+from r1repro.generation.vllm_engine import VLLM
 from r1repro.tasks import templates
 from r1repro.tasks.problem import Completion, Problem
 
 
 def ask(
-    model: PreTrainedModel,
+    model: PreTrainedModel | VLLM,
     words: PreTrainedTokenizerFast,
     problems: Sequence[Problem],
     sampling: Sampling,
@@ -25,13 +27,13 @@ def ask(
     A batch holds all samples of its problems and at most `rollout_batch` rows (one problem's at
     least), so that memory is bounded whatever is asked.
     """
+    draw = model.sample if isinstance(model, VLLM) else partial(sample, model)
     at_once = max(1, rollout_batch // samples)
     for start in range(0, len(problems), at_once):
         chunk = problems[start : start + at_once]
         asked = [templates.render(template, problem) for problem in chunk]
         prompts = [words.encode(prompt) for prompt in asked]
-        rollouts = sample(
-            model,
+        rollouts = draw(
             [prompt for prompt in prompts for _ in range(samples)],
             sampling,
             end_ids=ends(model, words),

@@ -75,7 +75,7 @@ def sample(
     device as one batch of B rows; callers split larger jobs. `part` (i, n): these are the rows
     i B to (i + 1) B of a batch of n B, and draw what they would draw there.
     """
-    with _grouped(model):
+    with _grouped(model), _cached(model):
         return _sample(model, prompts, sampling, end_ids, pad_id, seed, part, compact_at)
 
 
@@ -220,6 +220,17 @@ def _grouped(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.set_attn_implementation(before)
+
+
+@contextmanager
+def _cached(model: PreTrainedModel) -> Iterator[None]:
+    """The model out of training: there gradient checkpointing would throw the cache away."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 def growing_cache(model: PreTrainedModel) -> DynamicCache:

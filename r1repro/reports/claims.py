@@ -56,7 +56,8 @@ def told(measure: Measure, effect: Estimate | None) -> str:
         case Rise(column):
             return metrics.shown(effect, column, signed=True)
         case Times() if effect is not None:
-            return f"× {2**effect.value:.2f} [{2**effect.low:.2f}, {2**effect.high:.2f}]"
+            interval = f"[{2**effect.low:.2f}, {2**effect.high:.2f}]{metrics.few(effect)}"
+            return f"× {2**effect.value:.2f} {interval}"
         case Lead() if effect is not None:
             interval = "" if math.isnan(effect.low) else f" [{effect.low:+.0f}, {effect.high:+.0f}]"
             return f"{effect.value:+.0f} steps{interval}".replace("-", "−")

@@ -16,6 +16,7 @@ from r1repro.config import Config
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
 from r1repro.evaluation.claims import VERDICTS, Judged
+from r1repro.evaluation.doctor import LOOKED_FOR, Finding
 from r1repro.evaluation.statistics import DRAWS, Estimate
 from r1repro.reports import aha, claims, figures, settings, tables, transcripts
 from r1repro.reports.checkpoints import ABLATIONS, CHAIN, MAIN, key
@@ -47,8 +48,9 @@ class Run:
     tables: metrics by stage, the mean over seeds where there are several; judged, control: the
     claims of the papers, and the first as judged of the control; sizes: the examples in each data
     set, by stage; completions, taken_back: what R1-Zero's training kept, and `aha.firsts` of it (of
-    every seed, with a column `seed`); by_seed, curves: of several seeds, every one's own measures
-    and R1-Zero's metrics. Of these `held_out` is the mean, and its answers are the first seed's.
+    every seed, with a column `seed`); findings: of one run, what the doctor found in each stage;
+    by_seed, curves: of several seeds, every one's own measures and R1-Zero's metrics. Of these
+    `held_out` is the mean, and its answers are the first seed's.
     """
 
     manifest: Mapping[str, Any]
@@ -62,6 +64,7 @@ class Run:
     sizes: Mapping[str, int] = field(default_factory=dict)
     completions: pd.DataFrame = field(default_factory=pd.DataFrame)
     taken_back: pd.DataFrame = field(default_factory=pd.DataFrame)
+    findings: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
     by_seed: Mapping[str, Results] = field(default_factory=dict)
     curves: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
@@ -107,7 +110,7 @@ def page(run: Run, drawn: Mapping[str, bytes]) -> str:
             by_seed=tables.by_seed(run.by_seed) if run.by_seed else None,
             students=students(run),
             ablations=ablations(run),
-            verdicts=claims.counts(run.judged),
+            counts=claims.counts(run.judged),
             control=control(run.control),
             ledger=ledgers(run.judged, run.control),
             problems=transcripts.problems(run.held_out.answers),
@@ -117,6 +120,8 @@ def page(run: Run, drawn: Mapping[str, bytes]) -> str:
             aha_firsts=_rows(run.taken_back),
             measured=found,
             stages=stage_rows(run),
+            findings=[one for found in run.findings.values() for one in found],
+            looked_for=LOOKED_FOR,
             build_seconds=sum(stage["seconds"] or 0.0 for stage in stage_rows(run)),
             config_yaml=yaml.safe_dump(run.manifest["config"], sort_keys=False, allow_unicode=True),
             reflection_words=REFLECTION_WORDS,

@@ -14,7 +14,8 @@ from pyarrow import parquet
 from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, ModelConfig, values
-from r1repro.evaluation import claims
+from r1repro.evaluation import claims, doctor
+from r1repro.evaluation.doctor import Finding
 from r1repro.reports import aha, figures, held_out, html
 from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, STUDENTS
 from r1repro.reports.claims import as_data
@@ -69,9 +70,8 @@ def build(
         if (result.folder / "dataset.parquet").is_file()
     }
     manifest = _manifest(run_folder, results, config, wall)
-    declared = claims.load()
-    light = [claims.Light(held.summaries, held.changes, tables, costs)]
-    judged, control = claims.judge(declared, light), claims.control(declared, light)
+    light = claims.Light(held.summaries, held.changes, tables, costs)
+    judged, control = claims.ledger([light], config.scale)
     told = html.Run(
         manifest,
         config,
@@ -83,6 +83,7 @@ def build(
         sizes=sizes,
         completions=completions,
         taken_back=taken_back,
+        findings=examined(results, tables, config),
     )
     curves = [
         rows.assign(stage=stage) for stage, rows in tables.items() if "pass_at_1" in rows.columns
@@ -126,6 +127,23 @@ def measured(
         if name.startswith("evaluate_")
     }
     return held_out.measure(evaluations), {}
+
+
+def examined(
+    results: Mapping[str, StageResult], tables: Mapping[str, pd.DataFrame], config: Config
+) -> dict[str, tuple[Finding, ...]]:
+    """What the doctor finds in each stage that was trained (its metrics in tables) or evaluated."""
+    found = {}
+    for name, rows in tables.items():
+        settings = getattr(config.stage, ABLATIONS[name].plain if name in ABLATIONS else name, None)
+        if settings is not None:
+            found[name] = doctor.examine(name, rows, settings)
+    for name, result in results.items():
+        if name.startswith("evaluate_"):
+            columns = ["task", "extracted", "finished"]
+            rows = pd.read_parquet(result.folder / "evaluation.parquet", columns=columns)
+            found[name] = doctor.examine(name, rows, config.evaluation)
+    return found
 
 
 def git_state(folder: Path) -> dict[str, Any]:

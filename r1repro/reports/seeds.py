@@ -64,7 +64,8 @@ def join(folders: Sequence[Path], target: Path) -> Path:
         )
     runs = sorted(runs, key=lambda run: (run.manifest["seeds"]["base_seed"],
                                          run.manifest["seeds"]["seed"]))  # fmt: skip
-    declared, lights = claims.load(), [run.light for run in runs]
+    scale = runs[0].manifest["scale"]
+    judged, control = claims.ledger([run.light for run in runs], scale)
     held = HeldOut(
         _within(over_seeds([run.held_out.summaries for run in runs])),
         over_seeds([run.held_out.changes for run in runs]),
@@ -80,8 +81,8 @@ def join(folders: Sequence[Path], target: Path) -> Path:
         load(runs[0].folder / RESOLVED),
         _mean_curves(runs),
         held,
-        claims.judge(declared, lights),
-        claims.control(declared, lights),
+        judged,
+        control,
         costs=_mean_costs(runs),
         costs_by_seed=[run.light.costs for run in runs],
         taken_back=pd.concat([run.taken_back.assign(seed=run.name) for run in runs]),

@@ -34,7 +34,7 @@ from r1repro.reports.figures import (
     _whole_steps,
     checkpoint,
 )
-from r1repro.reports.tables import Costs
+from r1repro.reports.tables import Costs, by_checkpoint
 from r1repro.reports.transcripts import LANGUAGES, LIMIT, Html, _page, heading, text_html
 from r1repro.text.tags import thinking
 
@@ -371,7 +371,8 @@ class Student:
 
     def table(self) -> pd.DataFrame:
         """The headline table, a column a way."""
-        return metrics.table({ARMS[arm]: found for arm, found in self.summaries.items()})
+        ways = [ARMS[arm] for arm in self.summaries]
+        return by_checkpoint(self.summaries).set_axis(ways, axis="columns")
 
 
 COMPARED = tuple(

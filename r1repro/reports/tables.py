@@ -163,6 +163,26 @@ def compared(
     return Table(tuple(columns), tuple(rows), first)
 
 
+def by_checkpoint(
+    summaries: Results, changes: Mapping[tuple[str, str], Summary] | None = None
+) -> pd.DataFrame:
+    """The headline measures for a notebook: a row a measure, a column a checkpoint and a change.
+
+    changes: paired, as `metrics.compare` gives them.
+    """
+    paths = metrics.headline({path: None for each in summaries.values() for path in each})
+    columns = {
+        label(name): [metrics.shown(each.get(path), path) for path in paths]
+        for name, each in summaries.items()
+    } | {
+        f"{change_label(pair)}, paired": [
+            metrics.shown(each.get(path), path, signed=True) for path in paths
+        ]
+        for pair, each in (changes or {}).items()
+    }
+    return pd.DataFrame(columns, pd.Index([metrics.label(path) for path in paths], name="Measure"))
+
+
 def headline(summaries: Results, changes: Results) -> Table:
     """The first table: the checkpoints of MAIN, and the paired change."""
     main = {path for name in MAIN for path in summaries.get(name, {})}

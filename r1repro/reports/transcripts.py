@@ -5,7 +5,6 @@ surrogate pairs, a hundred thousand digits in a row. All of it is shown as text.
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from r1repro.reports.figures import checkpoint
+from r1repro.text.visible import visible
 
 LIMIT = 4_000
 """Characters of one text that are shown; of longer ones, the first three and the last quarter."""
@@ -44,20 +44,6 @@ class Html:
 
     def _repr_html_(self) -> str:
         return self.text
-
-
-def visible(text: str) -> str:
-    """The text with every character that would not be seen, or would move others, spelled out.
-
-    Lone surrogates, control characters, and marks of direction become ⟨U+202E⟩ and the like; line
-    breaks and tabs stay.
-    """
-    return "".join(
-        f"⟨U+{ord(c):04X}⟩"
-        if c not in "\n\t\u200d" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn")
-        else c
-        for c in text
-    )
 
 
 def text_html(text: object, limit: int = LIMIT) -> Markup:

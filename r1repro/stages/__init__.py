@@ -45,6 +45,16 @@ class Stage:
     half: bool = False
 
 
+_LOADED = ("engine.precision", "engine.attention")
+"""What the result of a stage depends on that loads a model and computes with it."""
+_SAMPLED = (*_LOADED, "engine.rollouts")
+_TRAINED = (
+    *_LOADED,
+    *(
+        f"engine.{name}"
+        for name in ("gradient_checkpointing", "lora_rank", "lora_alpha", "quantized", "unsloth")
+    ),
+)
 GENERAL_ITEMS = 1_110  # for the test, as many at every scale
 
 
@@ -137,6 +147,7 @@ def _evaluation(
             "task",
             *(f"evaluation.{name}" for name in read),
             "base_seed",
+            *_SAMPLED,
         ),
         seconds=_in_depth_seconds if run == "in_depth" else _evaluation_seconds,
         inputs=(policy or checkpoint,),
@@ -158,7 +169,10 @@ def _rl(
         name=name,
         version=3 if name == "r1_zero" else 1,
         run=f"r1repro.stages.rl:{run or name}",
-        config=("model", *_student_form(name), "task", f"stage.{settings}", "seed", "launch"),
+        config=(
+            *("model", *_student_form(name), "task", f"stage.{settings}", "seed"),
+            *("engine", "launch"),
+        ),
         seconds=_rl_seconds(settings),
         inputs=start,
         notebook=notebook,
@@ -181,7 +195,7 @@ def _sft(
         name=name,
         version=2,
         run=f"r1repro.stages.sft:{run or name}",
-        config=("model", *_student_form(name), "task", f"stage.{settings}", "seed"),
+        config=("model", *_student_form(name), "task", f"stage.{settings}", "seed", *_TRAINED),
         seconds=_sft_seconds(settings, data),
         inputs=(base, data),
         notebook=notebook,
@@ -199,7 +213,7 @@ def _student(name: str) -> tuple[Stage, ...]:
             name=base,
             version=2,
             run=f"r1repro.stages.base_model:{name}",
-            config=(f"student.{name}", "task", f"stage.{base}", "base_seed"),
+            config=(f"student.{name}", "task", f"stage.{base}", "base_seed", *_LOADED),
             seconds=_student_base_seconds(base),
             notebook=notebook,
         ),
@@ -220,7 +234,7 @@ _CHAIN: tuple[Stage, ...] = (
         name="base",
         version=6,
         run="r1repro.stages.base_model:run",
-        config=("model", "task", "stage.base", "base_seed"),
+        config=("model", "task", "stage.base", "base_seed", *_LOADED),
         seconds=_base_seconds,
         notebook="00_base_model",
     ),
@@ -236,7 +250,7 @@ _CHAIN: tuple[Stage, ...] = (
         name="cold_start_data",
         version=1,
         run="r1repro.stages.cold_start_data:run",
-        config=("model", "task", "stage.cold_start_data", "seed"),
+        config=("model", "task", "stage.cold_start_data", "seed", *_SAMPLED),
         seconds=_samples_seconds("cold_start_data"),
         inputs=("r1_zero",),
         notebook="02_cold_start_sft",
@@ -254,7 +268,7 @@ _CHAIN: tuple[Stage, ...] = (
         name="rejection_sampling",
         version=1,
         run="r1repro.stages.rejection_sampling:run",
-        config=("model", "task", "stage.rejection_sampling", "seed"),
+        config=("model", "task", "stage.rejection_sampling", "seed", *_SAMPLED),
         seconds=_samples_seconds("rejection_sampling"),
         inputs=("dev2",),
         notebook="04_rejection_sampling",
@@ -270,7 +284,7 @@ _CHAIN: tuple[Stage, ...] = (
         name="reward_model",
         version=2,
         run="r1repro.stages.reward_model:run",
-        config=("model", "task", "stage.reward_model", "seed"),
+        config=("model", "task", "stage.reward_model", "seed", "engine"),
         seconds=_reward_model_seconds,
         inputs=("dev2", "dev3", "rejection_sampling"),
         notebook="06_all_scenario_rl",

@@ -4,19 +4,13 @@ With a `path` or `hub` in its shape the base is that folder, copied: nothing is 
 """
 
 import shutil
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    LlamaConfig,
-    PreTrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    Qwen3Config,
-)
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro import hub
 from r1repro.artifacts import Progress, StageResult
@@ -24,13 +18,11 @@ from r1repro.config import BaseConfig, Config, ModelConfig
 from r1repro.stages.models import device, load_tokenizer, save_model
 from r1repro.tasks import corpus, tokenizer, worlds
 from r1repro.training.pretraining import pretrain
+from r1repro.training.shape import described
 
 TOKENIZER_DOCUMENTS = 5_000
 LONGEST_DOCUMENT = 192
 """Tokens; what is longer is cut, as in any corpus."""
-
-
-ARCHITECTURES: dict[str, type[PreTrainedConfig]] = {"qwen3": Qwen3Config, "llama": LlamaConfig}
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
@@ -71,6 +63,7 @@ def build(
             sequences.append([*ids[: LONGEST_DOCUMENT - 1], words.eos_token_id])
             tokens += len(sequences[-1])
     model = from_random_weights(shape, words).to(device())
+    model.set_attn_implementation(config.engine.attention)
     rows = pretrain(
         model,
         sequences,
@@ -79,24 +72,17 @@ def build(
         seed=config.base_seed,
         folder=folder,
         progress=progress,
+        engine=config.engine,
     )
     save_model(model, words, folder / "model")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
 
 
 def from_random_weights(shape: ModelConfig, words: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """A model of the configured architecture and shape, embeddings tied, in float32."""
+    """A model of the configured shape in float32, with the vocabulary of the tokenizer."""
     return AutoModelForCausalLM.from_config(
-        ARCHITECTURES[shape.architecture](
-            vocab_size=len(words),
-            hidden_size=shape.hidden_size,
-            num_hidden_layers=shape.layers,
-            num_attention_heads=shape.heads,
-            num_key_value_heads=shape.kv_heads,
-            head_dim=shape.head_dim,
-            intermediate_size=shape.intermediate_size,
-            max_position_embeddings=shape.max_position,
-            tie_word_embeddings=True,
+        described(
+            replace(shape, vocabulary=len(words)),
             bos_token_id=None,
             eos_token_id=words.eos_token_id,
             pad_token_id=words.pad_token_id,

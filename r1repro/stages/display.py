@@ -28,17 +28,23 @@ def shown(name: str, value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def line(name: str, found: Pace | None, figures: dict[str, float], left: float) -> str:
-    """One terminal line of a stage; `left` is the estimate for the rest of the run, in seconds."""
+def line(
+    name: str, found: Pace | None, figures: dict[str, float], left: float, since: float
+) -> str:
+    """One terminal line of a stage, its name as wide as the caller wants that column.
+
+    left: the estimate for the rest of the run; since: how long ago the stage began, which stands
+    where nothing has been heard of it yet. Both in seconds.
+    """
     if found is None:
-        return f"{name:<18} starting"
+        return f"{name}     –  {duration(since):>9}  starting"
     told = "  ".join(
         f"{key.replace('_', ' ')} {shown(key, value)}"
         for key, value in list(in_order(figures).items())[:5]
     )
     share = found.step / max(1, found.total)
     rest = f"  (about {duration(left)} left in all)" if left >= 1 else ""
-    return f"{name:<18} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {told}{rest}"
+    return f"{name} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {told}{rest}"
 
 
 def page(name: str, lines: list[dict[str, Any]], found: Pace | None) -> str:

@@ -16,7 +16,7 @@ from r1repro.evaluation.rows import row
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.rewards.accuracy import judge
-from r1repro.stages.models import load_model, load_tokenizer
+from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import GENERAL
 from r1repro.training.flops import EQUAL_FLOPS
@@ -55,8 +55,9 @@ def _evaluate(
     folder: Path,
     progress: Progress,
 ) -> None:
-    model, words = load_model(place).eval(), load_tokenizer(place)
     settings, world = config.evaluation, worlds.of(config.task)
+    model = load_sampled(place, config.engine, settings.max_completion_tokens)
+    words = load_tokenizer(place)
     asked = (
         (getattr(world, settings.split), samples),
         (getattr(world, f"general_{settings.split}"), settings.samples_between),

@@ -1,33 +1,128 @@
-"""Models and tokenizers on disk: ordinary Hugging Face folders, safetensors only."""
+"""Models and tokenizers on disk: ordinary Hugging Face folders, safetensors only.
 
+A folder holds what was trained: whole models in float32, merged adapters in the precision of the
+weights that were frozen. What is only sampled is loaded in engine.precision from either.
+"""
+
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
 
+from r1repro.config import PLAIN_ENGINE, EngineConfig
+from r1repro.generation.vllm_engine import VLLM
+from r1repro.training import adapters
+
 
 def device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU of this process where there is one, else the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def save_model(model: PreTrainedModel, words: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Model and tokenizer as one folder."""
-    model.save_pretrained(folder)
+    """Model, its adapters merged, and tokenizer as one folder."""
+    adapters.whole(model).save_pretrained(folder)
     words.save_pretrained(folder)
 
 
-def load_model(folder: Path) -> PreTrainedModel:
-    """The model of a folder in float32 on `device()`; no code from the folder is run."""
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
+def load_model(folder: Path, engine: EngineConfig = PLAIN_ENGINE) -> PreTrainedModel:
+    """The model of a folder, to be sampled, on `device()`; no code from the folder is run."""
+    return _load(AutoModelForCausalLM, folder, engine, engine.precision).to(device())
+
+
+def load_sampled(folder: Path, engine: EngineConfig, max_tokens: int) -> PreTrainedModel | VLLM:
+    """What `generation.ask` asks for completions of at most `max_tokens`: the model, or vLLM."""
+    if engine.rollouts == "own":
+        return load_model(folder, engine).eval()
+    return VLLM(folder, engine.precision, max_tokens)
+
+
+def load_trained(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedModel:
+    """The model of a folder, to be trained: in float32, or frozen, with adapters.
+
+    No code from the folder is run.
+    """
+    if engine.unsloth:
+        return _by_unsloth(folder, engine, seed)
+    return _adapted(_load_to_train(AutoModelForCausalLM, folder, engine), engine, seed)
+
+
+def _by_unsloth(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedModel:
+    from unsloth import FastLanguageModel
+
+    positions = json.loads((folder / "config.json").read_text())["max_position_embeddings"]
+    model, _ = FastLanguageModel.from_pretrained(
+        str(folder),
+        max_seq_length=positions,
+        dtype=getattr(torch, engine.precision),
+        load_in_4bit=engine.quantized,
+        full_finetuning=engine.lora_rank == 0,
     )
-    return model.to(device())
+    if engine.lora_rank == 0:
+        return model
+    return FastLanguageModel.get_peft_model(
+        model,
+        r=engine.lora_rank,
+        lora_alpha=engine.lora_alpha,
+        lora_dropout=0,
+        use_gradient_checkpointing=engine.gradient_checkpointing,
+        random_state=seed,
+    )
+
+
+def load_reward_model(folder: Path, engine: EngineConfig = PLAIN_ENGINE) -> PreTrainedModel:
+    """A scalar-headed model that judges, on `device()`; no code from the folder is run."""
+    return _load(AutoModelForSequenceClassification, folder, engine, engine.precision).to(device())
+
+
+def new_reward_model(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedModel:
+    """The language model of a folder with a scalar head, to be trained; it has no opinion yet."""
+    model = _load_to_train(AutoModelForSequenceClassification, folder, engine, num_labels=1)
+    model.score.weight.data.zero_()
+    return _adapted(model, engine, seed)
+
+
+def _load_to_train(kind: Any, folder: Path, engine: EngineConfig, **more: Any) -> Any:
+    if engine.quantized:
+        more["device_map"] = {"": device()}
+        more["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=getattr(torch, engine.precision),
+            llm_int8_skip_modules=["lm_head", "score"],
+        )
+    precision = engine.precision if engine.lora_rank else "float32"
+    model = _load(kind, folder, engine, precision, **more)
+    return model if engine.quantized else model.to(device())
+
+
+def _adapted(model: PreTrainedModel, engine: EngineConfig, seed: int) -> PreTrainedModel:
+    if engine.lora_rank == 0:
+        return model
+    return adapters.adapted(model, engine.lora_rank, engine.lora_alpha, seed)
+
+
+def _load(kind: Any, folder: Path, engine: EngineConfig, precision: str, **more: Any) -> Any:
+    return kind.from_pretrained(
+        folder,
+        dtype=getattr(torch, precision),
+        attn_implementation=engine.attention,
+        local_files_only=True,
+        use_safetensors=True,
+        **more,
+    )
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -40,11 +135,3 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     if words.pad_token_id is None:
         words.pad_token = words.eos_token
     return words
-
-
-def load_reward_model(folder: Path) -> PreTrainedModel:
-    """A scalar-headed model in float32 on `device()`; no code from the folder is run."""
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
-    )
-    return model.to(device())

@@ -18,6 +18,7 @@ from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, only, runs_folder, save
 from r1repro.errors import R1ReproError, StageFailed
 from r1repro.stages import cores, find, nursery, resolve
+from r1repro.stages.engines import import_unsloth
 from r1repro.stages.nursery import Child
 from r1repro.stages.state import keys, load, result_folder, settings, work_folder, worked
 
@@ -222,10 +223,16 @@ def run_here(config: Config, name: str) -> None:
         started = time.time()
         before = worked(artifacts.read_progress(folder))
         progress = artifacts.Progress(folder if first else None)
+        seen = only(config, stage.config)
+        if seen.engine.unsloth:
+            import_unsloth()
+        # What is reported elsewhere stays when the stage's checkpoints go.
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(runs / "tensorboard" / folder.name))
+        os.environ.setdefault("WANDB_PROJECT", "r1repro")
         function = resolve(stage.run)
         if stage.half:
             cores.take_half()
-        function(only(config, stage.config), inputs, folder, progress)
+        function(seen, inputs, folder, progress)
         seconds = before + time.time() - started
     else:
         seconds = worked(artifacts.read_progress(folder))

@@ -5,7 +5,6 @@ from itertools import permutations
 from pathlib import Path
 
 import pandas as pd
-from transformers import AutoModelForSequenceClassification
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, RewardModelConfig
@@ -13,10 +12,17 @@ from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.rewards.preference import Preference, encoded, grade, shown
-from r1repro.stages.models import device, load_model, load_tokenizer, save_model
+from r1repro.stages.models import (
+    device,
+    load_model,
+    load_tokenizer,
+    new_reward_model,
+    save_model,
+)
 from r1repro.tasks import general, templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import reward_model
+from r1repro.training.adapters import whole
 
 HELD_OUT = 0.2
 """The share of the questions whose pairs only measure."""
@@ -38,11 +44,8 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         )
     place = inputs["dev3"].folder / "model"
     words = load_tokenizer(place)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        place, num_labels=1, dtype="float32", local_files_only=True, use_safetensors=True
-    ).to(device())
+    model = new_reward_model(place, config.engine, config.seed)
     model.config.pad_token_id = words.pad_token_id
-    model.score.weight.data.zero_()  # no opinion before the first pair
     learned = pairs[pairs.split == "train"]
     rows = reward_model.train(
         model,
@@ -55,7 +58,9 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         seed=config.seed,
         folder=folder,
         progress=progress,
+        engine=config.engine,
     )
+    model = whole(model).to(device())
     judge = Preference(model, words)
     pairs["score_chosen"] = judge.scores(pairs.chosen.tolist())
     pairs["score_rejected"] = judge.scores(pairs.rejected.tolist())
@@ -80,13 +85,14 @@ def _pairs(
         words = load_tokenizer(policy)
         position = 0
         for batch in ask(
-            load_model(policy).eval(),
+            # not vLLM, which would keep its memory from the training that follows
+            load_model(policy, config.engine).eval(),
             words,
             problems,
             Sampling(settings.max_completion_tokens, settings.temperature),
             template=templates.form(config, writer),
             samples=settings.samples,
-            rollout_batch=2_048,
+            rollout_batch=settings.rollout_batch,
             seed=config.seed + 2,
         ):
             for problem, _, said in batch:

@@ -11,7 +11,13 @@ import pandas as pd
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import AllScenarioConfig, Config, RLConfig
 from r1repro.rewards.preference import Preference
-from r1repro.stages.models import load_model, load_reward_model, load_tokenizer, save_model
+from r1repro.stages.models import (
+    load_model,
+    load_reward_model,
+    load_tokenizer,
+    load_trained,
+    save_model,
+)
 from r1repro.tasks import general, templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import flops, grpo
@@ -106,7 +112,8 @@ def train(
 
     Writes model/, metrics.parquet (a row a step) and completions.parquet (kept samples).
     """
-    words, model = load_tokenizer(start.folder / "model"), load_model(start.folder / "model")
+    place = start.folder / "model"
+    words, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
     if problems is None:
         stream = worlds.of(config.task).train(config.seed)
         problems = list(islice(stream, settings.steps * settings.questions))
@@ -122,6 +129,7 @@ def train(
         preference=preference,
         budget=budget,
         shuffled=shuffled,
+        engine=config.engine,
     )
     if not progress.writes:
         return
@@ -138,7 +146,7 @@ def _all_scenarios(
     progress: Progress,
 ) -> None:
     place = inputs["reward_model"].folder / "model"
-    preference = Preference(load_reward_model(place), load_tokenizer(place))
+    preference = Preference(load_reward_model(place, config.engine), load_tokenizer(place))
     problems = scenarios(config, settings)
     train(
         config, "r1", inputs["dev3"], settings, folder, progress,

@@ -13,7 +13,7 @@ from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.rewards.accuracy import is_strictly_correct, judge
-from r1repro.stages.models import load_model, load_tokenizer
+from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Completion, Problem
 
@@ -41,7 +41,7 @@ def draw(
 
     `share` is the part of the stage's work that this is, for its progress.
     """
-    model = load_model(policy.folder / "model").eval()
+    model = load_sampled(policy.folder / "model", config.engine, settings.max_completion_tokens)
     words = load_tokenizer(policy.folder / "model")
     found: list[tuple[Problem, int, Completion]] = []
     tokens, started = 0, time.perf_counter()

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SFTConfig
 from r1repro.rewards.rules import problems_of_rows
-from r1repro.stages.models import load_model, load_tokenizer, save_model
+from r1repro.stages.models import load_tokenizer, load_trained, save_model
 from r1repro.tasks import templates, traces
 from r1repro.tasks.problem import GENERAL
 from r1repro.training.sft import fine_tune
@@ -64,14 +64,22 @@ def train(
 
     Writes model/ and metrics.parquet.
     """
-    words, model = load_tokenizer(base.folder / "model"), load_model(base.folder / "model")
+    place = base.folder / "model"
+    words, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
     template = templates.form(config, name)
     examples = [
         token_ids(words, templates.render(template, problem), text)
         for problem, text in zip(problems_of_rows(data), data.completion, strict=True)
     ]
     rows = fine_tune(
-        model, words, examples, settings, seed=config.seed, folder=folder, progress=progress
+        model,
+        words,
+        examples,
+        settings,
+        seed=config.seed,
+        folder=folder,
+        progress=progress,
+        engine=config.engine,
     )
     save_model(model, words, folder / "model")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")

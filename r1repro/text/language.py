@@ -50,6 +50,12 @@ def language_share(text: str, language: str) -> float:
     return sum(bool(_LANGUAGES[language].match(word)) for word in found) / len(found)
 
 
+def language_of(text: str) -> str:
+    """The language with more words: "zh", or else "en"."""
+    chinese, english = (language_share(text, language) for language in ("zh", "en"))
+    return "zh" if chinese > english else "en"
+
+
 def is_mixed(text: str) -> bool:
     """Whether English and Chinese words both occur (at least one each)."""
     found = words(text)

@@ -5,9 +5,11 @@ advantage is (r - mean) / (std + 1e-4) with the sample standard deviation, which
 reference model is replaced by the policy every `reference_sync_steps` (R1 v2, section 2.1).
 """
 
+import copy
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +23,36 @@ from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig
 
 from r1repro.artifacts import Progress
-from r1repro.config import RLConfig
+from r1repro.config import PLAIN_ENGINE, EngineConfig, RLConfig
 from r1repro.errors import R1ReproError
-from r1repro.generation.sampler import Sampling, ends, sample
+from r1repro.generation.sampler import Rollout, Sampling, ends, sample
 from r1repro.rewards import rules
-from r1repro.rewards.accuracy import judge, timeouts
+from r1repro.rewards.accuracy import judge, stated_answer, timeouts
 from r1repro.tasks import templates
 from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.language import language_share
 from r1repro.text.reflection import reflection_count
 from r1repro.text.tags import thinking
-from r1repro.training import flops
+from r1repro.training import adapters, flops
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
 from r1repro.training.optimizer import MuonWithAdamW
-from r1repro.training.trl_adapter import PackedGRPOTrainer
+from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
 
 WARMUP_STEPS = 5
 HELD = 0.6
 """The share of the steps before the learning rate falls."""
+MISMATCH_CAP = 2.0
+"""The most that a token counts which the trainer finds likelier than vLLM, which drew it, did:
+importance sampling, truncated (Ionides 2008)."""
 
 
-def trainer_arguments(settings: RLConfig, seed: int, folder: Path) -> GRPOConfig:
+def trainer_arguments(
+    settings: RLConfig,
+    seed: int,
+    folder: Path,
+    engine: EngineConfig = PLAIN_ENGINE,
+    **more: Any,
+) -> GRPOConfig:
     """TRL's arguments for the DeepSeekMath objective. TRL's own defaults are another one."""
     on_cpu = not torch.cuda.is_available()
     return GRPOConfig(
@@ -63,21 +74,29 @@ def trainer_arguments(settings: RLConfig, seed: int, folder: Path) -> GRPOConfig
         max_steps=settings.steps,
         learning_rate=settings.lr_matrices,
         max_grad_norm=1.0,
-        sync_ref_model=settings.beta > 0,
+        # TRL synchronizes no adapters; PackedGRPOTrainer does.
+        sync_ref_model=settings.beta > 0 and engine.lora_rank == 0,
         ref_model_sync_steps=settings.reference_sync_steps,
         ref_model_mixup_alpha=1.0,
         shuffle_dataset=False,
         seed=seed,
+        # of the reference, which TRL loads itself
+        model_init_kwargs=None
+        if engine.attention == "sdpa"
+        else {"attn_implementation": engine.attention},
         use_cpu=on_cpu,
-        bf16=False,
-        gradient_checkpointing=False,
+        bf16=engine.precision == "bfloat16",
+        gradient_checkpointing=engine.gradient_checkpointing,
         logging_steps=1,
         save_strategy="steps",
         save_steps=settings.save_every,
         # The one before stays until the new one is complete.
         save_total_limit=2,
-        report_to=[],
+        report_to=engine.report_to,
+        run_name=folder.name,
+        project="r1repro",
         disable_tqdm=True,
+        **more,
     )
 
 
@@ -113,6 +132,7 @@ def train(
     preference: Preference | None = None,
     budget: float | None = None,
     shuffled: bool = False,
+    engine: EngineConfig = PLAIN_ENGINE,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Train `model` in place; (metrics, a row a step; completions kept over training).
 
@@ -124,7 +144,7 @@ def train(
     """
     trainer, recorder = build(
         model, words, problems, settings, template=template, seed=seed, folder=folder,
-        preference=preference,
+        preference=preference, engine=engine,
     )  # fmt: skip
     if shuffled and _processes() > 1:
         raise R1ReproError(
@@ -156,16 +176,25 @@ def build(
     seed: int,
     folder: Path,
     preference: Preference | None = None,
+    engine: EngineConfig = PLAIN_ENGINE,
 ) -> tuple[PackedGRPOTrainer, "Recorder"]:
     """The trainer of `train`, ready to run, and the recorder of its steps."""
+    if engine.unsloth:
+        check_overrides()
     recorder = Recorder(settings, words, model, preference)
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
+    prompts = [templates.render(template, problem) for problem in problems]
+    own = engine.rollouts == "own"
+    more = {} if own else vllm_arguments(engine, settings, model, words, prompts)
     trainer = PackedGRPOTrainer(
         model=model,
-        args=trainer_arguments(settings, seed, folder),
+        args=trainer_arguments(settings, seed, folder, engine, **more),
         reward_funcs=recorder.reward_functions(),
         train_dataset=Dataset.from_list(
-            [{"prompt": templates.render(template, p), **rules.columns_of(p)} for p in problems]
+            [
+                {"prompt": prompt, **rules.columns_of(problem)}
+                for prompt, problem in zip(prompts, problems, strict=True)
+            ]
         ),
         processing_class=words,
         optimizers=(
@@ -174,13 +203,34 @@ def build(
                 optimizer, lambda step: schedule(step, settings.steps)
             ),
         ),
-        rollout_func=rollouts(words, settings, seed, recorder.clock),
+        rollout_func=rollouts(words, settings, seed, recorder.clock, engine) if own else None,
         micro_batch_tokens=settings.micro_batch_tokens,
         clock=recorder.clock,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(recorder)
     return trainer, recorder
+
+
+def vllm_arguments(
+    engine: EngineConfig,
+    settings: RLConfig,
+    model: PreTrainedModel,
+    words: PreTrainedTokenizerFast,
+    prompts: Sequence[str],
+) -> dict[str, Any]:
+    """TRL's arguments for vLLM: where it is, room for the longest row, the bound on mismatch."""
+    longest = max(len(ids) for ids in words(list(prompts))["input_ids"])
+    on_server = engine.rollouts == "vllm_server"
+    return dict(
+        use_vllm=True,
+        vllm_mode="server" if on_server else "colocate",
+        vllm_server_base_url=engine.vllm_server if on_server else None,
+        vllm_max_model_length=longest + settings.max_completion_tokens,
+        vllm_importance_sampling_mode="token_truncate",
+        vllm_importance_sampling_clip_max=MISMATCH_CAP,
+        generation_kwargs={"stop_token_ids": ends(model, words)},
+    )
 
 
 def schedule(step: int, steps: int) -> float:
@@ -194,10 +244,12 @@ def rollouts(
     settings: RLConfig,
     seed: int,
     clock: Callable[[str, float], None],
+    engine: EngineConfig = PLAIN_ENGINE,
 ) -> Callable[[list[str], Any], dict[str, Any]]:
     """TRL's `rollout_func` over our sampler: one completion a prompt, seeded by the step.
 
-    What is said does not depend on how many processes share the batch, up to rounding.
+    What is said does not depend on how many processes share the batch, nor on how many rows are
+    sampled at a time, up to rounding.
     """
     sampling = Sampling(settings.max_completion_tokens, settings.temperature)
 
@@ -207,21 +259,51 @@ def rollouts(
         encoded = {text: words.encode(text) for text in dict.fromkeys(prompts)}
         prompt_ids = [encoded[text] for text in prompts]
         step = trainer.state.global_step
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        found = sample(
-            model,
-            prompt_ids,
-            sampling,
-            end_ids=ends(model, words),
-            pad_id=words.pad_token_id,
-            seed=(seed * 1_000_003 + step) * 1_009,
-            part=(trainer.accelerator.process_index, trainer.accelerator.num_processes),
-        )
+        policy = trainer.accelerator.unwrap_model(trainer.model)
+        accelerator, parts = trainer.accelerator, settings.rollout_parts(len(prompt_ids))
+        size = len(prompt_ids) // parts
+        found: list[Rollout] = []
+        with _to_sample(policy, engine) as sampled:
+            for part in range(parts):
+                found += sample(
+                    sampled,
+                    prompt_ids[part * size : (part + 1) * size],
+                    sampling,
+                    end_ids=ends(policy, words),
+                    pad_id=words.pad_token_id,
+                    seed=(seed * 1_000_003 + step) * 1_009,
+                    part=(
+                        accelerator.process_index * parts + part,
+                        accelerator.num_processes * parts,
+                    ),
+                )
         clock("rollout", time.perf_counter() - started)
         ids = [rollout.token_ids for rollout in found]
         return {"prompt_ids": prompt_ids, "completion_ids": ids, "logprobs": None}
 
     return roll
+
+
+@contextmanager
+def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTrainedModel]:
+    """The policy in engine.precision: itself, or a copy that is gone after the rollouts."""
+    model = adapters.inner(policy)
+    precision = getattr(torch, engine.precision)
+    if engine.lora_rank or precision == torch.float32:
+        yield model
+        return
+    # Handed to deepcopy as the copies of the weights, so that no second copy in float32 is made.
+    weights: dict[int, Any] = {
+        id(p): torch.nn.Parameter(p.detach().to(precision), requires_grad=False)
+        for p in model.parameters()
+    }
+    twin = copy.deepcopy(model, weights)
+    try:
+        yield twin
+    finally:
+        # accelerate's forward makes a cycle of the module, which is collected only some time later
+        for parameter in twin.parameters():
+            parameter.data = parameter.data.new_empty(0)
 
 
 class Recorder(TrainerCallback):
@@ -286,7 +368,7 @@ class Recorder(TrainerCallback):
         return paid
 
     def _measured(self, completions: list[str], columns: dict[str, Any]) -> pd.DataFrame:
-        ids = columns["completion_ids"]
+        ids, problems = columns["completion_ids"], rules.problems_of(columns)
         lengths = {text: len(self.words.encode(text)) for text in set(columns["prompts"])}
         return pd.DataFrame(
             {
@@ -297,7 +379,11 @@ class Recorder(TrainerCallback):
                 "prompt": columns["question"],
                 "answer": columns["gold"],
                 "text": completions,
-                "correct": judge(rules.problems_of(columns), completions),
+                "correct": judge(problems, completions),
+                "unparseable": [
+                    stated_answer(problem, text) is None
+                    for problem, text in zip(problems, completions, strict=True)
+                ],
                 "format_valid": [reward == 1.0 for reward in rules.format(completions)],
                 "tokens": [len(row) for row in ids],
                 "prompt_tokens": [lengths[text] for text in columns["prompts"]],
@@ -336,8 +422,11 @@ class Recorder(TrainerCallback):
             if len(general) and "preference" in paid
             else None,
             "format_valid": batch.format_valid.mean(),
+            "unparseable": reasoning.unparseable.mean(),
             "entropy": logs.get("entropy"),
             "kl": logs.get("kl"),
+            # between vLLM and the trainer, mean absolute difference a token, nats
+            "logp_mismatch": logs.get("sampling/sampling_logp_difference/mean"),
             "clip_fraction": logs.get("clip_ratio/region_mean"),
             "clipped_completions": logs.get("completions/clipped_ratio"),
             "zero_variance_groups": logs.get("frac_reward_zero_std"),
@@ -347,6 +436,7 @@ class Recorder(TrainerCallback):
             "reflection": batch.text.map(reflection_count).mean(),
             "language_share": _language_share(batch),
             "verifier_timeouts": timeouts() - self.timeouts,
+            "lr": logs.get("learning_rate"),
             "grad_norm": logs.get("grad_norm"),
             "tokens_per_s": batch.tokens.sum() / self.seconds["rollout"] if fresh else None,
             "seconds_rollout": self.seconds.get("rollout", 0.0),
@@ -384,7 +474,7 @@ class Recorder(TrainerCallback):
     def _keep(self, model: PreTrainedModel) -> None:
         if self.progress.writes:
             part = self.kept.with_name(f".{self.kept.name}")
-            getattr(model, "module", model).save_pretrained(part / "model")
+            adapters.whole(getattr(model, "module", model)).save_pretrained(part / "model")
             self.words.save_pretrained(part / "model")
             part.rename(self.kept)
 

@@ -63,13 +63,15 @@ def states_before(
     """The last hidden state before each of the last T columns, (B, T, D).
 
     A prompt that several rows share, as a group's completions do, is read once: its keys and values
-    are handed to all of them, and their gradients come back through these.
+    are handed to all of them, and their gradients come back through these. Not under gradient
+    checkpointing, which keeps no keys and values.
     """
     split = ids_B_L.shape[1] - completion_tokens
     prompts, row_of = torch.unique(
         torch.stack([ids_B_L, mask_B_L])[:, :, :split].transpose(0, 1), dim=0, return_inverse=True
     )
-    if 2 * len(prompts) > len(ids_B_L) or completion_tokens == 1:
+    checkpointed = backbone.training and getattr(backbone, "is_gradient_checkpointing", False)
+    if checkpointed or 2 * len(prompts) > len(ids_B_L) or completion_tokens == 1:
         whole = backbone(input_ids=ids_B_L, attention_mask=mask_B_L, use_cache=False)
         return whole.last_hidden_state[:, :-1][:, -completion_tokens:]
     read = backbone(input_ids=prompts[:, 0], attention_mask=prompts[:, 1], use_cache=True)

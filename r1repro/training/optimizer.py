@@ -86,7 +86,11 @@ def orthogonalize(updates_N_R_C: torch.Tensor, steps: int = 5) -> torch.Tensor:
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """(hidden matrices, everything else) of a causal language model, trainable ones only."""
+    """(hidden matrices, everything else) of a causal language model, trainable ones only.
+
+    The factors of LoRA adapters are of the rest: Muon would make orthogonal what has to be of low
+    rank by its product alone.
+    """
     tables = {
         id(parameter)
         for module in model.modules()
@@ -99,8 +103,9 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
             tables |= {id(parameter) for parameter in head.parameters()}
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
-    for parameter in model.parameters():
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            hidden = parameter.ndim == 2 and id(parameter) not in tables
+            table = id(parameter) in tables or ".lora_" in name
+            hidden = parameter.ndim == 2 and not table
             (matrices if hidden else rest).append(parameter)
     return matrices, rest

@@ -3,7 +3,9 @@
 import random
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from r1repro.artifacts import Progress
-from r1repro.config import BaseConfig
+from r1repro.config import PLAIN_ENGINE, BaseConfig, EngineConfig
 from r1repro.training import checkpoints
 from r1repro.training.optimizer import MuonWithAdamW
 
@@ -29,6 +31,7 @@ def pretrain(
     seed: int,
     folder: Path,
     progress: Progress,
+    engine: EngineConfig = PLAIN_ENGINE,
 ) -> list[dict[str, Any]]:
     """One pass over `sequences` (token ids, each with its end token); metrics, a row a log.
 
@@ -46,7 +49,8 @@ def pretrain(
         factor = schedule(step, len(batches), settings.warmup_fraction)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * factor
-        loss, tokens = _loss(model, [sequences[row] for row in batch], pad_id)
+        with torch.autocast(model.device.type, torch.bfloat16, engine.precision == "bfloat16"):
+            loss, tokens = _loss(model, [sequences[row] for row in batch], pad_id)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -67,11 +71,22 @@ def pretrain(
             rows.append(row)
             losses, since = [], 0
             progress.update(
-                step, len(batches), loss=row["loss"], **{"tokens/s": row["tokens_per_s"]}
+                step, len(batches), loss=recent(rows), **{"tokens/s": row["tokens_per_s"]}
             )
             if step % settings.save_every == 0:
                 checkpoints.save(folder, step, model, optimizer, rows)
     return rows
+
+
+def recent(rows: Sequence[dict[str, Any]], logs: int = 3) -> float:
+    """The mean loss of a batch over the last `logs` logs.
+
+    Documents of one length are of one kind, so that batches differ (0.5 to 1.7 nats a token in one
+    finished base): the last log, which may hold a single batch, can be far from those before it.
+    """
+    ends = [0, *(row["step"] for row in rows)]
+    steps = [end - start for start, end in pairwise(ends)][-logs:]
+    return fmean([row["loss"] for row in rows[-logs:]], steps)
 
 
 def bucketed(

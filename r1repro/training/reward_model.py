@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from trl import RewardConfig, RewardTrainer
 
 from r1repro.artifacts import Progress
-from r1repro.config import RewardModelConfig
+from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig
 from r1repro.training import sft
 
 
@@ -24,6 +24,7 @@ def train(
     seed: int,
     folder: Path,
     progress: Progress,
+    engine: EngineConfig = PLAIN_ENGINE,
 ) -> list[dict[str, Any]]:
     """Train a one-label classifier in place on (chosen, rejected) token ids; metrics, a row a log.
 
@@ -37,7 +38,9 @@ def train(
     trainer = RewardTrainer(
         model=model,
         args=RewardConfig(
-            max_length=None, disable_dropout=True, **sft.arguments(settings, steps, seed, folder)
+            max_length=None,
+            disable_dropout=True,
+            **sft.arguments(settings, steps, seed, folder, engine),
         ),
         train_dataset=Dataset.from_list(data),
         processing_class=words,

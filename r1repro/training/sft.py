@@ -16,9 +16,9 @@ from trl import SFTConfig as Arguments
 from trl import SFTTrainer
 
 from r1repro.artifacts import Progress
-from r1repro.config import RewardModelConfig, SFTConfig
+from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig, rows_together
 from r1repro.errors import R1ReproError
-from r1repro.training import flops
+from r1repro.training import adapters, flops
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
 from r1repro.training.optimizer import MuonWithAdamW
 
@@ -39,6 +39,7 @@ def fine_tune(
     seed: int,
     folder: Path,
     progress: Progress,
+    engine: EngineConfig = PLAIN_ENGINE,
 ) -> list[dict[str, Any]]:
     """Train `model` in place on (prompt, completion) token ids; metrics, a row a log.
 
@@ -60,7 +61,7 @@ def fine_tune(
     optimizer, rate = optimizer_and_rate(model, settings, steps)
     trainer = SFTTrainer(
         model=model,
-        args=Arguments(max_length=None, **arguments(settings, steps, seed, folder)),
+        args=Arguments(max_length=None, **arguments(settings, steps, seed, folder, engine)),
         train_dataset=Dataset.from_list(data),
         processing_class=words,
         optimizers=(optimizer, rate),
@@ -98,26 +99,35 @@ def epochs(
 
 
 def arguments(
-    settings: SFTConfig | RewardModelConfig, steps: int, seed: int, folder: Path
+    settings: SFTConfig | RewardModelConfig,
+    steps: int,
+    seed: int,
+    folder: Path,
+    engine: EngineConfig,
 ) -> dict[str, Any]:
     """What TRL's SFT and reward trainers are told alike; the rows come in our order."""
     return dict(
         output_dir=str(folder / "checkpoints"),
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=rows_together(settings),
+        gradient_accumulation_steps=settings.batch_size // rows_together(settings),
         max_steps=steps,
         learning_rate=settings.lr_matrices,
         max_grad_norm=1.0,
         train_sampling_strategy="sequential",
         seed=seed,
         use_cpu=not torch.cuda.is_available(),
-        bf16=False,
-        gradient_checkpointing=False,
+        bf16=engine.precision == "bfloat16",
+        gradient_checkpointing=engine.gradient_checkpointing,
         logging_steps=settings.log_every,
+        # A loss that is not finite is told, and not the mean of those before it.
+        logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=settings.save_every,
         # The one before stays until the new one is complete.
         save_total_limit=2,
-        report_to=[],
+        report_to=engine.report_to,
+        run_name=folder.name,
+        project="r1repro",
         disable_tqdm=True,
     )
 
@@ -143,6 +153,7 @@ def run(trainer: Any, recorder: "Recorder", folder: Path) -> list[dict[str, Any]
     """Train to the end from the newest checkpoint there is; the recorded rows."""
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(recorder)
+    adapters.to_float32(trainer.model)
     newest = newest_checkpoint(folder)
     if newest is not None:
         recorder.restore(newest)

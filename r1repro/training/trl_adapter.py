@@ -5,6 +5,7 @@ how rows reach it: sorted by length, tightly padded, a backward pass per micro-b
 where a completion token needs them.
 """
 
+import inspect
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -12,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
+from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from r1repro.errors import R1ReproError
+from r1repro.training import adapters
 from r1repro.training.logprobs import micro_batches, token_logps
 
 REFERENCE = "reference.safetensors"
@@ -27,6 +31,8 @@ _ROWS = (
     "advantages",
     "old_per_token_logps",
     "ref_per_token_logps",
+    "sampling_per_token_logps",
+    "importance_sampling_ratio",
 )
 
 
@@ -50,6 +56,9 @@ class PackedGRPOTrainer(GRPOTrainer):
                 "gradient_accumulation_steps must be 1: a step is already split into "
                 "micro-batches by micro_batch_tokens."
             )
+        if isinstance(self.model, PeftModel) and self.beta > 0:
+            self.add_callback(_AdapterSync())
+        adapters.to_float32(self.model)
         self.micro_batch_tokens = micro_batch_tokens
         self.clock = clock
 
@@ -112,6 +121,13 @@ class PackedGRPOTrainer(GRPOTrainer):
         most = self.accelerator.gather(torch.tensor([len(found)], device=prompts.device)).max()
         return found + [(found[0][0], 0.0)] * (int(most) - len(found))
 
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        # Only with vLLM: our own sampler, in `rollout_func`, tells its time itself.
+        started = time.perf_counter()
+        found = super()._generate_single_turn(*args, **kwargs)
+        self.clock("rollout", time.perf_counter() - started)
+        return found
+
     def _get_per_token_logps_and_entropies(
         self, model: torch.nn.Module, *args: Any, batch_size: int | None = None, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
@@ -123,7 +139,8 @@ class PackedGRPOTrainer(GRPOTrainer):
                 model, *args, batch_size=batch_size, **kwargs
             )
         started = time.perf_counter()
-        backbone, head = unwrapped.base_model, unwrapped.get_output_embeddings()
+        policy = adapters.inner(unwrapped)
+        backbone, head = policy.base_model, policy.get_output_embeddings()
         with_entropy = kwargs.get("compute_entropy", False)
         split = ids.shape[1] - width
         completions = mask[:, split:].sum(1)
@@ -149,29 +166,81 @@ class PackedGRPOTrainer(GRPOTrainer):
             self.clock("reference", time.perf_counter() - started)
         return logps, entropies, None
 
-    # A synced reference is part of the training state, and TRL's checkpoints leave it out.
+    # A synced reference is part of the training state, and TRL's checkpoints leave it out; of two
+    # adapters the trainer would load one.
+    def _kept(self) -> dict[str, torch.nn.Parameter]:
+        if isinstance(self.model, PeftModel):
+            names = tuple(f".{name}." for name in (adapters.TRAINED, adapters.REFERENCE))
+            found = self.model.named_parameters()
+            return {n: p for n, p in found if any(name in n for name in names)}
+        if self.ref_model is None:
+            return {}
+        return dict(self.accelerator.unwrap_model(self.ref_model).named_parameters())
+
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if self.ref_model is not None and self.args.should_save:
+        kept = self._kept()
+        if kept and self.args.should_save:
             folder = Path(self._get_output_dir(trial=trial))
-            reference = self.accelerator.unwrap_model(self.ref_model)
-            tensors = {n: p.detach().contiguous() for n, p in reference.named_parameters()}
+            tensors = {name: p.detach().contiguous() for name, p in kept.items()}
             save_file(tensors, folder / f"checkpoint-{self.state.global_step}" / REFERENCE)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        path = Path(resume_from_checkpoint) / REFERENCE
-        if self.ref_model is not None:
-            if not path.is_file():
-                raise R1ReproError(
-                    f"The checkpoint {path.parent.name} has no {REFERENCE}, so training cannot "
-                    f"continue as it was: delete the checkpoint to start again."
-                )
-            reference = self.accelerator.unwrap_model(self.ref_model)
-            saved = load_file(path)
-            with torch.no_grad():
-                for name, parameter in reference.named_parameters():
-                    parameter.copy_(saved[name])
+        if not isinstance(self.model, PeftModel):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        kept, path = self._kept(), Path(resume_from_checkpoint) / REFERENCE
+        if not kept:
+            return
+        if not path.is_file():
+            raise R1ReproError(
+                f"The checkpoint {path.parent.name} has no {REFERENCE}, so training cannot "
+                f"continue as it was: delete the checkpoint to start again."
+            )
+        saved = load_file(path)
+        with torch.no_grad():
+            for name, parameter in kept.items():
+                parameter.copy_(saved[name])
+
+
+_CALLERS = (
+    "_prepare_inputs",
+    "_generate_and_score_completions",
+    "_generate",
+    "compute_loss",
+    "_compute_loss",
+)
+"""Methods of TRL from which those above are called, or which call them by super()."""
+_WRITTEN_IN = ("trl.trainer.", "transformers.trainer", "r1repro.")
+
+
+def check_overrides() -> None:
+    """Refuse (R1ReproError) a trainer into which another library has put methods of its own.
+
+    Ours would then be called for something else, or not at all, and nothing would say so.
+    """
+    ours = [n for n in vars(PackedGRPOTrainer) if callable(getattr(GRPOTrainer, n, None))]
+    foreign = []
+    for name in (*_CALLERS, *ours):
+        for kind in (PackedGRPOTrainer, GRPOTrainer):
+            method = inspect.unwrap(getattr(kind, name))
+            where = getattr(method, "__globals__", {}).get("__name__", "")
+            if name != "__init__" and not where.startswith(_WRITTEN_IN):
+                foreign.append(name)
+    if foreign:
+        raise R1ReproError(
+            f"engine.unsloth=true puts other methods into TRL's GRPOTrainer ({foreign[0]}), and "
+            "the GRPO here is built on TRL's own: leave engine.unsloth=false, which "
+            "engine.lora_rank and engine.precision=bfloat16 do not need"
+        )
+
+
+class _AdapterSync(TrainerCallback):
+    """Makes the reference's adapter the trained one every `ref_model_sync_steps`."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step % args.ref_model_sync_steps == 0:
+            model = kwargs["model"]
+            adapters.sync_reference(getattr(model, "module", model))
 
 
 def _trim(values: torch.Tensor, name: str, p: int, t: int) -> torch.Tensor:

@@ -73,7 +73,7 @@ def test_one_run_speaks_by_its_own_interval_and_several_by_their_spread():
     (one,) = claims.judge([CLAIM], [run()])
     assert one.verdict == "reproduced" and one.effect == estimate(0.3 - 0.02, 0.3 + 0.02)
     (three,) = claims.judge([CLAIM], [run(0.1), run(0.3), run(0.5)])
-    assert three.seeds == pytest.approx((0.1, 0.3, 0.5)) and three.effect.n == 3
+    assert three.seeds == pytest.approx((0.1, 0.3, 0.5)) and three.effect.n == 1_000
     # mean 0.3, standard error 0.2 / sqrt(3), t(0.975, 2) = 4.303; the problems' half-width 0.02
     seeds = 4.3027 * 0.2 / 3**0.5
     assert three.effect.low == pytest.approx(0.3 - math.hypot(seeds, 0.02), abs=1e-4)
@@ -252,7 +252,7 @@ def test_power_and_t_intervals():
 
 def test_seeds_that_agree_exactly_claim_no_certainty():
     same = over_seeds([Estimate(5.0, math.nan, math.nan, 40)] * 3)
-    assert same.value == 5 and math.isnan(same.low) and same.n == 3
+    assert same.value == 5 and math.isnan(same.low) and same.n == 40
     problems = over_seeds([estimate(0.3, 0.4)] * 3)
     assert (problems.low, problems.high) == pytest.approx((0.3, 0.4)), "the base, shared by all"
 
@@ -308,3 +308,14 @@ def test_what_so_many_seeds_find_four_times_in_five():
     more = claims.judge([claim], [*lights, *lights])[0]
     assert more.found_from < several.found_from, "more seeds find less"
     assert math.isnan(claims.judge([claim], lights[:2])[0].found_from)
+
+
+def test_at_smoke_no_claim_is_testable():
+    light = run(0.3)
+    judged, control = claims.ledger([light], "smoke")
+    assert {one.verdict for one in judged} == {"not testable"} and control == []
+    assert len(judged) == len(claims.load())
+    reasons = {one.claim.id: one.reason for one in judged}
+    assert reasons["rl-raises-accuracy"] == claims.AT_SMOKE
+    judged, _ = claims.ledger([light], "laptop")
+    assert {one.claim.id: one.verdict for one in judged}["rl-raises-accuracy"] == "reproduced"

@@ -4,15 +4,7 @@ import pandas as pd
 import pytest
 
 from r1repro.errors import R1ReproError
-from r1repro.evaluation.metrics import (
-    compare,
-    differences,
-    headline,
-    label,
-    shown,
-    summarize,
-    table,
-)
+from r1repro.evaluation.metrics import differences, headline, label, shown, summarize
 from r1repro.evaluation.statistics import Estimate
 
 
@@ -101,21 +93,12 @@ def test_no_shared_problem_and_no_rows_are_refused(evaluation):
         summarize(evaluation[:0])
 
 
-def test_table_for_display(evaluation):
-    summaries, changes = compare({"base": evaluation, "r1_zero": evaluation}, [("base", "r1_zero")])
-    assert list(table(summaries)) == ["base", "r1_zero"]
-    shown_table = table(summaries, changes["base", "r1_zero"])
-    assert list(shown_table) == ["base", "r1_zero", "difference"]
-    assert shown_table.loc["pass@1", "base"].startswith("50.0\u00a0% [")
-    assert shown_table.loc["Length (tokens)", "difference"] == "0.0 [0.0, 0.0]"
-
-
 def test_words_for_paths_and_estimates():
     assert label("arithmetic/level_3/pass@1") == "Arithmetic, level 3: pass@1"
     assert label("zh/pass@1") == "Chinese: pass@1"
     assert label("format_valid") == "Valid format"
-    assert shown(Estimate(0.7, 0.65, 0.75, 9), "reasoning/pass@1") == "70.0\u00a0% [65.0, 75.0]"
-    assert shown(Estimate(-0.05, -0.1, 0.0, 9), "pass@1", signed=True) == (
+    assert shown(Estimate(0.7, 0.65, 0.75, 90), "reasoning/pass@1") == "70.0\u00a0% [65.0, 75.0]"
+    assert shown(Estimate(-0.05, -0.1, 0.0, 90), "pass@1", signed=True) == (
         "−5.0\u00a0points [−10.0, 0.0]"
     )
     assert shown(None, "pass@1") == shown(Estimate(math.nan, 0, 0, 0), "pass@1") == "–"
@@ -130,3 +113,11 @@ def test_an_item_asked_in_two_languages_is_drawn_as_one():
     assert (once.n, twice.n) == (40, 80) and once.value == twice.value == 0.5
     # The other language repeats what is known: the interval is as wide as without it.
     assert twice.high - twice.low == pytest.approx(once.high - once.low, abs=0.02)
+
+
+def test_an_interval_over_few_items_says_how_many():
+    assert shown(Estimate(0.712, 0.698, 0.725, 30), "pass@1") == "71.2\u00a0% [69.8, 72.5]"
+    assert shown(Estimate(0.5, 0.1, 0.9, 29), "pass@1") == "50.0\u00a0% [10.0, 90.0], n = 29"
+    changed = shown(Estimate(-0.02, -0.1, 0.06, 9), "length", signed=True)
+    assert changed == "0.0 [−0.1, +0.1], n = 9"
+    assert shown(Estimate(0.5, math.nan, math.nan, 3), "pass@1") == "50.0\u00a0%"

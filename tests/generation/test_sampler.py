@@ -126,3 +126,16 @@ def test_cap_leaves_rows_unfinished(model):
     for rollout in found:
         assert rollout.finished == (rollout.token_ids[-1] == END)
         assert len(rollout.token_ids) <= 2
+
+
+def test_a_model_in_training_with_gradient_checkpointing_says_the_same(model):
+    """It would throw its cache away there, and each token be drawn without those before it."""
+    expected = _sample(model, PROMPTS, Sampling(max_tokens=12))
+    model.train()
+    model.gradient_checkpointing_enable()
+    try:
+        assert _sample(model, PROMPTS, Sampling(max_tokens=12)) == expected
+        assert model.training
+    finally:
+        model.gradient_checkpointing_disable()
+        model.eval()

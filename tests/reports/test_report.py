@@ -82,6 +82,7 @@ def test_page_says_what_was_measured(built):
         "pass@1; Base → R1-Zero",
         "PPO is not built",
         "The control: with the rewards of every batch shuffled",
+        "r1repro doctor finds nothing wrong in the 36 stages that trained or evaluated a model",
     ):
         assert said in text
 
@@ -166,6 +167,15 @@ def test_a_run_up_to_dev2_has_the_stages_that_are_there(run_folder, results, con
     assert "Dev2 − Dev1" in text and "Dev3 − Dev2" not in text and "Distillation" not in text
 
 
+def test_what_the_doctor_finds_stands_on_the_page(tmp_path, run_folder, config):
+    results = make_results(tmp_path)
+    sick = rl_metrics().assign(clipped_completions=0.6)
+    sick.to_parquet(results["r1_zero"].folder / "metrics.parquet")
+    text = text_of(reports.build(run_folder, up_to(results, "r1_zero"), config, {}))
+    assert "r1_zero: clipped completions: 60 % of completions" in text
+    assert "Raise max_completion_tokens=128" in text and "finds nothing wrong" not in text
+
+
 def test_what_is_switched_on_belongs_to_a_finished_run(config):
     ablations = {f"evaluate_{name}" for name in checkpoints.ABLATIONS}
     assert set(needed(compose([]))) == set(STAGES)
@@ -244,3 +254,18 @@ def test_what_the_control_reproduces_too_is_marked():
     judged = [Judged(one, "reproduced", Estimate(0.2, 0.1, 0.3, 9), ())]
     assert html.ledgers(judged, judged)["reproduced"][0]["control"] == "with shuffled rewards too"
     assert html.ledgers(judged)["reproduced"][0]["control"] == ""
+
+
+def test_a_smoke_run_judges_no_claim_and_says_so(run_folder, results):
+    some = up_to(results, "base", "r1_zero", "r1_zero_shuffled_rewards")
+    built = reports.build(run_folder, some, compose(["scale=smoke"]), {})
+    text = text_of(built)
+    assert text.count("At scale=smoke every stage runs and nothing is learned") == 2
+    assert "Claims of the papers, in this one run" not in text and "The control: " not in text
+    assert "Reproduced (" not in text and "Contradicted (" not in text
+    written = json.loads((built.parent / "claims.json").read_text())
+    assert {claim["verdict"] for claim in written} == {"not testable"}
+
+
+def test_other_scales_do_not_say_so(built):
+    assert "nothing is learned" not in text_of(built)

@@ -39,7 +39,7 @@ def test_the_mean_over_seeds_has_an_interval_by_t(joined):
     report, runs = joined
     values = [read_results(run / "results.json")["r1_zero"][PATH].value for run in runs]
     found = read_results(report.parent / "results.json")["r1_zero"][PATH]
-    assert found.value == pytest.approx(sum(values) / 3) and found.n == 3
+    assert found.value == pytest.approx(sum(values) / 3) and found.n == 120
     low, high = t_interval(values)
     assert found.low < low < high < found.high, "and the problems' spread on top"
     shares = [e for n, e in read_results(report.parent / "results.json")["dev1"].items()
@@ -51,7 +51,7 @@ def test_the_mean_over_seeds_has_an_interval_by_t(joined):
     )  # fmt: skip
     first = claim["seeds"][0]
     assert claim["seeds"] == pytest.approx([first, first + 0.02, first + 0.04], abs=1e-6)
-    assert claim["effect"]["n"] == 3
+    assert claim["effect"]["n"] == 120
 
 
 def test_the_page_of_seeds_says_what_it_speaks_of(joined):

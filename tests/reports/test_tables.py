@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from r1repro.evaluation.metrics import compare, differences, summarize
+from r1repro.evaluation.metrics import compare, differences, shown, summarize
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import held_out, tables
 from r1repro.reports.checkpoints import CHAIN, PAIRS, key, names, pairs
@@ -158,3 +158,18 @@ def test_ablations_are_told_where_they_ran(found):
 
 def test_figures_in_words():
     assert [tables.tera(v) for v in (2.5e12, 1.23456e11, 3.21e15)] == ["2.5", "0.123", "3,210"]
+
+
+def test_a_notebooks_table_has_the_reports_names(found):
+    summaries, changes = found
+    pair = ("dev1", "dev2")
+    some = {name: summaries[name] for name in ("r1_zero", *pair, "r1_zero_shuffled_rewards")}
+    table = tables.by_checkpoint(some, {pair: changes[key(*pair)]})
+    assert list(table.columns) == [
+        "R1-Zero", "Dev1", "Dev2", "R1-Zero, rewards shuffled", "Dev2 − Dev1, paired",
+    ]  # fmt: skip
+    assert table.index[0] == "pass@1" and table.index.name == "Measure"
+    assert table.loc["pass@1", "Dev2"] == shown(summaries["dev2"]["reasoning/pass@1"], "pass@1")
+    change = changes[key(*pair)]["reasoning/pass@1"]
+    assert table.loc["pass@1"].iloc[-1] == shown(change, "pass@1", signed=True)
+    assert list(tables.by_checkpoint(some).columns) == list(table.columns)[:-1]

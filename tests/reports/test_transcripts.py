@@ -10,7 +10,6 @@ from r1repro.reports.transcripts import (
     show,
     side_by_side,
     text_html,
-    visible,
 )
 from tests.reports.made_up import HOSTILE, completions, evaluation
 
@@ -31,13 +30,6 @@ def test_escaping_is_the_whole_text():
     assert text_html("<think>3</think>") == (
         '<span class="tag">&lt;think&gt;</span>3<span class="tag">&lt;/think&gt;</span>'
     )
-
-
-def test_characters_that_hide_or_reorder_are_spelled_out():
-    assert visible("a\u202eb") == "a⟨U+202E⟩b"
-    assert visible("\udcff") == "⟨U+DCFF⟩"
-    assert visible("\x00\x1b[31m") == "⟨U+0000⟩⟨U+001B⟩[31m"
-    assert visible("two\nlines\tand 中文") == "two\nlines\tand 中文"
 
 
 def test_long_text_is_bounded_and_says_how_much_is_missing():

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from r1repro.text.language import is_mixed, language_share, words
+from r1repro.text.language import is_mixed, language_of, language_share, words
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,19 @@ from r1repro.text.language import is_mixed, language_share, words
 def test_share_of_each_language(text, english, chinese):
     assert language_share(text, "en") == pytest.approx(english)
     assert language_share(text, "zh") == pytest.approx(chinese)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("What is 3+4?", "en"),
+        ("用3,5,7得到1。", "zh"),
+        ("How do you say 你好 in English?", "en"),
+        ("3 + 4 =", "en"),  # no word: English
+    ],
+)
+def test_the_language_of_a_question(text, language):
+    assert language_of(text) == language
 
 
 @pytest.mark.parametrize("text", ["", "12 + 5 = 17", "<think></think>", "\\boxed{7}", "x = 3"])

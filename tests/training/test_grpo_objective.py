@@ -11,9 +11,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3ForCausalLM
 
-from r1repro.config import RLConfig
+from r1repro.config import PLAIN_ENGINE, RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.rewards import rules
+from r1repro.stages.models import load_trained
 from r1repro.tasks import mini_world
 from r1repro.training import grpo
 from r1repro.training.logprobs import token_logps
@@ -169,6 +170,21 @@ def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
     assert not any(torch.equal(x, y) for x, y in zip(straight[0], start, strict=True))
 
 
+def test_what_is_said_does_not_depend_on_how_many_rows_are_sampled_at_a_time(base, words, tmp_path):
+    found = []
+    for most in (2_048, 8, 5, 1):
+        settings = dataclasses.replace(SETTINGS, rollout_batch=most)
+        trainer = _trainer(base, words, tmp_path / str(most), settings)
+        prompts = [row["prompt"] for row in trainer.train_dataset][:4]
+        rows = [prompt for prompt in prompts for _ in range(settings.generations)]
+        found.append(trainer.rollout_func(rows, trainer)["completion_ids"])
+    assert found[0] == found[1] == found[2] == found[3] and len(found[0]) == 16
+    parts = [
+        dataclasses.replace(SETTINGS, rollout_batch=n).rollout_parts(16) for n in (16, 9, 8, 1)
+    ]
+    assert SETTINGS.generations == 4 and parts == [1, 2, 2, 4]
+
+
 def test_ending_early_is_no_result(base, words, tmp_path):
     """TRL drops a generation that is not whole; what was not trained must not pass for trained."""
     settings = dataclasses.replace(SETTINGS, steps=1, questions=32, steps_per_generation=2)
@@ -194,7 +210,7 @@ class _Killed(Exception):
     pass
 
 
-def trained(base, words, folder, settings, die_at=None):
+def trained(base, words, folder, settings, die_at=None, engine=PLAIN_ENGINE, watch=None):
     from r1repro.artifacts import Progress
 
     class Mortal(Progress):
@@ -203,7 +219,9 @@ def trained(base, words, folder, settings, die_at=None):
                 raise _Killed
 
     folder.mkdir(exist_ok=True)
-    model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
+    model = load_trained(base, engine, 0)
+    if watch is not None:
+        watch(model)
     problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(24), strict=False)]
     rows, samples = grpo.train(
         model,
@@ -214,6 +232,7 @@ def trained(base, words, folder, settings, die_at=None):
         seed=0,
         folder=folder,
         progress=Mortal(None),
+        engine=engine,
     )
     return [p.detach().clone() for p in model.parameters()], rows, samples
 

@@ -8,7 +8,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from r1repro.artifacts import Progress
 from r1repro.config import BaseConfig
-from r1repro.training.pretraining import bucketed, pretrain, schedule
+from r1repro.training.pretraining import bucketed, pretrain, recent, schedule
 
 SETTINGS = BaseConfig(batch_tokens=64, log_every=2, save_every=4, lr_matrices=1e-2, lr_rest=1e-2)
 RNG = random.Random(0)
@@ -88,3 +88,25 @@ def test_schedule_warms_up_and_decays():
     rates = [schedule(step, 100, 0.1) for step in range(1, 101)]
     assert rates[0] < rates[9] and max(rates) <= 1
     assert rates[-1] == pytest.approx(0.05)
+
+
+def test_what_is_shown_is_no_single_batch():
+    rows = [{"step": step, "loss": loss} for step, loss in ((20, 3.0), (40, 1.0), (60, 1.2))]
+    assert recent(rows[:1]) == 3.0
+    assert recent(rows) == pytest.approx((3.0 + 1.0 + 1.2) / 3)
+    last = [*rows, {"step": 61, "loss": 9.0}]
+    assert recent(last) == pytest.approx((20 * 1.0 + 20 * 1.2 + 9.0) / 41)
+
+
+def test_metrics_keep_every_log_as_it_was(tmp_path):
+    seen = []
+
+    class Shown(Progress):
+        def update(self, step, total, **figures):
+            seen.append(figures["loss"])
+
+    rows = pretrain(
+        _model(), SEQUENCES, SETTINGS, pad_id=0, seed=0, folder=tmp_path, progress=Shown(None)
+    )
+    assert seen[0] == rows[0]["loss"] and seen[-1] == pytest.approx(recent(rows))
+    assert seen[-1] != rows[-1]["loss"]

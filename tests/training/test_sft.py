@@ -11,8 +11,9 @@ from transformers import (
 )
 
 from r1repro.artifacts import Progress
-from r1repro.config import RewardModelConfig, SFTConfig
+from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig, rows_together
 from r1repro.errors import R1ReproError
+from r1repro.stages.models import load_trained, new_reward_model
 from r1repro.training import reward_model, sft
 
 SETTINGS = SFTConfig(
@@ -30,11 +31,11 @@ def _examples(words, count=16):
     ]
 
 
-def _tuned(base, words, folder, settings=SETTINGS, examples=None):
-    model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
+def _tuned(base, words, folder, settings=SETTINGS, examples=None, engine=PLAIN_ENGINE):
+    model = load_trained(base, engine, 0)
     rows = sft.fine_tune(
         model, words, _examples(words) if examples is None else examples, settings,
-        seed=0, folder=folder, progress=Progress(None),
+        seed=0, folder=folder, progress=Progress(None), engine=engine,
     )  # fmt: skip
     return model, rows
 
@@ -80,24 +81,38 @@ def test_prompts_are_not_learned(base, words, tmp_path):
     assert rows[0]["loss"] == pytest.approx(wanted, abs=1e-4)
 
 
+def test_a_batch_read_in_parts_gives_the_same_weights(base, words, tmp_path):
+    settings = dataclasses.replace(SETTINGS, batch_size=8)
+    whole, rows = _tuned(base, words, tmp_path / "whole", settings)
+    in_parts = dataclasses.replace(settings, rows_at_once=3)
+    assert rows_together(in_parts) == 2
+    parts, steps = _tuned(base, words, tmp_path / "parts", in_parts)
+    assert [row["step"] for row in steps] == [row["step"] for row in rows]
+    assert steps[-1]["loss"] == pytest.approx(rows[-1]["loss"], rel=1e-3)
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=2e-4, rtol=1e-3)
+
+
 class _Killed(Exception):
     pass
 
 
 @pytest.mark.parametrize("kind", ["sft", "reward"])
-def test_killed_and_continued_gives_the_same_weights(base, words, tmp_path, kind, monkeypatch):
+@pytest.mark.parametrize("engine", [EngineConfig(), EngineConfig(lora_rank=4)])
+def test_killed_and_continued_gives_the_same_weights(
+    base, words, tmp_path, kind, engine, monkeypatch
+):
     def trained(folder):
         if kind == "sft":
-            return _tuned(base, words, folder)
-        model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
-        torch.manual_seed(0)
-        torch.nn.init.normal_(model.score.weight)
+            return _tuned(base, words, folder, engine=engine)
+        model = new_reward_model(base, engine, 0)
         model.config.pad_token_id = words.pad_token_id
         pairs = [([5, 6, i], [7, 8]) for i in range(9, 25)]
         settings = RewardModelConfig(batch_size=4, log_every=1, save_every=2)
         return model, reward_model.train(
-            model, words, pairs, settings, seed=0, folder=folder, progress=Progress(None)
-        )
+            model, words, pairs, settings, seed=0, folder=folder, progress=Progress(None),
+            engine=engine,
+        )  # fmt: skip
 
     straight, rows = trained(tmp_path / "straight")
     log = sft.Recorder.on_log
@@ -112,6 +127,9 @@ def test_killed_and_continued_gives_the_same_weights(base, words, tmp_path, kind
         with pytest.raises(_Killed):
             trained(tmp_path / "broken")
     again, rows_again = trained(tmp_path / "broken")
+    start = (load_trained if kind == "sft" else new_reward_model)(base, engine, 0)
+    for one, before in zip(straight.parameters(), start.parameters(), strict=True):
+        assert torch.equal(one, before) != one.requires_grad
     for one, other in zip(straight.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
     for column in ("loss", "tokens", "flops"):

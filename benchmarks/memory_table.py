@@ -1,0 +1,58 @@
+"""The memory that R1-Zero's stage takes at scale=gpu, by model: the table of docs/gpu.md.
+
+python -m benchmarks.memory_table
+"""
+
+from dataclasses import replace
+
+from omegaconf import OmegaConf
+
+from r1repro.config import ROOT, ModelConfig, compose
+from r1repro.plan import CARDS, GIB, fits
+from r1repro.stages import find
+from r1repro.stages.work import needs
+from r1repro.training.memory import count
+from r1repro.training.shape import described
+
+ENGINES = {
+    "LoRA": {},
+    "QLoRA": {"quantized": True},
+    "whole weights": {"lora_rank": 0},
+}
+"""What is turned of the engine that scale=gpu has for models of the hub."""
+
+
+def hub_models() -> dict[str, ModelConfig]:
+    """The models of conf/model/ that come from the hub, by name."""
+    found = {}
+    for file in sorted((ROOT / "conf" / "model").glob("*.yaml")):
+        written = OmegaConf.to_container(OmegaConf.load(file))
+        assert isinstance(written, dict)
+        if "hub" in written.get("model", {}):
+            found[file.stem] = ModelConfig(**written["model"])
+    return found
+
+
+def table() -> str:
+    """Markdown: parameters, and for each engine the peak in GiB and the smallest card it fits."""
+    config = compose(["scale=gpu", "model=qwen2.5-1.5b"])
+    lines = [
+        f"| model | parameters | {' | '.join(ENGINES)} |",
+        f"|---|---|{'---|' * len(ENGINES)}",
+    ]
+    models = hub_models()
+    sizes = {name: count(described(model)).total for name, model in models.items()}
+    for name in sorted(sizes, key=lambda name: sizes[name]):
+        cells = []
+        for turned in ENGINES.values():
+            chosen = replace(config, model=models[name], engine=replace(config.engine, **turned))
+            needed = needs(chosen, find("r1_zero", chosen))
+            assert needed is not None
+            card = next((f"{card} GB" for card in CARDS if fits(needed.peak, card)), "none")
+            cells.append(f"{needed.peak / GIB:,.1f} ({card})")
+        lines.append(f"| {name} | {sizes[name]:,} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())

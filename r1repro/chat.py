@@ -1,0 +1,156 @@
+"""Talking to a checkpoint: every prompt is asked by itself, as the held-out problems are."""
+
+import json
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging
+
+from r1repro.config import Config
+from r1repro.errors import R1ReproError
+from r1repro.generation.ask import ask
+from r1repro.generation.sampler import Sampling
+from r1repro.stages import graph, state
+from r1repro.stages.models import load_model, load_tokenizer
+from r1repro.tasks import templates
+from r1repro.tasks.problem import Completion, Problem
+from r1repro.text.language import language_of
+from r1repro.text.visible import visible
+
+TOP_P = 0.95
+LONGEST = 100_000
+"""Characters of an answer that are shown at most."""
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A checkpoint that answers: its name, its model, and the template that it is asked with."""
+
+    name: str
+    model: PreTrainedModel
+    words: PreTrainedTokenizerFast
+    template: str
+
+    def answer(self, prompt: str, sampling: Sampling, seed: int) -> Completion:
+        """One answer, in as many tokens as the model has positions for.
+
+        Raises R1ReproError if the prompt leaves none.
+        """
+        problem = Problem("chat", "chat", language_of(prompt), 1, prompt, "")
+        asked = len(self.words.encode(templates.render(self.template, problem)))
+        positions = self.model.config.max_position_embeddings
+        if asked >= positions:
+            raise R1ReproError(
+                f"the prompt has {asked:,} tokens with its template, and {self.name} takes fewer "
+                f"than {positions:,}: ask a shorter one"
+            )
+        room = replace(sampling, max_tokens=min(sampling.max_tokens, positions - asked))
+        (batch,) = ask(
+            self.model, self.words, [problem], room,
+            template=self.template, samples=1, rollout_batch=1, seed=seed,
+        )  # fmt: skip
+        ((_, _, said),) = batch
+        return said
+
+
+def speaker(name: str, place: Path, template: str) -> Speaker:
+    """The checkpoint of a folder that `find` gave."""
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()  # of loading, which a person may want to see
+    return Speaker(name, load_model(place).eval(), load_tokenizer(place), template)
+
+
+def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
+    """(model folder, template) of a stage's name, or of a result's or any model's folder.
+
+    A folder is asked with the template of the result that it belongs to, any other one with the
+    paper's. Raises R1ReproError if there is no such model; `typed` is what the configuration was
+    composed of, for the command that builds it.
+    """
+    stages = graph(config)
+    if checkpoint in stages:
+        result = state.load(config, checkpoint)
+        if result is None:
+            raise R1ReproError(
+                f"stage {checkpoint} is not built at scale={config.scale}, seed={config.seed}: "
+                f"`{' '.join(filter(None, ('r1repro run', typed)))} until={checkpoint}` builds it"
+            )
+        return _policy(result.folder / "model", checkpoint), templates.form(config, checkpoint)
+    folder = Path(checkpoint).expanduser().resolve()
+    if not folder.is_dir():
+        raise R1ReproError(
+            f"there is no stage {checkpoint} and no folder of that name: the stages are "
+            f"{', '.join(stages)}"
+        )
+    inner = folder / "model"
+    place = _policy(inner if inner.is_dir() else folder, checkpoint)
+    return place, "mini" if _made_here(place) else "r1_zero"
+
+
+def _policy(place: Path, checkpoint: str) -> Path:
+    """The folder, if it holds a language model in Hugging Face format."""
+    wanted = "give a stage that trains a policy, such as base or r1, or a model folder"
+    for name in ("config.json", "tokenizer.json", "*.safetensors"):
+        if not any(place.glob(name)):
+            raise R1ReproError(f"{checkpoint} is no model, there is no {name} in {place}: {wanted}")
+    try:
+        kinds = json.loads((place / "config.json").read_text(encoding="utf-8"))["architectures"]
+        speaks = any(kind.endswith("ForCausalLM") for kind in kinds)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise R1ReproError(
+            f"{checkpoint} is no model, {place / 'config.json'} names no architecture: {wanted}"
+        ) from error
+    if not speaks:
+        raise R1ReproError(f"{checkpoint} is a {' '.join(kinds)} and says nothing: {wanted}")
+    return place
+
+
+def _made_here(place: Path) -> bool:
+    """Whether the folder is of a result, made from random weights."""
+    above = [p / "manifest.json" for p in place.parents[:2] if (p / "manifest.json").is_file()]
+    try:
+        manifest = json.loads(above[0].read_text(encoding="utf-8"))
+        shapes = [v for k, v in manifest["config"].items() if k.startswith(("model", "student."))]
+        return bool(shapes) and all(s["path"] is None and s.get("hub") is None for s in shapes)
+    except (IndexError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def prompts() -> Iterator[str]:
+    """One a line: asked for where a person types, else read from standard input; none is blank."""
+    if sys.stdin.isatty():
+        yield from filter(None, _typed())
+        return
+    for line in sys.stdin.buffer:
+        if prompt := line.decode("utf-8", errors="replace").strip():
+            yield prompt
+
+
+def _typed() -> Iterator[str]:
+    print("each prompt is asked by itself; Ctrl-D ends", file=sys.stderr)
+    with suppress(ImportError):
+        import readline  # noqa: F401  (gives the line keys to edit it with)
+    while True:
+        try:
+            line = input("> ")
+        except EOFError:
+            print()
+            return
+        yield line.encode("utf-8", errors="replace").decode("utf-8").strip()
+
+
+def shown(name: str, said: Completion) -> str:
+    """An answer as a terminal may see it: nothing in it moves the cursor, and every line is set in.
+
+    So no answer can pass for the line that names the next one.
+    """
+    left = len(said.text) - LONGEST
+    lines = textwrap.indent(visible(said.text[:LONGEST]).strip("\n"), "  ", lambda line: True)
+    more = f"\n{left:,} more characters are not shown" if left > 0 else ""
+    cut = "" if said.finished else ", cut off"
+    return f"{name} · {len(said.token_ids)} tokens{cut}\n{lines}{more}\n"

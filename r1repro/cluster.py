@@ -1,0 +1,44 @@
+"""A whole run as one job of submitit, on Slurm or in the background of this machine.
+
+Hydra's own launcher wraps the same executor around a program that Hydra's decorator starts; here
+the configuration is composed once, by Hydra's compose API, and handed over as it is.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from r1repro import pipeline
+from r1repro.config import Config, runs_folder
+from r1repro.errors import R1ReproError
+
+
+def work(configs: Sequence[Config], multirun: bool) -> Path:
+    """Run what the command line asks for, in this process; the report."""
+    report = pipeline.run_seeds(configs) if multirun else pipeline.run(configs[0]).report
+    print(f"report: {report}", flush=True)
+    return report
+
+
+def submit(configs: Sequence[Config], multirun: bool) -> tuple[str, Path]:
+    """(job id, the log that will hold what `work` prints) of one job for all of it."""
+    try:
+        import submitit
+    except ImportError as error:
+        raise R1ReproError(
+            "launch.cluster needs the package submitit, which is not installed: "
+            'pip install -e ".[slurm]" -c constraints.txt, or leave launch.cluster=here'
+        ) from error
+    launch = configs[0].launch
+    executor = submitit.AutoExecutor(runs_folder(configs[0]) / "jobs", cluster=launch.cluster)
+    executor.update_parameters(name="r1repro", timeout_min=60 * launch.hours)
+    if launch.cluster == "slurm":
+        # One task, which starts a stage's processes itself: one a GPU.
+        executor.update_parameters(
+            tasks_per_node=1,
+            gpus_per_node=launch.processes,
+            cpus_per_task=launch.cpus,
+            mem_gb=launch.memory,
+            **({"slurm_partition": launch.partition} if launch.partition else {}),
+        )
+    job = executor.submit(work, configs, multirun)
+    return str(job.job_id), Path(job.paths.stdout)

@@ -1,0 +1,261 @@
+"""What a run would do, before any of it is done: the stages, the work, the memory, the time.
+
+Nothing is written, and nothing is trained but by the probe, for some ten seconds.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations, groupby
+from typing import Any
+
+import torch
+
+from r1repro import artifacts, pipeline
+from r1repro.config import Config, RLConfig, models, rows_together
+from r1repro.duration import duration
+from r1repro.errors import R1ReproError
+from r1repro.stages import Stage, find, state
+from r1repro.stages.probe import Speed, probe, typical_length
+from r1repro.stages.work import (
+    Work,
+    counted,
+    kind,
+    model_key,
+    model_of,
+    needs,
+    prompt_tokens,
+    settings_key,
+    settings_of,
+    work,
+)
+from r1repro.tasks import worlds
+from r1repro.training.memory import Memory
+from r1repro.training.shape import shape_file
+
+CARDS = (24, 40, 80, 141)
+"""GB of the cards that are told of where none is here and none is named."""
+GIB = 2**30
+NAMES = 34
+"""Columns of a stage's name."""
+LOADING = 6.0
+"""Seconds a stage takes before it computes: a process, the libraries, the model."""
+
+
+def plan(config: Config, card: float | None = None, probed: bool = True) -> Iterator[str]:
+    """Lines of text. `card`: GB of memory to plan for; None: of the card here, or of CARDS.
+
+    Raises R1ReproError for a stage that does not exist or a shape that cannot be read.
+    """
+    names = pipeline.wanted_stages(config)
+    anew = {
+        name
+        for name in names
+        if config.from_stage and config.from_stage in state.with_inputs(config, name)
+    }
+    left = [name for name in names if name in anew or not state.is_done(config, name)]
+    works = {name: work(config, find(name, config)) for name in names}
+    yield f"scale={config.scale} model={config.model.name} task={config.task.name}"
+    yield f"{len(names)} stages, {len(names) - len(left)} of them cached"
+    try:
+        worlds.of(config.task)
+    except R1ReproError as error:
+        yield f"task={config.task.name}: {error}"
+    for notebook, stages in groupby(names, key=lambda name: find(name, config).notebook):
+        yield f"\n{notebook or 'no notebook'}"
+        for name in stages:
+            standing = _standing(config, name, name in left, name in anew)
+            yield f"  {name:<{NAMES}}{standing:<10} {works[name].said}".rstrip()
+    yield "\nparameters, counted on models without numbers"
+    for key, model in models(config).items():
+        shape, counts = counted(model_of(config, key))
+        source = "its config.json" if shape_file(model_of(config, key)) else "the configuration"
+        yield f"  {key:<{NAMES}}{counts.total:,} of {model.name} ({shape.model_type}, by {source})"
+    yield from _memory_lines(config, names, card)
+    prompt, ahead = prompt_tokens(config), [works[name] for name in left]
+    sampled = sum(one.completions * one.cap for one in ahead)
+    learned = sum(one.pretrained + one.learned * (one.longest + prompt) for one in ahead)
+    yield "\ntokens of the stages that are left, every completion at its cap"
+    yield f"  {sampled:,} sampled, {learned:,} learned from, prompts of {prompt} included"
+    yield from _time_lines(config, {name: works[name] for name in left}, probed)
+
+
+def _standing(config: Config, name: str, left: bool, anew: bool) -> str:
+    if anew:
+        return "anew"
+    if not left:
+        return "cached"
+    lines = artifacts.read_progress(state.work_folder(config, name))
+    return f"at {lines[-1]['step']}/{lines[-1]['total']}" if lines else "to build"
+
+
+def fits(peak: int, card: float) -> bool:
+    """Whether a computed peak goes into `card` GB: a tenth and 1 GiB are left beside it.
+
+    That is a guess at what CUDA's context and scattered free blocks take.
+    """
+    return 1.1 * peak + GIB <= card * GIB
+
+
+def _memory_lines(config: Config, names: Sequence[str], card: float | None) -> Iterator[str]:
+    found: dict[Memory, list[str]] = {}
+    for name in names:
+        needed = needs(config, find(name, config))
+        if needed is not None:
+            found.setdefault(needed, []).append(name)
+    yield "\nmemory of a process: weights and optimizer exact, the fullest of each phase computed"
+    columns = "weights optimizer reference rollouts update step peak".split()
+    yield f"  {'':<{NAMES}}" + "".join(f"{column:>11}" for column in columns)
+    for needed, members in found.items():
+        also = f" +{len(members) - 1}" if len(members) > 1 else ""
+        values = "".join(f"{size(getattr(needed, column)):>11}" for column in columns)
+        yield f"  {members[0] + also:<{NAMES}}{values}"
+    if config.engine.rollouts != "own":
+        yield "  what vLLM reserves for its own weights and cache comes on top of this"
+    everything = []
+    for label, space in _cards(card).items():
+        large = [n for needed, ns in found.items() if not fits(needed.peak, space) for n in ns]
+        if not large:
+            everything.append(label)
+        by_remedy: dict[str, list[str]] = {}
+        for name in large:
+            by_remedy.setdefault(" ".join(remedy(config, name, space)), []).append(name)
+        for changed, members in by_remedy.items():
+            do = f"with {changed} it would" if changed else "a smaller model or larger card would"
+            yield f"  {label}: too large are {', '.join(members)}; {do}"
+    if everything:
+        yield f"  {', '.join(everything)}: everything fits"
+
+
+def _cards(card: float | None) -> dict[str, float]:
+    """GB by what the card is called."""
+    if card is not None:
+        return {f"{card:g} GB": card}
+    if torch.cuda.is_available():
+        found = torch.cuda.get_device_properties(0)
+        return {f"{found.name}, {found.total_memory / GIB:.0f} GB": found.total_memory / GIB}
+    return {f"{gb} GB": float(gb) for gb in CARDS}
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them: – for none, 3.4 MiB, 12.3 GiB."""
+    if count == 0:
+        return "–"
+    return f"{count / GIB:,.1f} GiB" if count >= GIB else f"{count / 2**20:,.1f} MiB"
+
+
+def remedy(config: Config, name: str, card: float) -> list[str]:
+    """The fewest settings with which the stage fits `card` GB, mildest first; [] if none do."""
+    options = _options(config, find(name, config))
+    for number in range(1, len(options) + 1):
+        for chosen in combinations(options, number):
+            for index in range(max(len(values) for _, values in chosen)):
+                changes = {key: values[min(index, len(values) - 1)] for key, values in chosen}
+                changed = config
+                for key, value in changes.items():
+                    changed = _with(changed, key, value)
+                needed = needs(changed, find(name, changed))
+                if needed is not None and fits(needed.peak, card):
+                    return [f"{key}={str(value).lower()}" for key, value in changes.items()]
+    return []
+
+
+def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
+    """Keys that save memory in this stage, each with its values from the mildest on."""
+    named, engine = kind(stage), config.engine
+    found: list[tuple[str, list[Any]]] = []
+    if named == "rl":
+        settings: RLConfig = settings_of(config, stage)
+        row = prompt_tokens(config) + settings.max_completion_tokens
+        tokens = _halves(settings.micro_batch_tokens, row)
+        found.append((f"{settings_key(stage)}.micro_batch_tokens", tokens))
+    if named in ("sft", "reward_model"):
+        rows = _halves(rows_together(settings_of(config, stage)), 1)
+        found.append((f"{settings_key(stage)}.rows_at_once", rows))
+    if named in ("rl", "cold_start_data", "rejection_sampling", "reward_model"):
+        rows = _halves(settings_of(config, stage).rollout_batch, 1)
+        found.append((f"{settings_key(stage)}.rollout_batch", rows))
+    if named == "evaluate":
+        found.append(("evaluation.rollout_batch", _halves(config.evaluation.rollout_batch, 1)))
+    if named in ("rl", "sft", "reward_model"):
+        if not engine.gradient_checkpointing:
+            found.append(("engine.gradient_checkpointing", [True]))
+        if engine.precision == "float32":
+            found.append(("engine.precision", ["bfloat16"]))
+        if not engine.lora_rank:
+            found.append(("engine.lora_rank", [32]))
+        if not engine.quantized:
+            found.append(("engine.quantized", [True]))
+    return [(key, values) for key, values in found if values]
+
+
+def _halves(value: int, least: int) -> list[int]:
+    """value / 2, value / 4 and so on, none below `least`."""
+    found = []
+    while value // 2 >= least:
+        value //= 2
+        found.append(value)
+    return found
+
+
+def _with(node: Any, path: str, value: Any) -> Any:
+    """The configuration with another value at a dotted path."""
+    first, _, rest = path.partition(".")
+    return replace(node, **{first: _with(getattr(node, first), rest, value) if rest else value})
+
+
+def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterator[str]:
+    if not works:
+        return
+    if not config.model.made_here:
+        yield (
+            "\ntime: none is told, since the probe takes models that are made here; `make "
+            "gpu-check` measures this card with a model of Qwen2.5-0.5B's shape"
+        )
+        return
+    if not probed:
+        yield "\ntime: none is told without the probe"
+        return
+    large = [name for name in works if not _fits_here(needs(config, find(name, config)))]
+    if large:
+        yield f"\ntime: none is told, since {large[0]} does not fit this machine"
+        return
+    speed = probe(config)
+    yield (
+        f"\nprobe: {speed.seconds:.0f} s on {speed.machine}, random weights of this shape: "
+        f"pretraining {speed.pretrained:,.0f} tokens/s, rollouts {speed.sampled:,.0f}, GRPO's "
+        f"learning {speed.learned:,.0f}, fine-tuning {speed.tuned:,.0f}"
+    )
+    typical = typical_length(config)
+    yield (
+        f"time, extrapolated: with completions of {typical} tokens, as long as the probe's, and at "
+        "most, with all at their cap; as many examples as there can be, students by parameters"
+    )
+    sums = [0.0, 0.0]
+    for name, done in works.items():
+        stage = find(name, config)
+        both = [seconds(config, stage, done, speed, length) for length in (typical, math.inf)]
+        sums = [total + one for total, one in zip(sums, both, strict=True)]
+        yield f"  {name:<{NAMES}}{duration(both[0]):>10} {duration(both[1]):>10}"
+    yield f"  {'in all':<{NAMES}}{duration(sums[0]):>10} {duration(sums[1]):>10}"
+
+
+def _fits_here(needed: Memory | None) -> bool:
+    if needed is None:
+        return True
+    if torch.cuda.is_available():
+        return fits(needed.peak, torch.cuda.get_device_properties(0).total_memory / GIB)
+    return fits(needed.peak, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB)
+
+
+def seconds(config: Config, stage: Stage, done: Work, speed: Speed, length: float) -> float:
+    """What the stage takes at that speed, completions having `length` tokens or their cap."""
+    learned = done.learned * (speed.prompt + min(length, done.longest))
+    found = (
+        done.completions * min(length, done.cap) / speed.sampled
+        + learned / (speed.learned if kind(stage) == "rl" else speed.tuned)
+        + done.pretrained / speed.pretrained
+    )
+    own, teacher = (counted(model_of(config, key))[1] for key in (model_key(stage), "model"))
+    return LOADING + found * own.total / teacher.total

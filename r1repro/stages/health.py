@@ -1,0 +1,123 @@
+"""What the doctor (r1repro.evaluation.doctor) finds in a run, its stages finished or in the making.
+
+A stage in the making is read from its newest checkpoint: one asks while training looks sick.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from r1repro.config import (
+    BaseConfig,
+    Config,
+    RewardModelConfig,
+    RLConfig,
+    SFTConfig,
+    load,
+    runs_folder,
+)
+from r1repro.errors import R1ReproError
+from r1repro.evaluation.doctor import LOOKED_FOR, STEPS, Finding, Settings, examine
+from r1repro.stages import find, graph, state
+
+
+@dataclass(frozen=True)
+class Health:
+    """What was found in some stages, and which of them there was something to read of.
+
+    rows: how many, by stage; making: the last step that was read of those not finished.
+    """
+
+    findings: tuple[Finding, ...]
+    rows: Mapping[str, int]
+    making: Mapping[str, int]
+    unread: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """A line a finding, or that there is none; then what was read and looked for."""
+        said = [str(finding) for finding in self.findings]
+        if self.rows:
+            plural = "" if len(said) == 1 else "s"
+            said += [f"{len(said) or 'no'} finding{plural} in {', '.join(self.rows)}"]
+        said += [f"{name} is not finished: read up to step {n}" for name, n in self.making.items()]
+        short = [name for name, rows in self.rows.items() if rows < STEPS]
+        if short:
+            said += [f"too few rows for a verdict on a mean: {', '.join(short)}"]
+        if self.unread:
+            said += [f"nothing to read yet: {', '.join(self.unread)}"]
+        return [*said, f"looked for: {LOOKED_FOR}"]
+
+
+def of_run(folder: Path) -> Health:
+    """Of every stage of a run, by its folder under runs/ or its published version.
+
+    Raises R1ReproError if that is no run, joins several, or has no stage left to read.
+    """
+    if not (folder / "resolved.yaml").is_file():
+        raise R1ReproError(f"{folder} is no run: give a folder under runs/ with a resolved.yaml")
+    told = folder / "manifest.json"
+    joined = json.loads(told.read_text(encoding="utf-8")).get("runs") if told.is_file() else None
+    if joined:
+        names = ", ".join(run["run"] for run in joined)
+        raise R1ReproError(f"{folder} joins several runs: give the folder of one of {names}")
+    config = load(folder / "resolved.yaml")
+    if (folder.parent / "cache").is_dir():  # wherever the run's own checkout stood
+        config = replace(config, runs=str(folder.resolve().parent))
+    found = of_stages(config, list(graph(config)))
+    if not found.rows:
+        raise R1ReproError(
+            f"no stage of {folder} has left anything to read in {runs_folder(config)}: give a run "
+            "whose results are there, and read it with the code that made it, since a published "
+            "version holds no steps and other code may have other keys"
+        )
+    return found
+
+
+def of_stages(config: Config, names: Sequence[str]) -> Health:
+    """Of these stages; those that neither train nor evaluate are left out."""
+    findings: list[Finding] = []
+    count: dict[str, int] = {}
+    making: dict[str, int] = {}
+    unread: list[str] = []
+    for name in names:
+        settings = _settings(config, name)
+        if settings is None:
+            continue
+        rows, finished = _rows(config, name)
+        if rows is None or not len(rows):
+            unread.append(name)
+            continue
+        findings += examine(name, rows, settings)
+        count[name] = len(rows)
+        if not finished:
+            making[name] = int(rows["step"].iloc[-1])
+    return Health(tuple(findings), count, making, tuple(unread))
+
+
+def _settings(config: Config, name: str) -> Settings | None:
+    if name.startswith("evaluate_"):
+        return config.evaluation
+    paths = [path for path in find(name, config).config if path.startswith("stage.")]
+    found = getattr(config.stage, paths[0].removeprefix("stage.")) if paths else None
+    trained = isinstance(found, (BaseConfig, RLConfig, SFTConfig, RewardModelConfig))
+    return found if trained else None
+
+
+def _rows(config: Config, name: str) -> tuple[pd.DataFrame | None, bool]:
+    """The stage's table, and whether it is the finished one."""
+    result = state.load(config, name)
+    if result is not None:
+        evaluated = name.startswith("evaluate_")
+        return result.evaluation() if evaluated else result.metrics(), True
+    # Here, since it imports torch, which a finished run's table does not need.
+    from r1repro.training.checkpoints import newest_checkpoint
+
+    newest = newest_checkpoint(state.work_folder(config, name))
+    if newest is None:
+        return None, False
+    if (newest / "rows.parquet").is_file():
+        return pd.read_parquet(newest / "rows.parquet"), False
+    return pd.DataFrame(json.loads((newest / "rows.json").read_text(encoding="utf-8"))), False

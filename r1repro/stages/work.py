@@ -1,0 +1,249 @@
+"""What a stage does and what it needs, counted from the configuration before anything runs."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import pyarrow.parquet as parquet
+from transformers import PreTrainedConfig
+
+from r1repro.config import (
+    LONGEST_PROMPT,
+    Config,
+    EngineConfig,
+    ModelConfig,
+    RLConfig,
+    SamplesConfig,
+    models,
+    rows_together,
+)
+from r1repro.errors import R1ReproError
+from r1repro.stages import Stage, state
+from r1repro.tasks import worlds
+from r1repro.training import memory
+from r1repro.training.memory import Counts, Memory
+from r1repro.training.shape import read
+
+PROMPT = 512
+"""Tokens assumed for a prompt of a task that is not made here, for memory."""
+TRACE = 8_192
+"""Tokens assumed for a stronger teacher's trace, which nothing here bounds."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage does: in words, and counted.
+
+    completions: sampled, of at most `cap` tokens. learned: rows learned from over all epochs, whose
+    completions have at most `longest` tokens. pretrained: tokens.
+    """
+
+    said: str
+    completions: int = 0
+    cap: int = 0
+    learned: int = 0
+    longest: int = 0
+    pretrained: int = 0
+
+
+def work(config: Config, stage: Stage) -> Work:
+    """What the stage does, spelled out; of a stage that is no part of the sequence nothing."""
+    count = _WORKS.get(kind(stage))
+    return Work("") if count is None else count(config, stage)
+
+
+def kind(stage: Stage) -> str:
+    """The module of the stage's function."""
+    return stage.run.split(":")[0].rsplit(".", 1)[-1]
+
+
+def settings_of(config: Config, stage: Stage) -> Any:
+    """The stage's own settings."""
+    return getattr(config.stage, settings_key(stage).removeprefix("stage."))
+
+
+def settings_key(stage: Stage) -> str:
+    """Where these settings stand in the configuration."""
+    return next(path for path in stage.config if path.startswith("stage."))
+
+
+def _base(config: Config, stage: Stage) -> Work:
+    model = models(config)[model_key(stage)]
+    if not model.made_here:
+        return Work(f"copied from {model.path or model.hub}: nothing is trained")
+    settings = settings_of(config, stage)
+    tokens = settings.tokens
+    said = f"{tokens:,} tokens in batches of {settings.batch_tokens:,}, from random weights"
+    return Work(said, pretrained=tokens)
+
+
+def _rl(config: Config, stage: Stage) -> Work:
+    settings: RLConfig = settings_of(config, stage)
+    processes = config.launch.processes if stage.distributed else 1
+    rows, cap = settings.questions * settings.generations, settings.max_completion_tokens
+    fit = max(
+        1, min(rows // processes, settings.micro_batch_tokens // (prompt_tokens(config) + cap))
+    )
+    completions = settings.steps * rows
+    once = settings.steps_per_generation
+    return Work(
+        f"{settings.questions} questions x {settings.generations} answers = {rows:,} completions "
+        f"a step of at most {cap:,} tokens"
+        + (f", sampled for {once} steps at once" if once > 1 else "")
+        + f", in micro-batches of at most {settings.micro_batch_tokens:,} tokens ({fit:,} of the "
+        f"longest rows), {processes} {'process' if processes == 1 else 'processes'}; "
+        f"{settings.steps:,} steps = {completions:,} completions",
+        completions=completions,
+        cap=cap,
+        learned=completions,
+        longest=cap,
+    )
+
+
+def _sft(config: Config, stage: Stage) -> Work:
+    settings = settings_of(config, stage)
+    source, student = stage.inputs[1], config.student
+    made: SamplesConfig = getattr(config.stage, source)
+    if _by_traces(config, stage):
+        source, examples, most = str(student.traces), student.traces_rows, "at most "
+    elif state.is_done(config, source):
+        file = state.result_folder(config, source) / "dataset.parquet"
+        examples, most = parquet.read_metadata(file).num_rows, ""
+    else:
+        general = getattr(made, "general_share", 0.0)
+        examples, most = round(made.questions * made.kept / (1 - general)), "at most "
+    rows = examples * settings.epochs
+    return Work(
+        f"{most}{examples:,} examples of {source} x {settings.epochs} epochs, {settings.batch_size}"
+        f" a step: {most}{math.ceil(rows / settings.batch_size):,} steps",
+        learned=rows,
+        longest=_longest(config, stage),
+    )
+
+
+def _by_traces(config: Config, stage: Stage) -> bool:
+    return config.student.traces is not None and model_key(stage) != "model"
+
+
+def _longest(config: Config, stage: Stage) -> int:
+    """Tokens that a completion has at most in a stage of SFT; of foreign traces an assumption."""
+    if _by_traces(config, stage):
+        return TRACE
+    made: SamplesConfig = getattr(config.stage, stage.inputs[1])
+    return made.max_completion_tokens
+
+
+def _samples(config: Config, stage: Stage) -> Work:
+    settings: SamplesConfig = settings_of(config, stage)
+    completions = settings.questions * settings.samples
+    return Work(
+        f"{settings.questions:,} questions x {settings.samples} samples = {completions:,} "
+        f"completions of at most {settings.max_completion_tokens:,} tokens, at most "
+        f"{settings.rollout_batch:,} at once; at most {settings.kept} of a question are kept",
+        completions=completions,
+        cap=settings.max_completion_tokens,
+    )
+
+
+def _reward_model(config: Config, stage: Stage) -> Work:
+    settings = settings_of(config, stage)
+    completions = 2 * settings.questions * settings.samples
+    return Work(
+        f"{settings.questions:,} general questions x {settings.samples} samples of two policies = "
+        f"{completions:,} completions; at most {settings.questions:,} pairs x {settings.epochs} "
+        f"epochs, {settings.batch_size} pairs a step",
+        completions=completions,
+        cap=settings.max_completion_tokens,
+        learned=2 * settings.questions * settings.epochs,
+        longest=settings.max_completion_tokens,
+    )
+
+
+def _evaluate(config: Config, stage: Stage) -> Work:
+    settings = config.evaluation
+    in_depth = stage.run.endswith(":in_depth")
+    samples = settings.samples if in_depth else settings.samples_between
+    try:
+        world = worlds.of(config.task)
+    except R1ReproError:
+        return Work(f"{samples} samples of each held-out problem, which cannot be counted yet")
+    problems = len(getattr(world, settings.split))
+    general = len(getattr(world, f"general_{settings.split}"))
+    completions = problems * samples + general * settings.samples_between
+    return Work(
+        f"{problems:,} problems x {samples} and {general:,} general items x "
+        f"{settings.samples_between} = {completions:,} completions of at most "
+        f"{settings.max_completion_tokens:,} tokens",
+        completions=completions,
+        cap=settings.max_completion_tokens,
+    )
+
+
+_WORKS = {
+    "base_model": _base,
+    "rl": _rl,
+    "sft": _sft,
+    "cold_start_data": _samples,
+    "rejection_sampling": _samples,
+    "reward_model": _reward_model,
+    "evaluate": _evaluate,
+}
+
+
+def model_key(stage: Stage) -> str:
+    """Which model of the configuration the stage is about."""
+    name = stage.name.removeprefix("evaluate_")
+    return next((f"student.{s}" for s in ("qwen", "llama") if name.startswith(s)), "model")
+
+
+def model_of(config: Config, key: str) -> ModelConfig:
+    """The model's shape; of a base that is built already, by the folder that it is in."""
+    model = models(config)[key]
+    base = "base" if key == "model" else f"{key.removeprefix('student.')}_base"
+    if model.path is None and state.is_done(config, base):
+        return replace(model, path=str(state.result_folder(config, base) / "model"))
+    return model
+
+
+@cache
+def counted(model: ModelConfig) -> tuple[PreTrainedConfig, Counts]:
+    """The model's shape and its parameters."""
+    shape = read(model)
+    return shape, memory.count(shape)
+
+
+def prompt_tokens(config: Config) -> int:
+    """The longest prompt that is reckoned with."""
+    return LONGEST_PROMPT if config.model.made_here else PROMPT
+
+
+def needs(config: Config, stage: Stage) -> Memory | None:
+    """The memory that a process of the stage takes; None where it holds no model."""
+    key, named, engine = model_key(stage), kind(stage), config.engine
+    shape, counts = counted(model_of(config, key))
+    prompt = prompt_tokens(config)
+    if named == "rl":
+        processes = config.launch.processes if stage.distributed else 1
+        judge = "reward_model" in stage.inputs
+        settings = settings_of(config, stage)
+        return memory.grpo(shape, counts, settings, engine, processes, prompt, judge)
+    if named == "sft":
+        rows, row = rows_together(settings_of(config, stage)), prompt + _longest(config, stage)
+        return memory.fine_tuning(shape, counts, rows, row, engine)
+    if named == "reward_model":
+        settings = settings_of(config, stage)
+        rows, said = 2 * rows_together(settings), settings.max_completion_tokens
+        learned = memory.fine_tuning(shape, counts, rows, prompt + said, engine)
+        asked = memory.sampling(shape, counts, settings.rollout_batch, prompt, said, engine)
+        return replace(learned, rollouts=asked.rollouts)
+    if named in ("cold_start_data", "rejection_sampling", "evaluate"):
+        settings = config.evaluation if named == "evaluate" else settings_of(config, stage)
+        rows, said = settings.rollout_batch, settings.max_completion_tokens
+        return memory.sampling(shape, counts, rows, prompt, said, engine)
+    if named == "base_model":
+        model = models(config)[model_key(stage)]
+        if model.made_here:
+            whole = EngineConfig(precision=engine.precision)
+            return memory.pretraining(shape, counts, settings_of(config, stage), whole)
+    return None

@@ -1,0 +1,82 @@
+"""LoRA adapters (Hu et al. 2021) on every linear projection, made and merged within a stage."""
+
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
+from peft.utils import ModulesToSaveWrapper
+from torch import nn
+from transformers import PreTrainedModel
+
+TRAINED = "default"
+"""PEFT's name of the adapter that is trained."""
+REFERENCE = "ref"
+"""TRL's name of the one that stands for the reference model."""
+
+
+def adapted(model: PreTrainedModel, rank: int, alpha: int, seed: int) -> PeftModel:
+    """`model` frozen, with new float32 adapters; at first it computes what it did before.
+
+    The head of a language model has none; that of a reward model is trained whole.
+    """
+    torch.manual_seed(seed)
+    task = "SEQ_CLS" if hasattr(model, "score") else "CAUSAL_LM"
+    settings: dict[str, Any] = {"target_modules": "all-linear", "task_type": task}
+    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=alpha, **settings))
+
+
+def inner(model: nn.Module) -> PreTrainedModel:
+    """The language model itself, its adapters inside; any other model as it is."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def to_float32(model: nn.Module) -> None:
+    """What is trained in float32 again: TRL makes it bfloat16 beside weights in 4 bits.
+
+    At the rates of adapters most updates would be rounded away there.
+    """
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
+def sync_reference(model: PeftModel) -> None:
+    """Copy the trained adapter into the reference's."""
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            if f".{TRAINED}." in name:
+                parameters[name.replace(f".{TRAINED}.", f".{REFERENCE}.")].copy_(parameter)
+
+
+@torch.no_grad()
+def whole(model: nn.Module) -> PreTrainedModel:
+    """An ordinary model that computes what `model` does: itself, or a copy with adapters merged.
+
+    The copy is read again from the folder that `model` was loaded from, on the CPU and in the
+    precision of the frozen weights, so that a quantized model is merged into weights that are not.
+    """
+    if not isinstance(model, PeftModel):
+        return model
+    trained = model.get_base_model()
+    kind, head = type(trained), {}
+    if hasattr(trained, "score"):
+        head = {"num_labels": trained.config.num_labels}
+    plain = kind.from_pretrained(
+        trained.config._name_or_path,
+        dtype=trained.get_input_embeddings().weight.dtype,
+        local_files_only=True,
+        use_safetensors=True,
+        **head,
+    )
+    plain.config.pad_token_id = trained.config.pad_token_id
+    modules = dict(plain.named_modules())
+    for name, module in trained.named_modules():
+        if isinstance(module, LoraLayer):
+            weight = modules[name].weight
+            delta = module.get_delta_weight(TRAINED).to(weight.device, torch.float32)
+            weight.copy_(weight.float() + delta)
+        elif isinstance(module, ModulesToSaveWrapper):
+            modules[name].load_state_dict(module.modules_to_save[TRAINED].state_dict())
+    return plain

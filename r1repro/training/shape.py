@@ -1,0 +1,58 @@
+"""A model's shape, as Transformers describes it."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, LlamaConfig, PreTrainedConfig, Qwen2Config, Qwen3Config
+
+from r1repro import hub
+from r1repro.config import ModelConfig
+from r1repro.errors import R1ReproError
+
+ARCHITECTURES: dict[str, type[PreTrainedConfig]] = {
+    "qwen2": Qwen2Config,
+    "qwen3": Qwen3Config,
+    "llama": LlamaConfig,
+}
+
+
+def described(shape: ModelConfig, **more: Any) -> PreTrainedConfig:
+    """The architecture and sizes that the configuration states; `more` goes to Transformers."""
+    return ARCHITECTURES[shape.architecture](
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        head_dim=shape.head_dim,
+        intermediate_size=shape.intermediate_size,
+        max_position_embeddings=shape.max_position,
+        tie_word_embeddings=shape.tied,
+        **more,
+    )
+
+
+def shape_file(shape: ModelConfig) -> Path | None:
+    """The config.json of a local folder, or of a hub model that has been fetched; else None."""
+    if shape.path is not None:
+        return Path(shape.path) / "config.json"
+    if shape.hub is None:
+        return None
+    fetched = hub.folder(shape.hub, "model", shape.revision)
+    return fetched and fetched / "config.json"
+
+
+def read(shape: ModelConfig) -> PreTrainedConfig:
+    """By its config.json where there is one, else by the configuration; no code is run."""
+    file = shape_file(shape)
+    if file is None:
+        return described(shape)
+    try:
+        found = AutoConfig.from_pretrained(file.parent, local_files_only=True)
+    except (ValueError, KeyError, OSError) as error:
+        raise R1ReproError(
+            f"{file} describes no model that this Transformers knows: give a model folder of "
+            f"{', '.join(ARCHITECTURES)} or of another architecture without code of its own"
+        ) from error
+    assert isinstance(found, PreTrainedConfig)
+    return found

@@ -1,0 +1,98 @@
+"""What is not installed is refused in one sentence that names the extra."""
+
+import importlib.machinery
+import sys
+from types import ModuleType
+
+import pytest
+from trl import GRPOTrainer
+
+from r1repro import config as configuration
+from r1repro.errors import R1ReproError
+from r1repro.stages import cores, engines
+from r1repro.stages.engines import check_engine
+from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
+
+
+def _compose(*overrides):
+    return configuration.compose(["scale=smoke", *overrides])
+
+
+def test_the_default_needs_nothing(monkeypatch):
+    monkeypatch.setattr(engines, "find_spec", lambda name: pytest.fail(name))
+    check_engine(_compose())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "package", "extra"),
+    [
+        (["engine.quantized=true", "engine.lora_rank=4"], "bitsandbytes", ".[quantized]"),
+        (["engine.unsloth=true"], "unsloth", ".[unsloth]"),
+        (["engine.rollouts=vllm"], "vllm", ".[vllm]"),
+        (["engine.rollouts=vllm_server"], "vllm", ".[vllm]"),
+        (
+            ["engine.attention=flash_attention_2", "engine.precision=bfloat16"],
+            "flash_attn",
+            "pip install flash-attn",
+        ),
+        (["engine.report_to=wandb"], "wandb", "pip install wandb"),
+        (["engine.report_to=tensorboard"], "tensorboard", "pip install tensorboard"),
+    ],
+)
+def test_absent_packages_are_named(monkeypatch, overrides, package, extra):
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    with pytest.raises(R1ReproError) as refused:
+        check_engine(_compose(*overrides))
+    said = str(refused.value)
+    assert overrides[0] in said and f"package {package}" in said and extra in said
+    assert "\n" not in said
+
+
+def test_without_a_gpu_a_package_that_is_there_is_of_no_use(monkeypatch):
+    monkeypatch.setattr(
+        engines, "find_spec", lambda name: importlib.machinery.ModuleSpec(name, None)
+    )
+    monkeypatch.setattr(cores, "_GPUS", ("/no/such/device",))
+    with pytest.raises(R1ReproError, match=r"engine\.rollouts=vllm needs a GPU"):
+        check_engine(_compose("engine.rollouts=vllm"))
+    check_engine(_compose("engine.report_to=wandb"))
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ("import trl\ntrl.GRPOTrainer._compute_loss = lambda *given: None", "_compute_loss"),
+        ("raise OSError(2)", "OSError"),
+    ],
+)
+def test_unsloth_is_tried_before_trl_in_a_process_of_its_own(tmp_path, monkeypatch, patch, said):
+    """A stand-in that patches TRL's class when it is imported, as Unsloth does."""
+    (tmp_path / "unsloth.py").write_text(patch)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{configuration.ROOT}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(cores, "_GPUS", (str(tmp_path),))
+    with pytest.raises(R1ReproError, match="unsloth") as refused:
+        check_engine(_compose("engine.unsloth=true"))
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_our_methods_are_in_force_unless_something_takes_their_place(monkeypatch):
+    check_overrides()
+    foreign = ModuleType("unsloth_compiled")
+    exec("def patched(self, *args): ...", foreign.__dict__)
+    for kind, name in (
+        (GRPOTrainer, "_generate_and_score_completions"),
+        (GRPOTrainer, "_save_checkpoint"),
+        (PackedGRPOTrainer, "training_step"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(kind, name, foreign.patched)
+            with pytest.raises(R1ReproError, match=f"GRPOTrainer \\({name}\\)"):
+                check_overrides()
+    check_overrides()
+
+
+def test_unsloth_after_trl_is_refused():
+    assert "trl" in sys.modules
+    with pytest.raises(R1ReproError, match="before TRL is imported"):
+        engines.import_unsloth()

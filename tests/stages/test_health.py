@@ -1,0 +1,116 @@
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from r1repro import artifacts, cli
+from r1repro.config import ROOT, save
+from r1repro.errors import R1ReproError
+from r1repro.notebook import Run
+from r1repro.stages import state
+from r1repro.stages.health import of_run, of_stages
+from r1repro.training.checkpoints import COMPLETE
+from tests.reports.made_up import checkpoint, pretraining_metrics, rl_metrics, sft_metrics
+
+
+def finish(config, runs, name, rows):
+    """Make the table the finished result of a stage."""
+    folder = state.work_folder(config, name)
+    folder.mkdir(parents=True)
+    table = "evaluation" if name.startswith("evaluate_") else "metrics"
+    rows.to_parquet(folder / f"{table}.parquet")
+    artifacts.publish(folder, runs, name, state.keys(config)[name], {"seconds": 1.0})
+
+
+def begin(config, name, step):
+    """A checkpoint of a stage, as its trainer leaves it."""
+    folder = state.work_folder(config, name) / "checkpoints" / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def run_folder(compose, runs):
+    """A run whose R1-Zero is cut off, and whose Dev1 is in the making."""
+    config = compose()
+    finish(config, runs, "base", pretraining_metrics())
+    finish(config, runs, "r1_zero", rl_metrics().assign(clipped_completions=0.6))
+    finish(config, runs, "evaluate_r1_zero", checkpoint("r1_zero"))
+    newest = begin(config, "dev1", 8)
+    sft_metrics(3).assign(step=[2, 4, 6]).to_parquet(newest / "rows.parquet")
+    (newest / COMPLETE).touch()
+    sft_metrics().to_parquet(begin(config, "dev1", 10) / "rows.parquet")  # a kill cut this short
+    save(config, runs / "smoke-mini-seed0-0123abcd" / "resolved.yaml")
+    return runs / "smoke-mini-seed0-0123abcd"
+
+
+def test_a_run_is_read_as_far_as_it_has_come(run_folder):
+    found = of_run(run_folder)
+    assert [(f.stage, f.what) for f in found.findings] == [("r1_zero", "clipped completions")]
+    assert list(found.rows) == ["base", "r1_zero", "evaluate_r1_zero", "dev1"]
+    assert found.making == {"dev1": 6}
+    assert {"evaluate_base", "dev2", "r1", "reward_model"} <= set(found.unread)
+    assert "cold_start_data" not in found.unread, "it trains nothing"
+    first, *others = found.lines()
+    assert first.startswith("r1_zero: clipped completions: 60 %") and "=48" in first
+    assert others[0] == "1 finding in base, r1_zero, evaluate_r1_zero, dev1"
+    assert "dev1 is not finished: read up to step 6" in others
+    assert "too few rows for a verdict on a mean: dev1" in others
+    assert others[-1].startswith("looked for: clipped completions (above 25 %)")
+
+
+def test_a_base_in_the_making_is_read_too(compose):
+    config = compose()
+    newest = begin(config, "base", 40)
+    rows = pretraining_metrics(10).assign(loss=9.9).to_dict("records")
+    (newest / "rows.json").write_text(json.dumps(rows * 2))
+    (newest / COMPLETE).touch()
+    (finding,) = of_stages(config, ["base"]).findings
+    assert finding.what == "learning rate that does nothing"
+
+
+def test_a_checkpoint_before_the_first_log_tells_nothing_yet(compose):
+    config = compose()
+    newest = begin(config, "dev1", 2)
+    pd.DataFrame([]).to_parquet(newest / "rows.parquet")
+    (newest / COMPLETE).touch()
+    found = of_stages(config, ["dev1"])
+    assert found.unread == ("dev1",)
+    assert found.lines()[0] == "nothing to read yet: dev1"
+
+
+def test_a_notebook_says_plainly_that_there_is_none(compose, runs, capsys):
+    config = compose()
+    finish(config, runs, "dev2", rl_metrics())
+    Run(config).doctor("dev2")
+    assert capsys.readouterr().out.startswith("no findings in dev2\nlooked for: ")
+
+
+def test_a_run_may_stand_elsewhere_than_its_settings_say(run_folder, tmp_path):
+    moved = tmp_path / "elsewhere"
+    run_folder.parent.rename(moved)
+    assert len(of_run(moved / run_folder.name).findings) == 1
+
+
+def test_what_cannot_be_read_is_said(compose, runs, tmp_path):
+    with pytest.raises(R1ReproError, match="is no run: give a folder under runs/"):
+        of_run(tmp_path)
+    save(compose(), tmp_path / "version" / "resolved.yaml")
+    with pytest.raises(R1ReproError, match="no stage of .* has left anything to read"):
+        of_run(tmp_path / "version")
+    manifest = {"runs": [{"run": "laptop-mini-seed0-aa"}, {"run": "laptop-mini-seed1-bb"}]}
+    (tmp_path / "version" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(R1ReproError, match="one of laptop-mini-seed0-aa, laptop-mini-seed1-bb"):
+        of_run(tmp_path / "version")
+
+
+def test_a_finished_run_is_read_without_torch():
+    code = "import sys, r1repro.stages.health; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_command_ends_in_zero_whatever_it_finds(run_folder, capsys):
+    assert cli.main(["doctor", str(run_folder)]) == 0
+    assert capsys.readouterr().out.startswith("r1_zero: clipped completions: 60 %")

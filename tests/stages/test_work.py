@@ -1,0 +1,53 @@
+"""What stages do and need, counted before they run."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from r1repro import artifacts
+from r1repro.config import compose as composed
+from r1repro.stages import find, state
+from r1repro.stages.work import TRACE, needs, work
+from r1repro.training import memory
+from r1repro.training.shape import read
+
+
+def test_examples_are_counted_where_the_data_stands_and_bounded_before(compose, runs):
+    config = compose()
+    before = work(config, find("dev1", config))
+    most = config.stage.cold_start_data.questions * config.stage.cold_start_data.kept
+    assert before.said.startswith(f"at most {most:,} examples") and before.learned == most
+
+    key = state.keys(config)["cold_start_data"]
+    folder = artifacts.work_folder(runs, "cold_start_data", key)
+    folder.mkdir(parents=True)
+    pd.DataFrame({"completion": ["a"] * 5}).to_parquet(folder / "dataset.parquet")
+    artifacts.publish(folder, runs, "cold_start_data", key, {"seconds": 1.0})
+    found = work(config, find("dev1", config))
+    assert found.said.startswith("5 examples") and found.learned == 5
+
+
+def test_a_paper_sized_step_over_processes():
+    config = composed(["scale=gpu", "model=qwen2.5-1.5b", "launch.processes=4"])
+    settings = replace(config.stage.r1_zero, steps_per_generation=2, micro_batch_tokens=4_000)
+    config = replace(config, stage=replace(config.stage, r1_zero=settings))
+    counted = work(config, find("r1_zero", config))
+    assert "sampled for 2 steps at once" in counted.said
+    assert "(2 of the longest rows), 4 processes; 400 steps = 102,400 completions" in counted.said
+    assert counted.completions == counted.learned == 102_400
+
+
+def test_traces_of_a_stronger_teacher_are_counted_as_many_as_are_taken():
+    words = ["scale=gpu", "model=qwen2.5-1.5b", "student.traces=someone/traces"]
+    config = composed([*words, "student.traces_rows=700"])
+    distilled, dev3 = (work(config, find(n, config)) for n in ("qwen_distilled", "dev3"))
+    assert distilled.said.startswith("at most 700 examples of someone/traces x 2 epochs")
+    assert distilled.learned == 1_400 and distilled.longest == TRACE
+    assert "of rejection_sampling" in dev3.said and dev3.longest == 1_024
+
+
+def test_the_preference_reward_model_is_held_beside_the_policy(compose):
+    config = compose()
+    policy, judged = (needs(config, find(name, config)) for name in ("dev2", "r1"))
+    counts = memory.count(read(config.model))
+    assert judged.reference - policy.reference == 4 * counts.total

@@ -1,0 +1,105 @@
+"""TRL's vLLM path through our micro-batches, with a stand-in that samples by our own sampler."""
+
+import dataclasses
+
+import pytest
+import torch
+from trl.trainer import grpo_trainer
+
+from r1repro.config import EngineConfig
+from r1repro.generation.sampler import Sampling, sample
+from r1repro.rewards import rules
+from r1repro.training import grpo
+from r1repro.training.logprobs import token_logps
+from tests.length_rewarded import by_length
+from tests.training.test_grpo_objective import SETTINGS, trained
+
+
+class StandIn:
+    """`off`: how much more likely, in nats, it says that its tokens were."""
+
+    made: list["StandIn"] = []
+    off = 0.25
+
+    def __init__(self, model, accelerator, processing_class, **settings):
+        self.model, self.words, self.settings = model, processing_class, settings
+        self.synced = 0
+        self.made.append(self)
+
+    def sync_weights(self):
+        self.synced += 1
+
+    def generate(self, prompts, images, num_generations, profiler):
+        tokens = self.settings["max_completion_length"]
+        found = sample(
+            self.model, prompts, Sampling(tokens, self.settings["temperature"]),
+            end_ids=[self.words.eos_token_id], pad_id=self.words.pad_token_id, seed=self.synced,
+        )  # fmt: skip
+        logps = []
+        for prompt, rollout in zip(prompts, found, strict=True):
+            ids = torch.tensor([[*prompt, *rollout.token_ids]])
+            with torch.no_grad():
+                exact, _ = token_logps(
+                    self.model.base_model, self.model.get_output_embeddings(), ids,
+                    torch.ones_like(ids), len(rollout.token_ids), 1.0, with_entropy=False,
+                )  # fmt: skip
+            logps.append([[value + self.off] for value in exact[0].tolist()])
+        return prompts, [rollout.token_ids for rollout in found], logps, None
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    monkeypatch.setattr(grpo_trainer, "VLLMGeneration", StandIn)
+    monkeypatch.setattr(StandIn, "made", [])
+    monkeypatch.setattr(rules, "accuracy", by_length)
+    return StandIn.made
+
+
+def test_mismatch_is_told_and_enters_the_loss(base, words, tmp_path, stand_in, monkeypatch):
+    ratios = []
+    loss = grpo.PackedGRPOTrainer._compute_loss
+
+    def watched(self, model, inputs):
+        ratios.append(inputs["importance_sampling_ratio"][inputs["completion_mask"].bool()])
+        assert inputs["importance_sampling_ratio"].shape == inputs["completion_ids"].shape
+        return loss(self, model, inputs)
+
+    monkeypatch.setattr(grpo.PackedGRPOTrainer, "_compute_loss", watched)
+    engine = EngineConfig(rollouts="vllm")
+    weights, rows, _ = trained(base, words, tmp_path, SETTINGS, engine=engine)
+    (used,) = stand_in
+    # Two steps a generation: it is told, and weights are handed over, with the first of each.
+    assert used.synced == 2
+    told = [row["logp_mismatch"] for row in rows]
+    assert told[0] == pytest.approx(StandIn.off, abs=1e-3) and told[2] == pytest.approx(
+        StandIn.off, abs=1e-3
+    )
+    assert told[1] is None and told[3] is None
+    assert rows[0]["tokens_per_s"] > 0 and rows[1]["tokens_per_s"] is None
+    assert torch.allclose(torch.cat(ratios), torch.tensor(-StandIn.off).exp(), atol=1e-3)
+    assert used.settings["mode"] == "colocate"
+    assert used.settings["generation_kwargs"] == {"stop_token_ids": [words.eos_token_id]}
+    longest = used.settings["max_model_length"] - SETTINGS.max_completion_tokens
+    assert 0 < longest < 100
+
+
+def test_a_large_mismatch_is_bounded(base, words, tmp_path, stand_in, monkeypatch):
+    monkeypatch.setattr(StandIn, "off", -3.0)
+    seen = []
+    loss = grpo.PackedGRPOTrainer._compute_loss
+
+    def watched(self, model, inputs):
+        seen.append(inputs["importance_sampling_ratio"].max().item())
+        return loss(self, model, inputs)
+
+    monkeypatch.setattr(grpo.PackedGRPOTrainer, "_compute_loss", watched)
+    settings = dataclasses.replace(SETTINGS, steps=2)
+    trained(base, words, tmp_path, settings, engine=EngineConfig(rollouts="vllm"))
+    assert set(seen) == {grpo.MISMATCH_CAP}
+
+
+def test_a_server_is_named_by_its_address(base, words, tmp_path, stand_in):
+    engine = EngineConfig(rollouts="vllm_server", vllm_server="http://there:8000")
+    trained(base, words, tmp_path, dataclasses.replace(SETTINGS, steps=2), engine=engine)
+    settings = stand_in[0].settings
+    assert (settings["mode"], settings["server_base_url"]) == ("server", "http://there:8000")
