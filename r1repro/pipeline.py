@@ -22,7 +22,7 @@ from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, runs_folder, save
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError, StageFailed
-from r1repro.stages import display, find, graph, state
+from r1repro.stages import Stage, display, find, graph, nursery, state
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,11 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
         save(replace(config, from_stage=None, until=None), folder / "resolved.yaml")
         began = time.time()
         _announce(config, wanted)
-        executed = [
-            _execute(config, folder, notebooks / f"{name}.ipynb", stages, wanted)
-            for name, stages in plan.items()
-        ]
+        with nursery.shared():
+            executed = [
+                _execute(config, folder, notebooks / f"{name}.ipynb", stages, wanted)
+                for name, stages in plan.items()
+            ]
         results = {name: _result(config, name) for name in wanted}
         _table(results)
         report = _report(config, folder, results, time.time() - began if any(executed) else None)
@@ -178,7 +179,9 @@ def _execute(
         if part.is_file():
             part.replace(failed)
         unfinished = [name for name in stages if not state.is_done(config, name)]
-        where = f"stage {unfinished[0]}, " if unfinished else ""
+        # Of stages side by side it need not be the first.
+        named = [name for name in unfinished if f"stage {name} " in str(error)] or unfinished
+        where = f"stage {named[0]}, " if named else ""
         raise StageFailed(
             f"{where}notebook {source.name}: {error}; the cells up to there are in {failed}, "
             "and the same command, without from=, continues from here"
@@ -270,36 +273,58 @@ def _follow(config: Config, stages: list[str], wanted: list[str], stop: threadin
     every = 1.0 if live else 60.0
     # A finished result is read and verified once, not once a second beside what is being trained.
     taken = state.seconds_taken(config, wanted)
-    open_stages, shown, began = list(stages), time.monotonic(), time.time()
+    stages_here = graph(config)
+    results = {name: state.result_folder(config, name) for name in stages}
+    works = {name: state.work_folder(config, name) for name in stages}
+    began: dict[str, float] = {}  # when this run came to a stage, in seconds since 1970
+    open_stages, shown, passing = list(stages), time.monotonic(), 0
     while True:
-        stopping = stop.wait(0.5)
-        while open_stages and state.is_done(config, open_stages[0]):
-            name = open_stages.pop(0)
+        now, stopping = time.time(), stop.wait(0.5)
+        ended = []
+        for name in _possible(open_stages, stages_here):
+            if not (results[name].exists() and state.is_done(config, name)):
+                continue
+            open_stages.remove(name)
             found = state.seconds_taken(config, [name])
             if found.items() <= taken.items():
-                print(_column(name, wanted), "done before", flush=True)
+                ended.append(f"{_column(name, wanted)} done before")
             else:
                 taken |= found
-                _show(config, name, wanted, taken, live, began)
-            shown, began = time.monotonic(), time.time()
-        if stopping:
+                ended.append(_line(config, name, wanted, taken, began.get(name, now)))
+        if stopping and not ended:
             break
-        if open_stages and time.monotonic() - shown > every:
+        possible = _possible(open_stages, stages_here)
+        beside = [name for name in possible if stages_here[name].half and works[name].exists()]
+        running = beside or possible[:1]
+        began = {name: began.get(name, now) for name in running}
+        if ended or (running and not stopping and time.monotonic() - shown > every):
+            seen = running if live or not ended else []
+            lines = [_line(config, name, wanted, taken, began[name]) for name in seen]
+            passing = _show(ended, lines, passing, live)
             shown = time.monotonic()
-            _show(config, open_stages[0], wanted, taken, live, began)
-    if live and open_stages:
-        print(flush=True)
 
 
-def _show(
-    config: Config,
-    name: str,
-    wanted: list[str],
-    taken: dict[str, float],
-    live: bool,
-    began: float,
-) -> None:
-    """Show one stage; `began`: when this run came to it, in seconds since 1970."""
+def _possible(names: list[str], stages: dict[str, Stage]) -> list[str]:
+    """Those that need none of the others: the first, and what may be built beside it."""
+    return [name for name in names if not set(stages[name].inputs) & set(names)]
+
+
+def _show(ended: list[str], running: list[str], passing: int, live: bool) -> int:
+    """Print the lines, over the last `passing` ones; returns how many may be written over next."""
+    if not live:
+        print(*ended, *running, sep="\n", flush=True)
+        return 0
+    # A line that wraps could not be written over.
+    cut = [line[: shutil.get_terminal_size().columns - 1] for line in running]
+    over = f"\x1b[{passing}F\x1b[J" if passing else ""
+    print(over + "\n".join([*ended, *cut]), flush=True)
+    return len(cut)
+
+
+def _line(
+    config: Config, name: str, wanted: list[str], taken: dict[str, float], began: float
+) -> str:
+    """One stage; `began`: when this run came to it, in seconds since 1970."""
     now = time.time()
     last = name in taken
     place = state.result_folder(config, name) if last else state.work_folder(config, name)
@@ -311,13 +336,7 @@ def _show(
         found = state.Pace(done, done, taken[name], 0.0)
     left = state.run_left(config, wanted, taken, now)
     figures = lines[-1]["figures"] if lines else {}
-    text = display.line(_column(name, wanted), found, figures, left, now - began)
-    if live and not last:  # a line that wraps could not be written over
-        text = text[: shutil.get_terminal_size().columns - 1]
-    if live:
-        print(f"\r\x1b[2K{text}", end="\n" if last else "", flush=True)
-    else:
-        print(text, flush=True)
+    return display.line(_column(name, wanted), found, figures, left, now - began)
 
 
 def _table(results: dict[str, StageResult]) -> None:

@@ -39,6 +39,33 @@ def second(
         (folder / "copy.txt").write_text(text)
 
 
+def beside(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """Ten steps; files in `config.runs` make it wait for one of the other chain, stay or fail."""
+    runs, name = Path(config.runs), folder.name.rpartition("-")[0]
+    checkpoint = folder / "checkpoints" / "step"
+    checkpoint.parent.mkdir(exist_ok=True)
+    begun_at = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    (runs / f"begun-{name}").touch()
+    for step in range(begun_at + 1, 11):
+        progress.update(step, 10)
+        checkpoint.write_text(str(step))
+        others = {"left_1": "right_1", "right_1": "left_1"}
+        end = time.monotonic() + 60
+        while step == 5 and (runs / "meet").exists() and name in others:
+            if (runs / f"begun-{others[name]}").exists():
+                break
+            if time.monotonic() > end:
+                raise TimeoutError("the other never came")
+            time.sleep(0.05)
+        while step == 5 and (runs / f"hold-{name}").exists():
+            time.sleep(0.05)
+        if step == 5 and (runs / f"fail-{name}").exists():
+            raise ValueError("the bridge fell")
+    (folder / "begun_at.txt").write_text(str(begun_at))
+
+
 STAGES = (
     Stage(
         name="first",
@@ -57,5 +84,24 @@ STAGES = (
         inputs=("first",),
         notebook="01_second",
         distributed=True,
+    ),
+)
+
+CHAINS = (("left_1", "left_2"), ("right_1",))
+"""Of stages that may be built side by side."""
+PAIR = (
+    STAGES[0],
+    *(
+        Stage(
+            name=name,
+            version=1,
+            run="tests.fake_stages:beside",
+            config=("seed",),
+            seconds=lambda config: 10,
+            inputs=inputs,
+            notebook="01_pair",
+            half=True,
+        )
+        for name, inputs in (("left_1", ("first",)), ("left_2", ("left_1",)), ("right_1", ()))
     ),
 )

@@ -358,16 +358,15 @@ def test_several_seeds_are_run_and_then_joined(compose, monkeypatch, tmp_path):
         pipeline.run_seeds([compose("until=base"), compose("until=base")])
 
 
-def test_a_stage_that_is_silent_shows_how_long(compose, fake_graph, capsys):
+def test_a_stage_that_is_silent_shows_how_long(compose, fake_graph):
     config, now = compose(), time.time()
     work = state.work_folder(config, "first")
     work.mkdir(parents=True)
 
     def show():
-        pipeline._show(config, "first", ["first", "second"], {}, False, began=now - 187)
-        return capsys.readouterr().out
+        return pipeline._line(config, "first", ["first", "second"], {}, began=now - 187)
 
-    assert re.match(r"first      –   3:0\d min  starting\n", show())
+    assert re.match(r"first      –   3:0\d min  starting$", show())
     old = {"started": now - 40_000, "time": now - 36_000, "step": 4, "total": 10, "figures": {}}
     (work / "progress.jsonl").write_text(json.dumps(old) + "\n")
     assert "starting" in show(), "of an earlier session"

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from r1repro.config import ROOT, Config
 from r1repro.errors import R1ReproError
-from r1repro.stages import nursery
+from r1repro.stages import cores
 
 REPORTERS = {
     "tensorboard": ("tensorboard", "tensorboardX"),
@@ -81,7 +81,7 @@ def _require(setting: str, package: str) -> None:
             f"{setting} needs the package {package}, which is not installed: {INSTALL[package]}, "
             "or leave the setting out"
         )
-    if not nursery.gpu_in_sight():
+    if not cores.gpu_in_sight():
         raise R1ReproError(
             f"{setting} needs a GPU, and there is none on this machine: leave the setting out"
         )

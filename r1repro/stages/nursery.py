@@ -1,25 +1,38 @@
 """A process that has imported the heavy libraries, from which stages are forked.
 
 Importing torch, transformers and TRL takes some four seconds, as long as a small stage itself.
-Where a fork is safe (Linux, no GPU) a notebook pays that once: the first stage starts this server,
-and every stage is still a process of its own, forked before any of them has computed anything.
+Where a fork is safe (Linux, no GPU) a run pays that once: its first stage starts this server, and
+every stage is still a process of its own, forked before any of them has computed anything.
+
+The server is asked through a socket in a private folder. The folder belongs to the process that
+made it, the whole sequence's or else a notebook's own kernel, and the server ends with that. The
+socket is named by the code and the environment of its server: who wants others finds none.
 """
 
+import atexit
 import gc
 import importlib
 import json
 import os
+import select
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
 from typing import BinaryIO
 
 from r1repro import artifacts
 from r1repro.config import ROOT
-from r1repro.errors import StageFailed
+from r1repro.errors import R1ReproError, StageFailed
+from r1repro.stages import cores
 
 PRELOADED = tuple(
     f"r1repro.stages.{name}"
@@ -29,9 +42,14 @@ PRELOADED = tuple(
     )
 )  # fmt: skip
 """Modules of stages that are forked; each of them imports torch."""
-# A GPU's driver, once asked how many there are, does not survive a fork.
-_GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 _LONGEST = 1 << 16
+_LONGEST_NAME = 107
+FOLDER = "R1REPRO_NURSERY"
+"""The variable that names the folder of sockets to those who share it."""
+_OWNER = "owner"  # a pipe that its owner holds open
+_STARTING = threading.Lock()
+_STARTED: list["subprocess.Popen[bytes]"] = []
+"""The server that this process has started, if it had to."""
 
 
 class Child:
@@ -62,6 +80,7 @@ class Child:
                 return None
             # Without a server nobody knows how it ended; its standard input ends below.
             self.returncode = said["end"] if said else -9
+            self._server.close()
             os.close(self._stdin)
         return self.returncode
 
@@ -76,108 +95,162 @@ def _told(server: socket.socket) -> dict[str, int]:
     return found
 
 
-class Nursery:
-    """The server of this process, started when it is first needed."""
+@contextmanager
+def shared() -> Iterator[None]:
+    """In the body, this process and all that are started in it fork from the same server."""
+    folder, owner = _own_folder()
+    before = os.environ.get(FOLDER)
+    os.environ[FOLDER] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[FOLDER]
+        else:
+            os.environ[FOLDER] = before
+        os.close(owner)
+        shutil.rmtree(folder, ignore_errors=True)
 
-    def __init__(self) -> None:
-        self._server: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._last: Child | None = None
-        self._started_as: tuple[str, dict[str, str]] | None = None
 
-    def fork(
-        self, words: Sequence[str], environment: Mapping[str, str], log: BinaryIO, lock: int
-    ) -> Child:
-        """Run `python -m r1repro.stages` with these words; `lock` is held as long as it lives.
+def fork(words: Sequence[str], environment: Mapping[str, str], log: BinaryIO, lock: int) -> Child:
+    """Run `python -m r1repro.stages` with these words; `lock` is held as long as it lives.
 
-        Raises StageFailed if the server ends before it has forked.
-        """
-        server = self._ready(dict(environment), log)
-        reads, writes = os.pipe()
+    Raises StageFailed if the server ends before it has forked, and R1ReproError where the folder
+    for temporary files has too long a name.
+    """
+    with _STARTING:
+        server = _connected(dict(environment), log)
+    reads, writes = os.pipe()
+    try:
         try:
-            message = json.dumps(list(words)).encode()
-            server.settimeout(None)
-            try:
-                socket.send_fds(server, [message], [reads, log.fileno(), lock])
-                said = _told(server)
-            except (ConnectionResetError, BrokenPipeError):
-                said = {}
-        except BaseException:
-            self.close()
-            os.close(writes)  # and with it what has been forked already
-            raise
-        finally:
-            os.close(reads)
+            socket.send_fds(server, [json.dumps(list(words)).encode()], [reads, log.fileno(), lock])
+            said = _told(server)
+        except (ConnectionResetError, BrokenPipeError):
+            said = {}
         if "pid" not in said:
-            self.close()
-            os.close(writes)
             raise StageFailed(f"the process that stages are forked from ended (log: {log.name})")
-        self._last = Child(server, said["pid"], writes)
-        return self._last
-
-    def close(self) -> None:
-        """Let the server end; it does so too when this process ends."""
-        if self._server is not None:
-            self._server.close()
-        self._server = self._started_as = self._last = None
-
-    def _ready(self, environment: dict[str, str], log: BinaryIO) -> socket.socket:
-        # What was imported before an edit of the code, or under other variables, is of no use.
-        wanted = (artifacts.code_hash.__wrapped__(), environment)
-        alive = self._process is not None and self._process.poll() is None
-        if self._last is not None and self._last.poll() is None:
-            alive = False  # one was given up: what is said of it is not for the next
-        if self._server is None or not alive or self._started_as != wanted:
-            self.close()
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "r1repro.stages.nursery", str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    cwd=ROOT,
-                    env=environment,
-                    start_new_session=True,
-                    pass_fds=(theirs.fileno(),),
-                )
-            self._server, self._started_as = ours, wanted
-        return self._server
+    except BaseException:
+        server.close()
+        os.close(writes)  # and with it what has been forked already
+        raise
+    finally:
+        os.close(reads)
+    return Child(server, said["pid"], writes)
 
 
-def gpu_in_sight() -> bool:
-    """Whether this machine has a GPU, by its driver's files: nothing is loaded."""
-    return any(map(os.path.exists, _GPUS))
+def _own_folder() -> tuple[Path, int]:
+    """A new folder for sockets, and the number of an open file: servers end when it is closed."""
+    folder = Path(tempfile.mkdtemp(prefix="r1repro-"))
+    os.mkfifo(folder / _OWNER)
+    return folder, os.open(folder / _OWNER, os.O_RDWR)
+
+
+@cache
+def _kernels_folder() -> Path:
+    """The folder of this process, which stays open until it ends."""
+    folder, _ = _own_folder()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _connected(environment: dict[str, str], log: BinaryIO) -> socket.socket:
+    """A connection to the server with this code and environment, started where there is none."""
+    given = environment.pop(FOLDER, None)
+    owned = given is not None and (Path(given) / _OWNER).exists()
+    folder = Path(given) if given is not None and owned else _kernels_folder()
+    # What was imported before an edit of the code, or under other variables, is of no use.
+    wanted = artifacts.digest([artifacts.code_hash.__wrapped__(), environment])
+    place = folder / wanted[:12]
+    if len(os.fsencode(place)) > _LONGEST_NAME:
+        raise R1ReproError(
+            f"{place} has too long a name for a socket, of which {_LONGEST_NAME} characters are "
+            "accepted: set TMPDIR to a shorter folder"
+        )
+    asked = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        asked.connect(str(place))
+    except (FileNotFoundError, ConnectionRefusedError):
+        place.unlink(missing_ok=True)  # of one that died
+        _start(place, environment, log)
+        asked.connect(str(place))
+    return asked
+
+
+def _start(place: Path, environment: dict[str, str], log: BinaryIO) -> None:
+    """Start a server that listens at `place`; whoever connects waits until it has imported."""
+    for other in _STARTED:  # with other code or variables; what was forked from it goes on
+        other.terminate()
+        other.wait()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listens:
+        listens.bind(str(place))
+        listens.listen()
+        started = subprocess.Popen(
+            [sys.executable, "-m", "r1repro.stages.nursery", str(listens.fileno()), str(place)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=environment,
+            start_new_session=True,
+            pass_fds=(listens.fileno(),),
+        )
+    _STARTED[:] = [started]
 
 
 def suits(module: str, processes: int) -> bool:
     """Whether a stage of this module can be forked here."""
-    if not sys.platform.startswith("linux") or gpu_in_sight():
+    # A GPU's driver, once asked how many there are, does not survive a fork.
+    if not sys.platform.startswith("linux") or cores.gpu_in_sight():
         return False
     return processes == 1 and module in PRELOADED
 
 
-def _serve(server: socket.socket) -> None:
+def _serve(listens: socket.socket, folder: Path) -> None:
+    owner = os.open(folder / _OWNER, os.O_RDONLY | os.O_NONBLOCK)
     artifacts.code_hash()  # of what is imported now, and what every fork will record
     for name in PRELOADED:
         importlib.import_module(name)
     gc.freeze()  # or the first collection in a fork copies every page
-    while True:
-        message, given, _, _ = socket.recv_fds(server, _LONGEST, 3)
-        if not message:
-            return
-        pid = os.fork()
-        if pid == 0:
-            os.setpgid(0, 0)
-            server.close()
-            _become(json.loads(message), given)
-        for number in given:
-            os.close(number)
-        with suppress(PermissionError, ProcessLookupError):
-            os.setpgid(pid, pid)  # whoever comes first: it may be ended as a group from now on
-        server.send(json.dumps({"pid": pid}).encode())
-        _, status = os.waitpid(pid, 0)
-        server.send(json.dumps({"end": os.waitstatus_to_exitcode(status)}).encode())
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those below
+    while _is_owned(owner):
+        if listens.fileno() not in select.select([listens.fileno(), owner], [], [])[0]:
+            continue
+        asked, _ = listens.accept()
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            listens.close()  # or who asks a server that died would wait for it
+            os.close(owner)
+            _keep(asked)
+        asked.close()
+    shutil.rmtree(folder, ignore_errors=True)  # the owner may have been killed
+
+
+def _is_owned(pipe: int) -> bool:
+    """Whether somebody holds the other end; nobody writes to it."""
+    try:
+        return bool(os.read(pipe, 1))
+    except BlockingIOError:
+        return True
+
+
+def _keep(asked: socket.socket) -> None:
+    """In a fork for each who asks: fork the stage, tell of its end, and end."""
+    with suppress(BrokenPipeError, ConnectionResetError):  # who asked is gone
+        message, given, _, _ = socket.recv_fds(asked, _LONGEST, 3)
+        if message:
+            pid = os.fork()
+            if pid == 0:
+                os.setpgid(0, 0)
+                asked.close()
+                _become(json.loads(message), given)
+            for number in given:
+                os.close(number)
+            with suppress(PermissionError, ProcessLookupError):
+                os.setpgid(pid, pid)  # whoever comes first: it may be ended as a group from now on
+            asked.send(json.dumps({"pid": pid}).encode())
+            _, status = os.waitpid(pid, 0)
+            asked.send(json.dumps({"end": os.waitstatus_to_exitcode(status)}).encode())
+    os._exit(0)
 
 
 def _become(words: list[str], given: Sequence[int]) -> None:
@@ -200,7 +273,4 @@ def _become(words: list[str], given: Sequence[int]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        _serve(socket.socket(fileno=int(sys.argv[1])))
-    except BrokenPipeError:  # who asked is gone
-        sys.exit(0)
+    _serve(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]).parent)

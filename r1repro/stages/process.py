@@ -17,13 +17,12 @@ from r1repro import artifacts
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, only, runs_folder, save
 from r1repro.errors import R1ReproError, StageFailed
-from r1repro.stages import find, nursery, resolve
+from r1repro.stages import cores, find, nursery, resolve
 from r1repro.stages.engines import import_unsloth
 from r1repro.stages.nursery import Child
 from r1repro.stages.state import keys, load, result_folder, settings, work_folder, worked
 
 POLL_SECONDS = 0.5
-NURSERY = nursery.Nursery()
 ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
@@ -137,7 +136,7 @@ def start(
         "PYTHONPATH": os.pathsep.join(paths),
     }
     if nursery.suits(find(name, config).run.split(":")[0], processes):
-        return NURSERY.fork(words, environment, log, lock)
+        return nursery.fork(words, environment, log, lock)
     return subprocess.Popen(
         [sys.executable, *launcher(processes), "-m", "r1repro.stages", *words],
         stdin=subprocess.PIPE,
@@ -238,7 +237,10 @@ def run_here(config: Config, name: str) -> None:
         # What is reported elsewhere stays when the stage's checkpoints go.
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(runs / "tensorboard" / folder.name))
         os.environ.setdefault("WANDB_PROJECT", "r1repro")
-        resolve(stage.run)(seen, inputs, folder, progress)
+        function = resolve(stage.run)
+        if stage.half:
+            cores.take_half()
+        function(seen, inputs, folder, progress)
         seconds = before + time.time() - started
     else:
         seconds = worked(artifacts.read_progress(folder))

@@ -7,7 +7,7 @@ from typing import Any
 from r1repro import artifacts, hub
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import Config, models, runs_folder, values
-from r1repro.stages import Stage, find, graph
+from r1repro.stages import Stage, cores, find, graph
 from r1repro.tasks import worlds
 
 
@@ -165,9 +165,10 @@ def run_left(config: Config, names: list[str], taken: dict[str, float], now: flo
     for name in names:
         if name in taken:
             continue
+        stage = find(name, config)
         begun = bool(artifacts.read_progress(work_folder(config, name)))
-        by_size = scale * find(name, config).seconds(config)
-        left += seconds_left(config, name, now) if begun else by_size
+        alone = seconds_left(config, name, now) if begun else scale * stage.seconds(config)
+        left += alone / (cores.at_once() if stage.half else 1)
     return left
 
 

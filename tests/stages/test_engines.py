@@ -9,7 +9,7 @@ from trl import GRPOTrainer
 
 from r1repro import config as configuration
 from r1repro.errors import R1ReproError
-from r1repro.stages import engines, find, nursery, state
+from r1repro.stages import cores, engines, find, state
 from r1repro.stages.engines import check_engine
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
 
@@ -52,7 +52,7 @@ def test_without_a_gpu_a_package_that_is_there_is_of_no_use(monkeypatch):
     monkeypatch.setattr(
         engines, "find_spec", lambda name: importlib.machinery.ModuleSpec(name, None)
     )
-    monkeypatch.setattr(nursery, "_GPUS", ("/no/such/device",))
+    monkeypatch.setattr(cores, "_GPUS", ("/no/such/device",))
     with pytest.raises(R1ReproError, match=r"engine\.rollouts=vllm needs a GPU"):
         check_engine(_compose("engine.rollouts=vllm"))
     check_engine(_compose("engine.report_to=wandb"))
@@ -70,7 +70,7 @@ def test_unsloth_is_tried_before_trl_in_a_process_of_its_own(tmp_path, monkeypat
     (tmp_path / "unsloth.py").write_text(patch)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{configuration.ROOT}")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(nursery, "_GPUS", (str(tmp_path),))
+    monkeypatch.setattr(cores, "_GPUS", (str(tmp_path),))
     with pytest.raises(R1ReproError, match="unsloth") as refused:
         check_engine(_compose("engine.unsloth=true"))
     assert said in str(refused.value) and "\n" not in str(refused.value)
