@@ -154,7 +154,7 @@ def launcher(processes: int) -> list[str]:
     if processes == 1:
         return []
     # Without a GPU accelerate starts one process whatever it is told, unless it is told this.
-    gpus = [] if nursery.gpu_in_sight() else ["--multi_gpu"]
+    gpus = [] if cores.gpu_in_sight() else ["--multi_gpu"]
     return [*LAUNCHER, *gpus, "--num_processes", str(processes)]
 
 
