@@ -1,8 +1,13 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is imported: threads of several workers would wait for each other actively.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PARAMETERS = 'config_path = ""\noverrides = []\nbuild_missing = "ask"'
 OPEN = (
