@@ -1,4 +1,4 @@
-"""The memory that R1-Zero's stage takes at scale=gpu, by model: the table of docs/gpu.md.
+"""The memory that the hungriest stage takes at scale=gpu, by model: the table of docs/gpu.md.
 
 python -m benchmarks.memory_table
 """
@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 
 from r1repro.config import ROOT, ModelConfig, compose
 from r1repro.plan import CARDS, GIB, fits
-from r1repro.stages import find
-from r1repro.stages.work import needs
+from r1repro.stages import graph
+from r1repro.stages.work import model_key, needs
 from r1repro.training.memory import count
 from r1repro.training.shape import described
 
@@ -46,10 +46,10 @@ def table() -> str:
         cells = []
         for turned in ENGINES.values():
             chosen = replace(config, model=models[name], engine=replace(config.engine, **turned))
-            needed = needs(chosen, find("r1_zero", chosen))
-            assert needed is not None
-            card = next((f"{card} GB" for card in CARDS if fits(needed.peak, card)), "none")
-            cells.append(f"{needed.peak / GIB:,.1f} ({card})")
+            stages = [s for s in graph(chosen).values() if model_key(s) == "model"]
+            peak = max(need.peak for need in (needs(chosen, s) for s in stages) if need is not None)
+            card = next((f"{card} GB" for card in CARDS if fits(peak, card)), "none")
+            cells.append(f"{peak / GIB:,.1f} ({card})")
         lines.append(f"| {name} | {sizes[name]:,} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

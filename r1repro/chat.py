@@ -11,7 +11,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from r1repro.config import Config
+from r1repro.config import Config, EngineConfig, ModelConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
@@ -58,11 +58,11 @@ class Speaker:
         return said
 
 
-def speaker(name: str, place: Path, template: str) -> Speaker:
+def speaker(name: str, place: Path, template: str, engine: EngineConfig) -> Speaker:
     """The checkpoint of a folder that `find` gave."""
     if not sys.stderr.isatty():
         logging.disable_progress_bar()  # of loading, which a person may want to see
-    return Speaker(name, load_model(place).eval(), load_tokenizer(place), template)
+    return Speaker(name, load_model(place, engine).eval(), load_tokenizer(place), template)
 
 
 def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
@@ -89,7 +89,7 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
         )
     inner = folder / "model"
     place = _policy(inner if inner.is_dir() else folder, checkpoint)
-    return place, "mini" if _made_here(place) else "r1_zero"
+    return place, _form(place)
 
 
 def _policy(place: Path, checkpoint: str) -> Path:
@@ -110,15 +110,22 @@ def _policy(place: Path, checkpoint: str) -> Path:
     return place
 
 
-def _made_here(place: Path) -> bool:
-    """Whether the folder is of a result, made from random weights."""
-    above = [p / "manifest.json" for p in place.parents[:2] if (p / "manifest.json").is_file()]
+def _form(place: Path) -> str:
+    """The template of the result that a folder belongs to; of any other folder the paper's."""
+    above = [p / "manifest.json" for p in place.parents[:3] if (p / "manifest.json").is_file()]
     try:
         manifest = json.loads(above[0].read_text(encoding="utf-8"))
-        shapes = [v for k, v in manifest["config"].items() if k.startswith(("model", "student."))]
-        return bool(shapes) and all(s["path"] is None and s.get("hub") is None for s in shapes)
+        stage, settings = manifest["stage"], manifest["config"]
+        checkpoint = stage.removeprefix("evaluate_")
+        shape = templates.shape_name(checkpoint)
+        told = {name: settings.get(f"{shape}.{name}") for name in ("path", "hub", "chat")}
+        told = {**(settings.get(shape) or {}), **{k: v for k, v in told.items() if v is not None}}
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+        return "r1_zero"
+    path, hub = (str(told[name]) if told.get(name) else None for name in ("path", "hub"))
+    return templates.form_of(
+        ModelConfig(path=path, hub=hub, chat=str(told.get("chat") or "mini")), checkpoint
+    )
 
 
 def prompts() -> Iterator[str]:

@@ -164,8 +164,12 @@ def _fetch(settings: Sequence[str]) -> int:
     from r1repro import preflight
     from r1repro.config import compose
 
-    lines = list(preflight.fetch(compose(settings)))
-    print("\n".join(lines) or "nothing to fetch: this configuration makes everything here")
+    fetched = 0
+    for line in preflight.fetch(compose(settings)):
+        print(line, flush=True)
+        fetched += 1
+    if not fetched:
+        print("nothing to fetch: this configuration makes everything here")
     return 0
 
 
@@ -218,7 +222,9 @@ def _chat(words: argparse.Namespace) -> int:
     config = compose(words.settings)
     names = [words.checkpoint, *filter(None, [words.beside])]
     found = [find(config, name, shlex.join(words.settings)) for name in names]
-    speakers = [speaker(name, *place) for name, place in zip(names, found, strict=True)]
+    speakers = [
+        speaker(name, *place, config.engine) for name, place in zip(names, found, strict=True)
+    ]
     sampling = Sampling(
         config.evaluation.max_completion_tokens, 0.0 if words.greedy else words.temperature, TOP_P
     )

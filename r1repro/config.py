@@ -28,10 +28,6 @@ ENGINE_CHOICES = {
     "report_to": ("none", "tensorboard", "wandb", "trackio"),
 }
 CLUSTERS = ("here", "local", "slurm")
-NOT_SHARED = (
-    "since a model shared out among processes is not trained here yet: engine.lora_rank and "
-    "engine.quantized make larger ones fit one card"
-)
 HUB_SCALES = ("smoke", "gpu", "paper")
 """The scales that have settings for models trained elsewhere, in conf/hub/."""
 LONGEST_PROMPT = 64
@@ -278,7 +274,8 @@ class StudentsConfig:
     """The two students of distillation, each with its own base.
 
     traces: a stronger teacher's answers instead of Dev2's, as a file or a data set of the hub;
-        traces_prompt, traces_completion: its fields; traces_rows: how many at most.
+        traces_prompt, traces_completion: its fields; traces_rows: how many at most, none of them
+        longer than traces_tokens.
     """
 
     name: str = "mini"
@@ -286,6 +283,7 @@ class StudentsConfig:
     traces_prompt: str = "problem"
     traces_completion: str = "generations"
     traces_rows: int = 20_000
+    traces_tokens: int = 8_192
     qwen: ModelConfig = field(
         default_factory=lambda: ModelConfig(
             name="mini_qwen", hidden_size=96, layers=3, intermediate_size=288
@@ -339,7 +337,8 @@ class EngineConfig:
     attention: transformers' name of an implementation.
     lora_rank: of the adapters that are trained instead of the weights, merged at a stage's end; 0
         trains the weights. quantized: the frozen weights in 4 bits (QLoRA).
-    rollouts: our sampler, or vLLM in the same process or on a server at `vllm_server`.
+    rollouts: our sampler, or vLLM in the same process, or for training on a server at
+        `vllm_server` (what samples with fixed weights then has vLLM in its own process).
     report_to: where the trainers log besides metrics.parquet.
     """
 
@@ -363,15 +362,13 @@ PLAIN_ENGINE = EngineConfig()
 class LaunchConfig:
     """How many processes a training stage is started with (`accelerate launch` above one).
 
-    sharding, deepspeed: refused so far, every process holds the whole model.
+    Every process holds the whole model: one that is shared out is not trained here.
     cluster: where `r1repro run` goes: "here", or as a job of submitit on "slurm" or in the
         background ("local"). A job on Slurm gets a GPU a process, and `hours`, `cpus` and `memory`
         (GiB).
     """
 
     processes: int = 1
-    sharding: str = "none"
-    deepspeed: str | None = None
     cluster: str = "here"
     partition: str | None = None
     hours: int = 24
@@ -649,6 +646,10 @@ def _check_task(config: Config) -> None:
         raise _refused("task.test_path", task.test_path, "a file only beside task.path")
     traces = config.student.traces
     is_file = traces is not None and Path(traces).suffix in records.SUFFIXES
+    if traces is not None and config.model.made_here:
+        raise _refused(
+            "student.traces", traces, "null with models made here, which read the mini world alone"
+        )
     if traces is not None and is_file and not Path(traces).is_file():
         raise _refused("student.traces", traces, "a file that is there, or a data set of the hub")
     if config.model.made_here and (task.path or task.train):
@@ -682,14 +683,13 @@ def _check_engine(config: Config) -> None:
             "engine.quantized", "true", "false unless engine.lora_rank is above 0, since weights "
             "in 4 bits are not trained themselves",
         )  # fmt: skip
+    if engine.rollouts != "own" and engine.lora_rank:
+        # Merged into the weights and taken out again at every step, adapters would wear them down.
+        raise _refused("engine.rollouts", engine.rollouts, "own while engine.lora_rank is above 0")
     if engine.attention == "flash_attention_2" and engine.precision == "float32":
         raise _refused(
             "engine.attention", engine.attention, "sdpa or eager with engine.precision=float32"
         )
-    if launch.sharding != "none":
-        raise _refused("launch.sharding", launch.sharding, f"none, {NOT_SHARED}")
-    if launch.deepspeed is not None:
-        raise _refused("launch.deepspeed", launch.deepspeed, f"null, {NOT_SHARED}")
     if launch.cluster not in CLUSTERS:
         raise _refused("launch.cluster", launch.cluster, f"one of {_listed(CLUSTERS)}")
 
@@ -700,7 +700,15 @@ def _check_positions(config: Config) -> None:
     for key, node in [*nodes, ("evaluation", config.evaluation)]:
         tokens = getattr(node, "max_completion_tokens", None)
         for name, model in models(config).items():
-            if tokens is None or not model.made_here:
+            if tokens is None or model.path is not None:
+                continue
+            if model.hub is not None and tokens > model.max_position:
+                raise _refused(
+                    f"{key}.max_completion_tokens",
+                    tokens,
+                    f"at most {name}.max_position={model.max_position} of {model.name}",
+                )
+            if model.hub is not None:
                 continue
             if tokens + LONGEST_PROMPT > model.max_position:
                 raise _refused(

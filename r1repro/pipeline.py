@@ -56,6 +56,7 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
                 f"no notebook {name}.ipynb in {notebooks}: restore it from the checkout"
             )
     preflight.check(config)
+    preflight.check_room(config, wanted)
     folder = run_folder(config)
     with artifacts.lock(folder / "lock") as held:
         if held is None:

@@ -1,18 +1,25 @@
-"""What is looked at before anything runs: models, data, disk; and what `r1repro fetch` brings."""
+"""What is looked at before anything runs: engine, models, data, memory and disk.
 
+`r1repro fetch` brings what a configuration takes from the hub.
+"""
+
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from r1repro import hub
 from r1repro.config import Config, ModelConfig, check_model_folder, models, runs_folder
 from r1repro.errors import R1ReproError
+from r1repro.stages import find, state
 from r1repro.stages.engines import check_engine
 from r1repro.tasks import traces, worlds
 from r1repro.tasks.sources import Source
 
-CHECKPOINTS = 16
-"""Whole models that a run keeps, roughly, at four bytes a parameter and counted as teachers."""
+WITHOUT_WEIGHTS = ("evaluate_", "cold_start_data", "rejection_sampling", "comparison")
+"""How the names of stages begin that keep no model."""
+WORKING = 3
+"""Models' worth of disk that the checkpoints of one stage take, roughly: weights and optimizer."""
 
 
 def check(config: Config) -> None:
@@ -27,7 +34,13 @@ def check(config: Config) -> None:
         if shape.hub is not None and shape.path is None:
             check_model_folder(f"{key}.hub", str(_place(shape)))
     worlds.of(config.task)  # refuses what has not so many problems, or an answer that holds nothing
-    _check_disk(config)
+
+
+def check_room(config: Config, wanted: Sequence[str]) -> None:
+    """Refuse a run whose stages still to be built have no room in memory or on the disk."""
+    left = [name for name in wanted if not state.is_done(config, name)]
+    _check_memory(config, left)
+    _check_disk(config, left)
 
 
 def fetch(config: Config) -> Iterator[str]:
@@ -55,16 +68,39 @@ def _hub_data(config: Config) -> list[Source]:
     return [data for data in found if data.hub is not None]
 
 
-def _check_disk(config: Config) -> None:
-    wanted = CHECKPOINTS * max(map(_bytes, models(config).values()))
+def _check_memory(config: Config, left: Sequence[str]) -> None:
+    """Refuse a stage whose computed peak is more than there is at all; `plan` reckons closer."""
+    if config.model.made_here:
+        return
+    import torch
+
+    from r1repro.stages.work import needs
+
+    there, what = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine"
+    if torch.cuda.is_available():
+        card = torch.cuda.get_device_properties(0)
+        there, what = card.total_memory, card.name
+    for name in left:
+        needed = needs(config, find(name, config))
+        if needed is not None and needed.peak > there:
+            raise R1ReproError(
+                f"stage {name} takes about {needed.peak / 2**30:,.1f} GiB, as computed, and {what} "
+                f"has {there / 2**30:,.1f}: `r1repro plan` with the same settings says what to turn"
+            )
+
+
+def _check_disk(config: Config, left: Sequence[str]) -> None:
+    made = [name for name in left if not name.startswith(WITHOUT_WEIGHTS)]
+    wanted = (len(made) + WORKING) * max(map(_bytes, models(config).values())) if made else 0
     place = runs_folder(config)
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
     if free < wanted:
         raise R1ReproError(
-            f"about {wanted / 1e9:,.0f} GB are wanted under {place} for the models of a run, and "
-            f"{free / 1e9:,.0f} GB are free: give runs=FOLDER on a larger disk, or a smaller model"
+            f"about {wanted / 1e9:,.0f} GB are wanted under {place} for what is still to be built, "
+            f"and {free / 1e9:,.0f} GB are free: give runs=FOLDER on a larger disk, or "
+            "a smaller model"
         )
 
 

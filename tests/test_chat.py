@@ -10,7 +10,7 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassification
 
 from r1repro import artifacts, chat, cli
-from r1repro.config import runs_folder
+from r1repro.config import PLAIN_ENGINE, runs_folder
 from r1repro.stages import state
 from r1repro.tasks import tokenizer
 from r1repro.tasks.problem import Completion
@@ -116,7 +116,7 @@ def test_the_template_and_its_language(monkeypatch, folder, publish, compose):
     monkeypatch.setattr(chat, "ask", ask)
     result = publish("base")
     for place in ("base", str(result), str(result / "model"), str(folder)):
-        one = chat.speaker(place, *chat.find(compose(), place))
+        one = chat.speaker(place, *chat.find(compose(), place), PLAIN_ENGINE)
         for prompt in ("Compute 1+2.", "计算1+2。"):
             one.answer(prompt, chat.Sampling(4), 0)
     assert asked == [(name, said) for name in ("mini", "mini", "mini", "r1_zero")
@@ -124,7 +124,7 @@ def test_the_template_and_its_language(monkeypatch, folder, publish, compose):
 
 
 def test_an_answer_is_bounded_by_the_configuration_and_the_positions(folder, compose):
-    one = chat.speaker("x", *chat.find(compose(), str(folder)))
+    one = chat.speaker("x", *chat.find(compose(), str(folder)), PLAIN_ENGINE)
     assert len(one.answer("Compute 1+2.", chat.Sampling(7, 5.0), 0).token_ids) <= 7
     rest = one.answer("one " * 200, chat.Sampling(10 * POSITIONS, 0.0), 0)
     assert len(rest.token_ids) < POSITIONS - 200

@@ -73,8 +73,6 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("engine.report_to=all", ["engine.report_to=all", "tensorboard, wandb, trackio"]),
         ("engine.lora_rank=-1", ["engine.lora_rank=-1", "0"]),
         ("engine.quantized=true", ["engine.quantized=true", "engine.lora_rank is above 0"]),
-        ("launch.sharding=fsdp", ["launch.sharding=fsdp", "none"]),
-        ("launch.deepspeed=zero3.json", ["launch.deepspeed=zero3.json", "null"]),
         ("launch.cluster=cloud", ["launch.cluster=cloud", "here, local, slurm"]),
     ],
 )

@@ -73,8 +73,18 @@ def test_fetch_says_what_is_there(cache, capsys):
     assert "nothing to fetch" in capsys.readouterr().out
 
 
+def test_a_stage_that_memory_cannot_hold_is_told_before(monkeypatch):
+    config = compose(["scale=gpu", "model=qwen2.5-32b", "engine.lora_rank=0"])
+    monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**22}.get)
+    with pytest.raises(R1ReproError, match="takes about .* GiB, as computed, and this"):
+        preflight.check_room(config, ["r1_zero"])
+    preflight.check_room(compose([]), ["r1_zero"])
+
+
 def test_a_full_disk_is_told_before(monkeypatch, tmp_path):
     config = compose([f"runs={tmp_path}"])
     monkeypatch.setattr(preflight, "_bytes", lambda shape: 10**15)
     with pytest.raises(R1ReproError, match="GB are wanted .* give runs=FOLDER on a larger disk"):
-        preflight.check(config)
+        preflight.check_room(config, ["evaluate_base", "r1_zero"])
+    preflight.check_room(config, ["evaluate_base"])  # keeps no model
+    preflight.check(config)  # a notebook that is opened asks for no room

@@ -1,5 +1,6 @@
 """Is the answer right? Rules only: no model judges reasoning (R1 v2, section 2.2)."""
 
+import os
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -68,7 +69,7 @@ def matches(problem: Problem, answer: str | None) -> bool:
 
     arithmetic: the same integer. countdown: an expression that uses each number exactly once and
     reaches the target. A data set's: equal by notation or by the verifier; where that ran out of
-    time, no. reasoning-gym: full marks. general: the same text, but for case and closing
+    time, no. reasoning-gym: the task's text. general: the same text, but for case and closing
     punctuation.
     """
     if answer is None:
@@ -100,7 +101,8 @@ def _is_math(problem: Problem) -> bool:
 
 @cache
 def _verifier() -> Verifier:
-    return Verifier()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Verifier(max(1, (cores or 1) // int(os.environ.get("WORLD_SIZE", "1"))))
 
 
 def _ask_verifier(pairs: Iterable[tuple[str, str]]) -> None:

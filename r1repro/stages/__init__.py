@@ -125,7 +125,7 @@ def _student_form(name: str) -> tuple[str, ...]:
     """The same of a student, and what it is distilled from; a teacher's key has its whole shape."""
     if _asked_as(name)[0].startswith("model"):
         return ()
-    traces = ("traces", "traces_prompt", "traces_completion", "traces_rows")
+    traces = [f"traces{rest}" for rest in ("", "_prompt", "_completion", "_rows", "_tokens")]
     return (*_asked_as(name), *(f"student.{key}" for key in traces))
 
 

@@ -121,6 +121,7 @@ def _load(kind: Any, folder: Path, engine: EngineConfig, precision: str, **more:
         attn_implementation=engine.attention,
         local_files_only=True,
         use_safetensors=True,
+        trust_remote_code=False,
         **more,
     )
 

@@ -153,9 +153,9 @@ def launcher(processes: int) -> list[str]:
     """What comes before a module's name so that it runs in so many processes."""
     if processes == 1:
         return []
-    # Without a GPU accelerate starts one process whatever it is told, unless it is told this.
-    gpus = [] if cores.gpu_in_sight() else ["--multi_gpu"]
-    return [*LAUNCHER, *gpus, "--num_processes", str(processes)]
+    # Without it accelerate starts one process where there is no GPU, and elsewhere what a person's
+    # own file of defaults says.
+    return [*LAUNCHER, "--multi_gpu", "--num_processes", str(processes)]
 
 
 def _one_gpu(config: Config, name: str) -> dict[str, str]:

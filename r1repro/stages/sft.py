@@ -10,9 +10,10 @@ from transformers import PreTrainedTokenizerFast
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SFTConfig
+from r1repro.errors import R1ReproError
 from r1repro.rewards.rules import problems_of_rows
 from r1repro.stages.models import load_tokenizer, load_trained, save_model
-from r1repro.tasks import templates, traces
+from r1repro.tasks import filters, templates, traces, worlds
 from r1repro.tasks.problem import GENERAL
 from r1repro.training.sft import fine_tune
 
@@ -43,12 +44,31 @@ def distilled(
 ) -> None:
     """A student's base on the same data set, or on the traces of a stronger teacher."""
     data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
-    if config.student.traces is not None:
-        data = pd.DataFrame(traces.rows(config.student))
     ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
+    if config.student.traces is not None:
+        data = stronger_teacher(config, load_tokenizer(base.folder / "model"))
     checkpoint = name.replace("_base", "_distilled")
     settings = getattr(config.stage, checkpoint)
     train(config, checkpoint, base, data, settings, folder, progress)
+
+
+def stronger_teacher(config: Config, words: PreTrainedTokenizerFast) -> pd.DataFrame:
+    """The traces that are short enough and hold no held-out question.
+
+    Raises R1ReproError if none is left.
+    """
+    data = pd.DataFrame(traces.rows(config.student))
+    held_out = worlds.of(config.task).held_out_problems
+    dirty = filters.contaminated(data.prompt.tolist(), data.completion.tolist(), held_out)
+    lengths = [len(ids) for ids in words(data.completion.tolist())["input_ids"]]
+    most = config.student.traces_tokens
+    kept = [not bad and size <= most for bad, size in zip(dirty, lengths, strict=True)]
+    if not any(kept):
+        raise R1ReproError(
+            f"no trace of {len(data):,} is left: {sum(dirty):,} hold a held-out question, and the "
+            f"others have more than student.traces_tokens={most:,} tokens"
+        )
+    return data[kept].reset_index(drop=True)
 
 
 def train(

@@ -8,7 +8,7 @@ from r1repro import artifacts, hub
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import Config, models, runs_folder, values
 from r1repro.stages import Stage, cores, find, graph
-from r1repro.tasks import worlds
+from r1repro.tasks import traces, worlds
 
 
 def keys(config: Config) -> dict[str, str]:
@@ -38,6 +38,13 @@ def settings(config: Config, stage: Stage) -> dict[str, Any]:
             ]
     for source in worlds.hub_sources(config.task) if "task" in found else ():
         found[f"task.{source.hub}"] = _commit(str(source.hub), "dataset", source.revision)
+    if config.student.traces is not None and "student.traces" in found:
+        source = traces.source(config.student)
+        if source.path is not None:
+            told = Path(source.path).stat()
+            found["student.traces"] = [told.st_size, told.st_mtime_ns]
+        else:
+            found["student.traces"] = _commit(str(source.hub), "dataset", source.revision)
     for key, model in models(config).items():
         if model.path is None and model.hub and (key in found or f"{key}.hub" in found):
             found[f"{key}.hub"] = _commit(model.hub, "model", model.revision)

@@ -15,7 +15,7 @@ class Problem:
     level: 1 (easy) to 5 (hard); general tasks are all level 1.
     prompt: the question as asked, without any template.
     answer: the gold answer; for countdown "numbers=target", which any right expression meets; for
-        reasoning-gym the task's entry as JSON.
+        reasoning-gym the task's own.
     """
 
     id: str

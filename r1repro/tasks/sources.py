@@ -50,8 +50,8 @@ SOURCES = {
     for source in (
         Source("gsm8k", "openai/gsm8k", ("main",)),
         Source("gsm8k_test", "openai/gsm8k", ("main",), "test"),
-        Source("math", "EleutherAI/hendrycks_math", _MATH, prompt="problem", answer="solution",
-               level="level"),
+        Source("math", "EleutherAI/hendrycks_math", _MATH, "train+test", prompt="problem",
+               answer="solution", level="level"),
         Source("math500", "HuggingFaceH4/MATH-500", split="test", prompt="problem", level="level"),
         Source("aime24", "HuggingFaceH4/aime_2024", prompt="problem"),
         Source("mgsm_zh", "jbross-ibm-research/mgsm", ("zh",), "test", answer="answer_number",
@@ -125,8 +125,8 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
     if not isinstance(question, str) or not question.strip():
         raise R1ReproError(f"{where}: {source.prompt} is empty, and a question is wanted")
     answer = right_answer(str(gold))
-    if gold is None or not answer:
-        raise R1ReproError(f"{where}: {source.answer} holds no answer: {str(gold)[-60:]!r}")
+    if gold is None or not answer or answer.count("{") != answer.count("}"):
+        raise R1ReproError(f"{where}: {source.answer} holds no whole answer: {str(gold)[-60:]!r}")
     level = 1 if source.level is None else _level(records.field(row, source.level, where))
     return Problem(
         id=f"{source.name.removesuffix('_test')}:{canonical(question)}",
@@ -139,15 +139,23 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
 
 
 def right_answer(text: str) -> str:
-    """The answer in a data set's field: after "####", in the last box, or the whole."""
+    """The answer in a data set's field: after "####", in the last box, or the whole.
+
+    "" where a box is begun and holds nothing whole. A box may hold one token without braces.
+    """
     if "####" in text:
         return text.rsplit("####", 1)[1].strip()
-    return (boxed(text) or text).strip()
+    found = boxed(text)
+    if found is None and "\\boxed" in text:
+        bare = re.match(r"\s*([^\s{}$.]+)", text.rsplit("\\boxed", 1)[1])
+        return bare[1] if bare else ""
+    return (found or text).strip()
 
 
 def canonical(question: str) -> str:
-    """Equal for questions that differ in blanks, case and punctuation only."""
-    letters = re.sub(r"[\W_]+", " ", question.casefold()).strip()
+    """Equal for questions that differ in blanks, case and punctuation only, not in operators."""
+    letters = re.sub(r"[^\w+\-*/=<>^\\]+|_", " ", question.casefold())
+    letters = re.sub(r" ?([+\-*/=<>^\\]) ?", r"\1", letters).strip()
     return hashlib.sha256(letters.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

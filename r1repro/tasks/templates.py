@@ -25,10 +25,10 @@ def names() -> list[str]:
     return sorted({path.name.split(".")[0] for path in PROMPTS.glob("*.jinja")})
 
 
-def shape_of(config: Config, checkpoint: str) -> ModelConfig:
-    """The model that a checkpoint is: a student, or the teacher."""
+def shape_name(checkpoint: str) -> str:
+    """The setting that a checkpoint's model is: a student's, or the teacher's."""
     student = next((name for name in STUDENTS if checkpoint.startswith(f"{name}_")), None)
-    return config.model if student is None else getattr(config.student, student)
+    return "model" if student is None else f"student.{student}"
 
 
 def form(config: Config, checkpoint: str) -> str:
@@ -37,7 +37,15 @@ def form(config: Config, checkpoint: str) -> str:
     Bases and what RL alone makes of them have the base form, everything from the cold start on the
     chat form of its family.
     """
-    shape = shape_of(config, checkpoint)
+    shape = config.model
+    for name in STUDENTS:
+        if shape_name(checkpoint) == f"student.{name}":
+            shape = getattr(config.student, name)
+    return form_of(shape, checkpoint)
+
+
+def form_of(shape: ModelConfig, checkpoint: str) -> str:
+    """The same of a checkpoint with that model."""
     if shape.made_here:
         return "mini"
     alone = checkpoint.endswith("_rl") and not checkpoint.endswith("_distilled_rl")

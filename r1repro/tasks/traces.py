@@ -9,6 +9,7 @@ from r1repro.config import StudentsConfig
 from r1repro.errors import R1ReproError
 from r1repro.tasks import sources
 from r1repro.tasks.sources import Source
+from r1repro.text.tags import THINK_CLOSE
 
 
 def source(student: StudentsConfig) -> Source:
@@ -22,8 +23,8 @@ def source(student: StudentsConfig) -> Source:
 def rows(student: StudentsConfig) -> list[dict[str, Any]]:
     """Rows of a data set for SFT: a problem's columns and its `completion`, each question once.
 
-    Of several completions the first is taken. Raises R1ReproError for a row that is not text, and
-    where there is none at all.
+    Of several completions the first is taken. Raises R1ReproError for a row that is not text or
+    whose thinking does not end, and where there is none at all.
     """
     found: dict[str, dict[str, Any]] = {}
     for place, row in sources.rows(source(student)):
@@ -34,6 +35,11 @@ def rows(student: StudentsConfig) -> list[dict[str, Any]]:
         completion = next(iter(islice(said, 1)), None) if isinstance(said, list) else said
         if not (isinstance(prompt, str) and isinstance(completion, str) and completion.strip()):
             raise R1ReproError(f"{place}: {student.traces_completion} is no answer in text")
+        if THINK_CLOSE not in completion:
+            raise R1ReproError(
+                f"{place}: {student.traces_completion} has no {THINK_CLOSE}, and a student is "
+                "asked with its thinking begun: give the field that holds thinking and answer"
+            )
         name = f"traces:{sources.canonical(prompt)}"
         problem = {"problem_id": name, "task": "traces", "language": "en", "level": 1}
         found.setdefault(name, problem | {"prompt": prompt, "answer": "", "completion": completion})

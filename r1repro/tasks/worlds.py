@@ -40,14 +40,19 @@ def train_source(task: TaskConfig) -> Source:
     """The data set that a task trains on."""
     if task.path is not None:
         return _own(task, task.path)
-    assert task.train is not None
-    return SOURCES[task.train]
+    return _named("task.train", str(task.train))
 
 
 def test_sources(task: TaskConfig) -> list[Source]:
     """The data sets that it is measured on; none where a part of the training one is held out."""
-    own = [] if task.test_path is None else [_own(task, task.test_path)]
-    return own + [SOURCES[name] for name in (task.test or "").split("+") if name]
+    own = [] if task.test_path is None else [_own(task, task.test_path, "own_test")]
+    return own + [_named("task.test", name) for name in (task.test or "").split("+") if name]
+
+
+def _named(key: str, name: str) -> Source:
+    if name not in SOURCES:
+        raise R1ReproError(f"{key}={name} is no data set here: it takes {', '.join(SOURCES)}")
+    return SOURCES[name]
 
 
 def hub_sources(task: TaskConfig) -> list[Source]:
@@ -58,9 +63,9 @@ def hub_sources(task: TaskConfig) -> list[Source]:
     return list({source.hub: source for source in found if source.hub is not None}.values())
 
 
-def _own(task: TaskConfig, path: str) -> Source:
+def _own(task: TaskConfig, path: str, name: str = "own") -> Source:
     return Source(
-        name="own",
+        name=name,
         path=path,
         prompt=task.prompt,
         answer=task.answer,

@@ -15,6 +15,11 @@ _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
 # A sign, unless it is the minus of a difference such as 53-9.
 _NUMBER = re.compile(r"(?<![\d)])-?\d+|\d+")
+# One value in mathematics: a fraction in LaTeX, or a number with its commas, decimals and divisor.
+_VALUE = re.compile(
+    r"-?\\[dt]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}"
+    r"|(?<![\w)}])-?\d[\d,]*(?:\.\d+)?(?:/\d+)?|\d[\d,]*(?:\.\d+)?(?:/\d+)?"
+)
 # Operands joined by operators, without blanks. A lone operand matches too, and is sorted out later:
 # were an operator required here, a long line without one would be searched anew from every digit.
 _OPERANDS = re.compile(r"[\d()]+(?:[-+*/][\d()]+)*")
@@ -116,12 +121,18 @@ def boxed(text: str) -> str | None:
 def math_answer(text: str) -> str | None:
     """The answer in mathematics that a completion gives, marked or, without marks, last stated.
 
-    So that a base without the tags is read as well. Never from the thinking.
+    So that a base without the tags is read as well: the last value of the last "the answer is", or
+    that clause itself where it has none; without such words the last value. Never of the thinking.
     """
     marked = marked_answer(text)
     if marked is not None or (THINK_OPEN in text and THINK_CLOSE not in text):
         return marked
-    return final_answer(after_thinking(text))
+    rest = after_thinking(text)
+    clauses = _STATED.findall(rest)
+    values = _VALUE.findall((clauses[-1] if clauses else rest)[-LONGEST:])
+    if values:
+        return str(values[-1]).rstrip(",")
+    return clauses[-1].strip().rstrip(".")[:LONGEST] if clauses else None
 
 
 def _expressions(text: str) -> list[str]:

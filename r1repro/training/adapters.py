@@ -68,6 +68,7 @@ def whole(model: nn.Module) -> PreTrainedModel:
         dtype=trained.get_input_embeddings().weight.dtype,
         local_files_only=True,
         use_safetensors=True,
+        trust_remote_code=False,
         **head,
     )
     plain.config.pad_token_id = trained.config.pad_token_id

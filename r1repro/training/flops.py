@@ -12,7 +12,11 @@ def forward(parameters: int, tokens: float) -> float:
 
 
 def trained(parameters: int, tokens: float) -> float:
-    """FLOPs to learn from `tokens` tokens: a forward pass and the two of the backward pass."""
+    """FLOPs to learn from `tokens` tokens: a forward pass and the two of the backward pass.
+
+    Adapters are counted alike, though their frozen weights take two thirds of it, and gradient
+    checkpointing, which reads once more, is not.
+    """
     return (FORWARD + BACKWARD) * float(parameters) * tokens
 
 

@@ -324,7 +324,6 @@ class Recorder(TrainerCallback):
         self.progress, self.preference = Progress(None), preference
         self.budget: float | None = None
         self.shuffled: int | None = None
-        self.timeouts = timeouts()
         self.kept = Path()
         self.rows: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
@@ -370,6 +369,8 @@ class Recorder(TrainerCallback):
     def _measured(self, completions: list[str], columns: dict[str, Any]) -> pd.DataFrame:
         ids, problems = columns["completion_ids"], rules.problems_of(columns)
         lengths = {text: len(self.words.encode(text)) for text in set(columns["prompts"])}
+        before = timeouts()
+        correct = judge(problems, completions)
         return pd.DataFrame(
             {
                 "problem_id": columns["problem_id"],
@@ -379,7 +380,9 @@ class Recorder(TrainerCallback):
                 "prompt": columns["question"],
                 "answer": columns["gold"],
                 "text": completions,
-                "correct": judge(problems, completions),
+                "correct": correct,
+                # of this process, on its first row
+                "timeouts": [timeouts() - before] + [0] * (len(problems) - 1),
                 "unparseable": [
                     stated_answer(problem, text) is None
                     for problem, text in zip(problems, completions, strict=True)
@@ -435,7 +438,7 @@ class Recorder(TrainerCallback):
             "length_wrong": batch.tokens[~batch.correct].mean(),
             "reflection": batch.text.map(reflection_count).mean(),
             "language_share": _language_share(batch),
-            "verifier_timeouts": timeouts() - self.timeouts,
+            "verifier_timeouts": batch.timeouts.sum() if fresh else 0,
             "lr": logs.get("learning_rate"),
             "grad_norm": logs.get("grad_norm"),
             "tokens_per_s": batch.tokens.sum() / self.seconds["rollout"] if fresh else None,
@@ -447,7 +450,6 @@ class Recorder(TrainerCallback):
         }
         self.rows.append({name: None if v is None else float(v) for name, v in row.items()})
         self.rows[-1]["step"] = step
-        self.timeouts = timeouts()
         self.seconds = {}
         if fresh and (step == 1 or step % settings.sample_every == 0):
             # TRL's: over each group, the sample deviation and 1e-4

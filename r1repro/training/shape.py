@@ -48,7 +48,9 @@ def read(shape: ModelConfig) -> PreTrainedConfig:
     if file is None:
         return described(shape)
     try:
-        found = AutoConfig.from_pretrained(file.parent, local_files_only=True)
+        found = AutoConfig.from_pretrained(
+            file.parent, local_files_only=True, trust_remote_code=False
+        )
     except (ValueError, KeyError, OSError) as error:
         raise R1ReproError(
             f"{file} describes no model that this Transformers knows: give a model folder of "

@@ -7,6 +7,8 @@ from r1repro.rewards.accuracy import is_correct, is_strictly_correct, judge, vot
 from r1repro.tasks.problem import Problem
 
 HALF = Problem("own:1", "own", "en", 1, "What is 2/4 in lowest terms?", r"\frac{1}{2}")
+TWO = Problem("gsm8k:2", "gsm8k", "en", 1, "How many?", "2")
+WORD = Problem("math:1", "math", "en", 1, "Who won?", r"\text{Evelyn}")
 COUNT = Problem("gsm8k:1", "gsm8k", "en", 1, "How many clips?", "1,072")
 
 
@@ -21,6 +23,18 @@ COUNT = Problem("gsm8k:1", "gsm8k", "en", 1, "How many clips?", "1,072")
         (COUNT, "She sold 1000 and 72. The answer is 1072.", True, False),
         (COUNT, "<think>a</think><answer>$1072 clips</answer>", True, True),
         (COUNT, "<think>a</think><answer>1073</answer>", False, False),
+        (COUNT, "The answer is 1,072.", True, False),
+        (COUNT, "So it is 1,072 clips, of 5.", False, False),
+        (HALF, r"The answer is $\frac{1}{2}$.", True, False),
+        (HALF, r"so we get \frac{3}{2}", False, False),
+        (HALF, "so 1/2", True, False),
+        (HALF, "It is 0.5", True, False),
+        (HALF, "It is 2", False, False),
+        (TWO, "It is 1/2", False, False),
+        (TWO, "12.2", False, False),
+        (TWO, "so 5-2", True, False),
+        (WORD, "The answer is Evelyn.", True, False),
+        (WORD, "Evelyn", False, False),
         (COUNT, "", False, False),
     ],
 )

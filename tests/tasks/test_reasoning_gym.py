@@ -21,9 +21,7 @@ class Sums:
             yield {"question": f"{n}+1=?", "answer": str(n + 1), "metadata": metadata}
 
     def score_answer(self, answer, entry):
-        if answer == "crash":
-            raise RuntimeError("on a model's text")
-        return 1.0 if answer == entry["answer"] else 0.01
+        raise AssertionError("a model's text was scored")
 
 
 @pytest.fixture
@@ -41,7 +39,7 @@ def package(monkeypatch):
     reasoning_gym._dataset.cache_clear()
 
 
-def test_a_world_of_its_tasks_with_their_own_scorers(package):
+def test_a_world_of_its_tasks(package):
     world = reasoning_gym.build(["sums"], 0, 5, 10)
     assert len(world.test) == 10 and len(world.validation) == 5
     assert not {p.id for p in islice(world.train(0), 500)} & world.held_out
@@ -49,8 +47,8 @@ def test_a_world_of_its_tasks_with_their_own_scorers(package):
     right = str(int(problem.prompt.split("+")[0]) + 1)
     assert problem.task == "gym_sums"
     assert is_correct(problem, f"<think>x</think><answer>{right}</answer>")
-    # A wrong answer's 0.01 is no part of a right one, and a crash of the scorer is a wrong answer.
     assert not is_correct(problem, "<think>x</think><answer>-3</answer>")
+    # The package's scorer is never given what a model wrote.
     assert not is_correct(problem, "<think>x</think><answer>crash</answer>")
 
 
@@ -64,5 +62,5 @@ def test_a_task_that_is_not_there_or_too_small_is_refused(package):
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "reasoning_gym", None)
     reasoning_gym._dataset.cache_clear()
-    with pytest.raises(R1ReproError, match=r"pip install .r1repro\[gym\]"):
+    with pytest.raises(R1ReproError, match=r"pip install -e .\.\[gym\]"):
         reasoning_gym.build(["sums"], 0, 5, 10)

@@ -31,6 +31,8 @@ def file(tmp_path):
         (r"so $r = \boxed{\left( 3, \frac{\pi}{2} \right)}.$", r"\left( 3, \frac{\pi}{2} \right)"),
         (r"first \boxed{1}, at last \boxed{2}", "2"),
         (" 34 ", "34"),
+        (r"so it is $\boxed 2$.", "2"),
+        (r"so it is \boxed{\frac{1}{2}", ""),
     ],
 )
 def test_the_answer_of_a_solution(text, answer):
@@ -50,14 +52,19 @@ def test_a_question_that_differs_in_blanks_and_marks_only_comes_once(file):
     path = file(
         {"question": "What is 3 + 4?", "answer": "7"}, {"question": "what is 3 4", "answer": "7"}
     )
+    assert len(sources.problems(Source("own", path=path))) == 2
+    path = file(
+        {"question": "What is 3+4 ?", "answer": "7"}, {"question": "what is 3 + 4", "answer": "7"}
+    )
     assert len(sources.problems(Source("own", path=path))) == 1
 
 
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"question": "What?", "answer": None}, "row 0: answer holds no answer"),
-        ({"question": "What?", "answer": "#### "}, "row 0: answer holds no answer"),
+        ({"question": "What?", "answer": None}, "row 0: answer holds no whole answer"),
+        ({"question": "What?", "answer": "#### "}, "row 0: answer holds no whole answer"),
+        ({"question": "What?", "answer": r"\boxed{\frac{1}{2}"}, "row 0: answer holds no whole"),
         ({"question": " ", "answer": "7"}, "row 0: question is empty"),
         ({"question": "What?"}, "row 0 has no field answer: it has question"),
     ],

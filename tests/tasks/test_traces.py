@@ -35,7 +35,7 @@ def test_a_row_without_an_answer_is_named(tmp_path, said):
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the real files are not beside the checkout")
-def test_real_traces_are_read():
+def test_real_traces_without_their_thinking_are_refused():
     student = StudentsConfig(traces=str(REAL), traces_completion="message_content")
-    found = traces.rows(student)
-    assert len(found) == 5 and all(row["completion"] for row in found)
+    with pytest.raises(R1ReproError, match="row 0: message_content has no </think>"):
+        traces.rows(student)
