@@ -207,3 +207,22 @@ def test_a_manifest_that_is_none_is_no_result(folder, tmp_path, compose):
     for text in ("[]", "{}", json.dumps({"config": {"model": {"path": "x", "hub": None}}})):
         (tmp_path / "manifest.json").write_text(text)
         assert chat.find(compose(), str(tmp_path))[1] == "r1_zero"
+
+
+@pytest.mark.parametrize(
+    ("stage", "settings", "form"),
+    [
+        ("r1", {"model": {"path": None, "hub": None, "chat": "mini"}}, "mini"),
+        ("base", {"model": {"path": None, "hub": "some/qwen", "chat": "qwen"}}, "r1_zero"),
+        ("dev1", {"model": {"path": None, "hub": "some/qwen", "chat": "qwen"}}, "qwen"),
+        ("qwen_rl", {"student.qwen.path": None, "student.qwen.hub": None}, "mini"),
+        ("qwen_rl", {"student.qwen.hub": "0123", "student.qwen.chat": "qwen"}, "r1_zero"),
+        ("llama_distilled", {"student.llama.hub": "0123", "student.llama.chat": "llama"}, "llama"),
+        ("llama_base", {"student.llama": {"path": [["a", 1, 2]], "chat": "llama"}}, "r1_zero"),
+    ],
+)
+def test_a_result_is_asked_in_the_form_that_it_was_trained_in(tmp_path, stage, settings, form):
+    (tmp_path / "model").mkdir()
+    manifest = {"stage": stage, "config": settings}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert chat._form(tmp_path / "model") == form

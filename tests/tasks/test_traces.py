@@ -1,12 +1,14 @@
 """A stronger teacher's answers as rows for SFT."""
 
+import dataclasses
 import json
 
 import pytest
 
 from r1repro.config import ROOT, StudentsConfig
 from r1repro.errors import R1ReproError
-from r1repro.tasks import traces
+from r1repro.stages import sft, state
+from r1repro.tasks import tokenizer, traces, worlds
 
 REAL = ROOT.parent / "shared" / "realdata" / "r1_traces" / "rasbt_openrouter_r1_671b.json"
 
@@ -25,6 +27,34 @@ def test_each_question_once_with_the_first_of_its_answers(tmp_path):
     )
     found = traces.rows(student)
     assert [row["completion"] for row in found] == ["<think>a</think>2", "<think>d</think>4"]
+
+
+def test_other_traces_in_the_same_file_are_another_student(tmp_path, compose):
+    file = tmp_path / "traces.jsonl"
+    written(file, {"problem": "What is 1+1?", "generations": "<think>a</think>2"})
+    settings = ("model=qwen2.5-0.5b", f"student.traces={file}")
+    before = state.keys(compose(*settings))
+    file.write_text(file.read_text() * 2)
+    after = state.keys(compose(*settings))
+    changed = {name for name in after if after[name] != before[name]}
+    assert {"qwen_distilled", "llama_distilled"} <= changed and "dev3" not in changed
+
+
+def test_held_out_questions_and_long_traces_do_not_teach(tmp_path, compose):
+    config = compose("model=qwen2.5-0.5b")
+    asked = worlds.of(config.task).test[0].prompt
+    rows = [
+        {"problem": asked, "generations": "<think>so</think>1"},
+        {
+            "problem": "What is the twelfth prime?",
+            "generations": "<think>" + "a " * 99 + "</think>",
+        },
+        {"problem": "What is the tenth prime?", "generations": "<think>29</think>29"},
+    ]
+    student = dataclasses.replace(written(tmp_path / "t.jsonl", *rows), traces_tokens=20)
+    words = tokenizer.train(["What is the tenth prime? <think>29</think>"])
+    found = sft.stronger_teacher(dataclasses.replace(config, student=student), words)
+    assert found.prompt.tolist() == ["What is the tenth prime?"]
 
 
 @pytest.mark.parametrize("said", [None, [], "", 7])

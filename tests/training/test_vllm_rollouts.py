@@ -1,6 +1,7 @@
 """TRL's vLLM path through our micro-batches, with a stand-in that samples by our own sampler."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -14,12 +15,14 @@ from r1repro.training.logprobs import token_logps
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, trained
 
+OFF = 0.25
+
 
 class StandIn:
     """`off`: how much more likely, in nats, it says that its tokens were."""
 
     made: list["StandIn"] = []
-    off = 0.25
+    off = OFF
 
     def __init__(self, model, accelerator, processing_class, **settings):
         self.model, self.words, self.settings = model, processing_class, settings
@@ -66,17 +69,22 @@ def test_mismatch_is_told_and_enters_the_loss(base, words, tmp_path, stand_in, m
 
     monkeypatch.setattr(grpo.PackedGRPOTrainer, "_compute_loss", watched)
     engine = EngineConfig(rollouts="vllm")
-    weights, rows, _ = trained(base, words, tmp_path, SETTINGS, engine=engine)
+    _, rows, _ = trained(base, words, tmp_path / "off", SETTINGS, engine=engine)
     (used,) = stand_in
+    shares = torch.cat(ratios)
+    monkeypatch.setattr(StandIn, "off", 0.0)
+    _, exact, _ = trained(base, words, tmp_path / "exact", SETTINGS, engine=engine)
+    # The same completions; the KL term has no gradient before the first update.
+    share = rows[0]["grad_norm"] / exact[0]["grad_norm"]
+    assert share == pytest.approx(math.exp(-OFF), rel=0.01)
     # Two steps a generation: it is told, and weights are handed over, with the first of each.
     assert used.synced == 2
     told = [row["logp_mismatch"] for row in rows]
-    assert told[0] == pytest.approx(StandIn.off, abs=1e-3) and told[2] == pytest.approx(
-        StandIn.off, abs=1e-3
-    )
+    assert told[0] == pytest.approx(OFF, abs=1e-3)
+    assert told[2] == pytest.approx(OFF, abs=1e-3)
     assert told[1] is None and told[3] is None
     assert rows[0]["tokens_per_s"] > 0 and rows[1]["tokens_per_s"] is None
-    assert torch.allclose(torch.cat(ratios), torch.tensor(-StandIn.off).exp(), atol=1e-3)
+    assert torch.allclose(shares, torch.tensor(-OFF).exp(), atol=1e-3)
     assert used.settings["mode"] == "colocate"
     assert used.settings["generation_kwargs"] == {"stop_token_ids": [words.eos_token_id]}
     longest = used.settings["max_model_length"] - SETTINGS.max_completion_tokens
