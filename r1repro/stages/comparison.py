@@ -11,6 +11,7 @@ from r1repro.reports.checkpoints import STUDENTS
 from r1repro.reports.files import write_json
 from r1repro.reports.stage_figures import equal_flops_row
 from r1repro.reports.tables import COSTS
+from r1repro.stages.distillation import distillation_flops
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
@@ -42,8 +43,6 @@ def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
         stages = [f"{name}_distilled", f"{name}_rl", f"{name}_distilled_rl"]
         if not {*stages, "rejection_sampling", "dev2"} <= inputs.keys():
             continue
-        from r1repro.stages.rl import distillation_flops  # torch and TRL, only where needed
-
         data = inputs["rejection_sampling"]
         budget = distillation_flops(inputs[stages[0]], data, inputs["dev2"])
         distilled, rl, both = (

@@ -11,8 +11,8 @@ import pandas as pd
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import AllScenarioConfig, Config, RLConfig
 from r1repro.rewards.preference import Preference
+from r1repro.stages.distillation import distillation_flops
 from r1repro.stages.models import (
-    load_model,
     load_reward_model,
     load_tokenizer,
     load_trained,
@@ -20,7 +20,7 @@ from r1repro.stages.models import (
 )
 from r1repro.tasks import general, templates, worlds
 from r1repro.tasks.problem import Problem
-from r1repro.training import flops, grpo
+from r1repro.training import grpo
 
 
 def r1_zero(
@@ -82,17 +82,6 @@ def distilled_rl(
     ((name, distilled),) = inputs.items()
     settings = getattr(config.stage, f"{name}_rl")
     train(config, f"{name}_rl", distilled, settings, folder, progress)
-
-
-def distillation_flops(distilled: StageResult, data: StageResult, teacher: StageResult) -> float:
-    """What a distilled student cost: its fine-tuning, and the teacher's sampling of its data.
-
-    Traces of a stronger teacher cost more to sample than Dev2's data, which stands for them.
-    """
-    samples = pd.read_parquet(data.folder / "samples.parquet", columns=["tokens_sampled"])
-    sampled = float(samples.tokens_sampled.iloc[0])
-    parameters = load_model(teacher.folder / "model").num_parameters()
-    return float(distilled.metrics().flops.iloc[-1]) + flops.forward(parameters, sampled)
 
 
 def train(

@@ -43,7 +43,7 @@ def results(tmp_path_factory, config) -> dict[str, Result]:
     inputs = {name: result for name, result in found.items() if name != "comparison"}
     with pytest.MonkeyPatch.context() as patch:
         # the real one loads the teacher's weights, and nothing here has any
-        patch.setattr("r1repro.stages.rl.distillation_flops", lambda *results: BUDGET)
+        patch.setattr("r1repro.stages.comparison.distillation_flops", lambda *results: BUDGET)
         comparison.run(config, inputs, found["comparison"].folder, Progress(None))
     return found
 
