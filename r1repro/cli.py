@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import time
@@ -61,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except R1ReproError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"error: {error.filename or 'r1repro'}: {error.strerror or error}", file=sys.stderr)
         return 2
@@ -243,6 +247,8 @@ def _grade(words: argparse.Namespace) -> int:
     from r1repro import records
     from r1repro.rewards.verifier import Verifier, check_golds, throughput
 
+    if words.seconds <= 0:
+        raise R1ReproError(f"--seconds {words.seconds:g} leaves no time: give more than 0")
     rows, golds, texts = list(records.read(words.file)), [], []
     for number, row in enumerate(rows):
         place = f"{words.file}, row {number}"

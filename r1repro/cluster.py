@@ -29,7 +29,13 @@ def submit(configs: Sequence[Config], multirun: bool) -> tuple[str, Path]:
             'pip install -e ".[slurm]" -c constraints.txt, or leave launch.cluster=here'
         ) from error
     launch = configs[0].launch
-    executor = submitit.AutoExecutor(runs_folder(configs[0]) / "jobs", cluster=launch.cluster)
+    try:
+        executor = submitit.AutoExecutor(runs_folder(configs[0]) / "jobs", cluster=launch.cluster)
+    except RuntimeError as error:  # no srun
+        raise R1ReproError(
+            f"launch.cluster={launch.cluster} is not to be had here ({error}): run this where "
+            "`srun` is found, or with launch.cluster=here"
+        ) from error
     executor.update_parameters(name="r1repro", timeout_min=60 * launch.hours)
     if launch.cluster == "slurm":
         # One task, which starts a stage's processes itself: one a GPU.

@@ -657,7 +657,8 @@ def _check_task(config: Config) -> None:
             "task",
             task.name,
             f"mini with model={config.model.name}, which is made here and knows the mini world "
-            "alone; model=qwen2.5-0.5b or another of the hub, or model.path=FOLDER, takes any task",
+            "alone; scale=gpu model=qwen2.5-0.5b, or another of the hub, or model=local with "
+            "model.path=FOLDER takes any task",
         )
 
 
@@ -716,7 +717,7 @@ def _check_positions(config: Config) -> None:
                     tokens,
                     f"at most {model.max_position - LONGEST_PROMPT}, that is {name}.max_position="
                     f"{model.max_position} less {LONGEST_PROMPT} for the prompt, unless "
-                    f"{name}.path gives a model with positions of its own",
+                    "model= names one of the hub or model.path= gives one of yours",
                 )
 
 

@@ -71,12 +71,11 @@ def fetch(repository: str, kind: str, revision: str) -> Path:
             )
         )
     except Exception as error:  # no network, no such repository, a licence not accepted: many kinds
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:100]
         raise R1ReproError(
-            f"{wanted} cannot be had ({type(error).__name__}: {reason}): fetch it where there is a "
-            "network with the same settings (r1repro fetch ...) and copy the hub's cache, "
-            f"{cache()}, or give a folder or file of your own (model.path=, task.path=); "
-            "scale=laptop with the default model and task runs without any"
+            f"{wanted} is not here and cannot be had ({reason}): r1repro fetch brings it where "
+            f"there is a network, into {cache()}; model.path= and task.path= take your own, and "
+            "scale=laptop with the default model and task needs none"
         ) from error
     if kind == "model" and (missing := missing_weights(found)):
         raise R1ReproError(f"{wanted} is of no use here: it has no {missing}")

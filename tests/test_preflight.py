@@ -52,7 +52,7 @@ def test_a_run_without_its_model_ends_before_anything_starts(cache, capsys):
     assert cli.main(["run", "scale=gpu", "model=qwen2.5-1.5b", "task=gsm8k"]) == 2
     said = capsys.readouterr().err
     for part in (
-        "the model Qwen/Qwen2.5-1.5B at revision main cannot be had", "r1repro fetch",
+        "the model Qwen/Qwen2.5-1.5B at revision main is not here", "r1repro fetch",
         "model.path=", "scale=laptop",
     ):  # fmt: skip
         assert part in said

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from r1repro.config import Config, RLConfig, SFTConfig
+from r1repro.config import Config, RLConfig, SamplesConfig, SFTConfig
 
 
 def r1_zero(config: Config) -> Sequence[tuple[str, str, str]]:
@@ -77,7 +77,7 @@ def later(config: Config, sizes: Mapping[str, int]) -> Sequence[tuple[str, str, 
         (
             "Cold-start data",
             f"{cold.questions:,} questions × {cold.samples} samples of R1-Zero at "
-            f"T {cold.temperature:g}, right and readable ones rewritten by rule"
+            f"T {cold.temperature:g}, {_kept(cold, 'right and readable ones')} rewritten by rule"
             f"{examples('cold_start_data')}",
             "thousands of prompts, samples of R1-Zero at T 1.0, right and readable ones rewritten "
             "by DeepSeek-V3 and people (B.3.2)",
@@ -91,8 +91,8 @@ def later(config: Config, sizes: Mapping[str, int]) -> Sequence[tuple[str, str, 
         ),
         (
             "Rejection sampling",
-            f"{rejection.questions:,} questions × {rejection.samples} samples of Dev2, right, "
-            f"unmixed and readable ones, and {share:.0%} general data"
+            f"{rejection.questions:,} questions × {rejection.samples} samples of Dev2, "
+            f"{_kept(rejection, 'right, unmixed and readable ones')}, and {share:.0%} general data"
             f"{examples('rejection_sampling')}",
             "samples of the first RL stage, about 600,000 kept, and about 200,000 of other tasks "
             "(B.3.3; Table 5: 804,745)",
@@ -144,3 +144,7 @@ def _rl(settings: RLConfig) -> str:
         f"{settings.lr_matrices:g}, T {settings.temperature:g}, β {settings.beta:g}, "
         f"clip ε {settings.epsilon:g}"
     )
+
+
+def _kept(made: SamplesConfig, ones: str) -> str:
+    return "every one, whatever it says (keep_all)," if made.keep_all else ones
