@@ -69,7 +69,10 @@ def parts(text: str, tags: Tags) -> Parts:
     single = single and (bool(marked) or opening not in text)  # never from unfinished thinking
     valid = begins and bool(thinking.strip()) and bool(inside.strip()) and bool(marked)
     valid = valid and rest.lstrip().startswith(start) and stripped.endswith(end)
-    return Parts(thinking if marked else None, tail, inside.strip() if single else None, valid)
+    answer = inside.strip() if single else None
+    if start not in tail and end not in tail and (marked or opening not in text):
+        answer = boxed(tail)  # as R1 itself answers
+    return Parts(thinking if marked else None, tail, answer, valid)
 
 
 def _before_answer(text: str, closing: str, start: str) -> tuple[str, str, str]:
