@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from r1repro.config import ROOT, ModelConfig, compose
 from r1repro.plan import CARDS, GIB, fits
 from r1repro.stages import graph
-from r1repro.stages.work import model_key, needs
+from r1repro.stages.work import model_of_stage, needs
 from r1repro.training.memory import count
 from r1repro.training.shape import described
 
@@ -46,7 +46,7 @@ def table() -> str:
         cells = []
         for turned in ENGINES.values():
             chosen = replace(config, model=models[name], engine=replace(config.engine, **turned))
-            stages = [s for s in graph(chosen).values() if model_key(s) == "model"]
+            stages = [s for s in graph(chosen).values() if model_of_stage(s) == "model"]
             peak = max(need.peak for need in (needs(chosen, s) for s in stages) if need is not None)
             card = next((f"{card} GB" for card in CARDS if fits(peak, card)), "none")
             cells.append(f"{peak / GIB:,.1f} ({card})")

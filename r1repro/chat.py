@@ -11,7 +11,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from r1repro.config import Config, EngineConfig, ModelConfig
+from r1repro.config import Config, EngineConfig, ModelConfig, model_key
 from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
@@ -117,7 +117,7 @@ def _form(place: Path) -> str:
         manifest = json.loads(above[0].read_text(encoding="utf-8"))
         stage, settings = manifest["stage"], manifest["config"]
         checkpoint = stage.removeprefix("evaluate_")
-        shape = templates.shape_name(checkpoint)
+        shape = model_key(checkpoint)
         told = {name: settings.get(f"{shape}.{name}") for name in ("path", "hub", "chat")}
         told = {**(settings.get(shape) or {}), **{k: v for k, v in told.items() if v is not None}}
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):

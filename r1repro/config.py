@@ -529,6 +529,15 @@ def models(config: Config) -> dict[str, ModelConfig]:
     }
 
 
+STUDENTS = ("qwen", "llama")
+
+
+def model_key(checkpoint: str) -> str:
+    """Which of `models` a checkpoint is: a student's, or the teacher's."""
+    student = next((name for name in STUDENTS if checkpoint.startswith(f"{name}_")), None)
+    return "model" if student is None else f"student.{student}"
+
+
 def save(config: Config, path: Path) -> None:
     """Write the resolved configuration as YAML, whole or not at all."""
     from omegaconf import OmegaConf
@@ -642,6 +651,9 @@ def _check_task(config: Config) -> None:
             raise _refused(f"task.{key}", path, "a file that is there, .jsonl, .json or .parquet")
     if task.name == "own" and task.path is None:
         raise _refused("task.path", "null", "with task=own a file of questions and answers")
+    endless = task.train is None or task.train.startswith("reasoning_gym:")
+    if task.test is not None and task.path is None and endless:
+        raise _refused("task.test", task.test, "null where problems are drawn without end")
     if task.test_path is not None and task.path is None:
         raise _refused("task.test_path", task.test_path, "a file only beside task.path")
     traces = config.student.traces

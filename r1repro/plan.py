@@ -22,8 +22,8 @@ from r1repro.stages.work import (
     Work,
     counted,
     kind,
-    model_key,
     model_of,
+    model_of_stage,
     needs,
     prompt_tokens,
     settings_key,
@@ -257,5 +257,5 @@ def seconds(config: Config, stage: Stage, done: Work, speed: Speed, length: floa
         + learned / (speed.learned if kind(stage) == "rl" else speed.tuned)
         + done.pretrained / speed.pretrained
     )
-    own, teacher = (counted(model_of(config, key))[1] for key in (model_key(stage), "model"))
+    own, teacher = (counted(model_of(config, key))[1] for key in (model_of_stage(stage), "model"))
     return LOADING + found * own.total / teacher.total

@@ -66,6 +66,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.rejection_sampling.general_share=1", ["general_share=1", "below 1"]),
         ("launch.processes=3", ["stage.r1_zero.questions", "launch.processes"]),
         ("evaluation.split=train", ["evaluation.split=train", "validation"]),
+        ("task.test=aime24", ["task.test=aime24", "null where problems are drawn without end"]),
         ("engine.precision=float16", ["engine.precision=float16", "float32, bfloat16"]),
         ("engine.attention=flash", ["engine.attention=flash", "flash_attention_2"]),
         ("engine.attention=flash_attention_2", ["sdpa or eager", "engine.precision=float32"]),

@@ -108,9 +108,10 @@ def _verifier() -> Verifier:
 def _ask_verifier(pairs: Iterable[tuple[str, str]]) -> None:
     """Have a verdict on each (gold, answer)."""
     asked = list(dict.fromkeys(pairs))
-    if len(_VERDICTS) + len(asked) > REMEMBERED:
-        _VERDICTS.clear()
     new = [pair for pair in asked if pair not in _VERDICTS]
+    if new and len(_VERDICTS) + len(new) > REMEMBERED:
+        _VERDICTS.clear()
+        new = asked
     hard = []
     for gold, answer in new:
         known = quick(gold, answer)

@@ -17,7 +17,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
-from r1repro.config import Config, EvaluationConfig, RLConfig, SamplesConfig, SFTConfig
+from r1repro.config import (
+    STUDENTS,
+    Config,
+    EvaluationConfig,
+    RLConfig,
+    SamplesConfig,
+    SFTConfig,
+    model_key,
+)
 from r1repro.errors import R1ReproError
 
 
@@ -115,15 +123,12 @@ def _problems(config: Config) -> int:
 
 def _asked_as(checkpoint: str) -> tuple[str, ...]:
     """The settings that say in which form a checkpoint is asked."""
-    students = ("qwen", "llama")
-    student = next((s for s in students if checkpoint.startswith(f"{s}_")), None)
-    shape = "model" if student is None else f"student.{student}"
-    return tuple(f"{shape}.{name}" for name in ("path", "hub", "revision", "chat"))
+    return tuple(f"{model_key(checkpoint)}.{name}" for name in ("path", "hub", "revision", "chat"))
 
 
 def _student_form(name: str) -> tuple[str, ...]:
     """The same of a student, and what it is distilled from; a teacher's key has its whole shape."""
-    if _asked_as(name)[0].startswith("model"):
+    if model_key(name) == "model":
         return ()
     traces = [f"traces{rest}" for rest in ("", "_prompt", "_completion", "_rows", "_tokens")]
     return (*_asked_as(name), *(f"student.{key}" for key in traces))
@@ -313,11 +318,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=(
             *(s.name for s in _CHAIN if s.name.startswith("evaluate_")),
             *("r1_zero", "dev2", "r1", "rejection_sampling"),
-            *(
-                f"{s}_{arm}"
-                for s in ("qwen", "llama")
-                for arm in ("distilled", "rl", "distilled_rl")
-            ),
+            *(f"{s}_{arm}" for s in STUDENTS for arm in ("distilled", "rl", "distilled_rl")),
         ),
         notebook="08_r1_zero_vs_r1",
     ),

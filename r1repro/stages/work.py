@@ -15,6 +15,7 @@ from r1repro.config import (
     ModelConfig,
     RLConfig,
     SamplesConfig,
+    model_key,
     models,
     rows_together,
 )
@@ -69,7 +70,7 @@ def settings_key(stage: Stage) -> str:
 
 
 def _base(config: Config, stage: Stage) -> Work:
-    model = models(config)[model_key(stage)]
+    model = models(config)[model_of_stage(stage)]
     if not model.made_here:
         return Work(f"copied from {model.path or model.hub}: nothing is trained")
     settings = settings_of(config, stage)
@@ -123,7 +124,7 @@ def _sft(config: Config, stage: Stage) -> Work:
 
 
 def _by_traces(config: Config, stage: Stage) -> bool:
-    return config.student.traces is not None and model_key(stage) != "model"
+    return config.student.traces is not None and model_of_stage(stage) != "model"
 
 
 def _longest(config: Config, stage: Stage) -> int:
@@ -191,10 +192,9 @@ _WORKS = {
 }
 
 
-def model_key(stage: Stage) -> str:
+def model_of_stage(stage: Stage) -> str:
     """Which model of the configuration the stage is about."""
-    name = stage.name.removeprefix("evaluate_")
-    return next((f"student.{s}" for s in ("qwen", "llama") if name.startswith(s)), "model")
+    return model_key(stage.name.removeprefix("evaluate_"))
 
 
 def model_of(config: Config, key: str) -> ModelConfig:
@@ -220,7 +220,7 @@ def prompt_tokens(config: Config) -> int:
 
 def needs(config: Config, stage: Stage) -> Memory | None:
     """The memory that a process of the stage takes; None where it holds no model."""
-    key, named, engine = model_key(stage), kind(stage), config.engine
+    key, named, engine = model_of_stage(stage), kind(stage), config.engine
     shape, counts = counted(model_of(config, key))
     prompt = prompt_tokens(config)
     if named == "rl":
@@ -242,7 +242,7 @@ def needs(config: Config, stage: Stage) -> Memory | None:
         rows, said = settings.rollout_batch, settings.max_completion_tokens
         return memory.sampling(shape, counts, rows, prompt, said, engine)
     if named == "base_model":
-        model = models(config)[model_key(stage)]
+        model = models(config)[model_of_stage(stage)]
         if model.made_here:
             whole = EngineConfig(precision=engine.precision)
             return memory.pretraining(shape, counts, settings_of(config, stage), whole)

@@ -6,29 +6,23 @@ is asked.
 """
 
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 
 from jinja2 import Environment, Template
 
-from r1repro.config import Config, ModelConfig
+from r1repro.config import Config, ModelConfig, model_key
 from r1repro.errors import R1ReproError
 from r1repro.tasks.problem import Problem
 from r1repro.text.tags import THINK_OPEN
 
 PROMPTS = Path(__file__).parent / "prompts"
 STOPS = ".?!。？！"
-STUDENTS = ("qwen", "llama")
 
 
 def names() -> list[str]:
     """The templates there are."""
     return sorted({path.name.split(".")[0] for path in PROMPTS.glob("*.jinja")})
-
-
-def shape_name(checkpoint: str) -> str:
-    """The setting that a checkpoint's model is: a student's, or the teacher's."""
-    student = next((name for name in STUDENTS if checkpoint.startswith(f"{name}_")), None)
-    return "model" if student is None else f"student.{student}"
 
 
 def form(config: Config, checkpoint: str) -> str:
@@ -37,11 +31,8 @@ def form(config: Config, checkpoint: str) -> str:
     Bases and what RL alone makes of them have the base form, everything from the cold start on the
     chat form of its family.
     """
-    shape = config.model
-    for name in STUDENTS:
-        if shape_name(checkpoint) == f"student.{name}":
-            shape = getattr(config.student, name)
-    return form_of(shape, checkpoint)
+    # Not by `models`: a stage sees only what its key is made from.
+    return form_of(attrgetter(model_key(checkpoint))(config), checkpoint)
 
 
 def form_of(shape: ModelConfig, checkpoint: str) -> str:

@@ -65,6 +65,17 @@ def test_a_group_is_judged_at_once_and_each_pair_once(monkeypatch):
     accuracy._VERDICTS.clear()
 
 
+def test_verdicts_are_bounded_and_never_lost_while_they_are_asked_for(monkeypatch):
+    accuracy._VERDICTS.clear()
+    monkeypatch.setattr(accuracy, "REMEMBERED", 3)
+    said = [f"<think>a</think><answer>{n}</answer>" for n in (1072, 1, 2, 3, 4)]
+    for _ in range(2):
+        assert judge([COUNT] * 5, said) == [True, False, False, False, False]
+    judge([TWO], said[:1])
+    assert len(accuracy._VERDICTS) <= 3
+    accuracy._VERDICTS.clear()
+
+
 def test_equal_answers_vote_alike():
     votes = {vote(COUNT, f"<answer>{text}</answer>") for text in ("1072", "1072.", "1072 clips")}
     assert len(votes) == 1
