@@ -26,7 +26,7 @@ from transformers.masking_utils import sdpa_mask
 # Rows are dropped when this share of the batch has ended: each drop copies the cache.
 COMPACT_AT = 0.1
 # Top-p first looks at this many tokens, and sorts the vocabulary only where they do not suffice.
-TOP_P_PREFIX = 64
+TOP_P_PREFIX = 16
 BLOCK = 64
 # Tokens that a cache has room for before it is copied to a larger place.
 ROOM = 64
@@ -251,13 +251,35 @@ def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) 
     probabilities = (logits_B_V.float() / sampling.temperature).softmax(-1)
     if sampling.top_p >= 1:
         return _inverse(probabilities, uniform_B)
-    vocabulary = probabilities.shape[-1]
-    ranked, order = probabilities.topk(min(TOP_P_PREFIX, vocabulary), dim=-1)
-    if (ranked.sum(-1) < sampling.top_p).any():
-        ranked, order = probabilities.sort(dim=-1, descending=True)
-    before = ranked.cumsum(-1) - ranked
-    kept = ranked.masked_fill(before >= sampling.top_p, 0.0)
-    return order.gather(1, _inverse(kept, uniform_B)[:, None])[:, 0]
+    best, tokens = probabilities.max(-1)
+    # Most tokens are so sure that the set is the likeliest alone, and ranking the rest costs more.
+    open_rows = (best < sampling.top_p).nonzero(as_tuple=True)[0]
+    if len(open_rows):
+        tokens[open_rows] = _of_likeliest(
+            probabilities[open_rows], uniform_B[open_rows], sampling.top_p
+        )
+    return tokens
+
+
+def _of_likeliest(
+    probabilities_B_V: torch.Tensor, uniform_B: torch.Tensor, top_p: float
+) -> torch.Tensor:
+    """One token of each row's smallest set of likeliest ones whose mass reaches top_p."""
+    ranked, order = probabilities_B_V.topk(min(TOP_P_PREFIX, probabilities_B_V.shape[-1]), dim=-1)
+    tokens = _within(ranked, order, uniform_B, top_p)
+    short = (ranked.sum(-1) < top_p).nonzero(as_tuple=True)[0]
+    if len(short):
+        ranked, order = probabilities_B_V[short].sort(dim=-1, descending=True)
+        tokens[short] = _within(ranked, order, uniform_B[short], top_p)
+    return tokens
+
+
+def _within(
+    ranked_B_K: torch.Tensor, order_B_K: torch.Tensor, uniform_B: torch.Tensor, top_p: float
+) -> torch.Tensor:
+    before = ranked_B_K.cumsum(-1) - ranked_B_K
+    kept = ranked_B_K.masked_fill(before >= top_p, 0.0)
+    return order_B_K.gather(1, _inverse(kept, uniform_B)[:, None])[:, 0]
 
 
 def _inverse(weights_B_V: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
