@@ -113,7 +113,7 @@ def _answers(
     settings: RewardModelConfig,
     problems: Sequence[Problem],
 ) -> dict[int, dict[str, float]]:
-    """What the writers answer to each problem, by its number, graded; every process asks a share."""
+    """By number, what the writers answer to a problem, graded; every process asks a share."""
     rank, processes = sharding.rank(), sharding.processes()
     numbers = range(rank, len(problems), processes)
     answers: dict[int, dict[str, float]] = {number: {} for number in numbers}
