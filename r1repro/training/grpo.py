@@ -67,10 +67,7 @@ def trainer_arguments(
         num_generations=settings.generations,
         max_completion_length=settings.max_completion_tokens,
         reward_weights=list(weights(settings).values()),
-        # of one process
-        per_device_train_batch_size=settings.questions
-        * settings.generations
-        // sharding.processes(),
+        per_device_train_batch_size=rows,
         gradient_accumulation_steps=1,
         steps_per_generation=settings.steps_per_generation,
         max_steps=settings.steps,
