@@ -18,8 +18,10 @@ ENGINES = {
     "LoRA": {},
     "QLoRA": {"quantized": True},
     "whole weights": {"lora_rank": 0},
+    "shared out over 8": {"lora_rank": 0, "sharded": True},
 }
 """What is turned of the engine that scale=gpu has for models of the hub."""
+PROCESSES = 8
 
 
 def hub_models() -> dict[str, ModelConfig]:
@@ -45,7 +47,9 @@ def table() -> str:
     for name in sorted(sizes, key=lambda name: sizes[name]):
         cells = []
         for turned in ENGINES.values():
-            chosen = replace(config, model=models[name], engine=replace(config.engine, **turned))
+            engine = replace(config.engine, **turned)
+            launch = replace(config.launch, processes=PROCESSES if engine.sharded else 1)
+            chosen = replace(config, model=models[name], engine=engine, launch=launch)
             stages = [s for s in graph(chosen).values() if model_of_stage(s) == "model"]
             peak = max(need.peak for need in (needs(chosen, s) for s in stages) if need is not None)
             card = next((f"{card} GB" for card in CARDS if fits(peak, card)), "none")

@@ -209,10 +209,11 @@ class RewardModelConfig:
     save_every: int = 25
 
 
-def rows_together(settings: SFTConfig | RewardModelConfig) -> int:
-    """Rows of a batch that are read at once: as many as may be, in equal parts."""
-    most = min(settings.batch_size, settings.rows_at_once)
-    return next(rows for rows in range(most, 0, -1) if settings.batch_size % rows == 0)
+def rows_together(settings: SFTConfig | RewardModelConfig, processes: int = 1) -> int:
+    """Rows of a batch that a process reads at once: as many as may be, in equal parts."""
+    share = settings.batch_size // processes
+    most = min(share, settings.rows_at_once)
+    return next(rows for rows in range(most, 0, -1) if share % rows == 0)
 
 
 @dataclass(frozen=True)
@@ -335,6 +336,8 @@ class EngineConfig:
     precision: of the computation. Whole models keep float32 weights and compute under autocast;
         with LoRA the frozen weights are held in it. What is only sampled is loaded in it.
     attention: transformers' name of an implementation.
+    sharded: every process of a training stage holds a part of the weights, their gradients and the
+        optimizer's state (FSDP2), not all of them; rollouts are drawn from a whole copy.
     lora_rank: of the adapters that are trained instead of the weights, merged at a stage's end; 0
         trains the weights. quantized: the frozen weights in 4 bits (QLoRA).
     rollouts: our sampler, or vLLM in the same process, or for training on a server at
@@ -345,6 +348,7 @@ class EngineConfig:
     precision: str = "float32"
     attention: str = "sdpa"
     gradient_checkpointing: bool = False
+    sharded: bool = False
     lora_rank: int = 0
     lora_alpha: int = 64
     quantized: bool = False
@@ -362,7 +366,7 @@ PLAIN_ENGINE = EngineConfig()
 class LaunchConfig:
     """How many processes a training stage is started with (`accelerate launch` above one).
 
-    Every process holds the whole model: one that is shared out is not trained here.
+    Every process holds the whole model, unless engine.sharded is true.
     cluster: where `r1repro run` goes: "here", or as a job of submitit on "slurm" or in the
         background ("local"). A job on Slurm gets a GPU a process, and `hours`, `cpus` and `memory`
         (GiB).
@@ -611,6 +615,11 @@ def validate(config: Config) -> None:
         key = f"stage.{name}"
         if isinstance(node, RLConfig):
             _check_rl(key, node, config.launch.processes)
+        if isinstance(node, SFTConfig | RewardModelConfig):
+            processes = config.launch.processes
+            if node.batch_size % processes:
+                accepted = f"a multiple of launch.processes={processes}"
+                raise _refused(f"{key}.batch_size", node.batch_size, accepted)
         if isinstance(node, BaseConfig) and node.save_every % node.log_every:
             accepted = f"a multiple of {key}.log_every={node.log_every}"
             raise _refused(f"{key}.save_every", node.save_every, accepted)
@@ -699,6 +708,11 @@ def _check_engine(config: Config) -> None:
     if engine.rollouts != "own" and engine.lora_rank:
         # Merged into the weights and taken out again at every step, adapters would wear them down.
         raise _refused("engine.rollouts", engine.rollouts, "own while engine.lora_rank is above 0")
+    if engine.sharded and (launch.processes == 1 or engine.lora_rank or engine.unsloth):
+        raise _refused(
+            "engine.sharded", "true", "false unless launch.processes is above 1 and whole weights "
+            "are trained (engine.lora_rank=0, engine.unsloth=false)",
+        )  # fmt: skip
     if engine.attention == "flash_attention_2" and engine.precision == "float32":
         raise _refused(
             "engine.attention", engine.attention, "sdpa or eager with engine.precision=float32"

@@ -74,6 +74,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("engine.report_to=all", ["engine.report_to=all", "tensorboard, wandb, trackio"]),
         ("engine.lora_rank=-1", ["engine.lora_rank=-1", "0"]),
         ("engine.quantized=true", ["engine.quantized=true", "engine.lora_rank is above 0"]),
+        ("engine.sharded=true", ["engine.sharded=true", "launch.processes is above 1"]),
         ("launch.cluster=cloud", ["launch.cluster=cloud", "here, local, slurm"]),
     ],
 )
@@ -84,6 +85,13 @@ def test_what_is_refused_names_key_value_and_what_is_accepted(override, parts):
     assert "\n" not in message
     for part in parts:
         assert part in message, message
+
+
+def test_batches_are_shared_out_evenly():
+    with pytest.raises(R1ReproError) as refused:
+        config.compose(["launch.processes=2", "stage.dev1.batch_size=31"])
+    for part in ("stage.dev1.batch_size=31", "a multiple of launch.processes=2"):
+        assert part in str(refused.value)
 
 
 def test_steps_that_leave_a_generation_unfinished():

@@ -1,6 +1,7 @@
-"""`python -m tests.train_shared BASE OUT`: three GRPO steps, in as many processes as launched.
+"""`python -m tests.train_shared BASE OUT`: a few steps of every training, by many processes.
 
-Of the whole model, and then of adapters on it.
+Of the whole model, of adapters on it, and with the weights shared out where there are several
+processes. accelerate shares them out among GPUs only, so there the CPUs are called such.
 """
 
 import dataclasses
@@ -9,33 +10,88 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from accelerate import PartialState
+from accelerate.utils import DistributedType
 from safetensors.torch import save_file
 
-from r1repro.config import EngineConfig
+from r1repro.artifacts import Progress
+from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig
 from r1repro.rewards import rules
-from r1repro.stages.models import load_tokenizer
+from r1repro.stages.models import load_tokenizer, load_trained, new_reward_model
+from r1repro.training import adapters, reward_model, sft, sharding
 from tests.length_rewarded import by_length
-from tests.training.test_grpo_objective import SETTINGS, trained
+from tests.training.test_grpo_objective import SETTINGS, Killed, trained
 
-ENGINES = {"whole": EngineConfig(), "adapters": EngineConfig(lora_rank=4)}
+ADAPTERS, SHARDED = EngineConfig(lora_rank=4), EngineConfig(sharded=True)
+IN_BFLOAT16 = dataclasses.replace(SHARDED, precision="bfloat16", gradient_checkpointing=True)
+EXAMPLES = [([5, 6, 7], [*range(8, 8 + n), 2]) for n in range(1, 15)]
 
 
 def main(base: Path, out: Path) -> None:
     rules.accuracy = by_length
+    for method in (grpo, fine_tuning, preference):
+        _write(out, method, "whole", *method(base, out, PLAIN_ENGINE))
+    _write(out, grpo, "adapters", *grpo(base, out, ADAPTERS))
+    if sharding.processes() == 1:
+        return
+    os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
+    PartialState._prepare_backend = lambda *_: ("gloo", DistributedType.MULTI_GPU)
+    for method in (grpo, fine_tuning, preference):
+        _write(out, method, "sharded", *method(base, out, SHARDED))
+    try:
+        grpo(base, out, SHARDED, name="continued", die_at=3)
+    except Killed:
+        _write(out, grpo, "continued", *grpo(base, out, SHARDED, name="continued"))
+    _write(out, fine_tuning, "bfloat16", *fine_tuning(base, out, IN_BFLOAT16))
+
+
+def grpo(base, out, engine, name=None, die_at=None):
     settings = dataclasses.replace(
-        SETTINGS, steps=3, steps_per_generation=1, save_every=10, reference_sync_steps=2
+        SETTINGS, steps=3, steps_per_generation=1, save_every=2, reference_sync_steps=2
     )
-    rank = os.environ.get("RANK", "0")
-    for name, engine in ENGINES.items():
-        models = []
-        _, rows, _ = trained(
-            base, load_tokenizer(base), out / name, settings, engine=engine, watch=models.append
-        )
-        pd.DataFrame(rows).to_parquet(out / f"rows-{name}-{rank}.parquet")
-        save_file(
-            {n: p.detach() for n, p in models[0].named_parameters()},
-            out / f"weights-{name}-{rank}.safetensors",
-        )
+    models = []
+    folder = out / (name or f"grpo-{engine.lora_rank}-{engine.sharded}")
+    _, rows, _ = trained(
+        base, load_tokenizer(base), folder, settings, die_at, engine, models.append
+    )
+    return weights_of(models[0], engine), rows
+
+
+def fine_tuning(base, out, engine):
+    """Fourteen examples in batches of four: the last one is not whole."""
+    settings = SFTConfig(epochs=1, batch_size=4, lr_matrices=1e-3, lr_rest=1e-3, log_every=1)
+    model, words = load_trained(base, engine, 0), load_tokenizer(base)
+    more = dict(
+        seed=0, folder=out / f"sft-{engine.sharded}-{engine.precision}", progress=Progress(None)
+    )
+    rows = sft.fine_tune(model, words, EXAMPLES, settings, engine=engine, **more)
+    return weights_of(model, engine), rows
+
+
+def preference(base, out, engine):
+    """Two batches of four pairs."""
+    settings = RewardModelConfig(batch_size=4, epochs=1, lr_matrices=1e-3, lr_rest=1e-3)
+    settings = dataclasses.replace(settings, log_every=1)
+    model, words = new_reward_model(base, engine, 0), load_tokenizer(base)
+    model.config.pad_token_id = words.pad_token_id
+    pairs = [(said, prompt) for prompt, said in EXAMPLES[:8]]
+    more = dict(seed=0, folder=out / f"preference-{engine.sharded}", progress=Progress(None))
+    rows = reward_model.train(model, words, pairs, settings, engine=engine, **more)
+    return weights_of(model, engine), rows
+
+
+def weights_of(model, engine):
+    """Of a model that was really shared out, where it should have been."""
+    if engine.sharded:
+        here = sum(p.to_local().numel() for p in model.parameters())
+        assert here < 0.6 * sum(p.numel() for p in model.parameters())
+    return {n: p.detach().clone() for n, p in adapters.whole(model).named_parameters()}
+
+
+def _write(out, method, name, weights, rows):
+    where = f"{method.__name__}-{name}-{sharding.rank()}"
+    pd.DataFrame(rows).to_parquet(out / f"rows-{where}.parquet")
+    save_file(weights, out / f"weights-{where}.safetensors")
 
 
 if __name__ == "__main__":

@@ -60,8 +60,16 @@ _TRAINED = (
     *_LOADED,
     *(
         f"engine.{name}"
-        for name in ("gradient_checkpointing", "lora_rank", "lora_alpha", "quantized", "unsloth")
+        for name in (
+            "gradient_checkpointing",
+            "sharded",
+            "lora_rank",
+            "lora_alpha",
+            "quantized",
+            "unsloth",
+        )
     ),
+    "launch.processes",
 )
 GENERAL_ITEMS = 1_110  # for the test, as many at every scale
 
@@ -204,6 +212,7 @@ def _sft(
         seconds=_sft_seconds(settings, data),
         inputs=(base, data),
         notebook=notebook,
+        distributed=True,
         ablation=ablation,
     )
 
@@ -289,10 +298,11 @@ _CHAIN: tuple[Stage, ...] = (
         name="reward_model",
         version=2,
         run="r1repro.stages.reward_model:run",
-        config=("model", "task", "stage.reward_model", "seed", "engine"),
+        config=("model", "task", "stage.reward_model", "seed", "engine", "launch.processes"),
         seconds=_reward_model_seconds,
         inputs=("dev2", "dev3", "rejection_sampling"),
         notebook="06_all_scenario_rl",
+        distributed=True,
     ),
     _rl("r1", ("dev3", "reward_model"), "06_all_scenario_rl", "r1"),
     _evaluation("r1", "06_all_scenario_rl", run="in_depth"),

@@ -30,10 +30,17 @@ def device() -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
-def save_model(model: PreTrainedModel, words: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Model, its adapters merged, and tokenizer as one folder."""
-    adapters.whole(model).save_pretrained(folder)
-    words.save_pretrained(folder)
+def save_model(
+    model: PreTrainedModel, words: PreTrainedTokenizerFast, folder: Path, writes: bool = True
+) -> None:
+    """Model, its adapters merged, and tokenizer as one folder, by the one process that `writes`.
+
+    All have to call this, since they may have to put the model together.
+    """
+    plain = adapters.whole(model, wanted=writes)
+    if plain is not None:
+        plain.save_pretrained(folder)
+        words.save_pretrained(folder)
 
 
 def load_model(folder: Path, engine: EngineConfig = PLAIN_ENGINE) -> PreTrainedModel:
@@ -105,7 +112,8 @@ def _load_to_train(kind: Any, folder: Path, engine: EngineConfig, **more: Any) -
         )
     precision = engine.precision if engine.lora_rank else "float32"
     model = _load(kind, folder, engine, precision, **more)
-    return model if engine.quantized else model.to(device())
+    # A model that is shared out goes to the GPUs part by part; quantized it is there.
+    return model if engine.quantized or engine.sharded else model.to(device())
 
 
 def _adapted(model: PreTrainedModel, engine: EngineConfig, seed: int) -> PreTrainedModel:

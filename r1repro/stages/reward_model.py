@@ -1,6 +1,7 @@
 """Stage reward_model: what a general answer is worth, learned from pairs (R1 v2, 3.1)."""
 
 import random
+from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from r1repro.stages.models import (
 )
 from r1repro.tasks import general, templates, worlds
 from r1repro.tasks.problem import Problem
-from r1repro.training import reward_model
+from r1repro.training import reward_model, sharding
 from r1repro.training.adapters import whole
 
 HELD_OUT = 0.2
@@ -60,11 +61,14 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         progress=progress,
         engine=config.engine,
     )
-    model = whole(model).to(device())
-    judge = Preference(model, words)
+    plain = whole(model, wanted=progress.writes)
+    if plain is None:
+        return
+    plain = plain.to(device())
+    judge = Preference(plain, words)
     pairs["score_chosen"] = judge.scores(pairs.chosen.tolist())
     pairs["score_rejected"] = judge.scores(pairs.rejected.tolist())
-    save_model(model, words, folder / "model")
+    save_model(plain, words, folder / "model")
     pairs.to_parquet(folder / "pairs.parquet")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
 
@@ -79,25 +83,7 @@ def _pairs(
     """
     rng = random.Random(f"pairs-{config.seed}")
     problems = _questions(config, settings, rng)
-    answers: dict[int, dict[str, float]] = {i: {} for i in range(len(problems))}
-    for writer in WRITERS:
-        policy = inputs[writer].folder / "model"
-        words = load_tokenizer(policy)
-        position = 0
-        for batch in ask(
-            # not vLLM, which would keep its memory from the training that follows
-            load_model(policy, config.engine).eval(),
-            words,
-            problems,
-            Sampling(settings.max_completion_tokens, settings.temperature),
-            template=templates.form(config, writer),
-            samples=settings.samples,
-            rollout_batch=settings.rollout_batch,
-            seed=config.seed + 2,
-        ):
-            for problem, _, said in batch:
-                answers[position // settings.samples][said.text] = grade(problem, said.text)
-                position += 1
+    answers = _answers(config, inputs, settings, problems)
     # By canonical form: the same question in the other language is no new question.
     names = {problem.id for problem in problems}
     data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
@@ -119,6 +105,38 @@ def _pairs(
             }
         )
     return rows
+
+
+def _answers(
+    config: Config,
+    inputs: dict[str, StageResult],
+    settings: RewardModelConfig,
+    problems: Sequence[Problem],
+) -> dict[int, dict[str, float]]:
+    """By number, what the writers answer to a problem, graded; every process asks a share."""
+    rank, processes = sharding.rank(), sharding.processes()
+    numbers = range(rank, len(problems), processes)
+    answers: dict[int, dict[str, float]] = {number: {} for number in numbers}
+    for writer in WRITERS:
+        policy = inputs[writer].folder / "model"
+        words = load_tokenizer(policy)
+        position = 0
+        for batch in ask(
+            # not vLLM, which would keep its memory from the training that follows
+            load_model(policy, config.engine).eval(),
+            words,
+            problems[rank::processes],
+            Sampling(settings.max_completion_tokens, settings.temperature),
+            template=templates.form(config, writer),
+            samples=settings.samples,
+            rollout_batch=settings.rollout_batch,
+            seed=config.seed + 2 + 1_000_003 * rank,
+        ):
+            for problem, _, said in batch:
+                number = numbers[position // settings.samples]
+                answers[number][said.text] = grade(problem, said.text)
+                position += 1
+    return {number: graded for part in sharding.gather(answers) for number, graded in part.items()}
 
 
 def pick(problem: Problem, grades: dict[str, float]) -> tuple[str, str] | None:

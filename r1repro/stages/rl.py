@@ -120,9 +120,9 @@ def train(
         shuffled=shuffled,
         engine=config.engine,
     )
+    save_model(model, words, folder / "model", progress.writes)
     if not progress.writes:
         return
-    save_model(model, words, folder / "model")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
     pd.DataFrame(samples).to_parquet(folder / "completions.parquet")
 

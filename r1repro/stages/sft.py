@@ -101,7 +101,9 @@ def train(
         progress=progress,
         engine=config.engine,
     )
-    save_model(model, words, folder / "model")
+    save_model(model, words, folder / "model", progress.writes)
+    if not progress.writes:
+        return
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
 
 

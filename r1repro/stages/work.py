@@ -223,18 +223,19 @@ def needs(config: Config, stage: Stage) -> Memory | None:
     key, named, engine = model_of_stage(stage), kind(stage), config.engine
     shape, counts = counted(model_of(config, key))
     prompt = prompt_tokens(config)
+    processes = config.launch.processes if stage.distributed else 1
     if named == "rl":
-        processes = config.launch.processes if stage.distributed else 1
         judge = "reward_model" in stage.inputs
         settings = settings_of(config, stage)
         return memory.grpo(shape, counts, settings, engine, processes, prompt, judge)
     if named == "sft":
-        rows, row = rows_together(settings_of(config, stage)), prompt + _longest(config, stage)
-        return memory.fine_tuning(shape, counts, rows, row, engine)
+        rows = rows_together(settings_of(config, stage), processes)
+        row = prompt + _longest(config, stage)
+        return memory.fine_tuning(shape, counts, rows, row, engine, processes)
     if named == "reward_model":
         settings = settings_of(config, stage)
-        rows, said = 2 * rows_together(settings), settings.max_completion_tokens
-        learned = memory.fine_tuning(shape, counts, rows, prompt + said, engine)
+        rows, said = 2 * rows_together(settings, processes), settings.max_completion_tokens
+        learned = memory.fine_tuning(shape, counts, rows, prompt + said, engine, processes)
         asked = memory.sampling(shape, counts, settings.rollout_batch, prompt, said, engine)
         return replace(learned, rollouts=asked.rollouts)
     if named in ("cold_start_data", "rejection_sampling", "evaluate"):

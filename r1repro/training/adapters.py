@@ -9,6 +9,8 @@ from peft.utils import ModulesToSaveWrapper
 from torch import nn
 from transformers import PreTrainedModel
 
+from r1repro.training import sharding
+
 TRAINED = "default"
 """PEFT's name of the adapter that is trained."""
 REFERENCE = "ref"
@@ -51,12 +53,18 @@ def sync_reference(model: PeftModel) -> None:
 
 
 @torch.no_grad()
-def whole(model: nn.Module) -> PreTrainedModel:
-    """An ordinary model that computes what `model` does: itself, or a copy with adapters merged.
+def whole(model: nn.Module, wanted: bool = True) -> PreTrainedModel | None:
+    """An ordinary model that computes what `model` does; None in a process where not `wanted`.
 
-    The copy is read again from the folder that `model` was loaded from, on the CPU and in the
-    precision of the frozen weights, so that a quantized model is merged into weights that are not.
+    That is `model` itself, or a copy on the CPU: with the weights that processes share out, all of
+    which have to call this, or with adapters merged. For these the folder is read again that
+    `model` was loaded from, in the precision of the frozen weights, so that a quantized model is
+    merged into weights that are not.
     """
+    if sharding.is_sharded(model):
+        return sharding.whole(model, torch.float32, torch.device("cpu"), wanted)
+    if not wanted:
+        return None
     if not isinstance(model, PeftModel):
         return model
     trained = model.get_base_model()

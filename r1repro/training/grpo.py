@@ -6,7 +6,6 @@ reference model is replaced by the policy every `reference_sync_steps` (R1 v2, s
 """
 
 import copy
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +32,7 @@ from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.language import language_share
 from r1repro.text.reflection import reflection_count
 from r1repro.text.tags import thinking
-from r1repro.training import adapters, flops
+from r1repro.training import adapters, flops, sharding
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
@@ -55,7 +54,8 @@ def trainer_arguments(
 ) -> GRPOConfig:
     """TRL's arguments for the DeepSeekMath objective. TRL's own defaults are another one."""
     on_cpu = not torch.cuda.is_available()
-    return GRPOConfig(
+    rows = settings.questions * settings.generations // sharding.processes()
+    arguments = GRPOConfig(
         output_dir=str(folder / "checkpoints"),
         loss_type="grpo",
         scale_rewards="group",
@@ -67,8 +67,7 @@ def trainer_arguments(
         num_generations=settings.generations,
         max_completion_length=settings.max_completion_tokens,
         reward_weights=list(weights(settings).values()),
-        # of one process
-        per_device_train_batch_size=settings.questions * settings.generations // _processes(),
+        per_device_train_batch_size=rows,
         gradient_accumulation_steps=1,
         steps_per_generation=settings.steps_per_generation,
         max_steps=settings.steps,
@@ -96,8 +95,11 @@ def trainer_arguments(
         run_name=folder.name,
         project="r1repro",
         disable_tqdm=True,
+        **sharding.arguments(engine),
         **more,
     )
+    sharding.keep_float32(arguments, engine)
+    return arguments
 
 
 Preference = Callable[..., list[float]]
@@ -113,10 +115,6 @@ def weights(settings: RLConfig) -> dict[str, float]:
         "preference": settings.preference_weight,
     }
     return {n: w for n, w in paid.items() if w > 0 or n in ("accuracy", "format")}
-
-
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def train(
@@ -146,7 +144,7 @@ def train(
         model, words, problems, settings, template=template, seed=seed, folder=folder,
         preference=preference, engine=engine,
     )  # fmt: skip
-    if shuffled and _processes() > 1:
+    if shuffled and sharding.processes() > 1:
         raise R1ReproError(
             "shuffled rewards are dealt out within one process: set launch.processes=1 for the "
             "control"
@@ -197,15 +195,14 @@ def build(
             ]
         ),
         processing_class=words,
-        optimizers=(
-            optimizer,
-            torch.optim.lr_scheduler.LambdaLR(
-                optimizer, lambda step: schedule(step, settings.steps)
-            ),
-        ),
         rollout_func=rollouts(words, settings, seed, recorder.clock, engine) if own else None,
         micro_batch_tokens=settings.micro_batch_tokens,
         clock=recorder.clock,
+    )
+    # Not among the arguments: these are refused where the weights are shared out.
+    trainer.optimizer = optimizer
+    trainer.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: schedule(step, settings.steps)
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(recorder)
@@ -286,9 +283,16 @@ def rollouts(
 
 @contextmanager
 def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTrainedModel]:
-    """The policy in engine.precision: itself, or a copy that is gone after the rollouts."""
+    """The policy in engine.precision: itself, or a copy that is gone after the rollouts.
+
+    A copy too where each process has a part of the weights only, since they do not all make the
+    same number of forward passes here.
+    """
     model = adapters.inner(policy)
     precision = getattr(torch, engine.precision)
+    if sharding.is_sharded(policy):
+        yield sharding.whole(policy, precision, policy.device)
+        return
     if engine.lora_rank or precision == torch.float32:
         yield model
         return
@@ -474,13 +478,15 @@ class Recorder(TrainerCallback):
         )
 
     def _keep(self, model: PreTrainedModel) -> None:
-        if self.progress.writes:
+        plain = adapters.whole(getattr(model, "module", model), wanted=self.progress.writes)
+        if plain is not None:
             part = self.kept.with_name(f".{self.kept.name}")
-            adapters.whole(getattr(model, "module", model)).save_pretrained(part / "model")
+            plain.save_pretrained(part / "model")
             self.words.save_pretrained(part / "model")
             part.rename(self.kept)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        sharding.wait()
         if not state.is_world_process_zero:
             return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"

@@ -5,6 +5,7 @@ code keeps at its fullest moment, every completion at its cap; the tests count o
 is kept. Nothing here is measured on a card.
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from r1repro.config import BaseConfig, EngineConfig, RLConfig
 from r1repro.generation.sampler import ROOM
-from r1repro.training.optimizer import split_parameters
+from r1repro.training.optimizer import TOGETHER, split_parameters
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes of a number."""
@@ -26,7 +27,7 @@ SFT_CHUNK = 256
 class Counts:
     """Parameters of a model, tied ones once.
 
-    matrices: those that Muon moves, `largest` of them of one shape, which it moves together.
+    matrices: those that Muon moves, `largest` of them at a time.
     rest: all others, in `rest_tensors` tensors, that AdamW moves.
     linear: weights of the layers' linear projections, in `projections` matrices; an adapter of
         rank 1 on all of them has `adapter` parameters.
@@ -47,15 +48,17 @@ def count(shape: PreTrainedConfig) -> Counts:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
     matrices, rest = split_parameters(model)
-    together = Counter[tuple[int, ...]]()
-    for parameter in matrices:
-        together[tuple(sorted(parameter.shape))] += parameter.numel()
+    alike = Counter(tuple(sorted(parameter.shape)) for parameter in matrices)
+    together = [
+        math.prod(shape) * min(number, max(1, TOGETHER // math.prod(shape)))
+        for shape, number in alike.items()
+    ]
     head = model.get_output_embeddings()
     linear = [m for m in model.modules() if isinstance(m, nn.Linear) and m is not head]
     return Counts(
         total=sum(p.numel() for p in model.parameters()),
         matrices=sum(p.numel() for p in matrices),
-        largest=max(together.values(), default=0),
+        largest=max(together, default=0),
         rest=sum(p.numel() for p in rest),
         rest_tensors=len(rest),
         linear=sum(m.weight.numel() for m in linear),
@@ -125,11 +128,11 @@ def optimizer(counts: Counts, engine: EngineConfig) -> int:
 
 
 def step(counts: Counts, engine: EngineConfig) -> int:
-    """What Muon works with on a card: a float32 a matrix, and all matrices of one shape at once.
+    """What Muon works with on a card, for the matrices that it moves at a time.
 
-    Those are stacked in float32, and the iteration holds four of them in bfloat16.
+    A float32 a weight, the stack of these, and the four of it in bfloat16 that the iteration holds.
     """
-    return 0 if engine.lora_rank else 4 * counts.matrices + (4 + 4 * 2) * counts.largest
+    return 0 if engine.lora_rank else (4 + 4 + 4 * 2) * counts.largest
 
 
 def rollouts(
@@ -190,7 +193,22 @@ def casts(counts: Counts, shape: PreTrainedConfig, engine: EngineConfig) -> int:
     """Copies of float32 weights in the precision of autocast, kept until the backward pass."""
     width = WIDTHS[engine.precision]
     head = shape.vocab_size * shape.hidden_size
-    return 0 if engine.lora_rank or width == 4 else width * (counts.linear + head)
+    if engine.lora_rank or engine.sharded or width == 4:
+        return 0
+    return width * (counts.linear + head)
+
+
+def gathered(counts: Counts, shape: PreTrainedConfig, engine: EngineConfig) -> int:
+    """Weights that a process has whole for a moment where they are shared out, with gradients.
+
+    The table of tokens and the head all the time, of the layers the one that is computed and the
+    next; gradients are in float32 until they are summed.
+    """
+    if not engine.sharded:
+        return 0
+    width, layer = WIDTHS[engine.precision], counts.linear // shape.num_hidden_layers
+    tables = counts.total - counts.linear
+    return width * (tables + 2 * layer) + 4 * (tables + layer)
 
 
 def head_size(shape: PreTrainedConfig) -> int:
@@ -210,44 +228,54 @@ def grpo(
     """A stage of GRPO, prompts of `prompt` tokens.
 
     The reference is a copy in float32, with LoRA a second adapter; `judge` adds a reward model.
-    Whole models are copied to be sampled in another precision than float32. What vLLM reserves for
-    its own copy and cache is not in here.
+    Whole models are copied to be sampled in another precision than float32, and where they are
+    shared out. What vLLM reserves for its own copy and cache is not in here.
     """
     row = prompt + settings.max_completion_tokens
     rows = settings.questions * settings.generations // processes
     micro = max(1, min(rows, settings.micro_batch_tokens // row))
-    grads, width = gradients(counts, engine), WIDTHS[engine.precision]
-    sampled = 0
+    parts = processes if engine.sharded else 1
+    grads, width = gradients(counts, engine) // parts, WIDTHS[engine.precision]
+    # a shared reference is gathered at once
+    sampled = width * counts.total if engine.sharded and settings.beta > 0 else 0
     if engine.rollouts == "own":
         batch = rows * settings.steps_per_generation
         batch //= settings.rollout_parts(batch)
         sampled = rollouts(shape, batch, prompt, settings.max_completion_tokens, engine)
-        if engine.lora_rank == 0 and width < 4:
+        if engine.lora_rank == 0 and (width < 4 or engine.sharded):
             sampled += width * counts.total
     return Memory(
-        weights=weights(counts, engine),
-        optimizer=optimizer(counts, engine),
+        weights=weights(counts, engine) // parts,
+        optimizer=optimizer(counts, engine) // parts,
         # as many float32 as there are gradients
         reference=(grads if settings.beta > 0 else 0) + (width * counts.total if judge else 0),
         rollouts=sampled,
         # several processes add what they exchange gradients in
-        update=grads * (2 if processes > 1 else 1)
+        update=grads * (2 if processes > parts else 1)
         + casts(counts, shape, engine)
+        + gathered(counts, shape, engine)
         + backward(shape, micro * row, micro * settings.max_completion_tokens, engine),
         step=grads + step(counts, engine),
     )
 
 
 def fine_tuning(
-    shape: PreTrainedConfig, counts: Counts, rows: int, row: int, engine: EngineConfig
+    shape: PreTrainedConfig,
+    counts: Counts,
+    rows: int,
+    row: int,
+    engine: EngineConfig,
+    processes: int = 1,
 ) -> Memory:
     """Supervised fine-tuning on `rows` of `row` tokens at once; TRL makes logits in chunks."""
-    grads = gradients(counts, engine)
+    parts = processes if engine.sharded else 1
+    grads = gradients(counts, engine) // parts
     return Memory(
-        weights=weights(counts, engine),
-        optimizer=optimizer(counts, engine),
-        update=grads
+        weights=weights(counts, engine) // parts,
+        optimizer=optimizer(counts, engine) // parts,
+        update=grads * (2 if processes > parts else 1)
         + casts(counts, shape, engine)
+        + gathered(counts, shape, engine)
         + backward(shape, rows * row, min(SFT_CHUNK, rows * row), engine),
         step=grads + step(counts, engine),
     )

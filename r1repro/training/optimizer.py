@@ -1,10 +1,16 @@
 """Muon on the matrices, AdamW on the rest, as one optimizer."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
+
+from r1repro.training import sharding
+
+TOGETHER = 2**27
+"""Weights that Muon moves at a time, of matrices of one shape: larger stacks gain no speed."""
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
@@ -30,7 +36,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         self._step_adamw(rest)
 
     def _step_muon(self, group: dict[str, Any], momentum: float = 0.95) -> None:
-        by_shape: dict[tuple[int, int], list[tuple[nn.Parameter, torch.Tensor]]] = {}
+        by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
         for parameter in group["params"]:
             if parameter.grad is None:
                 continue
@@ -38,17 +44,23 @@ class MuonWithAdamW(torch.optim.Optimizer):
             if not state:
                 state["momentum"] = torch.zeros_like(parameter)
             state["momentum"].lerp_(parameter.grad, 1 - momentum)
-            nesterov = parameter.grad.lerp(state["momentum"], momentum)
-            tall = nesterov.shape[0] > nesterov.shape[1]
-            wide = nesterov.T if tall else nesterov
-            by_shape.setdefault(tuple(wide.shape), []).append((parameter, wide))
+            by_shape.setdefault(tuple(sorted(parameter.shape)), []).append(parameter)
         for shape, members in by_shape.items():
-            updates = orthogonalize(torch.stack([wide for _, wide in members]))
             scale = group["lr"] * 0.2 * max(shape) ** 0.5
-            for (parameter, _), update in zip(members, updates, strict=True):
-                update = update if update.shape == parameter.shape else update.T
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(update.to(parameter.dtype), alpha=-scale)
+            some = max(1, TOGETHER // math.prod(shape))
+            for start in range(0, len(members), some):
+                chunk = members[start : start + some]
+                wide = []
+                for parameter in chunk:
+                    assert parameter.grad is not None
+                    nesterov = parameter.grad.lerp(self.state[parameter]["momentum"], momentum)
+                    nesterov = sharding.full(nesterov)
+                    wide.append(nesterov.T if nesterov.shape[0] > nesterov.shape[1] else nesterov)
+                for parameter, update in zip(chunk, orthogonalize(torch.stack(wide)), strict=True):
+                    update = update if update.shape == parameter.shape else update.T
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                    update = sharding.shared_as(parameter, update.to(parameter.dtype))
+                    parameter.add_(update, alpha=-scale)
 
     def _step_adamw(
         self, group: dict[str, Any], beta1: float = 0.9, beta2: float = 0.95, eps: float = 1e-8

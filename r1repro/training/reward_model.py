@@ -12,7 +12,7 @@ from trl import RewardConfig, RewardTrainer
 
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig
-from r1repro.training import sft
+from r1repro.training import sft, sharding
 
 
 def train(
@@ -32,20 +32,22 @@ def train(
     """
     lengths = [max(len(chosen), len(rejected)) for chosen, rejected in pairs]
     order = sft.epochs(lengths, settings, random.Random(seed))
+    if sharding.processes() > 1:
+        # Or the last batch, where it is not whole, would be filled up with the first pairs again.
+        order = order[: len(order) // settings.batch_size * settings.batch_size]
     data = [{"chosen_ids": pairs[row][0], "rejected_ids": pairs[row][1]} for row in order]
     steps = math.ceil(len(data) / settings.batch_size)
     optimizer, rate = sft.optimizer_and_rate(model, settings, steps)
-    trainer = RewardTrainer(
-        model=model,
-        args=RewardConfig(
-            max_length=None,
-            disable_dropout=True,
-            **sft.arguments(settings, steps, seed, folder, engine),
-        ),
-        train_dataset=Dataset.from_list(data),
-        processing_class=words,
-        optimizers=(optimizer, rate),
+    told = RewardConfig(
+        max_length=None,
+        disable_dropout=True,
+        **sft.arguments(settings, steps, seed, folder, engine),
     )
+    sharding.keep_float32(told, engine)
+    trainer = RewardTrainer(
+        model=model, args=told, train_dataset=Dataset.from_list(data), processing_class=words
+    )
+    trainer.optimizer, trainer.lr_scheduler = optimizer, rate
     both = [len(row["chosen_ids"]) + len(row["rejected_ids"]) for row in data]
     recorder = sft.Recorder(settings, both, model.num_parameters(), progress)
     return sft.run(trainer, recorder, folder)

@@ -18,7 +18,7 @@ from trl import SFTTrainer
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig, rows_together
 from r1repro.errors import R1ReproError
-from r1repro.training import adapters, flops
+from r1repro.training import adapters, flops, sharding
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
 from r1repro.training.optimizer import MuonWithAdamW
 
@@ -56,16 +56,20 @@ def fine_tune(
         for p, c in (examples[row] for row in order)
     ]
     lengths = [len(row["input_ids"]) for row in data]
+    if sharding.processes() > 1:
+        # Or the last batch, where it is not whole, would be filled up with the first rows again.
+        empty = {"input_ids": data[0]["input_ids"], "labels": [IGNORED] * lengths[0]}
+        data += [empty] * (-len(data) % settings.batch_size)
     recorder = Recorder(settings, lengths, model.num_parameters(), progress)
     steps = recorder.steps
     optimizer, rate = optimizer_and_rate(model, settings, steps)
+    told = Arguments(max_length=None, **arguments(settings, steps, seed, folder, engine))
+    sharding.keep_float32(told, engine)
     trainer = SFTTrainer(
-        model=model,
-        args=Arguments(max_length=None, **arguments(settings, steps, seed, folder, engine)),
-        train_dataset=Dataset.from_list(data),
-        processing_class=words,
-        optimizers=(optimizer, rate),
+        model=model, args=told, train_dataset=Dataset.from_list(data), processing_class=words
     )
+    # Not among the arguments: these are refused where the weights are shared out.
+    trainer.optimizer, trainer.lr_scheduler = optimizer, rate
     return run(trainer, recorder, folder)
 
 
@@ -106,10 +110,13 @@ def arguments(
     engine: EngineConfig,
 ) -> dict[str, Any]:
     """What TRL's SFT and reward trainers are told alike; the rows come in our order."""
+    processes = sharding.processes()
+    rows = rows_together(settings, processes)
     return dict(
         output_dir=str(folder / "checkpoints"),
-        per_device_train_batch_size=rows_together(settings),
-        gradient_accumulation_steps=settings.batch_size // rows_together(settings),
+        # of one process
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=settings.batch_size // processes // rows,
         max_steps=steps,
         learning_rate=settings.lr_matrices,
         max_grad_norm=1.0,
@@ -129,6 +136,7 @@ def arguments(
         run_name=folder.name,
         project="r1repro",
         disable_tqdm=True,
+        **sharding.arguments(engine),
     )
 
 
@@ -205,6 +213,9 @@ class Recorder(TrainerCallback):
         )
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        sharding.wait()
+        if not state.is_world_process_zero:
+            return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         pd.DataFrame(self.rows).to_parquet(folder / "rows.parquet")
         (folder / COMPLETE).touch()

@@ -9,6 +9,7 @@ import inspect
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 from trl import GRPOTrainer
+from trl.models.utils import _ForwardRedirection
 
 from r1repro.errors import R1ReproError
-from r1repro.training import adapters
+from r1repro.training import adapters, sharding
 from r1repro.training.logprobs import micro_batches, token_logps
 
 REFERENCE = "reference.safetensors"
@@ -76,8 +78,10 @@ class PackedGRPOTrainer(GRPOTrainer):
         micros = self._micro_batches(batch)
         for index, (micro, share) in enumerate(micros):
             last = index == len(micros) - 1
-            # Gradients are summed over processes once, with the last micro-batch.
-            with nullcontext() if last else self.accelerator.no_sync(model):
+            # Gradients are summed over processes once, with the last micro-batch; where the
+            # weights are shared out with each, or every process would hold all of them till then.
+            at_once = last or sharding.is_sharded(model)
+            with nullcontext() if at_once else self.accelerator.no_sync(model):
                 loss = self.compute_loss(model, micro) * share
                 self.accelerator.backward(loss)
             total += loss.detach()
@@ -118,8 +122,12 @@ class PackedGRPOTrainer(GRPOTrainer):
             found.append((micro, len(rows) / total))
         # TRL's loss gathers over the processes in every call, so all of them make as many: some
         # make a few without weight.
-        most = self.accelerator.gather(torch.tensor([len(found)], device=prompts.device)).max()
-        return found + [(found[0][0], 0.0)] * (int(most) - len(found))
+        return found + [(found[0][0], 0.0)] * (self._most(len(found)) - len(found))
+
+    def _most(self, count: int) -> int:
+        """The largest of the processes' counts."""
+        counts = torch.tensor([count], device=self.accelerator.device)
+        return int(self.accelerator.gather(counts).max())
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         # Only with vLLM: our own sampler, in `rollout_func`, tells its time itself.
@@ -133,11 +141,13 @@ class PackedGRPOTrainer(GRPOTrainer):
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         ids, mask, width = args
         unwrapped = self.accelerator.unwrap_model(model)
-        if unwrapped is not model or not _plain_head(unwrapped):
-            # A sharded or replicated model must be called as a whole.
+        if not _plain_head(unwrapped):
             return super()._get_per_token_logps_and_entropies(
                 model, *args, batch_size=batch_size, **kwargs
             )
+        # Gradients and weights are exchanged by what surrounds the model's own forward.
+        shared = unwrapped is not model or sharding.is_sharded(model)
+        told = partial(_ForwardRedirection(), model, unwrapped, token_logps)
         started = time.perf_counter()
         policy = adapters.inner(unwrapped)
         backbone, head = policy.base_model, policy.get_output_embeddings()
@@ -146,11 +156,14 @@ class PackedGRPOTrainer(GRPOTrainer):
         completions = mask[:, split:].sum(1)
         logps = torch.zeros(len(ids), width, device=ids.device)
         entropies = torch.zeros_like(logps) if with_entropy else None
-        for rows in micro_batches(mask[:, :split].sum(1), completions, self.micro_batch_tokens):
+        batches = micro_batches(mask[:, :split].sum(1), completions, self.micro_batch_tokens)
+        if shared:
+            batches += [batches[0]] * (self._most(len(batches)) - len(batches))
+        for rows in batches:
             p, t = int(mask[rows, :split].sum(1).max()), int(completions[rows].max())
             columns = slice(split - p, split + t)
             with self.accelerator.autocast():
-                part, entropy = token_logps(
+                part, entropy = (told if shared else token_logps)(
                     backbone,
                     head,
                     ids[rows, columns],
@@ -179,10 +192,9 @@ class PackedGRPOTrainer(GRPOTrainer):
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        kept = self._kept()
-        if kept and self.args.should_save:
+        tensors = {n: sharding.full(p.detach()).contiguous() for n, p in self._kept().items()}
+        if tensors and self.args.should_save:
             folder = Path(self._get_output_dir(trial=trial))
-            tensors = {name: p.detach().contiguous() for name, p in kept.items()}
             save_file(tensors, folder / f"checkpoint-{self.state.global_step}" / REFERENCE)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -199,7 +211,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         saved = load_file(path)
         with torch.no_grad():
             for name, parameter in kept.items():
-                parameter.copy_(saved[name])
+                parameter.copy_(sharding.shared_as(parameter, saved[name].to(parameter.device)))
 
 
 _CALLERS = (

@@ -15,7 +15,7 @@ from r1repro.training import adapters, grpo, sft
 from r1repro.training.logprobs import token_logps
 from r1repro.training.optimizer import split_parameters
 from tests.length_rewarded import by_length
-from tests.training.test_grpo_objective import SETTINGS, _Killed, plain, trained
+from tests.training.test_grpo_objective import SETTINGS, Killed, plain, trained
 
 BFLOAT16 = EngineConfig(precision="bfloat16")
 LORA = EngineConfig(lora_rank=4, lora_alpha=8)
@@ -123,7 +123,7 @@ def test_a_broken_run_with_adapters_continues_to_the_same_weights(base, words, t
         SETTINGS, steps=6, reference_sync_steps=3, save_every=4, sample_every=1, lr_rest=1e-2
     )
     straight = trained(base, words, tmp_path / "a", settings, engine=LORA)
-    with pytest.raises(_Killed):
+    with pytest.raises(Killed):
         trained(base, words, tmp_path / "b", settings, die_at=5, engine=LORA)
     continued = trained(base, words, tmp_path / "b", settings, engine=LORA)
     assert all(torch.equal(x, y) for x, y in zip(straight[0], continued[0], strict=True))

@@ -160,7 +160,7 @@ def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
     again = trained(base, words, tmp_path / "b", settings)
     assert all(torch.equal(x, y) for x, y in zip(straight[0], again[0], strict=True))
     # The same six-step run, killed after its step 5: steps 5 and 6 are done anew from step 4.
-    with pytest.raises(_Killed):
+    with pytest.raises(Killed):
         trained(base, words, tmp_path / "c", settings, die_at=5)
     continued = trained(base, words, tmp_path / "c", settings)
     assert all(torch.equal(x, y) for x, y in zip(straight[0], continued[0], strict=True))
@@ -206,7 +206,7 @@ def plain(rows):
     return pd.DataFrame(rows).drop(columns=list(clocks))
 
 
-class _Killed(Exception):
+class Killed(Exception):
     pass
 
 
@@ -216,7 +216,7 @@ def trained(base, words, folder, settings, die_at=None, engine=PLAIN_ENGINE, wat
     class Mortal(Progress):
         def update(self, step, total, **figures):
             if step == die_at:
-                raise _Killed
+                raise Killed
 
     folder.mkdir(exist_ok=True)
     model = load_trained(base, engine, 0)

@@ -86,3 +86,12 @@ def test_state_there_and_back_gives_the_same_weights():
         _step(broken, second, seed)
     for a, b in zip(straight.parameters(), broken.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_matrices_moved_few_at_a_time_move_as_all_at_once(monkeypatch):
+    together, apart = _model(), _model()
+    _step(together, MuonWithAdamW(together, 1e-2, 1e-3), 0)
+    monkeypatch.setattr("r1repro.training.optimizer.TOGETHER", 1)
+    _step(apart, MuonWithAdamW(apart, 1e-2, 1e-3), 0)
+    for one, other in zip(together.parameters(), apart.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)

@@ -32,7 +32,7 @@ def _model():
     )
 
 
-class _Killed(Exception):
+class Killed(Exception):
     pass
 
 
@@ -41,7 +41,7 @@ class Mortal(Progress):
 
     def update(self, step, total, **figures):
         if step == self.die_at:
-            raise _Killed
+            raise Killed
 
 
 def _pretrain(folder, die_at=None):
@@ -66,7 +66,7 @@ def test_loss_falls(tmp_path):
 @pytest.mark.parametrize("die_at", [2, 6, 10])
 def test_a_broken_run_continues_to_the_same_weights(tmp_path, die_at):
     straight, straight_rows = _pretrain(tmp_path / "a")
-    with pytest.raises(_Killed):
+    with pytest.raises(Killed):
         _pretrain(tmp_path / "b", die_at)
     continued, rows = _pretrain(tmp_path / "b")
     assert all(torch.equal(x, y) for x, y in zip(straight, continued, strict=True))
@@ -75,7 +75,7 @@ def test_a_broken_run_continues_to_the_same_weights(tmp_path, die_at):
 
 def test_a_checkpoint_cut_short_is_not_taken(tmp_path):
     straight, _ = _pretrain(tmp_path / "a")
-    with pytest.raises(_Killed):
+    with pytest.raises(Killed):
         _pretrain(tmp_path / "b", 10)
     (newest,) = (tmp_path / "b" / "checkpoints").iterdir()
     (newest / "complete").unlink()

@@ -5,13 +5,13 @@ import subprocess
 import sys
 
 import pandas as pd
+import pytest
 import torch
 from safetensors.torch import load_file
 
-from r1repro.config import ROOT
-from r1repro.stages.models import load_trained
+from r1repro.config import PLAIN_ENGINE, ROOT
+from r1repro.stages.models import load_model, new_reward_model
 from r1repro.stages.process import launcher
-from tests.train_shared import ENGINES
 
 
 def _train(base, out, processes):
@@ -25,26 +25,67 @@ def _train(base, out, processes):
         timeout=300,
     )
     assert launched.returncode == 0, launched.stderr[-3000:]
-    return {
-        name: [load_file(out / f"weights-{name}-{rank}.safetensors") for rank in range(processes)]
-        for name in ENGINES
-    }
+    return out
 
 
-def test_two_processes_train_to_the_weights_of_one(base, tmp_path):
-    """The whole model, and adapters on it."""
-    one, two = _train(base, tmp_path / "one", 1), _train(base, tmp_path / "two", 2)
-    for name, engine in ENGINES.items():
-        (alone,), (first, second) = one[name], two[name]
-        assert len(alone) == len(first) == len(second)
-        start = load_trained(base, engine, 0)
-        trained = {n: p.detach() for n, p in start.named_parameters() if p.requires_grad}
-        for parameter, before in trained.items():
-            weight, shared = alone[parameter], first[parameter]
-            assert torch.equal(shared, second[parameter]), parameter
-            moved = (weight - before).norm()
-            assert moved > 0, parameter
-            assert (shared - weight).norm() < 0.01 * moved, parameter
-        rows = [pd.read_parquet(tmp_path / n / f"rows-{name}-0.parquet") for n in ("one", "two")]
-        told = ["reward", "reward_accuracy", "pass_at_1", "length", "clipped_completions"]
-        pd.testing.assert_frame_equal(rows[0][told], rows[1][told])
+@pytest.fixture(scope="module")
+def runs(base, tmp_path_factory):
+    out = tmp_path_factory.mktemp("shared")
+    return [_train(base, out / f"of-{count}", count) for count in (1, 2)]
+
+
+def _weights(folder, method, name, rank=0):
+    return load_file(folder / f"weights-{method}-{name}-{rank}.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("method", "shared", "alone"),
+    [
+        ("grpo", "whole", "whole"),
+        ("grpo", "adapters", "adapters"),
+        ("grpo", "sharded", "whole"),
+        ("fine_tuning", "whole", "whole"),
+        ("fine_tuning", "sharded", "whole"),
+        ("preference", "whole", "whole"),
+        ("preference", "sharded", "whole"),
+    ],
+)
+def test_two_processes_train_to_the_weights_of_one(base, runs, method, shared, alone):
+    one, two = runs
+    expected = _weights(one, method, alone)
+    first, second = (_weights(two, method, shared, rank) for rank in (0, 1))
+    model = new_reward_model(base, PLAIN_ENGINE, 0) if method == "preference" else load_model(base)
+    start = dict(model.named_parameters())
+    assert expected.keys() == first.keys() == second.keys() == start.keys()
+    assert any((expected[name] - start[name]).norm() > 0 for name in start)
+    for name, weight in expected.items():
+        assert torch.equal(first[name], second[name]), name
+        moved = (weight - start[name]).norm()
+        assert (first[name] - weight).norm() <= 0.01 * moved, name
+    rows = [
+        pd.read_parquet(folder / f"rows-{method}-{name}-0.parquet")
+        for folder, name in ((one, alone), (two, shared))
+    ]
+    told = ["reward", "reward_accuracy", "pass_at_1", "length", "clipped_completions"]
+    if method != "grpo":
+        told = ["step", "tokens", "flops", "loss"]
+    pd.testing.assert_frame_equal(rows[0][told], rows[1][told], rtol=1e-4)
+
+
+def test_what_is_shared_out_continues_to_the_same_bits(runs):
+    """Killed at the third step, continued from the checkpoint of the second."""
+    whole, continued = (_weights(runs[1], "grpo", name) for name in ("sharded", "continued"))
+    assert all(torch.equal(weight, continued[name]) for name, weight in whole.items())
+
+
+def test_bfloat16_is_of_the_gathered_weights_only(base, runs):
+    """Weights stay in float32, and move about as they do in float32."""
+    start = dict(load_model(base).named_parameters())
+    exact, rounded = (_weights(runs[1], "fine_tuning", name) for name in ("sharded", "bfloat16"))
+    assert all(weight.dtype == torch.float32 for weight in rounded.values())
+    moves = [
+        torch.cat([(weights[n] - start[n]).detach().flatten() for n in start])
+        for weights in (exact, rounded)
+    ]
+    alike = torch.cosine_similarity(*moves, dim=0)
+    assert 0.9 < alike < 1

@@ -93,7 +93,7 @@ def test_a_batch_read_in_parts_gives_the_same_weights(base, words, tmp_path):
         torch.testing.assert_close(one, other, atol=2e-4, rtol=1e-3)
 
 
-class _Killed(Exception):
+class Killed(Exception):
     pass
 
 
@@ -119,12 +119,12 @@ def test_killed_and_continued_gives_the_same_weights(
 
     def killed(self, args, state, control, **kwargs):
         if state.global_step == 5:
-            raise _Killed
+            raise Killed
         log(self, args, state, control, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(sft.Recorder, "on_log", killed)
-        with pytest.raises(_Killed):
+        with pytest.raises(Killed):
             trained(tmp_path / "broken")
     again, rows_again = trained(tmp_path / "broken")
     start = (load_trained if kind == "sft" else new_reward_model)(base, engine, 0)
