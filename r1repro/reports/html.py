@@ -16,7 +16,7 @@ from r1repro.config import Config
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
 from r1repro.evaluation.claims import VERDICTS, Judged
-from r1repro.evaluation.doctor import LOOKED_FOR, Finding
+from r1repro.evaluation.doctor import LOOKED_FOR, STEPS, TOO_LITTLE, Finding, grouped
 from r1repro.evaluation.statistics import DRAWS, Estimate
 from r1repro.reports import aha, claims, figures, settings, tables, transcripts
 from r1repro.reports.checkpoints import ABLATIONS, CHAIN, MAIN, key
@@ -120,8 +120,10 @@ def page(run: Run, drawn: Mapping[str, bytes]) -> str:
             aha_firsts=_rows(run.taken_back),
             measured=found,
             stages=stage_rows(run),
-            findings=[one for found in run.findings.values() for one in found],
+            findings=grouped([one for found in run.findings.values() for one in found]),
             looked_for=LOOKED_FOR,
+            least_rows=STEPS,
+            too_little=TOO_LITTLE,
             build_seconds=sum(stage["seconds"] or 0.0 for stage in stage_rows(run)),
             config_yaml=yaml.safe_dump(run.manifest["config"], sort_keys=False, allow_unicode=True),
             reflection_words=REFLECTION_WORDS,

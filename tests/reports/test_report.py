@@ -172,8 +172,8 @@ def test_what_the_doctor_finds_stands_on_the_page(tmp_path, run_folder, config):
     sick = rl_metrics().assign(clipped_completions=0.6)
     sick.to_parquet(results["r1_zero"].folder / "metrics.parquet")
     text = text_of(reports.build(run_folder, up_to(results, "r1_zero"), config, {}))
-    assert "r1_zero: clipped completions: 60 % of completions" in text
-    assert "Raise max_completion_tokens=128" in text and "finds nothing wrong" not in text
+    assert "Clipped completions (25 % of completions at most): r1_zero 60 %" in text
+    assert "(now max_completion_tokens=128)" in text and "finds nothing wrong" not in text
 
 
 def test_what_is_switched_on_belongs_to_a_finished_run(config):
