@@ -17,7 +17,7 @@ from r1repro.duration import duration
 from r1repro.evaluation import metrics
 from r1repro.evaluation.claims import VERDICTS, Judged
 from r1repro.evaluation.doctor import LOOKED_FOR, STEPS, TOO_LITTLE, Finding, grouped
-from r1repro.evaluation.statistics import DRAWS, Estimate
+from r1repro.evaluation.statistics import DRAWS, FEW, Estimate
 from r1repro.reports import aha, claims, figures, settings, tables, transcripts
 from r1repro.reports.checkpoints import ABLATIONS, CHAIN, MAIN, key
 from r1repro.reports.files import Results, lighter
@@ -132,6 +132,7 @@ def page(run: Run, drawn: Mapping[str, bytes]) -> str:
             rule=transcripts.RULE,
             limit=transcripts.LIMIT,
             draws=DRAWS,
+            few=FEW,
         )
     )
 

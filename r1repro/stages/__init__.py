@@ -311,7 +311,7 @@ STAGES: tuple[Stage, ...] = (
     *_CHAIN,
     Stage(
         name="comparison",
-        version=6,
+        version=7,
         run="r1repro.stages.comparison:run",
         config=(),
         seconds=lambda config: 16,
