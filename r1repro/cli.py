@@ -203,9 +203,10 @@ def _publish(folder: Path) -> int:
 def _compare(first: Path, second: Path) -> int:
     from r1repro.artifacts import write_atomically
     from r1repro.reports.compare import compare, read
+    from r1repro.stages import graph
 
     one, other = read(first), read(second)
-    text = compare(one, other)
+    text = compare(one, other, {name: stage.config for name, stage in graph().items()})
     print(text)
     target = Path(f"compare-{one.name}-{other.name}.md")
     write_atomically(target, text)

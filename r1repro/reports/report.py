@@ -204,7 +204,8 @@ def _manifest(
     plain = {
         name: values(config, name)
         for name in (
-            "seed", "base_seed", "model", "task", "stage", "student", "ablation", "evaluation"
+            "seed", "base_seed", "model", "task", "stage", "student", "ablation", "evaluation",
+            "engine", "launch",
         )
     }  # fmt: skip
     stages = {
