@@ -156,7 +156,7 @@ def _finished(run_folder: Path) -> dict[str, Any]:
         manifest = json.loads((run_folder / "manifest.json").read_text(encoding="utf-8"))
         if not manifest["finished"]:
             raise R1ReproError(
-                f"the run {run_folder} is not finished (it has {', '.join(manifest['stages'])}): "
+                f"the run {run_folder} is not finished (it has {len(manifest['stages'])} stages): "
                 f"{advice}"
             )
         for name in FILES:
