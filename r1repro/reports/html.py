@@ -50,7 +50,8 @@ class Run:
     set, by stage; completions, taken_back: what R1-Zero's training kept, and `aha.firsts` of it (of
     every seed, with a column `seed`); findings: of one run, what the doctor found in each stage;
     by_seed, curves: of several seeds, every one's own measures and R1-Zero's metrics. Of these
-    `held_out` is the mean, and its answers are the first seed's.
+    `held_out` is the mean, and its answers are the first seed's; notebooks: titles of the executed
+    ones by the files of their pages.
     """
 
     manifest: Mapping[str, Any]
@@ -67,6 +68,7 @@ class Run:
     findings: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
     by_seed: Mapping[str, Results] = field(default_factory=dict)
     curves: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    notebooks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def summaries(self) -> Results:
