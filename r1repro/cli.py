@@ -123,7 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     grade = commands.add_parser("grade", help="which of anyone's answers in mathematics are right")
     grade.add_argument("file", type=Path, help="a .jsonl, .json or .parquet file")
     grade.add_argument("--gold", default="gold",
-                       help="the field with the right answer, alone, after #### or in a box (gold)")  # fmt: skip
+                       help="the field with the right answer: alone, after #### or in a box "
+                       "(gold)")  # fmt: skip
     grade.add_argument("--text", default="completion", help="the field to grade (completion)")
     grade.add_argument("--answer-only", action="store_true",
                        help="the text is the answer itself, with nothing around it; golds may be "

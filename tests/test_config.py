@@ -36,7 +36,7 @@ def test_saved_configuration_is_read_back(tmp_path):
     [
         ("stage.r1_zero.stpes=3", ["stage.r1_zero.stpes", "stage.r1_zero.steps"]),
         ("sed=3", ["sed", "seed"]),
-        ("stage.r1_zero=3", ["a group of settings", "stage.r1_zero.beta", "r1repro/config.py has all"]),
+        ("stage.r1_zero=3", ["a group of settings", "stage.r1_zero.beta", "config.py has all"]),
         ("seed=ten", ["seed=ten", "whole number"]),
         ("seed=1.5", ["seed=1.5", "whole number"]),
         ("seed=true", ["seed=True", "whole number"]),

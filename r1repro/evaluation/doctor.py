@@ -69,7 +69,7 @@ LOOKED_FOR = {
     f"than {100 * LOSS_MOVED:g} %",
     "engine mismatch": f"above {MISMATCH:g} nats a token",
 }
-"""Every verdict with its limit, for a person to read; no mean of fewer than STEPS rows is judged."""
+"""Every verdict with its limit, for a person to read; no mean of fewer than STEPS is judged."""
 
 
 @dataclass(frozen=True)

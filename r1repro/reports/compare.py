@@ -167,8 +167,8 @@ def _explained(first: Version, second: Version, read_by: Mapping[str, Sequence[s
         [
             "## Which input explains which result",
             "",
-            "A stage's result may differ where its settings, code, versions or hardware do, or what "
-            "it is made from does.",
+            "A stage's result may differ where its settings, code, versions or hardware do, or "
+            "where what it is made from does.",
             "",
             "| stage | differs of it |",
             "|---|---|",

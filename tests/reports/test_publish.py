@@ -110,6 +110,13 @@ def test_an_unfinished_run_is_refused(run, checkout):
         publish(run, checkout / "reports", checkout)
 
 
+def test_a_run_that_learned_nothing_is_refused(run, checkout):
+    _edit(run, scale="smoke")
+    with pytest.raises(R1ReproError, match="scale=smoke, where nothing is learned"):
+        publish(run, checkout / "reports", checkout)
+    assert not (checkout / "reports").exists()
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "report.html", "results.json"])
 def test_a_missing_file_is_named(run, checkout, name):
     (run / name).unlink()

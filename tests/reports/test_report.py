@@ -275,7 +275,8 @@ def test_other_scales_do_not_say_so(built):
 
 def test_a_notebook_that_failed_is_no_page(run_folder, config):
     (run_folder / "notebooks").mkdir(parents=True)
-    heading = {"cell_type": "markdown", "metadata": {}, "source": "# 01 · R1-Zero: pure RL", "id": "a"}
+    source = "# 01 · R1-Zero: pure RL"
+    heading = {"cell_type": "markdown", "metadata": {}, "source": source, "id": "a"}
     told = {"cells": [heading], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     for name in ("01_r1_zero_grpo", "02_cold_start_sft.failed"):
         (run_folder / "notebooks" / f"{name}.ipynb").write_text(json.dumps(told))

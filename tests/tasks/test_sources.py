@@ -67,7 +67,7 @@ def test_a_question_that_differs_in_blanks_and_marks_only_comes_once(file):
         ({"question": "What?", "answer": r"\boxed{\frac{1}{2}"}, "row 1: answer holds no whole"),
         ({"question": " ", "answer": "7"}, "row 1: question is empty"),
         ({"question": "What?"}, "row 1 has no field answer: it has question"),
-        ({"question": "What?", "answer": "There are twelve apples."}, "row 1: answer is a sentence"),
+        ({"question": "What?", "answer": "There are two apples."}, "row 1: answer is a sentence"),
     ],
 )
 def test_a_row_that_cannot_be_asked_is_named(file, row, said):
