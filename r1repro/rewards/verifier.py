@@ -310,7 +310,7 @@ def check_gold(gold: str, place: str, sentences: bool = False) -> None:
         raise R1ReproError(f"{place}: the gold answer {gold!r} holds no answer")
     if is_sentence(gold) and not sentences:
         raise R1ReproError(
-            f"{place}: the gold answer {gold[-60:]!r} is a sentence, which nothing but its own "
+            f"{place}: the gold answer {gold[:60]!r} is a sentence, which nothing but its own "
             "words would equal: give the answer alone, such as 12 or east"
         )
 

@@ -132,7 +132,7 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
     if source.path is not None and is_sentence(answer):
         raise R1ReproError(
             f"{where}: {source.answer} is a sentence, which nothing but its own words would equal: "
-            f"give the answer alone instead of {answer[-60:]!r}"
+            f"give the answer alone instead of {answer[:60]!r}"
         )
     level = 1 if source.level is None else _level(records.field(row, source.level, where))
     return Problem(
