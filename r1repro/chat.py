@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from r1repro.config import Config, EngineConfig, ModelConfig, model_key
-from r1repro.errors import R1ReproError
+from r1repro.errors import R1ReproError, offered
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.stages import graph, state
@@ -85,7 +85,7 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
     if not folder.is_dir():
         raise R1ReproError(
             f"there is no stage {checkpoint} and no folder of that name: the stages are "
-            f"{', '.join(stages)}"
+            f"{offered(checkpoint, stages, '`r1repro plan` lists')}"
         )
     inner = folder / "model"
     place = _policy(inner if inner.is_dir() else folder, checkpoint)

@@ -122,10 +122,13 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--greedy", action="store_true", help="the likeliest token every time")
     grade = commands.add_parser("grade", help="which of anyone's answers in mathematics are right")
     grade.add_argument("file", type=Path, help="a .jsonl, .json or .parquet file")
-    grade.add_argument("--gold", default="gold", help="the field with the right answer (gold)")
+    grade.add_argument("--gold", default="gold",
+                       help="the field with the right answer: alone, after #### or in a box "
+                       "(gold)")  # fmt: skip
     grade.add_argument("--text", default="completion", help="the field to grade (completion)")
     grade.add_argument("--answer-only", action="store_true",
-                       help="the text is the answer itself, with nothing around it")  # fmt: skip
+                       help="the text is the answer itself, with nothing around it; golds may be "
+                       "sentences")  # fmt: skip
     grade.add_argument("--seconds", type=float, default=5.0, help="for one answer at most (5)")
     analyze = commands.add_parser(
         "analyze", help="format, language, reflection and repetition of anyone's completions"
@@ -140,7 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument("--no-answer-tags", action="store_true",
                          help="the answer follows the thinking, as R1 writes it")  # fmt: skip
     clean = commands.add_parser(
-        "decontaminate", help="rows of one file that another holds too, with the evidence"
+        "decontaminate",
+        help="rows of one file that another holds too, counted from 1, with the evidence",
     )
     clean.add_argument("train", type=Path, help="a .jsonl, .json or .parquet file")
     clean.add_argument("eval", type=Path)
@@ -203,9 +207,10 @@ def _publish(folder: Path) -> int:
 def _compare(first: Path, second: Path) -> int:
     from r1repro.artifacts import write_atomically
     from r1repro.reports.compare import compare, read
+    from r1repro.stages import graph
 
     one, other = read(first), read(second)
-    text = compare(one, other)
+    text = compare(one, other, {name: stage.config for name, stage in graph().items()})
     print(text)
     target = Path(f"compare-{one.name}-{other.name}.md")
     write_atomically(target, text)
@@ -245,19 +250,22 @@ def _chat(words: argparse.Namespace) -> int:
 
 def _grade(words: argparse.Namespace) -> int:
     from r1repro import records
-    from r1repro.rewards.verifier import Verifier, check_golds, throughput
+    from r1repro.rewards.verifier import Verifier, check_gold, throughput
+    from r1repro.tasks.sources import right_answer
+    from r1repro.text.prose import is_sentence
 
     if words.seconds <= 0:
         raise R1ReproError(f"--seconds {words.seconds:g} leaves no time: give more than 0")
-    rows, golds, texts = list(records.read(words.file)), [], []
-    for number, row in enumerate(rows):
+    rows, golds, texts = [], [], []
+    for number, row in records.read(words.file):
         place = f"{words.file}, row {number}"
         gold = records.field(row, words.gold, place)
         if gold is None:
             raise R1ReproError(f"{place}: {words.gold} is empty, and a right answer is wanted")
-        golds.append(str(gold))
+        golds.append(right_answer(str(gold)))
+        check_gold(golds[-1], place, sentences=words.answer_only)
+        rows.append(row)
         texts.append(_text(row, words.text, place))
-    check_golds(golds, str(words.file))
     began, right, reasons = time.monotonic(), 0, Counter[str]()
     with Verifier(seconds=words.seconds) as verifier:
         for row, verdict in zip(rows, verifier.grade(golds, texts, words.answer_only), strict=True):
@@ -267,6 +275,9 @@ def _grade(words: argparse.Namespace) -> int:
     print(f"correct: {right} of {len(rows)}", file=sys.stderr)
     for reason, count in reasons.most_common():
         print(f"{reason}: {count}", file=sys.stderr)
+    if sentences := sum(map(is_sentence, golds)):
+        told = "gold answers that are sentences, and equal to their own words alone"
+        print(f"{told}: {sentences}", file=sys.stderr)
     print(throughput(len(rows), time.monotonic() - began), file=sys.stderr)
     return 0
 
@@ -277,7 +288,7 @@ def _analyze(words: argparse.Namespace) -> int:
 
     tags = Tags(tuple(words.think_tags), None if words.no_answer_tags else tuple(words.answer_tags))
     found = []
-    for number, row in enumerate(records.read(words.file)):
+    for number, row in records.read(words.file):
         text = _text(row, words.text, f"{words.file}, row {number}")
         found.append(analyze(text, tags, words.language))
         _emit({"row": number, **found[-1]})
@@ -293,13 +304,13 @@ def _decontaminate(words: argparse.Namespace) -> int:
     sides = []
     for file, name in ((words.train, words.field), (words.eval, words.eval_field or words.field)):
         rows = records.read(file)
-        sides.append([_text(row, name, f"{file}, row {i}") for i, row in enumerate(rows)])
+        sides.append([(i, _text(row, name, f"{file}, row {i}")) for i, row in rows])
     train, evaluation = sides
-    found = overlaps(train, evaluation)
+    found = overlaps([text for _, text in train], [text for _, text in evaluation])
     for one in found:
-        _emit(
-            {**asdict(one), "train_text": train[one.train], "eval_text": evaluation[one.evaluation]}
-        )
+        (row, text), (other, asked) = train[one.train], evaluation[one.evaluation]
+        rows_told = {"train": row, "evaluation": other}
+        _emit({**asdict(one), **rows_told, "train_text": text, "eval_text": asked})
     exact = sum(one.evidence == "exact" for one in found)
     print(
         f"{len(found)} of {len(train)} rows overlap with {len(evaluation)}: {exact} exact, "

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from r1repro import records
-from r1repro.errors import R1ReproError
+from r1repro.errors import R1ReproError, offered
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: conf/, notebooks/ and a relative `runs` are found from here."""
@@ -606,7 +606,7 @@ def validate(config: Config) -> None:
     for group in GROUPS:
         name = config.scale if group == "scale" else getattr(config, group).name
         if name not in choices(group):
-            raise _refused(group, name, f"one of {_listed(choices(group))}")
+            raise _refused(group, name, _choices_told(group, name))
     if config.evaluation.split not in SPLITS:
         raise _refused("evaluation.split", config.evaluation.split, f"one of {_listed(SPLITS)}")
     for key, model in models(config).items():
@@ -781,6 +781,10 @@ def choices(group: str) -> list[str]:
     return sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
 
 
+def _choices_told(group: str, wrong: str) -> str:
+    return f"one of {offered(wrong, choices(group), f'conf/{group}/ has')}"
+
+
 # What a number may be, by the last word of its key; whole numbers not named are at least 1.
 _RANGES: dict[str, tuple[float, float, str]] = {
     "seed": (0, 2**32 - 1, "a whole number from 0 to 4294967295"),
@@ -864,14 +868,14 @@ def _check_override(text: str) -> None:
         raise R1ReproError(f"`{text}` has several values: give one, and one run for each")
     if key in GROUPS:
         if override.value() not in choices(key):
-            raise _refused(key, override.value(), f"one of {_listed(choices(key))}")
+            raise _refused(key, override.value(), _choices_told(key, str(override.value())))
         return
     accepted = _accepted_types()
     if key not in accepted:
         inside = [name for name in accepted if name.startswith(key + ".")]
         known = inside or difflib.get_close_matches(key, list(accepted), n=1, cutoff=0.0)
         hint = (
-            f"its keys are {_listed(inside)}"
+            f"its keys are {offered(key, inside, 'r1repro/config.py has')}"
             if inside
             else f"the nearest one is {_person_key(known[0])}"
         )

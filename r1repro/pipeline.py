@@ -112,7 +112,7 @@ def wanted_stages(config: Config) -> list[str]:
     if config.from_stage and names.index(config.until) < names.index(config.from_stage):
         raise R1ReproError(
             f"until={config.until} comes before from={config.from_stage}: "
-            f"the order is {', '.join(names)}"
+            "name a later stage (`r1repro plan` shows the order)"
         )
     last = graph(config)[config.until].notebook
     cut = max(i for i, stage in enumerate(graph(config).values()) if stage.notebook == last)

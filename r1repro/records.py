@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from r1repro.errors import R1ReproError
+from r1repro.errors import R1ReproError, offered
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
 
 
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows in order. Raises R1ReproError for another suffix, a missing file or a broken row."""
+def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(its number, the row) in order, counted from 1; of JSON lines the number of the line.
+
+    Raises R1ReproError for another suffix, a missing file or a broken row.
+    """
     if not path.is_file():
         raise R1ReproError(f"there is no file {path}: give a {', '.join(SUFFIXES)} file")
     if path.suffix not in SUFFIXES:
@@ -20,8 +23,8 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         from pyarrow import ArrowException, parquet
 
         try:
-            for batch in parquet.ParquetFile(path).iter_batches():
-                yield from batch.to_pylist()
+            batches = parquet.ParquetFile(path).iter_batches()
+            yield from enumerate((row for batch in batches for row in batch.to_pylist()), 1)
         except ArrowException as error:
             raise R1ReproError(f"{path} is no Parquet file: {error}") from error
         return
@@ -33,22 +36,24 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         rows = _parsed(text, str(path))
         if not isinstance(rows, list):
             raise R1ReproError(f"{path} holds no list: a .json file is a list of objects")
-        places = [(f"{path}, row {i}", row) for i, row in enumerate(rows)]
+        numbered = list(enumerate(rows, 1))
     else:
         # Not splitlines(): a completion may hold other characters that end a line.
         lines = enumerate(text.split("\n"), 1)
-        places = [(f"{path}, line {i}", line) for i, line in lines if line.strip()]
-    for place, row in places:
+        numbered = [(number, line) for number, line in lines if line.strip()]
+    for number, row in numbered:
+        place = f"{path}, row {number}"
         row = _parsed(row, place) if path.suffix == ".jsonl" else row
         if not isinstance(row, dict):
             raise R1ReproError(f"{place} is no object: every row is one, with named fields")
-        yield row
+        yield number, row
 
 
 def field(row: dict[str, Any], name: str, place: str) -> Any:
-    """A field of a row. Raises R1ReproError that lists those there are."""
+    """A field of a row. Raises R1ReproError that names those there are."""
     if name not in row:
-        raise R1ReproError(f"{place} has no field {name}: it has {', '.join(row) or 'none'}")
+        known = offered(name, row, "the row has") or "none"
+        raise R1ReproError(f"{place} has no field {name}: it has {known}")
     return row[name]
 
 

@@ -28,7 +28,7 @@ def cli_run(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]"
         ("sed=3", "error: `sed`"),
         ("seed=ten", "error: seed=ten is not accepted"),
         ("model.kv_heads=3", "error: model.kv_heads=3"),
-        ("from=base_model", "error: there is no stage base_model: the stages are base"),
+        ("from=base_model", "error: there is no stage base_model: the stages are "),
         ("until=end", "error: there is no stage end"),
     ],
 )
@@ -36,6 +36,7 @@ def test_what_a_person_can_mend_ends_in_two(override, said, tmp_path, capsys):
     assert cli.main(["run", "scale=smoke", f"runs={tmp_path}", override]) == 2
     written = capsys.readouterr()
     assert written.err.startswith(said) and written.err.count("\n") == 1
+    assert len(written.err) < 300
     assert not list(tmp_path.iterdir())
 
 
@@ -119,3 +120,11 @@ def test_multirun_may_stand_anywhere_among_the_settings(monkeypatch, capsys):
     assert seen == [[0, 1]] * 3 and "report: x" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         cli.main(["run", "scale=smoke", "--no-such-option", "seed=0"])
+
+
+def test_a_wrong_name_gets_the_nearest_and_where_all_are(tmp_path, capsys):
+    for words in (["run", "scale=smoke", f"runs={tmp_path}", "from=r1zero"], ["chat", "r1zero"]):
+        assert cli.main(words) == 2
+        nearest = "r1_zero, evaluate_r1_zero, r1"
+        told = f"the stages are {nearest} and others (`r1repro plan` lists all "
+        assert told in capsys.readouterr().err

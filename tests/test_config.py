@@ -36,7 +36,7 @@ def test_saved_configuration_is_read_back(tmp_path):
     [
         ("stage.r1_zero.stpes=3", ["stage.r1_zero.stpes", "stage.r1_zero.steps"]),
         ("sed=3", ["sed", "seed"]),
-        ("stage.r1_zero=3", ["a group of settings", "stage.r1_zero.steps"]),
+        ("stage.r1_zero=3", ["a group of settings", "stage.r1_zero.beta", "config.py has all"]),
         ("seed=ten", ["seed=ten", "whole number"]),
         ("seed=1.5", ["seed=1.5", "whole number"]),
         ("seed=true", ["seed=True", "whole number"]),
@@ -48,7 +48,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.base.lr_rest=nan", ["stage.base.lr_rest=nan", "from 0 to 1"]),
         ("scale=huge", ["scale=huge", "gpu, laptop, paper, smoke"]),
         ("scale=null", ["scale=None", "gpu, laptop, paper, smoke"]),
-        ("model=gpt", ["model=gpt", "mini_qwen"]),
+        ("model=qwen2.5-1b", ["qwen2.5-1.5b, ", "and others (conf/model/ has all 14)"]),
         ("task=chess", ["task=chess", "mini"]),
         ("model.architecture=rnn", ["model.architecture=rnn", "qwen3"]),
         ("seed", ["`seed`", "key=value"]),

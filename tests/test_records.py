@@ -12,23 +12,23 @@ ROWS = [{"text": "a\u2028b", "n": 1}, {"text": "\ud83d", "n": 2}]
 
 def test_the_three_kinds_of_files(tmp_path):
     lines = tmp_path / "a.jsonl"
-    lines.write_text("\n".join(json.dumps(row) for row in ROWS) + "\n\n", encoding="utf-8")
-    assert list(records.read(lines)) == ROWS
+    lines.write_text("\n\n".join(json.dumps(row) for row in ROWS) + "\n\n", encoding="utf-8")
+    assert list(records.read(lines)) == [(1, ROWS[0]), (3, ROWS[1])], "as a person counts lines"
     listed = tmp_path / "a.json"
     listed.write_text(json.dumps(ROWS), encoding="utf-8")
-    assert list(records.read(listed)) == ROWS
+    assert list(records.read(listed)) == [(1, ROWS[0]), (2, ROWS[1])]
     table = tmp_path / "a.parquet"
     parquet.write_table(pa.Table.from_pylist([{"text": "a", "n": 1}]), table)
-    assert list(records.read(table)) == [{"text": "a", "n": 1}]
+    assert list(records.read(table)) == [(1, {"text": "a", "n": 1})]
 
 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("a.jsonl", '{"a": 1}\n{"a":', "line 2 is no JSON"),
-        ("a.jsonl", "[1]\n", "line 1 is no object"),
+        ("a.jsonl", '{"a": 1}\n{"a":', "row 2 is no JSON"),
+        ("a.jsonl", "[1]\n", "row 1 is no object"),
         ("a.json", '{"a": 1}', "holds no list"),
-        ("a.json", "[1]", "row 0 is no object"),
+        ("a.json", "[1]", "row 1 is no object"),
         ("a.csv", "a,b", "is none of .jsonl, .json, .parquet"),
         (None, "", "there is no file"),
     ],
@@ -55,7 +55,7 @@ def test_analyze_writes_a_line_a_row_and_a_summary(tmp_path, capsys):
     assert cli.main(["analyze", str(file), "--language", "en"]) == 0
     written = capsys.readouterr()
     rows = [json.loads(line) for line in written.out.splitlines()]
-    assert [row["row"] for row in rows] == [0, 1, 2]
+    assert [row["row"] for row in rows] == [1, 2, 3]
     assert [row["format_valid"] for row in rows] == [True, False, False]
     assert "rows: 3\n" in written.err and "format_valid: 0.3333\n" in written.err
 
@@ -67,15 +67,15 @@ def test_decontaminate_gives_the_evidence(tmp_path, capsys):
     assert cli.main(["decontaminate", str(train), str(held), "--eval-field", "question"]) == 0
     written = capsys.readouterr()
     (row,) = map(json.loads, written.out.splitlines())
-    assert (row["train"], row["evaluation"], row["evidence"]) == (0, 0, "exact")
+    assert (row["train"], row["evaluation"], row["evidence"]) == (1, 1, "exact")
     assert row["train_text"] == "What is 2 + 2?" and row["eval_text"] == "what is $2+2$"
     assert written.err.startswith("1 of 2 rows overlap with 1: 1 exact, 0 by n-grams")
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [('{"text": "a"}', "row 0 has no field completion: it has text"),
-     ('{"completion": 3}', "row 0: completion is int, and a text is wanted")],
+    [('{"text": "a"}', "row 1 has no field completion: it has text"),
+     ('{"completion": 3}', "row 1: completion is int, and a text is wanted")],
 )  # fmt: skip
 def test_a_field_that_is_not_there_ends_in_two(tmp_path, capsys, line, said):
     file = tmp_path / "a.jsonl"

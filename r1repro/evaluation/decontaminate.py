@@ -27,7 +27,7 @@ _IS_HAN = re.compile(f"[{HAN}]")
 
 @dataclass(frozen=True)
 class Overlap:
-    """Rows `train` and `evaluation` (from 0) hold the same problem: why, and by what share."""
+    """Texts `train` and `evaluation`, from 0, hold the same problem: why, and by what share."""
 
     train: int
     evaluation: int

@@ -7,7 +7,7 @@ that sampled and the trainer, in nats a token). What a table does not have is no
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,35 +52,59 @@ LOSS_MOVED = 0.02
 MISMATCH = 0.05
 """Nats a token: a quarter of the usual clip range of 0.2 is spent before a weight has moved."""
 
-LOOKED_FOR = "; ".join((
-    f"clipped completions (above {100 * CLIPPED:g} %)",
-    f"zero-variance groups (above {100 * ZERO_VARIANCE:g} %)",
-    f"a constant format reward (moves less than {FORMAT_MOVES:g} below {FORMAT_LEARNED:g})",
-    f"KL, entropy or loss that is not finite, KL above {KL:g} nat a token for {STEPS} steps",
-    f"collapsed entropy (below {ENTROPY:g} nats a token or {100 * ENTROPY_LEFT:g} % of its start, "
-    f"with pass@1 below {100 * SOLVED:g} %)",
-    f"answers that cannot be read (above {100 * UNPARSEABLE:g} %)",
-    f"verifier time-outs (above {100 * TIMEOUTS:g} %)",
-    f"a learning rate that does nothing (rate 0, KL never above {KL_MOVED:g}, loss changed by less "
-    f"than {100 * LOSS_MOVED:g} %)",
-    f"engine mismatch (above {MISMATCH:g} nats a token)",
-    f"no mean of fewer than {STEPS} rows is judged",
-))  # fmt: skip
-"""Every verdict with its limit, for a person to read."""
+TOO_LITTLE = "At scale=smoke a run trains too little for these verdicts to mean much."
+"""What is told first of a run at that scale, which learns nothing."""
+
+LOOKED_FOR = {
+    "clipped completions": f"above {100 * CLIPPED:g} %",
+    "zero-variance groups": f"above {100 * ZERO_VARIANCE:g} %",
+    "constant format reward": f"moves less than {FORMAT_MOVES:g} below {FORMAT_LEARNED:g}",
+    "KL, entropy or loss that is not finite": "any",
+    "exploding KL": f"above {KL:g} nat a token for {STEPS} steps",
+    "entropy collapse": f"below {ENTROPY:g} nats a token or {100 * ENTROPY_LEFT:g} % of its start, "
+    f"with pass@1 below {100 * SOLVED:g} %",
+    "answers that cannot be read": f"above {100 * UNPARSEABLE:g} %",
+    "verifier time-outs": f"above {100 * TIMEOUTS:g} %",
+    "learning rate that does nothing": f"rate 0, KL never above {KL_MOVED:g}, loss changed by less "
+    f"than {100 * LOSS_MOVED:g} %",
+    "engine mismatch": f"above {MISMATCH:g} nats a token",
+}
+"""Every verdict with its limit, for a person to read; no mean of fewer than STEPS is judged."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict on a stage: what is wrong, the figure beside its limit, where, and what helps."""
+    """A verdict on a stage: what is wrong, the figure and its limit, and what helps.
+
+    now: the settings that the remedy names, as they are; "" where it names none.
+    """
 
     stage: str
     what: str
     figure: str
-    where: str
+    limit: str
     remedy: str
+    now: str
 
-    def __str__(self) -> str:
-        return f"{self.stage}: {self.what}: {self.figure} ({self.where}). {self.remedy}."
+
+def grouped(findings: Sequence[Finding]) -> list[tuple[str, str, str]]:
+    """Findings by verdict, for a person to read: (what is wrong, where, what helps).
+
+    Each remedy is told once; with the settings as they are, where all of the stages have the same.
+    """
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in findings:
+        groups.setdefault((one.what, one.limit, one.remedy), []).append(one)
+    told = []
+    for (what, limit, remedy), found in groups.items():
+        stages: dict[str, list[str]] = {}
+        for one in found:
+            stages.setdefault(one.figure, []).append(one.stage)
+        places = "; ".join(f"{', '.join(names)} {figure}" for figure, names in stages.items())
+        now = {one.now for one in found}
+        settings = f" (now {found[0].now})" if len(now) == 1 and found[0].now else ""
+        told.append((f"{what} ({limit})", places, f"{remedy}{settings}."))
+    return told
 
 
 def examine(stage: str, rows: pd.DataFrame, settings: Settings) -> tuple[Finding, ...]:
@@ -93,7 +117,7 @@ def examine(stage: str, rows: pd.DataFrame, settings: Settings) -> tuple[Finding
     return tuple(Finding(stage, *verdict) for verdict in found if verdict is not None)
 
 
-_Verdict = tuple[str, str, str, str]  # what, figure, where, remedy
+_Verdict = tuple[str, str, str, str, str]  # what, figure, limit, remedy, settings as they are
 _Check = Callable[[pd.DataFrame, Any], _Verdict | None]
 
 
@@ -119,16 +143,19 @@ def _mean(rows: pd.DataFrame, column: str) -> float:
     return float(rows[column].astype(float).mean())
 
 
-def _over(rows: pd.DataFrame) -> str:
-    return f"steps {int(rows['step'].iloc[0])} to {int(rows['step'].iloc[-1])}"
+def _share(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
-def _share(share: float, limit: float, of: str) -> str:
-    return f"{100 * share:.3g} % of {of}, {100 * limit:g} % at most"
+def _at_most(limit: float, of: str) -> str:
+    return f"{100 * limit:g} % of {of} at most"
 
 
-def _rates(settings: Any) -> str:
-    return f"lr_matrices={settings.lr_matrices:g} and lr_rest={settings.lr_rest:g}"
+def _now(settings: Any, *names: str) -> str:
+    return ", ".join(f"{name}={getattr(settings, name):g}" for name in names)
+
+
+_RATES = ("lr_matrices", "lr_rest")
 
 
 def _not_finite(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
@@ -141,10 +168,11 @@ def _not_finite(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
         if len(bad):
             return (
                 f"non-finite {'KL' if column == 'kl' else column}",
-                f"in {len(bad)} of {len(rows)} rows, none at most",
-                f"first at step {int(bad['step'].iloc[0])}",
-                f"What was trained from there on is no result: lower {_rates(settings)}, or "
+                f"in {len(bad)} of {len(rows)} rows, first at step {int(bad['step'].iloc[0])}",
+                "none at most",
+                "What was trained from there on is no result: lower lr_matrices and lr_rest, or "
                 "compute in float32",
+                _now(settings, *_RATES),
             )
     return None
 
@@ -156,40 +184,38 @@ def _exploding_kl(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     held = kl.rolling(STEPS).min() > KL
     if not held.any():
         return None
-    first = int(held.to_numpy().argmax())
+    first = int(held.to_numpy().argmax()) - STEPS + 1
     return (
         "exploding KL",
-        f"up to {kl.max():.3g} nats a token, {KL:g} at most for {STEPS} steps in a row",
-        f"first in {_over(rows.iloc[first - STEPS + 1 : first + 1])}",
-        f"Lower {_rates(settings)}, or raise beta={settings.beta:g}",
+        f"up to {kl.max():.3g} nats a token, from step {int(rows['step'].iloc[first])}",
+        f"{KL:g} at most for {STEPS} steps in a row",
+        "Lower lr_matrices and lr_rest, or raise beta",
+        _now(settings, *_RATES, "beta"),
     )
 
 
 def _still_policy(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     if _rate_is_zero(rows):
-        return _does_nothing("a rate of 0 at every step", rows, settings)
+        return _does_nothing(*_ZERO, settings)
     # Where no group has an advantage no rate could do anything, and that is a verdict of its own.
     signal = not _mean(rows, "zero_variance_groups") > ZERO_VARIANCE
     moved = rows["kl"].astype(float).max() if "kl" in rows.columns else math.nan
     if len(rows) >= 2 * STEPS and signal and moved < KL_MOVED:
-        told = f"a KL to the reference of {moved:.2g} nats a token at most, {KL_MOVED:g} at least"
-        return _does_nothing(told, rows, settings)
+        told = f"a KL to the reference of {moved:.2g} nats a token at most"
+        return _does_nothing(told, f"{KL_MOVED:g} at least", settings)
     return None
 
 
 def _still_loss(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
     if _rate_is_zero(rows):
-        return _does_nothing("a rate of 0 at every step", rows, settings)
+        return _does_nothing(*_ZERO, settings)
     quarter = len(rows) // 4
     if quarter < STEPS or "loss" not in rows.columns:
         return None
     first, last = rows["loss"].head(quarter).mean(), rows["loss"].tail(quarter).mean()
     if abs(last - first) < LOSS_MOVED * abs(first):
-        told = (
-            f"a loss of {first:.4g} over the first quarter and {last:.4g} over the last, "
-            f"{100 * LOSS_MOVED:g} % of change at least"
-        )
-        return _does_nothing(told, rows, settings)
+        told = f"a loss of {first:.4g} over the first quarter and {last:.4g} over the last"
+        return _does_nothing(told, f"{100 * LOSS_MOVED:g} % of change at least", settings)
     return None
 
 
@@ -197,22 +223,25 @@ def _rate_is_zero(rows: pd.DataFrame) -> bool:
     return len(rows) >= STEPS and "lr" in rows.columns and bool((rows["lr"] == 0).all())
 
 
-def _does_nothing(figure: str, rows: pd.DataFrame, settings: Any) -> _Verdict:
-    remedy = f"Raise {_rates(settings)}, and see that the weights that should train do"
-    return "learning rate that does nothing", figure, _over(rows), remedy
+_ZERO = ("a rate of 0 at every step", "more than 0 wanted")
+
+
+def _does_nothing(figure: str, limit: str, settings: Any) -> _Verdict:
+    remedy = "Raise lr_matrices and lr_rest, and see that the weights that should train do"
+    return "learning rate that does nothing", figure, limit, remedy, _now(settings, *_RATES)
 
 
 def _mismatch(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    late = _late(rows)
-    apart = _mean(late, "logp_mismatch")
+    apart = _mean(_late(rows), "logp_mismatch")
     if not apart > MISMATCH:
         return None
     return (
         "engine mismatch",
-        f"{apart:.3g} nats a token between engine and trainer, {MISMATCH:g} at most",
-        _over(late),
+        f"{apart:.3g} nats a token",
+        f"between engine and trainer, {MISMATCH:g} at most",
         "Give both the same precision, the same weights after every update and the same "
-        f"temperature={settings.temperature:g}, or sample with engine.rollouts=own",
+        "temperature, or sample with engine.rollouts=own",
+        _now(settings, "temperature"),
     )
 
 
@@ -221,14 +250,15 @@ def _zero_variance(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     share = _mean(late, "zero_variance_groups")
     if not share > ZERO_VARIANCE:
         return None
-    right = _mean(late, "pass_at_1")
-    remedy = (
-        "Most answers are right: ask harder problems, or stop here"
-        if right > 0.5
-        else "Few answers are right: ask easier problems, raise "
-        f"generations={settings.generations}, or start from a fine-tuned checkpoint"
+    found = "zero-variance groups", _share(share), _at_most(ZERO_VARIANCE, "groups")
+    if _mean(late, "pass_at_1") > 0.5:
+        return *found, "Most answers are right: ask harder problems, or stop here", ""
+    return (
+        *found,
+        "Few answers are right: ask easier problems, raise generations, or start from a "
+        "fine-tuned checkpoint",
+        _now(settings, "generations"),
     )
-    return "zero-variance groups", _share(share, ZERO_VARIANCE, "groups"), _over(late), remedy
 
 
 def _constant_format(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
@@ -240,53 +270,54 @@ def _constant_format(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
         return None
     return (
         "constant format reward",
-        f"{mean:.3g} at every step, a change of {FORMAT_MOVES:g} at least",
-        _over(rows),
+        f"{mean:.3g} at every step",
+        f"a change of {FORMAT_MOVES:g} at least",
         "Read completions.parquet beside the template: the tags that are paid for may not be "
         "those that are asked for, or the tokenizer drops them",
+        "",
     )
 
 
 def _clipped(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    late = _late(rows)
-    share = _mean(late, "clipped_completions")
-    return _cut_off(share, _over(late), settings) if share > CLIPPED else None
+    share = _mean(_late(rows), "clipped_completions")
+    return _cut_off(share, settings) if share > CLIPPED else None
 
 
 def _cut_answers(rows: pd.DataFrame, settings: EvaluationConfig) -> _Verdict | None:
     share = 1 - _mean(rows, "finished")
-    return _cut_off(share, f"{len(rows):,} answers", settings) if share > CLIPPED else None
+    return _cut_off(share, settings) if share > CLIPPED else None
 
 
-def _cut_off(share: float, where: str, settings: RLConfig | EvaluationConfig) -> _Verdict:
+def _cut_off(share: float, settings: RLConfig | EvaluationConfig) -> _Verdict:
     return (
         "clipped completions",
-        _share(share, CLIPPED, "completions"),
-        where,
-        f"Raise max_completion_tokens={settings.max_completion_tokens}; if completions go on "
-        "whatever the cap is, the model does not end its answers: see its end token",
+        _share(share),
+        _at_most(CLIPPED, "completions"),
+        "Raise max_completion_tokens; if completions go on whatever the cap is, the model does not "
+        "end its answers: see its end token",
+        _now(settings, "max_completion_tokens"),
     )
 
 
 def _unparseable(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    late = _late(rows)
-    share = _mean(late, "unparseable")
-    return _unread(share, _over(late)) if share > UNPARSEABLE else None
+    share = _mean(_late(rows), "unparseable")
+    return _unread(share) if share > UNPARSEABLE else None
 
 
 def _unread_answers(rows: pd.DataFrame, settings: EvaluationConfig) -> _Verdict | None:
     asked = rows[~rows["task"].isin(GENERAL)]
     share = _mean(asked.assign(unread=asked["extracted"].isna()), "unread")
-    return _unread(share, f"{len(asked):,} answers") if share > UNPARSEABLE else None
+    return _unread(share) if share > UNPARSEABLE else None
 
 
-def _unread(share: float, where: str) -> _Verdict:
+def _unread(share: float) -> _Verdict:
     return (
         "answers that cannot be read",
-        _share(share, UNPARSEABLE, "reasoning answers"),
-        where,
+        _share(share),
+        _at_most(UNPARSEABLE, "reasoning answers"),
         "Read some of them: the template may ask for another form than is read, or the answers "
         "are cut off before they state one",
+        "",
     )
 
 
@@ -299,10 +330,11 @@ def _timeouts(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
         return None
     return (
         "verifier time-outs",
-        _share(share, TIMEOUTS, "completions"),
-        _over(late),
+        _share(share),
+        _at_most(TIMEOUTS, "completions"),
         "Each was paid as wrong: give the verifier more seconds or processes, or see what the "
         "answers are that it hangs on",
+        "",
     )
 
 
@@ -315,8 +347,8 @@ def _collapsed_entropy(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | Non
         return None
     return (
         "entropy collapse",
-        f"{entropy:.3g} nats a token, {limit:.3g} at least",
-        _over(late),
-        f"Lower {_rates(settings)}, raise epsilon={settings.epsilon:g}, beta={settings.beta:g} or "
-        f"temperature={settings.temperature:g}, or stop before it",
+        f"{entropy:.3g} nats a token",
+        f"{ENTROPY:g} at least, and {100 * ENTROPY_LEFT:g} % of the start",
+        "Lower lr_matrices and lr_rest, raise epsilon, beta or temperature, or stop before it",
+        _now(settings, *_RATES, "epsilon", "beta", "temperature"),
     )

@@ -17,14 +17,14 @@ from r1repro.errors import R1ReproError
 from r1repro.evaluation.statistics import (
     DRAWS,
     Estimate,
+    change_interval,
     cons_at_k,
     interval,
     pass_at_k,
     ratio_of_sums,
     resampled_ratios,
+    share_interval,
     sign_flip,
-    widen_unanimous,
-    widen_unanimous_change,
 )
 from r1repro.tasks.problem import GENERAL
 from r1repro.text.tags import thinking
@@ -146,24 +146,22 @@ def _estimates(
     changes: dict[tuple[str, str], dict[str, Estimate]] = {pair: {} for pair in pairs}
     for scopes in zip(*(_scopes(table) for table in tables.values()), strict=True):
         prefix = scopes[0][0]
-        parts = {
-            name: _Part(*_matrices(scope)) for name, (_, scope) in zip(tables, scopes, strict=True)
-        }
         asked = scopes[0][1].index.get_level_values("problem_id")
-        ratios = resampled_ratios(
-            _by_problem(asked, [part.top_N_M for part in parts.values()]),
-            _by_problem(asked, [part.bottom_N_M for part in parts.values()]),
-            draws,
-            seed,
-        )
-        ends = np.cumsum([len(part.names) for part in parts.values()])[:-1]
-        drawn = dict(zip(parts, np.split(ratios, ends, axis=1), strict=True))
+        matrices = {name: _matrices(scope) for name, (_, scope) in zip(tables, scopes, strict=True)}
+        top = _by_problem(asked, [top for _, top, _ in matrices.values()])
+        bottom = _by_problem(asked, [bottom for _, _, bottom in matrices.values()])
+        drawn = resampled_ratios(top, bottom, draws, seed)
+        rows = _by_problem(asked, [np.ones((len(asked), 1))])[:, 0]
+        ends = np.cumsum([len(names) for names, _, _ in matrices.values()])[:-1]
+        split = zip(*(np.split(whole, ends, axis=1) for whole in (top, bottom, drawn)), strict=True)
+        parts = {
+            name: _Part(names, t, b, d, rows)
+            for (name, (names, _, _)), (t, b, d) in zip(matrices.items(), split, strict=True)
+        }
         for name, part in parts.items():
-            summaries[name] |= _summary(prefix, part, drawn[name])
+            summaries[name] |= _summary(prefix, part)
         for before, after in pairs:
-            changes[before, after] |= _change(
-                prefix, parts[before], parts[after], drawn[before], drawn[after]
-            )
+            changes[before, after] |= _change(prefix, parts[before], parts[after])
     return summaries, changes
 
 
@@ -177,50 +175,50 @@ def _by_problem(asked: pd.Index, columns: Sequence[NDArray[np.float64]]) -> NDAr
 
 @dataclass(frozen=True)
 class _Part:
-    """Numerators and denominators of M measures of the N problems of a scope, as asked."""
+    """Numerators and denominators of M measures of the N problems of a scope, and their draws.
+
+    rows_N: of each problem in the tables, one a language.
+    """
 
     names: list[str]
     top_N_M: NDArray[np.float64]
     bottom_N_M: NDArray[np.float64]
+    drawn_D_M: NDArray[np.float64]
+    rows_N: NDArray[np.float64]
 
 
-def _summary(prefix: str, part: _Part, drawn: NDArray[np.float64]) -> dict[str, Estimate]:
+def _summary(prefix: str, part: _Part) -> dict[str, Estimate]:
     values = ratio_of_sums(part.top_N_M, part.bottom_N_M)
-    lows, highs = interval(drawn)
+    lows, highs = interval(part.drawn_D_M)
     result = {}
     for i, name in enumerate(part.names):
         has = part.bottom_N_M[:, i] > 0
-        low, high = float(lows[i]), float(highs[i])
+        value, low, high = float(values[i]), float(lows[i]), float(highs[i])
         if measure(name).share and has.any():
-            ratios = part.top_N_M[has, i] / part.bottom_N_M[has, i]
-            low, high = widen_unanimous(low, high, ratios.min(), ratios.max(), len(ratios))
-        result[_path(prefix, name)] = Estimate(float(values[i]), low, high, int(has.sum()))
+            # A gain may be a loss.
+            end = change_interval if name.startswith("vote_gain@") else share_interval
+            each = part.top_N_M[has, i] / part.bottom_N_M[has, i]
+            low, high = end(low, high, value, each)
+        result[_path(prefix, name)] = Estimate(value, low, high, int(part.rows_N[has].sum()))
     return result
 
 
-def _change(
-    prefix: str,
-    before: _Part,
-    after: _Part,
-    drawn_before: NDArray[np.float64],
-    drawn_after: NDArray[np.float64],
-) -> dict[str, Estimate]:
+def _change(prefix: str, before: _Part, after: _Part) -> dict[str, Estimate]:
     common = [name for name in before.names if name in after.names]
     a = [before.names.index(name) for name in common]
     b = [after.names.index(name) for name in common]
     top_a, bottom_a = before.top_N_M[:, a], before.bottom_N_M[:, a]
     top_b, bottom_b = after.top_N_M[:, b], after.bottom_N_M[:, b]
     change = ratio_of_sums(top_b, bottom_b) - ratio_of_sums(top_a, bottom_a)
-    lows, highs = interval(drawn_after[:, b] - drawn_before[:, a])
+    lows, highs = interval(after.drawn_D_M[:, b] - before.drawn_D_M[:, a])
     result = {}
     for i, name in enumerate(common):
-        low, high = float(lows[i]), float(highs[i])
+        value, low, high = float(change[i]), float(lows[i]), float(highs[i])
         has = (bottom_a[:, i] > 0) & (bottom_b[:, i] > 0)
         if measure(name).share and has.any():
             each = top_b[has, i] / bottom_b[has, i] - top_a[has, i] / bottom_a[has, i]
-            if np.ptp(each) == 0.0:
-                low, high = widen_unanimous_change(float(each[0]), len(each))
-        result[_path(prefix, name)] = Estimate(float(change[i]), low, high, int(has.sum()))
+            low, high = change_interval(low, high, value, each)
+        result[_path(prefix, name)] = Estimate(value, low, high, int(before.rows_N[has].sum()))
     return result
 
 

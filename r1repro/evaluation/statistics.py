@@ -11,12 +11,15 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 from r1repro.errors import R1ReproError
 
 DRAWS = 10_000
 LEVEL = 0.95
+FEW = 10
+"""Of fewer problems a bootstrap knows too little of how many more there might have been: of none
+it would claim certainty, and of one a narrower interval than of none."""
 
 
 @dataclass(frozen=True)
@@ -120,33 +123,49 @@ def interval(
     return low, high
 
 
-def unanimous_bound(n: int, level: float = LEVEL) -> float:
-    """How far from 0 (or 1) the mean of a share may lie when all `n` problems gave 0 (or 1).
+def exact_interval(count: float, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """The interval of a share, `count` of `n`, by the binomial distribution.
 
-    A bootstrap of equal values has no width, which would claim certainty. This is the exact
-    (Clopper-Pearson) bound for n draws without an exception.
+    Sources: Clopper and Pearson 1934 (Biometrika 26:404); for a count that is no whole number, such
+    as a sum of the problems' shares, Korn and Graubard 1998 (Survey Methodology 24:193).
     """
-    return 1.0 - ((1 - level) / 2) ** (1 / n)
+    tail = (1 - level) / 2
+    low = special.betaincinv(count, n - count + 1, tail) if count > 0 else 0.0
+    high = special.betaincinv(count + 1, n - count, 1 - tail) if count < n else 1.0
+    return float(low), float(high)
 
 
-def widen_unanimous(
-    low: float, high: float, smallest: float, largest: float, n: int, level: float = LEVEL
+def share_interval(
+    low: float, high: float, share: float, each_N: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """The interval of a share, with the exact bound where all problems gave 0 or all gave 1."""
-    if largest <= 0.0:
-        return low, unanimous_bound(n, level)
-    if smallest >= 1.0:
-        return 1.0 - unanimous_bound(n, level), high
+    """The interval of a share from the bootstrap's, as wide as it has to be where few carry it.
+
+    each_N: the problems' own shares. Where every problem is wholly right or wrong, and counts
+    alike, the exact interval stands. Where fewer than FEW differ from 0 the upper end, and where
+    fewer than FEW differ from 1 the lower one, reaches at least as far as that does.
+    """
+    exact_low, exact_high = exact_interval(share * len(each_N), len(each_N))
+    if np.isin(each_N, (0.0, 1.0)).all() and math.isclose(share, each_N.mean()):
+        return exact_low, exact_high
+    if (each_N < 1).sum() < FEW:
+        low = min(low, exact_low)
+    if (each_N > 0).sum() < FEW:
+        high = max(high, exact_high)
     return low, high
 
 
-def widen_unanimous_change(change: float, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """The interval of a share's change that all `n` problems agree on, in -1 to 1.
-
-    At most `unanimous_bound` of the problems may do otherwise, and those may lie anywhere.
-    """
-    bound = unanimous_bound(n, level)
-    return change - bound * (1 + change), change + bound * (1 - change)
+def change_interval(
+    low: float, high: float, change: float, each_N: NDArray[np.float64]
+) -> tuple[float, float]:
+    """The same of a share's change, in -1 to 1: few are those above or below all others."""
+    n, most = len(each_N), float(np.median(each_N))
+    above, below = (np.clip(sign * (each_N - most), 0, 1) for sign in (1, -1))
+    reach = [exact_interval(float(s.sum()), n)[1] - float(s.mean()) for s in (above, below)]
+    if (above > 0).sum() < FEW:
+        high = max(high, min(1.0, change + reach[0]))
+    if (below > 0).sum() < FEW:
+        low = min(low, max(-1.0, change - reach[1]))
+    return low, high
 
 
 def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:

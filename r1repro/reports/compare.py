@@ -1,8 +1,8 @@
-"""What differs between two published versions, and which input explains it."""
+"""What differs between two published versions, and which input explains which result."""
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,12 +49,16 @@ def read(folder: Path) -> Version:
     )
 
 
-def compare(first: Version, second: Version) -> str:
-    """Markdown: inputs that differ, results with the interval of the difference, verdicts."""
+def compare(first: Version, second: Version, read_by: Mapping[str, Sequence[str]]) -> str:
+    """Markdown: inputs that differ, results with their difference, which explains which, verdicts.
+
+    read_by: the settings that each stage depends on, as dotted paths.
+    """
     parts = [
         f"# {second.name} against {first.name}",
         _inputs(first, second),
         _results(first, second),
+        _explained(first, second, read_by),
         _verdicts(first, second),
     ]
     return "\n\n".join(parts) + "\n"
@@ -77,6 +81,7 @@ def _told(version: Version) -> dict[str, Any]:
     return {
         **flat(config, "config."),
         **{f"seeds.{name}": _one(seed) for name, seed in manifest["seeds"].items()},
+        **flat(manifest.get("data", {}), "data."),
         **flat(manifest["versions"], "versions."),
         **flat(manifest["hardware"], "hardware."),
         **{
@@ -135,6 +140,79 @@ def _results(first: Version, second: Version) -> str:
         )
         + note
     )
+
+
+def _explained(first: Version, second: Version, read_by: Mapping[str, Sequence[str]]) -> str:
+    """What of its own, or of what it is made from, differs of each stage."""
+    one, other = (_stages(version) for version in (first, second))
+    told = [_told(version) for version in (first, second)]
+    changed = [k for k in told[0] if k in told[1] and told[0][k] != told[1][k]]
+    origins: dict[str, list[str]] = {}  # of each stage that differs: where that begins
+    rows: dict[str, list[str]] = {}
+    for name in (name for name in other if name in one):
+        inputs_of = {k: None for entry in other[name] for k in entry["inputs"] or ()}
+        through = {k: None for made_from in inputs_of for k in origins.get(made_from, ())}
+        own = _own(one[name], other[name], [k for k in changed if _reads(read_by.get(name, ()), k)])
+        if not own and not through:
+            continue
+        origins[name] = [name] if own else list(through)
+        because = ", ".join(own) or f"nothing of its own: follows from {', '.join(through)}"
+        if own and through:
+            because += "; also what it is made from"
+        rows.setdefault(because, []).append(name)
+    if not rows:
+        return "## Which input explains which result\n\nNothing that went into a stage differs."
+    table = [f"| {', '.join(names)} | {because} |" for because, names in rows.items()]
+    return "\n".join(
+        [
+            "## Which input explains which result",
+            "",
+            "A stage's result may differ where its settings, code, versions or hardware do, or "
+            "where what it is made from does.",
+            "",
+            "| stage | differs of it |",
+            "|---|---|",
+            *table,
+        ]
+    )
+
+
+def _stages(version: Version) -> dict[str, list[Mapping[str, Any]]]:
+    """What is told of each stage, once for every run that the report joins."""
+    runs = version.manifest.get("runs") or [version.manifest]
+    return {
+        name: [run["stages"][name] for run in runs if name in run["stages"]]
+        for name in runs[0]["stages"]
+    }
+
+
+def _own(
+    one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], settings: Sequence[str]
+) -> list[str]:
+    """What differs of a stage itself; its settings cannot where the keys are the same."""
+    sides = [[flat(entry) for entry in entries] for entries in (one, other)]
+
+    def differs(key: str) -> bool:
+        return len({frozenset(str(entry.get(key)) for entry in side) for side in sides}) > 1
+
+    first, second = ({k for k in side[0] if k.startswith("inputs.")} for side in sides)
+    found: list[str] = []
+    if differs("key"):
+        found += [*settings, *sorted(first ^ second)]
+        found += ["the stage's version"] if differs("version") else []
+        if not found and not any(map(differs, first)):
+            found = ["settings that one of the manifests does not tell"]
+    kinds = ("code", "versions.", "hardware.")
+    keys = {key for side in sides for entry in side for key in entry if key.startswith(kinds)}
+    return found + [key for key in sorted(keys) if differs(key)]
+
+
+def _reads(paths: Sequence[str], key: str) -> bool:
+    """Whether a stage that depends on these settings depends on an input by `inputs`' name."""
+    if key.startswith("data."):
+        return "task" in paths
+    path = key.removeprefix("config.").removeprefix("seeds.")
+    return any(path == read or path.startswith(f"{read}.") for read in paths)
 
 
 def _verdicts(first: Version, second: Version) -> str:

@@ -16,8 +16,8 @@ from r1repro.config import Config
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
 from r1repro.evaluation.claims import VERDICTS, Judged
-from r1repro.evaluation.doctor import LOOKED_FOR, Finding
-from r1repro.evaluation.statistics import DRAWS, Estimate
+from r1repro.evaluation.doctor import LOOKED_FOR, STEPS, TOO_LITTLE, Finding, grouped
+from r1repro.evaluation.statistics import DRAWS, FEW, Estimate
 from r1repro.reports import aha, claims, figures, settings, tables, transcripts
 from r1repro.reports.checkpoints import ABLATIONS, CHAIN, MAIN, key
 from r1repro.reports.files import Results, lighter
@@ -50,7 +50,8 @@ class Run:
     set, by stage; completions, taken_back: what R1-Zero's training kept, and `aha.firsts` of it (of
     every seed, with a column `seed`); findings: of one run, what the doctor found in each stage;
     by_seed, curves: of several seeds, every one's own measures and R1-Zero's metrics. Of these
-    `held_out` is the mean, and its answers are the first seed's.
+    `held_out` is the mean, and its answers are the first seed's; notebooks: titles of the executed
+    ones by the files of their pages.
     """
 
     manifest: Mapping[str, Any]
@@ -67,6 +68,7 @@ class Run:
     findings: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
     by_seed: Mapping[str, Results] = field(default_factory=dict)
     curves: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    notebooks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def summaries(self) -> Results:
@@ -120,8 +122,10 @@ def page(run: Run, drawn: Mapping[str, bytes]) -> str:
             aha_firsts=_rows(run.taken_back),
             measured=found,
             stages=stage_rows(run),
-            findings=[one for found in run.findings.values() for one in found],
+            findings=grouped([one for found in run.findings.values() for one in found]),
             looked_for=LOOKED_FOR,
+            least_rows=STEPS,
+            too_little=TOO_LITTLE,
             build_seconds=sum(stage["seconds"] or 0.0 for stage in stage_rows(run)),
             config_yaml=yaml.safe_dump(run.manifest["config"], sort_keys=False, allow_unicode=True),
             reflection_words=REFLECTION_WORDS,
@@ -130,6 +134,7 @@ def page(run: Run, drawn: Mapping[str, bytes]) -> str:
             rule=transcripts.RULE,
             limit=transcripts.LIMIT,
             draws=DRAWS,
+            few=FEW,
         )
     )
 

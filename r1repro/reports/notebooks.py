@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -13,6 +14,7 @@ from matplotlib.mathtext import math_to_image
 from nbconvert.exporters import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
+from r1repro.artifacts import write_atomically
 from r1repro.reports.files import lighter
 from r1repro.reports.html import PNG, environment
 
@@ -52,6 +54,25 @@ def page(notebook: Notebook, name: str) -> str:
     style = HtmlFormatter(style="default").get_style_defs(".highlight")
     template = environment().get_template("notebook.html.j2")
     return template.render(title=name, body=Markup(body), style=Markup(style))
+
+
+def write_pages(folder: Path) -> dict[str, str]:
+    """Write every executed notebook of a folder as a page beside it; {file name: title}."""
+    titles = {}
+    for file in sorted(folder.glob("*.ipynb")):
+        if "." in file.stem:  # a copy of one that failed or is running
+            continue
+        notebook = json.loads(file.read_text(encoding="utf-8"))
+        write_atomically(file.with_suffix(".html"), page(notebook, file.stem))
+        titles[file.with_suffix(".html").name] = _title(notebook) or file.stem
+    return titles
+
+
+def _title(notebook: Notebook) -> str:
+    """Its first heading, up to what explains it; "" without one."""
+    sources = ("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
+    headings = (re.match(r"# ([^:,\n]+)", source) for source in sources)
+    return next((found[1].strip() for found in headings if found), "")
 
 
 def _drawn(found: re.Match[str]) -> str:

@@ -35,11 +35,16 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
 
     report.html, results, claims, manifest, figures and executed notebooks (with their HTML) are
     copied, and index.html and README.md of the folder are written anew. Raises R1ReproError if the
-    report is not finished or was changed, if the checkout has uncommitted changes or had them when
-    the report was written, if the version exists, or if it is too large. Returns the version's
-    folder.
+    report is not finished or was changed, if the run is at scale=smoke, if the checkout has
+    uncommitted changes or had them when the report was written, if the version exists, or if it is
+    too large. Returns the version's folder.
     """
     manifest = _finished(run_folder)
+    if manifest["scale"] == "smoke":
+        raise R1ReproError(
+            f"the run {run_folder} is at scale=smoke, where nothing is learned, and a version of "
+            "it would tell nothing: publish a run of another scale"
+        )
     _require_clean(manifest, checkout)
     name = "-".join(
         (manifest["scale"], manifest["task"], manifest["created"][:10], manifest["hash"])
@@ -156,7 +161,7 @@ def _finished(run_folder: Path) -> dict[str, Any]:
         manifest = json.loads((run_folder / "manifest.json").read_text(encoding="utf-8"))
         if not manifest["finished"]:
             raise R1ReproError(
-                f"the run {run_folder} is not finished (it has {', '.join(manifest['stages'])}): "
+                f"the run {run_folder} is not finished (it has {len(manifest['stages'])} stages): "
                 f"{advice}"
             )
         for name in FILES:

@@ -100,10 +100,17 @@ def build(
 
 
 def write(folder: Path, told: html.Run) -> None:
-    """Write report.html, its pictures, measures and claims, and the manifest that vouches."""
+    """Write report.html, its pictures, measures and claims, and the manifest that vouches.
+
+    The executed notebooks in `folder` become pages, and the report links to them.
+    """
+    # Stages import this package, and nbconvert takes a second.
+    from r1repro.reports import notebooks
+
     # It vouches for the other files, so it goes first and comes last.
     (folder / "manifest.json").unlink(missing_ok=True)
     drawn = html.images(told)
+    told = replace(told, notebooks=notebooks.write_pages(folder / "notebooks"))
     artifacts.write_atomically(folder / "report.html", html.page(told, drawn))
     (folder / "figures").mkdir(exist_ok=True)
     for name, data in drawn.items():
@@ -204,7 +211,8 @@ def _manifest(
     plain = {
         name: values(config, name)
         for name in (
-            "seed", "base_seed", "model", "task", "stage", "student", "ablation", "evaluation"
+            "seed", "base_seed", "model", "task", "stage", "student", "ablation", "evaluation",
+            "engine", "launch",
         )
     }  # fmt: skip
     stages = {

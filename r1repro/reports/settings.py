@@ -147,4 +147,4 @@ def _rl(settings: RLConfig) -> str:
 
 
 def _kept(made: SamplesConfig, ones: str) -> str:
-    return "every one, whatever it says (keep_all)," if made.keep_all else ones
+    return "every one, whatever it says (keep_all)" if made.keep_all else ones

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from r1repro.evaluation import metrics
-from r1repro.evaluation.statistics import Estimate, interval, resampled_ratios, widen_unanimous
+from r1repro.evaluation.statistics import Estimate, interval, resampled_ratios, share_interval
 from r1repro.reports.checkpoints import ARMS, PAIRS
 from r1repro.reports.figures import (
     BLUE,
@@ -175,11 +175,9 @@ def share(right: pd.Series, of: pd.Series) -> Estimate:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     top, bottom = sums[:, :1], sums[:, 1:]
     lows, highs = interval(resampled_ratios(top, bottom))
-    each = top / bottom
-    low, high = widen_unanimous(
-        float(lows[0]), float(highs[0]), float(each.min()), float(each.max()), len(sums)
-    )
-    return Estimate(float(top.sum() / bottom.sum()), low, high, len(sums))
+    value = float(top.sum() / bottom.sum())
+    low, high = share_interval(float(lows[0]), float(highs[0]), value, (top / bottom)[:, 0])
+    return Estimate(value, low, high, len(sums))
 
 
 def acceptance_table(samples: pd.DataFrame) -> pd.DataFrame:

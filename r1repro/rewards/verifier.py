@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import resource
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,6 +26,7 @@ from r1repro.rewards.math_answers import (
     plain,
     readings,
 )
+from r1repro.text.prose import is_sentence
 from r1repro.text.tags import marked_answer
 
 SECONDS = 5.0
@@ -303,11 +304,15 @@ class _Worker:
         self._process.join()
 
 
-def check_golds(golds: Iterable[str], place: str) -> None:
-    """Raises R1ReproError that names the first row whose gold answer holds nothing."""
-    for i, gold in enumerate(golds):
-        if not plain(gold):
-            raise R1ReproError(f"{place}, row {i}: the gold answer {gold!r} holds no answer")
+def check_gold(gold: str, place: str, sentences: bool = False) -> None:
+    """Refuse a gold answer that holds nothing or, unless `sentences` may stand, is one."""
+    if not plain(gold):
+        raise R1ReproError(f"{place}: the gold answer {gold!r} holds no answer")
+    if is_sentence(gold) and not sentences:
+        raise R1ReproError(
+            f"{place}: the gold answer {gold[:60]!r} is a sentence, which nothing but its own "
+            "words would equal: give the answer alone, such as 12 or east"
+        )
 
 
 def throughput(count: int, seconds: float) -> str:

@@ -26,7 +26,7 @@ from r1repro.config import (
     SFTConfig,
     model_key,
 )
-from r1repro.errors import R1ReproError
+from r1repro.errors import R1ReproError, offered
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,7 @@ STAGES: tuple[Stage, ...] = (
     *_CHAIN,
     Stage(
         name="comparison",
-        version=6,
+        version=7,
         run="r1repro.stages.comparison:run",
         config=(),
         seconds=lambda config: 16,
@@ -354,7 +354,7 @@ def _runs(stage: Stage, config: Config) -> bool:
 
 
 def find(name: str, config: Config | None = None) -> Stage:
-    """The stage of that name; R1ReproError lists those there are, or the switch that it needs."""
+    """The stage of that name; R1ReproError names the nearest ones, or the switch that it needs."""
     stages = graph(config)
     if name not in stages:
         switch = graph()[name].ablation if name in graph() else None
@@ -362,7 +362,8 @@ def find(name: str, config: Config | None = None) -> Stage:
             raise R1ReproError(
                 f"stage {name} is an ablation that is off: ablation.{switch}=true runs it"
             )
-        raise R1ReproError(f"there is no stage {name}: the stages are {', '.join(stages)}")
+        known = offered(name, stages, "`r1repro plan` lists")
+        raise R1ReproError(f"there is no stage {name}: the stages are {known}")
     return stages[name]
 
 

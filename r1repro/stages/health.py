@@ -4,7 +4,8 @@ A stage in the making is read from its newest checkpoint: one asks while trainin
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,8 +21,21 @@ from r1repro.config import (
     runs_folder,
 )
 from r1repro.errors import R1ReproError
-from r1repro.evaluation.doctor import LOOKED_FOR, STEPS, Finding, Settings, examine
+from r1repro.evaluation.doctor import (
+    LOOKED_FOR,
+    STEPS,
+    TOO_LITTLE,
+    Finding,
+    Settings,
+    examine,
+    grouped,
+)
 from r1repro.stages import find, graph, state
+
+NAMED = 6
+"""Stages that a count names; of more it gives the number."""
+WIDTH = 100
+"""Characters of a line."""
 
 
 @dataclass(frozen=True)
@@ -31,24 +45,37 @@ class Health:
     rows: how many, by stage; making: the last step that was read of those not finished.
     """
 
+    scale: str
     findings: tuple[Finding, ...]
     rows: Mapping[str, int]
     making: Mapping[str, int]
     unread: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """A line a finding, or that there is none; then what was read and looked for."""
-        said = [str(finding) for finding in self.findings]
+        """Each verdict with its stages and what helps; then what was read and looked for."""
+        said = [TOO_LITTLE] if self.findings and self.scale == "smoke" else []
+        for what, places, remedy in grouped(self.findings):
+            said += _wrapped(f"{what}: {places}") + _wrapped(f"    {remedy}")
         if self.rows:
-            plural = "" if len(said) == 1 else "s"
-            said += [f"{len(said) or 'no'} finding{plural} in {', '.join(self.rows)}"]
+            count = len(self.findings)
+            said += [f"{count or 'no'} finding{'' if count == 1 else 's'} in {_named(self.rows)}"]
         said += [f"{name} is not finished: read up to step {n}" for name, n in self.making.items()]
         short = [name for name, rows in self.rows.items() if rows < STEPS]
         if short:
-            said += [f"too few rows for a verdict on a mean: {', '.join(short)}"]
+            said += [f"too few rows for a verdict on a mean: {_named(short)}"]
         if self.unread:
-            said += [f"nothing to read yet: {', '.join(self.unread)}"]
-        return [*said, f"looked for: {LOOKED_FOR}"]
+            said += [f"nothing to read yet: {_named(self.unread)}"]
+        return [*said, *_wrapped(f"looked for: {', '.join(LOOKED_FOR)}")]
+
+
+def _wrapped(line: str) -> list[str]:
+    whole = line.replace(" %", "\u00a0%")  # a figure and its unit stay on one line
+    lines = textwrap.wrap(whole, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+    return [part.replace("\u00a0", " ") for part in lines]
+
+
+def _named(stages: Collection[str]) -> str:
+    return ", ".join(stages) if len(stages) <= NAMED else f"{len(stages)} stages"
 
 
 def of_run(folder: Path) -> Health:
@@ -94,7 +121,7 @@ def of_stages(config: Config, names: Sequence[str]) -> Health:
         count[name] = len(rows)
         if not finished:
             making[name] = int(rows["step"].iloc[-1])
-    return Health(tuple(findings), count, making, tuple(unread))
+    return Health(config.scale, tuple(findings), count, making, tuple(unread))
 
 
 def _settings(config: Config, name: str) -> Settings | None:

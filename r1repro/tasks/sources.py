@@ -12,6 +12,7 @@ from r1repro import hub, records
 from r1repro.errors import R1ReproError
 from r1repro.tasks.countdown import asked
 from r1repro.tasks.problem import Problem
+from r1repro.text.prose import is_sentence
 from r1repro.text.tags import boxed
 
 
@@ -68,7 +69,7 @@ def problems(source: Source) -> list[Problem]:
     """The problems of a source in its order, each once.
 
     Raises R1ReproError if it is not on this machine, if a field is missing, or if an answer holds
-    nothing, naming the row.
+    nothing or, in a person's own file, is a sentence, naming the row.
     """
     found: dict[str, Problem] = {}
     for where, row in rows(source):
@@ -103,14 +104,14 @@ def rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
     """(where it stands, the row) of each."""
     where = place(source)
     if source.path is not None:
-        for number, row in enumerate(records.read(where)):
+        for number, row in records.read(where):
             yield f"{where}, row {number}", row
         return
     from datasets import load_dataset
 
     for subset in source.subsets:
         # From the fetched folder, not by the hub's name: that would ask the network first.
-        for number, row in enumerate(load_dataset(str(where), subset, split=source.split)):
+        for number, row in enumerate(load_dataset(str(where), subset, split=source.split), 1):
             yield f"{source.hub}, {subset or 'default'}, {source.split}, row {number}", dict(row)
 
 
@@ -127,6 +128,12 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
     answer = right_answer(str(gold))
     if gold is None or not answer or answer.count("{") != answer.count("}"):
         raise R1ReproError(f"{where}: {source.answer} holds no whole answer: {str(gold)[-60:]!r}")
+    # Of a published set nobody here can mend a row, and such a one is never paid.
+    if source.path is not None and is_sentence(answer):
+        raise R1ReproError(
+            f"{where}: {source.answer} is a sentence, which nothing but its own words would equal: "
+            f"give the answer alone instead of {answer[:60]!r}"
+        )
     level = 1 if source.level is None else _level(records.field(row, source.level, where))
     return Problem(
         id=f"{source.name.removesuffix('_test')}:{canonical(question)}",

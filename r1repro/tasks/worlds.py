@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from r1repro.config import TaskConfig
-from r1repro.errors import R1ReproError
+from r1repro.errors import R1ReproError, offered
 from r1repro.tasks import mini_world, reasoning_gym, sources
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.sources import SOURCES, Source
@@ -51,7 +51,8 @@ def test_sources(task: TaskConfig) -> list[Source]:
 
 def _named(key: str, name: str) -> Source:
     if name not in SOURCES:
-        raise R1ReproError(f"{key}={name} is no data set here: it takes {', '.join(SOURCES)}")
+        known = offered(name, SOURCES, "r1repro/tasks/sources.py has")
+        raise R1ReproError(f"{key}={name} is no data set here: it takes {known}")
     return SOURCES[name]
 
 

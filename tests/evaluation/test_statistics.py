@@ -2,16 +2,18 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.statistics import (
+    FEW,
+    change_interval,
     cons_at_k,
+    exact_interval,
     interval,
     pass_at_k,
     resampled_ratios,
-    unanimous_bound,
-    widen_unanimous,
-    widen_unanimous_change,
+    share_interval,
 )
 
 
@@ -89,12 +91,73 @@ def test_interval_over_samples_would_be_too_narrow():
     assert _coverage(lambda r: (_problems(r).ravel().astype(float), 0.5)) < 0.7
 
 
-def test_unanimous_problems_do_not_claim_certainty():
-    assert widen_unanimous(1.0, 1.0, 1.0, 1.0, 60) == (pytest.approx(0.025 ** (1 / 60)), 1.0)
-    assert widen_unanimous(0.0, 0.0, 0.0, 0.0, 60) == (0.0, pytest.approx(unanimous_bound(60)))
-    assert widen_unanimous(0.2, 0.4, 0.0, 1.0, 60) == (0.2, 0.4)
-    low, high = widen_unanimous_change(0.0, 60)
-    assert low == pytest.approx(-unanimous_bound(60)) and high == pytest.approx(unanimous_bound(60))
+def _of_share(values):
+    """The interval of a share over problems, as `metrics.summarize` builds it."""
+    return share_interval(*_interval(values), values.mean(), values)
+
+
+def _of_change(values):
+    return change_interval(*_interval(values), values.mean(), values)
+
+
+def test_the_exact_interval_is_that_of_the_binomial_distribution():
+    assert exact_interval(0, 60) == (0.0, pytest.approx(1 - 0.025 ** (1 / 60)))
+    assert exact_interval(60, 60) == (pytest.approx(0.025 ** (1 / 60)), 1.0)
+    # Of 10 of 40 by the definition: each end makes what was seen a chance of 2.5 %.
+    low, high = exact_interval(10, 40)
+    assert stats.binom.sf(9, 40, low) == pytest.approx(0.025)
+    assert stats.binom.cdf(10, 40, high) == pytest.approx(0.025)
+    assert exact_interval(1, 80)[1] < exact_interval(1.5, 80)[1] < exact_interval(2, 80)[1]
+
+
+@pytest.mark.parametrize("n", [1, 7, 20, 80, 250])
+def test_one_more_right_answer_never_narrows_the_interval_of_a_share(n):
+    before = 0.0
+    for right in range(n // 2 + 1):
+        values = np.repeat([1.0, 0.0], [right, n - right])
+        low, high = _of_share(values)
+        assert 0 <= low <= right / n <= high <= 1
+        assert high - low > before
+        before = high - low
+        assert _of_share(1 - values) == pytest.approx((1 - high, 1 - low))
+
+
+@pytest.mark.parametrize("samples", [1, 4, 16])
+def test_a_right_sample_never_narrows_the_interval_where_few_problems_have_one(samples):
+    values, before = np.zeros(80), 0.0
+    for some in range(FEW):
+        values[:some] = 1 / samples
+        low, high = _of_share(values)
+        assert low <= values.mean() < high and high - low > before
+        before = high - low
+
+
+def test_small_shares_are_held_as_often_as_the_interval_says():
+    random, truth = np.random.default_rng(0), 0.03
+    ends = [
+        share_interval(0, 0, values.mean(), values)
+        for values in (random.random((2_000, 80)) < truth).astype(float)
+    ]
+    assert np.mean([low <= truth <= high for low, high in ends]) >= 0.95
+
+
+def test_where_many_problems_differ_the_bootstrap_stands():
+    values = _problems(np.random.default_rng(1)).mean(1)
+    assert _of_share(values) == _interval(values)
+    changes = values - _problems(np.random.default_rng(2)).mean(1)
+    assert _of_change(changes) == _interval(changes)
+
+
+def test_a_change_that_few_problems_make_is_no_more_certain_than_none():
+    bound = exact_interval(0, 60)[1]
+    assert _of_change(np.zeros(60)) == (pytest.approx(-bound), pytest.approx(bound))
+    changes, before = np.zeros(60), 2 * bound
+    for some in range(1, FEW):
+        changes[:some] = 1.0
+        low, high = _of_change(changes)
+        assert low < changes.mean() < high and high - low > before
+        before = high - low
+    assert _of_change(np.ones(60))[1] == 1.0
 
 
 def test_same_seed_same_interval_and_no_values_no_interval():

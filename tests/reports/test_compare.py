@@ -7,6 +7,7 @@ from r1repro import cli
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.statistics import Estimate, difference
 from r1repro.reports.compare import _one, compare, inputs, read
+from r1repro.stages import graph
 
 
 @pytest.fixture
@@ -23,10 +24,91 @@ def edited(folder, name, edit):
     (folder / name).write_text(json.dumps(content), encoding="utf-8")
 
 
+def compared(two):
+    return compare(*map(read, two), {name: stage.config for name, stage in graph().items()})
+
+
+def explained(two):
+    """What is said of each stage."""
+    part = compared(two).split("## Which input explains which result")[1].split("##")[0]
+    rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("| ")]
+    return {name: because for names, because in rows[1:] for name in names.split(", ")}
+
+
+MADE_FROM = {
+    "evaluate_base": ["base"], "r1_zero": ["base"], "evaluate_r1_zero": ["r1_zero"],
+    "cold_start_data": ["r1_zero"], "dev1": ["base", "cold_start_data"], "evaluate_dev1": ["dev1"],
+}  # fmt: skip
+
+
+def rekeyed(*names):
+    """An edit of a manifest: a chain of stages, of which these have other keys."""
+
+    def edit(manifest):
+        stages = manifest["stages"]
+        manifest["stages"] = {name: stages[name] for name in ("base", *MADE_FROM)}
+        for name in names:
+            stages[name]["key"] = "f" * 64
+        for name, made_from in MADE_FROM.items():
+            stages[name]["inputs"] = {other: stages[other]["key"] for other in made_from}
+
+    return edit
+
+
+def test_a_setting_explains_its_stage_and_what_is_made_from_it(two):
+    edited(two[0], "manifest.json", rekeyed())
+    made_anew = ("r1_zero", "evaluate_r1_zero", "cold_start_data", "dev1", "evaluate_dev1")
+    edited(two[1], "manifest.json", rekeyed(*made_anew))
+    edited(two[1], "manifest.json", lambda m: m["config"]["stage"]["r1_zero"].update(steps=7))
+    follows = "nothing of its own: follows from r1_zero"
+    assert explained(two) == {
+        "r1_zero": "config.stage.r1_zero.steps", **dict.fromkeys(made_anew[1:], follows)
+    }  # fmt: skip
+
+
+def test_a_seed_and_a_version_explain_the_stages_that_took_them(two):
+    edited(two[0], "manifest.json", rekeyed())
+    edited(two[1], "manifest.json", rekeyed(*MADE_FROM))
+
+    def edit(manifest):
+        manifest["seeds"]["seed"] = manifest["config"]["seed"] = 5
+        manifest["stages"]["dev1"]["versions"]["torch"] = "9.9"
+        manifest["stages"]["evaluate_base"]["version"] = 99
+
+    edited(two[1], "manifest.json", edit)
+    found = explained(two)
+    assert found["r1_zero"] == "seeds.seed" and "base" not in found
+    assert found["cold_start_data"] == "seeds.seed; also what it is made from"
+    assert found["dev1"] == "seeds.seed, versions.torch; also what it is made from"
+    assert found["evaluate_dev1"] == "nothing of its own: follows from dev1"
+    assert found["evaluate_base"] == "the stage's version"
+
+
+def test_a_key_that_no_manifest_explains_is_told_so(two):
+    edited(two[0], "manifest.json", rekeyed())
+    edited(two[1], "manifest.json", rekeyed("base"))
+    found = explained(two)
+    assert found["base"] == "settings that one of the manifests does not tell"
+    assert found["evaluate_base"] == "nothing of its own: follows from base"
+
+
+def test_an_input_that_one_of_them_lacks_is_named(two):
+    edited(two[0], "manifest.json", rekeyed())
+    edited(two[1], "manifest.json", rekeyed("dev1"))
+    edited(two[1], "manifest.json", lambda m: m["stages"]["dev1"]["inputs"].pop("cold_start_data"))
+    assert explained(two)["dev1"] == "inputs.cold_start_data"
+
+
+def test_the_engine_is_an_input(two):
+    edited(two[1], "manifest.json", lambda m: m["config"]["engine"].update(precision="bfloat16"))
+    assert list(inputs(*map(read, two))) == ["config.engine.precision"]
+
+
 def test_equal_reports_have_nothing_to_tell(two):
-    text = compare(*map(read, two))
+    text = compared(two)
     assert "The same configuration, seeds, code, versions and hardware" in text
     assert "No verdict differs" in text and " * |" not in text
+    assert "Nothing that went into a stage differs" in text
 
 
 def test_one_key_is_named_alone(two):
@@ -68,7 +150,7 @@ def test_results_and_verdicts_that_changed_are_listed(two):
 
     edited(two[1], "results.json", raised)
     edited(two[1], "claims.json", flipped)
-    text = compare(*map(read, two))
+    text = compared(two)
     (line,) = (row for row in text.splitlines() if row.endswith(" * |"))
     assert "| R1-Zero | pass@1 |" in line and "+40.0\u00a0points [" in line
     assert "Verdicts that flipped" in text
@@ -92,7 +174,7 @@ def test_the_command_prints_and_writes(two, tmp_path, monkeypatch, capsys):
 
 def test_a_version_from_before_the_ledger_can_be_compared(two):
     (two[1] / "claims.json").unlink()
-    assert "One of the versions has no ledger" in compare(*map(read, two))
+    assert "One of the versions has no ledger" in compared(two)
     (two[1] / "results.json").unlink()
     with pytest.raises(R1ReproError, match="holds no report"):
         read(two[1])

@@ -46,6 +46,8 @@ def test_a_version_is_copied_and_listed(run, checkout):
         "report.html", "results.json", "differences.json", "claims.json", "manifest.json",
         "resolved.yaml", "notebooks/00_base_model.ipynb", "notebooks/00_base_model.html",
     }  # fmt: skip
+    page = (version / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r'href="(notebooks/[^"]+)"', page) == ["notebooks/00_base_model.html"]
     drawn = {"headline.svg", "headline.png", "learning_curve.png", "stages.png", "students.png"}
     assert {f"figures/{name}" for name in drawn} <= pictures
     for listing in ("index.html", "README.md"):
@@ -106,6 +108,13 @@ def test_an_unfinished_run_is_refused(run, checkout):
     _edit(run, finished=False)
     with pytest.raises(R1ReproError, match="not finished"):
         publish(run, checkout / "reports", checkout)
+
+
+def test_a_run_that_learned_nothing_is_refused(run, checkout):
+    _edit(run, scale="smoke")
+    with pytest.raises(R1ReproError, match="scale=smoke, where nothing is learned"):
+        publish(run, checkout / "reports", checkout)
+    assert not (checkout / "reports").exists()
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "report.html", "results.json"])

@@ -55,7 +55,9 @@ class Page(HTMLParser):
 def test_page_is_whole_and_asks_for_nothing(built):
     page = Page(built.read_text(encoding="utf-8"))
     assert "script" not in page.tags
-    assert all(a.startswith(("data:", "#")) for a in page.addresses)
+    links = [a for a in page.addresses if not a.startswith(("data:", "#"))]
+    assert links == ["notebooks/00_base_model.html"]
+    Page((built.parent / links[0]).read_text(encoding="utf-8"))
     assert page.tags.count("img") == IMAGES
     assert "@import" not in built.read_text() and "url(" not in built.read_text()
     assert built.stat().st_size < 4 * 2**20
@@ -172,8 +174,8 @@ def test_what_the_doctor_finds_stands_on_the_page(tmp_path, run_folder, config):
     sick = rl_metrics().assign(clipped_completions=0.6)
     sick.to_parquet(results["r1_zero"].folder / "metrics.parquet")
     text = text_of(reports.build(run_folder, up_to(results, "r1_zero"), config, {}))
-    assert "r1_zero: clipped completions: 60 % of completions" in text
-    assert "Raise max_completion_tokens=128" in text and "finds nothing wrong" not in text
+    assert "Clipped completions (25 % of completions at most): r1_zero 60 %" in text
+    assert "(now max_completion_tokens=128)" in text and "finds nothing wrong" not in text
 
 
 def test_what_is_switched_on_belongs_to_a_finished_run(config):
@@ -261,6 +263,7 @@ def test_a_smoke_run_judges_no_claim_and_says_so(run_folder, results):
     built = reports.build(run_folder, some, compose(["scale=smoke"]), {})
     text = text_of(built)
     assert text.count("At scale=smoke every stage runs and nothing is learned") == 2
+    assert "(keep_all), and 25%" in text and ",," not in text
     assert "Claims of the papers, in this one run" not in text and "The control: " not in text
     assert "Reproduced (" not in text and "Contradicted (" not in text
     written = json.loads((built.parent / "claims.json").read_text())
@@ -269,3 +272,19 @@ def test_a_smoke_run_judges_no_claim_and_says_so(run_folder, results):
 
 def test_other_scales_do_not_say_so(built):
     assert "nothing is learned" not in text_of(built)
+
+
+def test_a_notebook_that_failed_is_no_page(run_folder, config):
+    (run_folder / "notebooks").mkdir(parents=True)
+    source = "# 01 · R1-Zero: pure RL"
+    heading = {"cell_type": "markdown", "metadata": {}, "source": source, "id": "a"}
+    told = {"cells": [heading], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    for name in ("01_r1_zero_grpo", "02_cold_start_sft.failed"):
+        (run_folder / "notebooks" / f"{name}.ipynb").write_text(json.dumps(told))
+    page = reports.build(run_folder, {}, config, {}).read_text(encoding="utf-8")
+    assert '<a href="notebooks/01_r1_zero_grpo.html">01 · R1-Zero</a>.</p>' in page
+    assert page.count('href="notebooks/') == 1
+
+
+def test_without_notebooks_none_is_linked(run_folder, config):
+    assert "executed notebooks" not in text_of(reports.build(run_folder, {}, config, {}))

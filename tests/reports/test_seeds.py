@@ -74,7 +74,10 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
     ):
         assert words in said, words
     assert "script" not in page.tags
-    assert all(a.startswith(("data:", "#")) for a in page.addresses)
+    links = [a for a in page.addresses if not a.startswith(("data:", "#"))]
+    assert links == ["notebooks/00_base_model.html"]
+    assert (joined[0].parent / links[0]).is_file()
+    assert "The executed notebooks of seed 0, base seed 0: " in said
     manifest = json.loads((joined[0].parent / "manifest.json").read_text())
     assert manifest["seeds"]["seed"] == [0, 1, 2] and len(manifest["runs"]) == 3
     assert (joined[0].parent / "notebooks" / "00_base_model.ipynb").is_file()

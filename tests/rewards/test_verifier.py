@@ -8,7 +8,7 @@ from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.rewards import verifier
 from r1repro.rewards.math_answers import Group, Leaf, number, parse
-from r1repro.rewards.verifier import Verifier, check_golds, quick, same
+from r1repro.rewards.verifier import Verifier, check_gold, quick, same
 from r1repro.text.tags import marked_answer
 
 pytest.importorskip("math_verify")
@@ -129,9 +129,13 @@ def test_what_hangs_costs_one_answer_and_is_counted(monkeypatch):
         assert time.monotonic() - began < 60
 
 
-def test_a_gold_answer_that_holds_nothing_is_named():
-    with pytest.raises(R1ReproError, match=r"file, row 1: the gold answer '\$\$' holds no answer"):
-        check_golds(["7", "$$"], "file")
+def test_a_gold_answer_that_holds_nothing_or_is_a_sentence_is_named():
+    with pytest.raises(R1ReproError, match=r"file, row 2: the gold answer '\$\$' holds no answer"):
+        check_gold("$$", "file, row 2")
+    with pytest.raises(R1ReproError, match="file, row 3: .*twelve apples' is a sentence"):
+        check_gold("The answer is twelve apples", "file, row 3")
+    check_gold("The answer is twelve apples", "file, row 3", sentences=True)
+    check_gold(r"\text{east}", "file, row 4")
 
 
 def test_grade_writes_a_line_a_row(tmp_path, capsys):
@@ -145,6 +149,24 @@ def test_grade_writes_a_line_a_row(tmp_path, capsys):
         (True, "7", "equal"), (False, "8", "different"), (False, None, "no answer"),
     ]  # fmt: skip
     assert "correct: 1 of 3\n" in written.err and "a second" in written.err
+
+
+def test_grade_takes_golds_as_data_sets_write_them_and_no_sentences(tmp_path, capsys):
+    file = tmp_path / "a.jsonl"
+
+    def written(*golds):
+        rows = [{"gold": gold, "completion": "72"} for gold in golds]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    written("48+24 = <<48+24=72>>72 clips.\n#### 72", r"So it is \boxed{72}.", 72, "Monday")
+    assert cli.main(["grade", str(file), "--answer-only"]) == 0
+    assert "correct: 3 of 4\n" in capsys.readouterr().err
+    written("72", "The answer is seventy two")
+    assert cli.main(["grade", str(file)]) == 2
+    written_out = capsys.readouterr()
+    assert "row 2: the gold answer" in written_out.err and not written_out.out
+    assert cli.main(["grade", str(file), "--answer-only"]) == 0
+    assert "equal to their own words alone: 1\n" in capsys.readouterr().err
 
 
 @HERE

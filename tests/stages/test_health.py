@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 
 from r1repro import artifacts, cli
-from r1repro.config import ROOT, save
+from r1repro.config import ROOT, RLConfig, save
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.doctor import examine
 from r1repro.notebook import Run
 from r1repro.stages import state
-from r1repro.stages.health import of_run, of_stages
+from r1repro.stages.health import Health, of_run, of_stages
 from r1repro.training.checkpoints import COMPLETE
 from tests.reports.made_up import checkpoint, pretraining_metrics, rl_metrics, sft_metrics
 
@@ -53,12 +54,15 @@ def test_a_run_is_read_as_far_as_it_has_come(run_folder):
     assert found.making == {"dev1": 6}
     assert {"evaluate_base", "dev2", "r1", "reward_model"} <= set(found.unread)
     assert "cold_start_data" not in found.unread, "it trains nothing"
-    first, *others = found.lines()
-    assert first.startswith("r1_zero: clipped completions: 60 %") and "=48" in first
+    smoke, first, helps, _, *others = found.lines()
+    assert smoke.startswith("At scale=smoke a run trains too little")
+    assert first == "clipped completions (25 % of completions at most): r1_zero 60 %"
+    assert helps.startswith("    Raise max_completion_tokens; if ")
+    assert "(now max_completion_tokens=48)." in " ".join(found.lines())
     assert others[0] == "1 finding in base, r1_zero, evaluate_r1_zero, dev1"
     assert "dev1 is not finished: read up to step 6" in others
     assert "too few rows for a verdict on a mean: dev1" in others
-    assert others[-1].startswith("looked for: clipped completions (above 25 %)")
+    assert any(line.startswith("looked for: clipped completions, ") for line in others)
 
 
 def test_a_base_in_the_making_is_read_too(compose):
@@ -113,4 +117,20 @@ def test_a_finished_run_is_read_without_torch():
 
 def test_the_command_ends_in_zero_whatever_it_finds(run_folder, capsys):
     assert cli.main(["doctor", str(run_folder)]) == 0
-    assert capsys.readouterr().out.startswith("r1_zero: clipped completions: 60 %")
+    told = "clipped completions (25 % of completions at most): r1_zero 60 %"
+    assert told in capsys.readouterr().out.splitlines()
+
+
+def test_many_sick_stages_are_a_few_lines_and_other_scales_say_nothing_of_smoke():
+    found = tuple(
+        finding
+        for name in ("r1_zero", "dev2", "r1", "qwen_rl", "llama_rl", "qwen_distilled_rl", "x")
+        for finding in examine(name, rl_metrics().assign(clipped_completions=0.6), RLConfig())
+    )
+    rows = {finding.stage: 110 for finding in found}
+    lines = Health("laptop", found, rows, {}, ()).lines()
+    assert lines[0] == (
+        "clipped completions (25 % of completions at most): r1_zero, dev2, r1, qwen_rl, llama_rl,"
+    )
+    assert lines[1] == "    qwen_distilled_rl, x 60 %" and len(lines) < 10
+    assert "7 findings in 7 stages" in lines and all(len(line) <= 100 for line in lines)

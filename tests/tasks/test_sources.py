@@ -62,11 +62,12 @@ def test_a_question_that_differs_in_blanks_and_marks_only_comes_once(file):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"question": "What?", "answer": None}, "row 0: answer holds no whole answer"),
-        ({"question": "What?", "answer": "#### "}, "row 0: answer holds no whole answer"),
-        ({"question": "What?", "answer": r"\boxed{\frac{1}{2}"}, "row 0: answer holds no whole"),
-        ({"question": " ", "answer": "7"}, "row 0: question is empty"),
-        ({"question": "What?"}, "row 0 has no field answer: it has question"),
+        ({"question": "What?", "answer": None}, "row 1: answer holds no whole answer"),
+        ({"question": "What?", "answer": "#### "}, "row 1: answer holds no whole answer"),
+        ({"question": "What?", "answer": r"\boxed{\frac{1}{2}"}, "row 1: answer holds no whole"),
+        ({"question": " ", "answer": "7"}, "row 1: question is empty"),
+        ({"question": "What?"}, "row 1 has no field answer: it has question"),
+        ({"question": "What?", "answer": "There are two apples."}, "row 1: answer is a sentence"),
     ],
 )
 def test_a_row_that_cannot_be_asked_is_named(file, row, said):

@@ -60,12 +60,12 @@ def test_held_out_questions_and_long_traces_do_not_teach(tmp_path, compose):
 @pytest.mark.parametrize("said", [None, [], "", 7])
 def test_a_row_without_an_answer_is_named(tmp_path, said):
     student = written(tmp_path / "t.jsonl", {"problem": "What?", "generations": said})
-    with pytest.raises(R1ReproError, match="row 0: generations is no answer in text"):
+    with pytest.raises(R1ReproError, match="row 1: generations is no answer in text"):
         traces.rows(student)
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the real files are not beside the checkout")
 def test_real_traces_without_their_thinking_are_refused():
     student = StudentsConfig(traces=str(REAL), traces_completion="message_content")
-    with pytest.raises(R1ReproError, match="row 0: message_content has no </think>"):
+    with pytest.raises(R1ReproError, match="row 1: message_content has no </think>"):
         traces.rows(student)

@@ -43,7 +43,7 @@ def trained(base, words, folder, **changes) -> pd.DataFrame:
 
 def verdicts(rows, **changes) -> dict[str, str]:
     found = examine("r1_zero", rows, dataclasses.replace(SETTINGS, **changes))
-    return {finding.what: str(finding) for finding in found}
+    return {one.what: f"{one.figure}; {one.remedy}; {one.now}" for one in found}
 
 
 def test_a_learning_rate_of_zero(base, words, tmp_path, monkeypatch):
