@@ -696,9 +696,11 @@ def _check_engine(config: Config) -> None:
             "engine.quantized", "true", "false unless engine.lora_rank is above 0, since weights "
             "in 4 bits are not trained themselves",
         )  # fmt: skip
-    if engine.rollouts != "own" and engine.lora_rank:
-        # Merged into the weights and taken out again at every step, adapters would wear them down.
-        raise _refused("engine.rollouts", engine.rollouts, "own while engine.lora_rank is above 0")
+    if engine.rollouts != "own" and engine.quantized:
+        raise _refused(
+            "engine.rollouts", engine.rollouts, "own with engine.quantized=true, since weights in "
+            "4 bits are not handed to vLLM",
+        )  # fmt: skip
     if engine.attention == "flash_attention_2" and engine.precision == "float32":
         raise _refused(
             "engine.attention", engine.attention, "sdpa or eager with engine.precision=float32"

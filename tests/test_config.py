@@ -86,6 +86,14 @@ def test_what_is_refused_names_key_value_and_what_is_accepted(override, parts):
         assert part in message, message
 
 
+def test_vllm_takes_adapters_but_none_beside_weights_in_4_bits():
+    words = ["engine.rollouts=vllm", "engine.lora_rank=4"]
+    assert config.compose(words).engine.rollouts == "vllm"
+    with pytest.raises(R1ReproError) as refused:
+        config.compose([*words, "engine.quantized=true"])
+    assert "engine.rollouts takes own with engine.quantized=true" in str(refused.value)
+
+
 def test_steps_that_leave_a_generation_unfinished():
     # TRL's sampler drops the part of a batch that is left, and would train nothing at all.
     with pytest.raises(R1ReproError) as refused:
