@@ -75,6 +75,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("engine.lora_rank=-1", ["engine.lora_rank=-1", "0"]),
         ("engine.quantized=true", ["engine.quantized=true", "engine.lora_rank is above 0"]),
         ("launch.cluster=cloud", ["launch.cluster=cloud", "here, local, slurm"]),
+        ("student.teacher=some/model", ["student.teacher=some/model", "models made here"]),
     ],
 )
 def test_what_is_refused_names_key_value_and_what_is_accepted(override, parts):
