@@ -277,6 +277,10 @@ class StudentsConfig:
     traces: a stronger teacher's answers instead of Dev2's, as a file or a data set of the hub;
         traces_prompt, traces_completion: its fields; traces_rows: how many at most, none of them
         longer than traces_tokens.
+    teacher: or a stronger teacher itself, a model folder or a model of the hub, that answers the
+        questions of rejection sampling beside Dev2; what is kept of its answers is chosen in the
+        same way. teacher_revision: at the hub; teacher_chat: the form of its prompts, one of
+        tasks/prompts/.
     """
 
     name: str = "mini"
@@ -285,6 +289,9 @@ class StudentsConfig:
     traces_completion: str = "generations"
     traces_rows: int = 20_000
     traces_tokens: int = 8_192
+    teacher: str | None = None
+    teacher_revision: str = "main"
+    teacher_chat: str = "qwen"
     qwen: ModelConfig = field(
         default_factory=lambda: ModelConfig(
             name="mini_qwen", hidden_size=96, layers=3, intermediate_size=288
@@ -456,6 +463,8 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     student = config.student
     if student.traces is not None and Path(student.traces).suffix in records.SUFFIXES:
         student = replace(student, traces=_absolute(student.traces))
+    if student.teacher is not None and _is_folder(student.teacher):
+        student = replace(student, teacher=_absolute(student.teacher))
     config = replace(
         config,
         task=_resolved_task(config.task),
@@ -516,6 +525,11 @@ def _absolute(path: str) -> str:
     return str(Path(path).expanduser().resolve())
 
 
+def _is_folder(text: str) -> bool:
+    """Whether a person means a folder by it, and not a model of the hub."""
+    return text.startswith(("/", ".", "~")) or Path(text).is_dir()
+
+
 def _resolved_task(task: TaskConfig) -> TaskConfig:
     if task.path is None:
         return task
@@ -525,11 +539,44 @@ def _resolved_task(task: TaskConfig) -> TaskConfig:
 
 
 def models(config: Config) -> dict[str, ModelConfig]:
-    """The teacher's and the students' shapes by their keys."""
+    """The shapes of what is trained, the teacher and the students, by their keys."""
     return {
         "model": config.model,
         "student.qwen": config.student.qwen,
         "student.llama": config.student.llama,
+    }
+
+
+TEACHER = "student.teacher"
+"""The key of the stronger teacher, which is only sampled."""
+
+
+def stronger_teacher(student: StudentsConfig) -> ModelConfig:
+    """The model that `student.teacher` names; its shape is that of its folder alone."""
+    assert student.teacher is not None
+    place = Path(student.teacher)
+    return ModelConfig(
+        name=place.name,
+        path=str(place) if place.is_absolute() else None,
+        hub=None if place.is_absolute() else student.teacher,
+        revision=student.teacher_revision,
+        chat=student.teacher_chat,
+    )
+
+
+def with_teacher(config: Config) -> dict[str, ModelConfig]:
+    """`models`, and the stronger teacher where there is one."""
+    if config.student.teacher is None:
+        return models(config)
+    return {**models(config), TEACHER: stronger_teacher(config.student)}
+
+
+def from_elsewhere(config: Config) -> dict[str, ModelConfig]:
+    """The models that are not made here, by the setting that names each."""
+    return {
+        key if key == TEACHER else f"{key}.{'path' if model.path else 'hub'}": model
+        for key, model in with_teacher(config).items()
+        if not model.made_here
     }
 
 
@@ -646,9 +693,9 @@ def validate(config: Config) -> None:
         raise _refused("stage.rejection_sampling.general_share", share, "from 0 to below 1")
     _check_engine(config)
     _check_positions(config)
-    for key, model in models(config).items():
+    for key, model in from_elsewhere(config).items():
         if model.path is not None:
-            check_model_folder(f"{key}.path", model.path)
+            check_model_folder(key, model.path)
 
 
 def _check_task(config: Config) -> None:
@@ -673,6 +720,13 @@ def _check_task(config: Config) -> None:
         )
     if traces is not None and is_file and not Path(traces).is_file():
         raise _refused("student.traces", traces, "a file that is there, or a data set of the hub")
+    teacher = config.student.teacher
+    if teacher is not None and traces is not None:
+        raise _refused(TEACHER, teacher, "null with student.traces: the students learn from one")
+    if teacher is not None and config.model.made_here:
+        raise _refused(
+            TEACHER, teacher, "null with models made here, which read the mini world alone"
+        )
     if config.model.made_here and (task.path or task.train):
         raise _refused(
             "task",
@@ -705,13 +759,15 @@ def _check_engine(config: Config) -> None:
             "engine.quantized", "true", "false unless engine.lora_rank is above 0, since weights "
             "in 4 bits are not trained themselves",
         )  # fmt: skip
-    if engine.rollouts != "own" and engine.lora_rank:
-        # Merged into the weights and taken out again at every step, adapters would wear them down.
-        raise _refused("engine.rollouts", engine.rollouts, "own while engine.lora_rank is above 0")
     if engine.sharded and (launch.processes == 1 or engine.lora_rank or engine.unsloth):
         raise _refused(
             "engine.sharded", "true", "false unless launch.processes is above 1 and whole weights "
             "are trained (engine.lora_rank=0, engine.unsloth=false)",
+        )  # fmt: skip
+    if engine.rollouts != "own" and engine.quantized:
+        raise _refused(
+            "engine.rollouts", engine.rollouts, "own with engine.quantized=true, since weights in "
+            "4 bits are not handed to vLLM",
         )  # fmt: skip
     if engine.attention == "flash_attention_2" and engine.precision == "float32":
         raise _refused(

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from r1repro import artifacts, pipeline
-from r1repro.config import Config, RLConfig, models, rows_together
+from r1repro.config import TEACHER, Config, RLConfig, rows_together, with_teacher
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
 from r1repro.stages import Stage, find, state
@@ -68,9 +68,14 @@ def plan(config: Config, card: float | None = None, probed: bool = True) -> Iter
             standing = _standing(config, name, name in left, name in anew)
             yield f"  {name:<{NAMES}}{standing:<10} {works[name].said}".rstrip()
     yield "\nparameters, counted on models without numbers"
-    for key, model in models(config).items():
+    for key, model in with_teacher(config).items():
+        by_file = shape_file(model_of(config, key)) is not None
+        if key == TEACHER and not by_file:
+            said = "not on this machine, so its memory is not told: `r1repro fetch` brings it"
+            yield f"  {key:<{NAMES}}{model.hub} is {said}"
+            continue
         shape, counts = counted(model_of(config, key))
-        source = "its config.json" if shape_file(model_of(config, key)) else "the configuration"
+        source = "its config.json" if by_file else "the configuration"
         yield f"  {key:<{NAMES}}{counts.total:,} of {model.name} ({shape.model_type}, by {source})"
     yield from _memory_lines(config, names, card)
     prompt, ahead = prompt_tokens(config), [works[name] for name in left]

@@ -9,14 +9,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from r1repro import hub
-from r1repro.config import Config, ModelConfig, check_model_folder, models, runs_folder
+from r1repro.config import (
+    Config,
+    ModelConfig,
+    check_model_folder,
+    from_elsewhere,
+    models,
+    runs_folder,
+)
 from r1repro.errors import R1ReproError
 from r1repro.stages import find, state
 from r1repro.stages.engines import check_engine
-from r1repro.tasks import traces, worlds
+from r1repro.tasks import templates, traces, worlds
 from r1repro.tasks.sources import Source
 
-WITHOUT_WEIGHTS = ("evaluate_", "cold_start_data", "rejection_sampling", "comparison")
+WITHOUT_WEIGHTS = (
+    "evaluate_", "cold_start_data", "rejection_sampling", "teacher_sampling", "comparison",
+)  # fmt: skip
 """How the names of stages begin that keep no model."""
 WORKING = 3
 """Models' worth of disk that the checkpoints of one stage take, roughly: weights and optimizer."""
@@ -30,9 +39,15 @@ def check(config: Config) -> None:
     check_engine(config)
     for _ in fetch(config):
         pass
-    for key, shape in models(config).items():
-        if shape.hub is not None and shape.path is None:
-            check_model_folder(f"{key}.hub", str(_place(shape)))
+    for key, shape in from_elsewhere(config).items():
+        if shape.path is None:
+            check_model_folder(key, str(_place(shape)))
+    forms, chat = templates.names(), config.student.teacher_chat
+    if config.student.teacher is not None and chat not in forms:
+        raise R1ReproError(
+            f"student.teacher_chat={chat} is not accepted: student.teacher_chat takes one of "
+            f"{', '.join(forms)}"
+        )
     worlds.of(config.task)  # refuses what has not so many problems, or an answer that holds nothing
 
 
@@ -45,8 +60,9 @@ def check_room(config: Config, wanted: Sequence[str]) -> None:
 
 def fetch(config: Config) -> Iterator[str]:
     """Bring every model and data set of the configuration; a line for each."""
-    for shape in models(config).values():
-        if shape.hub is not None and shape.path is None:
+    for shape in from_elsewhere(config).values():
+        if shape.path is None:
+            assert shape.hub is not None
             yield _line(shape.hub, "model", shape.revision)
     for data in _hub_data(config):
         assert data.hub is not None

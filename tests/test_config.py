@@ -76,6 +76,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("engine.quantized=true", ["engine.quantized=true", "engine.lora_rank is above 0"]),
         ("engine.sharded=true", ["engine.sharded=true", "launch.processes is above 1"]),
         ("launch.cluster=cloud", ["launch.cluster=cloud", "here, local, slurm"]),
+        ("student.teacher=some/model", ["student.teacher=some/model", "models made here"]),
     ],
 )
 def test_what_is_refused_names_key_value_and_what_is_accepted(override, parts):
@@ -92,6 +93,14 @@ def test_batches_are_shared_out_evenly():
         config.compose(["launch.processes=2", "stage.dev1.batch_size=31"])
     for part in ("stage.dev1.batch_size=31", "a multiple of launch.processes=2"):
         assert part in str(refused.value)
+
+
+def test_vllm_takes_adapters_but_none_beside_weights_in_4_bits():
+    words = ["engine.rollouts=vllm", "engine.lora_rank=4"]
+    assert config.compose(words).engine.rollouts == "vllm"
+    with pytest.raises(R1ReproError) as refused:
+        config.compose([*words, "engine.quantized=true"])
+    assert "engine.rollouts takes own with engine.quantized=true" in str(refused.value)
 
 
 def test_steps_that_leave_a_generation_unfinished():

@@ -7,6 +7,7 @@ import pytest
 from r1repro import cli, hub, preflight
 from r1repro.config import compose
 from r1repro.errors import R1ReproError
+from r1repro.stages import find, state
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -71,6 +72,20 @@ def test_fetch_says_what_is_there(cache, capsys):
     assert said.count(f"commit {COMMIT}: is there") == 5
     assert cli.main(["fetch"]) == 0
     assert "nothing to fetch" in capsys.readouterr().out
+
+
+def test_a_teacher_of_the_hub_is_fetched_and_its_commit_is_in_the_key(cache):
+    files = dict.fromkeys(("config.json", "tokenizer.json", "model.safetensors"), "{}")
+    for name in ("Qwen/Qwen2.5-0.5B", "meta-llama/Llama-3.2-1B"):
+        fetched(cache, "model", name, files)
+    config = compose(["scale=gpu", "model=qwen2.5-0.5b", "student.teacher=some/teacher"])
+    with pytest.raises(R1ReproError, match="the model some/teacher at revision main is not here"):
+        list(preflight.fetch(config))
+    fetched(cache, "model", "some/teacher", files)
+    hub.folder.cache_clear()
+    assert f"model some/teacher, commit {COMMIT}: is there" in list(preflight.fetch(config))
+    told = state.settings(config, find("teacher_sampling", config))
+    assert (told["student.teacher"], told["student.teacher.hub"]) == ("some/teacher", COMMIT)
 
 
 def test_a_stage_that_memory_cannot_hold_is_told_before(monkeypatch):

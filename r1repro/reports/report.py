@@ -180,16 +180,23 @@ def without_places(config: Config) -> Config:
     task = config.task
     own = None if task.path is None else Path(task.path).name
     test = None if task.test_path is None else Path(task.test_path).name
-    traces = config.student.traces
-    if traces is not None and Path(traces).is_absolute():
-        traces = Path(traces).name
+
+    def last(place: str | None) -> str | None:
+        """Of a file or folder; a name of the hub is for everybody."""
+        return Path(place).name if place is not None and Path(place).is_absolute() else place
+
+    traces, teacher = last(config.student.traces), last(config.student.teacher)
     return replace(
         config,
         runs="runs",
         task=replace(task, path=own, test_path=test),
         model=named(config.model),
         student=replace(
-            student, traces=traces, qwen=named(student.qwen), llama=named(student.llama)
+            student,
+            traces=traces,
+            teacher=teacher,
+            qwen=named(student.qwen),
+            llama=named(student.llama),
         ),
     )
 

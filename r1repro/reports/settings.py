@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from r1repro.config import Config, RLConfig, SamplesConfig, SFTConfig
+from r1repro.config import Config, RLConfig, SamplesConfig, SFTConfig, StudentsConfig
 
 
 def r1_zero(config: Config) -> Sequence[tuple[str, str, str]]:
@@ -113,7 +113,7 @@ def later(config: Config, sizes: Mapping[str, int]) -> Sequence[tuple[str, str, 
         ),
         (
             "Students, distilled",
-            f"on the data of Dev3; Qwen: {_sft(stage.qwen_distilled)}; "
+            f"on {_lesson(config.student)}; Qwen: {_sft(stage.qwen_distilled)}; "
             f"Llama: {_sft(stage.llama_distilled)}",
             "six models of Qwen2.5 and Llama 3, SFT alone on 800,000 samples, 2 to 3 epochs, "
             "batch 64, lr 2e-5 to 1e-4 (B.4.3)",
@@ -129,6 +129,15 @@ def later(config: Config, sizes: Mapping[str, int]) -> Sequence[tuple[str, str, 
 
 
 _PAPER_SFT = "2 to 3 epochs, batch 128, lr 5e-5 → 5e-6 by cosine"
+
+
+def _lesson(student: StudentsConfig) -> str:
+    if student.traces is not None:
+        return f"at most {student.traces_rows:,} traces of {Path(student.traces).name}"
+    if student.teacher is not None:
+        who = Path(student.teacher).name
+        return f"{who}'s right answers to the questions of rejection sampling, and its general data"
+    return "the data of Dev3"
 
 
 def _sft(settings: SFTConfig) -> str:

@@ -16,9 +16,11 @@ import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 
 from r1repro.config import (
     STUDENTS,
+    TEACHER,
     Config,
     EvaluationConfig,
     RLConfig,
@@ -37,8 +39,8 @@ class Stage:
     "module:function"; `config` lists the dotted paths that its result depends on; `notebook` is
     the one whose cell runs it; `seconds` estimates its cost on two CPU cores without a GPU;
     `distributed` stages are started with `launch.processes` processes, the others with one; a
-    stage with an `ablation` is there only where that switch of `ablation` is on; a `half` stage
-    takes half of the cores, so that another can run beside it (r1repro.stages.cores).
+    stage with a `switch` is there only where that setting is on, or names something; a `half`
+    stage takes half of the cores, so that another can run beside it (r1repro.stages.cores).
     """
 
     name: str
@@ -49,7 +51,7 @@ class Stage:
     inputs: tuple[str, ...] = ()
     notebook: str | None = None
     distributed: bool = False
-    ablation: str | None = None
+    switch: str | None = None
     half: bool = False
 
 
@@ -165,7 +167,7 @@ def _evaluation(
         seconds=_in_depth_seconds if run == "in_depth" else _evaluation_seconds,
         inputs=(policy or checkpoint,),
         notebook=notebook,
-        ablation=ablation,
+        switch=ablation and f"ablation.{ablation}",
     )
 
 
@@ -190,7 +192,7 @@ def _rl(
         inputs=start,
         notebook=notebook,
         distributed=True,
-        ablation=ablation,
+        switch=ablation and f"ablation.{ablation}",
     )
 
 
@@ -213,7 +215,7 @@ def _sft(
         inputs=(base, data),
         notebook=notebook,
         distributed=True,
-        ablation=ablation,
+        switch=ablation and f"ablation.{ablation}",
     )
 
 
@@ -222,6 +224,7 @@ def _student(name: str) -> tuple[Stage, ...]:
     notebook = "07_distillation"
     base, distilled, rl = f"{name}_base", f"{name}_distilled", f"{name}_rl"
     both = f"{name}_distilled_rl"
+    taught = _sft(distilled, base, "rejection_sampling", notebook, distilled, run="distilled")
     stages = (
         Stage(
             name=base,
@@ -231,9 +234,10 @@ def _student(name: str) -> tuple[Stage, ...]:
             seconds=_student_base_seconds(base),
             notebook=notebook,
         ),
-        _sft(distilled, base, "rejection_sampling", notebook, distilled, run="distilled"),
+        replace(taught, inputs=(*taught.inputs, "teacher_sampling")),
         _rl(
-            rl, (base, distilled, "rejection_sampling", "dev2"), notebook, rl, run="student_rl",
+            rl, (base, distilled, "rejection_sampling", "dev2", "teacher_sampling"), notebook, rl,
+            run="student_rl",
         ),
         _rl(both, (distilled,), notebook, both, run="distilled_rl"),
         *(_evaluation(checkpoint, notebook) for checkpoint in (base, distilled, rl, both)),
@@ -287,6 +291,21 @@ _CHAIN: tuple[Stage, ...] = (
         inputs=("dev2",),
         notebook="04_rejection_sampling",
     ),
+    Stage(
+        name="teacher_sampling",
+        version=1,
+        run="r1repro.stages.rejection_sampling:by_teacher",
+        config=(
+            TEACHER,
+            f"{TEACHER}_revision",
+            f"{TEACHER}_chat",
+            *("task", "stage.rejection_sampling", "seed"),
+            *_SAMPLED,
+        ),
+        seconds=_samples_seconds("rejection_sampling"),
+        notebook="04_rejection_sampling",
+        switch=TEACHER,
+    ),
     _sft("dev3", "base", "rejection_sampling", "05_mixed_sft", "dev3"),
     _evaluation("dev3", "05_mixed_sft"),
     _sft(
@@ -327,7 +346,7 @@ STAGES: tuple[Stage, ...] = (
         seconds=lambda config: 16,
         inputs=(
             *(s.name for s in _CHAIN if s.name.startswith("evaluate_")),
-            *("r1_zero", "dev2", "r1", "rejection_sampling"),
+            *("r1_zero", "dev2", "r1", "rejection_sampling", "teacher_sampling"),
             *(f"{s}_{arm}" for s in STUDENTS for arm in ("distilled", "rl", "distilled_rl")),
         ),
         notebook="08_r1_zero_vs_r1",
@@ -350,18 +369,17 @@ def graph(config: Config | None = None) -> dict[str, Stage]:
 
 
 def _runs(stage: Stage, config: Config) -> bool:
-    return stage.ablation is None or bool(getattr(config.ablation, stage.ablation))
+    return stage.switch is None or bool(attrgetter(stage.switch)(config))
 
 
 def find(name: str, config: Config | None = None) -> Stage:
     """The stage of that name; R1ReproError names the nearest ones, or the switch that it needs."""
     stages = graph(config)
     if name not in stages:
-        switch = graph()[name].ablation if name in graph() else None
+        switch = graph()[name].switch if name in graph() else None
         if switch is not None:
-            raise R1ReproError(
-                f"stage {name} is an ablation that is off: ablation.{switch}=true runs it"
-            )
+            value = "MODEL" if switch == TEACHER else "true"
+            raise R1ReproError(f"stage {name} is off in these settings: {switch}={value} runs it")
         known = offered(name, stages, "`r1repro plan` lists")
         raise R1ReproError(f"there is no stage {name}: the stages are {known}")
     return stages[name]

@@ -7,7 +7,7 @@ import pandas as pd
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
 from r1repro.stages import samples
-from r1repro.tasks import filters
+from r1repro.tasks import filters, templates
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.rewriting import Rewritten, rewrite, tidied
 
@@ -27,9 +27,8 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     """
     settings = config.stage.cold_start_data
     problems = samples.training_problems(config, "cold start", settings.questions)
-    answers, tokens = samples.draw(
-        config, "r1_zero", inputs["r1_zero"], problems, settings, progress
-    )
+    place, template = inputs["r1_zero"].folder / "model", templates.form(config, "r1_zero")
+    answers, tokens = samples.draw(config, place, template, problems, settings, progress)
     kept, table = samples.sift(answers, () if settings.keep_all else FILTERS)
     rows: list[dict[str, object]] = []
     taken: dict[str, list[str]] = {}
@@ -50,7 +49,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         others.append(text)
         example = {"original": said.text, "completion": text}
         rows.append(samples.described(problem) | example)
-    samples.require(rows)
+    samples.require(rows, samples.TRAIN_LONGER)
     table["tokens_sampled"] = tokens
     table.to_parquet(folder / "samples.parquet")
     pd.DataFrame(rows).to_parquet(folder / "dataset.parquet")

@@ -11,7 +11,7 @@ from r1repro.reports.checkpoints import STUDENTS
 from r1repro.reports.files import write_json
 from r1repro.reports.stage_figures import equal_flops_row
 from r1repro.reports.tables import COSTS
-from r1repro.stages.distillation import distillation_flops
+from r1repro.stages.distillation import distillation_flops, training_data
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
@@ -43,8 +43,8 @@ def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
         stages = [f"{name}_distilled", f"{name}_rl", f"{name}_distilled_rl"]
         if not {*stages, "rejection_sampling", "dev2"} <= inputs.keys():
             continue
-        data = inputs["rejection_sampling"]
-        budget = distillation_flops(inputs[stages[0]], data, inputs["dev2"])
+        data = training_data(inputs)
+        budget = distillation_flops(inputs[stages[0]], inputs)
         distilled, rl, both = (
             pd.read_parquet(inputs[stage].folder / "metrics.parquet") for stage in stages
         )

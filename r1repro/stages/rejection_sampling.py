@@ -1,15 +1,23 @@
-"""Stage rejection_sampling: the SFT set, Dev2's right answers and general data (R1 v2, B.3.3)."""
+"""Stages rejection_sampling and teacher_sampling: an SFT set of right answers and general data.
+
+The answers are Dev2's (R1 v2, B.3.3), or for the students alone a stronger teacher's.
+"""
 
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from r1repro import hub
 from r1repro.artifacts import Progress, StageResult
-from r1repro.config import Config
+from r1repro.config import Config, stronger_teacher
 from r1repro.stages import samples
+from r1repro.stages.distillation import stored_parameters
 from r1repro.stages.models import load_tokenizer
-from r1repro.tasks import filters, general, worlds
+from r1repro.tasks import filters, general, templates, worlds
+from r1repro.tasks.rewriting import tagged
 from r1repro.tasks.world import World
 
 
@@ -28,11 +36,51 @@ def sieve(made_here: bool) -> tuple[tuple[str, samples.Filter], ...]:
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Writes samples.parquet (every sample, and what dropped it) and dataset.parquet."""
+    """Dev2's answers: samples.parquet (every sample, and what dropped it) and dataset.parquet."""
+    place, template = inputs["dev2"].folder / "model", templates.form(config, "dev2")
+    answers, tokens = _answers(config, place, template, progress)
+    made_here = config.model.made_here
+    data, table = chosen(config, answers, made_here, samples.TRAIN_LONGER)
+    _write(place, data, table.assign(tokens_sampled=tokens), folder)
+
+
+def by_teacher(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """A stronger teacher's answers to the same questions, chosen in the same way.
+
+    What it boxes is put in the answer tag as well. samples.parquet tells its size too, for what
+    distillation costs.
+    """
+    teacher = stronger_teacher(config.student)
+    place = hub.model_folder(teacher.path, teacher.hub, teacher.revision)
+    said, tokens = _answers(config, place, teacher.chat, progress)
+    answers = [(problem, i, replace(one, text=tagged(one.text))) for problem, i, one in said]
+    data, table = chosen(config, answers, False, "give student.teacher_chat the teacher's own form")
+    parameters = stored_parameters(place)
+    table = table.assign(tokens_sampled=tokens, teacher_parameters=parameters)
+    _write(place, data, table, folder)
+
+
+def _answers(
+    config: Config, place: Path, template: str, progress: Progress
+) -> tuple[list[samples.Answer], int]:
     settings = config.stage.rejection_sampling
     problems = samples.training_problems(config, "rejection sampling", settings.questions)
-    answers, tokens = samples.draw(config, "dev2", inputs["dev2"], problems, settings, progress)
-    kept, table = samples.sift(answers, () if settings.keep_all else sieve(config.model.made_here))
+    return samples.draw(config, place, template, problems, settings, progress)
+
+
+def chosen(
+    config: Config, answers: Sequence[samples.Answer], made_here: bool, remedy: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(the data set, a row an answer with what `dropped` it).
+
+    The data set is what passes the sieve, no near-duplicate of another answer to its question, and
+    general data, without what holds a held-out question. Raises R1ReproError with `remedy` if no
+    answer is left.
+    """
+    settings = config.stage.rejection_sampling
+    kept, table = samples.sift(answers, () if settings.keep_all else sieve(made_here))
     rows: list[dict[str, object]] = []
     taken: dict[str, list[str]] = {}
     for position in kept:
@@ -45,7 +93,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
             continue
         seen.append(key)
         rows.append(samples.described(problem) | {"completion": said.text})
-    samples.require(rows)
+    samples.require(rows, remedy)
     world = worlds.of(config.task)
     share = settings.general_share
     rows += general_rows(world, round(len(rows) * share / (1 - share)), config.seed)
@@ -55,12 +103,15 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         data.completion.tolist(),
         world.held_out_problems,
     )
-    data = data[[not found for found in dirty]].reset_index(drop=True)
-    words = load_tokenizer(inputs["dev2"].folder / "model")
-    data["tokens"] = [len(ids) for ids in words(data.completion.tolist())["input_ids"]]
-    table["tokens_sampled"], table["contaminated"] = tokens, sum(dirty)
+    return data[[not found for found in dirty]], table.assign(contaminated=sum(dirty))
+
+
+def _write(place: Path, data: pd.DataFrame, table: pd.DataFrame, folder: Path) -> None:
+    """Both tables, the data set with its completions' `tokens` as the model in `place` counts."""
+    words = load_tokenizer(place)
+    tokens = [len(ids) for ids in words(data.completion.tolist())["input_ids"]]
     table.to_parquet(folder / "samples.parquet")
-    data.to_parquet(folder / "dataset.parquet")
+    data.reset_index(drop=True).assign(tokens=tokens).to_parquet(folder / "dataset.parquet")
 
 
 def general_rows(world: World, count: int, seed: int) -> list[dict[str, object]]:

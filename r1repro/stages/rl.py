@@ -69,7 +69,7 @@ def student_rl(
     """A student's base by RL alone; also kept as it is when the FLOPs of distillation are spent."""
     ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
     (distilled,) = (result for name, result in inputs.items() if name.endswith("_distilled"))
-    budget = distillation_flops(distilled, inputs["rejection_sampling"], inputs["dev2"])
+    budget = distillation_flops(distilled, inputs)
     checkpoint = name.replace("_base", "_rl")
     settings = getattr(config.stage, checkpoint)
     train(config, checkpoint, base, settings, folder, progress, budget=budget)

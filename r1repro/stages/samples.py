@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import Progress
 from r1repro.config import Config, SamplesConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask
@@ -18,8 +19,11 @@ from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Completion, Problem
 
 Filter = Callable[[Problem, Completion], bool]
+Answer = tuple[Problem, int, Completion]
+"""Which problem, the number of the sample, and what was said."""
 CORRECT = ("wrong answer", lambda problem, said: is_strictly_correct(problem, said.text))
 FINISHED = ("cut off at the cap", lambda problem, said: said.finished)
+TRAIN_LONGER = "train the policy that it samples for longer"
 
 
 def training_problems(config: Config, purpose: str, count: int) -> list[Problem]:
@@ -30,23 +34,18 @@ def training_problems(config: Config, purpose: str, count: int) -> list[Problem]
 
 def draw(
     config: Config,
-    name: str,
-    policy: StageResult,
+    place: Path,
+    template: str,
     problems: Sequence[Problem],
     settings: SamplesConfig,
     progress: Progress,
-    share: float = 1.0,
-) -> tuple[list[tuple[Problem, int, Completion]], int]:
-    """(answers of the policy `name` to each problem, prompt and completion tokens in all).
-
-    `share` is the part of the stage's work that this is, for its progress.
-    """
-    model = load_sampled(policy.folder / "model", config.engine, settings.max_completion_tokens)
-    words = load_tokenizer(policy.folder / "model")
-    found: list[tuple[Problem, int, Completion]] = []
+) -> tuple[list[Answer], int]:
+    """(answers of the model in `place` to each problem, prompt and completion tokens in all)."""
+    model = load_sampled(place, config.engine, settings.max_completion_tokens)
+    words = load_tokenizer(place)
+    found: list[Answer] = []
     tokens, started = 0, time.perf_counter()
     total = len(problems) * settings.samples
-    template = templates.form(config, name)
     for batch in ask(
         model,
         words,
@@ -62,13 +61,13 @@ def draw(
         judge([problem for problem, _, _ in batch], [said.text for _, _, said in batch])
         tokens += sum(len(completion.token_ids) for _, _, completion in batch)
         speed = {"tokens/s": tokens / (time.perf_counter() - started)}
-        progress.update(len(found), round(total / share), **speed)
+        progress.update(len(found), total, **speed)
     prompts = sum(len(words.encode(templates.render(template, problem))) for problem in problems)
     return found, tokens + prompts
 
 
 def sift(
-    answers: Sequence[tuple[Problem, int, Completion]], filters: Sequence[tuple[str, Filter]]
+    answers: Sequence[Answer], filters: Sequence[tuple[str, Filter]]
 ) -> tuple[list[int], pd.DataFrame]:
     """(positions of the answers that pass every filter; a row an answer with what `dropped` it).
 
@@ -83,12 +82,12 @@ def sift(
     return kept, pd.DataFrame(rows)
 
 
-def require(rows: Sequence[object]) -> None:
+def require(rows: Sequence[object], remedy: str) -> None:
     """Refuse an empty data set, from which nothing can be learned (R1ReproError)."""
     if not rows:
         raise R1ReproError(
             "the data set would be empty: every sample was dropped by a filter; raise the stage's "
-            "questions or max_completion_tokens, or train the policy that it samples for longer"
+            f"questions or max_completion_tokens, or {remedy}"
         )
 
 

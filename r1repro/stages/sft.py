@@ -12,6 +12,7 @@ from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SFTConfig
 from r1repro.errors import R1ReproError
 from r1repro.rewards.rules import problems_of_rows
+from r1repro.stages.distillation import training_data
 from r1repro.stages.models import load_tokenizer, load_trained, save_model
 from r1repro.tasks import filters, templates, traces, worlds
 from r1repro.tasks.problem import GENERAL
@@ -42,17 +43,17 @@ def dev3_reasoning_only(
 def distilled(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """A student's base on the same data set, or on the traces of a stronger teacher."""
-    data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
+    """A student's base on the same data set, or on what a stronger teacher says or has said."""
+    data = pd.read_parquet(training_data(inputs).folder / "dataset.parquet")
     ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
     if config.student.traces is not None:
-        data = stronger_teacher(config, load_tokenizer(base.folder / "model"))
+        data = from_traces(config, load_tokenizer(base.folder / "model"))
     checkpoint = name.replace("_base", "_distilled")
     settings = getattr(config.stage, checkpoint)
     train(config, checkpoint, base, data, settings, folder, progress)
 
 
-def stronger_teacher(config: Config, words: PreTrainedTokenizerFast) -> pd.DataFrame:
+def from_traces(config: Config, words: PreTrainedTokenizerFast) -> pd.DataFrame:
     """The traces that are short enough and hold no held-out question.
 
     Raises R1ReproError if none is left.

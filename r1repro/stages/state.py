@@ -6,7 +6,7 @@ from typing import Any
 
 from r1repro import artifacts, hub
 from r1repro.artifacts import Damaged, StageResult
-from r1repro.config import Config, models, runs_folder, values
+from r1repro.config import Config, runs_folder, values, with_teacher
 from r1repro.stages import Stage, cores, find, graph
 from r1repro.tasks import traces, worlds
 
@@ -45,7 +45,7 @@ def settings(config: Config, stage: Stage) -> dict[str, Any]:
             found["student.traces"] = [told.st_size, told.st_mtime_ns]
         else:
             found["student.traces"] = _commit(str(source.hub), "dataset", source.revision)
-    for key, model in models(config).items():
+    for key, model in with_teacher(config).items():
         if model.path is None and model.hub and (key in found or f"{key}.hub" in found):
             found[f"{key}.hub"] = _commit(model.hub, "model", model.revision)
         if model.path is not None and (key in found or f"{key}.path" in found):

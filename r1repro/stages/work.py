@@ -10,6 +10,7 @@ from transformers import PreTrainedConfig
 
 from r1repro.config import (
     LONGEST_PROMPT,
+    TEACHER,
     Config,
     EngineConfig,
     ModelConfig,
@@ -18,13 +19,14 @@ from r1repro.config import (
     model_key,
     models,
     rows_together,
+    with_teacher,
 )
 from r1repro.errors import R1ReproError
 from r1repro.stages import Stage, state
 from r1repro.tasks import worlds
 from r1repro.training import memory
 from r1repro.training.memory import Counts, Memory
-from r1repro.training.shape import read
+from r1repro.training.shape import read, shape_file
 
 PROMPT = 512
 """Tokens assumed for a prompt of a task that is not made here, for memory."""
@@ -104,8 +106,8 @@ def _rl(config: Config, stage: Stage) -> Work:
 
 def _sft(config: Config, stage: Stage) -> Work:
     settings = settings_of(config, stage)
-    source, student = stage.inputs[1], config.student
-    made: SamplesConfig = getattr(config.stage, source)
+    source, student = stage.inputs[-1], config.student
+    made: SamplesConfig = getattr(config.stage, stage.inputs[1])
     if _by_traces(config, stage):
         source, examples, most = str(student.traces), student.traces_rows, "at most "
     elif state.is_done(config, source):
@@ -194,14 +196,16 @@ _WORKS = {
 
 def model_of_stage(stage: Stage) -> str:
     """Which model of the configuration the stage is about."""
+    if stage.switch == TEACHER:
+        return TEACHER
     return model_key(stage.name.removeprefix("evaluate_"))
 
 
 def model_of(config: Config, key: str) -> ModelConfig:
     """The model's shape; of a base that is built already, by the folder that it is in."""
-    model = models(config)[key]
+    model = with_teacher(config)[key]
     base = "base" if key == "model" else f"{key.removeprefix('student.')}_base"
-    if model.path is None and state.is_done(config, base):
+    if key != TEACHER and model.path is None and state.is_done(config, base):
         return replace(model, path=str(state.result_folder(config, base) / "model"))
     return model
 
@@ -219,8 +223,13 @@ def prompt_tokens(config: Config) -> int:
 
 
 def needs(config: Config, stage: Stage) -> Memory | None:
-    """The memory that a process of the stage takes; None where it holds no model."""
+    """The memory that a process of the stage takes.
+
+    None where it holds no model, or one of no known shape: a teacher that was not fetched yet.
+    """
     key, named, engine = model_of_stage(stage), kind(stage), config.engine
+    if key == TEACHER and shape_file(model_of(config, key)) is None:
+        return None
     shape, counts = counted(model_of(config, key))
     prompt = prompt_tokens(config)
     processes = config.launch.processes if stage.distributed else 1

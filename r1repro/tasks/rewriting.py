@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 
 from r1repro.tasks import corpus
-from r1repro.text.tags import TAGS, read
+from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, TAGS, marked_answer, read
 
 _MARKS = {"en": {"，": ", ", "：": ": "}, "zh": {",": "，", ":": "："}}
 _SO = {"en": ("So ", ", ", ". "), "zh": ("所以", "，", "。")}
@@ -103,6 +103,15 @@ def tidied(text: str) -> Rewritten | None:
         return None
     telling = [line for line in lines if reading.answer in line]
     return Rewritten("\n".join(lines), (telling or lines)[-1], reading.answer)
+
+
+def tagged(text: str) -> str:
+    """A completion with the answer that it boxes, as most models mark it, in the tag at its end.
+
+    As it is where the tag stands already, or no answer is marked.
+    """
+    answer = None if read(text).answer is not None else marked_answer(text)
+    return text if answer is None else f"{text.rstrip()}\n{ANSWER_OPEN}{answer}{ANSWER_CLOSE}"
 
 
 def translated(line: str, language: str) -> str:

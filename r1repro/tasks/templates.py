@@ -1,8 +1,8 @@
 """Prompt templates: .jinja files in tasks/prompts/, one a form, or one a form and language.
 
 mini: the short form of the mini world. r1_zero: the paper's (v1 Table 1), for a base model of any
-family. qwen, llama: the families' chat forms without a system prompt, the think tag begun, as R1
-is asked.
+family. qwen, llama, deepseek (R1 and what was distilled from it): the families' chat forms without
+a system prompt, the think tag begun, as R1 is asked.
 """
 
 from functools import lru_cache

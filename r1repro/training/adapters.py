@@ -1,5 +1,6 @@
 """LoRA adapters (Hu et al. 2021) on every linear projection, made and merged within a stage."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -84,8 +85,30 @@ def whole(model: nn.Module, wanted: bool = True) -> PreTrainedModel | None:
     for name, module in trained.named_modules():
         if isinstance(module, LoraLayer):
             weight = modules[name].weight
-            delta = module.get_delta_weight(TRAINED).to(weight.device, torch.float32)
-            weight.copy_(weight.float() + delta)
+            weight.copy_(_merged(weight, module))
         elif isinstance(module, ModulesToSaveWrapper):
             modules[name].load_state_dict(module.modules_to_save[TRAINED].state_dict())
     return plain
+
+
+@torch.no_grad()
+def whole_weights(model: PeftModel) -> Iterator[tuple[str, torch.Tensor]]:
+    """The names and weights of `whole(model)` one by one, each made when it is asked for.
+
+    Those of `model` stay as they are, bit for bit. Not for weights in 4 bits.
+    """
+    trained = model.get_base_model()
+    modules = dict(trained.named_modules())
+    for name, parameter in trained.named_parameters():
+        if model.prefix in name:  # an adapter's own
+            continue
+        module = modules[name.rpartition(".")[0].removesuffix(".base_layer")]
+        adapted = isinstance(module, LoraLayer) and name.endswith(".base_layer.weight")
+        weight = _merged(parameter, module) if adapted else parameter.detach()
+        yield name.replace(".base_layer.", "."), weight
+
+
+def _merged(weight: torch.Tensor, module: LoraLayer) -> torch.Tensor:
+    """W + BA, added in float32 and rounded once."""
+    delta = module.get_delta_weight(TRAINED).to(weight.device, torch.float32)
+    return (weight.float() + delta).to(weight.dtype)

@@ -18,6 +18,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 from trl import GRPOTrainer
+from trl.generation.vllm_generation import VLLMGeneration
 from trl.models.utils import _ForwardRedirection
 
 from r1repro.errors import R1ReproError
@@ -60,6 +61,10 @@ class PackedGRPOTrainer(GRPOTrainer):
             )
         if isinstance(self.model, PeftModel) and self.beta > 0:
             self.add_callback(_AdapterSync())
+        if isinstance(self.model, PeftModel) and self.use_vllm:
+            # TRL's own merges the adapters into the weights and takes them out again with every
+            # hand-over, and what is rounded away then does not come back.
+            self.vllm_generation._iter_named_params = partial(adapters.whole_weights, self.model)
         adapters.to_float32(self.model)
         self.micro_batch_tokens = micro_batch_tokens
         self.clock = clock
@@ -222,7 +227,9 @@ _CALLERS = (
     "_compute_loss",
 )
 """Methods of TRL from which those above are called, or which call them by super()."""
-_WRITTEN_IN = ("trl.trainer.", "transformers.trainer", "r1repro.")
+_HANDING_OVER = ("sync_weights", "_iter_named_params")
+"""Of TRL's VLLMGeneration: what hands weights to vLLM, and what it asks for them."""
+_WRITTEN_IN = ("trl.trainer.", "trl.generation.", "transformers.trainer", "r1repro.")
 
 
 def check_overrides() -> None:
@@ -231,16 +238,18 @@ def check_overrides() -> None:
     Ours would then be called for something else, or not at all, and nothing would say so.
     """
     ours = [n for n in vars(PackedGRPOTrainer) if callable(getattr(GRPOTrainer, n, None))]
+    kinds = (PackedGRPOTrainer, GRPOTrainer)
+    methods = [("GRPOTrainer", kind, n) for n in (*_CALLERS, *ours) for kind in kinds]
+    methods += [("VLLMGeneration", VLLMGeneration, n) for n in _HANDING_OVER]
     foreign = []
-    for name in (*_CALLERS, *ours):
-        for kind in (PackedGRPOTrainer, GRPOTrainer):
-            method = inspect.unwrap(getattr(kind, name))
-            where = getattr(method, "__globals__", {}).get("__name__", "")
-            if name != "__init__" and not where.startswith(_WRITTEN_IN):
-                foreign.append(name)
+    for whose, kind, name in methods:
+        method = inspect.unwrap(getattr(kind, name))
+        where = getattr(method, "__globals__", {}).get("__name__", "")
+        if name != "__init__" and not where.startswith(_WRITTEN_IN):
+            foreign.append(f"{whose} ({name})")
     if foreign:
         raise R1ReproError(
-            f"engine.unsloth=true puts other methods into TRL's GRPOTrainer ({foreign[0]}), and "
+            f"engine.unsloth=true puts other methods into TRL's {foreign[0]}, and "
             "the GRPO here is built on TRL's own: leave engine.unsloth=false, which "
             "engine.lora_rank and engine.precision=bfloat16 do not need"
         )

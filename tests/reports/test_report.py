@@ -187,12 +187,12 @@ def test_what_is_switched_on_belongs_to_a_finished_run(config):
 
 
 def test_a_finished_report_stands_on_the_whole_graph():
-    plain = {name for name, stage in graph().items() if stage.ablation is None}
+    plain = {name for name, stage in graph().items() if stage.switch is None}
     assert {name for name in plain if name.startswith("evaluate_")} <= set(STAGES) <= plain
-    switches = {ablation.switch for ablation in checkpoints.ABLATIONS.values()}
-    assert switches == {stage.ablation for stage in graph().values()} - {None}
+    switches = {f"ablation.{ablation.switch}" for ablation in checkpoints.ABLATIONS.values()}
+    assert switches == {stage.switch for stage in graph().values()} - {None, "student.teacher"}
     for name, ablation in checkpoints.ABLATIONS.items():
-        assert graph()[f"evaluate_{name}"].ablation == ablation.switch
+        assert graph()[f"evaluate_{name}"].switch == f"ablation.{ablation.switch}"
     evaluated = {name.removeprefix("evaluate_") for name in graph() if "evaluate_" in name}
     assert evaluated == {name for pair in checkpoints.PAIRS for name in pair} == set(CHECKPOINTS)
 

@@ -64,9 +64,9 @@ def test_a_thought_names_what_the_answer_is_made_of():
 
 
 def test_an_empty_set_is_refused_where_it_is_made():
-    samples.require([{"prompt": "1+1"}])
+    samples.require([{"prompt": "1+1"}], samples.TRAIN_LONGER)
     with pytest.raises(R1ReproError, match="every sample was dropped"):
-        samples.require([])
+        samples.require([], samples.TRAIN_LONGER)
 
 
 def test_composition_is_the_papers_table():

@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 from trl import GRPOTrainer
+from trl.generation.vllm_generation import VLLMGeneration
 
 from r1repro import config as configuration
 from r1repro.errors import R1ReproError
@@ -80,14 +81,16 @@ def test_our_methods_are_in_force_unless_something_takes_their_place(monkeypatch
     check_overrides()
     foreign = ModuleType("unsloth_compiled")
     exec("def patched(self, *args): ...", foreign.__dict__)
-    for kind, name in (
-        (GRPOTrainer, "_generate_and_score_completions"),
-        (GRPOTrainer, "_save_checkpoint"),
-        (PackedGRPOTrainer, "training_step"),
+    for kind, whose, name in (
+        (GRPOTrainer, "GRPOTrainer", "_generate_and_score_completions"),
+        (GRPOTrainer, "GRPOTrainer", "_save_checkpoint"),
+        (PackedGRPOTrainer, "GRPOTrainer", "training_step"),
+        (VLLMGeneration, "VLLMGeneration", "sync_weights"),
+        (VLLMGeneration, "VLLMGeneration", "_iter_named_params"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(kind, name, foreign.patched)
-            with pytest.raises(R1ReproError, match=f"GRPOTrainer \\({name}\\)"):
+            with pytest.raises(R1ReproError, match=f"{whose} \\({name}\\)"):
                 check_overrides()
     check_overrides()
 

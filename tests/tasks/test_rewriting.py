@@ -6,7 +6,7 @@ import random
 import pytest
 
 from r1repro.tasks import corpus, rewriting
-from r1repro.tasks.rewriting import rewrite, translated
+from r1repro.tasks.rewriting import rewrite, tagged, translated
 from r1repro.text.tags import read
 
 
@@ -82,6 +82,22 @@ def test_nothing_left_is_no_example():
     assert rewrite("<think>banana</think><answer>8</answer>", "en") is None
     assert rewrite("5+3=8", "en") is None
     assert rewrite("", "zh") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "added"),
+    [
+        ("<think>5+7</think>It is $\\boxed{\\frac{1}{2}}$.\n", "\n<answer>\\frac{1}{2}</answer>"),
+        ("<think>5+7</think>It is <answer>12</answer>", ""),
+        ("<think>so \\boxed{12}</think>It is 12.", ""),
+        ("<think>so \\boxed{12}", ""),
+    ],
+)
+def test_a_boxed_answer_is_put_in_the_tag_unless_it_is_there(said, added):
+    """What is boxed within the thinking is no answer."""
+    assert tagged(said) == (said.rstrip() + added if added else said)
+    if added:
+        assert read(tagged(said)).format_valid
 
 
 def test_the_answer_is_the_samples_own_right_or_wrong():

@@ -1,8 +1,6 @@
 """Prompt templates: the question as asked, in the form of its language."""
 
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
 
 from r1repro.config import Config, compose
 from r1repro.errors import R1ReproError
@@ -11,6 +9,7 @@ from r1repro.stages.sft import token_ids
 from r1repro.tasks import mini_world, templates
 from r1repro.tasks.problem import Problem
 from r1repro.text.tags import read
+from tests.tiny import FAMILIES, tokenizer_of
 
 
 def asked(language: str, prompt: str) -> Problem:
@@ -43,34 +42,10 @@ def test_every_prompt_stands_as_asked_and_no_mark_is_doubled():
             assert not any(a + b in text for a in templates.STOPS for b in templates.STOPS)
 
 
-# Each family's tokenizer as far as a template meets it: its special tokens, its end of a text, and
-# what it opens every text with. Made here: none of the real ones could be loaded.
-FAMILIES = {
-    "qwen": (["<|endoftext|>", "<|im_start|>", "<|im_end|>"], "<|endoftext|>", None),
-    "llama": (
-        ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
-         "<|eot_id|>"],
-        "<|end_of_text|>",
-        "<|begin_of_text|>",
-    ),
-}  # fmt: skip
-
-
 @pytest.fixture(params=FAMILIES)
 def family(request):
-    special, end, opening = FAMILIES[request.param]
-    raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    raw.train_from_iterator([], trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet))
-    raw.add_special_tokens([AddedToken(token, special=True) for token in special])
-    if opening is not None:
-        raw.post_processor = processors.TemplateProcessing(
-            single=f"{opening} $A", special_tokens=[(opening, raw.token_to_id(opening))]
-        )
-    words = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token=end, bos_token=opening)
-    return request.param, words, special, opening
+    special, _, opening = FAMILIES[request.param]
+    return request.param, tokenizer_of(request.param), special, opening
 
 
 SAID = "<think>First 3+4=7, wait, yes.</think>It is 7.<answer>7</answer>"
@@ -128,6 +103,7 @@ def test_the_form_that_each_checkpoint_is_asked_in(checkpoint, form):
 
 def test_unknown_template_names_those_there_are():
     with pytest.raises(
-        R1ReproError, match="'paper' in language 'en': use one of llama, mini, qwen, r1_zero"
+        R1ReproError,
+        match="'paper' in language 'en': use one of deepseek, llama, mini, qwen, r1_zero",
     ):
         templates.render("paper", asked("en", "Compute 3+4."))

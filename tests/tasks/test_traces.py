@@ -53,7 +53,7 @@ def test_held_out_questions_and_long_traces_do_not_teach(tmp_path, compose):
     ]
     student = dataclasses.replace(written(tmp_path / "t.jsonl", *rows), traces_tokens=20)
     words = tokenizer.train(["What is the tenth prime? <think>29</think>"])
-    found = sft.stronger_teacher(dataclasses.replace(config, student=student), words)
+    found = sft.from_traces(dataclasses.replace(config, student=student), words)
     assert found.prompt.tolist() == ["What is the tenth prime?"]
 
 

@@ -2,15 +2,20 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
+from trl.distributed import DistributedBackend
+from trl.generation.vllm_generation import VLLMGeneration
 from trl.trainer import grpo_trainer
 
 from r1repro.config import EngineConfig
 from r1repro.generation.sampler import Sampling, sample
 from r1repro.rewards import rules
-from r1repro.training import grpo
+from r1repro.stages.models import load_trained
+from r1repro.training import adapters, grpo
 from r1repro.training.logprobs import token_logps
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, trained
@@ -34,8 +39,9 @@ class StandIn:
 
     def generate(self, prompts, images, num_generations, profiler):
         tokens = self.settings["max_completion_length"]
+        policy = adapters.inner(self.model)
         found = sample(
-            self.model, prompts, Sampling(tokens, self.settings["temperature"]),
+            policy, prompts, Sampling(tokens, self.settings["temperature"]),
             end_ids=[self.words.eos_token_id], pad_id=self.words.pad_token_id, seed=self.synced,
         )  # fmt: skip
         logps = []
@@ -43,7 +49,7 @@ class StandIn:
             ids = torch.tensor([[*prompt, *rollout.token_ids]])
             with torch.no_grad():
                 exact, _ = token_logps(
-                    self.model.base_model, self.model.get_output_embeddings(), ids,
+                    policy.base_model, policy.get_output_embeddings(), ids,
                     torch.ones_like(ids), len(rollout.token_ids), 1.0, with_entropy=False,
                 )  # fmt: skip
             logps.append([[value + self.off] for value in exact[0].tolist()])
@@ -111,3 +117,75 @@ def test_a_server_is_named_by_its_address(base, words, tmp_path, stand_in):
     trained(base, words, tmp_path, dataclasses.replace(SETTINGS, steps=2), engine=engine)
     settings = stand_in[0].settings
     assert (settings["mode"], settings["server_base_url"]) == ("server", "http://there:8000")
+
+
+class Loading(StandIn):
+    """TRL's own way of handing weights over, to a vLLM that keeps what it is given."""
+
+    sync_weights = VLLMGeneration.sync_weights
+    _iter_named_params = VLLMGeneration._iter_named_params
+    _fix_param_name_to_vllm = VLLMGeneration._fix_param_name_to_vllm
+    mode, enable_sleep_mode = "colocate", False
+
+    def __init__(self, model, accelerator, processing_class, **settings):
+        super().__init__(model, accelerator, processing_class, **settings)
+        self.accelerator, self._dist = accelerator, DistributedBackend(accelerator)
+        runner = SimpleNamespace(model=SimpleNamespace(load_weights=self.load))
+        driver = SimpleNamespace(driver_worker=SimpleNamespace(model_runner=runner))
+        engine = SimpleNamespace(model_executor=driver)
+        self.llm = SimpleNamespace(llm_engine=engine, reset_prefix_cache=self.end)
+        self.given, self.handed_over = {}, []
+
+    def load(self, pairs):
+        ((name, weight),) = pairs
+        assert name not in self.given
+        self.given[name] = weight.clone()
+
+    def end(self):
+        """All was given: with what the policy is at this moment, by the other way to it."""
+        self.handed_over.append((self.given, dict(adapters.whole(self.model).named_parameters())))
+        self.given = {}
+        self.synced += 1
+
+
+def test_adapters_are_handed_over_merged_and_the_frozen_weights_stay(
+    base, words, tmp_path, monkeypatch
+):
+    """In bfloat16, where TRL's way, into the weights and out again, leaves others behind."""
+    monkeypatch.setattr(grpo_trainer, "VLLMGeneration", Loading)
+    monkeypatch.setattr(Loading, "made", [])
+    monkeypatch.setattr(rules, "accuracy", by_length)
+    policies = []
+    engine = EngineConfig(precision="bfloat16", lora_rank=4, lora_alpha=8, rollouts="vllm")
+    settings = dataclasses.replace(SETTINGS, steps=3, steps_per_generation=1, lr_rest=1e-2)
+    trained(base, words, tmp_path, settings, engine=engine, watch=policies.append)
+    (used,), (policy,) = Loading.made, policies
+    assert len(used.handed_over) == 3
+    for given, expected in used.handed_over:
+        assert given.keys() == expected.keys()
+        for name, weight in given.items():
+            assert weight.dtype == torch.bfloat16 and torch.equal(weight, expected[name]), name
+    first, last = used.handed_over[0][0], used.handed_over[-1][0]
+    assert all(torch.equal(first[name], last[name]) != ("_proj." in name) for name in first)
+
+    frozen = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).state_dict()
+    left = adapters.inner(policy).state_dict()
+    for name, weight in frozen.items():
+        place = name.replace("_proj.weight", "_proj.base_layer.weight")
+        assert torch.equal(left[place], weight), name
+
+
+def test_what_trl_would_do_wears_the_weights_down(base):
+    """Why its way is not taken: merged and taken out again once, they are other weights."""
+    model = load_trained(base, EngineConfig(precision="bfloat16", lora_rank=4), 0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+    before = {n: p.clone() for n, p in model.named_parameters()}
+    for _ in range(2):
+        list(adapters.whole_weights(model))
+    assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
+    model.merge_adapter()
+    model.unmerge_adapter()
+    assert not all(torch.equal(p, before[n]) for n, p in model.named_parameters())
