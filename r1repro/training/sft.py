@@ -56,7 +56,7 @@ def fine_tune(
         for p, c in (examples[row] for row in order)
     ]
     lengths = [len(row["input_ids"]) for row in data]
-    recorder = Recorder(settings, lengths, model.num_parameters(), progress)
+    recorder = Recorder(settings, lengths, model, progress)
     steps = recorder.steps
     optimizer, rate = optimizer_and_rate(model, settings, steps)
     trainer = SFTTrainer(
@@ -171,12 +171,13 @@ class Recorder(TrainerCallback):
         self,
         settings: SFTConfig | RewardModelConfig,
         lengths: Sequence[int],
-        parameters: int,
+        model: PreTrainedModel,
         progress: Progress,
     ):
         self.settings, self.lengths, self.progress = settings, lengths, progress
         self.steps = math.ceil(len(lengths) / settings.batch_size)
-        self.parameters = parameters
+        self.parameters = model.num_parameters()
+        self.moved = model.num_parameters(only_trainable=True)
         self.rows: list[dict[str, Any]] = []
         self.before = 0.0
         self.started = time.perf_counter()
@@ -197,7 +198,7 @@ class Recorder(TrainerCallback):
             "tokens": tokens,
             "tokens_per_s": seen / max(since, 1e-9),
             "seconds": seconds,
-            "flops": flops.trained(self.parameters, tokens),
+            "flops": flops.trained(self.parameters, self.moved, tokens),
         }
         self.rows.append(row)
         self.progress.update(
