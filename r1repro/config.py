@@ -74,6 +74,8 @@ class TaskConfig:
         mini world. With no `test` a part of the training problems is held out.
     path, test_path: a person's own files instead; prompt, answer, level: their fields; language:
         of their questions.
+    max_level: the mini world's hardest, 5 or fewer; 6 to 8 are longer chains of larger numbers, and
+        countdown from four.
     """
 
     name: str = "mini"
@@ -88,6 +90,7 @@ class TaskConfig:
     answer: str = "answer"
     level: str | None = None
     language: str = "en"
+    max_level: int = 5
 
 
 @dataclass(frozen=True)
@@ -409,6 +412,9 @@ RESULT_FREE = (
     "engine.report_to",
     *(f"launch.{name}" for name in ("cluster", "partition", "hours", "cpus", "memory")),
 )
+ADDED = {"task.max_level": 5}
+"""Settings that came after results were kept, each with what was done before it came: only another
+value enters a key."""
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
@@ -786,6 +792,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "preference_weight": (0, 1e6, "zero or more"),
     "general_from": (0, 1, "from 0 to 1"),
     "general_share": (0, 1, "from 0 to 1"),
+    "max_level": (1, 8, "a level from 1 to 8"),
     "lora_rank": (0, 4096, "0, which trains the weights themselves, or more"),
 }
 
@@ -906,7 +913,9 @@ def _plain(node: Any, path: str) -> Any:
     return {
         name: _plain(getattr(node, name), inside)
         for name, inside in inner
-        if inside not in RESULT_FREE and name != "save_every"
+        if inside not in RESULT_FREE
+        and name != "save_every"
+        and (inside not in ADDED or getattr(node, name) != ADDED[inside])
     }
 
 
