@@ -1,0 +1,102 @@
+"""How much of the most that it could do a stage is expected to do: by results, or by our runs."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from r1repro.config import Config
+from r1repro.stages import Stage, graph, state
+from r1repro.stages.models import load_tokenizer
+from r1repro.stages.work import Work, kind, settings_of
+from r1repro.tasks.problem import GENERAL
+
+BASE, ALONE, TAUGHT, GENERAL_ANSWER, EXAMPLE = 23, 40, 50, 20, 45
+"""Tokens in our laptop runs, assumed where no result tells: of a base's answer, of one of RL from a
+base, of one after fine-tuning, of one to a general item, and of an example of fine-tuning."""
+KEPT, PAIRED = 0.54, 0.3
+"""The shares that those runs had of the examples that there can be, and of the pairs."""
+ASSUMED = (
+    f"{BASE} tokens a completion of a base, {ALONE} in RL from one, {TAUGHT} after fine-tuning, "
+    f"{100 * KEPT:.0f} % of the examples that there can be, as in our laptop runs"
+)
+LAST = 10
+"""Steps of RL by whose completions those of its evaluation are judged."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """length: tokens of a sampled completion. rows: learned from, their completions of `row` tokens.
+
+    assumed: not by results that stand, but as in our runs.
+    """
+
+    length: float
+    rows: float
+    row: float
+    assumed: bool
+
+
+def expected(config: Config, stage: Stage, most: Work) -> Expected:
+    """What the stage is expected to do of `most`, the most that it can."""
+    named = kind(stage)
+    if named == "sft":
+        return _examples(config, stage, most)
+    if most.completions == 0:
+        return Expected(0, 0, 0, False)
+    found = _length(config, stage)
+    length = min(_typical(stage) if found is None else found, most.cap)
+    if named == "rl":
+        return Expected(length, most.learned, length, found is None)
+    if named == "reward_model":
+        return Expected(length, PAIRED * most.learned, length, True)
+    return Expected(length, 0, 0, found is None)
+
+
+def _examples(config: Config, stage: Stage, most: Work) -> Expected:
+    data = _table(config, stage.inputs[1], "dataset.parquet")
+    if data is None or not state.is_done(config, "base"):
+        made = getattr(config.stage, stage.inputs[1])
+        kept = 1.0 if made.keep_all else KEPT
+        return Expected(0, kept * most.learned, min(EXAMPLE, most.longest), True)
+    words = load_tokenizer(state.result_folder(config, "base") / "model")
+    tokens = sum(len(ids) for ids in words(data.completion.tolist())["input_ids"])
+    return Expected(0, most.learned, tokens / len(data), False)
+
+
+def _length(config: Config, stage: Stage) -> float | None:
+    """Mean tokens of a completion, by a result; None if there is none that tells.
+
+    Sampling is judged by the policy's own evaluation, RL by that of what it starts from, unless
+    that is a base, whose answers it changes. An evaluation is judged by the end of RL before it.
+    """
+    named, policy = kind(stage), stage.inputs[0]
+    if named == "evaluate":
+        steps = _table(config, policy, "metrics.parquet")
+        told = steps is not None and "length" in steps
+        return float(steps.length.tail(LAST).mean()) if told else None
+    if named == "rl" and policy.endswith("base"):
+        return None
+    asked = _table(config, f"evaluate_{policy}", "evaluation.parquet")
+    if asked is None:
+        return None
+    rows = asked[asked.task.isin(GENERAL) == (named == "reward_model")]
+    cap = settings_of(config, stage).max_completion_tokens
+    return float(rows.tokens.clip(upper=cap).mean())
+
+
+def _typical(stage: Stage) -> float:
+    if kind(stage) == "reward_model":
+        return GENERAL_ANSWER
+    policy = stage.inputs[0]
+    if policy.endswith("base"):
+        return ALONE if kind(stage) == "rl" else BASE
+    alone = policy.startswith("r1_zero") or policy in ("qwen_rl", "llama_rl")
+    return ALONE if alone else TAUGHT
+
+
+def _table(config: Config, name: str, file: str) -> pd.DataFrame | None:
+    """A table of a stage's result; None where there is no such result."""
+    if name not in graph(config) or not state.is_done(config, name):
+        return None
+    place = state.result_folder(config, name) / file
+    return pd.read_parquet(place) if place.is_file() else None
