@@ -89,13 +89,14 @@ def _task_lines(config: Config) -> Iterator[str]:
     used = world.facts.get("used")
     if used is None:
         return
-    questions = [problem.prompt for problem in islice(world.stream(random.Random(0)), used["train"])]
-    shared = sum(filters.contaminated(questions, questions, world.held_out_problems))
+    free = islice(world.stream(random.Random(0)), used["train"])  # its first epoch
+    asked = [problem.prompt for problem in free]
+    shared = sum(filters.contaminated(asked, [""] * len(asked), world.held_out_problems))
+    there = world.facts[worlds.train_source(config.task).name]["problems"]
     yield (
-        f"{used['train']:,} questions are left to train on, {used['validation']:,} and "
-        f"{used['test']:,} being held out for validation and test, and no equal one; {shared:,} of "
-        f"them have {filters.NGRAM} words in a row of a held-out one, and what is fine-tuned on "
-        "leaves these out"
+        f"{used['train']:,} of {there:,} questions are left to train on beside "
+        f"{used['validation']:,} held out for validation and {used['test']:,} for the test; {shared:,} of them have "
+        f"{filters.NGRAM} words in a row of a held-out one, and fine-tuning leaves these out"
     )
 
 
@@ -241,13 +242,15 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
         return
     stages = {name: find(name, config) for name in works}
     speeds = probe(config, list(dict.fromkeys(map(model_of_stage, stages.values()))))
-    yield f"\nprobe, {sum(speed.seconds for speed in speeds.values()):.0f} s, random weights; tokens/s"
+    took = sum(speed.seconds for speed in speeds.values())
+    yield f"\nprobe, {took:.0f} s, random weights of these shapes, tokens/s"
     for key, speed in speeds.items():
         yield (
             f"  {key:<{NAMES}}pretraining {speed.pretrained:,.0f}, rollouts {speed.sampled:,.0f}, "
-            f"GRPO's learning {speed.learned:,.0f}, fine-tuning {speed.tuned:,.0f}, on {speed.machine}"
+            f"GRPO's learning {speed.learned:,.0f}, fine-tuning {speed.tuned:,.0f}, "
+            f"on {speed.machine}"
         )
-    yield f"\ntime, by the probe; \"assumed\" where no result tells yet how much: {expected.ASSUMED}"
+    yield f"\ntime, by the probe; assumed where no result tells how much: {expected.ASSUMED}"
     total = 0.0
     for name, most in works.items():
         stage = stages[name]

@@ -158,7 +158,7 @@ def test_what_is_left_of_a_persons_own_questions(tmp_path, monkeypatch):
     words = ["scale=gpu", "model=qwen2.5-1.5b", "task=own", f"task.path={path}"]
     words += [f"task.test_path={test}", "task.validation_problems=5"]
     text = _text(composed(words))
-    assert "67 questions are left to train on, 5 and 1 being held out" in text
+    assert "67 of 72 questions are left to train on beside 5 held out for validation and 1" in text
     assert re.search(r"; [12] of them have 10 words in a row of a held-out one", text)
 
 

@@ -53,7 +53,7 @@ SPLITS = dict.fromkeys(("train.jsonl", "test.jsonl"), json.dumps(ROW))
 
 
 def listed(place, sizes):
-    """What the hub's library writes beside a snapshot: the files of the repository at that commit."""
+    """What the hub's library writes beside a snapshot: the repository's files at that commit."""
     files = {name: {"size": size, "blob_id": "0" * 40} for name, size in sizes.items()}
     trees = place.parents[1] / "trees"
     trees.mkdir()

@@ -25,7 +25,7 @@ LAST = 10
 
 @dataclass(frozen=True)
 class Expected:
-    """length: tokens of a sampled completion. rows: learned from, their completions of `row` tokens.
+    """length: tokens of a sampled completion. rows: learned from, with completions of `row` tokens.
 
     assumed: not by results that stand, but as in our runs.
     """

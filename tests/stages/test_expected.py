@@ -37,7 +37,8 @@ def test_without_results_it_is_what_our_runs_had_within_the_caps(compose):
     )  # fmt: skip
     for name, length in {
         "evaluate_base": BASE, "evaluate_r1_zero": ALONE, "cold_start_data": ALONE,
-        "evaluate_dev1": TAUGHT, "dev2": TAUGHT, "qwen_rl": 30, "evaluate_qwen_rl_equal_flops": ALONE,
+        "evaluate_dev1": TAUGHT, "dev2": TAUGHT, "qwen_rl": 30,
+        "evaluate_qwen_rl_equal_flops": ALONE,
         "llama_distilled_rl": min(TAUGHT, config.stage.llama_distilled_rl.max_completion_tokens),
     }.items():  # fmt: skip
         found = _expected(config, name)
