@@ -95,8 +95,9 @@ def _task_lines(config: Config) -> Iterator[str]:
     there = world.facts[worlds.train_source(config.task).name]["problems"]
     yield (
         f"{used['train']:,} of {there:,} questions are left to train on beside "
-        f"{used['validation']:,} held out for validation and {used['test']:,} for the test; {shared:,} of them have "
-        f"{filters.NGRAM} words in a row of a held-out one, and fine-tuning leaves these out"
+        f"{used['validation']:,} held out for validation and {used['test']:,} for the test; "
+        f"{shared:,} of them have {filters.NGRAM} words in a row of a held-out one, and fine-tuning "
+        "leaves these out"
     )
 
 
