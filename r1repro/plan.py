@@ -16,7 +16,7 @@ from r1repro import artifacts, pipeline
 from r1repro.config import Config, RLConfig, models, rows_together
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
-from r1repro.stages import Stage, cores, expected, find, state
+from r1repro.stages import Stage, cores, expected, find, nursery, state
 from r1repro.stages.expected import Expected
 from r1repro.stages.probe import Speed, probe
 from r1repro.stages.work import (
@@ -40,8 +40,8 @@ CARDS = (24, 40, 80, 141)
 GIB = 2**30
 NAMES = 34
 """Columns of a stage's name."""
-LOADING = 6.0
-"""Seconds a stage takes before it computes: a process, the libraries, the model."""
+LOADING, FORKED = 6.0, 1.0
+"""Seconds a stage takes before it computes; fewer where it is forked from what is loaded already."""
 
 
 def plan(config: Config, card: float | None = None, probed: bool = True) -> Iterator[str]:
@@ -96,8 +96,8 @@ def _task_lines(config: Config) -> Iterator[str]:
     yield (
         f"{used['train']:,} of {there:,} questions are left to train on beside "
         f"{used['validation']:,} held out for validation and {used['test']:,} for the test; "
-        f"{shared:,} of them have {filters.NGRAM} words in a row of a held-out one, and fine-tuning "
-        "leaves these out"
+        f"{shared:,} of them have {filters.NGRAM} words in a row of a held-out one, and "
+        "fine-tuning leaves these out"
     )
 
 
@@ -256,7 +256,7 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
     for name, most in works.items():
         stage = stages[name]
         amount = expected.expected(config, stage, most)
-        found = seconds(stage, most, amount, speeds[model_of_stage(stage)])
+        found = seconds(config, stage, most, amount, speeds[model_of_stage(stage)])
         total += found / (cores.at_once() if stage.half else 1)
         yield f"  {name:<{NAMES}}{duration(found):>10}{'  assumed' if amount.assumed else ''}"
     yield f"  {'in all':<{NAMES}}{duration(total):>10}"
@@ -270,11 +270,13 @@ def _fits_here(needed: Memory | None) -> bool:
     return fits(needed.peak, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB)
 
 
-def seconds(stage: Stage, most: Work, amount: Expected, speed: Speed) -> float:
+def seconds(config: Config, stage: Stage, most: Work, amount: Expected, speed: Speed) -> float:
     """What the stage takes at that speed for what is expected of it."""
+    processes = config.launch.processes if stage.distributed else 1
+    forked = nursery.suits(stage.run.split(":")[0], processes)
     learned = amount.rows * (speed.prompt + amount.row)
     return (
-        LOADING
+        (FORKED if forked else LOADING)
         + most.pretrained / speed.pretrained
         + most.completions * amount.length / speed.sampled
         + learned / (speed.learned if kind(stage) == "rl" else speed.tuned)

@@ -105,13 +105,13 @@ def test_fits_leaves_a_tenth_and_a_gibibyte():
 def test_time_by_hand(compose):
     config = compose()
     rl, alike = Work("", completions=10), Expected(length=30, rows=10, row=30, assumed=False)
-    found = plan.seconds(find("r1_zero", config), rl, alike, SPEED)
+    found = plan.seconds(config, find("r1_zero", config), rl, alike, SPEED)
     assert found == pytest.approx(plan.LOADING + 10 * 30 / 500 + 10 * (30 + 30) / 200)
     tuned = Expected(length=0, rows=10, row=60, assumed=True)
-    found = plan.seconds(find("dev1", config), Work(""), tuned, SPEED)
+    found = plan.seconds(config, find("dev1", config), Work(""), tuned, SPEED)
     assert found == pytest.approx(plan.LOADING + 10 * (30 + 60) / 100)
     base, nothing = Work("", pretrained=5_000), Expected(0, 0, 0, False)
-    assert plan.seconds(find("base", config), base, nothing, SPEED) == plan.LOADING + 5
+    assert plan.seconds(config, find("base", config), base, nothing, SPEED) == plan.LOADING + 5
 
 
 def test_the_probe_is_extrapolated_stage_by_stage(compose, monkeypatch):

@@ -7,20 +7,20 @@ import pandas as pd
 from r1repro.config import Config
 from r1repro.stages import Stage, graph, state
 from r1repro.stages.models import load_tokenizer
-from r1repro.stages.work import Work, kind, settings_of
+from r1repro.stages.work import Work, kind
+from r1repro.tasks import worlds
 from r1repro.tasks.problem import GENERAL
 
-BASE, ALONE, TAUGHT, GENERAL_ANSWER, EXAMPLE = 23, 40, 50, 20, 45
+BASE, ALONE, TAUGHT, GENERAL_ANSWER, EXAMPLE = 22, 31, 53, 14, 42
 """Tokens in our laptop runs, assumed where no result tells: of a base's answer, of one of RL from a
 base, of one after fine-tuning, of one to a general item, and of an example of fine-tuning."""
-KEPT, PAIRED = 0.54, 0.3
+DRAWN = ("cold_start_data", "rejection_sampling")
+KEPT, PAIRED = 0.53, 0.73
 """The shares that those runs had of the examples that there can be, and of the pairs."""
 ASSUMED = (
     f"{BASE} tokens a completion of a base, {ALONE} in RL from one, {TAUGHT} after fine-tuning, "
     f"{100 * KEPT:.0f} % of the examples that there can be, as in our laptop runs"
 )
-LAST = 10
-"""Steps of RL by whose completions those of its evaluation are judged."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,16 @@ def expected(config: Config, stage: Stage, most: Work) -> Expected:
         return _examples(config, stage, most)
     if most.completions == 0:
         return Expected(0, 0, 0, False)
-    found = _length(config, stage)
+    found = _length(config, stage, most.cap)
     length = min(_typical(stage) if found is None else found, most.cap)
     if named == "rl":
         return Expected(length, most.learned, length, found is None)
     if named == "reward_model":
-        return Expected(length, PAIRED * most.learned, length, True)
+        # It reads a question and what follows the thinking, about as long as a prompt.
+        return Expected(length, PAIRED * most.learned, 0, True)
+    if named == "evaluate":
+        general = _general_share(config, most)
+        length = (1 - general) * length + general * min(GENERAL_ANSWER, most.cap)
     return Expected(length, 0, 0, found is None)
 
 
@@ -63,24 +67,31 @@ def _examples(config: Config, stage: Stage, most: Work) -> Expected:
     return Expected(0, most.learned, tokens / len(data), False)
 
 
-def _length(config: Config, stage: Stage) -> float | None:
+def _general_share(config: Config, most: Work) -> float:
+    """Of an evaluation's completions, those of general items."""
+    asked = config.evaluation
+    items = getattr(worlds.of(config.task), f"general_{asked.split}")
+    return len(items) * asked.samples_between / most.completions
+
+
+def _length(config: Config, stage: Stage, cap: int) -> float | None:
     """Mean tokens of a completion, by a result; None if there is none that tells.
 
-    Sampling is judged by the policy's own evaluation, RL by that of what it starts from, unless
-    that is a base, whose answers it changes. An evaluation is judged by the end of RL before it.
+    A policy is judged by the RL that made it, or else by its evaluation; RL by that of what it
+    starts from, unless that is a base, whose answers it changes.
     """
     named, policy = kind(stage), stage.inputs[0]
-    if named == "evaluate":
-        steps = _table(config, policy, "metrics.parquet")
-        told = steps is not None and "length" in steps
-        return float(steps.length.tail(LAST).mean()) if told else None
     if named == "rl" and policy.endswith("base"):
         return None
-    asked = _table(config, f"evaluate_{policy}", "evaluation.parquet")
+    steps = _table(config, policy, "metrics.parquet")
+    if named in ("evaluate", *DRAWN) and steps is not None and "length" in steps:
+        return float(steps.length.mean())
+    asked = (
+        None if named == "evaluate" else _table(config, f"evaluate_{policy}", "evaluation.parquet")
+    )
     if asked is None:
         return None
     rows = asked[asked.task.isin(GENERAL) == (named == "reward_model")]
-    cap = settings_of(config, stage).max_completion_tokens
     return float(rows.tokens.clip(upper=cap).mean())
 
 
