@@ -41,7 +41,7 @@ GIB = 2**30
 NAMES = 34
 """Columns of a stage's name."""
 LOADING, FORKED = 6.0, 1.0
-"""Seconds a stage takes before it computes; fewer where it is forked from what is loaded already."""
+"""Seconds a stage takes before it computes; fewer where it is forked from what is loaded."""
 
 
 def plan(config: Config, card: float | None = None, probed: bool = True) -> Iterator[str]:

@@ -102,8 +102,9 @@ def test_fits_leaves_a_tenth_and_a_gibibyte():
     assert plan.fits(20 * plan.GIB, 23.0) and not plan.fits(21 * plan.GIB, 24.0)
 
 
-def test_time_by_hand(compose):
+def test_time_by_hand(compose, monkeypatch):
     config = compose()
+    monkeypatch.setattr(plan.nursery, "suits", lambda module, processes: module.endswith("model"))
     rl, alike = Work("", completions=10), Expected(length=30, rows=10, row=30, assumed=False)
     found = plan.seconds(config, find("r1_zero", config), rl, alike, SPEED)
     assert found == pytest.approx(plan.LOADING + 10 * 30 / 500 + 10 * (30 + 30) / 200)
@@ -111,7 +112,7 @@ def test_time_by_hand(compose):
     found = plan.seconds(config, find("dev1", config), Work(""), tuned, SPEED)
     assert found == pytest.approx(plan.LOADING + 10 * (30 + 60) / 100)
     base, nothing = Work("", pretrained=5_000), Expected(0, 0, 0, False)
-    assert plan.seconds(config, find("base", config), base, nothing, SPEED) == plan.LOADING + 5
+    assert plan.seconds(config, find("base", config), base, nothing, SPEED) == plan.FORKED + 5
 
 
 def test_the_probe_is_extrapolated_stage_by_stage(compose, monkeypatch):
@@ -124,6 +125,7 @@ def test_the_probe_is_extrapolated_stage_by_stage(compose, monkeypatch):
 
     monkeypatch.setattr(plan, "probe", probed)
     monkeypatch.setattr(plan.cores, "at_once", lambda: 2)
+    monkeypatch.setattr(plan.nursery, "suits", lambda module, processes: False)
     text = _text(compose(), probed=True)
     assert asked == ["model", "student.qwen", "student.llama"]
     assert "probe, 27 s, random weights" in text and "pretraining 500, rollouts 500" in text

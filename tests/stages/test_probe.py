@@ -1,5 +1,7 @@
 """The probe trains for real, and briefly."""
 
+import dataclasses
+
 import torch
 
 from r1repro.stages import cores, probe
@@ -17,18 +19,25 @@ def test_every_part_is_timed_for_every_model(compose, monkeypatch):
 
 
 def test_a_student_has_the_threads_that_its_stages_have(compose, monkeypatch):
-    seen = {}
-    monkeypatch.setattr(
-        probe, "_speed", lambda config, key, *more: seen.update({key: torch.get_num_threads()})
-    )
+    seen = []
+
+    def timed(config, key, *more):
+        seen.append((key, torch.get_num_threads()))
+        return probe.Speed(1, 2, 3, 4, 5, "a machine", 6)
+
+    monkeypatch.setattr(probe, "_speed", timed)
     monkeypatch.setattr(cores, "at_once", lambda: 2)
-    before = torch.get_num_threads()
+    before, keys = torch.get_num_threads(), ["student.qwen", "model", "student.llama"]
     torch.set_num_threads(4)
     try:
-        probe.probe(compose(), ["student.qwen", "model", "student.llama"])
+        found = probe.probe(compose(), keys)
+        probe.probe(compose("student.llama.layers=3"), keys)
     finally:
         torch.set_num_threads(before)
-    assert seen == {"student.qwen": 2, "model": 4, "student.llama": 2}
+    # Of two of one size one is timed.
+    assert seen[:2] == [("student.qwen", 2), ("model", 4)] and list(found) == keys
+    assert found["student.llama"] == dataclasses.replace(found["student.qwen"], seconds=0)
+    assert seen[2:] == [("student.qwen", 2), ("model", 4), ("student.llama", 2)]
 
 
 def test_completions_of_the_probe_end_at_many_lengths(compose, monkeypatch):
@@ -44,7 +53,7 @@ def test_completions_of_the_probe_end_at_many_lengths(compose, monkeypatch):
 
     monkeypatch.setattr(probe.grpo, "build", built)
     probe.probe(compose("stage.r1_zero.generations=16"), ["model"])
-    assert len(set(lengths)) > 8 and max(lengths) == 48
+    assert len(set(lengths)) > 8 and max(lengths) == 48, "the cap"
 
 
 class _Lengths(probe.grpo.TrainerCallback):
