@@ -168,8 +168,9 @@ def _work_countdown(
     lines: list[str] = []
     tried: list[countdown.Trial] = []
     while True:
-        new = [trial for trial in attempts if trial not in tried]
-        choice = attempts if rng.random() < MESS.forgets else new or attempts
+        choice = attempts
+        if rng.random() >= MESS.forgets and tried:
+            choice = tuple(trial for trial in attempts if trial not in tried) or attempts
         trial = rng.choice(solving if rng.random() < MESS.insight else choice)
         tried.append(trial)
         (left, op, right, _), *others = trial.steps

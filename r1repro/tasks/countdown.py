@@ -112,14 +112,18 @@ def sample(rng: random.Random, level: int) -> Numbers:
     largest, operators, count = RANGES[level]
     while True:
         numbers = tuple(rng.sample(range(1, largest + 1), count))
-        candidates = [
-            t
-            for t in trials(numbers, operators)
-            if t.value > 0 and ("*" not in operators or "*" in t.expression)
-        ]
-        if candidates:
-            target = rng.choice(candidates).value
-            return Numbers(numbers, target, operators, level)
+        if targets := _targets(tuple(sorted(numbers)), operators):
+            return Numbers(numbers, rng.choice(targets), operators, level)
+
+
+@lru_cache(maxsize=10_000)
+def _targets(numbers: tuple[int, ...], operators: str) -> tuple[int, ...]:
+    """What the attempts reach, those that multiply where the level does."""
+    return tuple(
+        trial.value
+        for trial in _trials(numbers, operators)
+        if trial.value > 0 and ("*" not in operators or "*" in trial.expression)
+    )
 
 
 def canonical(numbers: Numbers) -> str:
