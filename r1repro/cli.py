@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("settings", nargs="*", metavar="key=value")
     plan.add_argument("--card", type=float, metavar="GB", help="memory of the card to plan for")
     plan.add_argument(
-        "--no-probe", action="store_true", help="do not train for ten seconds to tell the time"
+        "--no-probe", action="store_true", help="do not train for some ten seconds to tell the time"
     )
     fetch = commands.add_parser(
         "fetch",

@@ -27,7 +27,7 @@ def folder(repository: str, kind: str, revision: str) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    try:
+    try:  # it refuses what lacks a file of the listing that a download leaves beside it
         found = Path(
             snapshot_download(
                 repository,
@@ -39,7 +39,9 @@ def folder(repository: str, kind: str, revision: str) -> Path | None:
         )
     except LocalEntryNotFoundError:
         return None
-    return found if kind == "dataset" or not missing_weights(found) else None
+    if kind == "model" and missing_weights(found):
+        return None
+    return None if damaged(found, repository, kind) else found
 
 
 def model_folder(path: str | None, repository: str | None, revision: str) -> Path:
@@ -79,6 +81,11 @@ def fetch(repository: str, kind: str, revision: str) -> Path:
         ) from error
     if kind == "model" and (missing := missing_weights(found)):
         raise R1ReproError(f"{wanted} is of no use here: it has no {missing}")
+    if bad := damaged(found, repository, kind):
+        raise R1ReproError(
+            f"{wanted} is not whole ({bad}): delete {found.parents[1]} and fetch it again, "
+            "where there is a network"
+        )
     return found
 
 
@@ -92,6 +99,33 @@ def missing_weights(place: Path) -> str:
         return "" if (place / "model.safetensors").is_file() else "model.safetensors"
     parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     return next((part for part in parts if not (place / part).is_file()), "")
+
+
+def damaged(place: Path, repository: str, kind: str) -> str:
+    """The first file of a snapshot that is not as long as at the hub, "" if all are as long.
+
+    What an older library fetched has no listing of its commit beside it: there no file may be empty
+    or a link to nothing, and no download may have been broken off.
+    """
+    from huggingface_hub import get_cached_repo_tree
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+    from huggingface_hub.utils import filter_repo_objects
+
+    sizes: dict[str, int | None]
+    try:
+        listed = get_cached_repo_tree(repository, repo_type=kind, revision=place.name)
+        sizes = {file.path: file.size for file in listed}
+    except CachedRepoTreeNotFoundError:
+        for begun in (place.parents[1] / "blobs").glob("*.incomplete"):
+            return begun.name
+        found = (path for path in place.rglob("*") if not path.is_dir())
+        sizes = {path.relative_to(place).as_posix(): None for path in found}
+    names = sorted(filter_repo_objects(sizes, allow_patterns=PATTERNS[kind]))
+    for name in names:
+        size = (place / name).stat().st_size if (place / name).is_file() else None
+        if size is None or (size == 0 if sizes[name] is None else size != sizes[name]):
+            return name
+    return "" if names else "no file"
 
 
 def cache() -> Path:

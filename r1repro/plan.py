@@ -3,11 +3,11 @@
 Nothing is written, and nothing is trained but by the probe, for some ten seconds.
 """
 
-import math
 import os
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations, groupby
+from itertools import combinations, groupby, islice
 from typing import Any
 
 import torch
@@ -16,8 +16,9 @@ from r1repro import artifacts, pipeline
 from r1repro.config import TEACHER, Config, RLConfig, rows_together, with_teacher
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
-from r1repro.stages import Stage, find, state
-from r1repro.stages.probe import Speed, probe, typical_length
+from r1repro.stages import Stage, cores, expected, find, nursery, state
+from r1repro.stages.expected import Expected
+from r1repro.stages.probe import Speed, probe
 from r1repro.stages.work import (
     Work,
     counted,
@@ -30,7 +31,7 @@ from r1repro.stages.work import (
     settings_of,
     work,
 )
-from r1repro.tasks import worlds
+from r1repro.tasks import filters, worlds
 from r1repro.training.memory import Memory
 from r1repro.training.shape import shape_file
 
@@ -39,8 +40,8 @@ CARDS = (24, 40, 80, 141)
 GIB = 2**30
 NAMES = 34
 """Columns of a stage's name."""
-LOADING = 6.0
-"""Seconds a stage takes before it computes: a process, the libraries, the model."""
+LOADING, FORKED = 6.0, 1.0
+"""Seconds a stage takes before it computes; fewer where it is forked from what is loaded."""
 
 
 def plan(config: Config, card: float | None = None, probed: bool = True) -> Iterator[str]:
@@ -58,10 +59,7 @@ def plan(config: Config, card: float | None = None, probed: bool = True) -> Iter
     works = {name: work(config, find(name, config)) for name in names}
     yield f"scale={config.scale} model={config.model.name} task={config.task.name}"
     yield f"{len(names)} stages, {len(names) - len(left)} of them cached"
-    try:
-        worlds.of(config.task)
-    except R1ReproError as error:
-        yield f"task={config.task.name}: {error}"
+    yield from _task_lines(config)
     for notebook, stages in groupby(names, key=lambda name: find(name, config).notebook):
         yield f"\n{notebook or 'no notebook'}"
         for name in stages:
@@ -84,6 +82,28 @@ def plan(config: Config, card: float | None = None, probed: bool = True) -> Iter
     yield "\ntokens of the stages that are left, every completion at its cap"
     yield f"  {sampled:,} sampled, {learned:,} learned from, prompts of {prompt} included"
     yield from _time_lines(config, {name: works[name] for name in left}, probed)
+
+
+def _task_lines(config: Config) -> Iterator[str]:
+    """What is left to train on, of data sets and a person's own questions."""
+    try:
+        world = worlds.of(config.task)
+    except R1ReproError as error:
+        yield f"task={config.task.name}: {error}; evaluations are not counted below"
+        return
+    used = world.facts.get("used")
+    if used is None:
+        return
+    free = islice(world.stream(random.Random(0)), used["train"])  # its first epoch
+    asked = [problem.prompt for problem in free]
+    shared = sum(filters.contaminated(asked, [""] * len(asked), world.held_out_problems))
+    there = world.facts[worlds.train_source(config.task).name]["problems"]
+    yield (
+        f"{used['train']:,} of {there:,} questions are left to train on beside "
+        f"{used['validation']:,} held out for validation and {used['test']:,} for the test; "
+        f"{shared:,} of them have {filters.NGRAM} words in a row of a held-out one, and "
+        "fine-tuning leaves these out"
+    )
 
 
 def _standing(config: Config, name: str, left: bool, anew: bool) -> str:
@@ -226,24 +246,25 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
     if large:
         yield f"\ntime: none is told, since {large[0]} does not fit this machine"
         return
-    speed = probe(config)
-    yield (
-        f"\nprobe: {speed.seconds:.0f} s on {speed.machine}, random weights of this shape: "
-        f"pretraining {speed.pretrained:,.0f} tokens/s, rollouts {speed.sampled:,.0f}, GRPO's "
-        f"learning {speed.learned:,.0f}, fine-tuning {speed.tuned:,.0f}"
-    )
-    typical = typical_length(config)
-    yield (
-        f"time, extrapolated: with completions of {typical} tokens, as long as the probe's, and at "
-        "most, with all at their cap; as many examples as there can be, students by parameters"
-    )
-    sums = [0.0, 0.0]
-    for name, done in works.items():
-        stage = find(name, config)
-        both = [seconds(config, stage, done, speed, length) for length in (typical, math.inf)]
-        sums = [total + one for total, one in zip(sums, both, strict=True)]
-        yield f"  {name:<{NAMES}}{duration(both[0]):>10} {duration(both[1]):>10}"
-    yield f"  {'in all':<{NAMES}}{duration(sums[0]):>10} {duration(sums[1]):>10}"
+    stages = {name: find(name, config) for name in works}
+    speeds = probe(config, list(dict.fromkeys(map(model_of_stage, stages.values()))))
+    took = sum(speed.seconds for speed in speeds.values())
+    yield f"\nprobe, {took:.0f} s, random weights of these shapes, tokens/s"
+    for key, speed in speeds.items():
+        yield (
+            f"  {key:<{NAMES}}pretraining {speed.pretrained:,.0f}, rollouts {speed.sampled:,.0f}, "
+            f"GRPO's learning {speed.learned:,.0f}, fine-tuning {speed.tuned:,.0f}, "
+            f"on {speed.machine}"
+        )
+    yield f"\ntime, by the probe; assumed where no result tells how much: {expected.ASSUMED}"
+    total = 0.0
+    for name, most in works.items():
+        stage = stages[name]
+        amount = expected.expected(config, stage, most)
+        found = seconds(config, stage, most, amount, speeds[model_of_stage(stage)])
+        total += found / (cores.at_once() if stage.half else 1)
+        yield f"  {name:<{NAMES}}{duration(found):>10}{'  assumed' if amount.assumed else ''}"
+    yield f"  {'in all':<{NAMES}}{duration(total):>10}"
 
 
 def _fits_here(needed: Memory | None) -> bool:
@@ -254,13 +275,14 @@ def _fits_here(needed: Memory | None) -> bool:
     return fits(needed.peak, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB)
 
 
-def seconds(config: Config, stage: Stage, done: Work, speed: Speed, length: float) -> float:
-    """What the stage takes at that speed, completions having `length` tokens or their cap."""
-    learned = done.learned * (speed.prompt + min(length, done.longest))
-    found = (
-        done.completions * min(length, done.cap) / speed.sampled
+def seconds(config: Config, stage: Stage, most: Work, amount: Expected, speed: Speed) -> float:
+    """What the stage takes at that speed for what is expected of it."""
+    processes = config.launch.processes if stage.distributed else 1
+    forked = nursery.suits(stage.run.split(":")[0], processes)
+    learned = amount.rows * (speed.prompt + amount.row)
+    return (
+        (FORKED if forked else LOADING)
+        + most.pretrained / speed.pretrained
+        + most.completions * amount.length / speed.sampled
         + learned / (speed.learned if kind(stage) == "rl" else speed.tuned)
-        + done.pretrained / speed.pretrained
     )
-    own, teacher = (counted(model_of(config, key))[1] for key in (model_of_stage(stage), "model"))
-    return LOADING + found * own.total / teacher.total

@@ -18,6 +18,11 @@ def test_defaults_of_conf_are_those_of_the_schema():
     assert config.compose([]) == config.Config()
 
 
+def test_a_setting_that_came_later_enters_a_key_only_where_it_is_turned():
+    assert "max_level" not in config.values(config.compose([]), "task")
+    assert config.values(config.compose(["scale=gpu"]), "task")["max_level"] == 8
+
+
 def test_override_wins_over_scale():
     found = config.compose(["stage.base.tokens=7000", "scale=smoke", "seed=3", "from=r1_zero"])
     assert (found.stage.base.tokens, found.seed, found.from_stage) == (7000, 3, "r1_zero")
@@ -45,6 +50,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.base.lr_rest=fast", ["stage.base.lr_rest=fast", "a number"]),
         ("stage.base.tokens=0", ["stage.base.tokens=0", "at least 1"]),
         ("evaluation.top_p=1.5", ["evaluation.top_p=1.5", "at most 1"]),
+        ("task.max_level=9", ["task.max_level=9", "from 1 to 8"]),
         ("stage.base.lr_rest=nan", ["stage.base.lr_rest=nan", "from 0 to 1"]),
         ("scale=huge", ["scale=huge", "gpu, laptop, paper, smoke"]),
         ("scale=null", ["scale=None", "gpu, laptop, paper, smoke"]),

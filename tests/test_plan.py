@@ -1,6 +1,7 @@
 """What is told of a run before it is made."""
 
-import math
+import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from r1repro.config import ROOT
 from r1repro.config import compose as composed
 from r1repro.stages import find, graph, state
 from r1repro.stages.base_model import from_random_weights
+from r1repro.stages.expected import Expected
 from r1repro.stages.models import save_model
 from r1repro.stages.probe import Speed
 from r1repro.stages.work import Work, needs
@@ -78,6 +80,7 @@ def test_data_that_is_of_no_use_is_told_once_and_not_counted(tmp_path):
     text = _text(composed(words))
     assert text.count("has 1 problems that are in no test set") == 1
     assert "8 samples of each held-out problem, which cannot be counted yet" in text
+    assert "; evaluations are not counted below" in text
 
 
 def test_what_does_not_fit_is_told_with_settings_that_do():
@@ -99,27 +102,66 @@ def test_fits_leaves_a_tenth_and_a_gibibyte():
     assert plan.fits(20 * plan.GIB, 23.0) and not plan.fits(21 * plan.GIB, 24.0)
 
 
-def test_time_by_hand(compose):
+def test_time_by_hand(compose, monkeypatch):
     config = compose()
-    rl = Work("", completions=10, cap=60, learned=10, longest=60)
-    half = plan.seconds(config, find("r1_zero", config), rl, SPEED, 30)
-    assert half == pytest.approx(plan.LOADING + 10 * 30 / 500 + 10 * (30 + 30) / 200)
-    sft = Work("", learned=10, longest=60)
-    whole = plan.seconds(config, find("dev1", config), sft, SPEED, math.inf)
-    assert whole == pytest.approx(plan.LOADING + 10 * (30 + 60) / 100)
-    base = Work("", pretrained=5_000)
-    assert plan.seconds(config, find("base", config), base, SPEED, 9) == plan.LOADING + 5
-    student = plan.seconds(config, find("qwen_base", config), base, SPEED, 9)
-    assert plan.LOADING < student < plan.LOADING + 5
+    monkeypatch.setattr(plan.nursery, "suits", lambda module, processes: module.endswith("model"))
+    rl, alike = Work("", completions=10), Expected(length=30, rows=10, row=30, assumed=False)
+    found = plan.seconds(config, find("r1_zero", config), rl, alike, SPEED)
+    assert found == pytest.approx(plan.LOADING + 10 * 30 / 500 + 10 * (30 + 30) / 200)
+    tuned = Expected(length=0, rows=10, row=60, assumed=True)
+    found = plan.seconds(config, find("dev1", config), Work(""), tuned, SPEED)
+    assert found == pytest.approx(plan.LOADING + 10 * (30 + 60) / 100)
+    base, nothing = Work("", pretrained=5_000), Expected(0, 0, 0, False)
+    assert plan.seconds(config, find("base", config), base, nothing, SPEED) == plan.FORKED + 5
 
 
 def test_the_probe_is_extrapolated_stage_by_stage(compose, monkeypatch):
-    monkeypatch.setattr(plan, "probe", lambda config: SPEED)
-    text = _text(compose("until=base"), probed=True)
-    assert "probe: 9 s on a machine, random weights of this shape: pretraining 1,000 tok" in text
-    expected = plan.LOADING + 60_000 / 1_000
-    told = [line.split() for line in text.splitlines() if line.startswith("  base ")][-1]
-    assert told == ["base", *(2 * [str(round(expected)), "s"])]
+    slow = replace(SPEED, pretrained=500)
+    asked = []
+
+    def probed(config, keys):
+        asked.extend(keys)
+        return {key: slow if key.startswith("student") else SPEED for key in keys}
+
+    monkeypatch.setattr(plan, "probe", probed)
+    monkeypatch.setattr(plan.cores, "at_once", lambda: 2)
+    monkeypatch.setattr(plan.nursery, "suits", lambda module, processes: False)
+    text = _text(compose(), probed=True)
+    assert asked == ["model", "student.qwen", "student.llama"]
+    assert "probe, 27 s, random weights" in text and "pretraining 500, rollouts 500" in text
+    told = {}
+    for line in text.partition("\ntime")[2].splitlines()[1:]:
+        told[line[2:36].strip()] = line[36:].split()
+    for name, tokens in (("base", 60_000 / 1_000), ("qwen_base", 20_000 / 500)):
+        assert told[name] == [str(round(plan.LOADING + tokens)), "s"]
+    assert told["r1_zero"][-1] == told["dev1"][-1] == "assumed"
+    # Students are built two at a time.
+    config = compose()
+    halves = {name for name in told if name != "in all" and find(name, config).half}
+    seconds = {name: _seconds(words) for name, words in told.items()}
+    alone = sum(s for name, s in seconds.items() if name not in {*halves, "in all"})
+    both = sum(seconds[name] for name in halves)
+    assert seconds["in all"] == pytest.approx(alone + both / 2, abs=len(told))
+
+
+def _seconds(words):
+    minutes = words[0].split(":")
+    return int(minutes[0]) if len(minutes) == 1 else 60 * int(minutes[0]) + int(minutes[1])
+
+
+def test_what_is_left_of_a_persons_own_questions(tmp_path, monkeypatch):
+    asked = "Count the apples in all of the {} baskets on the long table of house {} today."
+    rows = [{"question": f"What is {n}+{n}?", "answer": str(2 * n)} for n in range(70)]
+    rows += [{"question": asked.format("seven", n), "answer": "7"} for n in (1, 2)]
+    path = tmp_path / "own.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    test = tmp_path / "test.jsonl"
+    test.write_text(json.dumps({"question": asked.format("seven", 3), "answer": "7"}) + "\n")
+    words = ["scale=gpu", "model=qwen2.5-1.5b", "task=own", f"task.path={path}"]
+    words += [f"task.test_path={test}", "task.validation_problems=5"]
+    text = _text(composed(words))
+    assert "67 of 72 questions are left to train on beside 5 held out for validation and 1" in text
+    assert re.search(r"; [12] of them have 10 words in a row of a held-out one", text)
 
 
 def test_command_line(capsys, tmp_path):

@@ -37,16 +37,75 @@ def fetched(cache, kind, repository, files):
 def test_a_model_in_the_cache_is_found_whole_or_not_at_all(cache):
     weights = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     files = {
-        "config.json": "{}", "tokenizer.json": "{}", "model-1.safetensors": "",
+        "config.json": "{}", "tokenizer.json": "{}", "model-1.safetensors": "x",
         "model.safetensors.index.json": json.dumps(weights),
     }  # fmt: skip
     place = fetched(cache, "model", "some/model", files)
     assert hub.folder("some/model", "model", "main") is None
     assert hub.missing_weights(place) == "model-2.safetensors"
-    (place / "model-2.safetensors").touch()
+    (place / "model-2.safetensors").write_text("x")
     hub.folder.cache_clear()
     assert hub.folder("some/model", "model", "main") == place
     assert hub.folder("some/other", "model", "main") is None
+
+
+ROW = {"question": "What is 3+4?", "answer": "#### 7"}
+SPLITS = dict.fromkeys(("train.jsonl", "test.jsonl"), json.dumps(ROW))
+
+
+def listed(place, sizes):
+    """What the hub's library writes beside a snapshot: the repository's files at that commit."""
+    files = {name: {"size": size, "blob_id": "0" * 40} for name, size in sizes.items()}
+    trees = place.parents[1] / "trees"
+    trees.mkdir()
+    (trees / f"{COMMIT}.json").write_text(json.dumps({"format_version": 1, "files": files}))
+
+
+def _dangling(place):
+    (place / "test.jsonl").unlink()
+    (place / "test.jsonl").symlink_to("../../blobs/gone")
+
+
+def _empty(place):
+    (place / "test.jsonl").write_text("")
+
+
+def _broken_off(place):
+    (place.parents[1] / "blobs").mkdir()
+    (place.parents[1] / "blobs" / "abc.0123.incomplete").write_text("{")
+
+
+def _nothing(place):
+    for file in place.iterdir():
+        file.unlink()
+
+
+@pytest.mark.parametrize("harm", [_dangling, _empty, _broken_off, _nothing])
+def test_a_data_set_without_a_listing_is_refused_where_it_looks_unfinished(cache, harm):
+    place = fetched(cache, "dataset", "some/data", SPLITS)
+    assert hub.folder("some/data", "dataset", "main") == place
+    harm(place)
+    hub.folder.cache_clear()
+    assert hub.folder("some/data", "dataset", "main") is None
+    with pytest.raises(R1ReproError, match="is not whole .*: delete .*--data and fetch it again"):
+        hub.fetch("some/data", "dataset", "main")
+
+
+def test_a_data_set_is_whole_by_the_listing_of_its_commit(cache):
+    place = fetched(cache, "dataset", "some/data", SPLITS | {"none.csv": ""})
+    sizes = {name: len(text) for name, text in SPLITS.items()} | {"none.csv": 0, "load.py": 9}
+    listed(place, sizes)
+    _broken_off(place)  # of another commit
+    assert hub.folder("some/data", "dataset", "main") == place
+    hub.folder.cache_clear()
+    (place / "test.jsonl").write_text("{}")
+    assert hub.folder("some/data", "dataset", "main") is None
+    assert hub.damaged(place, "some/data", "dataset") == "test.jsonl"
+    (place / "test.jsonl").unlink()  # a run broken off between two files
+    hub.folder.cache_clear()
+    assert hub.folder("some/data", "dataset", "main") is None
+    with pytest.raises(R1ReproError, match="is not here and cannot be had"):
+        hub.fetch("some/data", "dataset", "main")
 
 
 def test_a_run_without_its_model_ends_before_anything_starts(cache, capsys):

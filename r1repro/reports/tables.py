@@ -41,7 +41,7 @@ PAPER_STAGES: dict[str, tuple[str, tuple[float, ...]]] = {
     "general/fact": ("SimpleQA", (30.3, 17.8, 28.2, 24.9, 30.1)),
     "general/instruction": ("IF-Eval, prompt strict", (46.6, 71.7, 72.0, 78.1, 83.3)),
 }
-_LEVELS = tuple(f"level_{level}/pass@1" for level in range(1, 6))
+_LEVELS = tuple(f"level_{level}/pass@1" for level in range(1, 9))
 _GENERAL = tuple(f"general/{t}" for t in "translation fact instruction greeting refusal".split())
 STAGE_ROWS: dict[str, tuple[str, ...]] = {
     "Reasoning": ("reasoning/pass@1", "*/pass@1", *_LEVELS),

@@ -182,7 +182,7 @@ def _rl(
     """A stage of GRPO; the first input is what it starts from."""
     return Stage(
         name=name,
-        version=3 if name == "r1_zero" else 1,
+        version=4 if name == "r1_zero" else 2,
         run=f"r1repro.stages.rl:{run or name}",
         config=(
             *("model", *_student_form(name), "task", f"stage.{settings}", "seed"),
@@ -208,7 +208,7 @@ def _sft(
     """A stage of supervised fine-tuning of `base` on the data set of `data`."""
     return Stage(
         name=name,
-        version=2,
+        version=3,
         run=f"r1repro.stages.sft:{run or name}",
         config=("model", *_student_form(name), "task", f"stage.{settings}", "seed", *_TRAINED),
         seconds=_sft_seconds(settings, data),
@@ -315,7 +315,7 @@ _CHAIN: tuple[Stage, ...] = (
     _evaluation("dev3_reasoning_only", "05_mixed_sft", ablation="reasoning_only"),
     Stage(
         name="reward_model",
-        version=2,
+        version=3,
         run="r1repro.stages.reward_model:run",
         config=("model", "task", "stage.reward_model", "seed", "engine", "launch.processes"),
         seconds=_reward_model_seconds,

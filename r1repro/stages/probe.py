@@ -1,6 +1,7 @@
 """Some ten seconds of the real work on random weights, from which `r1repro plan` extrapolates."""
 
 import os
+import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -9,21 +10,29 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from r1repro.artifacts import Progress
-from r1repro.config import Config, SFTConfig
+from r1repro.config import BaseConfig, Config, ModelConfig, RLConfig, SFTConfig, models
+from r1repro.stages import cores
 from r1repro.stages.base_model import TOKENIZER_DOCUMENTS, from_random_weights
+from r1repro.stages.expected import ALONE
 from r1repro.stages.models import device, load_tokenizer, load_trained, save_model
 from r1repro.tasks import corpus, templates, tokenizer, worlds
+from r1repro.tasks.problem import Problem
 from r1repro.training import grpo
 from r1repro.training.pretraining import pretrain
 from r1repro.training.sft import fine_tune
 
-SHARE = 1 / 3
-"""Of R1-Zero's cap, the length that completions are assumed to have: 0.2 to 0.5 in our runs."""
-PART_SECONDS = 2.5
-"""What each of the three parts may take once it is warm."""
+PART_SECONDS = 1.5
+"""What pretraining and fine-tuning may take, roughly, once they are warm."""
+STEP_SECONDS = 4.0
+"""What a step of GRPO may take, which asks fewer questions where it would take longer."""
+GRPO_TOKENS = 1.5
+"""Pretraining tokens that a token of a step of GRPO takes about as long as."""
+LONGEST = 2.5
+"""Times the mean of a step's completions: the longest of them, 2.4 to 3 in our runs."""
 NEVER = 10**9
 
 
@@ -44,35 +53,77 @@ class Speed:
     seconds: float
 
 
-def probe(config: Config) -> Speed:
-    """Pretrain, GRPO and SFT with a model of the configured shape; nothing of it is kept."""
-    started = time.perf_counter()
+def probe(config: Config, keys: Sequence[str]) -> dict[str, Speed]:
+    """By key of `config.models`: pretraining, GRPO and SFT with a model of that shape.
+
+    Each has the threads that its stages have; models of one size are as fast as each other, within
+    some per cent whatever the architecture. Nothing is kept.
+    """
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
-    torch.manual_seed(0)
-    documents = list(islice(corpus.documents(worlds.of(config.task), 0), TOKENIZER_DOCUMENTS))
+    world = worlds.of(config.task)
+    documents = list(islice(corpus.documents(world, 0), TOKENIZER_DOCUMENTS))
     words = tokenizer.train(documents)
     ids = words(documents)["input_ids"]
+    problems = list(islice(world.train(0), 2 * config.stage.r1_zero.questions))
+    threads = torch.get_num_threads()
+    found: dict[str, Speed] = {}
+    try:
+        for key in keys:
+            alike = next((k for k in found if _size(config, k) == _size(config, key)), None)
+            if alike is None:
+                torch.set_num_threads(threads)
+                if key != "model":
+                    cores.take_half()
+                found[key] = _speed(config, key, words, ids, problems)
+            else:
+                found[key] = replace(found[alike], seconds=0.0)
+    finally:
+        torch.set_num_threads(threads)
+    return found
+
+
+def _size(config: Config, key: str) -> tuple[bool, ModelConfig]:
+    return key == "model", replace(models(config)[key], name="", architecture="")
+
+
+def _speed(
+    config: Config,
+    key: str,
+    words: PreTrainedTokenizerFast,
+    ids: Sequence[Sequence[int]],
+    problems: Sequence[Problem],
+) -> Speed:
+    started = time.perf_counter()
+    torch.manual_seed(0)
+    stage, student = config.stage, key.removeprefix("student.")
+    if key == "model":
+        base, rl, tuning = stage.base, stage.r1_zero, stage.dev1
+    else:
+        parts = (getattr(stage, f"{student}_{part}") for part in ("base", "rl", "distilled"))
+        base, rl, tuning = parts
+    prompts = [words.encode(templates.render("mini", problem)) for problem in problems]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
-        save_model(from_random_weights(config.model, words), words, folder)
-        pretrained = _pretrained(config, ids, folder)
-        sampled, learned, prompt = _reinforced(config, folder)
-        tuned = _tuned(config, ids, round(prompt), folder)
+        model = from_random_weights(models(config)[key], words)
+        # So many tokens end a completion that one has about as many as our runs' have, and the
+        # batch thins out as theirs does.
+        ending = range(len(words) // 2, len(words) // 2 + round(len(words) / ALONE))
+        model.generation_config.eos_token_id = [words.eos_token_id, *ending]
+        save_model(model, words, folder)
+        pretrained = _pretrained(config, key, base, ids, folder)
+        sampled, learned = _reinforced(config, rl, problems, prompts, pretrained, folder)
+        tuned = _tuned(config, tuning, ids, prompts, pretrained, folder)
     threads = torch.get_num_threads()
     machine = (
         torch.cuda.get_device_name()
         if torch.cuda.is_available()
         else f"CPUs with {threads} thread{'s' if threads > 1 else ''}"
     )
+    prompt = sum(map(len, prompts)) / len(prompts)
     seconds = time.perf_counter() - started
     return Speed(pretrained, sampled, learned, tuned, prompt, machine, seconds)
-
-
-def typical_length(config: Config) -> int:
-    """Tokens of a completion, in the probe and in what is extrapolated from it."""
-    return max(1, round(SHARE * config.stage.r1_zero.max_completion_tokens))
 
 
 def _units(work: Callable[[int], float], most: int) -> int:
@@ -80,11 +131,13 @@ def _units(work: Callable[[int], float], most: int) -> int:
     return max(1, min(most, int(PART_SECONDS / max(work(1), 1e-6))))
 
 
-def _pretrained(config: Config, ids: Sequence[Sequence[int]], folder: Path) -> float:
+def _pretrained(
+    config: Config, key: str, settings: BaseConfig, ids: Sequence[Sequence[int]], folder: Path
+) -> float:
     """Tokens a second of pretraining."""
     words = load_tokenizer(folder)
-    model = from_random_weights(config.model, words).to(device())
-    settings = replace(config.stage.base, log_every=1, save_every=NEVER)
+    model = from_random_weights(models(config)[key], words).to(device())
+    settings = replace(settings, log_every=1, save_every=NEVER)
 
     def run(batches: int) -> tuple[float, float]:
         sequences: list[Sequence[int]] = []
@@ -105,55 +158,64 @@ def _pretrained(config: Config, ids: Sequence[Sequence[int]], folder: Path) -> f
     return tokens / seconds
 
 
-def _reinforced(config: Config, folder: Path) -> tuple[float, float, float]:
-    """Tokens a second sampled and learned by GRPO, and the mean tokens of a prompt."""
-    asked = config.stage.r1_zero
-    problems = list(islice(worlds.of(config.task).train(0), 2 * asked.questions))
-    words = load_tokenizer(folder)
+def _reinforced(
+    config: Config,
+    settings: RLConfig,
+    problems: Sequence[Problem],
+    prompts: Sequence[Sequence[int]],
+    pretrained: float,
+    folder: Path,
+) -> tuple[float, float]:
+    """Tokens a second sampled, and learned by GRPO with all that is not sampling.
 
-    def run(questions: int) -> tuple[float, float, float]:
-        """Seconds of the rollouts and of the rest of the second of two steps, and its tokens."""
-        settings = replace(
-            asked,
-            steps=2,
-            questions=questions,
-            max_completion_tokens=typical_length(config),
-            steps_per_generation=1,
-            save_every=NEVER,
-            sample_every=NEVER,
-        )
-        trainer, recorder = grpo.build(
-            load_trained(folder, config.engine, 0), words, problems[: 2 * questions], settings,
-            template="mini", seed=0, folder=folder.with_name("grpo"), engine=config.engine,
-        )  # fmt: skip
-        trainer.train()
-        first, second = recorder.rows
-        rollouts = second["seconds_rollout"]
-        rest = second["seconds"] - first["seconds"] - rollouts
-        return rollouts, rest, second["length"] * questions * settings.generations
-
-    questions = _units(lambda count: sum(run(count)[:2]), asked.questions)
-    rollouts, rest, said = run(questions)
-    prompts = [len(words.encode(templates.render("mini", p))) for p in problems]
-    prompt = sum(prompts) / len(prompts)
-    read = prompt * questions * asked.generations
-    return said / rollouts, (said + read) / rest, prompt
+    Of two steps the second counts, with all the questions of a step where there is time.
+    """
+    row = ALONE + sum(map(len, prompts)) / len(prompts)
+    fit = STEP_SECONDS * pretrained / (GRPO_TOKENS * settings.generations * row)
+    questions = max(1, min(settings.questions, len(problems) // 2, int(fit)))
+    brief = replace(
+        settings,
+        steps=2,
+        questions=questions,
+        max_completion_tokens=min(settings.max_completion_tokens, round(LONGEST * ALONE)),
+        steps_per_generation=1,
+        save_every=NEVER,
+        sample_every=NEVER,
+    )
+    trainer, recorder = grpo.build(
+        load_trained(folder, config.engine, 0), load_tokenizer(folder), problems[: 2 * questions],
+        brief, template="mini", seed=0, folder=folder.with_name("grpo"), engine=config.engine,
+    )  # fmt: skip
+    trainer.train()
+    first, second = recorder.rows
+    rollouts = second["seconds_rollout"]
+    rest = second["seconds"] - first["seconds"] - rollouts
+    asked = sum(map(len, prompts[questions : 2 * questions]))
+    said = second["length"] * questions * settings.generations
+    return said / rollouts, (said + asked * settings.generations) / rest
 
 
-def _tuned(config: Config, ids: Sequence[Sequence[int]], prompt: int, folder: Path) -> float:
-    """Tokens a second of SFT, prompts included."""
-    model, words = load_trained(folder, config.engine, 0), load_tokenizer(folder)
-    length = typical_length(config)
-    said = [token for document in ids for token in document][:length]
-    size = config.stage.dev1.batch_size
-
-    def run(batches: int) -> float:
-        settings = SFTConfig(epochs=1, batch_size=size, log_every=1, save_every=NEVER)
-        rows = fine_tune(
-            model, words, [(said[:prompt], said)] * ((batches + 1) * size), settings,
-            seed=0, folder=folder.with_name("sft"), progress=Progress(None), engine=config.engine,
-        )  # fmt: skip
-        return float(rows[-1]["seconds"] - rows[0]["seconds"])
-
-    batches = _units(run, 200)
-    return batches * size * (min(prompt, length) + length) / run(batches)
+def _tuned(
+    config: Config,
+    settings: SFTConfig,
+    ids: Sequence[Sequence[int]],
+    prompts: Sequence[list[int]],
+    pretrained: float,
+    folder: Path,
+) -> float:
+    """Tokens a second of SFT, prompts included, on answers of the corpus's documents' lengths."""
+    draws, size, log = random.Random(0), settings.batch_size, settings.log_every
+    row = sum(map(len, ids)) / len(ids) + sum(map(len, prompts)) / len(prompts)
+    steps = max(1, round(PART_SECONDS * pretrained / (size * row * log))) * log
+    examples = [
+        (draws.choice(prompts), list(draws.choice(ids))) for _ in range((log + steps) * size)
+    ]
+    rows = fine_tune(
+        load_trained(folder, config.engine, 0), load_tokenizer(folder), examples,
+        replace(settings, epochs=1, save_every=NEVER),
+        seed=0, folder=folder.with_name("sft"), progress=Progress(None), engine=config.engine,
+    )  # fmt: skip
+    # What comes before the first log is not counted.
+    return float(
+        (rows[-1]["tokens"] - rows[0]["tokens"]) / (rows[-1]["seconds"] - rows[0]["seconds"])
+    )

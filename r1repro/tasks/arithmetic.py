@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 from r1repro.tasks.problem import Problem
 
-LEVELS = (1, 2, 3, 4, 5)
-MAX_START = 20
-MAX_OPERAND = 12
-MAX_VALUE = 60
+# Level, which is how many operations: (largest start, largest operand, largest partial value).
+RANGES = {
+    **dict.fromkeys((1, 2, 3, 4, 5), (20, 12, 60)),
+    6: (40, 30, 99),
+    7: (60, 60, 199),
+    8: (99, 99, 299),
+}
 
 PHRASES = {
     "en": ("Compute {}.", "What is {}?"),
@@ -18,7 +21,7 @@ PHRASES = {
 
 @dataclass(frozen=True)
 class Chain:
-    """start, then (operator, operand) pairs; every partial value lies in 0..60."""
+    """start, then (operator, operand) pairs; every partial value lies in its level's range."""
 
     start: int
     operations: tuple[tuple[str, int], ...]
@@ -44,12 +47,13 @@ class Chain:
 
 def sample(rng: random.Random, level: int) -> Chain:
     """A chain of `level` operations."""
-    start = rng.randint(1, MAX_START)
+    first, operand, largest = RANGES[level]
+    start = rng.randint(1, first)
     value, operations = start, []
     for _ in range(level):
-        number = rng.randint(1, MAX_OPERAND)
+        number = rng.randint(1, operand)
         plus = rng.random() < 0.5
-        if (plus and value + number > MAX_VALUE) or (not plus and value < number):
+        if (plus and value + number > largest) or (not plus and value < number):
             plus = not plus
         value = value + number if plus else value - number
         operations.append(("+" if plus else "-", number))

@@ -76,7 +76,7 @@ def documents(world: World, seed: int) -> Iterator[str]:
     while True:
         kind = rng.choices(kinds, weights)[0]
         if kind == "drill":
-            yield _drill(rng)
+            yield _drill(rng, world)
         elif kind == "statement":
             yield _statement(rng, world)
         elif kind == "general":
@@ -91,13 +91,13 @@ def _reasoning(rng: random.Random, family: str, world: World) -> str | None:
     language, templated = rng.choice(LANGUAGES), rng.random() < MESS.templated
     voice = _Voice(rng, language, templated)
     if family == "arithmetic":
-        chain = arithmetic.sample(rng, rng.choice(arithmetic.LEVELS))
+        chain = arithmetic.sample(rng, rng.choice(world.levels))
         problem = arithmetic.problem(rng, chain, language)
         if problem.id in world.held_out:
             return None
         work, answer = _work_chain(rng, voice, chain)
     else:
-        numbers = countdown.sample(rng, rng.choice(countdown.LEVELS))
+        numbers = countdown.sample(rng, rng.choice(world.levels))
         problem = countdown.problem(rng, numbers, language)
         if problem.id in world.held_out:
             return None
@@ -168,17 +168,16 @@ def _work_countdown(
     lines: list[str] = []
     tried: list[countdown.Trial] = []
     while True:
-        new = [trial for trial in attempts if trial not in tried]
-        choice = attempts if rng.random() < MESS.forgets else new or attempts
+        choice = attempts
+        if rng.random() >= MESS.forgets and tried:
+            choice = tuple(trial for trial in attempts if trial not in tried) or attempts
         trial = rng.choice(solving if rng.random() < MESS.insight else choice)
         tried.append(trial)
-        left, op, right, _ = trial.first
-        result = _step(rng, voice, lines, (left, op, right))
-        left, op, right, _ = trial.second
-        if trial.expression.startswith("("):
-            value = _step(rng, voice, lines, (result, op, right))
-        else:
-            value = _step(rng, voice, lines, (left, op, result))
+        (left, op, right, _), *others = trial.steps
+        value = _step(rng, voice, lines, (left, op, right))
+        for (left, op, right, _), on_left in zip(others, trial.on_left, strict=True):
+            step = (value, op, right) if on_left else (left, op, value)
+            value = _step(rng, voice, lines, step)
         hit = value == numbers.target
         if rng.random() < MESS.checks:
             lines.append(_check(voice.pick(), value, numbers.target))
@@ -222,8 +221,13 @@ def _near(rng: random.Random, value: int) -> int:
     return max(0, value + rng.choice((-10, -3, -2, -1, 1, 2, 3, 10)))
 
 
-def _drill(rng: random.Random) -> str:
-    """A page of sums, all right: tables are the cleanest pages of any web."""
+def _drill(rng: random.Random, world: World) -> str:
+    """A page of sums, all right: tables are the cleanest pages of any web.
+
+    They reach as far as the chains of one of the levels, and a little further for countdown.
+    """
+    reaches = sorted({arithmetic.RANGES[level][1:] for level in world.levels})
+    operand, largest = reaches[0] if len(reaches) == 1 else rng.choice(reaches)
     lines = []
     for _ in range(8):
         op = rng.choice("+-+-*")
@@ -231,10 +235,10 @@ def _drill(rng: random.Random) -> str:
             a, b = rng.randint(1, 9), rng.randint(1, 9)
         elif op == "-" and rng.random() < 0.5:
             # of like size, as in a check against the target
-            b = rng.randint(0, arithmetic.MAX_VALUE)
+            b = rng.randint(0, largest)
             a = b + rng.choice((0, rng.randint(0, 20)))
         else:
-            a, b = rng.randint(0, arithmetic.MAX_VALUE), rng.randint(1, 15)
+            a, b = rng.randint(0, largest), rng.randint(1, operand + 3)
             a, b = (max(a, b), min(a, b)) if op == "-" else (a, b)
         lines.append(f"{a}{op}{b}={({'+': a + b, '-': a - b, '*': a * b})[op]}")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
-"""Countdown: reach a target from three numbers, each used exactly once."""
+"""Countdown: reach a target from three or four numbers, each used exactly once."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
@@ -8,9 +9,17 @@ from itertools import permutations
 from r1repro.tasks.expression import evaluate
 from r1repro.tasks.problem import Problem
 
-LEVELS = (1, 2, 3, 4, 5)
-# Level: (largest number, operators). Level 5 multiplies.
-RANGES = {1: (9, "+-"), 2: (10, "+-"), 3: (12, "+-"), 4: (15, "+-"), 5: (9, "+-*")}
+# Level: (largest number, operators, how many numbers). Levels 5 and 8 multiply.
+RANGES = {
+    1: (9, "+-", 3),
+    2: (10, "+-", 3),
+    3: (12, "+-", 3),
+    4: (15, "+-", 3),
+    5: (9, "+-*", 3),
+    6: (9, "+-", 4),
+    7: (15, "+-", 4),
+    8: (12, "+-*", 4),
+}
 MAX_VALUE = 99
 
 TINY_ZERO = (
@@ -26,9 +35,9 @@ PHRASES = {
 
 @dataclass(frozen=True)
 class Numbers:
-    """Three numbers, a target that they can reach, and the level's operators."""
+    """The numbers, a target that they can reach, and the level's operators."""
 
-    numbers: tuple[int, int, int]
+    numbers: tuple[int, ...]
     target: int
     operators: str
     level: int
@@ -36,35 +45,53 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Trial:
-    """One attempt: first combine two numbers, then the result with the third.
+    """One attempt: first combine two numbers, then the result with each other one in turn.
 
-    first: (left, operator, right, result) of the two numbers, the larger on the left.
-    second: the same of the first result and the third number.
+    steps: (left, operator, right, result) of each, the larger on the left.
+    on_left: for every step but the first, whether the result so far is what stands on the left.
     expression: the whole, e.g. "(3+5)-7" or "7-(5-3)".
     """
 
-    first: tuple[int, str, int, int]
-    second: tuple[int, str, int, int]
+    steps: tuple[tuple[int, str, int, int], ...]
+    on_left: tuple[bool, ...]
     expression: str
 
     @property
     def value(self) -> int:
-        return self.second[3]
+        return self.steps[-1][3]
 
 
-@lru_cache(maxsize=100_000)
-def trials(numbers: tuple[int, int, int], operators: str) -> tuple[Trial, ...]:
+def trials(numbers: tuple[int, ...], operators: str) -> tuple[Trial, ...]:
     """Every attempt whose values stay in 0..99, the larger number always written first."""
+    return _trials(tuple(sorted(numbers)), operators)
+
+
+@lru_cache(maxsize=10_000)
+def _trials(numbers: tuple[int, ...], operators: str) -> tuple[Trial, ...]:
     found: dict[str, Trial] = {}
-    for a, b, c in sorted(set(permutations(numbers))):
-        for first in _pairs(a, b, operators):
-            inner = f"({first[0]}{first[1]}{first[2]})"
-            for second in _pairs(first[3], c, operators):
-                inner_left = first[3] >= c
-                left, right = (inner, str(c)) if inner_left else (str(c), inner)
-                expression = f"{left}{second[1]}{right}"
-                found.setdefault(expression, Trial(first, second, expression))
+    for a, b, *others in sorted(set(permutations(numbers))):
+        if a > b:  # the same as b, a, which came before
+            continue
+        for step in _pairs(a, b, operators):
+            begun = Trial((step,), (), f"{step[0]}{step[1]}{step[2]}")
+            for trial in _continued(begun, others, operators):
+                found.setdefault(trial.expression, trial)
     return tuple(found.values())
+
+
+def _continued(trial: Trial, numbers: list[int], operators: str) -> Iterator[Trial]:
+    """The attempt with these numbers used in this order, by every operator."""
+    if not numbers:
+        yield trial
+        return
+    number, *others = numbers
+    for step in _pairs(trial.value, number, operators):
+        inner, on_left = f"({trial.expression})", trial.value >= number
+        left, right = (inner, str(number)) if on_left else (str(number), inner)
+        longer = f"{left}{step[1]}{right}"
+        yield from _continued(
+            Trial((*trial.steps, step), (*trial.on_left, on_left), longer), others, operators
+        )
 
 
 def _pairs(a: int, b: int, operators: str) -> list[tuple[int, str, int, int]]:
@@ -78,21 +105,25 @@ def _pairs(a: int, b: int, operators: str) -> list[tuple[int, str, int, int]]:
 
 
 def sample(rng: random.Random, level: int) -> Numbers:
-    """Three different numbers and a target that at least one attempt reaches.
+    """Different numbers and a target that at least one attempt reaches.
 
-    The target is the value of a random attempt; in level 5 of one that multiplies.
+    The target is the value of a random attempt; in levels 5 and 8 of one that multiplies.
     """
-    largest, operators = RANGES[level]
+    largest, operators, count = RANGES[level]
     while True:
-        a, b, c = rng.sample(range(1, largest + 1), 3)
-        candidates = [
-            t
-            for t in trials((a, b, c), operators)
-            if t.value > 0 and ("*" not in operators or "*" in t.expression)
-        ]
-        if candidates:
-            target = rng.choice(candidates).value
-            return Numbers((a, b, c), target, operators, level)
+        numbers = tuple(rng.sample(range(1, largest + 1), count))
+        if targets := _targets(tuple(sorted(numbers)), operators):
+            return Numbers(numbers, rng.choice(targets), operators, level)
+
+
+@lru_cache(maxsize=10_000)
+def _targets(numbers: tuple[int, ...], operators: str) -> tuple[int, ...]:
+    """What the attempts reach, those that multiply where the level does."""
+    return tuple(
+        trial.value
+        for trial in _trials(numbers, operators)
+        if trial.value > 0 and ("*" not in operators or "*" in trial.expression)
+    )
 
 
 def canonical(numbers: Numbers) -> str:

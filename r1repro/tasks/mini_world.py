@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from r1repro.errors import R1ReproError
 from r1repro.tasks import arithmetic, countdown
@@ -17,26 +17,32 @@ FRUITLESS_DRAWS = 10_000
 
 
 @lru_cache(maxsize=4)
-def build(seed: int, validation: int, test: int) -> World:
+def build(seed: int, validation: int, test: int, max_level: int = 5) -> World:
     """The world of a seed with so many validation and test problems, balanced over the cells.
 
-    Cells are family, level and language. Raises R1ReproError if a level has not so many.
+    Cells are family, level from 1 to `max_level` and language. Raises R1ReproError if a level has
+    not so many.
     """
     rng = random.Random(f"world-{seed}")
     taken: dict[str, Problem] = {}
-    held_test = _balanced(rng, "test", test, taken)
-    held_validation = _balanced(rng, "validation", validation, taken)
-    return World(seed, tuple(held_validation), tuple(held_test), *general_splits(rng), _stream)
+    levels = tuple(range(1, max_level + 1))
+    held_test = _balanced(rng, "test", test, levels, taken)
+    held_validation = _balanced(rng, "validation", validation, levels, taken)
+    return World(
+        seed,
+        tuple(held_validation),
+        tuple(held_test),
+        *general_splits(rng),
+        partial(_stream, levels),
+        levels=levels,
+    )
 
 
-def _stream(rng: random.Random) -> Iterator[Problem]:
+def _stream(levels: tuple[int, ...], rng: random.Random) -> Iterator[Problem]:
+    families = tuple(FAMILIES)
     while True:
-        yield _reasoning(rng, *_cell(rng))
-
-
-def _cell(rng: random.Random) -> tuple[str, int, str]:
-    family = rng.choice(tuple(FAMILIES))
-    return family, rng.choice(FAMILIES[family].LEVELS), rng.choice(LANGUAGES)
+        family, level = rng.choice(families), rng.choice(levels)
+        yield _reasoning(rng, family, level, rng.choice(LANGUAGES))
 
 
 def _reasoning(rng: random.Random, family: str, level: int, language: str) -> Problem:
@@ -45,10 +51,14 @@ def _reasoning(rng: random.Random, family: str, level: int, language: str) -> Pr
 
 
 def _balanced(
-    rng: random.Random, split: str, count: int, taken: dict[str, Problem]
+    rng: random.Random,
+    split: str,
+    count: int,
+    levels: tuple[int, ...],
+    taken: dict[str, Problem],
 ) -> list[Problem]:
     """`count` problems, one per cell in turn, added to `taken` by their canonical forms."""
-    cells = [(f, lv, lang) for f, m in FAMILIES.items() for lv in m.LEVELS for lang in LANGUAGES]
+    cells = [(f, level, lang) for f in FAMILIES for level in levels for lang in LANGUAGES]
     problems: list[Problem] = []
     for i in range(count):
         family, level, language = cells[i % len(cells)]

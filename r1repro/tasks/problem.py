@@ -12,7 +12,7 @@ class Problem:
     id: canonical form, equal for the same problem in either language.
     task: family, one of GENERAL or else reasoning: arithmetic, countdown, or a data set's.
     language: "en" or "zh", the language of the prompt.
-    level: 1 (easy) to 5 (hard); general tasks are all level 1.
+    level: 1 (easy) to 5 (hard), in the mini world on request to 8; general tasks are all level 1.
     prompt: the question as asked, without any template.
     answer: the gold answer; for countdown "numbers=target", which any right expression meets; for
         reasoning-gym the task's own.

@@ -24,6 +24,7 @@ class World:
         them.
     stream: an endless stream of reasoning problems, held-out ones perhaps among them.
     facts: of the data sets that the problems come from, for manifests.
+    levels: of the mini world's reasoning problems, for its corpus.
     """
 
     seed: int
@@ -33,6 +34,7 @@ class World:
     general_test: tuple[Problem, ...]
     stream: Callable[[random.Random], Iterator[Problem]] = field(repr=False, compare=False)
     facts: dict[str, Any] = field(default_factory=dict, compare=False)
+    levels: tuple[int, ...] = (1, 2, 3, 4, 5)
 
     @property
     def held_out_problems(self) -> tuple[Problem, ...]:

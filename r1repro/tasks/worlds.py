@@ -22,7 +22,9 @@ def of(task: TaskConfig) -> World:
     Raises R1ReproError if a data set is not on this machine or has not so many problems.
     """
     if task.train is None and task.path is None:
-        return mini_world.build(task.world_seed, task.validation_problems, task.test_problems)
+        return mini_world.build(
+            task.world_seed, task.validation_problems, task.test_problems, task.max_level
+        )
     if task.train is not None and task.train.startswith(GYM):
         names = task.train.removeprefix(GYM).split("+")
         return reasoning_gym.build(

@@ -1,32 +1,26 @@
-"""How much computation a stage took, estimated from what it read and wrote."""
+"""How much computation a stage took, estimated from what it read and wrote.
+
+A matrix of N parameters takes 2 N operations a token: once forward, y = x W, and back once for the
+gradient of what it read, dx = dy W^T, and once for its own, dW = x^T dy (Kaplan et al. 2020,
+arXiv 2001.08361, 2.1). A frozen one needs no dW.
+"""
 
 EQUAL_FLOPS = "equal_flops"
 """The folder in an RL stage's result with the policy as it was when a given budget was spent."""
-FORWARD, BACKWARD = 2, 4
-"""Floating-point operations a parameter and token (Kaplan et al. 2020, arXiv 2001.08361, 2.1)."""
+PASS = 2
+"""Floating-point operations a parameter and token of each of the three."""
 
 
 def forward(parameters: int, tokens: float) -> float:
     """FLOPs to read or write `tokens` tokens; attention itself is left out, as in the source."""
-    return FORWARD * float(parameters) * tokens
+    return PASS * float(parameters) * tokens
 
 
-def trained(parameters: int, tokens: float) -> float:
-    """FLOPs to learn from `tokens` tokens: a forward pass and the two of the backward pass.
+def trained(parameters: int, moved: int, tokens: float) -> float:
+    """FLOPs to learn from `tokens` tokens with `moved` of the parameters, the others frozen.
 
-    Adapters are counted alike, though their frozen weights take two thirds of it, and gradient
-    checkpointing, which reads once more, is not.
+    That is 6 N where all move, and 4 N + 2 A with A parameters of adapters among the N. What
+    gradient checkpointing computes a second time is not counted (Chowdhery et al. 2022,
+    arXiv 2204.02311, B).
     """
-    return (FORWARD + BACKWARD) * float(parameters) * tokens
-
-
-def rollout(
-    parameters: int, prompt_tokens: float, completion_tokens: float, group: int, reference: bool
-) -> float:
-    """FLOPs of GRPO's rollouts, with the reference's pass over them if there is one.
-
-    prompt_tokens: of all rows together; the sampler reads a prompt once for its `group` rows.
-    """
-    sampling = forward(parameters, prompt_tokens / group + completion_tokens)
-    judged = forward(parameters, prompt_tokens + completion_tokens) if reference else 0.0
-    return sampling + judged
+    return PASS * (2 * float(parameters) + float(moved)) * tokens

@@ -198,6 +198,7 @@ def build(
         rollout_func=rollouts(words, settings, seed, recorder.clock, engine) if own else None,
         micro_batch_tokens=settings.micro_batch_tokens,
         clock=recorder.clock,
+        count=recorder.count,
     )
     # Not among the arguments: these are refused where the weights are shared out.
     trainer.optimizer = optimizer
@@ -325,6 +326,7 @@ class Recorder(TrainerCallback):
     ):
         self.settings, self.words = settings, words
         self.parameters, self.ends = model.num_parameters(), ends(model, words)
+        self.moved = model.num_parameters(only_trainable=True)
         self.progress, self.preference = Progress(None), preference
         self.budget: float | None = None
         self.shuffled: int | None = None
@@ -332,12 +334,17 @@ class Recorder(TrainerCallback):
         self.rows: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
         self.seconds: dict[str, float] = {}
+        self.read = (0, 0)
         self.batch: pd.DataFrame | None = None
         self.before = 0.0
         self.started = time.perf_counter()
 
     def clock(self, name: str, seconds: float) -> None:
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+    def count(self, judged: int, learned: int) -> None:
+        """Tokens that the step has read without gradients, by the reference above all, and with."""
+        self.read = judged, learned
 
     def reward_functions(self) -> list[Callable[..., list[float]]]:
         """One function for each of `weights`, for TRL."""
@@ -411,13 +418,11 @@ class Recorder(TrainerCallback):
         reasoning = batch[~batch.task.isin(GENERAL)]
         general = batch[batch.task.isin(GENERAL)]
         prompts, said = batch.prompt_tokens.sum(), batch.tokens.sum()
-        # As a trainer spends that reads the prompt with every completion; ours reads a shared one
-        # once, which makes the estimate of RL a little too high.
-        spent = flops.trained(self.parameters, (prompts + said) / settings.steps_per_generation)
-        if fresh:
-            spent += flops.rollout(
-                self.parameters, prompts, said, settings.generations, settings.beta > 0
-            )
+        judged, learned = self.read
+        spent = flops.trained(self.parameters, self.moved, learned)
+        spent += flops.forward(self.parameters, judged)
+        if fresh:  # the sampler reads a prompt once for its group
+            spent += flops.forward(self.parameters, prompts / settings.generations + said)
         row = {
             "step": step,
             "reward": reward.mean(),

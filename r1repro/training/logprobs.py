@@ -36,13 +36,14 @@ def token_logps(
     completion_tokens: int,
     temperature: float,
     with_entropy: bool,
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+) -> tuple[torch.Tensor, torch.Tensor | None, int]:
     """log pi(token) and entropy, each (B, T), of the last T = `completion_tokens` columns.
 
     Logits are made only for columns that the mask keeps, so padding costs no projection onto the
     vocabulary. Masked columns are 0. Entropy, in nats, carries no gradient.
+    Last comes how many tokens the backbone has read, padding not counted.
     """
-    hidden = states_before(backbone, ids_B_L, mask_B_L, completion_tokens)
+    hidden, read = states_before(backbone, ids_B_L, mask_B_L, completion_tokens)
     keep = mask_B_L[:, -completion_tokens:].bool()
     labels = ids_B_L[:, -completion_tokens:][keep]
     logps_N_V = (head(hidden[keep]).float() / temperature).log_softmax(-1)
@@ -50,17 +51,17 @@ def token_logps(
     logps = torch.zeros(keep.shape, dtype=logps_N.dtype, device=logps_N.device)
     logps = logps.masked_scatter(keep, logps_N)
     if not with_entropy:
-        return logps, None
+        return logps, None, read
     with torch.no_grad():
         entropy_N = -(logps_N_V.exp() * logps_N_V).sum(-1)
         entropy = torch.zeros_like(logps).masked_scatter(keep, entropy_N)
-    return logps, entropy
+    return logps, entropy, read
 
 
 def states_before(
     backbone: nn.Module, ids_B_L: torch.Tensor, mask_B_L: torch.Tensor, completion_tokens: int
-) -> torch.Tensor:
-    """The last hidden state before each of the last T columns, (B, T, D).
+) -> tuple[torch.Tensor, int]:
+    """The last hidden state before each of the last T columns, (B, T, D), and the tokens read.
 
     A prompt that several rows share, as a group's completions do, is read once: its keys and values
     are handed to all of them, and their gradients come back through these. Not under gradient
@@ -73,7 +74,7 @@ def states_before(
     checkpointed = backbone.training and getattr(backbone, "is_gradient_checkpointing", False)
     if checkpointed or 2 * len(prompts) > len(ids_B_L) or completion_tokens == 1:
         whole = backbone(input_ids=ids_B_L, attention_mask=mask_B_L, use_cache=False)
-        return whole.last_hidden_state[:, :-1][:, -completion_tokens:]
+        return whole.last_hidden_state[:, :-1][:, -completion_tokens:], int(mask_B_L.sum())
     read = backbone(input_ids=prompts[:, 0], attention_mask=prompts[:, 1], use_cache=True)
     cache = read.past_key_values
     cache.batch_select_indices(row_of)
@@ -84,4 +85,5 @@ def states_before(
         past_key_values=cache,
         use_cache=True,
     )
-    return torch.cat([first, said.last_hidden_state], dim=1)
+    tokens = int(prompts[:, 1].sum() + mask_B_L[:, split:-1].sum())
+    return torch.cat([first, said.last_hidden_state], dim=1), tokens

@@ -49,5 +49,5 @@ def train(
     )
     trainer.optimizer, trainer.lr_scheduler = optimizer, rate
     both = [len(row["chosen_ids"]) + len(row["rejected_ids"]) for row in data]
-    recorder = sft.Recorder(settings, both, model.num_parameters(), progress)
+    recorder = sft.Recorder(settings, both, model, progress)
     return sft.run(trainer, recorder, folder)

@@ -60,7 +60,7 @@ def fine_tune(
         # Or the last batch, where it is not whole, would be filled up with the first rows again.
         empty = {"input_ids": data[0]["input_ids"], "labels": [IGNORED] * lengths[0]}
         data += [empty] * (-len(data) % settings.batch_size)
-    recorder = Recorder(settings, lengths, model.num_parameters(), progress)
+    recorder = Recorder(settings, lengths, model, progress)
     steps = recorder.steps
     optimizer, rate = optimizer_and_rate(model, settings, steps)
     told = Arguments(max_length=None, **arguments(settings, steps, seed, folder, engine))
@@ -179,12 +179,13 @@ class Recorder(TrainerCallback):
         self,
         settings: SFTConfig | RewardModelConfig,
         lengths: Sequence[int],
-        parameters: int,
+        model: PreTrainedModel,
         progress: Progress,
     ):
         self.settings, self.lengths, self.progress = settings, lengths, progress
         self.steps = math.ceil(len(lengths) / settings.batch_size)
-        self.parameters = parameters
+        self.parameters = model.num_parameters()
+        self.moved = model.num_parameters(only_trainable=True)
         self.rows: list[dict[str, Any]] = []
         self.before = 0.0
         self.started = time.perf_counter()
@@ -205,7 +206,7 @@ class Recorder(TrainerCallback):
             "tokens": tokens,
             "tokens_per_s": seen / max(since, 1e-9),
             "seconds": seconds,
-            "flops": flops.trained(self.parameters, tokens),
+            "flops": flops.trained(self.parameters, self.moved, tokens),
         }
         self.rows.append(row)
         self.progress.update(

@@ -44,6 +44,7 @@ class PackedGRPOTrainer(GRPOTrainer):
 
     micro_batch_tokens: rows x padded length of a micro-batch.
     clock: called with (name, seconds) for "rollout", "reference" and "update".
+    count: called once a step with the tokens that all processes read without gradients, and with.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         *args: Any,
         micro_batch_tokens: int,
         clock: Callable[[str, float], None] = lambda name, seconds: None,
+        count: Callable[[int, int], None] = lambda judged, learned: None,
         **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
@@ -67,7 +69,8 @@ class PackedGRPOTrainer(GRPOTrainer):
             self.vllm_generation._iter_named_params = partial(adapters.whole_weights, self.model)
         adapters.to_float32(self.model)
         self.micro_batch_tokens = micro_batch_tokens
-        self.clock = clock
+        self.clock, self.count = clock, count
+        self.read = {False: 0, True: 0}
 
     def training_step(
         self, model: torch.nn.Module, inputs: Any, num_items_in_batch: Any = None
@@ -98,6 +101,9 @@ class PackedGRPOTrainer(GRPOTrainer):
                 mean = sum(v * n for v, n in zip(new, tokens, strict=True)) / max(sum(tokens), 1)
                 values[before.get(name, 0) :] = [mean]
         self._step += 1
+        read = torch.tensor([*self.read.values()], device=self.accelerator.device)
+        self.count(*self.accelerator.reduce(read, "sum").tolist())
+        self.read = {False: 0, True: 0}
         finished = time.perf_counter()
         self.clock("update", finished - updating)
         metrics["step_time"].append(finished - started)
@@ -147,6 +153,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         ids, mask, width = args
         unwrapped = self.accelerator.unwrap_model(model)
         if not _plain_head(unwrapped):
+            self.read[torch.is_grad_enabled()] += int(mask.sum())
             return super()._get_per_token_logps_and_entropies(
                 model, *args, batch_size=batch_size, **kwargs
             )
@@ -168,7 +175,7 @@ class PackedGRPOTrainer(GRPOTrainer):
             p, t = int(mask[rows, :split].sum(1).max()), int(completions[rows].max())
             columns = slice(split - p, split + t)
             with self.accelerator.autocast():
-                part, entropy = (told if shared else token_logps)(
+                part, entropy, read = (told if shared else token_logps)(
                     backbone,
                     head,
                     ids[rows, columns],
@@ -177,6 +184,7 @@ class PackedGRPOTrainer(GRPOTrainer):
                     self.temperature,
                     with_entropy,
                 )
+            self.read[torch.is_grad_enabled()] += read
             logps = logps.index_put((rows[:, None], torch.arange(t, device=ids.device)), part)
             if entropies is not None and entropy is not None:
                 entropies[rows, :t] = entropy

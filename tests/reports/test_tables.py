@@ -95,6 +95,15 @@ def test_the_headline_shows_the_last_main_pair_that_is_there(found):
     assert tables.headline({"base": summaries["base"]}, {}).columns == ("Base",)
 
 
+def test_levels_beyond_five_have_their_lines():
+    rows = {name: checkpoint(name) for name in ("r1_zero", "dev1")}
+    for each in rows.values():
+        each["level"] += 3
+    summaries, _ = compare(rows, [], draws=50)
+    shown = [row.label for row in tables.stages(summaries).rows if row.label.startswith("Level")]
+    assert shown == [f"Level {level}: pass@1" for level in range(4, 9)]
+
+
 def test_students_have_what_they_cost_beside_them(found):
     summaries, changes = found
     costs = {"qwen_rl": {"flops": 2.2e12, "seconds": 253.0}}

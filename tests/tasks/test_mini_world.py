@@ -1,5 +1,6 @@
 """The mini world: disjoint splits, right answers, determinism."""
 
+import hashlib
 import itertools
 import random
 import re
@@ -17,6 +18,12 @@ from r1repro.tasks.problem import GENERAL
 @pytest.fixture(scope="module")
 def world():
     return mini_world.build(0, 200, 1000)
+
+
+@pytest.fixture(scope="module")
+def hard():
+    """With the three levels beyond the usual ones."""
+    return mini_world.build(0, 160, 640, 8)
 
 
 def test_splits_are_disjoint_by_canonical_form(world):
@@ -37,12 +44,14 @@ def test_canonical_forms_ignore_language_phrase_and_order():
     assert countdown.canonical(one) == countdown.canonical(other) == "3,5,7=1"
 
 
-def test_the_corpus_asks_no_held_out_problem(world):
+@pytest.mark.parametrize("name", ["world", "hard"])
+def test_the_corpus_asks_no_held_out_problem(name, request):
     """Read back from the text itself, not from the ids the generator used.
 
     Left out by their shape are drills, pages on which every line is a sum with its result: they
     are tables and ask nothing, so they may hold the sum of a level-1 problem.
     """
+    world = request.getfixturevalue(name)
     found: Counter[str] = Counter()
     for document in itertools.islice(corpus.documents(world, 1), 5_000):
         lines = document.split("\n")
@@ -60,7 +69,7 @@ def test_what_a_line_asks_is_recognised_in_every_form(world):
     rng = random.Random(0)
     problems = list(world.held_out_problems)
     for language in mini_world.LANGUAGES:
-        for level in (1, 5):
+        for level in (1, 5, 8):
             for _ in range(20):  # in either language, and in both phrases of it
                 chain, numbers = arithmetic.sample(rng, level), countdown.sample(rng, level)
                 problems.append(arithmetic.problem(rng, chain, language))
@@ -72,9 +81,9 @@ def test_what_a_line_asks_is_recognised_in_every_form(world):
 
 def _asked(line: str) -> str:
     """The id of the problem that a line asks, in whatever words; "" where it asks none."""
-    if numbers := re.search(r"(\d+),(\d+),(\d+)\D+(\d+)", line):
-        *given, target = map(int, numbers.groups())
-        return "countdown:" + ",".join(map(str, sorted(given))) + f"={target}"
+    if found := re.search(r"((?:\d+,)+\d+)\D+(\d+)", line):
+        given = sorted(map(int, found[1].split(",")))
+        return "countdown:" + ",".join(map(str, given)) + f"={found[2]}"
     if chain := re.search(r"\d+(?:[-+]\d+)+", line):
         return f"arithmetic:{chain[0]}"
     question = re.sub(r"^(User: |用户：)|\s*<think>.*", "", line)
@@ -89,9 +98,8 @@ _GENERAL = {item.prompt: general.problem(item).id for item in general.items()}
 )
 def test_more_problems_than_there_are(monkeypatch, validation, test, key):
     monkeypatch.setattr(mini_world, "FAMILIES", {"arithmetic": arithmetic})
-    monkeypatch.setattr(arithmetic, "LEVELS", (1,))
     with pytest.raises(R1ReproError) as refused:
-        mini_world.build.__wrapped__(0, validation, test)
+        mini_world.build.__wrapped__(0, validation, test, 1)
     for part in (f"task.{key}_problems=450", "arithmetic of level 1", "414 problems", "lower"):
         assert part in str(refused.value)
 
@@ -102,8 +110,9 @@ def test_test_split_is_balanced(world):
     assert len(counts) == 20 and set(counts.values()) == {50}
 
 
-def test_gold_answers_are_right(world):
-    for problem in world.test:
+@pytest.mark.parametrize("name", ["world", "hard"])
+def test_gold_answers_are_right(name, request):
+    for problem in request.getfixturevalue(name).test:
         if problem.task == "arithmetic":
             value, _ = evaluate(problem.id.split(":")[1])
             assert matches(problem, str(value))
@@ -115,19 +124,54 @@ def test_gold_answers_are_right(world):
             assert found and all(matches(problem, t.expression) for t in found)
 
 
-def test_trials_state_what_their_expression_is_worth():
-    for trial in countdown.trials((9, 4, 7), "+-*"):
+@pytest.mark.parametrize("numbers", [(9, 4, 7), (9, 4, 7, 12)])
+def test_trials_state_what_their_expression_is_worth(numbers):
+    found = countdown.trials(numbers, "+-*")
+    assert len({trial.expression for trial in found}) == len(found)
+    for trial in found:
         value, used = evaluate(trial.expression)
-        assert value == trial.value and sorted(used) == [4, 7, 9]
+        assert value == trial.value and sorted(used) == sorted(numbers)
+        assert all(0 <= step[3] <= countdown.MAX_VALUE for step in trial.steps)
+        carried = zip(trial.steps, trial.steps[1:], trial.on_left, strict=False)
+        assert all(before[3] == step[0 if left else 2] for before, step, left in carried)
+
+
+def test_harder_levels_are_drawn_alike_for_every_split(hard):
+    cells = Counter((p.task, p.level, p.language) for p in hard.test)
+    assert set(cells.values()) == {20} and {level for _, level, _ in cells} == set(range(1, 9))
+    trained = list(itertools.islice(hard.train(0), 2_000))
+    assert not {p.id for p in trained} & hard.held_out
+    assert {p.level for p in trained} == {p.level for p in hard.validation} == set(range(1, 9))
+    for problem in (*hard.test, *trained):
+        size = len(re.findall(r"\d+", problem.id))
+        if problem.task == "arithmetic":
+            assert size == problem.level + 1
+        else:
+            assert size == (5 if problem.level > 5 else 4)
+
+
+def test_the_corpus_covers_the_numbers_of_the_harder_levels(hard):
+    """As results of whole lines, which tables and worked answers hold alike."""
+    documents = list(itertools.islice(corpus.documents(hard, 0), 6_000))
+    results = {int(n) for d in documents for n in re.findall(r"=(\d+)$", d, re.M)}
+    assert len(results & set(range(300))) > 290
+    assert any("((" in document for document in documents), "no search over four numbers"
+
+
+def test_what_todays_levels_draw_stays_what_it_was(world):
+    """A base's key does not know the generator: where this changes, versions must go up."""
+    drawn = [*itertools.islice(corpus.documents(world, 0), 500)]
+    drawn += [p.prompt for p in (*world.test, *itertools.islice(world.train(0), 500))]
+    assert hashlib.sha256("\0".join(drawn).encode()).hexdigest()[:16] == "25de516f21b798fc"
 
 
 def test_chains_stay_in_range():
     rng = random.Random(0)
-    for level in arithmetic.LEVELS:
+    for level, (_, _, largest) in arithmetic.RANGES.items():
         for _ in range(300):
             chain = arithmetic.sample(rng, level)
             assert len(chain.operations) == level
-            assert all(0 <= step[3] <= arithmetic.MAX_VALUE for step in chain.steps)
+            assert all(0 <= step[3] <= largest for step in chain.steps)
 
 
 def test_same_seed_same_world_and_corpus(world):

@@ -79,7 +79,7 @@ def test_gradient_checkpointing_reads_shared_prompts_whole_to_the_same_gradients
     def loss_and_gradients():
         model.zero_grad()
         head = model.get_output_embeddings()
-        logps, _ = token_logps(model.base_model, head, ids, mask, 7, 1.0, with_entropy=False)
+        logps, *_ = token_logps(model.base_model, head, ids, mask, 7, 1.0, with_entropy=False)
         loss = (logps * torch.linspace(-1, 1, logps.numel()).view_as(logps)).sum()
         loss.backward()
         return loss.item(), [p.grad.clone() for p in model.parameters()]

@@ -6,12 +6,13 @@ from itertools import islice
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import Qwen3ForCausalLM
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen3ForCausalLM
 
 from r1repro.artifacts import Progress
 from r1repro.rewards import rules
 from r1repro.tasks import mini_world
-from r1repro.training import flops, grpo
+from r1repro.training import adapters, flops, grpo
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS
 
@@ -21,11 +22,51 @@ STEPS = dataclasses.replace(
 
 
 def test_by_hand():
-    assert flops.forward(10, 3) == 60 and flops.trained(10, 3) == 180
-    # 4 rows of one group: 8 prompt tokens each, read once; 2 completion tokens each
-    without = flops.rollout(10, 32, 8, group=4, reference=False)
-    assert without == 2 * 10 * (8 + 8)
-    assert flops.rollout(10, 32, 8, group=4, reference=True) - without == 2 * 10 * 40
+    assert flops.forward(10, 3) == 60 and flops.trained(10, 10, 3) == 180
+    assert flops.trained(10, 1, 3) == 3 * (4 * 10 + 2 * 1)
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_the_estimate_is_near_what_torch_counts(rank):
+    shape = LlamaConfig(
+        vocab_size=256, hidden_size=64, num_hidden_layers=4, num_attention_heads=4,
+        intermediate_size=192, tie_word_embeddings=True, attn_implementation="eager",
+    )  # fmt: skip
+    model = LlamaForCausalLM(shape)
+    model = adapters.adapted(model, rank, 2 * rank, 0) if rank else model
+    ids = torch.randint(2, 256, (4, 8))
+    with FlopCounterMode(display=False) as counter:
+        model(input_ids=ids, labels=ids).loss.backward()
+    moved = model.num_parameters(only_trainable=True)
+    estimate = flops.trained(model.num_parameters(), moved, ids.numel())
+    assert counter.get_total_flops() == pytest.approx(estimate, rel=0.1)
+
+
+def test_a_step_is_charged_with_what_its_models_have_read(base, words, tmp_path):
+    settings = dataclasses.replace(STEPS, steps=1, micro_batch_tokens=2_000)
+    problems = list(islice(mini_world.build(0, 20, 20).train(0), settings.questions))
+    model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
+    trainer, recorder = grpo.build(
+        model, words, problems, settings, template="mini", seed=0, folder=tmp_path
+    )
+    read = {True: 0, False: 0}
+
+    def counts(module, args, kwargs):
+        if not torch.is_inference_mode_enabled():  # the sampler
+            new = kwargs["attention_mask"][:, -kwargs["input_ids"].shape[1] :]
+            read[torch.is_grad_enabled()] += int(new.sum())
+
+    for one in (model, trainer.ref_model):
+        one.base_model.register_forward_pre_hook(counts, with_kwargs=True)
+    trainer.train()
+    rows = recorder.batch
+    parameters, once = model.num_parameters(), rows.prompt_tokens.sum() / settings.generations
+    sampled = flops.forward(parameters, once + rows.tokens.sum())
+    learned = flops.trained(parameters, parameters, read[True])
+    expected = sampled + flops.forward(parameters, read[False]) + learned
+    assert recorder.rows[-1]["flops"] == pytest.approx(expected)
+    # Prompts that a micro-batch shares are read once, by the reference and by the policy.
+    assert read[True] == read[False] < once + rows.tokens.sum()
 
 
 def test_a_step_is_charged_with_its_own_update_and_the_first_with_the_rollout(

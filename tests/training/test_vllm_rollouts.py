@@ -48,7 +48,7 @@ class StandIn:
         for prompt, rollout in zip(prompts, found, strict=True):
             ids = torch.tensor([[*prompt, *rollout.token_ids]])
             with torch.no_grad():
-                exact, _ = token_logps(
+                exact, *_ = token_logps(
                     policy.base_model, policy.get_output_embeddings(), ids,
                     torch.ones_like(ids), len(rollout.token_ids), 1.0, with_entropy=False,
                 )  # fmt: skip

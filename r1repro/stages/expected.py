@@ -1,0 +1,113 @@
+"""How much of the most that it could do a stage is expected to do: by results, or by our runs."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from r1repro.config import Config
+from r1repro.stages import Stage, graph, state
+from r1repro.stages.models import load_tokenizer
+from r1repro.stages.work import Work, kind
+from r1repro.tasks import worlds
+from r1repro.tasks.problem import GENERAL
+
+BASE, ALONE, TAUGHT, GENERAL_ANSWER, EXAMPLE = 22, 31, 53, 14, 42
+"""Tokens in our laptop runs, assumed where no result tells: of a base's answer, of one of RL from a
+base, of one after fine-tuning, of one to a general item, and of an example of fine-tuning."""
+DRAWN = ("cold_start_data", "rejection_sampling")
+KEPT, PAIRED = 0.53, 0.73
+"""The shares that those runs had of the examples that there can be, and of the pairs."""
+ASSUMED = (
+    f"{BASE} tokens a completion of a base, {ALONE} in RL from one, {TAUGHT} after fine-tuning, "
+    f"{100 * KEPT:.0f} % of the examples that there can be, as in our laptop runs"
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """length: tokens of a sampled completion. rows: learned from, with completions of `row` tokens.
+
+    assumed: not by results that stand, but as in our runs.
+    """
+
+    length: float
+    rows: float
+    row: float
+    assumed: bool
+
+
+def expected(config: Config, stage: Stage, most: Work) -> Expected:
+    """What the stage is expected to do of `most`, the most that it can."""
+    named = kind(stage)
+    if named == "sft":
+        return _examples(config, stage, most)
+    if most.completions == 0:
+        return Expected(0, 0, 0, False)
+    found = _length(config, stage, most.cap)
+    length = min(_typical(stage) if found is None else found, most.cap)
+    if named == "rl":
+        return Expected(length, most.learned, length, found is None)
+    if named == "reward_model":
+        # It reads a question and what follows the thinking, about as long as a prompt.
+        return Expected(length, PAIRED * most.learned, 0, True)
+    if named == "evaluate":
+        general = _general_share(config, most)
+        length = (1 - general) * length + general * min(GENERAL_ANSWER, most.cap)
+    return Expected(length, 0, 0, found is None)
+
+
+def _examples(config: Config, stage: Stage, most: Work) -> Expected:
+    data = _table(config, stage.inputs[1], "dataset.parquet")
+    if data is None or not state.is_done(config, "base"):
+        made = getattr(config.stage, stage.inputs[1])
+        kept = 1.0 if made.keep_all else KEPT
+        return Expected(0, kept * most.learned, min(EXAMPLE, most.longest), True)
+    words = load_tokenizer(state.result_folder(config, "base") / "model")
+    tokens = sum(len(ids) for ids in words(data.completion.tolist())["input_ids"])
+    return Expected(0, most.learned, tokens / len(data), False)
+
+
+def _general_share(config: Config, most: Work) -> float:
+    """Of an evaluation's completions, those of general items."""
+    asked = config.evaluation
+    items = getattr(worlds.of(config.task), f"general_{asked.split}")
+    return len(items) * asked.samples_between / most.completions
+
+
+def _length(config: Config, stage: Stage, cap: int) -> float | None:
+    """Mean tokens of a completion, by a result; None if there is none that tells.
+
+    A policy is judged by the RL that made it, or else by its evaluation; RL by that of what it
+    starts from, unless that is a base, whose answers it changes.
+    """
+    named, policy = kind(stage), stage.inputs[0]
+    if named == "rl" and policy.endswith("base"):
+        return None
+    steps = _table(config, policy, "metrics.parquet")
+    if named in ("evaluate", *DRAWN) and steps is not None and "length" in steps:
+        return float(steps.length.mean())
+    asked = (
+        None if named == "evaluate" else _table(config, f"evaluate_{policy}", "evaluation.parquet")
+    )
+    if asked is None:
+        return None
+    rows = asked[asked.task.isin(GENERAL) == (named == "reward_model")]
+    return float(rows.tokens.clip(upper=cap).mean())
+
+
+def _typical(stage: Stage) -> float:
+    if kind(stage) == "reward_model":
+        return GENERAL_ANSWER
+    policy = stage.inputs[0]
+    if policy.endswith("base"):
+        return ALONE if kind(stage) == "rl" else BASE
+    alone = policy.startswith("r1_zero") or policy in ("qwen_rl", "llama_rl")
+    return ALONE if alone else TAUGHT
+
+
+def _table(config: Config, name: str, file: str) -> pd.DataFrame | None:
+    """A table of a stage's result; None where there is no such result."""
+    if name not in graph(config) or not state.is_done(config, name):
+        return None
+    place = state.result_folder(config, name) / file
+    return pd.read_parquet(place) if place.is_file() else None
