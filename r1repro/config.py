@@ -38,7 +38,8 @@ LONGEST_PROMPT = 64
 class ModelConfig:
     """The policy's shape. With `hub` or `path` the base comes from there instead of random weights.
 
-    hub, revision: a model of the Hugging Face hub; its shape stands here for `r1repro plan`.
+    hub: a model of the Hugging Face hub, NAME@COMMIT, or NAME for what is newest there; its shape
+        stands here for `r1repro plan`.
     path: a folder in HF format, which goes before `hub`.
     chat: the form of prompts from the cold start on, one of tasks/prompts/; before it they have
         the paper's base form.
@@ -56,7 +57,6 @@ class ModelConfig:
     vocabulary: int = 2_560
     tied: bool = True
     hub: str | None = None
-    revision: str = "main"
     path: str | None = None
     chat: str = "mini"
 
@@ -284,8 +284,7 @@ class StudentsConfig:
         longer than traces_tokens.
     teacher: or a stronger teacher itself, a model folder or a model of the hub, that answers the
         questions of rejection sampling beside Dev2; what is kept of its answers is chosen in the
-        same way. teacher_revision: at the hub; teacher_chat: the form of its prompts, one of
-        tasks/prompts/.
+        same way. teacher_chat: the form of its prompts, one of tasks/prompts/.
     """
 
     name: str = "mini"
@@ -295,7 +294,6 @@ class StudentsConfig:
     traces_rows: int = 20_000
     traces_tokens: int = 8_192
     teacher: str | None = None
-    teacher_revision: str = "main"
     teacher_chat: str = "qwen"
     qwen: ModelConfig = field(
         default_factory=lambda: ModelConfig(
@@ -561,10 +559,9 @@ def stronger_teacher(student: StudentsConfig) -> ModelConfig:
     assert student.teacher is not None
     place = Path(student.teacher)
     return ModelConfig(
-        name=place.name,
+        name=place.name.partition("@")[0],
         path=str(place) if place.is_absolute() else None,
         hub=None if place.is_absolute() else student.teacher,
-        revision=student.teacher_revision,
         chat=student.teacher_chat,
     )
 

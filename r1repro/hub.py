@@ -18,15 +18,22 @@ PATTERNS = {
 """What is taken of a repository: no code, and weights as safetensors only."""
 
 
-@lru_cache
-def folder(repository: str, kind: str, revision: str) -> Path | None:
-    """The repository's newest fetched copy of that revision, None if it is not whole.
+def parts(named: str) -> tuple[str, str]:
+    """(repository, revision) of NAME@REVISION, or of NAME alone, whose revision is main."""
+    repository, _, revision = named.partition("@")
+    return repository, revision or "main"
 
-    kind: "model" or "dataset". Its name is the commit.
+
+@lru_cache
+def folder(named: str, kind: str) -> Path | None:
+    """The fetched copy of a repository, named as in `parts`; None if it is not whole.
+
+    kind: "model" or "dataset". The folder's name is the commit.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    repository, revision = parts(named)
     try:  # it refuses what lacks a file of the listing that a download leaves beside it
         found = Path(
             snapshot_download(
@@ -44,20 +51,20 @@ def folder(repository: str, kind: str, revision: str) -> Path | None:
     return None if damaged(found, repository, kind) else found
 
 
-def model_folder(path: str | None, repository: str | None, revision: str) -> Path:
+def model_folder(path: str | None, named: str | None) -> Path:
     """The folder of a model: `path`, or its fetched copy; R1ReproError if it is not here."""
     if path is not None:
         return Path(path).expanduser()
-    found = folder(str(repository), "model", revision)
+    found = folder(str(named), "model")
     if found is None:
         raise R1ReproError(
-            f"the model {repository} is not on this machine: `r1repro fetch` with the same "
+            f"the model {named} is not on this machine: `r1repro fetch` with the same "
             "settings brings it where there is a network, and model.path=FOLDER takes your own"
         )
     return found
 
 
-def fetch(repository: str, kind: str, revision: str) -> Path:
+def fetch(named: str, kind: str) -> Path:
     """Bring the repository into the hub's cache, or find it there.
 
     Raises R1ReproError that says what was wanted and why it failed.
@@ -65,6 +72,7 @@ def fetch(repository: str, kind: str, revision: str) -> Path:
     from huggingface_hub import snapshot_download
 
     folder.cache_clear()
+    repository, revision = parts(named)
     wanted = f"the {kind} {repository} at revision {revision}"
     try:
         found = Path(

@@ -63,18 +63,18 @@ def fetch(config: Config) -> Iterator[str]:
     for shape in from_elsewhere(config).values():
         if shape.path is None:
             assert shape.hub is not None
-            yield _line(shape.hub, "model", shape.revision)
+            yield _line(shape.hub, "model")
     for data in _hub_data(config):
         assert data.hub is not None
-        yield _line(data.hub, "dataset", data.revision)
+        yield _line(data.hub, "dataset")
 
 
-def _line(repository: str, kind: str, revision: str) -> str:
-    found = hub.folder(repository, kind, revision)
+def _line(named: str, kind: str) -> str:
+    found = hub.folder(named, kind)
     how = "is there"
     if found is None:
-        found, how = hub.fetch(repository, kind, revision), "fetched"
-    return f"{kind} {repository}, commit {found.name}: {how}"
+        found, how = hub.fetch(named, kind), "fetched"
+    return f"{kind} {hub.parts(named)[0]}, commit {found.name}: {how}"
 
 
 def _hub_data(config: Config) -> list[Source]:
@@ -121,7 +121,7 @@ def _check_disk(config: Config, left: Sequence[str]) -> None:
 
 
 def _place(shape: ModelConfig) -> Path:
-    return hub.model_folder(shape.path, shape.hub, shape.revision)
+    return hub.model_folder(shape.path, shape.hub)
 
 
 def _bytes(shape: ModelConfig) -> int:

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from r1repro import config
 from r1repro.errors import R1ReproError
 from r1repro.tasks import tokenizer
+from r1repro.tasks.sources import SOURCES
 
 
 def test_scales_compose():
@@ -18,9 +20,15 @@ def test_defaults_of_conf_are_those_of_the_schema():
     assert config.compose([]) == config.Config()
 
 
-def test_a_setting_that_came_later_enters_a_key_only_where_it_is_turned():
-    assert "max_level" not in config.values(config.compose([]), "task")
-    assert config.values(config.compose(["scale=gpu"]), "task")["max_level"] == 8
+def test_every_model_and_data_set_of_the_hub_is_pinned():
+    found = [source.hub for source in SOURCES.values()]
+    for name in config.choices("model"):
+        if name not in ("mini_qwen", "local"):
+            composed = config.compose([f"model={name}", "scale=gpu"])
+            found += [model.hub for model in config.models(composed).values()]
+    assert len(found) > 40
+    for name in found:
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", name), name
 
 
 def test_override_wins_over_scale():

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from r1repro import cli, hub, preflight
-from r1repro.config import compose
+from r1repro.config import compose, models
 from r1repro.errors import R1ReproError
 from r1repro.stages import find, state
+from r1repro.tasks.sources import SOURCES
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -22,15 +23,17 @@ def cache(tmp_path, monkeypatch):
     hub.folder.cache_clear()
 
 
-def fetched(cache, kind, repository, files):
-    """A repository in the cache, laid out as the hub's own library does."""
+def fetched(cache, kind, named, files):
+    """A repository in the cache, laid out as the hub's own library does; no branch where pinned."""
+    repository, revision = hub.parts(named)
     folder = cache / f"{kind}s--{repository.replace('/', '--')}"
-    place = folder / "snapshots" / COMMIT
+    place = folder / "snapshots" / (COMMIT if revision == "main" else revision)
     for name, content in files.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(content)
-    (folder / "refs").mkdir()
-    (folder / "refs" / "main").write_text(COMMIT)
+    if revision == "main":
+        (folder / "refs").mkdir()
+        (folder / "refs" / "main").write_text(COMMIT)
     return place
 
 
@@ -41,14 +44,15 @@ def test_a_model_in_the_cache_is_found_whole_or_not_at_all(cache):
         "model.safetensors.index.json": json.dumps(weights),
     }  # fmt: skip
     place = fetched(cache, "model", "some/model", files)
-    assert hub.folder("some/model", "model", "main") is None
+    assert hub.folder("some/model", "model") is None
     assert hub.missing_weights(place) == "model-2.safetensors"
     (place / "model-2.safetensors").write_text("x")
     hub.folder.cache_clear()
-    assert hub.folder("some/model", "model", "main") == place
-    assert hub.folder("some/other", "model", "main") is None
+    assert hub.folder("some/model", "model") == place
+    assert hub.folder("some/other", "model") is None
 
 
+FILES = dict.fromkeys(("config.json", "tokenizer.json", "model.safetensors"), "{}")
 ROW = {"question": "What is 3+4?", "answer": "#### 7"}
 SPLITS = dict.fromkeys(("train.jsonl", "test.jsonl"), json.dumps(ROW))
 
@@ -83,12 +87,12 @@ def _nothing(place):
 @pytest.mark.parametrize("harm", [_dangling, _empty, _broken_off, _nothing])
 def test_a_data_set_without_a_listing_is_refused_where_it_looks_unfinished(cache, harm):
     place = fetched(cache, "dataset", "some/data", SPLITS)
-    assert hub.folder("some/data", "dataset", "main") == place
+    assert hub.folder("some/data", "dataset") == place
     harm(place)
     hub.folder.cache_clear()
-    assert hub.folder("some/data", "dataset", "main") is None
+    assert hub.folder("some/data", "dataset") is None
     with pytest.raises(R1ReproError, match="is not whole .*: delete .*--data and fetch it again"):
-        hub.fetch("some/data", "dataset", "main")
+        hub.fetch("some/data", "dataset")
 
 
 def test_a_data_set_is_whole_by_the_listing_of_its_commit(cache):
@@ -96,23 +100,24 @@ def test_a_data_set_is_whole_by_the_listing_of_its_commit(cache):
     sizes = {name: len(text) for name, text in SPLITS.items()} | {"none.csv": 0, "load.py": 9}
     listed(place, sizes)
     _broken_off(place)  # of another commit
-    assert hub.folder("some/data", "dataset", "main") == place
+    assert hub.folder("some/data", "dataset") == place
     hub.folder.cache_clear()
     (place / "test.jsonl").write_text("{}")
-    assert hub.folder("some/data", "dataset", "main") is None
+    assert hub.folder("some/data", "dataset") is None
     assert hub.damaged(place, "some/data", "dataset") == "test.jsonl"
     (place / "test.jsonl").unlink()  # a run broken off between two files
     hub.folder.cache_clear()
-    assert hub.folder("some/data", "dataset", "main") is None
+    assert hub.folder("some/data", "dataset") is None
     with pytest.raises(R1ReproError, match="is not here and cannot be had"):
-        hub.fetch("some/data", "dataset", "main")
+        hub.fetch("some/data", "dataset")
 
 
 def test_a_run_without_its_model_ends_before_anything_starts(cache, capsys):
     assert cli.main(["run", "scale=gpu", "model=qwen2.5-1.5b", "task=gsm8k"]) == 2
     said = capsys.readouterr().err
     for part in (
-        "the model Qwen/Qwen2.5-1.5B at revision main is not here", "r1repro fetch",
+        "the model Qwen/Qwen2.5-1.5B at revision 8faed761d45a263340a0528343f099c05c9a4323 is not",
+        "r1repro fetch",
         "model.path=", "scale=laptop",
     ):  # fmt: skip
         assert part in said
@@ -120,27 +125,30 @@ def test_a_run_without_its_model_ends_before_anything_starts(cache, capsys):
 
 
 def test_fetch_says_what_is_there(cache, capsys):
-    for name in ("Qwen/Qwen2.5-1.5B", "Qwen/Qwen2.5-0.5B", "meta-llama/Llama-3.2-1B"):
-        files = dict.fromkeys(("config.json", "tokenizer.json", "model.safetensors"), "{}")
-        fetched(cache, "model", name, files)
+    words = ["scale=gpu", "model=qwen2.5-1.5b", "task=gsm8k"]
+    names = [model.hub for model in models(compose(words)).values()]
+    for name in names:
+        fetched(cache, "model", name, FILES)
     row = {"question": "What is 3+4?", "answer": "#### 7"}
-    fetched(cache, "dataset", "openai/gsm8k", {"main/train.jsonl": json.dumps(row)})
-    fetched(cache, "dataset", "jbross-ibm-research/mgsm", {"zh/test.jsonl": json.dumps(row)})
-    assert cli.main(["fetch", "scale=gpu", "model=qwen2.5-1.5b", "task=gsm8k"]) == 0
+    for name, file in (("gsm8k", "main/train.jsonl"), ("mgsm_zh", "zh/test.jsonl")):
+        names.append(SOURCES[name].hub)
+        fetched(cache, "dataset", names[-1], {file: json.dumps(row)})
+    assert cli.main(["fetch", *words]) == 0
     said = capsys.readouterr().out
-    assert said.count(f"commit {COMMIT}: is there") == 5
+    assert len(set(names)) == 5
+    for name in names:
+        assert "{}, commit {}: is there".format(*hub.parts(name)) in said
     assert cli.main(["fetch"]) == 0
     assert "nothing to fetch" in capsys.readouterr().out
 
 
 def test_a_teacher_of_the_hub_is_fetched_and_its_commit_is_in_the_key(cache):
-    files = dict.fromkeys(("config.json", "tokenizer.json", "model.safetensors"), "{}")
-    for name in ("Qwen/Qwen2.5-0.5B", "meta-llama/Llama-3.2-1B"):
-        fetched(cache, "model", name, files)
     config = compose(["scale=gpu", "model=qwen2.5-0.5b", "student.teacher=some/teacher"])
+    for model in set(models(config).values()):
+        fetched(cache, "model", model.hub, FILES)
     with pytest.raises(R1ReproError, match="the model some/teacher at revision main is not here"):
         list(preflight.fetch(config))
-    fetched(cache, "model", "some/teacher", files)
+    fetched(cache, "model", "some/teacher", FILES)
     hub.folder.cache_clear()
     assert f"model some/teacher, commit {COMMIT}: is there" in list(preflight.fetch(config))
     told = state.settings(config, find("teacher_sampling", config))

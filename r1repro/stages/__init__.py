@@ -133,7 +133,7 @@ def _problems(config: Config) -> int:
 
 def _asked_as(checkpoint: str) -> tuple[str, ...]:
     """The settings that say in which form a checkpoint is asked."""
-    return tuple(f"{model_key(checkpoint)}.{name}" for name in ("path", "hub", "revision", "chat"))
+    return tuple(f"{model_key(checkpoint)}.{name}" for name in ("path", "hub", "chat"))
 
 
 def _student_form(name: str) -> tuple[str, ...]:
@@ -297,7 +297,6 @@ _CHAIN: tuple[Stage, ...] = (
         run="r1repro.stages.rejection_sampling:by_teacher",
         config=(
             TEACHER,
-            f"{TEACHER}_revision",
             f"{TEACHER}_chat",
             *("task", "stage.rejection_sampling", "seed"),
             *_SAMPLED,

@@ -45,7 +45,7 @@ def build(
 ) -> None:
     """A base of that shape: copied from its path, or trained from random weights."""
     if not shape.made_here:
-        place = hub.model_folder(shape.path, shape.hub, shape.revision)
+        place = hub.model_folder(shape.path, shape.hub)
         (folder / "model").mkdir(exist_ok=True)
         for pattern in ("*.safetensors", "*.index.json", "*config.json"):
             for file in place.glob(pattern):

@@ -53,7 +53,7 @@ def by_teacher(
     distillation costs.
     """
     teacher = stronger_teacher(config.student)
-    place = hub.model_folder(teacher.path, teacher.hub, teacher.revision)
+    place = hub.model_folder(teacher.path, teacher.hub)
     said, tokens = _answers(config, place, teacher.chat, progress)
     answers = [(problem, i, replace(one, text=tagged(one.text))) for problem, i, one in said]
     data, table = chosen(config, answers, False, "give student.teacher_chat the teacher's own form")

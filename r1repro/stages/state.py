@@ -37,17 +37,17 @@ def settings(config: Config, stage: Stage) -> dict[str, Any]:
                 Path(path).stat().st_mtime_ns,
             ]
     for source in worlds.hub_sources(config.task) if "task" in found else ():
-        found[f"task.{source.hub}"] = _commit(str(source.hub), "dataset", source.revision)
+        found[f"task.{source.hub}"] = _commit(str(source.hub), "dataset")
     if config.student.traces is not None and "student.traces" in found:
         source = traces.source(config.student)
         if source.path is not None:
             told = Path(source.path).stat()
             found["student.traces"] = [told.st_size, told.st_mtime_ns]
         else:
-            found["student.traces"] = _commit(str(source.hub), "dataset", source.revision)
+            found["student.traces"] = _commit(str(source.hub), "dataset")
     for key, model in with_teacher(config).items():
         if model.path is None and model.hub and (key in found or f"{key}.hub" in found):
-            found[f"{key}.hub"] = _commit(model.hub, "model", model.revision)
+            found[f"{key}.hub"] = _commit(model.hub, "model")
         if model.path is not None and (key in found or f"{key}.path" in found):
             # Other weights in the same folder are another base.
             files = sorted(Path(model.path).glob("*.*"))
@@ -55,9 +55,9 @@ def settings(config: Config, stage: Stage) -> dict[str, Any]:
     return found
 
 
-def _commit(repository: str, kind: str, revision: str) -> str | None:
+def _commit(named: str, kind: str) -> str | None:
     """What a name of the hub means on this machine: other weights are another base."""
-    place = hub.folder(repository, kind, revision)
+    place = hub.folder(named, kind)
     return None if place is None else place.name
 
 

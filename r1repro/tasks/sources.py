@@ -18,7 +18,7 @@ from r1repro.text.tags import boxed
 
 @dataclass(frozen=True)
 class Source:
-    """One data set, at the hub or in a file.
+    """One data set, at the hub (NAME@COMMIT) or in a file.
 
     name: the family that its problems belong to.
     subsets: the hub's configurations that are read one after the other.
@@ -31,7 +31,6 @@ class Source:
     hub: str | None = None
     subsets: tuple[str | None, ...] = (None,)
     split: str = "train"
-    revision: str = "main"
     path: str | None = None
     prompt: str = "question"
     answer: str = "answer"
@@ -40,27 +39,32 @@ class Source:
     countdown: bool = False
 
 
+_GSM8K = "openai/gsm8k@e53f048856ff4f594e959d75785d2c2d37b678ee"
 _MATH = tuple(
     "algebra counting_and_probability geometry intermediate_algebra number_theory prealgebra "
     "precalculus".split()
 )
-# Named after their pages at the hub, and read as these describe them; none was downloaded where
-# this was written, so no commit is pinned: the manifest records the one that was used.
+# At the commits that others pin, and read as their pages describe them; none was downloaded where
+# this was written.
 SOURCES = {
     source.name: source
     for source in (
-        Source("gsm8k", "openai/gsm8k", ("main",)),
-        Source("gsm8k_test", "openai/gsm8k", ("main",), "test"),
-        Source("math", "EleutherAI/hendrycks_math", _MATH, "train+test", prompt="problem",
+        Source("gsm8k", _GSM8K, ("main",)),
+        Source("gsm8k_test", _GSM8K, ("main",), "test"),
+        Source("math", "EleutherAI/hendrycks_math@21a5633873b6a120296cce3e2df9d5550074f4a3", _MATH,
+               "train+test", prompt="problem",
                answer="solution", level="level"),
-        Source("math500", "HuggingFaceH4/MATH-500", split="test", prompt="problem", level="level"),
-        Source("aime24", "HuggingFaceH4/aime_2024", prompt="problem"),
-        Source("mgsm_zh", "jbross-ibm-research/mgsm", ("zh",), "test", answer="answer_number",
-               language="zh"),
-        Source("dapo", "open-r1/DAPO-Math-17k-Processed", ("en",), prompt="prompt",
-               answer="solution"),
-        Source("countdown_tinyzero", "Jiayi-Pan/Countdown-Tasks-3to4", prompt="nums",
-               answer="target", countdown=True),
+        Source("math500", "HuggingFaceH4/MATH-500@6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be",
+               split="test", prompt="problem", level="level"),
+        Source("aime24", "HuggingFaceH4/aime_2024@2fe88a2f1091d5048c0f36abc874fb997b3dd99a",
+               prompt="problem"),
+        Source("mgsm_zh", "jbross-ibm-research/mgsm@bd4f2be4127dc3d568a7a1ab13a07ceb921afff3",
+               ("zh",), "test", answer="answer_number", language="zh"),
+        Source("dapo", "open-r1/DAPO-Math-17k-Processed@31dd309567e3da778038cc87d868b6097a3ccf68",
+               ("en",), prompt="prompt", answer="solution"),
+        Source("countdown_tinyzero",
+               "Jiayi-Pan/Countdown-Tasks-3to4@408f70d177020686d34a56bba5952feb45aaaee4",
+               prompt="nums", answer="target", countdown=True),
     )
 }  # fmt: skip
 
@@ -91,7 +95,7 @@ def place(source: Source) -> Path:
     if source.path is not None:
         return Path(source.path)
     assert source.hub is not None
-    found = hub.folder(source.hub, "dataset", source.revision)
+    found = hub.folder(source.hub, "dataset")
     if found is None:
         raise R1ReproError(
             f"the data set {source.hub} is not on this machine: `r1repro fetch` with the same "
@@ -109,10 +113,11 @@ def rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
         return
     from datasets import load_dataset
 
+    name, _ = hub.parts(str(source.hub))
     for subset in source.subsets:
         # From the fetched folder, not by the hub's name: that would ask the network first.
         for number, row in enumerate(load_dataset(str(where), subset, split=source.split), 1):
-            yield f"{source.hub}, {subset or 'default'}, {source.split}, row {number}", dict(row)
+            yield f"{name}, {subset or 'default'}, {source.split}, row {number}", dict(row)
 
 
 def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:

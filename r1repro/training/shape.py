@@ -38,7 +38,7 @@ def shape_file(shape: ModelConfig) -> Path | None:
         return Path(shape.path) / "config.json"
     if shape.hub is None:
         return None
-    fetched = hub.folder(shape.hub, "model", shape.revision)
+    fetched = hub.folder(shape.hub, "model")
     return fetched and fetched / "config.json"
 
 

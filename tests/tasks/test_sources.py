@@ -77,7 +77,9 @@ def test_a_row_that_cannot_be_asked_is_named(file, row, said):
 
 def test_a_data_set_that_was_not_fetched_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(R1ReproError, match="openai/gsm8k is not on this machine: `r1repro fetch`"):
+    with pytest.raises(
+        R1ReproError, match="openai/gsm8k@[0-9a-f]{40} is not on this machine: `r1repro fetch`"
+    ):
         sources.problems(SOURCES["gsm8k"])
 
 
