@@ -175,6 +175,8 @@ def remedy(config: Config, name: str, card: float) -> list[str]:
     options = _options(config, find(name, config))
     for number in range(1, len(options) + 1):
         for chosen in combinations(options, number):
+            if {"engine.sharded", "engine.lora_rank"} <= {key for key, _ in chosen}:
+                continue  # one or the other
             for index in range(max(len(values) for _, values in chosen)):
                 changes = {key: values[min(index, len(values) - 1)] for key, values in chosen}
                 changed = config
@@ -208,9 +210,11 @@ def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
             found.append(("engine.gradient_checkpointing", [True]))
         if engine.precision == "float32":
             found.append(("engine.precision", ["bfloat16"]))
-        if not engine.lora_rank:
+        if config.launch.processes > 1 and not (engine.lora_rank or engine.sharded):
+            found.append(("engine.sharded", [True]))
+        if not (engine.lora_rank or engine.sharded):
             found.append(("engine.lora_rank", [32]))
-        if not engine.quantized:
+        if not (engine.quantized or engine.sharded):
             found.append(("engine.quantized", [True]))
     return [(key, values) for key, values in found if values]
 

@@ -98,6 +98,11 @@ def test_what_does_not_fit_is_told_with_settings_that_do():
     assert "141 GB" not in text and "the probe takes models that are made here" in text
 
 
+def test_several_processes_may_share_the_weights_out():
+    words = ["scale=gpu", "model=qwen2.5-7b", "engine.lora_rank=0", "launch.processes=8"]
+    assert plan.remedy(composed(words), "dev3", 80) == ["engine.sharded=true"]
+
+
 def test_fits_leaves_a_tenth_and_a_gibibyte():
     assert plan.fits(20 * plan.GIB, 23.0) and not plan.fits(21 * plan.GIB, 24.0)
 
