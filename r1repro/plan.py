@@ -40,6 +40,9 @@ CARDS = (24, 40, 80, 141)
 GIB = 2**30
 NAMES = 34
 """Columns of a stage's name."""
+SPREAD = 1.25
+"""How far a stage's time may be off: told were 0.85 to 1.22 of what real steps of the laptop run's
+training stages took within the same minutes."""
 LOADING, FORKED = 6.0, 1.0
 """Seconds a stage takes before it computes; fewer where it is forked from what is loaded."""
 
@@ -268,7 +271,8 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
         found = seconds(config, stage, most, amount, speeds[model_of_stage(stage)])
         total += found / (cores.at_once() if stage.half else 1)
         yield f"  {name:<{NAMES}}{duration(found):>10}{'  assumed' if amount.assumed else ''}"
-    yield f"  {'in all':<{NAMES}}{duration(total):>10}"
+    between = f"between {duration(total / SPREAD)} and {duration(total * SPREAD)}"
+    yield f"  {'in all':<{NAMES}}{duration(total):>10}  {between}, if the machine stays as fast"
 
 
 def _fits_here(needed: Memory | None) -> bool:

@@ -147,6 +147,7 @@ def test_the_probe_is_extrapolated_stage_by_stage(compose, monkeypatch):
     alone = sum(s for name, s in seconds.items() if name not in {*halves, "in all"})
     both = sum(seconds[name] for name in halves)
     assert seconds["in all"] == pytest.approx(alone + both / 2, abs=len(told))
+    assert "between" in told["in all"]
 
 
 def _seconds(words):
