@@ -40,7 +40,7 @@ def test_sft_then_grpo_with_adapters_are_ordinary_folders(tmp_path, monkeypatch)
     shape = ModelConfig(layers=2, hidden_size=32, heads=2, kv_heads=1, intermediate_size=48)
     save_model(from_random_weights(shape, words), words, base / "model")
     result = lambda folder: SimpleNamespace(folder=folder)  # noqa: E731
-    sft.train(config, "dev1", result(base), data, config.stage.dev1, dev1, Progress(None))
+    sft.train(config, "dev1", result(base), data, config.stage.dev1, dev1, Progress(dev1))
     settings = dataclasses.replace(config.stage.dev2, max_completion_tokens=12)
     writes = SimpleNamespace(writes=True, update=lambda *step, **figures: None)
     rl.train(config, "dev2", result(dev1), settings, dev2, writes)
