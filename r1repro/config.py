@@ -113,6 +113,8 @@ class RLConfig:
 
     The reward is the sum of what the rules give, each with its weight. The defaults are R1-Zero's.
     rollout_batch: completions that are sampled at a time, which bounds their keys and values.
+    micro_batch_tokens: of a forward and backward pass. On two CPU cores 2,048 take four fifths of
+        the time that 8,192 take: the logits stay in the cache.
     """
 
     steps: int = 120
@@ -131,7 +133,7 @@ class RLConfig:
     language_weight: float = 0.0
     preference_weight: float = 0.0
     rollout_batch: int = 2_048
-    micro_batch_tokens: int = 8_192
+    micro_batch_tokens: int = 2_048
     save_every: int = 20
     sample_every: int = 10
 

@@ -47,7 +47,7 @@ def test_every_stage_in_order_with_what_it_does(compose):
     told = lines[places[list(graph(config)).index("r1_zero")]]
     assert (
         "4 questions x 4 answers = 16 completions a step of at most 48 tokens, in micro-batches of "
-        "at most 8,192 tokens (16 of the longest rows), 1 process; 4 steps = 64 completions" in told
+        "at most 2,048 tokens (16 of the longest rows), 1 process; 4 steps = 64 completions" in told
     )
 
 
