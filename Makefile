@@ -1,7 +1,7 @@
 # make reproduce   install, run every stage at scale=laptop, print where the report is
 # make test        install, run every test
 # make lab         install, open JupyterLab on notebooks/
-# make gpu-check   what one GPU does, in less than 8 minutes; installs nothing
+# make gpu-check   what one GPU does, made for 8 minutes; installs nothing
 #
 # PYTHON=... names the interpreter to build .venv from; otherwise python3 is taken where it is
 # 3.11 to 3.13, or else the newest of those that starts.

@@ -286,7 +286,8 @@ class StudentsConfig:
         longer than traces_tokens.
     teacher: or a stronger teacher itself, a model folder or a model of the hub, that answers the
         questions of rejection sampling beside Dev2; what is kept of its answers is chosen in the
-        same way. teacher_chat: the form of its prompts, one of tasks/prompts/.
+        same way. teacher_chat: the form of its prompts, one of tasks/prompts/; teacher_tokens: the
+        most that an answer has, null as many as Dev2's.
     """
 
     name: str = "mini"
@@ -297,6 +298,7 @@ class StudentsConfig:
     traces_tokens: int = 8_192
     teacher: str | None = None
     teacher_chat: str = "qwen"
+    teacher_tokens: int | None = None
     qwen: ModelConfig = field(
         default_factory=lambda: ModelConfig(
             name="mini_qwen", hidden_size=96, layers=3, intermediate_size=288

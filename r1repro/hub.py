@@ -59,7 +59,8 @@ def model_folder(path: str | None, named: str | None) -> Path:
     if found is None:
         raise R1ReproError(
             f"the model {named} is not on this machine: `r1repro fetch` with the same "
-            "settings brings it where there is a network, and model.path=FOLDER takes your own"
+            "settings brings it where there is a network, and a folder of your own may be named "
+            "instead (model.path, student.qwen.path, student.llama.path, student.teacher)"
         )
     return found
 

@@ -201,7 +201,8 @@ def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
         tokens = _halves(settings.micro_batch_tokens, row)
         found.append((f"{settings_key(stage)}.micro_batch_tokens", tokens))
     if named in ("sft", "reward_model"):
-        rows = _halves(rows_together(settings_of(config, stage)), 1)
+        processes = config.launch.processes if stage.distributed else 1
+        rows = _halves(rows_together(settings_of(config, stage), processes), 1)
         found.append((f"{settings_key(stage)}.rows_at_once", rows))
     if named in ("rl", "cold_start_data", "rejection_sampling", "reward_model"):
         rows = _halves(settings_of(config, stage).rollout_batch, 1)
@@ -213,11 +214,13 @@ def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
             found.append(("engine.gradient_checkpointing", [True]))
         if engine.precision == "float32":
             found.append(("engine.precision", ["bfloat16"]))
-        if config.launch.processes > 1 and not (engine.lora_rank or engine.sharded):
+        if config.launch.processes > 1 and not (
+            engine.lora_rank or engine.sharded or engine.unsloth
+        ):
             found.append(("engine.sharded", [True]))
         if not (engine.lora_rank or engine.sharded):
             found.append(("engine.lora_rank", [32]))
-        if not (engine.quantized or engine.sharded):
+        if not (engine.quantized or engine.sharded) and engine.rollouts == "own":
             found.append(("engine.quantized", [True]))
     return [(key, values) for key, values in found if values]
 

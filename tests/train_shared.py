@@ -10,14 +10,16 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import torch
 from accelerate import PartialState
 from accelerate.utils import DistributedType
 from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig
 from r1repro.rewards import rules
-from r1repro.stages.models import load_tokenizer, load_trained, new_reward_model
+from r1repro.stages.models import load_tokenizer, load_trained, new_reward_model, save_model
 from r1repro.training import adapters, reward_model, sft, sharding
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, Killed, trained
@@ -32,12 +34,15 @@ def main(base: Path, out: Path) -> None:
     for method in (grpo, fine_tuning, preference):
         _write(out, method, "whole", *method(base, out, PLAIN_ENGINE))
     _write(out, grpo, "adapters", *grpo(base, out, ADAPTERS))
+    apart = untied(base, out / "untied")
+    _write(out, fine_tuning, "untied-whole", *fine_tuning(apart, out, PLAIN_ENGINE))
     if sharding.processes() == 1:
         return
     os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
     PartialState._prepare_backend = lambda *_: ("gloo", DistributedType.MULTI_GPU)
     for method in (grpo, fine_tuning, preference):
         _write(out, method, "sharded", *method(base, out, SHARDED))
+    _write(out, fine_tuning, "untied", *fine_tuning(apart, out, SHARDED))
     try:
         grpo(base, out, SHARDED, name="continued", die_at=3)
     except Killed:
@@ -62,7 +67,9 @@ def fine_tuning(base, out, engine):
     settings = SFTConfig(epochs=1, batch_size=4, lr_matrices=1e-3, lr_rest=1e-3, log_every=1)
     model, words = load_trained(base, engine, 0), load_tokenizer(base)
     more = dict(
-        seed=0, folder=out / f"sft-{engine.sharded}-{engine.precision}", progress=Progress(None)
+        seed=0,
+        folder=out / f"sft-{base.name}-{engine.sharded}-{engine.precision}",
+        progress=Progress(None),
     )
     rows = sft.fine_tune(model, words, EXAMPLES, settings, engine=engine, **more)
     return weights_of(model, engine), rows
@@ -78,6 +85,16 @@ def preference(base, out, engine):
     more = dict(seed=0, folder=out / f"preference-{engine.sharded}", progress=Progress(None))
     rows = reward_model.train(model, words, pairs, settings, engine=engine, **more)
     return weights_of(model, engine), rows
+
+
+def untied(base, place):
+    """A model like the base with a head of its own, which is shared out apart from the table."""
+    torch.manual_seed(0)
+    shape = AutoConfig.from_pretrained(base, tie_word_embeddings=False)
+    model = AutoModelForCausalLM.from_config(shape)
+    save_model(model, load_tokenizer(base), place, sharding.rank() == 0)
+    sharding.wait()
+    return place
 
 
 def weights_of(model, engine):

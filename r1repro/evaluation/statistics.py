@@ -157,7 +157,10 @@ def share_interval(
 def change_interval(
     low: float, high: float, change: float, each_N: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """The same of a share's change, in -1 to 1: few are those above or below all others."""
+    """The same of a share's change, in -1 to 1.
+
+    Few are those that changed more, or less, than the median problem.
+    """
     n, most = len(each_N), float(np.median(each_N))
     above, below = (np.clip(sign * (each_N - most), 0, 1) for sign in (1, -1))
     reach = [exact_interval(float(s.sum()), n)[1] - float(s.mean()) for s in (above, below)]

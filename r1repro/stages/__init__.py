@@ -298,6 +298,7 @@ _CHAIN: tuple[Stage, ...] = (
         config=(
             TEACHER,
             f"{TEACHER}_chat",
+            f"{TEACHER}_tokens",
             *("task", "stage.rejection_sampling", "seed"),
             *_SAMPLED,
         ),

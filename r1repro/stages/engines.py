@@ -28,6 +28,11 @@ INSTALL = {
 def check_engine(config: Config) -> None:
     """Refuse, before any stage starts, what this machine cannot do (R1ReproError)."""
     engine = config.engine
+    if engine.sharded and not cores.gpu_in_sight():
+        raise R1ReproError(
+            "engine.sharded=true shares the weights out among GPUs, and there is none here: run "
+            "it where there are some, or leave it false"
+        )
     if engine.quantized:
         _require("engine.quantized=true", "bitsandbytes")
     if engine.rollouts != "own":

@@ -127,7 +127,9 @@ def start(
 
     Its standard input ends when this process does, however that ends; so does it.
     """
-    processes = _processes(config, name)
+    # What is whole and only lacks its name needs one; others would no longer find it.
+    whole = artifacts.is_complete(work_folder(config, name), keys(config)[name])
+    processes = 1 if whole else _processes(config, name)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
@@ -219,15 +221,15 @@ def run_here(config: Config, name: str) -> None:
         if result is None:
             raise R1ReproError(f"{name} needs {other}, which is not built: run {other} first")
         inputs[other] = result
-    started_with = int(os.environ.get("WORLD_SIZE", "1"))
-    if started_with != _processes(config, name):
-        raise R1ReproError(
-            f"launch.processes={config.launch.processes} started {started_with}: "
-            "accelerate takes one process a GPU, so give at most as many as there are"
-        )
     first = os.environ.get("RANK", "0") == "0"
     folder = work_folder(config, name)
     if not artifacts.is_complete(folder, all_keys[name]):
+        started_with = int(os.environ.get("WORLD_SIZE", "1"))
+        if started_with != _processes(config, name):
+            raise R1ReproError(
+                f"launch.processes={config.launch.processes} started {started_with}: "
+                "accelerate takes one process a GPU, so give at most as many as there are"
+            )
         started = time.time()
         before = worked(artifacts.read_progress(folder))
         progress = artifacts.Progress(folder if first else None)

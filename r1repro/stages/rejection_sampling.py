@@ -12,7 +12,7 @@ import pandas as pd
 
 from r1repro import hub
 from r1repro.artifacts import Progress, StageResult
-from r1repro.config import Config, stronger_teacher
+from r1repro.config import Config, SamplesConfig, stronger_teacher
 from r1repro.stages import samples
 from r1repro.stages.distillation import stored_parameters
 from r1repro.stages.models import load_tokenizer
@@ -38,7 +38,7 @@ def sieve(made_here: bool) -> tuple[tuple[str, samples.Filter], ...]:
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """Dev2's answers: samples.parquet (every sample, and what dropped it) and dataset.parquet."""
     place, template = inputs["dev2"].folder / "model", templates.form(config, "dev2")
-    answers, tokens = _answers(config, place, template, progress)
+    answers, tokens = _answers(config, config.stage.rejection_sampling, place, template, progress)
     made_here = config.model.made_here
     data, table = chosen(config, answers, made_here, samples.TRAIN_LONGER)
     _write(place, data, table.assign(tokens_sampled=tokens), folder)
@@ -54,7 +54,10 @@ def by_teacher(
     """
     teacher = stronger_teacher(config.student)
     place = hub.model_folder(teacher.path, teacher.hub)
-    said, tokens = _answers(config, place, teacher.chat, progress)
+    settings = config.stage.rejection_sampling
+    most = config.student.teacher_tokens or settings.max_completion_tokens
+    settings = replace(settings, max_completion_tokens=most)
+    said, tokens = _answers(config, settings, place, teacher.chat, progress)
     answers = [(problem, i, replace(one, text=tagged(one.text))) for problem, i, one in said]
     data, table = chosen(config, answers, False, "give student.teacher_chat the teacher's own form")
     parameters = stored_parameters(place)
@@ -63,9 +66,8 @@ def by_teacher(
 
 
 def _answers(
-    config: Config, place: Path, template: str, progress: Progress
+    config: Config, settings: SamplesConfig, place: Path, template: str, progress: Progress
 ) -> tuple[list[samples.Answer], int]:
-    settings = config.stage.rejection_sampling
     problems = samples.training_problems(config, "rejection sampling", settings.questions)
     return samples.draw(config, place, template, problems, settings, progress)
 

@@ -14,8 +14,8 @@ from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.rewards.preference import Preference, encoded, grade, shown
 from r1repro.stages.models import (
-    device,
     load_model,
+    load_reward_model,
     load_tokenizer,
     new_reward_model,
     save_model,
@@ -23,7 +23,6 @@ from r1repro.stages.models import (
 from r1repro.tasks import general, templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import reward_model, sharding
-from r1repro.training.adapters import whole
 
 HELD_OUT = 0.2
 """The share of the questions whose pairs only measure."""
@@ -61,14 +60,12 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         progress=progress,
         engine=config.engine,
     )
-    plain = whole(model, wanted=progress.writes)
-    if plain is None:
+    save_model(model, words, folder / "model", progress.writes)
+    if not progress.writes:
         return
-    plain = plain.to(device())
-    judge = Preference(plain, words)
+    judge = Preference(load_reward_model(folder / "model", config.engine), words)
     pairs["score_chosen"] = judge.scores(pairs.chosen.tolist())
     pairs["score_rejected"] = judge.scores(pairs.rejected.tolist())
-    save_model(plain, words, folder / "model")
     pairs.to_parquet(folder / "pairs.parquet")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
 

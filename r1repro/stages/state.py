@@ -52,6 +52,7 @@ def settings(config: Config, stage: Stage) -> dict[str, Any]:
             # Other weights in the same folder are another base.
             files = sorted(Path(model.path).glob("*.*"))
             found[f"{key}.path"] = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+            found.pop(key, None)  # where it is says nothing
     return found
 
 

@@ -246,7 +246,8 @@ def needs(config: Config, stage: Stage) -> Memory | None:
         rows, said = 2 * rows_together(settings, processes), settings.max_completion_tokens
         learned = memory.fine_tuning(shape, counts, rows, prompt + said, engine, processes)
         asked = memory.sampling(shape, counts, settings.rollout_batch, prompt, said, engine)
-        return replace(learned, rollouts=asked.rollouts)
+        # The writers are asked before the model that learns is loaded.
+        return replace(learned, rollouts=max(0, asked.peak - learned.held))
     if named in ("cold_start_data", "rejection_sampling", "evaluate"):
         settings = config.evaluation if named == "evaluate" else settings_of(config, stage)
         rows, said = settings.rollout_batch, settings.max_completion_tokens

@@ -490,6 +490,9 @@ class Recorder(TrainerCallback):
             self.words.save_pretrained(part / "model")
             part.rename(self.kept)
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        sharding.check(args, kwargs["model"])
+
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         sharding.wait()
         if not state.is_world_process_zero:

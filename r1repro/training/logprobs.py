@@ -36,6 +36,7 @@ def token_logps(
     completion_tokens: int,
     temperature: float,
     with_entropy: bool,
+    shared_once: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor | None, int]:
     """log pi(token) and entropy, each (B, T), of the last T = `completion_tokens` columns.
 
@@ -43,7 +44,7 @@ def token_logps(
     vocabulary. Masked columns are 0. Entropy, in nats, carries no gradient.
     Last comes how many tokens the backbone has read, padding not counted.
     """
-    hidden, read = states_before(backbone, ids_B_L, mask_B_L, completion_tokens)
+    hidden, read = states_before(backbone, ids_B_L, mask_B_L, completion_tokens, shared_once)
     keep = mask_B_L[:, -completion_tokens:].bool()
     labels = ids_B_L[:, -completion_tokens:][keep]
     logps_N_V = (head(hidden[keep]).float() / temperature).log_softmax(-1)
@@ -59,20 +60,25 @@ def token_logps(
 
 
 def states_before(
-    backbone: nn.Module, ids_B_L: torch.Tensor, mask_B_L: torch.Tensor, completion_tokens: int
+    backbone: nn.Module,
+    ids_B_L: torch.Tensor,
+    mask_B_L: torch.Tensor,
+    completion_tokens: int,
+    shared_once: bool = True,
 ) -> tuple[torch.Tensor, int]:
     """The last hidden state before each of the last T columns, (B, T, D), and the tokens read.
 
     A prompt that several rows share, as a group's completions do, is read once: its keys and values
     are handed to all of them, and their gradients come back through these. Not under gradient
-    checkpointing, which keeps no keys and values.
+    checkpointing, which keeps no keys and values, nor unless `shared_once`: that takes a second
+    pass, and processes that share out the weights have to make equally many.
     """
     split = ids_B_L.shape[1] - completion_tokens
     prompts, row_of = torch.unique(
         torch.stack([ids_B_L, mask_B_L])[:, :, :split].transpose(0, 1), dim=0, return_inverse=True
     )
     checkpointed = backbone.training and getattr(backbone, "is_gradient_checkpointing", False)
-    if checkpointed or 2 * len(prompts) > len(ids_B_L) or completion_tokens == 1:
+    if not shared_once or checkpointed or 2 * len(prompts) > len(ids_B_L) or completion_tokens == 1:
         whole = backbone(input_ids=ids_B_L, attention_mask=mask_B_L, use_cache=False)
         return whole.last_hidden_state[:, :-1][:, -completion_tokens:], int(mask_B_L.sum())
     read = backbone(input_ids=prompts[:, 0], attention_mask=prompts[:, 1], use_cache=True)

@@ -236,8 +236,9 @@ def grpo(
     micro = max(1, min(rows, settings.micro_batch_tokens // row))
     parts = processes if engine.sharded else 1
     grads, width = gradients(counts, engine) // parts, WIDTHS[engine.precision]
-    # a shared reference is gathered at once
-    sampled = width * counts.total if engine.sharded and settings.beta > 0 else 0
+    # TRL gathers a shared reference at once, and lays it out whole at first, in float32
+    judging = 4 * counts.total if engine.sharded and settings.beta > 0 else 0
+    sampled = 0
     if engine.rollouts == "own":
         batch = rows * settings.steps_per_generation
         batch //= settings.rollout_parts(batch)
@@ -249,7 +250,7 @@ def grpo(
         optimizer=optimizer(counts, engine) // parts,
         # as many float32 as there are gradients
         reference=(grads if settings.beta > 0 else 0) + (width * counts.total if judge else 0),
-        rollouts=sampled,
+        rollouts=max(sampled, judging),
         # several processes add what they exchange gradients in
         update=grads * (2 if processes > parts else 1)
         + casts(counts, shape, engine)

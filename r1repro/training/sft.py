@@ -213,6 +213,9 @@ class Recorder(TrainerCallback):
             state.global_step, self.steps, loss=row["loss"], **{"tokens/s": row["tokens_per_s"]}
         )
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        sharding.check(args, kwargs["model"])
+
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         sharding.wait()
         if not state.is_world_process_zero:

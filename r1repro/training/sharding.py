@@ -17,6 +17,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import PreTrainedModel, TrainingArguments
 
 from r1repro.config import EngineConfig
+from r1repro.errors import R1ReproError
 
 
 def processes() -> int:
@@ -31,6 +32,8 @@ def rank() -> int:
 
 def gather(value: Any) -> list[Any]:
     """Every process's value, in the order of their ranks."""
+    if processes() == 1:
+        return [value]
     PartialState(cpu=not torch.cuda.is_available())
     return gather_object([value])
 
@@ -49,14 +52,24 @@ def arguments(engine: EngineConfig) -> dict[str, Any]:
 
 
 def keep_float32(arguments: TrainingArguments, engine: EngineConfig) -> None:
-    """Gradients are summed, and what a model gives stays, in float32: accelerate would round both.
+    """Gradients are summed in float32 and what the model gives is left as it is.
 
-    Only the weights are gathered in engine.precision.
+    accelerate would round both to engine.precision, in which weights are gathered and layers are
+    computed.
     """
     if engine.sharded and engine.precision != "float32":
         assert arguments.fsdp_plugin_args is not None
         arguments.fsdp_plugin_args["mixed_precision_policy"] = MixedPrecisionPolicy(
             param_dtype=getattr(torch, engine.precision), reduce_dtype=torch.float32
+        )
+
+
+def check(arguments: TrainingArguments, model: nn.Module) -> None:
+    """Refuse (R1ReproError) to train what should be shared out and is not."""
+    if arguments.fsdp and not is_sharded(model):
+        raise R1ReproError(
+            "engine.sharded=true has shared nothing out, which accelerate does among GPUs only: "
+            "run it where there are GPUs, or leave it false"
         )
 
 

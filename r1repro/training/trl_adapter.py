@@ -89,15 +89,19 @@ class PackedGRPOTrainer(GRPOTrainer):
             # Gradients are summed over processes once, with the last micro-batch; where the
             # weights are shared out with each, or every process would hold all of them till then.
             at_once = last or sharding.is_sharded(model)
+            learned = self.read[True]
             with nullcontext() if at_once else self.accelerator.no_sync(model):
                 loss = self.compute_loss(model, micro) * share
                 self.accelerator.backward(loss)
+            if share == 0:
+                self.read[True] = learned
             total += loss.detach()
-            tokens.append(micro["completion_mask"].sum().item() if share else 0)
+            tokens.append(micro["completion_mask"].sum())
+        tokens = self.accelerator.reduce(torch.stack(tokens), "sum").tolist()
         for name, values in metrics.items():
             new = values[before.get(name, 0) :]
             if len(new) == len(tokens) > 1:
-                # One value a step, each micro-batch weighted by its completion tokens.
+                # One value a step; TRL's is a mean over all processes' tokens, and so weighted.
                 mean = sum(v * n for v, n in zip(new, tokens, strict=True)) / max(sum(tokens), 1)
                 values[before.get(name, 0) :] = [mean]
         self._step += 1
@@ -132,8 +136,10 @@ class PackedGRPOTrainer(GRPOTrainer):
             micro["num_items_in_batch"] = batch["num_items_in_batch"]
             found.append((micro, len(rows) / total))
         # TRL's loss gathers over the processes in every call, so all of them make as many: some
-        # make a few without weight.
-        return found + [(found[0][0], 0.0)] * (self._most(len(found)) - len(found))
+        # make a few of no tokens.
+        first = found[0][0]
+        empty = {**first, "completion_mask": torch.zeros_like(first["completion_mask"])}
+        return found + [(empty, 0.0)] * (self._most(len(found)) - len(found))
 
     def _most(self, count: int) -> int:
         """The largest of the processes' counts."""
@@ -169,10 +175,11 @@ class PackedGRPOTrainer(GRPOTrainer):
         logps = torch.zeros(len(ids), width, device=ids.device)
         entropies = torch.zeros_like(logps) if with_entropy else None
         batches = micro_batches(mask[:, :split].sum(1), completions, self.micro_batch_tokens)
+        own = len(batches)
         if shared:
-            batches += [batches[0]] * (self._most(len(batches)) - len(batches))
-        for rows in batches:
-            p, t = int(mask[rows, :split].sum(1).max()), int(completions[rows].max())
+            batches += [batches[0]] * (self._most(own) - own)
+        for index, rows in enumerate(batches):
+            p, t = int(mask[rows, :split].sum(1).max()), max(1, int(completions[rows].max()))
             columns = slice(split - p, split + t)
             with self.accelerator.autocast():
                 part, entropy, read = (told if shared else token_logps)(
@@ -183,8 +190,10 @@ class PackedGRPOTrainer(GRPOTrainer):
                     t,
                     self.temperature,
                     with_entropy,
+                    not sharding.is_sharded(unwrapped),
                 )
-            self.read[torch.is_grad_enabled()] += read
+            # What only keeps step with the other processes is none of the method's cost.
+            self.read[torch.is_grad_enabled()] += read if index < own else 0
             logps = logps.index_put((rows[:, None], torch.arange(t, device=ids.device)), part)
             if entropies is not None and entropy is not None:
                 entropies[rows, :t] = entropy
@@ -205,8 +214,12 @@ class PackedGRPOTrainer(GRPOTrainer):
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        tensors = {n: sharding.full(p.detach()).contiguous() for n, p in self._kept().items()}
-        if tensors and self.args.should_save:
+        tensors = {}
+        for name, parameter in self._kept().items():
+            whole = sharding.full(parameter.detach())
+            if self.args.should_save:
+                tensors[name] = whole.cpu().contiguous()
+        if tensors:
             folder = Path(self._get_output_dir(trial=trial))
             save_file(tensors, folder / f"checkpoint-{self.state.global_step}" / REFERENCE)
 

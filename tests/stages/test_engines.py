@@ -2,9 +2,10 @@
 
 import importlib.machinery
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
+import torch
 from trl import GRPOTrainer
 from trl.generation.vllm_generation import VLLMGeneration
 
@@ -12,6 +13,7 @@ from r1repro import config as configuration
 from r1repro.errors import R1ReproError
 from r1repro.stages import cores, engines, find, state
 from r1repro.stages.engines import check_engine
+from r1repro.training import sharding
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
 
 
@@ -47,6 +49,15 @@ def test_absent_packages_are_named(monkeypatch, overrides, package, extra):
     said = str(refused.value)
     assert overrides[0] in said and f"package {package}" in said and extra in said
     assert "\n" not in said
+
+
+def test_weights_are_shared_out_among_gpus_only(monkeypatch):
+    monkeypatch.setattr(cores, "_GPUS", ("/no/such/device",))
+    with pytest.raises(R1ReproError, match=r"engine\.sharded=true shares .* among GPUs"):
+        check_engine(_compose("engine.sharded=true", "launch.processes=2"))
+    sharding.check(SimpleNamespace(fsdp=None), torch.nn.Linear(1, 1))
+    with pytest.raises(R1ReproError, match=r"engine\.sharded=true has shared nothing out"):
+        sharding.check(SimpleNamespace(fsdp=True), torch.nn.Linear(1, 1))
 
 
 def test_without_a_gpu_a_package_that_is_there_is_of_no_use(monkeypatch):

@@ -31,7 +31,8 @@ def test_sentences(answer):
         "n is even", r"\frac{270}7\text{ degrees}", "40 sweets are left", "all real numbers",
         "twelve apples", r"x = 1 \text{ or } y \text{ is not zero}", "Will, Max and Tom",
         r"5.4 \text{ cents}",
-        "$f(x)=ax$, where $a$ is an integer", "星期一", "没有实数解", "不是质数", "", "$$",
+        "$f(x)=ax$, where $a$ is an integer", "does not exist", "there is no solution",
+        "星期一", "没有实数解", "不是质数", "", "$$",
     ],
 )  # fmt: skip
 def test_answers_that_can_be_compared(answer):
