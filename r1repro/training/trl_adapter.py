@@ -89,12 +89,9 @@ class PackedGRPOTrainer(GRPOTrainer):
             # Gradients are summed over processes once, with the last micro-batch; where the
             # weights are shared out with each, or every process would hold all of them till then.
             at_once = last or sharding.is_sharded(model)
-            learned = self.read[True]
             with nullcontext() if at_once else self.accelerator.no_sync(model):
                 loss = self.compute_loss(model, micro) * share
                 self.accelerator.backward(loss)
-            if share == 0:
-                self.read[True] = learned
             total += loss.detach()
             tokens.append(micro["completion_mask"].sum())
         tokens = self.accelerator.reduce(torch.stack(tokens), "sum").tolist()
@@ -193,7 +190,8 @@ class PackedGRPOTrainer(GRPOTrainer):
                     not sharding.is_sharded(unwrapped),
                 )
             # What only keeps step with the other processes is none of the method's cost.
-            self.read[torch.is_grad_enabled()] += read if index < own else 0
+            if index < own and completions.any():
+                self.read[torch.is_grad_enabled()] += read
             logps = logps.index_put((rows[:, None], torch.arange(t, device=ids.device)), part)
             if entropies is not None and entropy is not None:
                 entropies[rows, :t] = entropy
