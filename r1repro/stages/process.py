@@ -114,7 +114,8 @@ def _run(
         finally:
             if process.poll() is None:
                 _end(process)
-    if process.returncode:
+    # Without its folder the result has its name: only the end of a process went wrong.
+    if process.returncode and folder.exists():
         reason = _reason(log, started, process.returncode)
         raise StageFailed(f"stage {name} failed: {reason} (log: {log})")
     follow(result_folder(config, name))
@@ -264,3 +265,7 @@ def run_here(config: Config, name: str) -> None:
                 "seconds": round(seconds, 2),
             },
         )
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from r1repro.training import sharding  # not in the kernel, which has no torch
+
+        sharding.leave()

@@ -44,6 +44,13 @@ def wait() -> None:
         torch.distributed.barrier()
 
 
+def leave() -> None:
+    """Go when all are done: one that ends before the others may be aborted, and all with it."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def arguments(engine: EngineConfig) -> dict[str, Any]:
     """What a trainer of transformers is told so that it shares out the model, layer by layer."""
     if not engine.sharded:
