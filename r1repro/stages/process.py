@@ -36,7 +36,8 @@ ENVIRONMENT = {
 }
 # The rest is what accelerate takes by itself, with a warning.
 LAUNCHER = "-m accelerate.commands.launch --num_machines 1 --mixed_precision no".split()
-LAUNCHER += ["--dynamo_backend", "no"]
+# Any free port, for another stage may run beside this one.
+LAUNCHER += ["--dynamo_backend", "no", "--main_process_port", "0"]
 
 
 def build(
