@@ -21,7 +21,7 @@ from r1repro.training.pretraining import pretrain
 from r1repro.training.shape import described
 
 TOKENIZER_DOCUMENTS = 5_000
-LONGEST_DOCUMENT = 192
+LONGEST_DOCUMENT = 320
 """Tokens; what is longer is cut, as in any corpus."""
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from r1repro.tasks.problem import Problem
 
-# Level, which is how many operations: (largest start, largest operand, largest partial value).
+# Level, one less than how many operations: (largest start, largest operand, largest partial value).
+# A single sum is no level: tables of sums hold it.
 RANGES = {
     **dict.fromkeys((1, 2, 3, 4, 5), (20, 12, 60)),
     6: (40, 30, 99),
@@ -46,11 +47,11 @@ class Chain:
 
 
 def sample(rng: random.Random, level: int) -> Chain:
-    """A chain of `level` operations."""
+    """A chain of one operation more than its level."""
     first, operand, largest = RANGES[level]
     start = rng.randint(1, first)
     value, operations = start, []
-    for _ in range(level):
+    for _ in range(level + 1):
         number = rng.randint(1, operand)
         plus = rng.random() < 0.5
         if (plus and value + number > largest) or (not plus and value < number):
@@ -70,7 +71,7 @@ def problem(rng: random.Random, chain: Chain, language: str) -> Problem:
         id=f"arithmetic:{canonical(chain)}",
         task="arithmetic",
         language=language,
-        level=len(chain.operations),
+        level=len(chain.operations) - 1,
         prompt=rng.choice(PHRASES[language]).format(chain.text),
         answer=str(chain.value),
     )

@@ -9,16 +9,17 @@ from itertools import permutations
 from r1repro.tasks.expression import evaluate
 from r1repro.tasks.problem import Problem
 
-# Level: (largest number, operators, how many numbers). Levels 5 and 8 multiply.
+# Level: (largest number, operators, how many numbers). Levels 5 and 8 multiply. Every level has at
+# least 2,000 sets of numbers, so that keeping out whole sets leaves enough to learn from.
 RANGES = {
-    1: (9, "+-", 3),
-    2: (10, "+-", 3),
-    3: (12, "+-", 3),
-    4: (15, "+-", 3),
-    5: (9, "+-*", 3),
-    6: (9, "+-", 4),
-    7: (15, "+-", 4),
-    8: (12, "+-*", 4),
+    1: (24, "+-", 3),
+    2: (26, "+-", 3),
+    3: (28, "+-", 3),
+    4: (30, "+-", 3),
+    5: (24, "+-*", 3),
+    6: (18, "+-", 4),
+    7: (24, "+-", 4),
+    8: (18, "+-*", 4),
 }
 MAX_VALUE = 99
 

@@ -24,7 +24,7 @@ def build(seed: int, validation: int, test: int, max_level: int = 5) -> World:
     not so many.
     """
     rng = random.Random(f"world-{seed}")
-    taken: dict[str, Problem] = {}
+    taken: dict[str, Problem] = {}  # of a set of numbers one problem at most
     levels = tuple(range(1, max_level + 1))
     held_test = _balanced(rng, "test", test, levels, taken)
     held_validation = _balanced(rng, "validation", validation, levels, taken)
@@ -57,13 +57,13 @@ def _balanced(
     levels: tuple[int, ...],
     taken: dict[str, Problem],
 ) -> list[Problem]:
-    """`count` problems, one per cell in turn, added to `taken` by their canonical forms."""
+    """`count` problems, one per cell in turn, added to `taken` by their numbers."""
     cells = [(f, level, lang) for f in FAMILIES for level in levels for lang in LANGUAGES]
     problems: list[Problem] = []
     for i in range(count):
         family, level, language = cells[i % len(cells)]
         drawn = (_reasoning(rng, family, level, language) for _ in range(FRUITLESS_DRAWS))
-        problem = next((p for p in drawn if p.id not in taken), None)
+        problem = next((p for p in drawn if _key(p) not in taken), None)
         if problem is None:
             had = sum((p.task, p.level) == (family, level) for p in taken.values())
             raise R1ReproError(
@@ -72,6 +72,11 @@ def _balanced(
                 "task.test_problems or task.validation_problems, of which each level of each "
                 f"family gets one in {len(cells) // len(LANGUAGES)}"
             )
-        taken[problem.id] = problem
+        taken[_key(problem)] = problem
         problems.append(problem)
     return problems
+
+
+def _key(problem: Problem) -> str:
+    """Its canonical form, without the target of a countdown."""
+    return problem.id.partition("=")[0]

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from r1repro.tasks import general
+from r1repro.tasks.held_out import HeldOut
 from r1repro.tasks.problem import GENERAL, Problem
 
 # The share of general items that the corpus never asks, and of those the share for validation.
@@ -46,10 +47,19 @@ class World:
         """The canonical forms of these."""
         return frozenset(problem.id for problem in self.held_out_problems)
 
+    @cached_property
+    def kept_out(self) -> HeldOut:
+        """What no document and no training prompt of the mini world may ask, try or solve."""
+        return HeldOut((*self.validation, *self.test))
+
     def train(self, seed: int | str) -> Iterator[Problem]:
         """An endless stream of reasoning problems outside the held-out splits."""
         rng = random.Random(f"train-{self.seed}-{seed}")
-        return (problem for problem in self.stream(rng) if problem.id not in self.held_out)
+        return (
+            problem
+            for problem in self.stream(rng)
+            if problem.id not in self.held_out and not self.kept_out.asked_by(problem)
+        )
 
     @cached_property
     def general_train(self) -> tuple[general.Item, ...]:

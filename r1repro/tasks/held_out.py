@@ -1,0 +1,108 @@
+"""What the corpus and the training prompts of the mini world may not contain.
+
+A held-out problem is kept out by what solves it and not by its wording: no document asks or tries
+the numbers of a held-out countdown problem, whatever the target, and no document holds all lines of
+a right solution of one, nor of a held-out chain, in whatever order they stand.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from r1repro.tasks import countdown
+from r1repro.tasks.problem import Problem
+
+_SUM = re.compile(r"(?<![\d+\-*=])(\d{1,4})([-+*])(\d{1,4})=(\d{1,5})(?![\d+\-*])")
+_OPERATION = re.compile(r"([-+])(\d+)")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The reasoning problems of the mini world among those that are held out."""
+
+    problems: tuple[Problem, ...]
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        return frozenset(problem.id for problem in self.problems)
+
+    @cached_property
+    def sets(self) -> frozenset[str]:
+        """The numbers of the countdown problems, such as "3,5,7"."""
+        return frozenset(numbers_of(p) for p in self.problems if p.task == "countdown")
+
+    @cached_property
+    def _solutions(self) -> dict[str, list[frozenset[str]]]:
+        """The right solutions, each as the set of its lines, by one of these lines."""
+        found: dict[str, list[frozenset[str]]] = {}
+        for lines in {lines for problem in self.problems for lines in solutions(problem)}:
+            found.setdefault(min(lines), []).append(lines)
+        return found
+
+    def asked_by(self, problem: Problem) -> bool:
+        """Whether a problem asks what is held out, or its right work would write it down."""
+        if problem.id in self.ids:
+            return True
+        if problem.task == "countdown":
+            return numbers_of(problem) in self.sets
+        return any(self._hold(lines) for lines in solutions(problem))
+
+    def solved_in(self, text: str) -> bool:
+        """Whether a text holds all lines of a right solution."""
+        return self._hold(true_sums(text))
+
+    def _hold(self, lines: frozenset[str]) -> bool:
+        begun = lines & self._solutions.keys()
+        return any(solution <= lines for line in begun for solution in self._solutions[line])
+
+
+def numbers_of(problem: Problem) -> str:
+    """The numbers of a countdown problem in order, as they stand in its canonical form."""
+    return problem.answer.partition("=")[0]
+
+
+def solutions(problem: Problem) -> list[frozenset[str]]:
+    """The lines of each right solution of a problem; none for other families.
+
+    A chain of one operation has none: its sum stands in every table.
+    """
+    if problem.task == "arithmetic":
+        chain = problem.id.partition(":")[2]
+        value = int(re.match(r"\d+", chain)[0])  # type: ignore[index]
+        lines = []
+        for op, number in _OPERATION.findall(chain):
+            result = value + int(number) if op == "+" else value - int(number)
+            lines.append(_line(value, op, int(number), result))
+            value = result
+        return [frozenset(lines)] if len(lines) > 1 else []
+    if problem.task == "countdown":
+        numbers, target = problem.answer.split("=")
+        given = tuple(map(int, numbers.split(",")))
+        return [
+            frozenset(_line(*step) for step in trial.steps)
+            for trial in countdown.trials(given, "+-*")
+            if trial.value == int(target)
+        ]
+    return []
+
+
+def true_sums(text: str) -> frozenset[str]:
+    """The sums of two numbers in a text that are right."""
+    found = set()
+    for left, op, right, result in _SUM.findall(text):
+        a, b = int(left), int(right)
+        if {"+": a + b, "-": a - b, "*": a * b}[op] == int(result):
+            found.add(_line(a, op, b, int(result)))
+    return frozenset(found)
+
+
+def holding(texts: Iterable[str], held_out: HeldOut) -> int:
+    """How many of the texts hold a right solution of a held-out problem."""
+    return sum(held_out.solved_in(text) for text in texts)
+
+
+def _line(left: int, op: str, right: int, result: int) -> str:
+    """A sum as text, 5+12 the same as 12+5."""
+    high, low = (right, left) if op in "+*" and left < right else (left, right)
+    return f"{high}{op}{low}={result}"
