@@ -52,7 +52,7 @@ class Speaker:
         room = replace(sampling, max_tokens=min(sampling.max_tokens, positions - asked))
         (batch,) = ask(
             self.model, self.words, [problem], room,
-            template=self.template, samples=1, rollout_batch=1, seed=seed,
+            form=templates.asked(self.template), samples=1, rollout_batch=1, seed=seed,
         )  # fmt: skip
         ((_, _, said),) = batch
         return said

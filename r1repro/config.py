@@ -331,12 +331,14 @@ class EvaluationConfig:
     """How a checkpoint is sampled on the held-out problems; `split` "validation" is for trials.
 
     samples: of each reasoning problem, for base, R1-Zero and R1; `samples_between` for the other
-    checkpoints, and for the general items of all.
+    checkpoints, and for the general items of all; `search_samples`: of each validation problem for
+    every way of asking the base, among which the best is searched.
     """
 
     split: str = "test"
     samples: int = 16
     samples_between: int = 4
+    search_samples: int = 2
     temperature: float = 0.6
     top_p: float = 0.95
     max_completion_tokens: int = 256

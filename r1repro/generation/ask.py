@@ -7,8 +7,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.generation.sampler import Sampling, ends, sample
 from r1repro.generation.vllm_engine import VLLM
-from r1repro.tasks import templates
 from r1repro.tasks.problem import Completion, Problem
+from r1repro.tasks.templates import Form
 
 
 def ask(
@@ -17,7 +17,7 @@ def ask(
     problems: Sequence[Problem],
     sampling: Sampling,
     *,
-    template: str,
+    form: Form,
     samples: int,
     rollout_batch: int,
     seed: int,
@@ -31,8 +31,8 @@ def ask(
     at_once = max(1, rollout_batch // samples)
     for start in range(0, len(problems), at_once):
         chunk = problems[start : start + at_once]
-        asked = [templates.render(template, problem) for problem in chunk]
-        prompts = [words.encode(prompt) for prompt in asked]
+        asked = [form(problem) for problem in chunk]
+        prompts = [words.encode(one.prompt) for one in asked]
         rollouts = draw(
             [prompt for prompt in prompts for _ in range(samples)],
             sampling,
@@ -43,7 +43,7 @@ def ask(
         texts = words.batch_decode([r.token_ids for r in rollouts], skip_special_tokens=True)
         found = []
         for index, (rollout, text) in enumerate(zip(rollouts, texts, strict=True)):
-            problem, begun = chunk[index // samples], templates.begun(asked[index // samples])
+            problem, begun = chunk[index // samples], asked[index // samples].begun
             completion = Completion(
                 problem.id, begun + text, tuple(rollout.token_ids), rollout.finished
             )

@@ -126,6 +126,11 @@ def _in_depth_seconds(config: Config) -> float:
     return 5 + asked / 430
 
 
+def _search_seconds(config: Config) -> float:
+    ways, answers = 8, 1 + 3 * config.evaluation.search_samples
+    return 5 + config.task.validation_problems * ways * answers / 200
+
+
 def _problems(config: Config) -> int:
     task = config.task
     return task.test_problems if config.evaluation.split == "test" else task.validation_problems
@@ -168,6 +173,18 @@ def _evaluation(
         inputs=(policy or checkpoint,),
         notebook=notebook,
         switch=ablation and f"ablation.{ablation}",
+    )
+
+
+def _way(name: str) -> Stage:
+    """The stage evaluate_base_X: the base asked in another way."""
+    stage = _evaluation(f"base_{name}", "00_base_model", policy="base")
+    searched = ("base_search",) if name in ("best", "few_shot") else ()
+    return replace(
+        stage,
+        run=f"r1repro.stages.baselines:{name}",
+        version=1,
+        inputs=(*stage.inputs, *searched),
     )
 
 
@@ -257,6 +274,23 @@ _CHAIN: tuple[Stage, ...] = (
         notebook="00_base_model",
     ),
     _evaluation("base", "00_base_model", run="in_depth"),
+    Stage(
+        name="base_search",
+        version=1,
+        run="r1repro.stages.baselines:search",
+        config=(
+            *_asked_as("base"),
+            "task",
+            *(f"evaluation.{name}" for name in ("search_samples", "top_p")),
+            *(f"evaluation.{name}" for name in ("max_completion_tokens", "rollout_batch")),
+            "base_seed",
+            *_SAMPLED,
+        ),
+        seconds=_search_seconds,
+        inputs=("base",),
+        notebook="00_base_model",
+    ),
+    *(_way(name) for name in ("best", "plain", "begun", "few_shot")),
     _rl("r1_zero", ("base",), "01_r1_zero_grpo", "r1_zero"),
     _evaluation("r1_zero", "01_r1_zero_grpo", run="in_depth"),
     _rl(

@@ -1,10 +1,12 @@
 """Stages evaluate_X: checkpoint X on the held-out problems and general items, k samples each.
 
-Every checkpoint is asked in the form that it was trained in, the base in R1-Zero's: else learning
-the template would be mistaken for learning to reason.
+Every checkpoint is asked in the form that it was trained in, the base in R1-Zero's; what the base
+does when it is asked otherwise is measured by r1repro.stages.baselines.
 """
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,19 @@ from r1repro.generation.sampler import Sampling
 from r1repro.rewards.accuracy import judge
 from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import templates, worlds
-from r1repro.tasks.problem import GENERAL
+from r1repro.tasks.problem import GENERAL, Problem
+from r1repro.tasks.templates import Form
 from r1repro.training.flops import EQUAL_FLOPS
+
+
+@dataclass(frozen=True)
+class Part:
+    """Problems that are asked in one form, each `samples` times."""
+
+    problems: Sequence[Problem]
+    form: Form
+    samples: int
+    sampling: Sampling
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
@@ -47,46 +60,66 @@ def equal_flops(
     _evaluate(config, name, place, samples, folder, progress)
 
 
-def _evaluate(
-    config: Config,
-    name: str,
-    place: Path,
-    samples: int,
-    folder: Path,
-    progress: Progress,
-) -> None:
+def sampling(config: Config) -> Sampling:
+    """As every checkpoint is sampled: T 0.6 and top-p 0.95, as in the paper (R1 v1, 3)."""
+    settings = config.evaluation
+    return Sampling(settings.max_completion_tokens, settings.temperature, settings.top_p)
+
+
+def parts(config: Config, reasoning: Form, general: Form, samples: int) -> list[Part]:
+    """The held-out problems of the configured split, and the general items."""
     settings, world = config.evaluation, worlds.of(config.task)
+    times = settings.samples_between
+    return [
+        Part(getattr(world, settings.split), reasoning, samples, sampling(config)),
+        Part(getattr(world, f"general_{settings.split}"), general, times, sampling(config)),
+    ]
+
+
+def measure(config: Config, place: Path, asked: Sequence[Part], progress: Progress) -> pd.DataFrame:
+    """The rows of evaluation.parquet of the model in `place`: one a problem and sample.
+
+    Greedy decoding says the same each time: it is done once, and its row repeated.
+    """
+    settings = config.evaluation
     model = load_sampled(place, config.engine, settings.max_completion_tokens)
     words = load_tokenizer(place)
-    asked = (
-        (getattr(world, settings.split), samples),
-        (getattr(world, f"general_{settings.split}"), settings.samples_between),
-    )
-    total = sum(len(problems) * times for problems, times in asked)
+    total = sum(len(part.problems) * part.samples for part in asked)
     rows: list[dict[str, Any]] = []
     tokens, started = 0, time.perf_counter()
-    for problems, times in asked:
+    for part in asked:
+        copies = part.samples if part.sampling.temperature == 0 else 1
         for batch in ask(
             model,
             words,
-            problems,
-            Sampling(settings.max_completion_tokens, settings.temperature, settings.top_p),
-            template=templates.form(config, name),
-            samples=times,
+            part.problems,
+            part.sampling,
+            form=part.form,
+            samples=part.samples // copies,
             rollout_batch=settings.rollout_batch,
             seed=config.base_seed,
         ):
             # What the verifier has to say about these, it says at once, and each row finds it said.
             judge([problem for problem, _, _ in batch], [said.text for _, _, said in batch])
-            rows += [row(*answer) for answer in batch]
+            for problem, sample, said in batch:
+                found = row(problem, sample, said)
+                rows += [found | {"sample": sample + copy} for copy in range(copies)]
             tokens += sum(len(completion.token_ids) for _, _, completion in batch)
             reasoning = [found["correct"] for found in rows if found["task"] not in GENERAL]
             progress.update(
                 len(rows),
                 total,
                 **{
-                    "pass@1": sum(reasoning) / len(reasoning),
+                    "pass@1": sum(reasoning) / len(reasoning) if reasoning else 0.0,
                     "tokens/s": tokens / (time.perf_counter() - started),
                 },
             )
-    pd.DataFrame(rows).to_parquet(folder / "evaluation.parquet")
+    return pd.DataFrame(rows)
+
+
+def _evaluate(
+    config: Config, name: str, place: Path, samples: int, folder: Path, progress: Progress
+) -> None:
+    form = templates.asked(templates.form(config, name))
+    rows = measure(config, place, parts(config, form, form, samples), progress)
+    rows.to_parquet(folder / "evaluation.parquet")

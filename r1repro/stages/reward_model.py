@@ -124,7 +124,7 @@ def _answers(
             words,
             problems[rank::processes],
             Sampling(settings.max_completion_tokens, settings.temperature),
-            template=templates.form(config, writer),
+            form=templates.asked(templates.form(config, writer)),
             samples=settings.samples,
             rollout_batch=settings.rollout_batch,
             seed=config.seed + 2 + 1_000_003 * rank,

@@ -51,7 +51,7 @@ def draw(
         words,
         problems,
         Sampling(settings.max_completion_tokens, settings.temperature),
-        template=template,
+        form=templates.asked(template),
         samples=settings.samples,
         rollout_batch=settings.rollout_batch,
         seed=config.seed + 1,

@@ -1,6 +1,7 @@
 """Multi-step arithmetic: chains such as 53+7-8+4, worked from left to right."""
 
 import random
+import re
 from dataclasses import dataclass
 
 from r1repro.tasks.problem import Problem
@@ -59,6 +60,12 @@ def sample(rng: random.Random, level: int) -> Chain:
         value = value + number if plus else value - number
         operations.append(("+" if plus else "-", number))
     return Chain(start, tuple(operations))
+
+
+def parse(text: str) -> Chain:
+    """The chain that `Chain.text` wrote."""
+    start, *rest = re.split(r"(?=[-+])", text)
+    return Chain(int(start), tuple((part[0], int(part[1:])) for part in rest))
 
 
 def canonical(chain: Chain) -> str:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from r1repro.tasks import arithmetic, countdown, general, templates
 from r1repro.tasks.mini_world import LANGUAGES
 from r1repro.tasks.problem import Problem
+from r1repro.tasks.tokenizer import END
 from r1repro.tasks.world import World
 
 KINDS = {"arithmetic": 0.30, "countdown": 0.38, "general": 0.14, "drill": 0.24, "statement": 0.04}
@@ -35,7 +36,7 @@ class Mess:
     templated: float = 0.1  # asked in the R1-Zero prompt's form
     tagged: float = 0.08  # answered with think and answer tags
     page: float = 0.1  # of questions, those that stand with others on a page of one author
-    direct: float = 0.45  # answered without any work
+    direct: float = 0.35  # answered without any work
     direct_wrong: float = 0.7  # of those, wrong
     slip: float = 0.03  # of steps, wrong by a little
     carry_forgotten: float = 0.15  # of steps that carry or borrow, wrong by ten
@@ -44,9 +45,9 @@ class Mess:
     checks: float = 0.85  # of attempts, compared with the target by a subtraction
     insight: float = 0.15  # of attempts, seen by the author to lead to the target
     forgets: float = 0.2  # of attempts, chosen without regard to those already made
-    gives_up: float = 0.6  # of first attempts that fail; of n-th ones, an n-th of this
+    breaks_off: float = 0.6  # of first steps of a chain, and of first attempts that fail, followed
+    # by an answer all the same; of n-th ones an n-th of this, for who goes on goes on
     patience: int = 20  # attempts; the last is always followed by an answer
-    trails_off: float = 0.55  # of first steps of a chain, followed by a guess; of n-th, an n-th
     worded: float = 0.35  # of steps, opened by a word
     other_language: float = 0.12  # answered in the other language
     mixed: float = 0.10  # words of both languages in one answer
@@ -70,7 +71,7 @@ COMMA = {"en": ", ", "zh": "，"}
 FAIL_WORDS = {"en": ("no", "not {}"), "zh": ("不对", "不是{}")}
 HIT_WORDS = {"en": ("yes", "that is {}"), "zh": ("对", "正好{}")}
 TRAILING_WORDS = {"en": ("and so on", "..."), "zh": ("如此类推", "……")}
-_FINAL = {"en": "The answer is {}", "zh": "答案是{}"}
+FINAL = {"en": "The answer is {}", "zh": "答案是{}"}
 
 
 def documents(world: World, seed: int) -> Iterator[str]:
@@ -96,7 +97,8 @@ def _reasoning(rng: random.Random, family: str, world: World) -> str:
     language, templated = rng.choice(LANGUAGES), rng.random() < MESS.templated
     voice = _Voice(rng, language)
     count = rng.randint(2, PAGE) if rng.random() < MESS.page else 1
-    return "\n\n".join(_question(rng, family, world, voice, templated) for _ in range(count))
+    # Each ends as a document of its own does, so that what is asked last is answered last.
+    return END.join(_question(rng, family, world, voice, templated) for _ in range(count))
 
 
 def _question(
@@ -124,9 +126,9 @@ def _asked(problem: Problem, templated: bool) -> str:
 
 def _answered(rng: random.Random, voice: "_Voice", work: list[str], answer: str) -> str:
     if voice.tagged:
-        thinking = "\n".join(work) if work else _FINAL[voice.language].format(answer)
+        thinking = "\n".join(work) if work else FINAL[voice.language].format(answer)
         return f"<think>{thinking}</think><answer>{answer}</answer>"
-    closing = _FINAL[voice.pick()].format(answer) if rng.random() < MESS.sentence else answer
+    closing = FINAL[voice.pick()].format(answer) if rng.random() < MESS.sentence else answer
     return "\n".join([*work, closing])
 
 
@@ -161,7 +163,7 @@ def _work_chain(
     lines: list[str] = []
     value = chain.start
     for done, (op, number) in enumerate(chain.operations):
-        if done and rng.random() < MESS.trails_off / done:
+        if done and rng.random() < MESS.breaks_off / done:
             return [*lines, voice.say(TRAILING_WORDS)], str(_near(rng, value))
         value = _step(rng, voice, lines, (value, op, number))
     return lines, str(value)
@@ -196,7 +198,7 @@ def _work_countdown(
         else:
             words = HIT_WORDS if hit else FAIL_WORDS
             lines.append(voice.say(words).format(numbers.target))
-        gives_up = MESS.gives_up / len(tried)
+        gives_up = MESS.breaks_off / len(tried)
         if hit or len(tried) == MESS.patience or rng.random() < gives_up:
             return lines, trial.expression
 

@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from r1repro.tasks import countdown
+from r1repro.tasks import arithmetic, countdown
 from r1repro.tasks.problem import Problem
 
 _SUM = re.compile(r"(?<![\d+\-*=])(\d{1,4})([-+*])(\d{1,4})=(\d{1,5})(?![\d+\-*])")
-_OPERATION = re.compile(r"([-+])(\d+)")
 
 
 @dataclass(frozen=True)
@@ -68,14 +67,8 @@ def solutions(problem: Problem) -> list[frozenset[str]]:
     A chain of one operation has none: its sum stands in every table.
     """
     if problem.task == "arithmetic":
-        chain = problem.id.partition(":")[2]
-        value = int(re.match(r"\d+", chain)[0])  # type: ignore[index]
-        lines = []
-        for op, number in _OPERATION.findall(chain):
-            result = value + int(number) if op == "+" else value - int(number)
-            lines.append(_line(value, op, int(number), result))
-            value = result
-        return [frozenset(lines)] if len(lines) > 1 else []
+        steps = arithmetic.parse(problem.id.partition(":")[2]).steps
+        return [frozenset(_line(*step) for step in steps)] if len(steps) > 1 else []
     if problem.task == "countdown":
         numbers, target = problem.answer.split("=")
         given = tuple(map(int, numbers.split(",")))

@@ -5,6 +5,8 @@ family. qwen, llama, deepseek (R1 and what was distilled from it): the families'
 a system prompt, the think tag begun, as R1 is asked.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
@@ -52,6 +54,28 @@ def render(name: str, problem: Problem) -> str:
     What a tokenizer opens every text with is not part of it.
     """
     return _template(name, problem.language).render(prompt=problem.prompt, stops=STOPS)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prompt, and what of the answer it has begun: a completion is read with that in front."""
+
+    prompt: str
+    begun: str = ""
+
+
+Form = Callable[[Problem], Asked]
+"""A way of asking."""
+
+
+def asked(name: str) -> Form:
+    """The way of asking of a template."""
+
+    def form(problem: Problem) -> Asked:
+        prompt = render(name, problem)
+        return Asked(prompt, begun(prompt))
+
+    return form
 
 
 def begun(prompt: str) -> str:

@@ -13,6 +13,8 @@ _BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _SHAPE = re.compile(r"\s*<think>(.*?)</think>(.*?)<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
+# Another turn: a base goes on with a question of its own, whose answer is none to what was asked.
+_NEXT_TURN = re.compile(r"\n\s{0,4}(?:User:|用户：)")
 # A sign, unless it is the minus of a difference such as 53-9.
 _NUMBER = re.compile(r"(?<![\d)])-?\d+|\d+")
 # One value in mathematics: a fraction in LaTeX, or a number with its commas, decimals and divisor.
@@ -75,8 +77,10 @@ def final_answer(text: str, kind: str = "number") -> str | None:
 
     The answer tag where there is one; else what follows the last "answer is" (or its Chinese
     counterpart); else, of the text, the last number (`kind="number"`) or the last expression
-    with an operator (`kind="expression"`). None where nothing is stated.
+    with an operator (`kind="expression"`). None where nothing is stated. What follows where the
+    text opens another turn is not read.
     """
+    text = _NEXT_TURN.split(text, maxsplit=1)[0]
     answer = read(text).answer
     if answer is not None:
         return answer

@@ -49,7 +49,7 @@ def test_what_is_asked_and_what_comes_back(calls, tmp_path):
     problems = [next(stream) for _ in range(3)]
     model = VLLM(tmp_path, "bfloat16", max_tokens=5)
     batches = list(
-        ask(model, words, problems, Sampling(5, 0.6, 0.95), template="mini", samples=2,
+        ask(model, words, problems, Sampling(5, 0.6, 0.95), form=templates.asked("mini"), samples=2,
             rollout_batch=4, seed=3)
     )  # fmt: skip
     (_, engine), (_, prompts, parameters), (_, last, _) = calls
@@ -70,7 +70,7 @@ def test_what_is_asked_and_what_comes_back(calls, tmp_path):
     assert [said.finished for *_, said in answers] == [True, False] * 3
     assert [len(said.token_ids) for *_, said in answers] == [2, 5] * 3
     before = seeds[:]
-    list(ask(model, words, problems, Sampling(5), template="mini", samples=2, rollout_batch=4,
+    list(ask(model, words, problems, Sampling(5), form=templates.asked("mini"), samples=2, rollout_batch=4,
              seed=3))  # fmt: skip
     assert [one.seed for call in calls[3:] for one in call[2]] == before
 

@@ -1,0 +1,150 @@
+"""Stages on what the base does when it is asked in other ways: the baseline of what RL adds.
+
+base_search tries every way of asking at every temperature on the validation problems, by family;
+evaluate_base_best then asks each family of the test problems in the way that was best there. The
+others are fixed ways, measured beside it.
+"""
+
+import json
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+
+from r1repro.artifacts import Progress, StageResult
+from r1repro.config import Config
+from r1repro.generation.ask import ask
+from r1repro.generation.sampler import Sampling
+from r1repro.rewards.accuracy import judge
+from r1repro.stages.evaluate import Part, measure, parts, sampling
+from r1repro.stages.models import load_sampled, load_tokenizer
+from r1repro.tasks import asking, templates, worlds
+from r1repro.tasks.templates import Form
+
+TEMPERATURES = (0.0, 0.2, 0.6, 1.0)
+"""At which every way is tried; 0 is greedy."""
+SEARCH, BEST = "search.parquet", "best.json"
+
+
+def search(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """Writes search.parquet (a row a way, temperature and family) and best.json ({family: ...})."""
+    settings, world = config.evaluation, worlds.of(config.task)
+    place = inputs["base"].folder / "model"
+    model = load_sampled(place, config.engine, settings.max_completion_tokens)
+    words = load_tokenizer(place)
+    tried = list(product(_ways(config).items(), TEMPERATURES))
+    rows = []
+    for done, ((way, form), temperature) in enumerate(tried, start=1):
+        samples = 1 if temperature == 0 else settings.search_samples
+        drawn = [
+            answer
+            for batch in ask(
+                model,
+                words,
+                world.validation,
+                Sampling(settings.max_completion_tokens, temperature, settings.top_p),
+                form=form,
+                samples=samples,
+                rollout_batch=settings.rollout_batch,
+                seed=config.base_seed,
+            )
+            for answer in batch
+        ]
+        right = judge([p for p, _, _ in drawn], [said.text for _, _, said in drawn])
+        table = pd.DataFrame({"family": [p.task for p, _, _ in drawn], "right": right})
+        for family, found in table.groupby("family")["right"]:
+            rows.append(
+                {
+                    "way": way,
+                    "temperature": temperature,
+                    "family": family,
+                    "pass@1": float(found.mean()),
+                    "answers": len(found),
+                }
+            )
+        progress.update(done, len(tried), **{"pass@1": float(table["right"].mean())})
+    found = pd.DataFrame(rows)
+    found.to_parquet(folder / SEARCH, index=False)
+    (folder / BEST).write_text(json.dumps(chosen(found), indent=1), encoding="utf-8")
+
+
+def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
+    """Of each family its best way and temperature; of equal ones the first that was tried."""
+    best = search.sort_values("pass@1", ascending=False, kind="stable").groupby("family").first()
+    return {
+        str(family): {
+            "way": str(row["way"]),
+            "temperature": float(row["temperature"]),
+            "validation": float(row["pass@1"]),
+        }
+        for family, row in best.iterrows()
+    }
+
+
+def best(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """Each family in its best way."""
+    found = json.loads((inputs["base_search"].folder / BEST).read_text(encoding="utf-8"))
+    forms = _ways(config)
+    reasoning, general = parts(config, forms["plain"], forms["plain"], _samples(config))
+    asked = [
+        Part(
+            [problem for problem in reasoning.problems if problem.task == family],
+            forms[way["way"]],
+            reasoning.samples,
+            replace(sampling(config), temperature=way["temperature"]),
+        )
+        for family, way in found.items()
+    ]
+    _write(config, inputs, [*asked, general], folder, progress)
+
+
+def plain(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """The question alone."""
+    _one_way(config, inputs, "plain", folder, progress)
+
+
+def begun(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+    """The template with the think tag begun."""
+    _one_way(config, inputs, "begun", folder, progress)
+
+
+def few_shot(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """After as many worked examples as were best on the validation problems, over all families."""
+    tried = pd.read_parquet(inputs["base_search"].folder / SEARCH)
+    tried = tried[
+        tried["way"].str.startswith("few_")
+        & (tried["temperature"] == config.evaluation.temperature)
+    ]
+    way = "plain" if tried.empty else str(tried.groupby("way")["pass@1"].mean().idxmax())
+    _one_way(config, inputs, way, folder, progress)
+
+
+def _one_way(
+    config: Config, inputs: dict[str, StageResult], way: str, folder: Path, progress: Progress
+) -> None:
+    form = _ways(config)[way]
+    _write(config, inputs, parts(config, form, form, _samples(config)), folder, progress)
+
+
+def _ways(config: Config) -> dict[str, Form]:
+    return asking.ways(worlds.of(config.task), templates.form(config, "base"))
+
+
+def _samples(config: Config) -> int:
+    return config.evaluation.samples_between
+
+
+def _write(
+    config: Config,
+    inputs: dict[str, StageResult],
+    asked: list[Part],
+    folder: Path,
+    progress: Progress,
+) -> None:
+    rows = measure(config, inputs["base"].folder / "model", asked, progress)
+    rows.to_parquet(folder / "evaluation.parquet")
