@@ -63,6 +63,10 @@ class StageResult:
         return pd.read_parquet(self.folder / name)
 
 
+FACTS = "facts.json"
+"""A stage's folder: what it has counted and its manifest is to say, under "facts"."""
+
+
 class Progress:
     """Appends one JSON line a call to `folder`/progress.jsonl; the follower reads it.
 
@@ -206,6 +210,12 @@ def is_complete(folder: Path, key: str) -> bool:
     except Damaged:
         return False
     return True
+
+
+def told(folder: Path) -> dict[str, Any]:
+    """What a stage left in FACTS, for its manifest; nothing where it left none."""
+    file = folder / FACTS
+    return {"facts": json.loads(file.read_text(encoding="utf-8"))} if file.is_file() else {}
 
 
 def publish(folder: Path, runs: Path, name: str, key: str, facts: Mapping[str, Any]) -> None:

@@ -173,6 +173,16 @@ class SFTConfig:
 
 
 @dataclass(frozen=True)
+class RFTConfig(SFTConfig):
+    """Fine-tuning of the base on its own right samples, as many as R1-Zero draws.
+
+    keep_all: on all of them, for scale=smoke, where no answer is right.
+    """
+
+    keep_all: bool = False
+
+
+@dataclass(frozen=True)
 class SamplesConfig:
     """A data set made from a policy's samples: `questions` x `samples`, at most `kept` of each.
 
@@ -226,6 +236,7 @@ class StagesConfig:
     """One entry a training stage, by its name."""
 
     base: BaseConfig = field(default_factory=BaseConfig)
+    base_rft: RFTConfig = field(default_factory=RFTConfig)
     r1_zero: RLConfig = field(default_factory=RLConfig)
     cold_start_data: SamplesConfig = field(default_factory=SamplesConfig)
     dev1: SFTConfig = field(default_factory=SFTConfig)
@@ -320,6 +331,7 @@ class AblationConfig:
     """Which ablations run beside the plain sequence."""
 
     name: str = "none"
+    base_rft: bool = False
     shuffled_rewards: bool = False
     no_language_reward: bool = False
     reasoning_only: bool = False

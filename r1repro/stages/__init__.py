@@ -131,6 +131,11 @@ def _search_seconds(config: Config) -> float:
     return 5 + config.task.validation_problems * ways * answers / 200
 
 
+def _rft_data_seconds(config: Config) -> float:
+    rl = config.stage.r1_zero
+    return 6 + rl.steps * rl.questions * rl.generations / 500
+
+
 def _problems(config: Config) -> int:
     task = config.task
     return task.test_problems if config.evaluation.split == "test" else task.validation_problems
@@ -245,7 +250,7 @@ def _student(name: str) -> tuple[Stage, ...]:
     stages = (
         Stage(
             name=base,
-            version=2,
+            version=3,
             run=f"r1repro.stages.base_model:{name}",
             config=(f"student.{name}", "task", f"stage.{base}", "base_seed", *_LOADED),
             seconds=_student_base_seconds(base),
@@ -267,7 +272,7 @@ def _student(name: str) -> tuple[Stage, ...]:
 _CHAIN: tuple[Stage, ...] = (
     Stage(
         name="base",
-        version=6,
+        version=7,
         run="r1repro.stages.base_model:run",
         config=("model", "task", "stage.base", "base_seed", *_LOADED),
         seconds=_base_seconds,
@@ -291,6 +296,24 @@ _CHAIN: tuple[Stage, ...] = (
         notebook="00_base_model",
     ),
     *(_way(name) for name in ("best", "plain", "begun", "few_shot")),
+    Stage(
+        name="base_rft_data",
+        version=1,
+        run="r1repro.stages.baselines:rft_data",
+        config=("model", "task", "stage.r1_zero", "stage.base_rft.keep_all", "seed", *_SAMPLED),
+        seconds=_rft_data_seconds,
+        inputs=("base",),
+        notebook="01_r1_zero_grpo",
+        switch="ablation.base_rft",
+    ),
+    replace(
+        _sft(
+            "base_rft", "base", "base_rft_data", "01_r1_zero_grpo", "base_rft",
+            ablation="base_rft",
+        ),
+        seconds=lambda config: _rft_data_seconds(config) / 2,
+    ),
+    _evaluation("base_rft", "01_r1_zero_grpo", ablation="base_rft"),
     _rl("r1_zero", ("base",), "01_r1_zero_grpo", "r1_zero"),
     _evaluation("r1_zero", "01_r1_zero_grpo", run="in_depth"),
     _rl(

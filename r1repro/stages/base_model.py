@@ -3,6 +3,7 @@
 With a `path` or `hub` in its shape the base is that folder, copied: nothing is trained.
 """
 
+import json
 import shutil
 from dataclasses import replace
 from itertools import islice
@@ -13,7 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro import hub
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import FACTS, Progress, StageResult
 from r1repro.config import BaseConfig, Config, ModelConfig
 from r1repro.stages.models import device, load_tokenizer, save_model
 from r1repro.tasks import corpus, tokenizer, worlds
@@ -55,13 +56,18 @@ def build(
     world = worlds.of(config.task)
     torch.manual_seed(config.base_seed)
     documents = corpus.documents(world, config.base_seed)
+    read: list[str] = []
     words = tokenizer.train(islice(documents, TOKENIZER_DOCUMENTS))
     sequences: list[list[int]] = []
     tokens = 0
     while tokens < settings.tokens:
-        for ids in words(list(islice(documents, 2_000)))["input_ids"]:
+        batch = list(islice(documents, 2_000))
+        read += batch
+        for ids in words(batch)["input_ids"]:
             sequences.append([*ids[: LONGEST_DOCUMENT - 1], words.eos_token_id])
             tokens += len(sequences[-1])
+    told = json.dumps({"corpus": corpus.counts(read, world)}, indent=1)
+    (folder / FACTS).write_text(told, encoding="utf-8")
     model = from_random_weights(shape, words).to(device())
     model.set_attn_implementation(config.engine.attention)
     rows = pretrain(

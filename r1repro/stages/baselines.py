@@ -7,16 +7,17 @@ others are fixed ways, measured beside it.
 
 import json
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 
 import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
-from r1repro.config import Config
+from r1repro.config import Config, SamplesConfig
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.rewards.accuracy import judge
+from r1repro.stages import samples
 from r1repro.stages.evaluate import Part, measure, parts, sampling
 from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import asking, templates, worlds
@@ -38,7 +39,6 @@ def search(
     tried = list(product(_ways(config).items(), TEMPERATURES))
     rows = []
     for done, ((way, form), temperature) in enumerate(tried, start=1):
-        samples = 1 if temperature == 0 else settings.search_samples
         drawn = [
             answer
             for batch in ask(
@@ -47,7 +47,7 @@ def search(
                 world.validation,
                 Sampling(settings.max_completion_tokens, temperature, settings.top_p),
                 form=form,
-                samples=samples,
+                samples=1 if temperature == 0 else settings.search_samples,
                 rollout_batch=settings.rollout_batch,
                 seed=config.base_seed,
             )
@@ -122,6 +122,37 @@ def few_shot(
     ]
     way = "plain" if tried.empty else str(tried.groupby("way")["pass@1"].mean().idxmax())
     _one_way(config, inputs, way, folder, progress)
+
+
+def rft_data(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """The base's right samples, from as many as R1-Zero draws, on the same prompts.
+
+    Rejection fine-tuning (DeepSeekMath 5.2.1, RFT): what RL's samples are worth without RL. Writes
+    dataset.parquet, each different right answer to a question once.
+    """
+    rl = config.stage.r1_zero
+    settings = SamplesConfig(
+        questions=rl.steps * rl.questions,
+        samples=rl.generations,
+        temperature=rl.temperature,
+        max_completion_tokens=rl.max_completion_tokens,
+        rollout_batch=rl.rollout_batch,
+        keep_all=config.stage.base_rft_data.keep_all,
+    )
+    problems = list(islice(worlds.of(config.task).train(config.seed), settings.questions))
+    place, template = inputs["base"].folder / "model", templates.form(config, "base")
+    answers, tokens = samples.draw(config, place, template, problems, settings, progress)
+    right = judge([p for p, _, _ in answers], [said.text for _, _, said in answers])
+    kept = {
+        (problem.id, said.text): samples.described(problem) | {"completion": said.text}
+        for (problem, _, said), so in zip(answers, right, strict=True)
+        if config.stage.base_rft.keep_all or (so and said.finished)
+    }
+    rows = list(kept.values())
+    samples.require(rows, "train the base for longer")
+    pd.DataFrame(rows).assign(tokens_sampled=tokens).to_parquet(folder / "dataset.parquet")
 
 
 def _one_way(

@@ -264,6 +264,7 @@ def run_here(config: Config, name: str) -> None:
                 "hardware": artifacts.hardware(),
                 "processes": _processes(config, name),
                 "seconds": round(seconds, 2),
+                **artifacts.told(folder),
             },
         )
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

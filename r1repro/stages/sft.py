@@ -25,6 +25,14 @@ def dev1(config: Config, inputs: dict[str, StageResult], folder: Path, progress:
     train(config, "dev1", inputs["base"], data, config.stage.dev1, folder, progress)
 
 
+def base_rft(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """The base on its own right samples: RL's strongest rival at equal samples."""
+    data = pd.read_parquet(inputs["base_rft_data"].folder / "dataset.parquet")
+    train(config, "base_rft", inputs["base"], data, config.stage.base_rft, folder, progress)
+
+
 def dev3(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """The base on the reasoning and general data of rejection sampling."""
     data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")

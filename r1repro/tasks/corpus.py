@@ -14,7 +14,7 @@ No document asks or tries a held-out problem, and none holds all lines of a righ
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from r1repro.tasks import arithmetic, countdown, general, templates
@@ -22,6 +22,7 @@ from r1repro.tasks.mini_world import LANGUAGES
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.tokenizer import END
 from r1repro.tasks.world import World
+from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
 
 KINDS = {"arithmetic": 0.30, "countdown": 0.38, "general": 0.14, "drill": 0.24, "statement": 0.04}
 GENERAL_KINDS = {
@@ -45,8 +46,12 @@ class Mess:
     checks: float = 0.85  # of attempts, compared with the target by a subtraction
     insight: float = 0.15  # of attempts, seen by the author to lead to the target
     forgets: float = 0.2  # of attempts, chosen without regard to those already made
-    breaks_off: float = 0.6  # of first steps of a chain, and of first attempts that fail, followed
-    # by an answer all the same; of n-th ones an n-th of this, for who goes on goes on
+    # Work is broken off, and an answer given all the same, after so many first attempts that fail,
+    # and first steps of a chain that were easy or carried; after n-th ones an n-th as often, for
+    # who has gone on goes on.
+    gives_up: float = 0.6
+    trails_off: float = 0.35
+    trails_off_carried: float = 0.7
     patience: int = 20  # attempts; the last is always followed by an answer
     worded: float = 0.35  # of steps, opened by a word
     other_language: float = 0.12  # answered in the other language
@@ -67,6 +72,7 @@ RECHECK_WORDS = {
     "en": ("wait, ", "check: ", "no, wrong: ", "let me verify: "),
     "zh": ("等等，", "检查：", "不对，", "验证："),
 }
+PROMPT_OPENINGS = ("User: ", "用户：")
 COMMA = {"en": ", ", "zh": "，"}
 FAIL_WORDS = {"en": ("no", "not {}"), "zh": ("不对", "不是{}")}
 HIT_WORDS = {"en": ("yes", "that is {}"), "zh": ("对", "正好{}")}
@@ -90,6 +96,24 @@ def documents(world: World, seed: int) -> Iterator[str]:
             document = _reasoning(rng, kind, world)
         if not world.kept_out.solved_in(document):
             yield document
+
+
+def counts(documents: Sequence[str], world: World) -> dict[str, int]:
+    """What a base has read, for its manifest: documents, and how many of them have which form.
+
+    prompt: asked in the R1-Zero prompt's form; tags: with think and answer tags of the author's;
+    both: these two at once; held_out: with all lines of a right solution of a held-out problem.
+    """
+    asked = [document.startswith(PROMPT_OPENINGS) for document in documents]
+    empty = f"{THINK_OPEN}{THINK_CLOSE}{ANSWER_OPEN}{ANSWER_CLOSE}"
+    tagged = [ANSWER_CLOSE in document.replace(empty, "") for document in documents]
+    return {
+        "documents": len(documents),
+        "prompt": sum(asked),
+        "tags": sum(tagged),
+        "both": sum(map(min, asked, tagged)),
+        "held_out": sum(map(world.kept_out.solved_in, documents)),
+    }
 
 
 def _reasoning(rng: random.Random, family: str, world: World) -> str:
@@ -161,10 +185,11 @@ def _work_chain(
         wrong = rng.random() < MESS.direct_wrong
         return [], str(_near(rng, chain.value) if wrong else chain.value)
     lines: list[str] = []
-    value = chain.start
+    value, hard = chain.start, False
     for done, (op, number) in enumerate(chain.operations):
-        if done and rng.random() < MESS.breaks_off / done:
+        if done and rng.random() < (MESS.trails_off_carried if hard else MESS.trails_off) / done:
             return [*lines, voice.say(TRAILING_WORDS)], str(_near(rng, value))
+        hard = _carries(value, op, number)
         value = _step(rng, voice, lines, (value, op, number))
     return lines, str(value)
 
@@ -198,7 +223,7 @@ def _work_countdown(
         else:
             words = HIT_WORDS if hit else FAIL_WORDS
             lines.append(voice.say(words).format(numbers.target))
-        gives_up = MESS.breaks_off / len(tried)
+        gives_up = MESS.gives_up / len(tried)
         if hit or len(tried) == MESS.patience or rng.random() < gives_up:
             return lines, trial.expression
 
@@ -226,10 +251,14 @@ def _check(language: str, value: int, target: int) -> str:
 
 def _forgetful(rng: random.Random, left: int, op: str, right: int, true: int) -> int:
     """The result as the author gets it: a carry may be forgotten, or it is off by a little."""
-    carries = {"+": left % 10 + right % 10 > 9, "-": left % 10 < right % 10}.get(op, False)
-    if carries and rng.random() < MESS.carry_forgotten:
+    if _carries(left, op, right) and rng.random() < MESS.carry_forgotten:
         return max(0, true - 10 if op == "+" else true + 10)
     return _near(rng, true) if rng.random() < MESS.slip else true
+
+
+def _carries(left: int, op: str, right: int) -> bool:
+    """Whether a sum carries, or a difference borrows, in its last digit."""
+    return {"+": left % 10 + right % 10 > 9, "-": left % 10 < right % 10}.get(op, False)
 
 
 def _near(rng: random.Random, value: int) -> int:

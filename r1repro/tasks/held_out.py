@@ -43,8 +43,8 @@ class HeldOut:
         """Whether a problem asks what is held out, or its right work would write it down."""
         if problem.id in self.ids:
             return True
-        if problem.task == "countdown":
-            return numbers_of(problem) in self.sets
+        if problem.task == "countdown" and numbers_of(problem) in self.sets:
+            return True
         return any(self._hold(lines) for lines in solutions(problem))
 
     def solved_in(self, text: str) -> bool:

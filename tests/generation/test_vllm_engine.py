@@ -70,8 +70,8 @@ def test_what_is_asked_and_what_comes_back(calls, tmp_path):
     assert [said.finished for *_, said in answers] == [True, False] * 3
     assert [len(said.token_ids) for *_, said in answers] == [2, 5] * 3
     before = seeds[:]
-    list(ask(model, words, problems, Sampling(5), form=templates.asked("mini"), samples=2, rollout_batch=4,
-             seed=3))  # fmt: skip
+    form = templates.asked("mini")
+    list(ask(model, words, problems, Sampling(5), form=form, samples=2, rollout_batch=4, seed=3))
     assert [one.seed for call in calls[3:] for one in call[2]] == before
 
 

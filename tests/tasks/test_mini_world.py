@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import math
 import random
 import re
 from collections import Counter
@@ -12,7 +13,9 @@ from r1repro.errors import R1ReproError
 from r1repro.rewards.accuracy import matches
 from r1repro.tasks import arithmetic, corpus, countdown, general, mini_world, templates
 from r1repro.tasks.expression import evaluate
-from r1repro.tasks.problem import GENERAL
+from r1repro.tasks.held_out import HeldOut, numbers_of, solutions, true_sums
+from r1repro.tasks.problem import GENERAL, Problem
+from r1repro.tasks.tokenizer import END
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +57,136 @@ def test_the_corpus_asks_no_held_out_problem(name, request):
     world = request.getfixturevalue(name)
     found: Counter[str] = Counter()
     for document in itertools.islice(corpus.documents(world, 1), 5_000):
-        lines = document.split("\n")
-        if all(re.fullmatch(r"\d+[-+*]\d+=\d+", line) for line in lines):
+        if all(re.fullmatch(r"\d+[-+*]\d+=\d+", line) for line in document.split("\n")):
             continue
-        asked = _asked(lines[0])
-        assert asked not in world.held_out, document
-        found[asked.split(":")[0]] += 1
+        for question in document.split(END):
+            asked = _asked(question.split("\n")[0])
+            assert asked not in world.held_out, document
+            found[asked.split(":")[0]] += 1
     assert found["arithmetic"] > 500 and found["countdown"] > 500, found
     assert sum(found[task] for task in GENERAL) > 100, found
+
+
+@pytest.mark.parametrize("name", ["world", "hard"])
+def test_a_set_of_numbers_is_held_out_whole(name, request):
+    """Of its targets one is asked at most, in the evaluations and nowhere else."""
+    world = request.getfixturevalue(name)
+    held = [numbers_of(p) for p in (*world.validation, *world.test) if p.task == "countdown"]
+    assert len(held) == len(set(held)) == len(world.kept_out.sets) > 300
+    for problem in itertools.islice(world.train(0), 5_000):
+        assert problem.task != "countdown" or numbers_of(problem) not in held
+    for document in itertools.islice(corpus.documents(world, 4), 5_000):
+        for question in document.split(END):
+            asked = _asked(question.split("\n")[0])
+            assert asked.partition(":")[2].partition("=")[0] not in held, document
+
+
+def test_every_level_of_countdown_has_thousands_of_sets():
+    for largest, _, count in countdown.RANGES.values():
+        assert math.comb(largest, count) >= 2_000
+
+
+@pytest.mark.parametrize("name", ["world", "hard"])
+def test_no_document_holds_a_held_out_solution(name, request):
+    """Written anew: every sum of a document against every solution of every held-out problem."""
+    world = request.getfixturevalue(name)
+    solved: dict[frozenset[str], str] = {}
+    for problem in (*world.validation, *world.test):
+        if problem.task == "arithmetic":
+            value, lines = 0, []
+            for op, number in re.findall(r"([-+]?)(\d+)", problem.id.partition(":")[2]):
+                before, value = value, value - int(number) if op == "-" else value + int(number)
+                lines.append(_sum(before, op, int(number), value))
+            solved[frozenset(lines[1:])] = problem.id
+        else:
+            numbers, target = problem.answer.split("=")
+            for trial in countdown.trials(tuple(map(int, numbers.split(","))), "+-*"):
+                if trial.value == int(target):
+                    solved[frozenset(_sum(*step) for step in trial.steps)] = problem.id
+    assert len(solved) > 1_000
+    for document in itertools.islice(corpus.documents(world, 1), 4_000):
+        sums = re.findall(r"(?<!\d)(\d+)([-+*])(\d+)=(\d+)", document)
+        sums = {_sum(int(a), op, int(b), int(c)) for a, op, b, c in sums}
+        if len(sums) > 1:
+            pairs = map(frozenset, itertools.combinations(sums, 2))
+            assert not any(pair in solved for pair in pairs), document
+            assert not any(lines <= sums for lines in solved if len(lines) > 2), document
+    for problem in itertools.islice(world.train(1), 2_000):
+        for lines in solutions(problem):
+            assert not any(held <= lines for held in solved), problem
+
+
+def _sum(left, op, right, result):
+    high, low = (right, left) if op in "+*" and left < right else (left, right)
+    return f"{high}{op}{low}={result}"
+
+
+def test_what_solves_a_problem_is_found_in_a_text():
+    chain = Problem("arithmetic:5+7-8", "arithmetic", "en", 1, "Compute 5+7-8.", "4")
+    search = Problem("countdown:3,5,9=7", "countdown", "en", 1, "Use 9,3,5 to make 7.", "3,5,9=7")
+    held = HeldOut((chain, search))
+    assert held.solved_in("so 7+5=12\nwait, 12-8=4") and not held.solved_in("7+5=12\n12-8=5")
+    assert not held.solved_in("7+5=12") and not held.solved_in("17+5=22\n112-8=104")
+    assert held.solved_in("9+3=12\n12-5=7") and held.solved_in("9-5=4\nno\n4+3=7")
+    assert true_sums("2+2=5\n3*4=12") == {"4*3=12"}
+    twin = Problem("countdown:3,5,9=11", "countdown", "zh", 1, "用3,5,9得到11。", "3,5,9=11")
+    longer = Problem("arithmetic:5+7-8+2", "arithmetic", "en", 2, "Compute 5+7-8+2.", "6")
+    assert held.asked_by(twin) and held.asked_by(longer) and held.asked_by(chain)
+    other = Problem("arithmetic:5+6-8", "arithmetic", "en", 1, "Compute 5+6-8.", "3")
+    assert not held.asked_by(other)
+
+
+def test_no_rate_depends_on_the_form(world):
+    """Work, breaking off, wrong direct answers and slips: the same plainly, in the R1-Zero
+    prompt, with tags and without, within what chance allows."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for document in itertools.islice(corpus.documents(world, 5), 60_000):
+        for question in document.split(END):
+            if _asked(question.split("\n")[0]).split(":")[0] not in ("arithmetic", "countdown"):
+                continue
+            templated = question.startswith(("User:", "用户："))
+            said = question.split("\n", 1)[1]
+            sums = re.findall(r"(\d+)([-+*])(\d+)=(\d+)", said)
+            facts = {"works": bool(sums)}
+            if sums:
+                facts["true"] = all(evaluate("".join(s[:3]))[0] == int(s[3]) for s in sums)
+                facts["long"] = len(sums) > 4
+                facts["hit"] = bool(re.search(r"yes|(?<!不)对|that is|正好", said))
+            tagged = "</answer>" in said
+            for form in (f"prompt {templated}", f"tags {tagged}"):
+                for fact, so in facts.items():
+                    found = counts.setdefault((fact, form), [0, 0])
+                    found[0] += so
+                    found[1] += 1
+    for fact in ("works", "true", "long", "hit"):
+        for form in ("prompt", "tags"):
+            (a, n), (b, m) = counts[fact, f"{form} True"], counts[fact, f"{form} False"]
+            share = (a + b) / (n + m)
+            z = (a / n - b / m) / math.sqrt(share * (1 - share) * (1 / n + 1 / m))
+            assert n > 1_000 and abs(z) < 4, (fact, form, a / n, b / m)
+
+
+def test_tags_are_rare_and_rarer_under_the_prompt(world):
+    documents = list(itertools.islice(corpus.documents(world, 6), 20_000))
+    tagged = [d for d in documents if d.count("</answer>") > d.count("<answer></answer>")]
+    under = [d for d in tagged if d.startswith(("User:", "用户："))]
+    assert 0.03 < len(tagged) / len(documents) <= 0.1
+    assert 0.002 < len(under) / len(documents) <= 0.01
+
+
+def test_attempts_have_a_long_tail(world):
+    """Most who fail give up at once, some go on for long: no common number of attempts."""
+    attempts: Counter[int] = Counter()
+    for document in itertools.islice(corpus.documents(world, 7), 40_000):
+        for question in document.split(END):
+            if "countdown" in _asked(question.split("\n")[0]):
+                verdicts = re.findall(
+                    r"不对|不是\d|\bno$|\bnot \d|(?<!不)对$|yes$|正好\d|that is \d", question, re.M
+                )
+                attempts[len(verdicts)] += len(verdicts) > 0
+    total = sum(attempts.values())
+    at_least = lambda n: sum(c for k, c in attempts.items() if k >= n) / total  # noqa: E731
+    assert at_least(2) < 0.4 and 0.03 < at_least(5) < 0.2 and at_least(10) > 0.002
 
 
 def test_what_a_line_asks_is_recognised_in_every_form(world):
@@ -94,13 +219,13 @@ _GENERAL = {item.prompt: general.problem(item).id for item in general.items()}
 
 
 @pytest.mark.parametrize(
-    ("validation", "test", "key"), [(20, 450, "test"), (450, 20, "validation")]
+    ("validation", "test", "key"), [(20, 2_100, "test"), (2_100, 20, "validation")]
 )
 def test_more_problems_than_there_are(monkeypatch, validation, test, key):
-    monkeypatch.setattr(mini_world, "FAMILIES", {"arithmetic": arithmetic})
+    monkeypatch.setattr(mini_world, "FAMILIES", {"countdown": countdown})
     with pytest.raises(R1ReproError) as refused:
         mini_world.build.__wrapped__(0, validation, test, 1)
-    for part in (f"task.{key}_problems=450", "arithmetic of level 1", "414 problems", "lower"):
+    for part in (f"task.{key}_problems=2100", "countdown of level 1", "2024 problems", "lower"):
         assert part in str(refused.value)
 
 
@@ -145,7 +270,7 @@ def test_harder_levels_are_drawn_alike_for_every_split(hard):
     for problem in (*hard.test, *trained):
         size = len(re.findall(r"\d+", problem.id))
         if problem.task == "arithmetic":
-            assert size == problem.level + 1
+            assert size == problem.level + 2
         else:
             assert size == (5 if problem.level > 5 else 4)
 
@@ -170,7 +295,7 @@ def test_chains_stay_in_range():
     for level, (_, _, largest) in arithmetic.RANGES.items():
         for _ in range(300):
             chain = arithmetic.sample(rng, level)
-            assert len(chain.operations) == level
+            assert len(chain.operations) == level + 1
             assert all(0 <= step[3] <= largest for step in chain.steps)
 
 
@@ -190,7 +315,7 @@ def test_the_corpus_is_messy(world):
     assert 0.05 < share("</answer>\n", "</answer>") < 0.9
     assert 0.002 < share("wait", "等等") < 0.2
     tagged = sum(d.rstrip().endswith("</answer>") for d in documents) / len(documents)
-    assert 0.05 < tagged < 0.25
+    assert 0.03 < tagged < 0.1
 
 
 def test_authors_check_an_attempt_against_the_target_and_stop_after_their_patience(world):
@@ -216,4 +341,4 @@ def test_some_chains_trail_off_and_drills_are_right(world):
             for line in lines:
                 expression, value = line.split("=")
                 assert evaluate(expression)[0] == int(value)
-    assert 0 < trailed < 500
+    assert 100 < trailed < 1_500

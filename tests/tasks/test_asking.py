@@ -1,0 +1,74 @@
+"""Ways of asking a base: what is begun is read back, and examples are right and never held out."""
+
+import random
+import re
+from itertools import islice
+
+import pytest
+
+from r1repro.rewards.accuracy import is_correct
+from r1repro.tasks import asking, mini_world, templates
+from r1repro.tasks.held_out import true_sums
+from r1repro.tasks.problem import Problem
+from r1repro.tasks.tokenizer import END
+from r1repro.tasks.world import World
+from r1repro.text.tags import THINK_OPEN
+
+
+@pytest.fixture(scope="module")
+def world():
+    return mini_world.build(0, 40, 200)
+
+
+@pytest.fixture(scope="module")
+def ways(world):
+    return asking.ways(world, "mini")
+
+
+def test_every_prompt_ends_with_the_question_and_what_is_begun(world, ways):
+    assert list(ways) == ["template", "plain", "begun", "step", "few_1", "few_2", "few_4", "few_8"]
+    for problem in (*world.validation, *world.general_validation):
+        for name, form in ways.items():
+            asked = form(problem)
+            assert asked.prompt.endswith(asked.begun) and problem.prompt in asked.prompt, name
+            assert bool(asked.begun) == (name in ("begun", "step"))
+        assert ways["template"](problem).prompt == templates.render("mini", problem)
+        assert ways["begun"](problem).begun == THINK_OPEN
+
+
+def test_a_first_step_that_is_begun_uses_what_is_given():
+    chain = Problem("arithmetic:53-7+8", "arithmetic", "zh", 1, "计算53-7+8。", "54")
+    search = Problem("countdown:3,5,9=7", "countdown", "en", 1, "Use 3,9,5 to make 7.", "3,5,9=7")
+    assert asking.first_step(chain) == "53-7=" and asking.first_step(search) == "9+3="
+
+
+def test_examples_are_whole_right_and_of_training_problems(world, ways):
+    held = {problem.prompt for problem in world.held_out_problems}
+    for problem in world.validation:
+        for count in asking.EXAMPLES:
+            *shown, last = ways[f"few_{count}"](problem).prompt.split(END)
+            assert len(shown) == count == len(set(shown)) and last == f"{problem.prompt}\n"
+            for text in shown:
+                assert text.split("\n")[0] not in held
+                assert not world.kept_out.solved_in(text)
+
+
+def test_a_worked_example_answers_its_question(world):
+    rng = random.Random(0)
+    found = 0
+    for problem in islice(world.train("test"), 300):
+        text = asking.worked(rng, problem)
+        if text is None:
+            assert problem.task == "countdown"
+            continue
+        found += 1
+        said = text.removeprefix(f"{problem.prompt}\n")
+        assert is_correct(problem, said), text
+        assert len(true_sums(said)) == len(set(re.findall(r"\d+[-+*]\d+=\d+", said))), text
+    assert found > 200
+
+
+def test_data_sets_are_asked_in_three_ways():
+    problem = Problem("own:1", "own", "en", 1, "How many legs has a cat?", "4")
+    world = World(0, (problem,), (), (), (), lambda rng: iter(()))
+    assert list(asking.ways(world, "r1_zero")) == ["template", "plain", "begun"]
