@@ -320,7 +320,8 @@ class AblationConfig:
     """Which ablations run beside the plain sequence."""
 
     name: str = "none"
-    shuffled_rewards: bool = False
+    permuted_rewards: bool = False
+    format_only: bool = False
     no_language_reward: bool = False
     reasoning_only: bool = False
     preference_throughout: bool = False
