@@ -332,7 +332,8 @@ class AblationConfig:
 
     name: str = "none"
     base_rft: bool = False
-    shuffled_rewards: bool = False
+    permuted_rewards: bool = False
+    format_only: bool = False
     no_language_reward: bool = False
     reasoning_only: bool = False
     preference_throughout: bool = False

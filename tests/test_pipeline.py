@@ -280,7 +280,8 @@ def test_ablations_are_off_until_switched_on_and_change_nothing_else(compose):
     assert {name for name in switched if name not in plain} == {
         name
         for checkpoint in (
-            "r1_zero_shuffled_rewards",
+            "r1_zero_permuted",
+            "r1_zero_format_only",
             "dev2_no_language_reward",
             "dev3_reasoning_only",
             "r1_preference_throughout",

@@ -3,6 +3,7 @@
 An effect has a 95 % interval: over the problems of one run, or, with several seeds, by Student's t
 over the seeds' effects with the problems' own spread (`statistics.over_seeds`). The verdict reads
 the effect, that interval and what was declared, by `verdict`. One run's verdict speaks of that run.
+There is none where the stage whose effect is claimed did not move (r1repro.evaluation.moved).
 """
 
 import math
@@ -18,8 +19,9 @@ from scipy.optimize import brentq
 
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import metrics
-from r1repro.evaluation.statistics import Estimate, difference, over_seeds, power
+from r1repro.evaluation import metrics, moved
+from r1repro.evaluation.moved import Moved
+from r1repro.evaluation.statistics import LEVEL, Estimate, difference, over_seeds, power
 
 FILE = ROOT / "conf" / "claims.yaml"
 EXPECTED = ("up", "down", "same", "no_lower", "no_higher")
@@ -88,12 +90,25 @@ _FORMS: dict[str, tuple[type, tuple[str, ...]]] = {
 }
 
 
+REWARDS = ("accuracy", "format", "language", "preference")
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A reward, one of REWARDS, of an RL stage: without room or change it can have no effect."""
+
+    stage: str
+    reward: str
+
+
 @dataclass(frozen=True)
 class Claim:
     """What a paper says, or with `ours` a question that it leaves open.
 
     smallest: the effect that counts, or the margin within which nothing counts as changed; shares
     as fractions, `Times` in powers of two. With `not_yet` (why no stage answers it) there is none.
+    moved: the reward whose effect is claimed, where it is one's; tuned: what was chosen by
+    validation accuracy on the way to its sides.
     """
 
     id: str
@@ -105,6 +120,8 @@ class Claim:
     smallest: float = math.nan
     not_yet: str = ""
     ours: bool = False
+    moved: Paid | None = None
+    tuned: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,13 +145,15 @@ class Light:
     """What is read of one run, never a checkpoint.
 
     summaries: {checkpoint: {path: Estimate}}; changes: {"after - before": {path: Estimate}};
-    tables: metrics.parquet by RL stage; costs: {checkpoint: {"flops", ...}} of the students.
+    tables: metrics.parquet by RL stage; costs: {checkpoint: {"flops", ...}} of the students; moved:
+    whether each training stage has.
     """
 
     summaries: Mapping[str, Mapping[str, Estimate]]
     changes: Mapping[str, Mapping[str, Estimate]]
     tables: Mapping[str, pd.DataFrame]
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    moved: Mapping[str, Moved] = field(default_factory=dict)
 
 
 def load(path: Path = FILE) -> list[Claim]:
@@ -166,7 +185,21 @@ def _claim(entry: dict[str, Any], path: Path) -> Claim:
             f"{path.name}, {name}: expected is one of {', '.join(EXPECTED)} and smallest above 0, "
             f"not {entry['expected']!r} and {entry['smallest']!r}"
         )
-    return Claim(**{**entry, "measure": _measure(entry["measure"], f"{path.name}, {name}")})
+    where = f"{path.name}, {name}"
+    parsed = {**entry, "measure": _measure(entry["measure"], where)}
+    if "moved" in entry:
+        parsed["moved"] = _paid(entry["moved"], where)
+    return Claim(**parsed)
+
+
+def _paid(entry: Any, where: str) -> Paid:
+    if not isinstance(entry, dict) or entry.keys() != {"stage", "reward"}:
+        raise R1ReproError(f"{where}: moved is {{stage: STAGE, reward: REWARD}}, not {entry}")
+    if entry["reward"] not in REWARDS:
+        raise R1ReproError(
+            f"{where}: a reward is one of {', '.join(REWARDS)}, not {entry['reward']!r}"
+        )
+    return Paid(**entry)
 
 
 def _measure(entry: dict[str, Any], where: str) -> Measure:
@@ -311,21 +344,24 @@ def ledger(runs: Sequence[Light], scale: str) -> tuple[list[Judged], list[Judged
 
 
 def control(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:
-    """Every claim on what RL makes of the base, as judged of RL with shuffled rewards.
+    """Every claim on what RL makes of the base, as judged of RL with permuted rewards.
 
     Empty where that did not run. None of a rise in accuracy may come out as reproduced.
     """
     found = []
     for claim in claims:
         match claim.measure:
-            case Change(_, "base", "r1_zero") | Times(_, "base", "r1_zero"):
+            case Change(_, "base" | "base_best", "r1_zero") | Times(
+                _, "base" | "base_best", "r1_zero"
+            ):
                 measure = replace(claim.measure, after=CONTROL)
                 found.append(_judge(replace(claim, measure=measure), runs))
     return found if any(one.effect is not None for one in found) else []
 
 
-CONTROL = "r1_zero_shuffled_rewards"
+CONTROL = "r1_zero_permuted"
 EQUAL_FLOPS = "_rl_equal_flops"
+SPENT_OVER = 0.05
 POWER = 0.8
 
 
@@ -337,7 +373,9 @@ def _judge(claim: Claim, runs: Sequence[Light]) -> Judged:
     values = tuple(one.value for one in effects)
     if len(effects) < len(runs):
         where = f" in {len(runs) - len(effects)} of {len(runs)} runs" if len(runs) > 1 else ""
-        return Judged(claim, "not testable", None, values, f"{_needs(claim.measure)}{where}")
+        lacking = next(run for run, one in zip(runs, found, strict=True) if one is None)
+        reason = f"{_absent(claim.measure, lacking) or _needs(claim.measure)}{where}"
+        return Judged(claim, "not testable", None, values, reason)
     whole = over_seeds(effects)
     found_verdict, reason = verdict(claim.expected, claim.smallest, whole)
     if reason == "no interval":
@@ -345,22 +383,116 @@ def _judge(claim: Claim, runs: Sequence[Light]) -> Judged:
     if found_verdict == "reproduced" and _no_room(claim, runs):
         found_verdict = "not testable"
         reason = "the checkpoint before stands where it could not have gone against the claim"
-    if unequal := _unequal_flops(claim.measure, runs):
-        found_verdict, reason = "not testable", unequal
+    if why_not := _unequal_flops(claim.measure, runs) or _still(claim, runs):
+        found_verdict, reason = "not testable", why_not
     return Judged(claim, found_verdict, whole, values, reason, _found_from(claim, effects))
+
+
+def _still(claim: Claim, runs: Sequence[Light]) -> str:
+    """Why the effect of a stage or reward cannot be judged; "" if it moved in most of the runs.
+
+    The stage is the one that made the later of two checkpoints.
+    """
+    reasons = [reason for run in runs if (reason := _still_in(claim, run))]
+    if 2 * len(reasons) < len(runs):
+        return ""
+    return reasons[0] + (f" (in {len(reasons)} of {len(runs)} runs)" if len(runs) > 1 else "")
+
+
+def _still_in(claim: Claim, run: Light) -> str:
+    stage = _stage(claim.measure)
+    named = {stage} | ({claim.moved.stage} if claim.moved else set())
+    if missing := sorted(named - run.moved.keys()):
+        return f"whether {' and '.join(missing)} moved was not recorded"
+    if told := moved.still(run.moved[stage]):
+        return f"nothing moved: in {stage} {told}"
+    if claim.moved is None:
+        return ""
+    stays = claim.expected in ("same", "no_lower", "no_higher")
+    told = moved.idle(run.moved[claim.moved.stage], claim.moved.reward, may_stay=stays)
+    return told and f"nothing moved: in {claim.moved.stage} {told}"
+
+
+def _stage(measure: Measure | None) -> str:
+    """The training stage whose effect is measured."""
+    match measure:
+        case Change(after=name) | Times(after=name) | Value(checkpoint=name):
+            return name.removesuffix("_equal_flops")
+        case Rise(stage=name) | Lead(stage=name):
+            return name
+    raise ValueError("a claim without a measure is on no stage")
+
+
+def _absent(measure: Measure, run: Light) -> str:
+    """Which checkpoints of a measure were not evaluated at all, in words; "" if none."""
+    match measure:
+        case Change(_, before, after) | Times(_, before, after):
+            sides = [before, after]
+        case Value(_, checkpoint):
+            sides = [checkpoint]
+        case _:
+            return ""
+    missing = [side for side in sides if side not in run.summaries]
+    return f"there is no evaluation of {' and '.join(missing)}" if missing else ""
+
+
+TAIL = (1 - LEVEL) / 2
+"""Chance of a false verdict on a claim, at most: one end of its interval is beyond the truth."""
+ANY_SEED = 0.11
+"""The same of one run whose verdict is taken for any seed: the worst of the simulated rates of
+benchmarks/claims_procedure.py, of an effect at the margin called contradicted."""
+
+
+def exposed(judged: Sequence[Judged]) -> int:
+    """How many claims could have had a false verdict: those judged by an interval."""
+    return sum(
+        one.verdict != "not testable" and one.effect is not None and not math.isnan(one.effect.low)
+        for one in judged
+    )
+
+
+def expected_false(judged: Sequence[Judged], chance: float = TAIL) -> float:
+    """The most false verdicts that are expected in a ledger: `chance` for every claim `exposed`.
+
+    A claim is true or not, so only one verdict can be false of it. Reproduced is false where the
+    true effect is zero or less (or at the margin or beyond), which takes an interval that lies
+    wholly above the truth; contradicted is false where the effect that counts is there, which takes
+    one wholly below it. Each is one tail of a two-sided interval. Expectations add up whether or
+    not the claims depend on each other, as these do, which share runs and problems.
+    """
+    return chance * exposed(judged)
 
 
 def _unequal_flops(measure: Measure, runs: Sequence[Light]) -> str:
     """Why two sides of equal FLOPs are not that; "" if they are, or if they do not claim it."""
     if not isinstance(measure, Change) or not measure.before.endswith(EQUAL_FLOPS):
         return ""
-    short = 1.0
-    for run in runs:
-        if not {measure.before, measure.after} <= run.costs.keys():
-            return "what the two sides cost was not recorded"
-        short = min(short, run.costs[measure.before]["flops"] / run.costs[measure.after]["flops"])
-    told = f"RL ended after {math.floor(1000 * short) / 10:g} % of the other side's FLOPs"
-    return told if short < 1 else ""
+    shares = flops_shares(measure.before, measure.after, [run.costs for run in runs])
+    if not shares:
+        return "what the two sides cost was not recorded"
+    if are_equal(shares):
+        return ""
+    short = min(shares)
+    spent = math.floor(1000 * short) / 10 if short < 1 else round(100 * max(shares))
+    return f"RL ended after {spent:g} % of the other side's FLOPs"
+
+
+def flops_shares(
+    before: str, after: str, costs: Sequence[Mapping[str, Mapping[str, float]]]
+) -> list[float]:
+    """What `before` has spent of the FLOPs of `after` in each run; [] if a run does not tell."""
+    if not costs or any(not {before, after} <= run.keys() for run in costs):
+        return []
+    return [run[before]["flops"] / run[after]["flops"] for run in costs]
+
+
+def are_equal(shares: Sequence[float]) -> bool:
+    """Whether FLOPs count as equal in every run.
+
+    RL is kept after the first step that has spent the other side's, so it may have spent a little
+    more, and where a step is small beside the whole no more than that.
+    """
+    return bool(shares) and all(1 <= share <= 1 + SPENT_OVER for share in shares)
 
 
 def _found_from(claim: Claim, effects: Sequence[Estimate]) -> float:

@@ -7,20 +7,31 @@ MAIN = ("base", "r1_zero", "r1")
 """What the headline tells of."""
 CHAIN = ("r1_zero", "dev1", "dev2", "dev3", "r1")
 """The columns of the paper's table of stages (R1 v2, Table 3)."""
+BASES = ("base_best", "base_rft")
+"""What R1-Zero's accuracy is compared with beside the base: the base asked in each family's best
+way, chosen on the validation problems, and fine-tuned once on its own right samples."""
 STUDENTS = {"qwen": "Qwen", "llama": "Llama"}
 ARMS = {
     "base": "Base",
     "rl": "RL alone",
-    "rl_equal_flops": "RL at equal FLOPs",
+    "rl_equal_flops": "RL up to distillation’s FLOPs",
     "distilled": "Distilled",
     "distilled_rl": "Distilled, then RL",
 }
-"""What a student went through, after the underscore of its checkpoint's name."""
+"""What a student went through, after the underscore of its checkpoint's name.
+
+RL is kept when it has spent distillation's FLOPs, or at its end: whether they are equal is for the
+measured costs to say (tables.arms).
+"""
 
 
 def arm_label(arm: str) -> str:
     """What a student went through, as it stands within a sentence."""
-    words = ARMS[arm]
+    return within_sentence(ARMS[arm])
+
+
+def within_sentence(words: str) -> str:
+    """A label of ARMS as it stands within a sentence."""
     return words if words.startswith("RL") else words[0].lower() + words[1:]
 
 
@@ -40,12 +51,21 @@ class Ablation:
 
 
 ABLATIONS = {
-    "r1_zero_shuffled_rewards": Ablation(
+    "r1_zero_permuted": Ablation(
         "r1_zero",
-        "shuffled_rewards",
-        "With the rewards of each batch shuffled",
-        "The paper has no such control. Nothing in these rewards tells a right answer from a wrong "
-        "one, so that whatever rises here is no effect of them.",
+        "permuted_rewards",
+        "With the rewards of each group permuted within it",
+        "The paper has no such control. Groups that are paid alike teach nothing, as in R1-Zero, "
+        "and in the others nothing tells a right answer from a wrong one: whatever changes here is "
+        "no effect of the reward.",
+        ("pass_at_1", "format_valid"),
+    ),
+    "r1_zero_format_only": Ablation(
+        "r1_zero",
+        "format_only",
+        "With the reward for the format alone",
+        "The paper has no such control. Accuracy is measured and not paid for: what rises here "
+        "comes with the format.",
         ("pass_at_1", "format_valid"),
     ),
     "dev2_no_language_reward": Ablation(
@@ -81,7 +101,12 @@ PAIRS: dict[tuple[str, str], str] = {
     ("dev3", "r1"): "what RL for all scenarios adds",
     ("r1_zero", "dev2"): "whether RL after a cold start ends higher than RL alone",
     ("r1_zero", "r1"): "what the stages after R1-Zero are worth together",
-    ("base", "r1_zero_shuffled_rewards"): "what RL does without a signal",
+    ("base_best", "r1_zero"): "what RL adds to the best way of asking the base",
+    ("base_rft", "r1_zero"): "RL against one round of fine-tuning on the base's right samples",
+    ("base", "r1_zero_permuted"): "what RL does without a signal",
+    ("base_best", "r1_zero_permuted"): "the same against the best way of asking the base",
+    ("base", "r1_zero_format_only"): "what RL does for the format alone",
+    ("base_best", "r1_zero_format_only"): "the same against the best way of asking the base",
     ("dev1", "dev2_no_language_reward"): "what reasoning RL does without the language reward",
     **{
         (ablation.plain, name): f"what changes {ablation.title[0].lower()}{ablation.title[1:]}"
@@ -93,7 +118,7 @@ PAIRS: dict[tuple[str, str], str] = {
         for before, after, why in (
             ("base", "distilled", "what distillation gives a student"),
             ("rl", "distilled", "distillation against RL alone, each as long as it was trained"),
-            ("rl_equal_flops", "distilled", "distillation against RL alone, at equal FLOPs"),
+            ("rl_equal_flops", "distilled", "distillation against RL up to as many FLOPs"),
             ("distilled", "distilled_rl", "what RL adds to a distilled student"),
         )
     },
@@ -103,7 +128,7 @@ PAIRS: dict[tuple[str, str], str] = {
 
 def names(evaluated: Iterable[str]) -> list[str]:
     """Checkpoints in the order of the pipeline, those not known here last."""
-    known = ["base", *CHAIN, *ABLATIONS, *(f"{s}_{arm}" for s in STUDENTS for arm in ARMS)]
+    known = ["base", *BASES, *CHAIN, *ABLATIONS, *(f"{s}_{arm}" for s in STUDENTS for arm in ARMS)]
     evaluated = list(evaluated)
     return [n for n in known if n in evaluated] + [n for n in evaluated if n not in known]
 

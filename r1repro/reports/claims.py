@@ -7,6 +7,8 @@ from typing import Any
 
 from r1repro.evaluation import metrics
 from r1repro.evaluation.claims import (
+    ANY_SEED,
+    TAIL,
     VERDICTS,
     Change,
     Claim,
@@ -16,6 +18,8 @@ from r1repro.evaluation.claims import (
     Rise,
     Times,
     Value,
+    expected_false,
+    exposed,
 )
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports.figures import PANELS, checkpoint
@@ -25,6 +29,22 @@ def counts(judged: Sequence[Judged]) -> dict[str, int]:
     """How many claims of the papers have each verdict, all four named; ours are not counted."""
     theirs = [one for one in judged if not one.claim.ours]
     return {name: sum(one.verdict == name for one in theirs) for name in VERDICTS}
+
+
+def false_verdicts(judged: Sequence[Judged], several: bool) -> str:
+    """How many verdicts of the ledger chance alone makes false, as a sentence; several: seeds."""
+    told = (
+        f"Verdicts that are false by chance: at most {expected_false(judged):.1f} are expected of "
+        f"the {exposed(judged)} claims judged by an interval, ours among them. Only one verdict "
+        f"can be false of each, and it takes one end of its 95 % interval to lie beyond the truth, "
+        f"{100 * TAIL:g} %"
+    )
+    if several:
+        return f"{told}."
+    return (
+        f"{told}. That is of this run; taken for any seed, which no interval over problems covers, "
+        f"it is {expected_false(judged, ANY_SEED):.1f}, by the simulated {100 * ANY_SEED:g} % each."
+    )
 
 
 def measured(measure: Measure) -> str:
@@ -109,6 +129,10 @@ def as_data(judged: Sequence[Judged], control: Sequence[Judged] = ()) -> list[di
         claim, effect = one.claim, one.effect
         row: dict[str, Any] = {"id": claim.id, "statement": claim.statement, "source": claim.source}
         row |= {"ours": claim.ours, "control": one in control}
+        if claim.tuned:
+            row["tuned"] = claim.tuned
+        if claim.moved is not None:
+            row["moved"] = asdict(claim.moved)
         if claim.measure is not None:
             row |= {
                 "measure": {"kind": type(claim.measure).__name__.lower(), **asdict(claim.measure)},

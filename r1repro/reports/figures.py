@@ -38,7 +38,10 @@ CHECKPOINTS: dict[str, tuple[str, str, str]] = {
     "dev2": ("Dev2", SKY, "D"),
     "dev3": ("Dev3", PURPLE, "P"),
     "r1": ("R1", GREEN, "^"),
-    "r1_zero_shuffled_rewards": ("R1-Zero, rewards shuffled", INK, "x"),
+    "base_best": ("Base, best way of asking", GREY, "p"),
+    "base_rft": ("Base, fine-tuned on its right samples", SKY, "h"),
+    "r1_zero_permuted": ("R1-Zero, rewards permuted", INK, "x"),
+    "r1_zero_format_only": ("R1-Zero, format reward alone", INK, "+"),
     "dev2_no_language_reward": ("Dev2 without language reward", INK, "X"),
     "dev3_reasoning_only": ("Dev3 on reasoning data only", INK, "<"),
     "r1_preference_throughout": ("R1, preference from step 1", INK, ">"),
@@ -468,7 +471,7 @@ def students(evaluations: Mapping[str, Evaluation]) -> Figure:
                 panel, [x for x, _ in found], [e for _, e in found], f"{student}_base", i,
                 text=STUDENTS[student],
             )  # fmt: skip
-        words = [name.replace(", ", ",\n").replace(" at ", "\nat ") for name in ARMS.values()]
+        words = [name.replace(", ", ",\n").replace(" up to ", "\nup to ") for name in ARMS.values()]
         panel.set_xticks(range(len(ARMS)), words)
         panel.set_xlim(-0.5, len(ARMS) - 0.5)
         panel.set(title=title)

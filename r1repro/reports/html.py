@@ -115,6 +115,7 @@ def page(run: Run, drawn: Mapping[str, bytes]) -> str:
             counts=claims.counts(run.judged),
             control=control(run.control),
             ledger=ledgers(run.judged, run.control),
+            false_verdicts=claims.false_verdicts(run.judged, several=bool(run.by_seed)),
             problems=transcripts.problems(run.held_out.answers),
             training=_rows(transcripts.over_training(run.completions)),
             aha_rates=aha.rates(run.summaries),
@@ -359,12 +360,11 @@ def students(run: Run) -> dict[str, Any] | None:
     found = figures.evaluated_students(run.summaries)
     if not found:
         return None
+    costs = run.costs_by_seed or [run.costs]
     return {
-        "tables": [tables.student(name, run.summaries, run.costs) for name in found],
-        "changes": tables.student_changes(run.changes),
-        "sentences": tables.distilled_sentences(
-            run.summaries, run.changes, run.costs_by_seed or [run.costs]
-        ),
+        "tables": [tables.student(name, run.summaries, run.costs, costs) for name in found],
+        "changes": tables.student_changes(run.changes, costs),
+        "sentences": tables.distilled_sentences(run.summaries, run.changes, costs),
     }
 
 
@@ -383,13 +383,13 @@ def ablations(run: Run) -> list[dict[str, Any]]:
 
 
 def control(judged: Sequence[Judged]) -> str:
-    """What the procedure says of RL whose rewards were shuffled; "" where that did not run."""
+    """What the procedure says of RL whose rewards were permuted; "" where that did not run."""
     if not judged:
         return ""
     first = judged[0]
     assert first.claim.measure is not None
-    if first.effect is None:
-        return f"The control was not measured: {first.reason}."
+    if first.effect is None or first.verdict == "not testable":
+        return f"The control tells nothing of “{first.claim.statement}”: {first.reason}."
     told = claims.told(first.claim.measure, first.effect)
     meant = (
         "as it has to be"
@@ -399,12 +399,12 @@ def control(judged: Sequence[Judged]) -> str:
     others = [one.claim.statement for one in judged[1:] if one.verdict == "reproduced"]
     rest = (
         f" Of the other claims on what RL makes of the base these come out as reproduced with "
-        f"shuffled rewards too, and are no effect of the reward: {' '.join(others)}"
+        f"permuted rewards too, and are no effect of the reward: {' '.join(others)}"
         if others
         else " None of the other claims on what RL makes of the base comes out as reproduced there."
     )
     return (
-        "The control: with the rewards of every batch shuffled the same stage changes pass@1 by "
+        "The control: with the rewards of every group permuted the same stage changes pass@1 by "
         f"{told}, and the claim “{first.claim.statement}” would be {first.verdict}, {meant}.{rest}"
     )
 
@@ -429,8 +429,9 @@ def ledgers(
                 "wanted": claims.wanted(one.claim),
                 "findable": claims.findable(one),
                 "reason": one.reason,
+                "tuned": f"by validation accuracy: {one.claim.tuned}" if one.claim.tuned else "",
                 "ours": "our question" if one.claim.ours else "",
-                "control": "with shuffled rewards too" if one.claim.id in without_reward else "",
+                "control": "with permuted rewards too" if one.claim.id in without_reward else "",
             }
             for one in ordered
             if one.verdict == name

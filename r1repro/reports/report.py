@@ -14,7 +14,7 @@ from pyarrow import parquet
 from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, ModelConfig, values
-from r1repro.evaluation import claims, doctor
+from r1repro.evaluation import claims, doctor, moved
 from r1repro.evaluation.doctor import Finding
 from r1repro.reports import aha, figures, held_out, html
 from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, STUDENTS
@@ -70,7 +70,11 @@ def build(
         if (result.folder / "dataset.parquet").is_file()
     }
     manifest = _manifest(run_folder, results, config, wall)
-    light = claims.Light(held.summaries, held.changes, tables, costs)
+    stages_moved = {
+        name: moved.facts(rows, moved.weights_of(results[name].folder))
+        for name, rows in tables.items()
+    }
+    light = claims.Light(held.summaries, held.changes, tables, costs, stages_moved)
     judged, control = claims.ledger([light], config.scale)
     told = html.Run(
         manifest,
@@ -92,6 +96,7 @@ def build(
         pd.concat(curves).to_parquet(run_folder / CURVES, index=False)
     taken_back.to_parquet(run_folder / TAKEN_BACK, index=False)
     write_json(run_folder / COSTS, costs)
+    moved.write(run_folder / moved.FILE, stages_moved)
     if "r1_zero" in tables and "r1_zero" in held.summaries:
         drawn = figures.headline(tables["r1_zero"], figures.main(held.summaries))
         write_figure(drawn, run_folder / "figures" / "headline")

@@ -15,7 +15,7 @@ import pandas as pd
 from r1repro import artifacts
 from r1repro.config import ROOT, SEEDS, load
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import claims, metrics, statistics
+from r1repro.evaluation import claims, metrics, moved, statistics
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import figures, held_out, html
 from r1repro.reports.files import Results, flat, write_figure
@@ -160,12 +160,13 @@ def _read(folder: Path) -> SeedRun:
         curves = pd.read_parquet(folder / CURVES)
         found, costs = held_out.read(folder), read_costs(folder)
         taken_back = pd.read_parquet(folder / TAKEN_BACK)
+        stages_moved = moved.read(folder / moved.FILE)
         tables = {str(stage): rows.drop(columns="stage") for stage, rows in curves.groupby("stage")}
     except (OSError, ValueError) as error:
         raise R1ReproError(f"the run {folder} cannot be read ({error}): {advice}") from error
     if not manifest["finished"]:
         raise R1ReproError(f"the run {folder} is not finished: {advice}")
-    light = claims.Light(found.summaries, found.changes, tables, costs)
+    light = claims.Light(found.summaries, found.changes, tables, costs, stages_moved)
     return SeedRun(folder, manifest, found, taken_back, light)
 
 

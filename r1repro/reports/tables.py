@@ -13,6 +13,7 @@ import pandas as pd
 
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
+from r1repro.evaluation.claims import are_equal, flops_shares
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports.checkpoints import (
     ABLATIONS,
@@ -21,8 +22,8 @@ from r1repro.reports.checkpoints import (
     MAIN,
     PAIRS,
     STUDENTS,
-    arm_label,
     key,
+    within_sentence,
 )
 from r1repro.reports.figures import SUITES, checkpoint, stage_pairs
 from r1repro.reports.files import Results
@@ -240,10 +241,26 @@ def by_seed(runs: Mapping[str, Results]) -> Table:
     return Table(tuple(label(n) for n in shared), tuple(rows), "Seed")
 
 
-def student(name: str, summaries: Results, costs: Costs) -> Table:
-    """One student after each kind of training, with what that took beyond its base."""
+def arms(name: str, costs: Sequence[Costs]) -> dict[str, str]:
+    """ARMS of a student; RL is called at equal FLOPs where it is so by the costs of every run."""
+    arm = "rl_equal_flops"
+    shares = flops_shares(f"{name}_{arm}", f"{name}_distilled", costs)
+    if not shares:
+        return ARMS
+    if are_equal(shares):
+        return {**ARMS, arm: "RL at equal FLOPs"}
+    low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
+    spent = low if low == high else f"{low} to {high}"
+    return {**ARMS, arm: f"RL after {spent}\u00a0% of distillation’s FLOPs"}
+
+
+def student(name: str, summaries: Results, costs: Costs, by_run: Sequence[Costs] = ()) -> Table:
+    """One student after each kind of training, with what that took beyond its base.
+
+    costs: the mean over runs, where there are several; by_run: then every run's own.
+    """
     rows = []
-    for arm, words in ARMS.items():
+    for arm, words in arms(name, by_run or [costs]).items():
         checkpoint_name = f"{name}_{arm}"
         if checkpoint_name not in summaries:
             continue
@@ -256,11 +273,11 @@ def student(name: str, summaries: Results, costs: Costs) -> Table:
     return Table(columns, tuple(rows), STUDENTS[name])
 
 
-def student_changes(changes: Results) -> Table:
-    """The declared pairs of every student."""
+def student_changes(changes: Results, costs: Sequence[Costs]) -> Table:
+    """The declared pairs of every student; costs: of each run."""
     rows = [
         Row(
-            f"{STUDENTS[before.split('_')[0]]}: {_arm(after)} against {_arm(before)}",
+            f"{STUDENTS[before.split('_')[0]]}: {_arm(after, costs)} against {_arm(before, costs)}",
             tuple(
                 metrics.shown(changes[key(before, after)].get(path), path, signed=True)
                 for path in _STUDENT_PATHS
@@ -272,14 +289,16 @@ def student_changes(changes: Results) -> Table:
     return Table(tuple(_STUDENT_PATHS.values()), tuple(rows), "Change, paired")
 
 
-def _arm(name: str) -> str:
-    return arm_label(name.split("_", 1)[1])
+def _arm(name: str, costs: Sequence[Costs]) -> str:
+    student_name, arm = name.split("_", 1)
+    return within_sentence(arms(student_name, costs)[arm])
 
 
 def distilled_sentences(summaries: Results, changes: Results, costs: Sequence[Costs]) -> list[str]:
-    """A sentence a student: distillation against RL at equal FLOPs, as its interval allows.
+    """A sentence a student: distillation against RL up to its FLOPs, as its interval allows.
 
-    costs: of each run. Where RL ended before it had spent what distillation took, it says so.
+    costs: of each run. FLOPs are called equal only where they are; where RL ended before it had
+    spent what distillation took, it says how much that was.
     """
     path, said = "reasoning/pass@1", []
     for name, words in STUDENTS.items():
@@ -291,8 +310,8 @@ def distilled_sentences(summaries: Results, changes: Results, costs: Sequence[Co
             "above" if change.low > 0 else "below" if change.high < 0 else "not clearly apart from"
         )
         said.append(
-            f"{words}: distilled {metrics.shown(summaries[after][path], path)} is {which} RL at "
-            f"equal FLOPs, {metrics.shown(summaries[before][path], path)} "
+            f"{words}: distilled {metrics.shown(summaries[after][path], path)} is {which} "
+            f"{_arm(before, costs)}, {metrics.shown(summaries[before][path], path)} "
             f"({metrics.shown(change, path, signed=True)}, paired)."
         )
         both = [(run[before]["flops"], run[after]["flops"]) for run in costs if before in run]

@@ -204,7 +204,7 @@ def _rl(
     """A stage of GRPO; the first input is what it starts from."""
     return Stage(
         name=name,
-        version=4 if name == "r1_zero" else 2,
+        version=5 if name == "r1_zero" else 3,
         run=f"r1repro.stages.rl:{run or name}",
         config=(
             *("model", *_student_form(name), "task", f"stage.{settings}", "seed"),
@@ -230,7 +230,7 @@ def _sft(
     """A stage of supervised fine-tuning of `base` on the data set of `data`."""
     return Stage(
         name=name,
-        version=3,
+        version=4,
         run=f"r1repro.stages.sft:{run or name}",
         config=("model", *_student_form(name), "task", f"stage.{settings}", "seed", *_TRAINED),
         seconds=_sft_seconds(settings, data),
@@ -317,10 +317,11 @@ _CHAIN: tuple[Stage, ...] = (
     _rl("r1_zero", ("base",), "01_r1_zero_grpo", "r1_zero"),
     _evaluation("r1_zero", "01_r1_zero_grpo", run="in_depth"),
     _rl(
-        "r1_zero_shuffled_rewards", ("base",), "01_r1_zero_grpo", "r1_zero",
-        ablation="shuffled_rewards",
+        "r1_zero_permuted", ("base",), "01_r1_zero_grpo", "r1_zero", ablation="permuted_rewards"
     ),
-    _evaluation("r1_zero_shuffled_rewards", "01_r1_zero_grpo", ablation="shuffled_rewards"),
+    _evaluation("r1_zero_permuted", "01_r1_zero_grpo", ablation="permuted_rewards"),
+    _rl("r1_zero_format_only", ("base",), "01_r1_zero_grpo", "r1_zero", ablation="format_only"),
+    _evaluation("r1_zero_format_only", "01_r1_zero_grpo", ablation="format_only"),
     Stage(
         name="cold_start_data",
         version=1,

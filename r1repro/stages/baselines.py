@@ -139,7 +139,6 @@ def rft_data(
         temperature=rl.temperature,
         max_completion_tokens=rl.max_completion_tokens,
         rollout_batch=rl.rollout_batch,
-        keep_all=config.stage.base_rft_data.keep_all,
     )
     problems = list(islice(worlds.of(config.task).train(config.seed), settings.questions))
     place, template = inputs["base"].folder / "model", templates.form(config, "base")

@@ -5,11 +5,13 @@ weights that were frozen. What is only sampled is loaded in engine.precision fro
 """
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -18,7 +20,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from r1repro.artifacts import write_atomically
 from r1repro.config import PLAIN_ENGINE, EngineConfig
+from r1repro.errors import R1ReproError
+from r1repro.evaluation.moved import FILE as MOVED
 from r1repro.generation.vllm_engine import VLLM
 from r1repro.training import adapters
 
@@ -41,6 +46,43 @@ def save_model(
     if plain is not None:
         plain.save_pretrained(folder)
         words.save_pretrained(folder)
+
+
+def write_moved(start: Path, folder: Path) -> None:
+    """moved.json of a training stage: how far the weights in folder/model are from the start's.
+
+    It compares what lies in the folders, so that a stage that was continued is measured whole.
+    """
+    change = weights_moved(start, folder / "model")
+    write_atomically(folder / MOVED, json.dumps({"weights": change}) + "\n")
+
+
+def weights_moved(before: Path, after: Path) -> float:
+    """||after - before|| / ||before|| over the weights that both folders have, adapters merged.
+
+    Norms over all of them together, summed in float64.
+    """
+    there = {name: file for file, names in _stored(after).items() for name in names}
+    changed = size = 0.0
+    for file, names in _stored(before).items():
+        with safe_open(file, "pt") as first:
+            for name in (n for n in names if n in there):
+                with safe_open(there[name], "pt") as second:
+                    old, new = first.get_tensor(name).double(), second.get_tensor(name).double()
+                changed += float((new - old).square().sum())
+                size += float(old.square().sum())
+    if size == 0:
+        raise R1ReproError(f"{before} and {after} hold no weight of the same name")
+    return math.sqrt(changed / size)
+
+
+def _stored(folder: Path) -> dict[Path, list[str]]:
+    """The names of the weights in each file of a model's folder."""
+    found = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as tensors:
+            found[file] = list(tensors.keys())
+    return found
 
 
 def load_model(folder: Path, engine: EngineConfig = PLAIN_ENGINE) -> PreTrainedModel:

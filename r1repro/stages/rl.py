@@ -17,6 +17,7 @@ from r1repro.stages.models import (
     load_tokenizer,
     load_trained,
     save_model,
+    write_moved,
 )
 from r1repro.tasks import general, templates, worlds
 from r1repro.tasks.problem import Problem
@@ -30,11 +31,19 @@ def r1_zero(
     train(config, "r1_zero", inputs["base"], config.stage.r1_zero, folder, progress)
 
 
-def r1_zero_shuffled_rewards(
+def r1_zero_permuted(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The control: the same, every completion paid what another of its batch has earned."""
-    train(config, "r1_zero", inputs["base"], config.stage.r1_zero, folder, progress, shuffled=True)
+    """A control: the same, every completion paid what another of its group has earned."""
+    train(config, "r1_zero", inputs["base"], config.stage.r1_zero, folder, progress, permuted=True)
+
+
+def r1_zero_format_only(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """A control: the same, paid for the format alone; accuracy is measured, and weighs nothing."""
+    settings = dataclasses.replace(config.stage.r1_zero, accuracy_weight=0.0)
+    train(config, "r1_zero", inputs["base"], settings, folder, progress)
 
 
 def dev2(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
@@ -95,11 +104,12 @@ def train(
     problems: Sequence[Problem] | None = None,
     preference: Preference | None = None,
     budget: float | None = None,
-    shuffled: bool = False,
+    permuted: bool = False,
 ) -> None:
     """Train checkpoint `name`.
 
-    Writes model/, metrics.parquet (a row a step) and completions.parquet (kept samples).
+    Writes model/, metrics.parquet (a row a step), completions.parquet (kept samples) and
+    moved.json.
     """
     place = start.folder / "model"
     words, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
@@ -117,12 +127,13 @@ def train(
         progress=progress,
         preference=preference,
         budget=budget,
-        shuffled=shuffled,
+        permuted=permuted,
         engine=config.engine,
     )
     save_model(model, words, folder / "model", progress.writes)
     if not progress.writes:
         return
+    write_moved(place, folder)
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
     pd.DataFrame(samples).to_parquet(folder / "completions.parquet")
 

@@ -13,7 +13,7 @@ from r1repro.config import Config, SFTConfig
 from r1repro.errors import R1ReproError
 from r1repro.rewards.rules import problems_of_rows
 from r1repro.stages.distillation import training_data
-from r1repro.stages.models import load_tokenizer, load_trained, save_model
+from r1repro.stages.models import load_tokenizer, load_trained, save_model, write_moved
 from r1repro.tasks import filters, templates, traces, worlds
 from r1repro.tasks.problem import GENERAL
 from r1repro.training.sft import fine_tune
@@ -91,7 +91,7 @@ def train(
 ) -> None:
     """Fine-tune the base to checkpoint `name` on the data set's completions.
 
-    Writes model/ and metrics.parquet.
+    Writes model/, metrics.parquet and moved.json.
     """
     place = base.folder / "model"
     words, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
@@ -113,6 +113,7 @@ def train(
     save_model(model, words, folder / "model", progress.writes)
     if not progress.writes:
         return
+    write_moved(place, folder)
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
 
 

@@ -129,7 +129,7 @@ def train(
     progress: Progress,
     preference: Preference | None = None,
     budget: float | None = None,
-    shuffled: bool = False,
+    permuted: bool = False,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Train `model` in place; (metrics, a row a step; completions kept over training).
@@ -138,18 +138,13 @@ def train(
     checkpoint in `folder`, to the same weights as without the break. The model must have been
     loaded from a folder: the reference is read from there. With a `budget` in FLOPs the policy is
     kept in `folder`/equal_flops as it is after the first step that has spent it, or at the end.
-    `shuffled`: a control, in which the rewards of a batch are dealt out to its rows at random.
+    `permuted`: a control, in which every group's rewards are dealt out anew among its own rows.
     """
     trainer, recorder = build(
         model, words, problems, settings, template=template, seed=seed, folder=folder,
         preference=preference, engine=engine,
     )  # fmt: skip
-    if shuffled and sharding.processes() > 1:
-        raise R1ReproError(
-            "shuffled rewards are dealt out within one process: set launch.processes=1 for the "
-            "control"
-        )
-    recorder.shuffled = seed if shuffled else None
+    recorder.permuted = seed if permuted else None
     recorder.progress, recorder.budget = progress, budget
     recorder.kept = folder / flops.EQUAL_FLOPS
     newest = newest_checkpoint(folder)
@@ -311,6 +306,22 @@ def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTra
             parameter.data = parameter.data.new_empty(0)
 
 
+def within_groups(rows: int, size: int, seeds: tuple[int, int], process: int = 0) -> list[int]:
+    """An order of a process's rows in which each stays in its group, of `size` rows side by side.
+
+    Every group has an order of its own, by the seed, the step and its number in the whole batch,
+    so that it does not depend on how many processes share the batch; every rule is given the same,
+    so that a row is paid as one other row has earned. A group's mean and spread stay as they were,
+    and one that is paid alike still has no advantage.
+    """
+    groups = rows // size  # whole ones, since `questions` is a multiple of the processes
+    return [
+        group * size + int(row)
+        for group in range(groups)
+        for row in np.random.default_rng((*seeds, process * groups + group)).permutation(size)
+    ]
+
+
 class Recorder(TrainerCallback):
     """What a step was: metrics, kept samples, seconds by part.
 
@@ -329,7 +340,7 @@ class Recorder(TrainerCallback):
         self.moved = model.num_parameters(only_trainable=True)
         self.progress, self.preference = Progress(None), preference
         self.budget: float | None = None
-        self.shuffled: int | None = None
+        self.permuted: int | None = None
         self.kept = Path()
         self.rows: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
@@ -364,10 +375,9 @@ class Recorder(TrainerCallback):
             if rule is None:
                 raise R1ReproError("preference_weight is above zero and no reward model was given")
             rewards = rule(completions, **columns)
-            if self.shuffled is not None:
-                # One order a step for all rules, so that a row is paid as another one earned.
-                seeds = (self.shuffled, columns["trainer_state"].global_step)
-                order = np.random.default_rng(seeds).permutation(len(rewards))
+            if self.permuted is not None:
+                step, size = columns["trainer_state"].global_step, self.settings.generations
+                order = within_groups(len(rewards), size, (self.permuted, step), sharding.rank())
                 rewards = [rewards[i] for i in order]
             self.batch[f"reward_{name}"] = rewards
             if last:  # the rows of every process, in the order of the whole batch

@@ -1,4 +1,6 @@
+import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -8,9 +10,22 @@ from benchmarks.claims_procedure import estimates, several_seeds, share, stated_
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import claims
 from r1repro.evaluation.claims import Change, Claim, Lead, Light, Rise, Times, Value
+from r1repro.evaluation.moved import Curve, Moved
 from r1repro.evaluation.statistics import Estimate, over_seeds, power, sign_flip, t_interval
-from r1repro.reports.checkpoints import PAIRS
+from r1repro.reports.checkpoints import BASES, PAIRS
 from r1repro.stages import graph
+
+MOVES = Moved(0.1, "reward", 0.02, {"reward": Curve(0.4, 0.3, 0.01)})
+
+
+class Everywhere(dict):
+    """The same facts of every stage."""
+
+    def __missing__(self, stage: str) -> Moved:
+        return MOVES
+
+    def keys(self):
+        return graph().keys() | {"base_best", "base_rft"}
 
 
 def estimate(low: float, high: float) -> Estimate:
@@ -57,12 +72,21 @@ def test_without_an_interval_nothing_is_decided(expected):
     assert found == ("inconclusive", "no interval")
 
 
-def run(value: float = 0.3, before: float = 0.3, **tables: pd.DataFrame) -> Light:
+def run(
+    value: float = 0.3,
+    before: float = 0.3,
+    moved: Mapping[str, Moved] = Everywhere(),  # noqa: B008
+    **tables: pd.DataFrame,
+) -> Light:
     path = "reasoning/pass@1"
     return Light(
         {"base": {path: estimate(before - 0.01, before + 0.01)}},
-        {"r1_zero - base": {path: estimate(value - 0.02, value + 0.02)}},
+        {
+            f"r1_zero - {side}": {path: estimate(value - 0.02, value + 0.02)}
+            for side in ("base", "base_best")
+        },
         tables,
+        moved=moved,
     )
 
 
@@ -83,8 +107,10 @@ def test_one_run_speaks_by_its_own_interval_and_several_by_their_spread():
 def test_what_one_run_lacks_is_not_made_up():
     (one,) = claims.judge([CLAIM], [run(), Light({}, {}, {})])
     assert one.verdict == "not testable" and one.effect is None
-    assert one.reason.startswith("reasoning/pass@1 of base and r1_zero was not measured")
-    assert one.reason.endswith("in 1 of 2 runs")
+    assert one.reason == "there is no evaluation of base and r1_zero in 1 of 2 runs"
+    asked = {name: {"length": estimate(20, 30)} for name in ("base", "r1_zero")}
+    (two,) = claims.judge([CLAIM], [Light(asked, {}, {})])
+    assert two.reason.startswith("reasoning/pass@1 of base and r1_zero was not measured")
     (other,) = claims.judge([Claim("y", "Later.", "v1", not_yet="PPO is not built")], [run()])
     assert (other.verdict, other.reason) == ("not testable", "PPO is not built")
 
@@ -189,6 +215,120 @@ def test_every_declared_claim_can_be_answered_by_the_stages():
                 assert stage in graph(), claim.id
             case None:
                 assert claim.not_yet, claim.id
+                continue
+        for stage in {claims._stage(claim.measure), *([claim.moved.stage] if claim.moved else [])}:
+            assert graph()[stage].run.startswith(("r1repro.stages.rl", "r1repro.stages.sft"))
+            assert stage not in BASES
+
+
+def test_accuracy_of_rl_is_counted_from_the_best_way_of_asking_the_base():
+    declared = {claim.id: claim for claim in claims.load()}
+    for name in (
+        "rl-raises-accuracy",
+        "harder-problems-gain-more",
+        "rl-sharpens",
+        "pass-at-k-stays",
+        "format-reward-does-not-raise-accuracy",
+    ):
+        assert declared[name].measure.before == "base_best", name
+    told = {"r1_zero": {"reasoning/pass@1": estimate(0.6, 0.7)}}
+    (one,) = claims.judge([declared["rl-raises-accuracy"]], [Light(told, {}, {})])
+    assert (one.verdict, one.reason) == ("not testable", "there is no evaluation of base_best")
+
+
+def judged_with(claim: Claim, *moved: Mapping[str, Moved]) -> claims.Judged:
+    return claims.judge([claim], [run(0.3 + 0.001 * i, moved=m) for i, m in enumerate(moved)])[0]
+
+
+STILL = dataclasses.replace(MOVES, kl=6e-5, curves={"reward": Curve(1.9, 0.003, 0.01)})
+
+
+def test_a_stage_that_did_not_move_has_no_verdict_whatever_its_effect():
+    assert judged_with(CLAIM, {"r1_zero": MOVES}).verdict == "reproduced"
+    for claim in (CLAIM, dataclasses.replace(CLAIM, expected="down")):
+        one = judged_with(claim, {"r1_zero": STILL})
+        assert one.verdict == "not testable" and one.effect is not None
+        assert one.reason == (
+            "nothing moved: in r1_zero the weights by 10 %, the reward by +0.003, with a standard "
+            "error of 0.01, KL to the reference reaches 6.0e-05 nats a token"
+        )
+    assert judged_with(CLAIM, {}).reason == "whether r1_zero moved was not recorded"
+    # Either is enough beside the weights: the reward, or the policy.
+    for moved in ({"curves": MOVES.curves}, {"kl": 0.02}):
+        found = judged_with(CLAIM, {"r1_zero": dataclasses.replace(STILL, **moved)})
+        assert found.verdict == "reproduced"
+    frozen = dataclasses.replace(MOVES, weights=1e-6)
+    assert judged_with(CLAIM, {"r1_zero": frozen}).verdict == "not testable"
+
+
+def test_of_several_seeds_most_must_have_moved():
+    moves, still = {"r1_zero": MOVES}, {"r1_zero": STILL}
+    assert judged_with(CLAIM, moves, still, moves).verdict == "reproduced"
+    one = judged_with(CLAIM, moves, still, still)
+    assert one.verdict == "not testable" and one.reason.endswith("(in 2 of 3 runs)")
+
+
+def preferred(start: float, change: float) -> Moved:
+    return dataclasses.replace(
+        MOVES, curves={**MOVES.curves, "preference": Curve(start, change, 0.01)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "start", "change", "said"),
+    [
+        ("up", 0.987, 0.001, "stands at 0.987 of 1 in its first 5 steps"),
+        ("up", 0.987, 0.012, "stands at 0.987 of 1"),
+        ("up", 0.5, 0.015, "the preference reward by +0.015, with a standard error of 0.01"),
+        ("up", 0.5, -0.3, ""),  # it moved, which is all that is asked
+        ("up", 0.5, 0.3, ""),
+        ("no_lower", 0.5, 0.001, ""),  # that nothing gets worse is not against standing still
+        ("no_lower", 0.96, 0.001, "stands at 0.960 of 1"),
+    ],
+)
+def test_a_reward_without_room_or_change_has_no_effect_to_judge(expected, start, change, said):
+    claim = dataclasses.replace(
+        CLAIM, expected=expected, moved=claims.Paid("r1_zero", "preference")
+    )
+    one = judged_with(claim, {"r1_zero": preferred(start, change)})
+    assert one.verdict == ("not testable" if said else "reproduced")
+    assert said in one.reason and one.reason.startswith("nothing moved: ") == bool(said)
+
+
+def test_a_preference_reward_that_is_full_from_the_start_contradicts_nothing():
+    """As in our runs: it stood at 0.987, KL below 1e-4, and the claim came out as contradicted."""
+    (claim,) = (c for c in claims.load() if c.id == "last-rl-lifts-preference")
+    light = Light(
+        {}, {"r1 - dev3": {"general/score": estimate(-0.02, 0.01)}}, {}, moved={"r1": MOVES}
+    )
+    full = dataclasses.replace(light, moved={"r1": preferred(0.987, 0.004)})
+    roomy = dataclasses.replace(light, moved={"r1": preferred(0.6, 0.2)})
+    verdicts = [claims.judge([claim], [one])[0] for one in (light, full, roomy)]
+    assert [one.verdict for one in verdicts] == ["not testable", "not testable", "contradicted"]
+    assert "stands at 0.987" in verdicts[1].reason
+
+
+def test_false_verdicts_expected_of_a_ledger():
+    """Worked by hand: three of these six are judged by an interval, 3 x 0.025."""
+    ledger = [
+        claims.Judged(CLAIM, "reproduced", estimate(0.1, 0.2), ()),
+        claims.Judged(CLAIM, "contradicted", estimate(-0.1, 0.0), ()),
+        claims.Judged(CLAIM, "inconclusive", estimate(-0.1, 0.2), ()),  # it could have been
+        claims.Judged(CLAIM, "inconclusive", Estimate(5.0, math.nan, math.nan, 40), ()),
+        claims.Judged(CLAIM, "not testable", estimate(0.1, 0.2), ()),
+        claims.Judged(CLAIM, "not testable", None, ()),
+    ]
+    assert claims.exposed(ledger) == 3
+    assert claims.expected_false(ledger) == pytest.approx(0.075)
+    assert claims.expected_false(ledger, claims.ANY_SEED) == pytest.approx(0.33)
+    assert claims.expected_false([]) == 0
+
+
+@pytest.mark.parametrize(("expected", "effect"), [("up", 0.02), ("same", 0.0), ("no_lower", 0.0)])
+def test_a_true_claim_is_contradicted_no_more_often_than_its_tail(expected, effect):
+    """The other half of what `expected_false` counts; a tail of 2.5 %, three errors above it."""
+    found = estimates(effect, 3, tries=1_000)
+    assert share("contradicted", expected, found) <= 0.025 + 3 * (0.025 * 0.975 / 1_000) ** 0.5
 
 
 @pytest.mark.parametrize(
@@ -206,6 +346,16 @@ def test_every_declared_claim_can_be_answered_by_the_stages():
             "- {id: a, statement: s, source: v1, paper: p, expected: up, smallest: 1,"
             " measure: {rise: length, of: r1_zero}}",
             "a measure of rise, of is none of",
+        ),
+        (
+            "- {id: a, statement: s, source: v1, paper: p, expected: up, smallest: 1,"
+            " measure: {rise: length, stage: r1_zero}, moved: {stage: r1, reward: praise}}",
+            "'praise'",
+        ),
+        (
+            "- {id: a, statement: s, source: v1, paper: p, expected: up, smallest: 1,"
+            " measure: {rise: length, stage: r1_zero}, moved: r1}",
+            "moved is {stage: STAGE, reward: REWARD}",
         ),
     ],
 )
@@ -267,15 +417,13 @@ def test_sign_flips():
 def test_the_control_is_judged_as_r1_zero_is():
     path = "reasoning/pass@1"
     changes = {
-        "r1_zero - base": {path: estimate(0.3, 0.4), "language_share": estimate(-0.2, -0.1)},
-        "r1_zero_shuffled_rewards - base": {
-            path: estimate(-0.02, 0.01),
-            "language_share": estimate(-0.2, -0.1),
-        },
+        "r1_zero - base_best": {path: estimate(0.3, 0.4)},
+        "r1_zero - base": {"language_share": estimate(-0.2, -0.1)},
+        "r1_zero_permuted - base_best": {path: estimate(-0.02, 0.01)},
+        "r1_zero_permuted - base": {"language_share": estimate(-0.2, -0.1)},
     }
-    judged = {
-        j.claim.id: j.verdict for j in claims.control(claims.load(), [Light({}, changes, {})])
-    }
+    light = Light({}, changes, {}, moved={"r1_zero_permuted": MOVES})
+    judged = {j.claim.id: j.verdict for j in claims.control(claims.load(), [light])}
     assert judged["rl-raises-accuracy"] == "contradicted"
     assert judged["language-mixing-appears"] == "reproduced", "and the report says so"
     assert "last-rl-lifts-preference" not in judged
@@ -287,7 +435,8 @@ def at_equal_flops(spent: float | None) -> claims.Judged:
     path, sides = "reasoning/pass@1", ("qwen_rl_equal_flops", "qwen_distilled")
     (claim,) = (c for c in claims.load() if c.id == "distillation-beats-rl-equal-flops-qwen")
     costs = {} if spent is None else {sides[0]: {"flops": spent}, sides[1]: {"flops": 100.0}}
-    light = Light({}, {f"{sides[1]} - {sides[0]}": {path: estimate(0.3, 0.4)}}, {}, costs)
+    change = {f"{sides[1]} - {sides[0]}": {path: estimate(0.3, 0.4)}}
+    light = Light({}, change, {}, costs, {"qwen_distilled": MOVES})
     return claims.judge([claim], [light])[0]
 
 
@@ -296,6 +445,9 @@ def test_equal_flops_are_asked_to_be_equal():
     short = at_equal_flops(60.0)
     assert short.verdict == "not testable" and "after 60 % of the other side's" in short.reason
     assert at_equal_flops(None).verdict == "not testable"
+    more = at_equal_flops(130.0)
+    assert more.verdict == "not testable" and "after 130 %" in more.reason
+    assert at_equal_flops(99.96).reason.startswith("RL ended after 99.9 %"), "never rounded up"
 
 
 def test_what_so_many_seeds_find_four_times_in_five():

@@ -40,10 +40,11 @@ SKILLS = {
             ("distilled_rl", 0.65),
         )
     },
+    "base_best": (0.35, 0.2), "base_rft": (0.5, 0.2),
 }  # fmt: skip
 """Of each checkpoint, for reasoning and for general problems."""
 ABLATIONS = {
-    "r1_zero_shuffled_rewards": (0.25, 0.1),
+    "r1_zero_permuted": (0.25, 0.1), "r1_zero_format_only": (0.32, 0.2),
     "dev2_no_language_reward": (0.7, 0.2), "dev3_reasoning_only": (0.72, 0.2),
     "r1_preference_throughout": (0.6, 0.85),
 }  # fmt: skip
@@ -166,7 +167,7 @@ def make_results(folder: Path, hostile: bool = False) -> dict[str, Result]:
         evaluated["r1"].loc[chosen[1], "text"] = HOSTILE["script"]
     trained_by_rl = ("r1_zero", "dev2", "r1", *(f"{s}_{a}" for s in ("qwen", "llama")
                      for a in ("rl", "distilled_rl")), "dev2_no_language_reward",
-                     "r1_zero_shuffled_rewards",
+                     "r1_zero_permuted", "r1_zero_format_only",
                      "r1_preference_throughout")  # fmt: skip
     tables: dict[str, dict[str, pd.DataFrame]] = {"base": {"metrics": pretraining_metrics()}}
     for i, name in enumerate(trained_by_rl):
@@ -183,6 +184,8 @@ def make_results(folder: Path, hostile: bool = False) -> dict[str, Result]:
         place.mkdir(parents=True)
         for file, rows in files.items():
             rows.to_parquet(place / f"{file}.parquet")
+        if "metrics" in files and name != "base":
+            (place / "moved.json").write_text('{"weights": 0.1}')
         key = f"{i:064d}"
         manifest = {
             "key": key, "stage": name, "version": 1, "config": {}, "inputs": {},

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from r1repro import reports
 from r1repro.config import compose
+from r1repro.evaluation import moved
 from r1repro.evaluation.claims import Change, Claim, Judged
 from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.statistics import Estimate
@@ -21,8 +23,8 @@ from r1repro.stages import comparison, graph
 from tests.reports.conftest import BUDGET
 from tests.reports.made_up import ABLATIONS, HOSTILE, SKILLS, make_results, rl_metrics, sft_metrics
 
-IMAGES = 13
-"""Base 1, R1-Zero 3, results 3, the stages 2, students 1, ablations that RL made 3."""
+IMAGES = 14
+"""Base 1, R1-Zero 3, results 3, the stages 2, students 1, ablations that RL made 4."""
 
 
 class Page(HTMLParser):
@@ -83,8 +85,8 @@ def test_page_says_what_was_measured(built):
         "Claims of the papers, in this one run: ",
         "pass@1; Base → R1-Zero",
         "PPO is not built",
-        "The control: with the rewards of every batch shuffled",
-        "r1repro doctor finds nothing wrong in the 36 stages that trained or evaluated a model",
+        "The control: with the rewards of every group permuted",
+        "r1repro doctor finds nothing wrong in the 40 stages that trained or evaluated a model",
     ):
         assert said in text
 
@@ -194,7 +196,8 @@ def test_a_finished_report_stands_on_the_whole_graph():
     for name, ablation in checkpoints.ABLATIONS.items():
         assert graph()[f"evaluate_{name}"].switch == f"ablation.{ablation.switch}"
     evaluated = {name.removeprefix("evaluate_") for name in graph() if "evaluate_" in name}
-    assert evaluated == {name for pair in checkpoints.PAIRS for name in pair} == set(CHECKPOINTS)
+    compared = {name for pair in checkpoints.PAIRS for name in pair}
+    assert compared == evaluated | set(checkpoints.BASES) == set(CHECKPOINTS)
 
 
 def test_estimates_survive_the_disk(tmp_path, evaluations):
@@ -254,12 +257,12 @@ def test_what_the_control_reproduces_too_is_marked():
         "a", "It rises.", "v1", "", Change("reasoning/pass@1", "base", "r1_zero"), "up", 0.1
     )
     judged = [Judged(one, "reproduced", Estimate(0.2, 0.1, 0.3, 9), ())]
-    assert html.ledgers(judged, judged)["reproduced"][0]["control"] == "with shuffled rewards too"
+    assert html.ledgers(judged, judged)["reproduced"][0]["control"] == "with permuted rewards too"
     assert html.ledgers(judged)["reproduced"][0]["control"] == ""
 
 
 def test_a_smoke_run_judges_no_claim_and_says_so(run_folder, results):
-    some = up_to(results, "base", "r1_zero", "r1_zero_shuffled_rewards")
+    some = up_to(results, "base", "r1_zero", "r1_zero_permuted")
     built = reports.build(run_folder, some, compose(["scale=smoke"]), {})
     text = text_of(built)
     assert text.count("At scale=smoke every stage runs and nothing is learned") == 2
@@ -268,6 +271,39 @@ def test_a_smoke_run_judges_no_claim_and_says_so(run_folder, results):
     assert "Reproduced (" not in text and "Contradicted (" not in text
     written = json.loads((built.parent / "claims.json").read_text())
     assert {claim["verdict"] for claim in written} == {"not testable"}
+
+
+def test_what_has_moved_is_kept_beside_the_report(built):
+    found = moved.read(built.parent / "moved.json")
+    assert {"r1_zero", "dev1", "r1_zero_permuted", "qwen_distilled"} <= set(found)
+    assert found["r1_zero"].weights == 0.1 and found["r1_zero"].curves["format"].shifted
+    assert found["dev1"].learned == "loss" and math.isnan(found["dev1"].kl)
+    assert {name for name, one in found.items() if moved.still(one)} == set()
+
+
+def test_a_stage_that_stood_still_has_no_verdict(tmp_path, run_folder, config):
+    results = make_results(tmp_path)
+    flat = rl_metrics().assign(reward=1.987, kl=6e-5, reward_accuracy=0.99, pass_at_1=0.99)
+    flat.to_parquet(results["r1"].folder / "metrics.parquet")
+    some = up_to(results, "base", "r1_zero", "dev3", "r1")
+    built = reports.build(run_folder, some, config, {})
+    told = {one["id"]: one for one in json.loads((built.parent / "claims.json").read_text())}
+    for name in ("last-rl-leaves-reasoning", "r1-keeps-up-with-zero"):
+        assert told[name]["verdict"] == "not testable"
+        assert told[name]["reason"].startswith("nothing moved: in r1 the weights by 10 %")
+        assert "KL to the reference reaches 6.0e-05 nats a token" in told[name]["reason"]
+    assert told["endless-responses"]["verdict"] != "not testable", "of r1_zero, which moved"
+
+
+def test_the_ledger_says_how_many_verdicts_are_false_by_chance(built):
+    text = text_of(built)
+    judged = json.loads((built.parent / "claims.json").read_text())
+    verdicts = [one for one in judged if not one["control"] and one["verdict"] != "not testable"]
+    counted = [one for one in verdicts if one["effect"]["low"] is not None]
+    assert len(counted) > 20
+    expected = f"at most {0.025 * len(counted):.1f} are expected of the {len(counted)} claims"
+    assert expected in text
+    assert f"it is {0.11 * len(counted):.1f}, by the simulated 11 % each" in text
 
 
 def test_other_scales_do_not_say_so(built):

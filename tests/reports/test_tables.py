@@ -109,11 +109,46 @@ def test_students_have_what_they_cost_beside_them(found):
     costs = {"qwen_rl": {"flops": 2.2e12, "seconds": 253.0}}
     table = tables.student("qwen", summaries, costs)
     assert [row.label for row in table.rows] == [
-        "Base", "RL alone", "RL at equal FLOPs", "Distilled", "Distilled, then RL",
+        "Base", "RL alone", "RL up to distillation’s FLOPs", "Distilled", "Distilled, then RL",
     ]  # fmt: skip
     assert table.rows[1].cells[-2:] == ("2.2", "4:13 min")
     assert table.rows[3].cells[-2:] == ("–", "–")
-    assert len(tables.student_changes(changes).rows) == 8
+    assert len(tables.student_changes(changes, [costs]).rows) == 8
+
+
+def spent(*shares: float) -> list[dict[str, dict[str, float]]]:
+    """Costs of runs whose RL has spent these shares of distillation's FLOPs."""
+    return [
+        {
+            "qwen_rl_equal_flops": {"flops": 1e12 * share, "seconds": 1.0},
+            "qwen_distilled": {"flops": 1e12, "seconds": 1.0},
+        }
+        for share in shares
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shares", "label"),
+    [
+        ((1.0,), "RL at equal FLOPs"),
+        ((1.01, 1.0, 1.02), "RL at equal FLOPs"),
+        ((0.68,), "RL after 68\u00a0% of distillation’s FLOPs"),
+        ((1.01, 0.68, 1.0), "RL after 68 to 101\u00a0% of distillation’s FLOPs"),
+        ((1.3,), "RL after 130\u00a0% of distillation’s FLOPs"),  # one step is more than the budget
+    ],
+)
+def test_no_table_calls_flops_equal_that_are_not(found, shares, label):
+    """Of several seeds too, where the mean might be equal and a seed is not."""
+    summaries, changes = found
+    costs = spent(*shares)
+    table = tables.student("qwen", summaries, costs[0], costs)
+    changed = [row.label for row in tables.student_changes(changes, costs).rows]
+    told = tables.distilled_sentences(summaries, changes, costs)[0]
+    assert table.rows[2].label == label
+    assert f"Qwen: distilled against {label}" in changed and f"{label}, " in told
+    everything = " ".join((told, *changed, *(row.label for row in table.rows)))
+    assert ("equal FLOPs" in everything) == (label == "RL at equal FLOPs")
+    assert ("Llama: distilled against RL up to distillation’s FLOPs") in changed
 
 
 @pytest.mark.parametrize(
@@ -143,7 +178,7 @@ def test_flops_that_are_not_equal_are_said_to_be_so(found):
     }
     first, *_ = tables.distilled_sentences(summaries, changes, [costs])
     assert first.endswith("not equal: RL ended after 2.3 of 3.4 × 10¹².")
-    costs["qwen_rl_equal_flops"]["flops"] = 3.5e12
+    costs["qwen_rl_equal_flops"]["flops"] = 3.4e12
     assert "not equal" not in tables.distilled_sentences(summaries, changes, [costs])[0]
 
 
@@ -151,8 +186,8 @@ def test_ablations_are_told_where_they_ran(found):
     summaries, changes = found
     told = dict(tables.ablations(summaries, changes))
     assert set(told) == {
-        "r1_zero_shuffled_rewards", "dev2_no_language_reward", "dev3_reasoning_only",
-        "r1_preference_throughout",
+        "r1_zero_permuted", "r1_zero_format_only", "dev2_no_language_reward",
+        "dev3_reasoning_only", "r1_preference_throughout",
     }  # fmt: skip
     assert told["dev3_reasoning_only"].columns[:2] == ("Dev3", "Dev3 on reasoning data only")
     assert "general score lower (−" in tables.ablation_sentence("dev3_reasoning_only", changes)
@@ -172,10 +207,10 @@ def test_figures_in_words():
 def test_a_notebooks_table_has_the_reports_names(found):
     summaries, changes = found
     pair = ("dev1", "dev2")
-    some = {name: summaries[name] for name in ("r1_zero", *pair, "r1_zero_shuffled_rewards")}
+    some = {name: summaries[name] for name in ("r1_zero", *pair, "r1_zero_permuted")}
     table = tables.by_checkpoint(some, {pair: changes[key(*pair)]})
     assert list(table.columns) == [
-        "R1-Zero", "Dev1", "Dev2", "R1-Zero, rewards shuffled", "Dev2 − Dev1, paired",
+        "R1-Zero", "Dev1", "Dev2", "R1-Zero, rewards permuted", "Dev2 − Dev1, paired",
     ]  # fmt: skip
     assert table.index[0] == "pass@1" and table.index.name == "Measure"
     assert table.loc["pass@1", "Dev2"] == shown(summaries["dev2"]["reasoning/pass@1"], "pass@1")

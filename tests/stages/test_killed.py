@@ -9,6 +9,7 @@ import pytest
 
 from r1repro import artifacts, config
 from r1repro.errors import StageFailed
+from r1repro.evaluation.moved import weights_of
 from r1repro.stages import nursery, process
 from r1repro.stages.process import build
 
@@ -52,3 +53,5 @@ def test_killed_and_continued_gives_the_same_weights(tmp_path, monkeypatch):
     assert _weights(result) == _weights(expected) != _weights(base)
     assert result.metrics().step.tolist() == expected.metrics().step.tolist() == list(range(1, 13))
     assert result.metrics().reward.tolist() == expected.metrics().reward.tolist()
+    # Against the start of the stage, and not of what was continued.
+    assert weights_of(result.folder) == weights_of(expected.folder) > 0

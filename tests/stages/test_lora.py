@@ -4,12 +4,14 @@ import dataclasses
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
 from r1repro import config as configuration
 from r1repro.artifacts import Progress
 from r1repro.config import ModelConfig
+from r1repro.evaluation.moved import weights_of
 from r1repro.rewards import rules
 from r1repro.stages import rl, sft
 from r1repro.stages.base_model import from_random_weights
@@ -52,4 +54,7 @@ def test_sft_then_grpo_with_adapters_are_ordinary_folders(tmp_path, monkeypatch)
         files = {file.name for file in (after / "model").iterdir()}
         assert "model.safetensors" in files
         assert not [f for f in files if "adapter" in f or f.endswith((".bin", ".pt"))]
+        change = sum((new[n] - old[n]).double().square().sum() for n in new) ** 0.5
+        size = sum(w.double().square().sum() for w in old.values()) ** 0.5
+        assert 0 < weights_of(after) == pytest.approx(float(change / size), rel=1e-3)
     assert len(pd.read_parquet(dev2 / "metrics.parquet")) == settings.steps

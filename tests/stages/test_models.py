@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from r1repro.config import EngineConfig, ModelConfig
+from r1repro.errors import R1ReproError
+from r1repro.evaluation.moved import weights_of
 from r1repro.generation.vllm_engine import VLLM
 from r1repro.stages import models
 from r1repro.stages.base_model import from_random_weights
@@ -46,6 +48,24 @@ def test_merged_adapters_are_saved_in_the_precision_of_the_frozen_weights(folder
     before = models.load_model(folder, BFLOAT16)
     for one, other in zip(merged.parameters(), before.parameters(), strict=True):
         assert torch.equal(one, other), "new adapters change nothing"
+
+
+def test_how_far_the_weights_have_moved(folder, tmp_path):
+    words, model = models.load_tokenizer(folder), models.load_model(folder)
+    assert models.weights_moved(folder, folder) == 0
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.25)
+    # Read off the folders, whichever files and precision they are in.
+    model.save_pretrained(tmp_path / "model", max_shard_size="100KB")
+    words.save_pretrained(tmp_path / "model")
+    assert len(list((tmp_path / "model").glob("*.safetensors"))) > 1
+    models.write_moved(folder, tmp_path)
+    assert weights_of(tmp_path) == pytest.approx(0.25, rel=1e-5)
+    models.save_model(model.to(torch.bfloat16), words, tmp_path / "half")
+    assert models.weights_moved(folder, tmp_path / "half") == pytest.approx(0.25, rel=1e-2)
+    with pytest.raises(R1ReproError, match="no weight of the same name"):
+        models.weights_moved(folder, tmp_path)
 
 
 def test_fixed_weights_are_given_to_vllm_where_it_samples(folder, monkeypatch):

@@ -89,7 +89,7 @@ def test_a_form_that_begins_nothing_leaves_the_tag_to_the_completion():
 @pytest.mark.parametrize(
     ("checkpoint", "form"),
     [
-        ("base", "r1_zero"), ("r1_zero", "r1_zero"), ("r1_zero_shuffled_rewards", "r1_zero"),
+        ("base", "r1_zero"), ("r1_zero", "r1_zero"), ("r1_zero_permuted", "r1_zero"),
         ("dev1", "qwen"), ("dev2", "qwen"), ("dev3_reasoning_only", "qwen"), ("r1", "qwen"),
         ("qwen_base", "r1_zero"), ("qwen_rl", "r1_zero"), ("qwen_distilled", "qwen"),
         ("llama_distilled", "llama"), ("llama_distilled_rl", "llama"), ("llama_rl", "r1_zero"),

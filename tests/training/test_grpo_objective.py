@@ -5,7 +5,9 @@ the sum) and Eq. 4 (k3), with TRL's advantage (r - mean) / (sample std + 1e-4).
 """
 
 import dataclasses
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -14,8 +16,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen3ForCausalLM
 from r1repro.config import PLAIN_ENGINE, RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.rewards import rules
+from r1repro.stages import rl
 from r1repro.stages.models import load_trained
 from r1repro.tasks import mini_world
+from r1repro.tasks.problem import Problem
 from r1repro.training import grpo
 from r1repro.training.logprobs import token_logps
 from tests.length_rewarded import by_length
@@ -237,31 +241,70 @@ def trained(base, words, folder, settings, die_at=None, engine=PLAIN_ENGINE, wat
     return [p.detach().clone() for p in model.parameters()], rows, samples
 
 
-def test_shuffled_rewards_are_the_same_rewards_in_another_order(base, words, tmp_path):
-    """One order a step for every rule, another one the next step, and none without the switch."""
-    from types import SimpleNamespace
-
-    from r1repro.tasks.problem import Problem
-
-    trainer, recorder = _built(base, words, tmp_path, SETTINGS)
+def paid_for(recorder, texts, step=0):
+    """What each of the recorder's functions pays for these texts, in groups of SETTINGS."""
     problem = Problem("p", "arithmetic", "en", 1, "1+1", "2")
-    texts = [f"<think>x</think><answer>{n}</answer>" for n in (2, 3)] * 4 + ["nothing"] * 8
-    columns = {name: [value] * 16 for name, value in rules.columns_of(problem).items()}
-    columns |= {"completion_ids": [[1]] * 16, "prompts": ["p"] * 16}
+    columns = {name: [value] * len(texts) for name, value in rules.columns_of(problem).items()}
+    columns |= {"completion_ids": [[1]] * len(texts), "prompts": ["p"] * len(texts)}
+    state = SimpleNamespace(global_step=step)
+    return [f(texts, trainer_state=state, **columns) for f in recorder.reward_functions()]
 
-    def paid(step):
-        state = SimpleNamespace(global_step=step)
-        functions = recorder.reward_functions()
-        return [function(texts, trainer_state=state, **columns) for function in functions]
 
-    accuracy, form = paid(0)
-    assert paid(0) == paid(1) == [accuracy, form]
-    recorder.shuffled = 7
-    first, other = paid(0), paid(1)
-    assert first != [accuracy, form] and first != other and paid(0) == first
-    for rows in (first, other):
-        assert sorted(zip(*rows, strict=True)) == sorted(zip(accuracy, form, strict=True))
-    assert recorder.batch["correct"].sum() == 4, "what is measured stays where it was"
+RIGHT, WRONG, NOTHING = (
+    "<think>x</think><answer>2</answer>", "<think>x</think><answer>3</answer>", "nothing",
+)  # fmt: skip
+
+
+def test_permuted_rewards_stay_in_their_groups(base, words, tmp_path):
+    """The same pairs of rewards in every group, in an order of its own by group and step."""
+    recorder = _built(base, words, tmp_path, SETTINGS)[1]
+    groups = [[RIGHT, WRONG, NOTHING, NOTHING]] * 6 + [[RIGHT] * 4, [NOTHING] * 4]
+    texts = [text for group in groups for text in group]
+    plain = paid_for(recorder, texts)
+    assert paid_for(recorder, texts, step=1) == plain
+    recorder.permuted = 7
+    first, other = paid_for(recorder, texts), paid_for(recorder, texts, step=1)
+    assert first == paid_for(recorder, texts) and first != plain and first != other
+    by_group = [np.array(rewards).T.reshape(8, 4, 2) for rewards in (plain, first, other)]
+    for found in by_group[1:]:
+        for before, after in zip(by_group[0], found, strict=True):
+            # A row is paid by every rule as one other row of its group, so that pairs stay pairs.
+            assert sorted(map(tuple, after)) == sorted(map(tuple, before))
+        assert (found[6:].std(axis=1) == 0).all(), "paid alike, they have no advantage still"
+        assert found.mean(axis=1) == pytest.approx(by_group[0].mean(axis=1))
+    assert len({tuple(map(tuple, group)) for group in by_group[1][:6]}) > 1, "not one order for all"
+    assert recorder.batch["correct"].tolist() == [text == RIGHT for text in texts]
+
+
+def test_permuted_rewards_do_not_depend_on_how_many_processes_share_the_batch():
+    whole = grpo.within_groups(32, 4, (7, 3))
+    halves = [grpo.within_groups(16, 4, (7, 3), process) for process in (0, 1)]
+    assert whole == halves[0] + [16 + row for row in halves[1]]
+    assert sorted(whole) == list(range(32)) and whole != sorted(whole)
+    assert [row // 4 for row in whole] == [row // 4 for row in range(32)]
+    assert whole != grpo.within_groups(32, 4, (8, 3)), "another seed, another order"
+
+
+def test_format_alone_is_paid_for_and_accuracy_still_measured(
+    base, words, tmp_path, monkeypatch, compose
+):
+    """The control's stage is R1-Zero's but for that, from the base."""
+    asked = {}
+    monkeypatch.setattr(rl, "train", lambda *args, **more: asked.update(args=args, more=more))
+    config = compose()
+    rl.r1_zero_format_only(config, {"base": "the base"}, tmp_path, None)
+    _, name, start, settings, *_ = asked["args"]
+    assert (name, start, asked["more"]) == ("r1_zero", "the base", {})
+    assert settings == dataclasses.replace(config.stage.r1_zero, accuracy_weight=0.0)
+    assert grpo.weights(settings) == {"accuracy": 0.0, "format": 1.0}
+
+    only = dataclasses.replace(SETTINGS, accuracy_weight=0.0)
+    trainer, recorder = _built(base, words, tmp_path, only)
+    texts = [RIGHT, WRONG, NOTHING, RIGHT] * 4
+    rewards = torch.tensor(paid_for(recorder, texts)).T
+    paid = (rewards * trainer.reward_weights).sum(dim=1)
+    assert paid.tolist() == [1.0, 1.0, 0.0, 1.0] * 4, "right and wrong are paid alike"
+    assert recorder.batch["correct"].sum() == 8
 
 
 @pytest.mark.parametrize("architecture", ["qwen3", "llama"])
