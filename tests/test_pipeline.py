@@ -282,6 +282,7 @@ def test_ablations_are_off_until_switched_on_and_change_nothing_else(compose):
         for checkpoint in (
             "r1_zero_permuted",
             "r1_zero_format_only",
+            "r1_zero_equal_weights",
             "dev2_no_language_reward",
             "dev3_reasoning_only",
             "r1_preference_throughout",

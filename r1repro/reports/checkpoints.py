@@ -7,9 +7,10 @@ MAIN = ("base", "r1_zero", "r1")
 """What the headline tells of."""
 CHAIN = ("r1_zero", "dev1", "dev2", "dev3", "r1")
 """The columns of the paper's table of stages (R1 v2, Table 3)."""
-BASES = ("base_best", "base_rft")
+BASES = ("base_best", "base_plain", "base_begun", "base_few_shot", "base_rft")
 """What R1-Zero's accuracy is compared with beside the base: the base asked in each family's best
-way, chosen on the validation problems, and fine-tuned once on its own right samples."""
+way, chosen on the validation problems, in three fixed ways, and fine-tuned once on its own right
+samples."""
 STUDENTS = {"qwen": "Qwen", "llama": "Llama"}
 ARMS = {
     "base": "Base",
@@ -68,6 +69,14 @@ ABLATIONS = {
         "comes with the format.",
         ("pass_at_1", "format_valid"),
     ),
+    "r1_zero_equal_weights": Ablation(
+        "r1_zero",
+        "equal_weights",
+        "With the paper's sum of rewards",
+        "The paper pays accuracy and format each by itself, with equal weights (v2, Eq. 4). Here "
+        "R1-Zero is paid for the format of right answers alone.",
+        ("pass_at_1", "format_valid", "length"),
+    ),
     "dev2_no_language_reward": Ablation(
         "dev2",
         "no_language_reward",
@@ -107,6 +116,7 @@ PAIRS: dict[tuple[str, str], str] = {
     ("base_best", "r1_zero_permuted"): "the same against the best way of asking the base",
     ("base", "r1_zero_format_only"): "what RL does for the format alone",
     ("base_best", "r1_zero_format_only"): "the same against the best way of asking the base",
+    ("base_best", "r1_zero_equal_weights"): "what the paper's sum of rewards adds to it",
     ("dev1", "dev2_no_language_reward"): "what reasoning RL does without the language reward",
     **{
         (ablation.plain, name): f"what changes {ablation.title[0].lower()}{ablation.title[1:]}"

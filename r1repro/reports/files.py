@@ -29,9 +29,21 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def write_results(path: Path, results: Results) -> None:
-    """{name: {path: {value, low, high, n}}}, a line an estimate, to seven digits; NaN is null."""
+ADDS = "adds"
+"""The key of results.json that is no checkpoint: what RL adds, by family."""
+
+
+def write_results(
+    path: Path, results: Results, adds: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    """{name: {path: {value, low, high, n}}}, a line an estimate, to seven digits; NaN is null.
+
+    adds: written under ADDS, {family: {value, low, high, n, way, temperature}}.
+    """
     parts = []
+    if adds:
+        lines = [f"  {json.dumps(name)}: {json.dumps(adds[name])}" for name in adds]
+        parts.append(f" {json.dumps(ADDS)}: {{\n" + ",\n".join(lines) + "\n }")
     for name, estimates in results.items():
         lines = [f"  {json.dumps(m)}: {_line(estimate)}" for m, estimate in estimates.items()]
         parts.append(f" {json.dumps(name)}: {{\n" + ",\n".join(lines) + "\n }")
@@ -46,8 +58,9 @@ def _line(estimate: Estimate) -> str:
 
 
 def read_results(path: Path) -> dict[str, dict[str, Estimate]]:
-    """What `write_results` wrote."""
+    """The estimates that `write_results` wrote."""
     plain = json.loads(path.read_text(encoding="utf-8"))
+    plain.pop(ADDS, None)
 
     def number(stored: float | None) -> float:
         return math.nan if stored is None else stored
@@ -59,6 +72,12 @@ def read_results(path: Path) -> dict[str, dict[str, Estimate]]:
         }
         for name, estimates in plain.items()
     }
+
+
+def read_adds(path: Path) -> dict[str, dict[str, Any]]:
+    """What `write_results` wrote under ADDS; nothing where it wrote none."""
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")).get(ADDS, {})
+    return found
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -22,7 +22,7 @@ from r1repro.reports.claims import as_data
 from r1repro.reports.files import write_figure, write_json
 from r1repro.reports.held_out import HeldOut
 from r1repro.reports.tables import COSTS, Costs, read_costs
-from r1repro.tasks import worlds
+from r1repro.tasks import asking, worlds
 
 FILES = ("report.html", "results.json", "differences.json", "claims.json")
 CURVES = "curves.parquet"
@@ -138,7 +138,9 @@ def measured(
         for name, result in results.items()
         if name.startswith("evaluate_")
     }
-    return held_out.measure(evaluations), {}
+    searched = results.get("base_search")
+    ways = {} if searched is None else asking.read_best(searched.folder)
+    return held_out.measure(evaluations, ways), {}
 
 
 def examined(

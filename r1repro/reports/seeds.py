@@ -75,6 +75,7 @@ def join(folders: Sequence[Path], target: Path) -> Path:
             for group, p in run.held_out.reflection.items()
         },
         runs[0].held_out.answers,
+        _shared_ways(runs),
     )
     whole = html.Run(
         _manifest(target, runs),
@@ -168,6 +169,17 @@ def _read(folder: Path) -> SeedRun:
         raise R1ReproError(f"the run {folder} is not finished: {advice}")
     light = claims.Light(found.summaries, found.changes, tables, costs, stages_moved)
     return SeedRun(folder, manifest, found, taken_back, light)
+
+
+def _shared_ways(runs: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """The best ways of asking the base; of several bases with unlike ones, each named."""
+    found: dict[str, dict[str, Any]] = {}
+    for family in runs[0].held_out.ways:
+        ways = [run.held_out.ways.get(family, {}) for run in runs]
+        same = all(way == ways[0] for way in ways)
+        named = " or ".join(dict.fromkeys(str(way.get("way")) for way in ways))
+        found[family] = dict(ways[0]) if same else {"way": named, "temperature": None}
+    return found
 
 
 def _require_alike(one: SeedRun, other: SeedRun) -> None:

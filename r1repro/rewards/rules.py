@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from r1repro.rewards.accuracy import judge
+from r1repro.rewards.accuracy import is_strictly_correct, judge
 from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.language import language_share
 from r1repro.text.tags import read, thinking
@@ -26,6 +26,31 @@ def accuracy(completions: Sequence[str], **columns: Any) -> list[float]:
 def format(completions: Sequence[str], **columns: Any) -> list[float]:
     """1 where the completion is thinking, perhaps a summary, and an answer, in their tags."""
     return [float(read(text).format_valid) for text in completions]
+
+
+def accuracy_in_tag(completions: Sequence[str], **columns: Any) -> list[float]:
+    """1 where the answer tag holds the right answer, else 0; 0 on general prompts.
+
+    The paper's rule reads the answer where it was asked to stand (R1 v2, section 2.2: "in the
+    specified format").
+    """
+    return [
+        float(problem.task not in GENERAL and is_strictly_correct(problem, text))
+        for problem, text in zip(problems_of(columns), completions, strict=True)
+    ]
+
+
+def format_of_right(completions: Sequence[str], **columns: Any) -> list[float]:
+    """The format's reward, on reasoning prompts paid to right answers alone.
+
+    Paid to all, it is learned first and by the shortest answers, which close their tags surest: the
+    search is gone before it could be found to pay (docs/paper.md has the runs).
+    """
+    right = accuracy_in_tag(completions, **columns)
+    return [
+        valid if task in GENERAL else valid * pays
+        for valid, pays, task in zip(format(completions), right, columns["task"], strict=True)
+    ]
 
 
 def language(completions: Sequence[str], **columns: Any) -> list[float]:

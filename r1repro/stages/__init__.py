@@ -322,6 +322,8 @@ _CHAIN: tuple[Stage, ...] = (
     _evaluation("r1_zero_permuted", "01_r1_zero_grpo", ablation="permuted_rewards"),
     _rl("r1_zero_format_only", ("base",), "01_r1_zero_grpo", "r1_zero", ablation="format_only"),
     _evaluation("r1_zero_format_only", "01_r1_zero_grpo", ablation="format_only"),
+    _rl("r1_zero_equal_weights", ("base",), "01_r1_zero_grpo", "r1_zero", ablation="equal_weights"),
+    _evaluation("r1_zero_equal_weights", "01_r1_zero_grpo", ablation="equal_weights"),
     Stage(
         name="cold_start_data",
         version=1,
@@ -404,6 +406,7 @@ STAGES: tuple[Stage, ...] = (
         seconds=lambda config: 16,
         inputs=(
             *(s.name for s in _CHAIN if s.name.startswith("evaluate_")),
+            "base_search",
             *("r1_zero", "dev2", "r1", "rejection_sampling", "teacher_sampling"),
             *(f"{s}_{arm}" for s in STUDENTS for arm in ("distilled", "rl", "distilled_rl")),
         ),

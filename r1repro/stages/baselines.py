@@ -25,7 +25,7 @@ from r1repro.tasks.templates import Form
 
 TEMPERATURES = (0.0, 0.2, 0.6, 1.0)
 """At which every way is tried; 0 is greedy."""
-SEARCH, BEST = "search.parquet", "best.json"
+SEARCH = "search.parquet"
 
 
 def search(
@@ -68,7 +68,7 @@ def search(
         progress.update(done, len(tried), **{"pass@1": float(table["right"].mean())})
     found = pd.DataFrame(rows)
     found.to_parquet(folder / SEARCH, index=False)
-    (folder / BEST).write_text(json.dumps(chosen(found), indent=1), encoding="utf-8")
+    (folder / asking.BEST).write_text(json.dumps(chosen(found), indent=1), encoding="utf-8")
 
 
 def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
@@ -86,15 +86,15 @@ def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
 
 def best(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """Each family in its best way."""
-    found = json.loads((inputs["base_search"].folder / BEST).read_text(encoding="utf-8"))
+    found = asking.read_best(inputs["base_search"].folder)
     forms = _ways(config)
     reasoning, general = parts(config, forms["plain"], forms["plain"], _samples(config))
     asked = [
         Part(
             [problem for problem in reasoning.problems if problem.task == family],
-            forms[way["way"]],
+            forms[str(way["way"])],
             reasoning.samples,
-            replace(sampling(config), temperature=way["temperature"]),
+            replace(sampling(config), temperature=float(way["temperature"])),
         )
         for family, way in found.items()
     ]

@@ -1,6 +1,7 @@
 """What came out: every checkpoint measured and compared, what the students cost."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,12 +13,14 @@ from r1repro.reports.files import write_json
 from r1repro.reports.stage_figures import equal_flops_row
 from r1repro.reports.tables import COSTS
 from r1repro.stages.distillation import distillation_flops, training_data
+from r1repro.tasks import asking
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """Write what r1repro.reports.held_out makes of the stored evaluations, and costs.json.
 
-    results.json: {checkpoint: {path: {value, low, high, n}}}, checkpoints as the stages are named.
+    results.json: {checkpoint: {path: {value, low, high, n}}}, checkpoints as the stages are named,
+    and under "adds" what RL adds to the best way of asking the base, by family.
     differences.json: {"r1_zero - base": {path: {...}}}, paired over problems, for every pair of
     r1repro.reports.checkpoints.PAIRS. costs.json: see `costs`.
     """
@@ -26,9 +29,13 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         for name, result in inputs.items()
         if name.startswith("evaluate_")
     }
-    held_out.write(folder, held_out.measure(evaluations))
+    held_out.write(folder, held_out.measure(evaluations, _ways(inputs)))
     write_json(folder / COSTS, costs(inputs))
     progress.update(1, 1)
+
+
+def _ways(inputs: dict[str, StageResult]) -> dict[str, dict[str, Any]]:
+    return asking.read_best(inputs["base_search"].folder) if "base_search" in inputs else {}
 
 
 def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:

@@ -42,7 +42,15 @@ def r1_zero_format_only(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """A control: the same, paid for the format alone; accuracy is measured, and weighs nothing."""
-    settings = dataclasses.replace(config.stage.r1_zero, accuracy_weight=0.0)
+    settings = dataclasses.replace(config.stage.r1_zero, accuracy_weight=0.0, format_of_right=False)
+    train(config, "r1_zero", inputs["base"], settings, folder, progress)
+
+
+def r1_zero_equal_weights(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """The paper's sum: accuracy wherever it is stated, and format whatever is answered."""
+    settings = dataclasses.replace(config.stage.r1_zero, format_of_right=False)
     train(config, "r1_zero", inputs["base"], settings, folder, progress)
 
 

@@ -5,10 +5,13 @@ asking the base that it came from, which may be another one: many gains that wer
 were the template's own cost (arXiv 2503.20783) or the format's.
 """
 
+import json
 import random
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 from r1repro.tasks import arithmetic, countdown, templates
 from r1repro.tasks.corpus import COMMA, FAIL_WORDS, FINAL, HIT_WORDS
@@ -19,6 +22,8 @@ from r1repro.tasks.tokenizer import END
 from r1repro.tasks.world import World
 from r1repro.text.tags import THINK_OPEN
 
+BEST = "best.json"
+"""What the search over the ways leaves."""
 EXAMPLES = (1, 2, 4, 8)
 """How many worked examples stand before a question."""
 EXAMPLE_ATTEMPTS = 4
@@ -58,6 +63,12 @@ def ways(world: World, template: str) -> dict[str, Form]:
     found["step"] = step
     for count in EXAMPLES:
         found[f"few_{count}"] = _after(shown, count)
+    return found
+
+
+def read_best(folder: Path) -> dict[str, dict[str, Any]]:
+    """By family the best way, its temperature and its validation pass@1, of stage base_search."""
+    found: dict[str, dict[str, Any]] = json.loads((folder / BEST).read_text(encoding="utf-8"))
     return found
 
 

@@ -117,6 +117,13 @@ def weights(settings: RLConfig) -> dict[str, float]:
     return {n: w for n, w in paid.items() if w > 0 or n in ("accuracy", "format")}
 
 
+def rule_of(name: str, settings: RLConfig) -> Callable[..., list[float]]:
+    """The rule behind a name of `weights`."""
+    if settings.format_of_right and name in ("accuracy", "format"):
+        name = {"accuracy": "accuracy_in_tag", "format": "format_of_right"}[name]
+    return getattr(rules, name)
+
+
 def train(
     model: PreTrainedModel,
     words: PreTrainedTokenizerFast,
@@ -371,7 +378,7 @@ class Recorder(TrainerCallback):
             if first:
                 self.batch = self._measured(completions, columns)
             assert self.batch is not None
-            rule = self.preference if name == "preference" else getattr(rules, name)
+            rule = self.preference if name == "preference" else rule_of(name, self.settings)
             if rule is None:
                 raise R1ReproError("preference_weight is above zero and no reward model was given")
             rewards = rule(completions, **columns)

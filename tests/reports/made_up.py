@@ -45,6 +45,7 @@ SKILLS = {
 """Of each checkpoint, for reasoning and for general problems."""
 ABLATIONS = {
     "r1_zero_permuted": (0.25, 0.1), "r1_zero_format_only": (0.32, 0.2),
+    "r1_zero_equal_weights": (0.4, 0.2),
     "dev2_no_language_reward": (0.7, 0.2), "dev3_reasoning_only": (0.72, 0.2),
     "r1_preference_throughout": (0.6, 0.85),
 }  # fmt: skip
@@ -168,6 +169,7 @@ def make_results(folder: Path, hostile: bool = False) -> dict[str, Result]:
     trained_by_rl = ("r1_zero", "dev2", "r1", *(f"{s}_{a}" for s in ("qwen", "llama")
                      for a in ("rl", "distilled_rl")), "dev2_no_language_reward",
                      "r1_zero_permuted", "r1_zero_format_only",
+                     "r1_zero_equal_weights",
                      "r1_preference_throughout")  # fmt: skip
     tables: dict[str, dict[str, pd.DataFrame]] = {"base": {"metrics": pretraining_metrics()}}
     for i, name in enumerate(trained_by_rl):

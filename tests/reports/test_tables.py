@@ -186,8 +186,8 @@ def test_ablations_are_told_where_they_ran(found):
     summaries, changes = found
     told = dict(tables.ablations(summaries, changes))
     assert set(told) == {
-        "r1_zero_permuted", "r1_zero_format_only", "dev2_no_language_reward",
-        "dev3_reasoning_only", "r1_preference_throughout",
+        "r1_zero_permuted", "r1_zero_format_only", "r1_zero_equal_weights",
+        "dev2_no_language_reward", "dev3_reasoning_only", "r1_preference_throughout",
     }  # fmt: skip
     assert told["dev3_reasoning_only"].columns[:2] == ("Dev3", "Dev3 on reasoning data only")
     assert "general score lower (−" in tables.ablation_sentence("dev3_reasoning_only", changes)

@@ -13,7 +13,7 @@ from r1repro.config import ModelConfig
 from r1repro.stages import baselines
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
-from r1repro.tasks import tokenizer, worlds
+from r1repro.tasks import asking, tokenizer, worlds
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_best_ways_are_asked_on_the_held_out_problems(config, searched, tmp_
         "arithmetic": {"way": "few_2", "temperature": 0.0},
         "countdown": {"way": "step", "temperature": 0.6},
     }
-    (tmp_path / baselines.BEST).write_text(json.dumps(best))
+    (tmp_path / asking.BEST).write_text(json.dumps(best))
     found = tmp_path / "found"
     found.mkdir()
     inputs = searched | {"base_search": SimpleNamespace(folder=tmp_path)}
