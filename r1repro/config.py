@@ -119,7 +119,7 @@ class RLConfig:
         the time that 8,192 take: the logits stay in the cache.
     """
 
-    steps: int = 120
+    steps: int = 140
     questions: int = 16
     generations: int = 16
     max_completion_tokens: int = 256
