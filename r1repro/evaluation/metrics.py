@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.rows import with_work
 from r1repro.evaluation.statistics import (
     DRAWS,
     Estimate,
@@ -26,6 +27,7 @@ from r1repro.evaluation.statistics import (
     share_interval,
     sign_flip,
 )
+from r1repro.rewards.soundness import MODES
 from r1repro.tasks.problem import GENERAL
 from r1repro.text.tags import thinking
 from r1repro.text.withdrawal import reconsiders
@@ -38,6 +40,11 @@ class Measure:
     label: str
     share: bool = True
     digits: int = 1
+
+
+def measure_of(mode: str) -> str:
+    """The measure that counts a mode of r1repro.rewards.soundness: "wrong_gave_up"."""
+    return f"wrong_{mode.replace(' ', '_')}"
 
 
 MEASURES: dict[str, Measure] = {
@@ -56,6 +63,25 @@ MEASURES: dict[str, Measure] = {
     "mixed": Measure("Responses that mix languages"),
     "repetition": Measure("Repeated 4-grams"),
     "readability": Measure("Readable responses"),
+    "sound": Measure("Right answers of sound reasoning"),
+    "unworked": Measure("Right answers without any step"),
+    "false_check": Measure("Affirmed what is false"),
+    "coverage": Measure("Lines with a digit that were parsed"),
+    **{
+        measure_of(mode): Measure(f"Wrong: {words}")
+        for mode, words in (
+            ("guessed", "guessed without a step"),
+            ("gave up", "gave up before the end"),
+            ("false step", "rests on a false step"),
+            ("repeated", "went in circles to the cap"),
+            ("unfinished", "no answer at the cap"),
+            ("other", "otherwise"),
+        )
+    },
+    "worked": Measure("Work that does not give up"),
+    "worked_right": Measure("Right where the work does not give up"),
+    "length_worked": Measure("Length where the work does not give up (tokens)", False),
+    "reflection_worked": Measure("Reflection words where the work does not give up", False, 2),
     "reconsidered": Measure("Took a result back, then was right"),
     "reconsidered_right": Measure("Right answers that took a result back"),
 }
@@ -231,11 +257,19 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
         raise R1ReproError(
             "The evaluation has no rows, so nothing can be measured; evaluate at least one problem."
         )
-    rows = evaluation.assign(
-        right_tokens=evaluation["tokens"].where(evaluation["correct"], 0),
-        right_reflection=evaluation["reflection_count"].where(evaluation["correct"], 0),
-        has_language=evaluation["language_share"].notna(),
-        reconsidered=reconsidered(evaluation),
+    rows = with_work(evaluation)
+    rows = rows.assign(
+        right_tokens=rows["tokens"].where(rows["correct"], 0),
+        right_reflection=rows["reflection_count"].where(rows["correct"], 0),
+        has_language=rows["language_share"].notna(),
+        has_digits=rows["coverage"].notna(),
+        sound=rows["sound"] & rows["correct"],
+        unworked=rows["unworked"] & rows["correct"],
+        worked_right=rows["worked"] & rows["correct"],
+        worked_tokens=rows["tokens"].where(rows["worked"], 0),
+        worked_reflection=rows["reflection_count"].where(rows["worked"], 0),
+        **{measure_of(mode): rows["mode"] == mode for mode in MODES if mode != "right"},
+        reconsidered=reconsidered(rows),
     )
     groups = rows.groupby(_KEYS, sort=True)
     n = groups.size().to_numpy()
@@ -281,6 +315,15 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
         "mixed": (mean("mixed"), one),
         "repetition": (mean("repetition"), one),
         "readability": (mean("readable"), one),
+        "sound": (total("sound"), right),
+        "unworked": (total("unworked"), right),
+        "false_check": (mean("false_check"), one),
+        "coverage": (total("coverage"), total("has_digits")),
+        **{measure_of(m): (mean(measure_of(m)), one) for m in MODES if m != "right"},
+        "worked": (mean("worked"), one),
+        "worked_right": (total("worked_right"), total("worked")),
+        "length_worked": (total("worked_tokens"), total("worked")),
+        "reflection_worked": (total("worked_reflection"), total("worked")),
         "reconsidered": (mean("reconsidered"), one),
         "reconsidered_right": (total("reconsidered"), right),
     }

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pandas as pd
+
+from r1repro.rewards import soundness
 from r1repro.rewards.accuracy import is_correct, is_strictly_correct, stated_answer, vote
 from r1repro.tasks.problem import Completion, Problem
 from r1repro.text.language import is_mixed, language_share, words
@@ -9,6 +12,9 @@ from r1repro.text.readability import is_readable
 from r1repro.text.reflection import reflection_count
 from r1repro.text.repetition import repetition
 from r1repro.text.tags import read, thinking
+
+WORK = ("sound", "unworked", "false_check", "coverage", "mode", "worked")
+"""Columns that tell of the work itself; see `soundness.Soundness` and `soundness.MODES`."""
 
 
 def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]:
@@ -19,6 +25,7 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
     """
     reading = read(completion.text)
     thought = thinking(completion.text)
+    correct = is_correct(problem, completion.text)
     return {
         "problem_id": problem.id,
         "task": problem.task,
@@ -30,7 +37,7 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
         "text": _storable(completion.text),
         "tokens": len(completion.token_ids),
         "finished": completion.finished,
-        "correct": is_correct(problem, completion.text),
+        "correct": correct,
         "strict_correct": is_strictly_correct(problem, completion.text),
         "format_valid": reading.format_valid,
         "extracted": _storable(stated_answer(problem, completion.text)),
@@ -41,6 +48,35 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
         "mixed": is_mixed(thought),
         "repetition": repetition(completion.text),
         "readable": completion.finished and is_readable(completion.text, problem.language),
+        **_work(problem, completion.text, correct),
+    }
+
+
+def with_work(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of evaluation.parquet or completions.parquet with the columns of WORK.
+
+    What was stored before there were such columns gets them from its texts, here alone.
+    """
+    if set(WORK) <= set(rows.columns):
+        return rows
+    found = [
+        _work(Problem(*asked), text if isinstance(text, str) else "", bool(correct))
+        for *asked, text, correct in rows[
+            ["problem_id", "task", "language", "level", "prompt", "answer", "text", "correct"]
+        ].itertuples(index=False)
+    ]
+    return rows.assign(**{name: [each[name] for each in found] for name in WORK})
+
+
+def _work(problem: Problem, text: str, correct: bool) -> dict[str, Any]:
+    judged = soundness.judge(problem, text)
+    return {
+        "sound": judged.sound,
+        "unworked": judged.unworked,
+        "false_check": judged.false_check,
+        "coverage": judged.coverage,
+        "mode": soundness.mode(problem, text, correct),
+        "worked": soundness.works_through(problem, text),
     }
 
 

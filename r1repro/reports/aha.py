@@ -7,6 +7,7 @@ beside every other, since a base that has read corrections writes some without a
 import pandas as pd
 
 from r1repro.evaluation.metrics import families, label, reconsidered, shown
+from r1repro.evaluation.rows import with_work
 from r1repro.reports.checkpoints import MAIN
 from r1repro.reports.figures import checkpoint
 from r1repro.reports.files import Results
@@ -32,9 +33,13 @@ def rates(summaries: Results) -> Table:
 
 
 def firsts(completions: pd.DataFrame) -> pd.DataFrame:
-    """The first such completion of each family and language among those kept over training."""
-    reasoning = completions[~completions["task"].isin(GENERAL)]
-    found = reasoning[reconsidered(reasoning)].sort_values("step", kind="stable")
+    """The first such completion of each family and language among those kept over training.
+
+    Of the sound ones alone: a slip is a false sum even where it is mended.
+    """
+    reasoning = with_work(completions[~completions["task"].isin(GENERAL)])
+    found = reasoning[reconsidered(reasoning) & reasoning["sound"].astype(bool)]
+    found = found.sort_values("step", kind="stable")
     return found.drop_duplicates(_KIND).sort_values(_KIND)
 
 
@@ -49,4 +54,4 @@ def steps(taken_back: pd.DataFrame) -> Table:
         first = found.set_index("seed")["step"]
         cells = tuple(f"{first[seed]}" if seed in first else "–" for seed in seeds)
         rows.append(Row(f"{str(task).capitalize()}, {LANGUAGES[str(language)]}", cells))
-    return Table(tuple(seeds), tuple(rows), "RL step at which it is first among those kept")
+    return Table(tuple(seeds), tuple(rows), "RL step of the first sound one kept")

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup, escape
 
+from r1repro.evaluation.rows import with_work
 from r1repro.reports.figures import checkpoint
+from r1repro.tasks.problem import GENERAL
 from r1repro.text.visible import visible
 
 LIMIT = 4_000
@@ -20,7 +22,8 @@ LIMIT = 4_000
 LEVELS = (1, 3, 5)
 RULE = (
     "the first held-out problem by id of each family and language at levels 1, 3 and 5 that every "
-    "checkpoint was asked; of each, sample 0"
+    "checkpoint was asked; of each, the first sample that is not a right answer after unsound "
+    "reasoning"
 )
 LANGUAGES = {"en": "English", "zh": "Chinese"}
 _ASKED, _CELLS = ["problem_id", "language"], ["task", "language", "level"]
@@ -71,7 +74,10 @@ def _marked(text: str) -> Markup:
 
 def chosen(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The rows that RULE chooses, of each checkpoint in turn, with a column `checkpoint`."""
-    firsts = {name: rows[rows["sample"] == 0] for name, rows in evaluations.items()}
+    firsts = {
+        name: shown(rows).sort_values("sample", kind="stable").drop_duplicates(_ASKED)
+        for name, rows in evaluations.items()
+    }
     if not firsts:
         return pd.DataFrame({"checkpoint": []})
     indexed = [rows.set_index(_ASKED).index for rows in firsts.values()]
@@ -87,6 +93,16 @@ def chosen(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
 
+def shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without right answers whose reasoning is unsound: they show nothing of how a result is found.
+
+    General tasks have no reasoning to judge.
+    """
+    judged = with_work(rows)
+    unsound = judged["correct"] & ~judged["sound"] & ~judged["task"].isin(GENERAL)
+    return rows[~unsound]
+
+
 def problems(answers: pd.DataFrame) -> list[dict[str, pd.Series]]:
     """Rows of `chosen` set side by side: one dict {checkpoint: row} a problem."""
     found: dict[tuple[str, ...], dict[str, pd.Series]] = {}
@@ -97,6 +113,7 @@ def problems(answers: pd.DataFrame) -> list[dict[str, pd.Series]]:
 
 def over_training(completions: pd.DataFrame, most: int = 12) -> pd.DataFrame:
     """The first stored completion of each kept step, at most `most` steps, evenly spaced."""
+    completions = completions if completions.empty else shown(completions)
     if completions.empty:
         return completions
     firsts = completions.drop_duplicates("step").sort_values("step").reset_index(drop=True)

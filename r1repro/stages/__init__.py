@@ -165,7 +165,7 @@ def _evaluation(
     read = [f.name for f in fields(EvaluationConfig) if f.name != "samples" or run == "in_depth"]
     return Stage(
         name=f"evaluate_{checkpoint}",
-        version=3,
+        version=4,
         run=f"r1repro.stages.evaluate:{run}",
         config=(
             *_asked_as(checkpoint),
@@ -326,7 +326,7 @@ _CHAIN: tuple[Stage, ...] = (
     _evaluation("r1_zero_equal_weights", "01_r1_zero_grpo", ablation="equal_weights"),
     Stage(
         name="cold_start_data",
-        version=1,
+        version=2,
         run="r1repro.stages.cold_start_data:run",
         config=("model", "task", "stage.cold_start_data", "seed", *_SAMPLED),
         seconds=_samples_seconds("cold_start_data"),
@@ -344,7 +344,7 @@ _CHAIN: tuple[Stage, ...] = (
     _evaluation("dev2_no_language_reward", "03_reasoning_rl", ablation="no_language_reward"),
     Stage(
         name="rejection_sampling",
-        version=1,
+        version=2,
         run="r1repro.stages.rejection_sampling:run",
         config=("model", "task", "stage.rejection_sampling", "seed", *_SAMPLED),
         seconds=_samples_seconds("rejection_sampling"),
@@ -353,7 +353,7 @@ _CHAIN: tuple[Stage, ...] = (
     ),
     Stage(
         name="teacher_sampling",
-        version=1,
+        version=2,
         run="r1repro.stages.rejection_sampling:by_teacher",
         config=(
             TEACHER,

@@ -6,6 +6,7 @@ import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
+from r1repro.rewards import soundness
 from r1repro.stages import samples
 from r1repro.tasks import filters, templates
 from r1repro.tasks.problem import Problem
@@ -16,6 +17,7 @@ FILTERS: tuple[tuple[str, samples.Filter], ...] = (
     samples.CORRECT,
     ("repetition", lambda problem, said: filters.without_repetition(said.text)),
     ("mixed languages", lambda problem, said: filters.in_one_language(said.text)),
+    samples.SOUND,
 )
 
 
@@ -61,4 +63,6 @@ def _unfit(problem: Problem, edited: Rewritten | None, others: list[str]) -> str
         return "nothing left to rewrite"
     if not filters.unmixed(problem, edited.text):
         return "words the editor does not know"
+    if not soundness.passes(problem, edited.text):
+        return samples.SOUND[0]
     return "the same as another" if edited.text in others else ""

@@ -32,6 +32,7 @@ def sieve(made_here: bool) -> tuple[tuple[str, samples.Filter], ...]:
             "long paragraphs",
             lambda problem, said: filters.without_long_paragraphs(said.text, made_here),
         ),
+        samples.SOUND,
     )
 
 

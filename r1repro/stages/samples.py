@@ -13,6 +13,7 @@ from r1repro.config import Config, SamplesConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
+from r1repro.rewards import soundness
 from r1repro.rewards.accuracy import is_strictly_correct, judge
 from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import templates, worlds
@@ -23,6 +24,9 @@ Answer = tuple[Problem, int, Completion]
 """Which problem, the number of the sample, and what was said."""
 CORRECT = ("wrong answer", lambda problem, said: is_strictly_correct(problem, said.text))
 FINISHED = ("cut off at the cap", lambda problem, said: said.finished)
+SOUND = ("unsound reasoning", lambda problem, said: soundness.passes(problem, said.text))
+"""Last of the filters and so before near-duplicates: of a chain, a second derivation that differs
+from the first is mostly a false one."""
 TRAIN_LONGER = "train the policy that it samples for longer"
 
 
@@ -72,13 +76,17 @@ def sift(
     """(positions of the answers that pass every filter; a row an answer with what `dropped` it).
 
     A sample is counted under the first filter that it does not pass; "" stands for none.
+    `coverage` is the share of its lines with a digit that were parsed, since a filter can hold
+    nothing against the others (see `soundness.passes`).
     """
     kept, rows = [], []
     for position, (problem, sample, said) in enumerate(answers):
         dropped = next((name for name, passes in filters if not passes(problem, said)), "")
         if not dropped:
             kept.append(position)
-        rows.append(described(problem) | {"sample": sample, "text": said.text, "dropped": dropped})
+        judged = {"coverage": soundness.judge(problem, said.text).coverage}
+        told = {"sample": sample, "text": said.text, "dropped": dropped}
+        rows.append(described(problem) | told | judged)
     return kept, pd.DataFrame(rows)
 
 

@@ -6,16 +6,20 @@ solver, no gold answer. In order:
 
 1. a line a step; blanks and stray tags go;
 2. the small words are translated into the language of the question;
-3. a line that says nothing (no sum, no known word) goes, and so does a trailing "and so on";
+3. a line that says nothing (no sum, no known word) goes;
 4. an attempt that was made before, sum for sum, goes;
 5. a line that repeats the one before goes;
-6. the last two sums that led to the answer are said again, in a sentence before the answer.
+6. the last two true sums that led to the answer are said again, in a sentence before the answer.
+
+Work that was broken off, or whose last result is not what is answered, is not mended but dropped:
+its reader would learn that an answer need not follow from the work before it.
 """
 
 import re
 from dataclasses import dataclass
 
 from r1repro.tasks import corpus
+from r1repro.text.soundness import read_work, value_of
 from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, TAGS, marked_answer, read
 
 _MARKS = {"en": {"，": ", ", "：": ": "}, "zh": {",": "，", ":": "："}}
@@ -76,13 +80,20 @@ class Rewritten:
 
 
 def rewrite(text: str, language: str) -> Rewritten | None:
-    """The completion rewritten for a question in `language`; None where nothing is left of it."""
+    """The completion rewritten for a question in `language`.
+
+    None where nothing is left of it, or the work was broken off or comes to another answer.
+    """
     reading = read(text)
     if reading.answer is None:
         return None
+    work = read_work(_TAG.sub("\n", reading.think))
+    if work.broken_off or work.last is None or work.last.result != value_of(reading.answer):
+        return None
     lines = [translated(line, language) for line in _TAG.sub("\n", reading.think).split("\n")]
     lines = _without_repeats([line for line in lines if _says_something(line)])
-    sums = [found for line in _last_attempt(lines) for found in _SUM.findall(line)]
+    said = [found for line in _last_attempt(lines) for found in _SUM.findall(line)]
+    sums = [found for found in said if read_work(found).true]
     if not sums:
         return None
     opening, comma, stop = _SO[language]

@@ -58,23 +58,24 @@ def test_an_attempt_made_before_goes_whatever_its_words():
             "9+4=13", "13-2=11", "12-11=1, no",
             "then 9+4=13", "13-2=11", "12-11=1，不对",
             "9-4=5", "5+2=7", "12-7=5, no",
-            "4+2=6", "6+9=15", "15-12=3, no",
+            "4+2=6", "6+9=15", "15-15=0, yes",
             answer="(4+2)+9",
         ),
         "en",
     )  # fmt: skip
     assert edited.thinking.count("9+4=13") == 1
-    assert edited.thinking.count(", no") == 3
+    assert edited.thinking.count(", no") == 2
     assert edited.summary == "So 4+2=6, 6+9=15. "
 
 
 def test_the_attempt_the_answer_comes_from_stays_even_if_made_before():
     attempt = ("9+4=13", "13-2=11", "11-11=0, yes")
-    assert rewrite(_thinking(*attempt, *attempt), "en").thinking.count("9+4=13") == 2
+    edited = rewrite(_thinking(*attempt, *attempt, answer="(9+4)-2"), "en")
+    assert edited.thinking.count("9+4=13") == 2
 
 
 def test_lines_that_say_nothing_and_stray_tags_go():
-    edited = rewrite(_thinking("", "<think>5+7=12", "...", "and so on", "banana", "12-4=8"), "en")
+    edited = rewrite(_thinking("", "<think>5+7=12", "banana", "12-4=8"), "en")
     assert edited.thinking == "5+7=12\n12-4=8"
 
 
@@ -100,11 +101,27 @@ def test_a_boxed_answer_is_put_in_the_tag_unless_it_is_there(said, added):
         assert read(tagged(said)).format_valid
 
 
-def test_the_answer_is_the_samples_own_right_or_wrong():
-    """The editor knows no solution: a wrong answer and a wrong sum stay as they are."""
-    edited = rewrite(_thinking("5+7=13", answer="99"), "zh")
-    assert edited.answer == "99" and "5+7=13" in edited.thinking and "5+7=13" in edited.summary
-    assert "所以" in edited.summary
+@pytest.mark.parametrize("trailing", ["...", "and so on", "……", "如此类推"])
+def test_work_that_was_broken_off_is_dropped_and_not_mended(trailing):
+    assert rewrite(_thinking("5+7=12", trailing, answer="12"), "en") is None
+    assert rewrite(_thinking("5+7=12", trailing, answer="8"), "zh") is None
+
+
+def test_work_that_comes_to_another_answer_is_dropped():
+    assert rewrite(_thinking("5+7=12", "12-4=8", answer="9"), "en") is None
+    attempt = ("9+4=13", "13-2=11", "12-11=1, no")
+    assert rewrite(_thinking(*attempt, answer="(9+4)-1"), "en") is None
+
+
+def test_a_false_sum_is_in_no_summary():
+    edited = rewrite(_thinking("5+7=13", "13-4=9", answer="9"), "en")
+    assert edited.summary == "So 13-4=9. "
+    assert rewrite(_thinking("5+7=13", answer="13"), "en") is None
+
+
+def test_the_editor_knows_no_solution():
+    """A wrong answer that the work comes to stays as it is; whether it is right, a filter asks."""
+    assert rewrite(_thinking("5+7=12", answer="12"), "zh").summary == "所以5+7=12。"
     parameters = inspect.signature(rewrite).parameters
     assert set(parameters) == {"text", "language"}
     assert not any(name in vars(rewriting) for name in ("arithmetic", "countdown", "solves"))
