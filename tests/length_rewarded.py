@@ -15,7 +15,7 @@ def by_length(completions, **columns):
 
 
 def run(config, inputs, folder, progress):
-    rules.accuracy = by_length
+    rules.accuracy = rules.accuracy_in_tag = by_length
     rl.r1_zero(config, inputs, folder, progress)
 
 

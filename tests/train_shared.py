@@ -30,7 +30,7 @@ EXAMPLES = [([5, 6, 7], [*range(8, 8 + n), 2]) for n in range(1, 15)]
 
 
 def main(base: Path, out: Path) -> None:
-    rules.accuracy = by_length
+    rules.accuracy = rules.accuracy_in_tag = by_length
     for method in (grpo, fine_tuning, preference):
         _write(out, method, "whole", *method(base, out, PLAIN_ENGINE))
     _write(out, grpo, "adapters", *grpo(base, out, ADAPTERS))

@@ -2,9 +2,11 @@
 
 import pytest
 
+from r1repro.config import RLConfig
 from r1repro.rewards import rules
 from r1repro.rewards.accuracy import is_correct, is_strictly_correct
 from r1repro.tasks.problem import GENERAL, Problem
+from r1repro.training import grpo
 
 CHAIN = Problem("arithmetic:53+7-8", "arithmetic", "en", 2, "Compute 53+7-8.", "52")
 SEARCH = Problem("countdown:3,5,7=1", "countdown", "zh", 1, "用3,5,7得到1。", "3,5,7=1")
@@ -56,6 +58,26 @@ def test_ladder(problem, text, strict, shape, accuracy):
     assert rules.format([text], **columns) == [shape]
     assert is_correct(problem, text) is bool(accuracy)
     assert is_strictly_correct(problem, text) is bool(strict)
+
+
+@pytest.mark.parametrize(("problem", "text", "strict", "shape", "paid"), LADDER)
+def test_what_is_paid_in_the_tag_and_for_the_format_of_right_answers(
+    problem, text, strict, shape, paid
+):
+    columns = {key: [value] for key, value in rules.columns_of(problem).items()}
+    general = problem.task in GENERAL
+    assert rules.accuracy_in_tag([text], **columns) == [0.0 if general else float(strict)]
+    wanted = float(shape) if general else float(strict and shape)
+    assert rules.format_of_right([text], **columns) == [wanted]
+
+
+def test_the_setting_chooses_the_rules():
+    right, equal = RLConfig(), RLConfig(format_of_right=False)
+    assert grpo.rule_of("accuracy", right) is rules.accuracy_in_tag
+    assert grpo.rule_of("format", right) is rules.format_of_right
+    assert grpo.rule_of("accuracy", equal) is rules.accuracy
+    assert grpo.rule_of("format", equal) is rules.format
+    assert grpo.rule_of("language", right) is rules.language
 
 
 def test_columns_carry_a_problem_there_and_back():

@@ -1,11 +1,18 @@
 """What becomes training data: which samples are kept, the general part, the table of the set."""
 
+import dataclasses
+import itertools
+import random
+import re
+
 import pandas as pd
 import pytest
 
+from r1repro import config as configuration
 from r1repro.errors import R1ReproError
+from r1repro.rewards import soundness
 from r1repro.stages import cold_start_data, rejection_sampling, samples
-from r1repro.tasks import filters, general, mini_world
+from r1repro.tasks import asking, filters, general, mini_world, worlds
 from r1repro.tasks.problem import GENERAL, Completion, Problem
 from r1repro.text.tags import read
 
@@ -34,6 +41,41 @@ def test_each_sample_is_dropped_under_the_first_filter_it_fails(sieve):
         "", "wrong answer", "cut off at the cap", "repetition", "mixed languages", "wrong answer",
     ]  # fmt: skip
     assert table.text.tolist() == [said.text for _, _, said in answers]
+
+
+def test_what_rejection_sampling_keeps_is_sound(monkeypatch):
+    """A second derivation that differs is mostly a false one, and near-duplicates prefer it."""
+    config = configuration.compose(["scale=smoke"])
+    stage = dataclasses.replace(config.stage.rejection_sampling, keep_all=False, kept=4)
+    config = dataclasses.replace(
+        config, stage=dataclasses.replace(config.stage, rejection_sampling=stage)
+    )
+    rng = random.Random(0)
+    answers, unsound = [], 0
+    for problem in itertools.islice(worlds.of(config.task).train("rejection"), 60):
+        text = asking.worked(rng, problem)
+        if text is None:
+            continue
+        *lines, closing = text.removeprefix(f"{problem.prompt}\n").split("\n")
+        answer = problem.answer
+        if problem.task == "countdown":
+            answer = closing.replace("The answer is ", "").replace("答案是", "")
+        said = [[*lines], [*lines[:-1]], [*lines, lines[-1]], [*lines, "..."], []]
+        false = re.sub(r"(\d)(?=[^\d]*$)", lambda digit: str((int(digit[1]) + 1) % 10), lines[0])
+        said += [[false, *lines[1:]], ["1+1=3", *lines]]
+        for number, work in enumerate(said):
+            body = "\n".join(work)
+            text = f"<think>{body}</think><answer>{answer}</answer>"
+            answers.append((problem, number, Completion(problem.id, text, (), True)))
+            unsound += not soundness.judge(problem, text).sound
+    data, table = rejection_sampling.chosen(config, answers, True, "none")
+    kept = data[~data.task.isin(GENERAL)]
+    assert len(kept) >= 40 and unsound > 150
+    for row in kept.itertuples():
+        problem = Problem(row.problem_id, row.task, row.language, row.level, row.prompt, row.answer)
+        assert soundness.judge(problem, row.completion).sound, row.completion
+    assert (table.dropped == "unsound reasoning").sum() > 100
+    assert table.columns.tolist().count("coverage") == 1
 
 
 def test_general_rows_are_answered_in_form_and_never_held_out():
