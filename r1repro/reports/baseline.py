@@ -1,0 +1,80 @@
+"""What RL adds: the ways of asking the base, the best of them, and what the gain is made of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from r1repro.evaluation.metrics import MEASURES, families, measure_of, shown
+from r1repro.reports.files import Results
+from r1repro.reports.held_out import HeldOut
+from r1repro.rewards.soundness import MODES
+
+
+def named(way: str, temperature: float | None) -> str:
+    """A way of asking in words, such as "few_2, greedy" or "template, T 0.6"."""
+    if temperature is None:
+        return way
+    return f"{way}, greedy" if temperature == 0 else f"{way}, T {temperature:g}"
+
+
+def ways(search: pd.DataFrame) -> pd.DataFrame:
+    """pass@1 in per cent of every way (rows) at every temperature, by family (columns)."""
+    order = list(dict.fromkeys(search["way"]))
+    table = search.pivot(index="way", columns=["family", "temperature"], values="pass@1")
+    table = (100 * table.loc[order]).round(1)
+    heads = [(str(family).capitalize(), "greedy" if t == 0 else f"T {t:g}") for family, t in table]
+    table.columns = pd.MultiIndex.from_tuples(heads)
+    return table.rename_axis(None)
+
+
+def adds(held_out: HeldOut) -> pd.DataFrame:
+    """R1-Zero beside the best way of asking the base, a row a family; see `HeldOut.adds`."""
+    rows = {}
+    changes = held_out.changes.get("r1_zero - base_best", {})
+    for family, way in held_out.ways.items():
+        path = f"{family}/pass@1"
+        if path not in changes:
+            continue
+        cells = [shown(held_out.summaries[n].get(path), path) for n in ("base_best", "r1_zero")]
+        rows[family.capitalize()] = [
+            named(str(way["way"]), way["temperature"]),
+            *cells,
+            shown(changes[path], path, signed=True),
+        ]
+    columns = ["best way of asking the base", "the base so", "R1-Zero", "RL adds"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def split(summaries: Results, before: str, after: str) -> pd.DataFrame:
+    """By family: in per cent of all answers, how often each ends how, before and after.
+
+    The modes of r1repro.rewards.soundness part all answers, so the gain in right ones is what the
+    wrong ones lose: less guessing, less giving up, fewer false steps, fewer searches in circles.
+    """
+    rows: dict[str, list[str]] = {}
+    for family in families(summaries[after]):
+        for name in ("pass@1", *(measure_of(mode) for mode in MODES if mode != "right")):
+            path = f"{family}/{name}"
+            first, last = (summaries[n].get(path) for n in (before, after))
+            if first is None or last is None:
+                continue
+            words = "Right" if name == "pass@1" else MEASURES[name].label
+            change = f"{100 * (last.value - first.value):+.1f}".replace("-", "−")
+            rows[f"{family.capitalize()}: {words}"] = [
+                f"{100 * first.value:.1f}", f"{100 * last.value:.1f}", change,
+            ]  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index", columns=[before, after, "change"])
+
+
+def told(adds: Mapping[str, Mapping[str, Any]]) -> str:
+    """What RL adds, in a sentence; "" where it was not measured."""
+    parts = [
+        f"{100 * one['value']:+.1f} [{100 * one['low']:+.1f}, {100 * one['high']:+.1f}] points in "
+        f"{family} ({named(str(one['way']), one['temperature'])})"
+        for family, one in adds.items()
+    ]
+    if not parts:
+        return ""
+    text = " and ".join(parts).replace("-", "−")
+    return f"Over the best way of asking the base, chosen by family on validation, RL adds {text}."
