@@ -99,6 +99,8 @@ HEADLINE = (
     "mixed",
     "repetition",
     "readability",
+    "sound",
+    "false_check",
     "general/score",
 )
 _KEYS = ["problem_id", "language"]

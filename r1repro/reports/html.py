@@ -18,7 +18,7 @@ from r1repro.evaluation import metrics
 from r1repro.evaluation.claims import VERDICTS, Judged
 from r1repro.evaluation.doctor import LOOKED_FOR, STEPS, TOO_LITTLE, Finding, grouped
 from r1repro.evaluation.statistics import DRAWS, FEW, Estimate
-from r1repro.reports import aha, claims, figures, settings, tables, transcripts
+from r1repro.reports import aha, baseline, claims, figures, settings, tables, transcripts
 from r1repro.reports.checkpoints import ABLATIONS, CHAIN, MAIN, key
 from r1repro.reports.files import Results, lighter
 from r1repro.reports.held_out import HeldOut
@@ -249,6 +249,8 @@ def abstract(run: Run, count: Mapping[str, int]) -> list[str]:
             f"base, {metrics.shown(after[path], path)} after R1-Zero, "
             f"{metrics.shown(alone[path], path, signed=True)}, {mean}."
         )
+    if added := baseline.told(run.held_out.adds):
+        said.insert(0, added)
     later = run.changes.get(key("r1_zero", "r1"))
     if later is not None:
         parts = [

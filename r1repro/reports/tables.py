@@ -212,6 +212,22 @@ def stages(summaries: Results) -> Table | None:
     return Table(tuple(map(label, shown)), tuple(rows), "Held-out suite")
 
 
+def soundness(summaries: Results) -> Table:
+    """Sound, unworked and false checks of every checkpoint that was asked to reason."""
+    shown = [name for name, each in summaries.items() if "sound" in each]
+    there = {path for name in shown for path in summaries[name]}
+    scopes = ["", *(f"{family}/" for family in metrics.families(there))]
+    paths = [f"{scope}{name}" for name in ("sound", "unworked", "false_check") for scope in scopes]
+    rows = tuple(
+        Row(
+            metrics.label(path),
+            tuple(metrics.shown(summaries[name].get(path), path) for name in shown),
+        )
+        for path in paths
+    )
+    return Table(tuple(label(name) for name in shown), rows, "Measure")
+
+
 def forgetting(changes: Results) -> Table | None:
     """What each stage changed against the one before, paired over problems."""
     pairs = stage_pairs(changes)
