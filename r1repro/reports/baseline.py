@@ -8,6 +8,7 @@ import pandas as pd
 from r1repro.evaluation.metrics import MEASURES, families, measure_of, shown
 from r1repro.reports.files import Results
 from r1repro.reports.held_out import HeldOut
+from r1repro.reports.tables import Row, Table, label
 from r1repro.rewards.soundness import MODES
 
 
@@ -28,31 +29,29 @@ def ways(search: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(None)
 
 
-def adds(held_out: HeldOut) -> pd.DataFrame:
+def adds(held_out: HeldOut) -> Table:
     """R1-Zero beside the best way of asking the base, a row a family; see `HeldOut.adds`."""
-    rows = {}
+    rows = []
     changes = held_out.changes.get("r1_zero - base_best", {})
     for family, way in held_out.ways.items():
         path = f"{family}/pass@1"
         if path not in changes:
             continue
         cells = [shown(held_out.summaries[n].get(path), path) for n in ("base_best", "r1_zero")]
-        rows[family.capitalize()] = [
-            named(str(way["way"]), way["temperature"]),
-            *cells,
-            shown(changes[path], path, signed=True),
-        ]
-    columns = ["best way of asking the base", "the base so", "R1-Zero", "RL adds"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        best = named(str(way["way"]), way["temperature"])
+        gain = shown(changes[path], path, signed=True)
+        rows.append(Row(family.capitalize(), (best, *cells, gain)))
+    columns = ("Best way of asking", "Base so asked", "R1-Zero", "RL adds")
+    return Table(columns, tuple(rows), "Family")
 
 
-def split(summaries: Results, before: str, after: str) -> pd.DataFrame:
+def split(summaries: Results, before: str, after: str) -> Table:
     """By family: in per cent of all answers, how often each ends how, before and after.
 
     The modes of r1repro.rewards.soundness part all answers, so the gain in right ones is what the
     wrong ones lose: less guessing, less giving up, fewer false steps, fewer searches in circles.
     """
-    rows: dict[str, list[str]] = {}
+    rows = []
     for family in families(summaries[after]):
         for name in ("pass@1", *(measure_of(mode) for mode in MODES if mode != "right")):
             path = f"{family}/{name}"
@@ -61,10 +60,9 @@ def split(summaries: Results, before: str, after: str) -> pd.DataFrame:
                 continue
             words = "Right" if name == "pass@1" else MEASURES[name].label
             change = f"{100 * (last.value - first.value):+.1f}".replace("-", "−")
-            rows[f"{family.capitalize()}: {words}"] = [
-                f"{100 * first.value:.1f}", f"{100 * last.value:.1f}", change,
-            ]  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index", columns=[before, after, "change"])
+            cells = (f"{100 * first.value:.1f}", f"{100 * last.value:.1f}", change)
+            rows.append(Row(f"{family.capitalize()}: {words[0].lower()}{words[1:]}", cells))
+    return Table((label(before), label(after), "Change"), tuple(rows), "How answers end (%)")
 
 
 def told(adds: Mapping[str, Mapping[str, Any]]) -> str:

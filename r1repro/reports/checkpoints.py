@@ -7,10 +7,12 @@ MAIN = ("base", "r1_zero", "r1")
 """What the headline tells of."""
 CHAIN = ("r1_zero", "dev1", "dev2", "dev3", "r1")
 """The columns of the paper's table of stages (R1 v2, Table 3)."""
-BASES = ("base_best", "base_plain", "base_begun", "base_few_shot", "base_rft")
-"""What R1-Zero's accuracy is compared with beside the base: the base asked in each family's best
-way, chosen on the validation problems, in three fixed ways, and fine-tuned once on its own right
-samples."""
+WAYS = ("base_best", "base_plain", "base_begun", "base_few_shot")
+"""The base asked otherwise: in each family's best way, chosen on the validation problems, and in
+three fixed ways."""
+RFT = "base_rft"
+"""RL's rival at equal samples: the base fine-tuned once on its own right ones."""
+BASES = (*WAYS, RFT)
 STUDENTS = {"qwen": "Qwen", "llama": "Llama"}
 ARMS = {
     "base": "Base",
@@ -110,6 +112,10 @@ PAIRS: dict[tuple[str, str], str] = {
     ("dev3", "r1"): "what RL for all scenarios adds",
     ("r1_zero", "dev2"): "whether RL after a cold start ends higher than RL alone",
     ("r1_zero", "r1"): "what the stages after R1-Zero are worth together",
+    ("base", "base_best"): "what the best way of asking gives over the template",
+    ("base", "base_plain"): "what the template costs or gives",
+    ("base", "base_begun"): "what a begun think tag gives",
+    ("base", "base_few_shot"): "what worked examples give",
     ("base_best", "r1_zero"): "what RL adds to the best way of asking the base",
     ("base_rft", "r1_zero"): "RL against one round of fine-tuning on the base's right samples",
     ("base", "r1_zero_permuted"): "what RL does without a signal",

@@ -108,6 +108,11 @@ def page(run: Run, drawn: Mapping[str, bytes]) -> str:
             settings=settings.r1_zero(run.config),
             later_settings=settings.later(run.config, run.sizes),
             stage_table=tables.stages(run.summaries),
+            adds=baseline.adds(run.held_out),
+            split=baseline.split(run.summaries, "base", "r1_zero")
+            if {"base", "r1_zero"} <= run.summaries.keys()
+            else None,
+            soundness=tables.soundness(run.summaries),
             forgetting=tables.forgetting(run.changes),
             by_seed=tables.by_seed(run.by_seed) if run.by_seed else None,
             students=students(run),

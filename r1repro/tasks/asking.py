@@ -18,9 +18,8 @@ from r1repro.tasks.corpus import COMMA, FAIL_WORDS, FINAL, HIT_WORDS
 from r1repro.tasks.mini_world import FAMILIES
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.templates import Asked, Form
-from r1repro.tasks.tokenizer import END
 from r1repro.tasks.world import World
-from r1repro.text.tags import THINK_OPEN
+from r1repro.text.tags import END, THINK_OPEN
 
 BEST = "best.json"
 """What the search over the ways leaves."""
@@ -91,7 +90,9 @@ def examples(world: World) -> dict[tuple[str, str], list[str]]:
     for problem in islice(stream, EXAMPLE_POOL * 50):
         pool = found.setdefault((problem.task, problem.language), [])
         text = worked(rng, problem)
-        if text is not None and len(pool) < EXAMPLE_POOL:
+        if text is None or text in pool or world.kept_out.solved_in(text):
+            continue
+        if len(pool) < EXAMPLE_POOL:
             pool.append(text)
     return found
 

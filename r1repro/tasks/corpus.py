@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from r1repro.tasks import arithmetic, countdown, general, templates
 from r1repro.tasks.mini_world import LANGUAGES
 from r1repro.tasks.problem import Problem
-from r1repro.tasks.tokenizer import END
 from r1repro.tasks.world import World
-from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
+from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, END, THINK_CLOSE, THINK_OPEN
 
 KINDS = {"arithmetic": 0.30, "countdown": 0.38, "general": 0.14, "drill": 0.24, "statement": 0.04}
 GENERAL_KINDS = {

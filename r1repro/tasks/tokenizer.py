@@ -8,9 +8,9 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from transformers import PreTrainedTokenizerFast
 
 from r1repro.tasks.general import CAPITALS, WORDS
-from r1repro.text.tags import TAGS
+from r1repro.text.tags import END, TAGS
 
-END, PAD = "<|endoftext|>", "<|pad|>"
+PAD = "<|pad|>"
 VOCABULARY = 2560
 # How often every word of the world is shown to the trainer, so that rare ones get a token too.
 WORD_WEIGHT = 60

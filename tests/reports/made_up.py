@@ -40,7 +40,8 @@ SKILLS = {
             ("distilled_rl", 0.65),
         )
     },
-    "base_best": (0.35, 0.2), "base_rft": (0.5, 0.2),
+    "base_best": (0.35, 0.2), "base_rft": (0.5, 0.2), "base_plain": (0.32, 0.2),
+    "base_begun": (0.3, 0.2), "base_few_shot": (0.33, 0.2),
 }  # fmt: skip
 """Of each checkpoint, for reasoning and for general problems."""
 ABLATIONS = {
@@ -95,6 +96,10 @@ def evaluation(skill: float, problems: int = 120, samples: int = 8, seed: int = 
                 "words": 5, "language_share": float(random.choice([1.0, 0.8, np.nan])),
                 "mixed": bool(random.random() < 0.1), "repetition": float(random.random() * 0.1),
                 "readable": bool(random.random() < 0.8 * skill),
+                "sound": right and (sample == 0 or i % 4 > 0), "unworked": right and i % 8 == 0,
+                "false_check": i % 20 == 0, "coverage": 1.0,
+                "mode": "right" if right else ("guessed", "gave up")[i % 2],
+                "worked": right or i % 2 == 0,
             })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -11,8 +11,8 @@ from r1repro.rewards.accuracy import is_correct
 from r1repro.rewards.soundness import judge, mode, passes, works_through
 from r1repro.tasks import asking, corpus, mini_world
 from r1repro.tasks.problem import Problem
-from r1repro.tasks.tokenizer import END
 from r1repro.text.soundness import read_work
+from r1repro.text.tags import END
 
 CHAIN = Problem("arithmetic:5+7-8", "arithmetic", "en", 1, "Compute 5+7-8.", "4")
 SEARCH = Problem("countdown:3,5,9=7", "countdown", "en", 1, "Use 9,3,5 to make 7.", "3,5,9=7")

@@ -10,9 +10,8 @@ from r1repro.rewards.accuracy import is_correct
 from r1repro.tasks import asking, mini_world, templates
 from r1repro.tasks.held_out import true_sums
 from r1repro.tasks.problem import Problem
-from r1repro.tasks.tokenizer import END
 from r1repro.tasks.world import World
-from r1repro.text.tags import THINK_OPEN
+from r1repro.text.tags import END, THINK_OPEN
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from r1repro.tasks import arithmetic, corpus, countdown, general, mini_world, te
 from r1repro.tasks.expression import evaluate
 from r1repro.tasks.held_out import HeldOut, numbers_of, solutions, true_sums
 from r1repro.tasks.problem import GENERAL, Problem
-from r1repro.tasks.tokenizer import END
+from r1repro.text.tags import END
 
 
 @pytest.fixture(scope="module")
