@@ -23,7 +23,7 @@ from r1repro.stages import comparison, graph
 from tests.reports.conftest import BUDGET
 from tests.reports.made_up import ABLATIONS, HOSTILE, SKILLS, make_results, rl_metrics, sft_metrics
 
-IMAGES = 14
+IMAGES = 15
 """Base 1, R1-Zero 3, results 3, the stages 2, students 1, ablations that RL made 4."""
 
 
