@@ -335,6 +335,7 @@ class AblationConfig:
 
     name: str = "none"
     base_rft: bool = False
+    base_forced: bool = False
     permuted_rewards: bool = False
     format_only: bool = False
     equal_weights: bool = False

@@ -12,7 +12,9 @@ WAYS = ("base_best", "base_plain", "base_begun", "base_few_shot")
 three fixed ways."""
 RFT = "base_rft"
 """RL's rival at equal samples: the base fine-tuned once on its own right ones."""
-BASES = (*WAYS, RFT)
+FORCED = "base_forced"
+"""The base made to go on whenever it gives up: no way of asking."""
+BASES = (*WAYS, FORCED, RFT)
 STUDENTS = {"qwen": "Qwen", "llama": "Llama"}
 ARMS = {
     "base": "Base",
@@ -116,6 +118,7 @@ PAIRS: dict[tuple[str, str], str] = {
     ("base", "base_plain"): "what the template costs or gives",
     ("base", "base_begun"): "what a begun think tag gives",
     ("base", "base_few_shot"): "what worked examples give",
+    ("base_forced", "r1_zero"): "what RL adds to persistence alone",
     ("base_best", "r1_zero"): "what RL adds to the best way of asking the base",
     ("base_rft", "r1_zero"): "RL against one round of fine-tuning on the base's right samples",
     ("base", "r1_zero_permuted"): "what RL does without a signal",

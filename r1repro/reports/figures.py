@@ -42,6 +42,7 @@ CHECKPOINTS: dict[str, tuple[str, str, str]] = {
     "base_plain": ("Base, question alone", GREY, "<"),
     "base_begun": ("Base, think tag begun", GREY, ">"),
     "base_few_shot": ("Base, after worked examples", GREY, "*"),
+    "base_forced": ("Base, made to go on", GREY, "d"),
     "base_rft": ("Base, fine-tuned on its right samples", SKY, "h"),
     "r1_zero_permuted": ("R1-Zero, rewards permuted", INK, "x"),
     "r1_zero_format_only": ("R1-Zero, format reward alone", INK, "+"),

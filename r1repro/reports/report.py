@@ -17,7 +17,7 @@ from r1repro.config import ROOT, Config, ModelConfig, values
 from r1repro.evaluation import claims, doctor, moved
 from r1repro.evaluation.doctor import Finding
 from r1repro.reports import aha, figures, held_out, html
-from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, RFT, STUDENTS, WAYS
+from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, FORCED, RFT, STUDENTS, WAYS
 from r1repro.reports.claims import as_data
 from r1repro.reports.files import write_figure, write_json
 from r1repro.reports.held_out import HeldOut
@@ -211,7 +211,7 @@ def without_places(config: Config) -> Config:
 def needed(config: Config) -> list[str]:
     """The stages without which a report of this configuration is not finished."""
     on = [name for name, a in ABLATIONS.items() if getattr(config.ablation, a.switch)]
-    rivals = [RFT] if config.ablation.base_rft else []
+    rivals = [name for name in (FORCED, RFT) if getattr(config.ablation, name)]
     return [*STAGES, *(f"evaluate_{name}" for name in (*rivals, *on))]
 
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from r1repro.rewards.accuracy import is_correct, stated_answer
 from r1repro.tasks.problem import GENERAL, Problem
-from r1repro.text.soundness import Attempt, Work, read_work, value_of
+from r1repro.text.soundness import Attempt, Work, read_line, read_work, value_of
 from r1repro.text.tags import ANSWER_OPEN, TAGS, THINK_CLOSE, THINK_OPEN, boxed, read
 
 MODES = (
@@ -119,6 +119,23 @@ def works_through(problem: Problem, text: str) -> bool:
         return False
     found = _read(problem, text)
     return bool(found.work.steps) and not found.gave_up
+
+
+def before_giving_up(problem: Problem, text: str) -> str | None:
+    """The work of a completion that gave up, guessed or never answered; None of any other.
+
+    What is left ends with its last line that holds a sum or a verdict, and that line's end.
+    """
+    if mode(problem, text, False) not in ("gave up", "guessed", "unfinished"):
+        return None
+    lines = text.partition(THINK_CLOSE)[0].partition(ANSWER_OPEN)[0].split("\n")
+    work = [bool(read_line(_TAG.sub("", line)).sums or _is_verdict(line)) for line in lines]
+    kept = len(work) - work[::-1].index(True) if any(work) else 0
+    return "".join(f"{line}\n" for line in lines[:kept])
+
+
+def _is_verdict(line: str) -> bool:
+    return read_line(_TAG.sub("", line)).verdict is not None
 
 
 @dataclass(frozen=True)

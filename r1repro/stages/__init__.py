@@ -296,6 +296,7 @@ _CHAIN: tuple[Stage, ...] = (
         notebook="00_base_model",
     ),
     *(_way(name) for name in ("best", "plain", "begun", "few_shot")),
+    replace(_way("forced"), switch="ablation.base_forced"),
     Stage(
         name="base_rft_data",
         version=1,

@@ -14,18 +14,23 @@ import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SamplesConfig
+from r1repro.evaluation.rows import row
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
+from r1repro.rewards import soundness
 from r1repro.rewards.accuracy import judge
 from r1repro.stages import samples
 from r1repro.stages.evaluate import Part, measure, parts, sampling
 from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import asking, templates, worlds
-from r1repro.tasks.templates import Form
+from r1repro.tasks.problem import Completion
+from r1repro.tasks.templates import Asked, Form
 
 TEMPERATURES = (0.0, 0.2, 0.6, 1.0)
 """At which every way is tried; 0 is greedy."""
 SEARCH = "search.parquet"
+FORCED_ROUNDS = 24
+"""How often a base that gives up is made to go on; by then hardly any has room left."""
 
 
 def search(
@@ -122,6 +127,70 @@ def few_shot(
     ]
     way = "plain" if tried.empty else str(tried.groupby("way")["pass@1"].mean().idxmax())
     _one_way(config, inputs, way, folder, progress)
+
+
+def forced(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """The base made to persist: its first step is begun, and whenever it gives up it goes on.
+
+    The answer that it gives all the same is cut off and the work continued from its last line, up
+    to the cap. No way of asking: it says what persistence alone would give. General items are asked
+    with the think tag begun.
+    """
+    place, forms = inputs["base"].folder / "model", _ways(config)
+    reasoning, general = parts(config, forms["step"], forms["begun"], _samples(config))
+    rows = pd.concat(
+        [
+            _persisting(config, place, reasoning, progress),
+            measure(config, place, [general], Progress(None)),
+        ],
+        ignore_index=True,
+    )
+    rows.to_parquet(folder / "evaluation.parquet")
+
+
+def _persisting(config: Config, place: Path, part: Part, progress: Progress) -> pd.DataFrame:
+    settings = config.evaluation
+    model = load_sampled(place, config.engine, settings.max_completion_tokens)
+    words = load_tokenizer(place)
+    cap = settings.max_completion_tokens
+    # A row a problem and sample, each with an id of its own while it goes on.
+    asked = {
+        f"{problem.id}#{problem.language}#{sample}": (problem, sample)
+        for problem in part.problems
+        for sample in range(part.samples)
+    }
+    so_far = {name: part.form(problem) for name, (problem, _) in asked.items()}
+    done: dict[str, Completion] = {}
+    for round_ in range(FORCED_ROUNDS):
+        going = [replace(asked[name][0], id=name) for name in asked if name not in done]
+        if not going:
+            break
+        for batch in ask(
+            model, words, going, part.sampling,
+            form=lambda problem: so_far[problem.id], samples=1,
+            rollout_batch=settings.rollout_batch, seed=config.base_seed + round_,
+        ):  # fmt: skip
+            for problem, _, said in batch:
+                original = asked[problem.id][0]
+                ids = words.encode(said.text, add_special_tokens=False)
+                rest = soundness.before_giving_up(original, said.text) if len(ids) < cap else None
+                if rest is not None and round_ + 1 < FORCED_ROUNDS:
+                    first = part.form(original)
+                    # What was begun may be cut off with a guess; then it is begun again.
+                    rest = rest if rest.startswith(first.begun) else first.begun
+                    stem = first.prompt.removesuffix(first.begun)
+                    so_far[problem.id] = Asked(stem + rest, rest)
+                    continue
+                text = said.text if len(ids) <= cap else words.decode(ids[:cap])
+                done[problem.id] = Completion(
+                    original.id, text, tuple(ids[:cap]), said.finished and len(ids) <= cap
+                )
+        progress.update(len(done), len(asked))
+    return pd.DataFrame(
+        [row(problem, sample, done[name]) for name, (problem, sample) in asked.items()]
+    )
 
 
 def rft_data(

@@ -41,7 +41,7 @@ SKILLS = {
         )
     },
     "base_best": (0.35, 0.2), "base_rft": (0.5, 0.2), "base_plain": (0.32, 0.2),
-    "base_begun": (0.3, 0.2), "base_few_shot": (0.33, 0.2),
+    "base_begun": (0.3, 0.2), "base_forced": (0.4, 0.2), "base_few_shot": (0.33, 0.2),
 }  # fmt: skip
 """Of each checkpoint, for reasoning and for general problems."""
 ABLATIONS = {

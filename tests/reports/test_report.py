@@ -86,7 +86,7 @@ def test_page_says_what_was_measured(built):
         "pass@1; Base → R1-Zero",
         "PPO is not built",
         "The control: with the rewards of every group permuted",
-        "r1repro doctor finds nothing wrong in the 45 stages that trained or evaluated a model",
+        "r1repro doctor finds nothing wrong in the 46 stages that trained or evaluated a model",
     ):
         assert said in text
 
@@ -183,7 +183,7 @@ def test_what_the_doctor_finds_stands_on_the_page(tmp_path, run_folder, config):
 def test_what_is_switched_on_belongs_to_a_finished_run(config):
     ablations = {f"evaluate_{name}" for name in checkpoints.ABLATIONS}
     assert set(needed(compose([]))) == set(STAGES)
-    assert set(needed(config)) == {*STAGES, *ablations, "evaluate_base_rft"}
+    assert set(needed(config)) == {*STAGES, *ablations, "evaluate_base_forced", "evaluate_base_rft"}
     one = needed(compose(["ablation.reasoning_only=true"]))
     assert set(one) - set(STAGES) == {"evaluate_dev3_reasoning_only"}
 
@@ -192,7 +192,7 @@ def test_a_finished_report_stands_on_the_whole_graph():
     plain = {name for name, stage in graph().items() if stage.switch is None}
     assert {name for name in plain if name.startswith("evaluate_")} <= set(STAGES) <= plain
     switches = {f"ablation.{ablation.switch}" for ablation in checkpoints.ABLATIONS.values()}
-    switches.add("ablation.base_rft")
+    switches |= {"ablation.base_forced", "ablation.base_rft"}
     assert switches == {stage.switch for stage in graph().values()} - {None, "student.teacher"}
     for name, ablation in checkpoints.ABLATIONS.items():
         assert graph()[f"evaluate_{name}"].switch == f"ablation.{ablation.switch}"

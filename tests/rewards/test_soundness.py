@@ -92,6 +92,22 @@ def test_what_became_of_an_answer(problem, text, wanted):
     assert works_through(problem, text) == (wanted not in ("guessed", "gave up"))
 
 
+@pytest.mark.parametrize(
+    ("problem", "text", "left"),
+    [
+        (CHAIN, tagged("5+7=12", "...", answer="10"), "<think>5+7=12\n"),
+        (CHAIN, "<think>5+7=12\nThe answer is 12", "<think>5+7=12\n"),
+        (CHAIN, tagged("5+7=12", "12-8=5", answer="5"), None),
+        (CHAIN, "The answer is 6", ""),
+        (SEARCH, tagged("9-5=4", "4-3=1", "not 7", answer="9-5"), "<think>9-5=4\n4-3=1\nnot 7\n"),
+        (SEARCH, tagged("9-5=4", "4-3=1", answer="9-5-3"), "<think>9-5=4\n4-3=1\n"),
+        (SEARCH, tagged("9+3=12", "12-5=7", answer="9+3-5"), None),
+    ],
+)
+def test_where_work_was_given_up(problem, text, left):
+    assert soundness.before_giving_up(problem, text) == left
+
+
 def test_text_that_is_hardly_parsed_passes_unless_a_sum_is_false():
     """Of a data set's answers most lines are prose."""
     prose = "There are 3 packs of 5 apples.\nSo 3*5=15 and then 15-2=13."

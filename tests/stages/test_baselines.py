@@ -101,3 +101,13 @@ def test_rft_has_as_many_samples_as_rl_draws(config, searched, tmp_path):
     assert set(rows["problem_id"]) == asked
     assert len(rows) <= rl.steps * rl.questions * rl.generations
     assert not rows.duplicated(["problem_id", "completion"]).any()
+
+
+def test_a_base_that_gives_up_is_made_to_go_on(config, searched, tmp_path):
+    baselines.forced(config, searched, tmp_path, Progress(None))
+    rows = pd.read_parquet(tmp_path / "evaluation.parquet")
+    world = worlds.of(config.task)
+    assert set(rows["problem_id"]) == {p.id for p in (*world.test, *world.general_test)}
+    reasoning = rows[rows["task"].isin(["arithmetic", "countdown"])]
+    assert reasoning["text"].str.startswith("<think>").all()
+    assert (reasoning["tokens"] <= config.evaluation.max_completion_tokens).all()
