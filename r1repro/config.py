@@ -239,8 +239,8 @@ class StagesConfig:
     """One entry a training stage, by its name."""
 
     base: BaseConfig = field(default_factory=BaseConfig)
-    base_rft: RFTConfig = field(default_factory=RFTConfig)
     r1_zero: RLConfig = field(default_factory=RLConfig)
+    base_rft: RFTConfig = field(default_factory=RFTConfig)
     cold_start_data: SamplesConfig = field(default_factory=SamplesConfig)
     dev1: SFTConfig = field(default_factory=SFTConfig)
     # What starts from a fine-tuned policy goes at a quarter of R1-Zero's rate: at half of it Dev2

@@ -12,8 +12,8 @@ from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassifi
 from r1repro import artifacts, chat, cli
 from r1repro.config import PLAIN_ENGINE, runs_folder
 from r1repro.stages import state
-from r1repro.tasks import tokenizer
-from r1repro.tasks.problem import Completion
+from r1repro.tasks import templates, tokenizer
+from r1repro.tasks.problem import Completion, Problem
 from tests.tiny import SHAPE
 
 POSITIONS = 1024
@@ -109,8 +109,8 @@ def test_sampling_differs_from_greedy_and_from_prompt_to_prompt(talk, publish):
 def test_the_template_and_its_language(monkeypatch, folder, publish, compose):
     asked = []
 
-    def ask(model, words, problems, sampling, *, template, **rest):
-        asked.append((template, problems[0].language))
+    def ask(model, words, problems, sampling, *, form, **rest):
+        asked.append((form(problems[0]).prompt, problems[0].language))
         yield [(problems[0], 0, Completion("chat", "3", (5,), True))]
 
     monkeypatch.setattr(chat, "ask", ask)
@@ -119,8 +119,13 @@ def test_the_template_and_its_language(monkeypatch, folder, publish, compose):
         one = chat.speaker(place, *chat.find(compose(), place), PLAIN_ENGINE)
         for prompt in ("Compute 1+2.", "计算1+2。"):
             one.answer(prompt, chat.Sampling(4), 0)
-    assert asked == [(name, said) for name in ("mini", "mini", "mini", "r1_zero")
-                     for said in ("en", "zh")]  # fmt: skip
+    said = (Problem("", "chat", "en", 1, "Compute 1+2.", ""),
+            Problem("", "chat", "zh", 1, "计算1+2。", ""))  # fmt: skip
+    assert asked == [
+        (templates.render(name, problem), problem.language)
+        for name in ("mini", "mini", "mini", "r1_zero")
+        for problem in said
+    ]
 
 
 def test_an_answer_is_bounded_by_the_configuration_and_the_positions(folder, compose):

@@ -75,7 +75,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.r1_zero.generations=1", ["stage.r1_zero.generations=1", "at least 2"]),
         ("stage.r1_zero.steps_per_generation=3", ["save_every=20", "steps_per_generation=3"]),
         ("stage.base.save_every=50", ["stage.base.save_every=50", "log_every=20"]),
-        ("evaluation.max_completion_tokens=500", ["max_completion_tokens=500", "at most 448"]),
+        ("evaluation.max_completion_tokens=1000", ["max_completion_tokens=1000", "at most 960"]),
         ("model.path=/no/such/folder", ["student.qwen.path=null", "like model"]),
         ("stage.rejection_sampling.general_share=1", ["general_share=1", "below 1"]),
         ("launch.processes=3", ["stage.r1_zero.questions", "launch.processes"]),

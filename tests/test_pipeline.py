@@ -228,10 +228,12 @@ def test_keys_follow_what_matters(compose, monkeypatch):
     shared = state.keys(compose("launch.processes=2"))
     assert shared["r1_zero"] != plain["r1_zero"] and shared["base"] == plain["base"]
     changed = _changed_by(compose, "seed=1")
-    bases = {name for name in plain if name.removeprefix("evaluate_").endswith("base")}
+    bases = {name for name in plain if re.fullmatch(r"(evaluate_)?(\w+_)?base", name)}
+    bases |= {name for name in plain if name.startswith(("base_search", "evaluate_base_"))}
     assert changed == set(plain) - bases
     evaluations = {name for name in plain if name.startswith("evaluate_")}
-    assert _changed_by(compose, "evaluation.top_p=0.9") == evaluations | {"comparison"}
+    searched = {"base_search", "comparison"}
+    assert _changed_by(compose, "evaluation.top_p=0.9") == evaluations | searched
     in_depth = {f"evaluate_{name}" for name in ("base", "r1_zero", "r1")}
     assert _changed_by(compose, "evaluation.samples=3") == in_depth | {"comparison"}
     alone = _with_evaluations("qwen_base", "llama_base") - {"comparison"}
@@ -288,7 +290,7 @@ def test_ablations_are_off_until_switched_on_and_change_nothing_else(compose):
             "r1_preference_throughout",
         )
         for name in (checkpoint, f"evaluate_{checkpoint}")
-    }
+    } | {"base_rft_data", "base_rft", "evaluate_base_rft", "evaluate_base_forced"}
     assert {name for name in plain if plain[name] != switched[name]} == {"comparison"}
     with pytest.raises(R1ReproError, match="ablation.reasoning_only=true runs it"):
         find("dev3_reasoning_only", compose())

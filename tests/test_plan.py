@@ -164,7 +164,7 @@ def test_what_is_left_of_a_persons_own_questions(tmp_path, monkeypatch):
     test = tmp_path / "test.jsonl"
     test.write_text(json.dumps({"question": asked.format("seven", 3), "answer": "7"}) + "\n")
     words = ["scale=gpu", "model=qwen2.5-1.5b", "task=own", f"task.path={path}"]
-    words += [f"task.test_path={test}", "task.validation_problems=5"]
+    words += [f"task.test_path={test}", "task.validation_problems=5", "task.world_seed=2"]
     text = _text(composed(words))
     assert "67 of 72 questions are left to train on beside 5 held out for validation and 1" in text
     assert re.search(r"; [12] of them have 10 words in a row of a held-out one", text)

@@ -39,13 +39,20 @@ from r1repro.reports.transcripts import LANGUAGES, LIMIT, Html, _page, heading, 
 from r1repro.text.tags import thinking
 
 FILTERS: dict[str, tuple[str, ...]] = {
-    "cold_start_data": ("cut off at the cap", "wrong answer", "repetition", "mixed languages"),
+    "cold_start_data": (
+        "cut off at the cap",
+        "wrong answer",
+        "repetition",
+        "mixed languages",
+        "unsound reasoning",
+    ),
     "rejection_sampling": (
         "cut off at the cap",
         "wrong answer",
         "mixed languages",
         "repetition",
         "long paragraphs",
+        "unsound reasoning",
     ),
 }
 """What a sample has to pass, in the order in which the stage asks."""

@@ -7,6 +7,9 @@ from tests.reports.made_up import evaluation
 
 BACK, PLAIN = "<think>3+4=8\nwait, 3+4=7</think>", "<think>3+4=7</think>"
 
+WORKED = {"sound": True, "unworked": False, "false_check": False, "coverage": 1.0,
+          "mode": "right", "worked": True}  # fmt: skip
+
 
 def rows(texts: list[str], correct: list[bool], **columns: object) -> pd.DataFrame:
     plain = {
@@ -51,10 +54,12 @@ def test_the_first_of_each_family_and_language_is_listed_with_its_step():
         [True] * 4,
         step=[1, 20, 10, 30],
         language=["en", "en", "en", "zh"],
+        **WORKED,
     )
     found = aha.firsts(kept)
     assert list(found["step"]) == [10, 30]
     assert aha.firsts(kept.head(1)).empty
+    assert aha.firsts(kept.assign(sound=[True, True, False, True]))["step"].tolist() == [20, 30]
 
 
 def test_the_step_of_each_stands_by_seed():

@@ -69,7 +69,7 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
         "found 4 times in 5 from",
         "Verdicts that are false by chance: at most",
         "Of seed 0, base seed 0; the executed notebooks are its too",
-        "RL step at which it is first among those kept",
+        "RL step of the first sound one kept",
         "Without the language-consistency reward",
         "p < 0.001 for all answers of seed 1, base seed 0",
         "seeds 0, 1, 2",

@@ -66,11 +66,11 @@ def test_drops_are_counted_in_the_order_of_the_filters():
         samples(["", more, "repetition", "wrong answer", "repetition", "odd"]), "cold_start_data"
     )
     assert list(table.index) == [
-        "sampled", "cut off at the cap", "wrong answer", "repetition", "mixed languages", "odd",
-        more,
+        "sampled", "cut off at the cap", "wrong answer", "repetition", "mixed languages",
+        "unsound reasoning", "odd", more,
     ]  # fmt: skip
-    assert list(table["dropped"]) == [0, 0, 1, 2, 0, 1, 1]
-    assert list(table["left"]) == [6, 6, 5, 3, 3, 2, 1]
+    assert list(table["dropped"]) == [0, 0, 1, 2, 0, 0, 1, 1]
+    assert list(table["left"]) == [6, 6, 5, 3, 3, 3, 2, 1]
 
 
 def test_bars_show_each_reason_and_what_is_kept():

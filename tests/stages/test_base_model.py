@@ -9,7 +9,7 @@ from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import load_model, load_tokenizer, save_model
 from r1repro.tasks import mini_world, templates, tokenizer
 from r1repro.tasks.corpus import documents
-from r1repro.text.tags import TAGS
+from r1repro.text.tags import END, TAGS
 
 TEXTS = [
     "User: Compute 53+7-8. <think></think><answer></answer>\nAssistant: <think>53+7=60",
@@ -34,7 +34,8 @@ def test_round_trip(words, world):
     stream = documents(world, 5)
     for text in TEXTS + [next(stream) for _ in range(200)]:
         assert words.decode(words.encode(text)) == text
-        assert words.decode(words.encode(text), skip_special_tokens=True) == text
+        plain = text.replace(END, "")
+        assert words.decode(words.encode(text), skip_special_tokens=True) == plain
 
 
 def test_every_number_of_up_to_three_digits_is_one_token_and_no_token_has_more(words):

@@ -141,8 +141,10 @@ def test_no_rate_depends_on_the_form(world):
     prompt, with tags and without, within what chance allows."""
     counts: dict[tuple[str, str], list[int]] = {}
     for document in itertools.islice(corpus.documents(world, 5), 60_000):
+        # Tables of sums ask nothing.
         for question in document.split(END):
-            if _asked(question.split("\n")[0]).split(":")[0] not in ("arithmetic", "countdown"):
+            family = _asked(question.split("\n")[0]).split(":")[0]
+            if family not in ("arithmetic", "countdown") or re.match(r"\d+[-+*]\d+=", question):
                 continue
             templated = question.startswith(("User:", "用户："))
             said = question.split("\n", 1)[1]
@@ -287,7 +289,7 @@ def test_what_todays_levels_draw_stays_what_it_was(world):
     """A base's key does not know the generator: where this changes, versions must go up."""
     drawn = [*itertools.islice(corpus.documents(world, 0), 500)]
     drawn += [p.prompt for p in (*world.test, *itertools.islice(world.train(0), 500))]
-    assert hashlib.sha256("\0".join(drawn).encode()).hexdigest()[:16] == "25de516f21b798fc"
+    assert hashlib.sha256("\0".join(drawn).encode()).hexdigest()[:16] == "229ac79e34e636d3"
 
 
 def test_chains_stay_in_range():

@@ -25,6 +25,8 @@ from r1repro.training.logprobs import token_logps
 from tests.length_rewarded import by_length
 
 SETTINGS = RLConfig(
+    # A random model has nothing right in the tags, and would be paid nothing.
+    format_of_right=False,
     steps=4,
     questions=4,
     generations=4,
@@ -295,7 +297,9 @@ def test_format_alone_is_paid_for_and_accuracy_still_measured(
     rl.r1_zero_format_only(config, {"base": "the base"}, tmp_path, None)
     _, name, start, settings, *_ = asked["args"]
     assert (name, start, asked["more"]) == ("r1_zero", "the base", {})
-    assert settings == dataclasses.replace(config.stage.r1_zero, accuracy_weight=0.0)
+    assert settings == dataclasses.replace(
+        config.stage.r1_zero, accuracy_weight=0.0, format_of_right=False
+    )
     assert grpo.weights(settings) == {"accuracy": 0.0, "format": 1.0}
 
     only = dataclasses.replace(SETTINGS, accuracy_weight=0.0)

@@ -16,6 +16,7 @@ from r1repro.training import grpo, sft
 from tests.length_rewarded import by_length
 
 SETTINGS = RLConfig(
+    format_of_right=False,
     steps=10,
     questions=4,
     generations=4,
