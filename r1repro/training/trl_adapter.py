@@ -110,6 +110,18 @@ class PackedGRPOTrainer(GRPOTrainer):
         metrics["step_time"].append(finished - started)
         return total
 
+    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        """TRL's loss. It gathers a value per row, and micro-batches of two processes differ in rows.
+
+        What is missing is filled with NaN, which TRL's minimum and maximum leave out.
+        """
+        gather, pad = self.accelerator.gather, self.accelerator.pad_across_processes
+        self.accelerator.gather = lambda rows: gather(pad(rows, pad_index=float("nan")))
+        try:
+            return super()._compute_loss(model, inputs)
+        finally:
+            del self.accelerator.gather
+
     def _micro_batches(self, batch: dict[str, Any]) -> list[tuple[dict[str, Any], float]]:
         """(micro-batch as `_compute_loss` expects it, its share of this process's rows)."""
         prompts, completions = batch["prompt_mask"].sum(1), batch["completion_mask"].sum(1)
