@@ -29,8 +29,6 @@ MAX_DIGITS = 12
 """Of one number, on either side of its point."""
 AFFIRMING = ("yes", "correct", "对", "正确")
 DENYING = ("no", "wrong", "incorrect", "不对", "错了")
-TRAILING = ("and so on", "etc", "如此类推", "...", "…", "……")
-"""Lines that stand for work that is not written down."""
 
 _EXPRESSION = "0123456789.()+-*/ \t"
 _SIGNS = str.maketrans(
@@ -84,6 +82,8 @@ _NAMED = re.compile(
     re.I,
 )
 _ANSWER = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：|####)\s{0,3}(.*)$", re.I)
+_TRAILING = re.compile(r"(?:and so on|etc|如此类推|\.{3}|…)[\s.。…]{0,8}$", re.I)
+"""What stands for work that is not written down, on a line of its own or at the end of a sum."""
 _EDGES = " \t,，.。:：;；!！*"
 
 
@@ -219,7 +219,7 @@ def read_line(line: str) -> Line:
     digits = bool(re.search(r"\d", plain))
     bare = plain.strip(_EDGES).lower()
     if not digits:
-        if _trails(line):
+        if _TRAILING.match(line.strip(" \t,，")):
             return Line(trailing=True)
         if bare in AFFIRMING or bare in DENYING:
             return Line(verdict=Verdict(bare in AFFIRMING))
@@ -240,14 +240,8 @@ def read_line(line: str) -> Line:
         last = sums[-1]
         difference = last if len(last.tokens) == 3 and last.tokens[1] == "-" else None
         verdict = Verdict(after["no"] is None, difference)
-    recheck, trailing = bool(_RECHECK.match(outside[0])), _trails(outside[-1])
+    recheck, trailing = bool(_RECHECK.match(outside[0])), bool(_TRAILING.search(plain))
     return Line(tuple(sums), recheck, verdict, None, trailing, True, parsed)
-
-
-def _trails(text: str) -> bool:
-    """Whether a text is nothing but a sign of what is left out."""
-    text = text.strip(" \t,，").lower()
-    return text in TRAILING or text.rstrip(".。") in TRAILING
 
 
 def _attempts(lines: tuple[Line, ...]) -> list[Attempt]:
