@@ -342,6 +342,7 @@ class AblationConfig:
     no_language_reward: bool = False
     reasoning_only: bool = False
     preference_throughout: bool = False
+    rl_plateau: bool = False
 
 
 @dataclass(frozen=True)

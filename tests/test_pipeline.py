@@ -288,6 +288,8 @@ def test_ablations_are_off_until_switched_on_and_change_nothing_else(compose):
             "dev2_no_language_reward",
             "dev3_reasoning_only",
             "r1_preference_throughout",
+            "qwen_rl_plateau",
+            "llama_rl_plateau",
         )
         for name in (checkpoint, f"evaluate_{checkpoint}")
     } | {"base_rft_data", "base_rft", "evaluate_base_rft", "evaluate_base_forced"}

@@ -105,6 +105,18 @@ ABLATIONS = {
         "Codeforces performance falls, so it came in only for the last 400 of 1,700 steps.",
         ("preference", "pass_at_1"),
     ),
+    **{
+        f"{student}_rl_plateau": Ablation(
+            f"{student}_rl",
+            "rl_plateau",
+            f"With RL alone to a plateau, student {family}",
+            "The paper's RL alone on a 32B base ran for more than 10,000 steps (v2, F). Here it "
+            "stops where 40 steps were right hardly more often than the 40 before, by less than "
+            "half a point, at the latest after five times the steps of RL alone.",
+            ("pass_at_1", "format_valid"),
+        )
+        for student, family in STUDENTS.items()
+    },
 }
 PAIRS: dict[tuple[str, str], str] = {
     ("base", "r1_zero"): "what RL alone does to the base",
@@ -138,6 +150,7 @@ PAIRS: dict[tuple[str, str], str] = {
             ("base", "distilled", "what distillation gives a student"),
             ("rl", "distilled", "distillation against RL alone, each as long as it was trained"),
             ("rl_equal_flops", "distilled", "distillation against RL up to as many FLOPs"),
+            ("rl_plateau", "distilled", "distillation against RL alone to a plateau"),
             ("distilled", "distilled_rl", "what RL adds to a distilled student"),
         )
     },

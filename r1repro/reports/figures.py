@@ -58,6 +58,8 @@ CHECKPOINTS: dict[str, tuple[str, str, str]] = {
         )
         for arm in ARMS
     },
+    "qwen_rl_plateau": ("Qwen: RL alone to a plateau", INK, "o"),
+    "llama_rl_plateau": ("Llama: RL alone to a plateau", INK, "s"),
 }
 _OTHERS = ((VERMILION, "^"), (GREEN, "D"), (PURPLE, "v"), (ORANGE, "P"))
 SUITES = {

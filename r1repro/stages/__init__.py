@@ -245,7 +245,7 @@ def _student(name: str) -> tuple[Stage, ...]:
     """A student's base, distilled, by RL alone, distilled then RL, and what each can do."""
     notebook = "07_distillation"
     base, distilled, rl = f"{name}_base", f"{name}_distilled", f"{name}_rl"
-    both = f"{name}_distilled_rl"
+    both, plateau = f"{name}_distilled_rl", f"{name}_rl_plateau"
     taught = _sft(distilled, base, "rejection_sampling", notebook, distilled, run="distilled")
     stages = (
         Stage(
@@ -264,6 +264,11 @@ def _student(name: str) -> tuple[Stage, ...]:
         _rl(both, (distilled,), notebook, both, run="distilled_rl"),
         *(_evaluation(checkpoint, notebook) for checkpoint in (base, distilled, rl, both)),
         _evaluation(f"{rl}_equal_flops", notebook, policy=rl, run="equal_flops"),
+        replace(
+            _rl(plateau, (base,), notebook, rl, run="student_rl_plateau", ablation="rl_plateau"),
+            seconds=lambda config: 3 * _rl_seconds(rl)(config),
+        ),
+        _evaluation(plateau, notebook, ablation="rl_plateau"),
     )  # fmt: skip
     # Their versions went up by one when they began to take half of the cores.
     return tuple(replace(stage, version=stage.version + 1, half=True) for stage in stages)

@@ -1,8 +1,8 @@
 """Stages r1_zero, dev2, r1 and the students by RL: GRPO from a checkpoint."""
 
-import dataclasses
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -23,6 +23,9 @@ from r1repro.tasks import general, templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import grpo
 
+PLATEAU_TIMES = 5
+"""RL to a plateau has at most so many times the steps of RL alone."""
+
 
 def r1_zero(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
@@ -42,7 +45,7 @@ def r1_zero_format_only(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """A control: the same, paid for the format alone; accuracy is measured, and weighs nothing."""
-    settings = dataclasses.replace(config.stage.r1_zero, accuracy_weight=0.0, format_of_right=False)
+    settings = replace(config.stage.r1_zero, accuracy_weight=0.0, format_of_right=False)
     train(config, "r1_zero", inputs["base"], settings, folder, progress)
 
 
@@ -50,7 +53,7 @@ def r1_zero_equal_weights(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """The paper's sum: accuracy wherever it is stated, and format whatever is answered."""
-    settings = dataclasses.replace(config.stage.r1_zero, format_of_right=False)
+    settings = replace(config.stage.r1_zero, format_of_right=False)
     train(config, "r1_zero", inputs["base"], settings, folder, progress)
 
 
@@ -63,7 +66,7 @@ def dev2_no_language_reward(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """The ablation: the same without that reward (R1 v2, B.6)."""
-    settings = dataclasses.replace(config.stage.dev2, language_weight=0.0)
+    settings = replace(config.stage.dev2, language_weight=0.0)
     train(config, "dev2", inputs["dev1"], settings, folder, progress)
 
 
@@ -76,7 +79,7 @@ def r1_preference_throughout(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """The ablation: general prompts and the preference reward from the first step (R1 v2, B.5)."""
-    settings = dataclasses.replace(config.stage.r1, general_from=0.0)
+    settings = replace(config.stage.r1, general_from=0.0)
     _all_scenarios(config, inputs, settings, folder, progress)
 
 
@@ -90,6 +93,17 @@ def student_rl(
     checkpoint = name.replace("_base", "_rl")
     settings = getattr(config.stage, checkpoint)
     train(config, checkpoint, base, settings, folder, progress, budget=budget)
+
+
+def student_rl_plateau(
+    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+) -> None:
+    """The same for as long as it gains anything, by the rule that stands in training/grpo.py."""
+    ((name, base),) = inputs.items()
+    checkpoint = name.replace("_base", "_rl")
+    settings: RLConfig = getattr(config.stage, checkpoint)
+    settings = replace(settings, steps=PLATEAU_TIMES * settings.steps)
+    train(config, checkpoint, base, settings, folder, progress, plateau=True)
 
 
 def distilled_rl(
@@ -113,6 +127,7 @@ def train(
     preference: Preference | None = None,
     budget: float | None = None,
     permuted: bool = False,
+    plateau: bool = False,
 ) -> None:
     """Train checkpoint `name`.
 
@@ -136,6 +151,7 @@ def train(
         preference=preference,
         budget=budget,
         permuted=permuted,
+        plateau=plateau,
         engine=config.engine,
     )
     save_model(model, words, folder / "model", progress.writes)

@@ -40,6 +40,9 @@ from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
 WARMUP_STEPS = 5
 HELD = 0.6
 """The share of the steps before the learning rate falls."""
+PLATEAU_WINDOW, PLATEAU_GAIN = 40, 0.005
+"""RL to a plateau stops at the first step at which the mean pass@1 of the last 40 steps is less
+than half a point above that of the 40 before."""
 MISMATCH_CAP = 2.0
 """The most that a token counts which the trainer finds likelier than vLLM, which drew it, did:
 importance sampling, truncated (Ionides 2008)."""
@@ -137,6 +140,7 @@ def train(
     preference: Preference | None = None,
     budget: float | None = None,
     permuted: bool = False,
+    plateau: bool = False,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Train `model` in place; (metrics, a row a step; completions kept over training).
@@ -146,19 +150,20 @@ def train(
     loaded from a folder: the reference is read from there. With a `budget` in FLOPs the policy is
     kept in `folder`/equal_flops as it is after the first step that has spent it, or at the end.
     `permuted`: a control, in which every group's rewards are dealt out anew among its own rows.
+    `plateau`: it ends at a plateau of pass@1, at the latest after settings.steps.
     """
     trainer, recorder = build(
         model, words, problems, settings, template=template, seed=seed, folder=folder,
         preference=preference, engine=engine,
     )  # fmt: skip
     recorder.permuted = seed if permuted else None
-    recorder.progress, recorder.budget = progress, budget
+    recorder.progress, recorder.budget, recorder.plateau = progress, budget, plateau
     recorder.kept = folder / flops.EQUAL_FLOPS
     newest = newest_checkpoint(folder)
     if newest is not None:
         recorder.restore(newest)
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-    if trainer.state.global_step != settings.steps:
+    if trainer.state.global_step != settings.steps and not recorder.at_plateau():
         raise R1ReproError(
             f"GRPO ended after {trainer.state.global_step} of {settings.steps} steps, so "
             "its weights are no result: delete the stage's work folder and run it again."
@@ -237,6 +242,13 @@ def schedule(step: int, steps: int) -> float:
     """Learning-rate factor before update `step` (from 0): warm-up, held, then a line to a tenth."""
     decayed = max(0.0, (step / steps - HELD) / (1 - HELD))
     return min(1.0, (step + 1) / WARMUP_STEPS) * (1 - 0.9 * decayed)
+
+
+def is_plateau(pass_at_1: Sequence[float]) -> bool:
+    """Whether the last steps' mean is hardly above that of as many before, by PLATEAU_GAIN."""
+    last = pass_at_1[-PLATEAU_WINDOW:]
+    before = pass_at_1[-2 * PLATEAU_WINDOW : -PLATEAU_WINDOW]
+    return len(before) == PLATEAU_WINDOW and np.mean(last) < np.mean(before) + PLATEAU_GAIN
 
 
 def rollouts(
@@ -348,6 +360,7 @@ class Recorder(TrainerCallback):
         self.progress, self.preference = Progress(None), preference
         self.budget: float | None = None
         self.permuted: int | None = None
+        self.plateau = False
         self.kept = Path()
         self.rows: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
@@ -477,6 +490,8 @@ class Recorder(TrainerCallback):
         self.rows.append({name: None if v is None else float(v) for name, v in row.items()})
         self.rows[-1]["step"] = step
         self.seconds = {}
+        if self.at_plateau():
+            control.should_training_stop = True
         if fresh and (step == 1 or step % settings.sample_every == 0):
             # TRL's: over each group, the sample deviation and 1e-4
             groups = reward.groupby(np.arange(len(reward)) // settings.generations)
@@ -498,6 +513,10 @@ class Recorder(TrainerCallback):
                 **({"tokens/s": row["tokens_per_s"]} if fresh else {}),
             },
         )
+
+    def at_plateau(self) -> bool:
+        """Whether RL to a plateau is to stop here."""
+        return self.plateau and is_plateau([row["pass_at_1"] for row in self.rows])
 
     def _keep(self, model: PreTrainedModel) -> None:
         plain = adapters.whole(getattr(model, "module", model), wanted=self.progress.writes)

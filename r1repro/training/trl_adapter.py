@@ -111,9 +111,10 @@ class PackedGRPOTrainer(GRPOTrainer):
         return total
 
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-        """TRL's loss. It gathers a value per row, and micro-batches of two processes differ in rows.
+        """TRL's loss, also where two processes' micro-batches differ in rows.
 
-        What is missing is filled with NaN, which TRL's minimum and maximum leave out.
+        TRL gathers a value per row for its metrics. What is missing is filled
+        with NaN, which TRL's minimum and maximum leave out.
         """
         gather, pad = self.accelerator.gather, self.accelerator.pad_across_processes
         self.accelerator.gather = lambda rows: gather(pad(rows, pad_index=float("nan")))

@@ -49,6 +49,7 @@ ABLATIONS = {
     "r1_zero_equal_weights": (0.4, 0.2),
     "dev2_no_language_reward": (0.7, 0.2), "dev3_reasoning_only": (0.72, 0.2),
     "r1_preference_throughout": (0.6, 0.85),
+    "qwen_rl_plateau": (0.45, 0.02), "llama_rl_plateau": (0.45, 0.02),
 }  # fmt: skip
 
 
@@ -175,7 +176,7 @@ def make_results(folder: Path, hostile: bool = False) -> dict[str, Result]:
                      for a in ("rl", "distilled_rl")), "dev2_no_language_reward",
                      "r1_zero_permuted", "r1_zero_format_only",
                      "r1_zero_equal_weights",
-                     "r1_preference_throughout")  # fmt: skip
+                     "r1_preference_throughout", "qwen_rl_plateau", "llama_rl_plateau")  # fmt: skip
     tables: dict[str, dict[str, pd.DataFrame]] = {"base": {"metrics": pretraining_metrics()}}
     for i, name in enumerate(trained_by_rl):
         tables[name] = {"metrics": rl_metrics(seed=i), "completions": completions()}

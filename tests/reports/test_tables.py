@@ -188,6 +188,7 @@ def test_ablations_are_told_where_they_ran(found):
     assert set(told) == {
         "r1_zero_permuted", "r1_zero_format_only", "r1_zero_equal_weights",
         "dev2_no_language_reward", "dev3_reasoning_only", "r1_preference_throughout",
+        "qwen_rl_plateau", "llama_rl_plateau",
     }  # fmt: skip
     assert told["dev3_reasoning_only"].columns[:2] == ("Dev3", "Dev3 on reasoning data only")
     assert "general score lower (−" in tables.ablation_sentence("dev3_reasoning_only", changes)

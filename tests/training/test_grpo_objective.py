@@ -13,6 +13,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3ForCausalLM
 
+from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.rewards import rules
@@ -217,8 +218,6 @@ class Killed(Exception):
 
 
 def trained(base, words, folder, settings, die_at=None, engine=PLAIN_ENGINE, watch=None):
-    from r1repro.artifacts import Progress
-
     class Mortal(Progress):
         def update(self, step, total, **figures):
             if step == die_at:
@@ -347,3 +346,29 @@ def test_a_shared_prompt_read_once_gives_the_same_gradients(base, architecture):
     assert read == padding[of.unique()].sum() + kept[:, :-1].sum()
     for one, other in zip(gradients(shared), gradients(apart), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_rl_to_a_plateau_stops_where_it_gains_no_more(base, words, tmp_path, monkeypatch):
+    """At the first step whose window is less than PLATEAU_GAIN above the window before."""
+    assert not grpo.is_plateau([0.5] * 79), "two whole windows are needed"
+    assert grpo.is_plateau([0.5] * 80)
+    assert grpo.is_plateau([0.9] * 40 + [0.1] * 40), "falling is no gain"
+    assert not grpo.is_plateau([0.5] * 40 + [0.506] * 40)
+    assert grpo.is_plateau([0.1] * 300 + [0.5] * 40 + [0.504] * 40)
+    monkeypatch.setattr(grpo, "PLATEAU_WINDOW", 2)
+    monkeypatch.setattr(grpo, "PLATEAU_GAIN", 2.0)  # more than can be gained
+    rows = _plateau_run(base, words, tmp_path / "stops")
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    monkeypatch.setattr(grpo, "PLATEAU_GAIN", -2.0)
+    assert len(_plateau_run(base, words, tmp_path / "never")) == 6
+
+
+def _plateau_run(base, words, folder):
+    folder.mkdir()
+    model = load_trained(base, PLAIN_ENGINE, 0)
+    problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(24), strict=False)]
+    settings = dataclasses.replace(SETTINGS, steps=6, steps_per_generation=1)
+    return grpo.train(
+        model, words, problems, settings, template="mini", seed=0, folder=folder,
+        progress=Progress(None), plateau=True,
+    )[0]  # fmt: skip
