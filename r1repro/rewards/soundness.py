@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from r1repro.rewards.accuracy import is_correct, stated_answer
 from r1repro.tasks.problem import GENERAL, Problem
-from r1repro.text.soundness import Attempt, Work, read_line, read_work, value_of
+from r1repro.text.soundness import Attempt, Sum, Work, read_line, read_work, value_of
 from r1repro.text.tags import ANSWER_OPEN, TAGS, THINK_CLOSE, THINK_OPEN, boxed, read
 
 MODES = (
@@ -144,16 +144,29 @@ class _Chain:
     operations: tuple[tuple[str, int], ...]
 
     def done_by(self, attempt: Attempt) -> bool:
-        """Whether the steps do each operation in turn, from the start on; 7+5 for 5+7 as well."""
-        value, done = Fraction(self.start), 0
+        """Whether the steps add and subtract each number once, in any order, and nothing else.
+
+        11-10+4 is also 11+4=15, 15-10=5.
+        """
+        there = Counter([("+", Fraction(self.start))])
+        there.update((op, Fraction(number)) for op, number in self.operations)
         for step in attempt.steps:
-            wanted = self.operations[done : done + step.operators]
-            written = [str(value), *(part for op, number in wanted for part in (op, str(number)))]
-            swapped = written[::-1] if written[1:2] == ["+"] and len(written) == 3 else written
-            if list(step.tokens) not in (written, swapped):
+            there.subtract(_terms(step))
+            if min(there.values()) < 0:
                 return False
-            value, done = step.result, done + step.operators
-        return done == len(self.operations)
+            there["+", step.result] += 1
+        return sum(there.values()) == 1
+
+
+def _terms(step: Sum) -> list[tuple[str, Fraction]]:
+    """The numbers of a sum with their signs; a product counts as a term that no chain has."""
+    tokens = step.tokens
+    if tokens[0] == "-":
+        tokens = (f"-{tokens[1]}", *tokens[2:])
+    signs, numbers = ("+", *tokens[1::2]), tokens[::2]
+    if any(sign not in "+-" for sign in signs) or any(n in "+-*/()" for n in numbers):
+        return [("*", Fraction(0))]
+    return list(zip(signs, map(Fraction, numbers), strict=True))
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def _evaluation(
     read = [f.name for f in fields(EvaluationConfig) if f.name != "samples" or run == "in_depth"]
     return Stage(
         name=f"evaluate_{checkpoint}",
-        version=4,
+        version=5,
         run=f"r1repro.stages.evaluate:{run}",
         config=(
             *_asked_as(checkpoint),
@@ -188,7 +188,7 @@ def _way(name: str) -> Stage:
     return replace(
         stage,
         run=f"r1repro.stages.baselines:{name}",
-        version=1,
+        version=2,
         inputs=(*stage.inputs, *searched),
     )
 
@@ -332,7 +332,7 @@ _CHAIN: tuple[Stage, ...] = (
     _evaluation("r1_zero_equal_weights", "01_r1_zero_grpo", ablation="equal_weights"),
     Stage(
         name="cold_start_data",
-        version=2,
+        version=3,
         run="r1repro.stages.cold_start_data:run",
         config=("model", "task", "stage.cold_start_data", "seed", *_SAMPLED),
         seconds=_samples_seconds("cold_start_data"),
@@ -350,7 +350,7 @@ _CHAIN: tuple[Stage, ...] = (
     _evaluation("dev2_no_language_reward", "03_reasoning_rl", ablation="no_language_reward"),
     Stage(
         name="rejection_sampling",
-        version=2,
+        version=3,
         run="r1repro.stages.rejection_sampling:run",
         config=("model", "task", "stage.rejection_sampling", "seed", *_SAMPLED),
         seconds=_samples_seconds("rejection_sampling"),
@@ -359,7 +359,7 @@ _CHAIN: tuple[Stage, ...] = (
     ),
     Stage(
         name="teacher_sampling",
-        version=2,
+        version=3,
         run="r1repro.stages.rejection_sampling:by_teacher",
         config=(
             TEACHER,

@@ -29,6 +29,14 @@ def tagged(*lines, answer):
         (CHAIN, ["5+7=12", "12-8=4"], "4", True),
         (CHAIN, ["first 7+5=12", "wait, 7+5=12", "then 12-8=4"], "4", True),
         (CHAIN, ["首先5+7=12", "再算12-8=4"], "4", True),
+        (CHAIN, ["7+5=12", "12-8=4"], "4", True),
+        (CHAIN, ["5-8=-3", "-3+7=4"], "4", True),  # sums commute
+        (CHAIN, ["7-8=-1", "5-1=4"], "4", False),  # a 1 that is not there
+        (CHAIN, ["5+7-8=4"], "4", True),
+        (CHAIN, ["12-8=4"], "4", False),  # 12 comes from nowhere
+        (CHAIN, ["8-4=4"], "4", False),
+        (CHAIN, ["5+7=12"], "12", False),
+        (CHAIN, ["4*1=4"], "4", False),
         (CHAIN, ["5+7=13", "13-9=4"], "4", False),  # a false sum, then another number
         (CHAIN, ["5+7=13", "wait, 5+7=12", "12-8=4"], "4", False),  # mended, and false once
         (CHAIN, ["5+7=12", "12-7=5"], "4", False),  # ends on another number
