@@ -247,7 +247,7 @@ class StagesConfig:
     # lost three points on the validation problems, at a quarter one. Students go at half of it.
     dev2: RLConfig = field(
         default_factory=lambda: RLConfig(
-            steps=48, lr_matrices=3.5e-4, lr_rest=3.5e-4, language_weight=1.0
+            steps=36, lr_matrices=3.5e-4, lr_rest=3.5e-4, language_weight=1.0
         )
     )
     rejection_sampling: RejectionConfig = field(default_factory=RejectionConfig)
@@ -255,7 +255,7 @@ class StagesConfig:
     reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
     r1: AllScenarioConfig = field(
         default_factory=lambda: AllScenarioConfig(
-            steps=48,
+            steps=36,
             lr_matrices=3.5e-4,
             lr_rest=3.5e-4,
             temperature=0.7,
