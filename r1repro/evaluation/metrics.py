@@ -103,6 +103,20 @@ HEADLINE = (
     "false_check",
     "general/score",
 )
+OF_PARTS = (
+    "pass@1",
+    "strict_pass@1",
+    "format_valid",
+    "length",
+    "reflection_per_response",
+    "language_share",
+    "sound",
+    "unworked",
+    "false_check",
+)
+"""What is measured of each level and of each language too, beside all problems and families."""
+CHANGES_OF_PARTS = ("pass@1", "length")
+"""Of these, whose paired changes are made."""
 _KEYS = ["problem_id", "language"]
 FEW = 30
 """Items below which an interval is shown with their number: it is itself uncertain then."""
@@ -175,7 +189,7 @@ def _estimates(
     for scopes in zip(*(_scopes(table) for table in tables.values()), strict=True):
         prefix = scopes[0][0]
         asked = scopes[0][1].index.get_level_values("problem_id")
-        matrices = {name: _matrices(scope) for name, (_, scope) in zip(tables, scopes, strict=True)}
+        matrices = {name: _matrices(*scope) for name, scope in zip(tables, scopes, strict=True)}
         top = _by_problem(asked, [top for _, top, _ in matrices.values()])
         bottom = _by_problem(asked, [bottom for _, _, bottom in matrices.values()])
         drawn = resampled_ratios(top, bottom, draws, seed)
@@ -233,6 +247,8 @@ def _summary(prefix: str, part: _Part) -> dict[str, Estimate]:
 
 def _change(prefix: str, before: _Part, after: _Part) -> dict[str, Estimate]:
     common = [name for name in before.names if name in after.names]
+    if _is_part(prefix):
+        common = [name for name in common if name in CHANGES_OF_PARTS]
     a = [before.names.index(name) for name in common]
     b = [after.names.index(name) for name in common]
     top_a, bottom_a = before.top_N_M[:, a], before.bottom_N_M[:, a]
@@ -464,11 +480,19 @@ def _path(prefix: str, name: str) -> str:
     return prefix if prefix.startswith("general/") else f"{prefix}/{name}"
 
 
+def _is_part(prefix: str) -> bool:
+    """Whether a scope is a level or a language."""
+    return "level_" in prefix or prefix.split("/")[-1] in ("en", "zh")
+
+
 def _matrices(
+    prefix: str,
     problems: pd.DataFrame,
 ) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
     names = [c.removesuffix(":of") for c in problems.columns if c.endswith(":of")]
-    if problems["task"].isin(GENERAL).all():
+    if prefix.split("/")[0] == "general":
         names = ["pass@1"]
+    elif _is_part(prefix):
+        names = [name for name in names if name in OF_PARTS]
     top = problems[names].to_numpy(dtype=float)
     return names, top, problems[[f"{name}:of" for name in names]].to_numpy(dtype=float)

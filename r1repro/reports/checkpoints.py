@@ -118,6 +118,13 @@ ABLATIONS = {
         for student, family in STUDENTS.items()
     },
 }
+WAYS_OF_STUDENTS = (
+    ("base", "distilled", "what distillation gives a student"),
+    ("rl", "distilled", "distillation against RL alone, each as long as it was trained"),
+    ("rl_equal_flops", "distilled", "distillation against RL up to as many FLOPs"),
+    ("distilled", "distilled_rl", "what RL adds to a distilled student"),
+)
+"""Of each student: (before, after) by the names of ARMS, and why they are compared."""
 PAIRS: dict[tuple[str, str], str] = {
     ("base", "r1_zero"): "what RL alone does to the base",
     ("r1_zero", "dev1"): "what a cold start from the base has and lacks beside R1-Zero",
@@ -147,11 +154,8 @@ PAIRS: dict[tuple[str, str], str] = {
         (f"{student}_{before}", f"{student}_{after}"): why
         for student in STUDENTS
         for before, after, why in (
-            ("base", "distilled", "what distillation gives a student"),
-            ("rl", "distilled", "distillation against RL alone, each as long as it was trained"),
-            ("rl_equal_flops", "distilled", "distillation against RL up to as many FLOPs"),
+            *WAYS_OF_STUDENTS,
             ("rl_plateau", "distilled", "distillation against RL alone to a plateau"),
-            ("distilled", "distilled_rl", "what RL adds to a distilled student"),
         )
     },
 }

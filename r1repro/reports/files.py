@@ -1,8 +1,10 @@
 """What results look like on disk: estimates as JSON, figures as pictures."""
 
+import base64
 import io
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,9 +96,13 @@ def write_figure(figure: Figure, path: Path) -> None:
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
 
 
-def lighter(png: bytes) -> bytes:
-    """The same picture in 256 colours: enough for lines and words, in a third of the place."""
-    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    few.save(buffer, format="png", optimize=True)
-    return buffer.getvalue()
+def lighter(page: str) -> str:
+    """A page with its embedded PNG pictures as WebP: half the bytes, the same pixels to the eye."""
+
+    def smaller(found: re.Match[str]) -> str:
+        picture = Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGB")
+        buffer = io.BytesIO()
+        picture.save(buffer, format="webp", quality=50, method=6)
+        return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+    return re.sub(r"data:image/png;base64,([A-Za-z0-9+/=\n]+)", smaller, page)

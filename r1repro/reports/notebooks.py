@@ -1,10 +1,9 @@
-"""Executed notebooks as a version holds them: with lighter pictures, and as pages to be read."""
+"""Executed notebooks as pages to be read."""
 
 import base64
 import io
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,11 @@ from nbconvert.exporters import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
 from r1repro.artifacts import write_atomically
-from r1repro.reports.files import lighter
 from r1repro.reports.html import PNG, environment
 
 Notebook = dict[str, Any]
 _SIZES = re.compile(r"\\[Bb]igg?(?![A-Za-z])")  # mathtext knows none
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
-
-
-def with_lighter_pictures(notebook: Notebook) -> Notebook:
-    """The same notebook, every picture among its outputs by `files.lighter`."""
-    found: Notebook = json.loads(json.dumps(notebook))
-    for data in _outputs(found):
-        if "image/png" in data:
-            drawn = base64.b64decode("".join(data["image/png"]))
-            data["image/png"] = base64.b64encode(lighter(drawn)).decode("ascii")
-    return found
-
-
-def _outputs(notebook: Notebook) -> Iterator[dict[str, Any]]:
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            yield output.get("data", {})
 
 
 def page(notebook: Notebook, name: str) -> str:
@@ -81,7 +63,7 @@ def _drawn(found: re.Match[str]) -> str:
     written = " ".join((block or inline).split())
     buffer = io.BytesIO()
     math_to_image(f"${_SIZES.sub('', written)}$", buffer, dpi=220, format="png")
-    source = PNG + base64.b64encode(lighter(buffer.getvalue())).decode("ascii")
+    source = PNG + base64.b64encode(buffer.getvalue()).decode("ascii")
     return str(
         Markup('<img class="{}" alt="{}" src="{}">').format(
             "formula" if block else "inline", escape(written), source

@@ -1,5 +1,6 @@
 """Versions: finished reports, copied once into a folder that is committed."""
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -17,10 +18,10 @@ from r1repro.evaluation.claims import VERDICTS
 from r1repro.reports import notebooks
 from r1repro.reports.checkpoints import MAIN
 from r1repro.reports.figures import checkpoint
-from r1repro.reports.files import read_results
+from r1repro.reports.files import lighter, read_results
 from r1repro.reports.report import FILES, git_state, without_places
 
-LARGEST = 8 * 2**20
+LARGEST = 2 * 2**20
 """Bytes that a version may have: it stays in the repository for ever."""
 RESOLVED = "resolved.yaml"
 INTERVALS = (
@@ -33,11 +34,11 @@ INDEXED = ("reasoning/pass@1", "general/score", "format_valid")
 def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Path:
     """Copy the finished report of a run to reports_folder/<scale>-<task>-<date>-<hash>/.
 
-    report.html, results, claims, manifest, figures and executed notebooks (with their HTML) are
-    copied, and index.html and README.md of the folder are written anew. Raises R1ReproError if the
-    report is not finished or was changed, if the run is at scale=smoke, if the checkout has
-    uncommitted changes or had them when the report was written, if the version exists, or if it is
-    too large. Returns the version's folder.
+    report.html, results, claims and manifest are copied, every executed notebook as a page, with
+    lighter pictures, and index.html and README.md of the folder are written anew. Raises
+    R1ReproError if the report is not finished or was changed, if the run is at scale=smoke, if the
+    checkout has uncommitted changes or had them when the report was written, if the version exists,
+    or if it is too large. Returns the version's folder.
     """
     manifest = _finished(run_folder)
     if manifest["scale"] == "smoke":
@@ -61,7 +62,14 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
         target = part / file.relative_to(run_folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".ipynb":
-            _publish_notebook(file, target, run_folder, checkout)
+            text = _without_places(file.read_text(encoding="utf-8"), run_folder, checkout)
+            page = notebooks.page(json.loads(text), file.stem)
+            target.with_suffix(".html").write_text(lighter(page), encoding="utf-8")
+        elif file.suffix == ".html":
+            target.write_text(lighter(file.read_text(encoding="utf-8")), encoding="utf-8")
+        elif file.name == "differences.json":  # many and repetitive, and read by programs alone
+            packed = gzip.compress(file.read_bytes(), mtime=0)
+            target.with_name(f"{file.name}.gz").write_bytes(packed)
         elif file.name == RESOLVED:
             save(without_places(load(file)), target)
         else:
@@ -76,16 +84,6 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     part.rename(version)
     write_index(reports_folder)
     return version
-
-
-def _publish_notebook(file: Path, target: Path, run_folder: Path, checkout: Path) -> None:
-    """Write an executed notebook with lighter pictures, and beside it the same as a page."""
-    notebook = notebooks.with_lighter_pictures(json.loads(file.read_text(encoding="utf-8")))
-    text = json.dumps(notebook, ensure_ascii=False, separators=(",", ":"))
-    text = _without_places(text, run_folder, checkout)
-    target.write_text(text, encoding="utf-8")
-    page = notebooks.page(json.loads(text), file.stem)
-    target.with_suffix(".html").write_text(page, encoding="utf-8")
 
 
 def write_index(reports_folder: Path) -> None:
@@ -218,5 +216,4 @@ def _without_places(notebook: str, run_folder: Path, checkout: Path) -> str:
 def _sources(run_folder: Path) -> list[Path]:
     files = [run_folder / name for name in (*FILES, "manifest.json", RESOLVED)]
     files += sorted((run_folder / "notebooks").glob("*.ipynb"))
-    files += sorted((run_folder / "figures").glob("*"))
     return [file for file in files if file.is_file()]

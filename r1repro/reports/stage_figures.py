@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 
 from r1repro.evaluation import metrics
 from r1repro.evaluation.statistics import Estimate, interval, resampled_ratios, share_interval
-from r1repro.reports.checkpoints import ARMS, PAIRS
+from r1repro.reports.checkpoints import ARMS, WAYS_OF_STUDENTS
 from r1repro.reports.figures import (
     BLUE,
     DASHES,
@@ -380,11 +380,7 @@ class Student:
         return by_checkpoint(self.summaries).set_axis(ways, axis="columns")
 
 
-COMPARED = tuple(
-    (before.removeprefix("qwen_"), after.removeprefix("qwen_"))
-    for before, after in PAIRS
-    if before.startswith("qwen_")
-)
+COMPARED = tuple((before, after) for before, after, _ in WAYS_OF_STUDENTS)
 """The paired differences of a student's ways, (before, after), the same for each student."""
 
 

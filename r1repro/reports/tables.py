@@ -20,8 +20,8 @@ from r1repro.reports.checkpoints import (
     ARMS,
     CHAIN,
     MAIN,
-    PAIRS,
     STUDENTS,
+    WAYS_OF_STUDENTS,
     key,
     within_sentence,
 )
@@ -299,8 +299,9 @@ def student_changes(changes: Results, costs: Sequence[Costs]) -> Table:
                 for path in _STUDENT_PATHS
             ),
         )
-        for before, after in PAIRS
-        if before.split("_")[0] in STUDENTS and key(before, after) in changes
+        for name in STUDENTS
+        for before, after in ((f"{name}_{a}", f"{name}_{b}") for a, b, _ in WAYS_OF_STUDENTS)
+        if key(before, after) in changes
     ]
     return Table(tuple(_STUDENT_PATHS.values()), tuple(rows), "Change, paired")
 
