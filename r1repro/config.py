@@ -192,7 +192,7 @@ class SamplesConfig:
     keep_all: drop nothing, for scale=smoke, where no answer is right.
     """
 
-    questions: int = 2_000
+    questions: int = 1_500
     samples: int = 4
     kept: int = 2
     temperature: float = 1.0
@@ -205,7 +205,7 @@ class SamplesConfig:
 class RejectionConfig(SamplesConfig):
     """Rejection sampling; `general_share` of the whole is general data (R1: 200k of 800k)."""
 
-    questions: int = 2_500
+    questions: int = 1_600
     general_share: float = 0.25
 
 
@@ -213,7 +213,7 @@ class RejectionConfig(SamplesConfig):
 class RewardModelConfig:
     """The preference reward model: pairs from `samples` answers to each general prompt."""
 
-    questions: int = 2_000
+    questions: int = 1_200
     samples: int = 4
     temperature: float = 1.0
     max_completion_tokens: int = 64
@@ -247,7 +247,7 @@ class StagesConfig:
     # lost three points on the validation problems, at a quarter one. Students go at half of it.
     dev2: RLConfig = field(
         default_factory=lambda: RLConfig(
-            steps=36, lr_matrices=3.5e-4, lr_rest=3.5e-4, language_weight=1.0
+            steps=24, lr_matrices=3.5e-4, lr_rest=3.5e-4, language_weight=1.0
         )
     )
     rejection_sampling: RejectionConfig = field(default_factory=RejectionConfig)
@@ -255,7 +255,7 @@ class StagesConfig:
     reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
     r1: AllScenarioConfig = field(
         default_factory=lambda: AllScenarioConfig(
-            steps=36,
+            steps=24,
             lr_matrices=3.5e-4,
             lr_rest=3.5e-4,
             temperature=0.7,
@@ -350,13 +350,14 @@ class EvaluationConfig:
     """How a checkpoint is sampled on the held-out problems; `split` "validation" is for trials.
 
     samples: of each reasoning problem, for base, R1-Zero and R1; `samples_between` for the other
-    checkpoints, and for the general items of all; `search_samples`: of each validation problem for
+    checkpoints; `general_samples` of each general item, for all; `search_samples`: of each validation problem for
     every way of asking the base, among which the best is searched.
     """
 
     split: str = "test"
     samples: int = 16
     samples_between: int = 4
+    general_samples: int = 2
     search_samples: int = 2
     temperature: float = 0.6
     top_p: float = 0.95

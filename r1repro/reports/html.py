@@ -233,7 +233,7 @@ def measured(run: Run) -> dict[str, Any]:
     return {
         "problems": problems("reasoning/pass@1") + problems("general/score"),
         "samples": metrics.samples(first) if first else 0,
-        "general_samples": run.config.evaluation.samples_between,
+        "general_samples": run.config.evaluation.general_samples,
         "reasoning": problems("reasoning/pass@1"),
         "general": problems("general/score"),
     }

@@ -117,13 +117,15 @@ def _reward_model_seconds(config: Config) -> float:
 
 
 def _evaluation_seconds(config: Config) -> float:
-    return 5 + (_problems(config) + GENERAL_ITEMS) * config.evaluation.samples_between / 480
+    evaluation = config.evaluation
+    asked = _problems(config) * evaluation.samples_between
+    return 5 + (asked + GENERAL_ITEMS * evaluation.general_samples) / 300
 
 
 def _in_depth_seconds(config: Config) -> float:
     evaluation = config.evaluation
-    asked = _problems(config) * evaluation.samples + GENERAL_ITEMS * evaluation.samples_between
-    return 5 + asked / 430
+    asked = _problems(config) * evaluation.samples + GENERAL_ITEMS * evaluation.general_samples
+    return 5 + asked / 330
 
 
 def _search_seconds(config: Config) -> float:

@@ -69,7 +69,7 @@ def sampling(config: Config) -> Sampling:
 def parts(config: Config, reasoning: Form, general: Form, samples: int) -> list[Part]:
     """The held-out problems of the configured split, and the general items."""
     settings, world = config.evaluation, worlds.of(config.task)
-    times = settings.samples_between
+    times = settings.general_samples
     return [
         Part(getattr(world, settings.split), reasoning, samples, sampling(config)),
         Part(getattr(world, f"general_{settings.split}"), general, times, sampling(config)),

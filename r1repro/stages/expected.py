@@ -71,7 +71,7 @@ def _general_share(config: Config, most: Work) -> float:
     """Of an evaluation's completions, those of general items."""
     asked = config.evaluation
     items = getattr(worlds.of(config.task), f"general_{asked.split}")
-    return len(items) * asked.samples_between / most.completions
+    return len(items) * asked.general_samples / most.completions
 
 
 def _length(config: Config, stage: Stage, cap: int) -> float | None:

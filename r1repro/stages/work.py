@@ -173,10 +173,10 @@ def _evaluate(config: Config, stage: Stage) -> Work:
         return Work(f"{samples} samples of each held-out problem, which cannot be counted yet")
     problems = len(getattr(world, settings.split))
     general = len(getattr(world, f"general_{settings.split}"))
-    completions = problems * samples + general * settings.samples_between
+    completions = problems * samples + general * settings.general_samples
     return Work(
         f"{problems:,} problems x {samples} and {general:,} general items x "
-        f"{settings.samples_between} = {completions:,} completions of at most "
+        f"{settings.general_samples} = {completions:,} completions of at most "
         f"{settings.max_completion_tokens:,} tokens",
         completions=completions,
         cap=settings.max_completion_tokens,
