@@ -1,0 +1,156 @@
+"""`python benchmarks/readme.py reports/VERSION`: README's figures, written from a version.
+
+What stands in README between the two marks is written by this and nothing else; a test compares.
+With --check nothing is written, and a difference is an error.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+BEGIN, END = "<!-- figures of {} -->", "<!-- end of figures -->"
+COLUMNS = {
+    "base": "base, template",
+    "base_best": "base, best way",
+    "r1_zero": "R1-Zero",
+    "dev1": "Dev1",
+    "dev2": "Dev2",
+    "dev3": "Dev3",
+    "r1": "R1",
+}
+ROWS = {
+    "arithmetic/pass@1": "arithmetic, pass@1",
+    "countdown/pass@1": "countdown, pass@1",
+    "general/score": "general tasks",
+    "sound": "sound, of right answers",
+    "format_valid": "valid format",
+    "language_share": "language of the question",
+}
+WAYS = {
+    "plain": "the question alone",
+    "template": "the template",
+    "begun": "the think tag begun",
+    "step": "the first step begun",
+}
+
+
+def number(value: float, signed: bool = False) -> str:
+    return f"{100 * value:{'+' if signed else ''}.1f}".replace("-", "−")
+
+
+def interval(estimate: dict[str, float], signed: bool = False) -> str:
+    low, high = (number(estimate[end], signed) for end in ("low", "high"))
+    return f"{number(estimate['value'], signed)} [{low}, {high}]"
+
+
+def way(found: dict[str, Any]) -> str:
+    """How the base is best asked, in words."""
+    name = found["way"]
+    count = name.removeprefix("few_")
+    words = WAYS.get(name) or f"{count} worked example{'s' * (count != '1')} before it"
+    return f"{words}, {'greedy' if found['temperature'] == 0 else 'T {temperature:g}'.format(**found)}"
+
+
+def table(results: dict[str, Any]) -> list[str]:
+    """A row a measure, a column a checkpoint, in per cent without intervals."""
+    there = {name: label for name, label in COLUMNS.items() if name in results}
+    lines = [f"| held-out, % | {' | '.join(there.values())} |", "|---" * (len(there) + 1) + "|"]
+    for path, label in ROWS.items():
+        cells = (number(results[name][path]["value"]) for name in there)
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return lines
+
+
+def text(version: Path) -> str:
+    """The part of README that tells what a version found."""
+    read = {
+        name: json.loads((version / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("results", "claims", "manifest")
+    }
+    results, adds = read["results"], read["results"]["adds"]
+    bullets = [
+        f"**RL adds {interval(adds[family], True)} points in {family}** to the best of 32 ways of "
+        f"asking the base ({way(adds[family])}: "
+        f"{number(results['base_best'][f'{family}/pass@1']['value'])} %, "
+        f"R1-Zero {number(results['r1_zero'][f'{family}/pass@1']['value'])} %)."
+        for family in ("arithmetic", "countdown")
+    ]
+    bullets += list(_controls(results))
+    bullets += list(_later(results))
+    verdicts = [c["verdict"] for c in read["claims"] if not c["ours"] and not c["control"]]
+    counts = ", ".join(
+        f"{verdicts.count(v)} {v}"
+        for v in ("reproduced", "contradicted", "inconclusive", "not testable")
+    )
+    bullets.append(f"Of the papers' {len(verdicts)} claims: {counts}.")
+    seeds = read["manifest"]["seeds"]["seed"]
+    told = f"seeds {', '.join(map(str, seeds))}" if isinstance(seeds, list) else f"seed {seeds}"
+    lines = [
+        BEGIN.format(f"reports/{version.name}"),
+        f"Held-out problems of the mini world, {told}, 95 % intervals "
+        f"([report](reports/{version.name}/report.html)):",
+        "",
+        *(f"* {bullet}" for bullet in bullets),
+        "",
+        *table(results),
+        END,
+    ]
+    return "\n".join(lines)
+
+
+def _controls(results: dict[str, Any]) -> Any:
+    path = "reasoning/pass@1"
+    named = {
+        "r1_zero_permuted": "with rewards permuted within each group",
+        "r1_zero_format_only": "paid for the format alone",
+        "base_rft": "the base fine-tuned on as many samples of its own",
+        "r1_zero_equal_weights": "with the paper's plain sum of accuracy and format",
+    }
+    told = [
+        f"{words} {number(results[name][path]['value'])} %"
+        for name, words in named.items()
+        if name in results
+    ]
+    if told:
+        yield (
+            f"R1-Zero has {number(results['r1_zero'][path]['value'])} % of all problems; "
+            + "; ".join(told)
+            + "."
+        )
+
+
+def _later(results: dict[str, Any]) -> Any:
+    yield (
+        f"Of R1-Zero's right answers {number(results['r1_zero']['sound']['value'])} % are sound "
+        f"(arithmetic {number(results['r1_zero']['arithmetic/sound']['value'])}, countdown "
+        f"{number(results['r1_zero']['countdown/sound']['value'])}): nothing in the reward asks "
+        f"for true steps. {number(results['r1_zero']['false_check']['value'])} % of its answers "
+        "affirm what is false."
+    )
+    if "qwen_distilled" in results:
+        path = "reasoning/pass@1"
+        yield "; ".join(
+            f"distilled {student.capitalize()} {number(results[f'{student}_distilled'][path]['value'])} %, "
+            f"RL alone {number(results[f'{student}_rl'][path]['value'])} %"
+            for student in ("qwen", "llama")
+        ) + "."
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code: 1 where README differs from the version and --check is given."""
+    version = ROOT / arguments[0]
+    readme = ROOT / "README.md"
+    before = readme.read_text(encoding="utf-8")
+    begin = before.index(BEGIN.split("{")[0])
+    end = before.index(END) + len(END)
+    after = before[:begin] + text(version) + before[end:]
+    if "--check" in arguments:
+        return int(after != before)
+    readme.write_text(after, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
