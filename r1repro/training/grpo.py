@@ -32,7 +32,7 @@ from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.language import language_share
 from r1repro.text.reflection import reflection_count
 from r1repro.text.tags import thinking
-from r1repro.training import adapters, flops, sharding
+from r1repro.training import adapters, flops, objective, sharding
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
@@ -493,10 +493,10 @@ class Recorder(TrainerCallback):
         if self.at_plateau():
             control.should_training_stop = True
         if fresh and (step == 1 or step % settings.sample_every == 0):
-            # TRL's: over each group, the sample deviation and 1e-4
-            groups = reward.groupby(np.arange(len(reward)) // settings.generations)
-            spread = groups.transform("std") + 1e-4
-            batch["advantage"] = (reward - groups.transform("mean")) / spread
+            rewards_B = torch.tensor(reward.to_numpy())
+            batch["advantage"] = objective.group_advantages(
+                rewards_B, settings.generations
+            ).numpy()
             kept = batch.groupby("problem_id", sort=False).head(1).assign(step=step, reward=reward)
             self.samples += kept.to_dict("records")
         last = step == settings.steps

@@ -1,8 +1,9 @@
 """TRL's GRPOTrainer with our rollouts and micro-batches: all that touches its inner parts.
 
-Written against trl 1.14. The objective is untouched: `_compute_loss` is TRL's own. What changes is
-how rows reach it: sorted by length, tightly padded, a backward pass per micro-batch, logits only
-where a completion token needs them.
+Written against trl 1.14. TRL keeps the data, the schedule, the checkpoints, vLLM and the logging. The
+advantages and the loss are those of r1repro.training.objective, and rows reach it sorted by length,
+tightly padded, with a backward pass per micro-batch, and logits only where a completion token needs
+them.
 """
 
 import inspect
@@ -22,7 +23,7 @@ from trl.generation.vllm_generation import VLLMGeneration
 from trl.models.utils import _ForwardRedirection
 
 from r1repro.errors import R1ReproError
-from r1repro.training import adapters, sharding
+from r1repro.training import adapters, objective, sharding
 from r1repro.training.logprobs import micro_batches, token_logps
 
 REFERENCE = "reference.safetensors"
@@ -110,18 +111,50 @@ class PackedGRPOTrainer(GRPOTrainer):
         metrics["step_time"].append(finished - started)
         return total
 
-    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-        """TRL's loss, also where two processes' micro-batches differ in rows.
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        self.rewards = super()._calculate_rewards(*args, **kwargs)
+        return self.rewards
 
-        TRL gathers a value per row for its metrics. What is missing is filled
-        with NaN, which TRL's minimum and maximum leave out.
-        """
-        gather, pad = self.accelerator.gather, self.accelerator.pad_across_processes
-        self.accelerator.gather = lambda rows: gather(pad(rows, pad_index=float("nan")))
-        try:
-            return super()._compute_loss(model, inputs)
-        finally:
-            del self.accelerator.gather
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        """TRL's rollout and rewards; the advantages are objective.group_advantages of their sum."""
+        batch = super()._generate_and_score_completions(inputs)
+        rewards_B = (self.rewards * self.reward_weights.to(self.rewards.device)).sum(1)
+        advantages_B = objective.group_advantages(rewards_B, self.num_generations)
+        mine = slice(self.accelerator.process_index * len(inputs), None)
+        batch["advantages"] = advantages_B[mine][: len(inputs)]
+        return batch
+
+    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        """objective.grpo_loss of a micro-batch."""
+        mask_B_T = inputs["completion_mask"]
+        logps_B_T, entropies_B_T, _ = self._get_per_token_logps_and_entropies(
+            model,
+            torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1),
+            torch.cat([inputs["prompt_mask"], mask_B_T], 1),
+            mask_B_T.shape[1],
+            compute_entropy=True,
+        )
+        # Without it the policy has not moved since the rollout, and is its own old policy.
+        old_logps_B_T = inputs.get("old_per_token_logps")
+        loss = objective.grpo_loss(
+            logps_B_T,
+            logps_B_T.detach() if old_logps_B_T is None else old_logps_B_T,
+            inputs.get("ref_per_token_logps"),
+            inputs["advantages"],
+            mask_B_T,
+            self.epsilon_low,
+            self.beta,
+            inputs.get("importance_sampling_ratio"),
+        )
+        assert entropies_B_T is not None
+        told = {"entropy": entropies_B_T, "clip_ratio/region_mean": loss.clipped_B_T}
+        if loss.kl_B_T is not None:
+            told["kl"] = loss.kl_B_T
+        sums = [(values * mask_B_T).sum() for values in told.values()]
+        sums = self.accelerator.reduce(torch.stack([*sums, mask_B_T.sum()]), "sum")
+        for name, value in zip(told, (sums[:-1] / sums[-1].clamp(min=1)).tolist(), strict=True):
+            self._metrics["train"][name].append(value)
+        return loss.value
 
     def _micro_batches(self, batch: dict[str, Any]) -> list[tuple[dict[str, Any], float]]:
         """(micro-batch as `_compute_loss` expects it, its share of this process's rows)."""

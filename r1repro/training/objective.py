@@ -1,0 +1,120 @@
+"""The objective of GRPO, as pure functions on tensors. The trainer's loss is `grpo_loss`.
+
+Letters at the end of a name are its dimensions: B completions, side by side by group, and T tokens
+of each, padded on the right; mask_B_T is 1 where a token was sampled. Log-probabilities are natural.
+
+Equations are those of DeepSeekMath (arXiv 2402.03300), which R1 (arXiv 2501.12948) trains by, and of
+Dr. GRPO (arXiv 2503.20783) where it differs.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+STD_FLOOR = 1e-4
+"""Added to a group's standard deviation, as TRL does; the papers have no such term."""
+
+
+def group_advantages(rewards_B: Tensor, group_size: int, by_std: bool = True) -> Tensor:
+    """A_i = (r_i - mean(r)) / std(r) over each group (DeepSeekMath 4.1.2): what each of its tokens gets.
+
+    by_std: false leaves the division out (Dr. GRPO, Eq. 4). The deviation is that of a sample, with
+    n - 1. A group of equal rewards has advantages of zero.
+    """
+    rewards_G_K = rewards_B.view(-1, group_size)
+    centred_G_K = rewards_G_K - rewards_G_K.mean(1, keepdim=True)
+    if by_std:
+        centred_G_K = centred_G_K / (rewards_G_K.std(1, keepdim=True) + STD_FLOOR)
+    return centred_G_K.flatten()
+
+
+def importance_ratio(logps_B_T: Tensor, old_logps_B_T: Tensor) -> Tensor:
+    """pi_theta(o_t) / pi_old(o_t): of the policy to the one that sampled (Eq. 3)."""
+    return torch.exp(logps_B_T - old_logps_B_T)
+
+
+def clipped_surrogate(ratio_B_T: Tensor, advantages_B: Tensor, epsilon: float) -> Tensor:
+    """min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon) A), to be maximized (Eq. 3)."""
+    advantages_B_1 = advantages_B[:, None]
+    clipped_B_T = ratio_B_T.clamp(1 - epsilon, 1 + epsilon)
+    return torch.min(ratio_B_T * advantages_B_1, clipped_B_T * advantages_B_1)
+
+
+def is_clipped(ratio_B_T: Tensor, advantages_B: Tensor, epsilon: float) -> Tensor:
+    """Where the minimum takes the clipped ratio, so that the token has no gradient."""
+    advantages_B_1 = advantages_B[:, None]
+    too_low = (ratio_B_T < 1 - epsilon) & (advantages_B_1 < 0)
+    too_high = (ratio_B_T > 1 + epsilon) & (advantages_B_1 > 0)
+    return too_low | too_high
+
+
+def k1(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
+    """log(pi_theta / pi_ref): unbiased for KL(pi_theta, pi_ref) under pi_theta, of either sign."""
+    return logps_B_T - reference_logps_B_T
+
+
+def k2(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
+    """(log(pi_theta / pi_ref))^2 / 2: never negative, and biased."""
+    return (logps_B_T - reference_logps_B_T).square() / 2
+
+
+def k3(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
+    """pi_ref / pi_theta - log(pi_ref / pi_theta) - 1: unbiased and never negative (Eq. 4)."""
+    log_ratio_B_T = reference_logps_B_T - logps_B_T
+    return torch.exp(log_ratio_B_T) - log_ratio_B_T - 1
+
+
+def mean_of_completions(values_B_T: Tensor, mask_B_T: Tensor) -> Tensor:
+    """1/B sum_i 1/|o_i| sum_t: a completion counts once, however long it is (Eq. 3)."""
+    return ((values_B_T * mask_B_T).sum(-1) / mask_B_T.sum(-1).clamp(min=1.0)).mean()
+
+
+def mean_of_tokens(values_B_T: Tensor, mask_B_T: Tensor) -> Tensor:
+    """Sum over all tokens by their number: a token counts once (DAPO, arXiv 2503.14476, Eq. 8)."""
+    return (values_B_T * mask_B_T).sum() / mask_B_T.sum().clamp(min=1.0)
+
+
+def sum_by_constant(values_B_T: Tensor, mask_B_T: Tensor, length: int) -> Tensor:
+    """1/B sum_i 1/length sum_t, with the same length for all: the cap (Dr. GRPO, Eq. 4)."""
+    return (values_B_T * mask_B_T).sum() / (len(values_B_T) * length)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss, a scalar, and of what it is made: KL and where the ratio is clipped, by token."""
+
+    value: Tensor
+    kl_B_T: Tensor | None
+    clipped_B_T: Tensor
+
+
+def grpo_loss(
+    logps_B_T: Tensor,
+    old_logps_B_T: Tensor,
+    reference_logps_B_T: Tensor | None,
+    advantages_B: Tensor,
+    mask_B_T: Tensor,
+    epsilon: float,
+    beta: float,
+    weights_B_T: Tensor | None = None,
+) -> Loss:
+    """-J of GRPO (DeepSeekMath Eq. 3): the clipped surrogate less beta times the KL, k3.
+
+    reference_logps_B_T: None where beta is 0. weights_B_T: of the surrogate's tokens, the truncated
+    importance weights of an engine that samples by other numerics.
+    """
+    ratio_B_T = importance_ratio(logps_B_T, old_logps_B_T)
+    losses_B_T = -clipped_surrogate(ratio_B_T, advantages_B, epsilon)
+    if weights_B_T is not None:
+        losses_B_T = losses_B_T * weights_B_T
+    kl_B_T = None
+    if beta > 0:
+        assert reference_logps_B_T is not None
+        kl_B_T = k3(logps_B_T, reference_logps_B_T)
+        losses_B_T = losses_B_T + beta * kl_B_T
+    return Loss(
+        mean_of_completions(losses_B_T, mask_B_T),
+        None if kl_B_T is None else kl_B_T.detach(),
+        is_clipped(ratio_B_T.detach(), advantages_B, epsilon),
+    )
