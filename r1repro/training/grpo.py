@@ -494,9 +494,7 @@ class Recorder(TrainerCallback):
             control.should_training_stop = True
         if fresh and (step == 1 or step % settings.sample_every == 0):
             rewards_B = torch.tensor(reward.to_numpy())
-            batch["advantage"] = objective.group_advantages(
-                rewards_B, settings.generations
-            ).numpy()
+            batch["advantage"] = objective.group_advantages(rewards_B, settings.generations).numpy()
             kept = batch.groupby("problem_id", sort=False).head(1).assign(step=step, reward=reward)
             self.samples += kept.to_dict("records")
         last = step == settings.steps

@@ -1,0 +1,116 @@
+"""One group of completions worked through by the functions of the objective, for reading."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from r1repro.config import RLConfig
+from r1repro.generation.ask import ask
+from r1repro.generation.sampler import Sampling
+from r1repro.rewards import rules
+from r1repro.tasks.problem import Problem
+from r1repro.tasks.templates import Form
+from r1repro.training import objective
+from r1repro.training.grpo import rule_of, weights
+from r1repro.training.logprobs import token_logps
+from r1repro.training.optimizer import MuonWithAdamW
+
+
+@dataclass(frozen=True)
+class WorkedGroup:
+    """K completions of one problem, what they are paid, and one update of the policy from them.
+
+    tokens: of each completion as text; before and after: log-probabilities (K, T) by the policy
+    that sampled them and by the same after the update; reference_K_T: by the reference.
+    """
+
+    texts: list[str]
+    tokens: list[list[str]]
+    rewards: dict[str, list[float]]
+    advantages_K: Tensor
+    mask_K_T: Tensor
+    before_K_T: Tensor
+    after_K_T: Tensor
+    reference_K_T: Tensor
+    loss: objective.Loss
+
+    def completions(self) -> pd.DataFrame:
+        """A row a completion: its text, each reward, and its advantage."""
+        rows = {"completion": self.texts, **self.rewards, "advantage": self.advantages_K.tolist()}
+        return pd.DataFrame(rows).rename_axis("sample")
+
+    def tokens_of(self, sample: int, epsilon: float) -> pd.DataFrame:
+        """A row a token of one completion: log-probabilities, ratio after the update, clip, KL."""
+        row, length = slice(sample, sample + 1), len(self.tokens[sample])
+        ratio = objective.importance_ratio(self.after_K_T[row], self.before_K_T[row])
+        clipped = objective.is_clipped(ratio, self.advantages_K[row], epsilon)
+        columns = {
+            "log p, old": self.before_K_T[row],
+            "log p, after one update": self.after_K_T[row],
+            "ratio": ratio,
+            "clipped": clipped,
+            "KL to the reference (k3)": objective.k3(self.before_K_T[row], self.reference_K_T[row]),
+        }
+        shown = {name: values[0, :length].tolist() for name, values in columns.items()}
+        return pd.DataFrame({"token": self.tokens[sample], **shown})
+
+
+def work(
+    model: PreTrainedModel,
+    reference: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    problem: Problem,
+    form: Form,
+    settings: RLConfig,
+    seed: int = 0,
+) -> WorkedGroup:
+    """Sample a group from the policy, reward it, and update the policy in place by one step."""
+    sampling = Sampling(settings.max_completion_tokens, settings.temperature)
+    [batch] = ask(
+        model, tokenizer, [problem], sampling, form=form, samples=settings.generations,
+        rollout_batch=settings.generations, seed=seed,
+    )  # fmt: skip
+    completions = [completion for _, _, completion in batch]
+    texts = [completion.text for completion in completions]
+    columns = {name: [value] * len(texts) for name, value in rules.columns_of(problem).items()}
+    paid = weights(settings)
+    rewards = {name: rule_of(name, settings)(texts, **columns) for name in paid}
+    total_K = torch.tensor([rewards[name] for name in paid]).T @ torch.tensor([*paid.values()])
+    advantages_K = objective.group_advantages(total_K, len(texts))
+
+    prompt = tokenizer.encode(form(problem).prompt)
+    width = max(len(completion.token_ids) for completion in completions)
+    ids = torch.full((len(texts), len(prompt) + width), tokenizer.pad_token_id)
+    mask = torch.zeros_like(ids)
+    for row, completion in enumerate(completions):
+        whole = [*prompt, *completion.token_ids]
+        ids[row, : len(whole)] = torch.tensor(whole)
+        mask[row, : len(whole)] = 1
+    mask_K_T = mask[:, -width:]
+
+    def logps(of: PreTrainedModel) -> Tensor:
+        head = of.get_output_embeddings()
+        return token_logps(of.base_model, head, ids, mask, width, settings.temperature, False)[0]
+
+    optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
+    with torch.no_grad():
+        reference_K_T = logps(reference)
+    before_K_T = logps(model)
+    loss = objective.grpo_loss(
+        before_K_T, before_K_T.detach(), reference_K_T, advantages_K, mask_K_T,
+        settings.epsilon, settings.beta,
+    )  # fmt: skip
+    loss.value.backward()
+    optimizer.step()
+    with torch.no_grad():
+        after_K_T = logps(model)
+    tokens = [
+        [tokenizer.decode([token]) for token in completion.token_ids] for completion in completions
+    ]
+    return WorkedGroup(
+        texts, tokens, rewards, advantages_K, mask_K_T, before_K_T.detach(), after_K_T,
+        reference_K_T, loss,
+    )  # fmt: skip

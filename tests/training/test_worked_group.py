@@ -1,0 +1,33 @@
+"""A group worked through: what it shows is what the functions of the objective give."""
+
+import dataclasses
+
+import torch
+from transformers import Qwen3ForCausalLM
+
+from r1repro.rewards import rules
+from r1repro.tasks import mini_world, templates
+from r1repro.training import objective, worked_group
+from tests.length_rewarded import by_length
+from tests.training.test_grpo_objective import SETTINGS
+
+
+def test_a_group_is_paid_and_updates_the_policy_once(base, words, monkeypatch):
+    monkeypatch.setattr(rules, "accuracy", by_length)
+    settings = dataclasses.replace(SETTINGS, generations=6, lr_matrices=1e-3, lr_rest=1e-3)
+    problem = mini_world.build(0, 20, 20).validation[0]
+    policy, reference = (Qwen3ForCausalLM.from_pretrained(base) for _ in range(2))
+    group = worked_group.work(policy, reference, words, problem, templates.asked("mini"), settings)
+    paid = torch.tensor(group.rewards["accuracy"]) + torch.tensor(group.rewards["format"])
+    assert torch.equal(group.advantages_K, objective.group_advantages(paid, 6))
+    assert group.advantages_K.any() and len(group.completions()) == 6
+    # Before any training the policy is its own reference, and after one update it is not.
+    kept = group.mask_K_T.bool()
+    assert torch.allclose(group.before_K_T[kept], group.reference_K_T[kept], atol=1e-5)
+    assert (group.after_K_T - group.before_K_T)[kept].abs().max() > 1e-4
+    better = group.advantages_K == group.advantages_K.max()
+    moved = ((group.after_K_T - group.before_K_T) * group.mask_K_T).sum(1)
+    assert moved[better].mean() > moved[~better].mean()
+    shown = group.tokens_of(0, settings.epsilon)
+    assert "".join(shown["token"]).strip() and (shown["KL to the reference (k3)"] < 1e-6).all()
+    assert (shown["ratio"] - 1).abs().max() > 1e-4
