@@ -15,7 +15,8 @@ from r1repro.config import Config, EngineConfig, ModelConfig, model_key
 from r1repro.errors import R1ReproError, offered
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
-from r1repro.stages import graph, state
+from r1repro.runner.graph import graph
+from r1repro.runner.workspace import Workspace
 from r1repro.stages.models import load_model, load_tokenizer
 from r1repro.tasks import templates
 from r1repro.tasks.problem import Completion, Problem
@@ -74,7 +75,7 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
     """
     stages = graph(config)
     if checkpoint in stages:
-        result = state.load(config, checkpoint)
+        result = Workspace(config).load(checkpoint)
         if result is None:
             raise R1ReproError(
                 f"stage {checkpoint} is not built at scale={config.scale}, seed={config.seed}: "

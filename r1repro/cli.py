@@ -169,8 +169,8 @@ def _run(settings: Sequence[str], multirun: bool) -> int:
 
 
 def _fetch(settings: Sequence[str]) -> int:
-    from r1repro import preflight
     from r1repro.config import compose
+    from r1repro.planning import preflight
 
     fetched = 0
     for line in preflight.fetch(compose(settings)):
@@ -183,7 +183,7 @@ def _fetch(settings: Sequence[str]) -> int:
 
 def _plan(words: argparse.Namespace) -> int:
     from r1repro.config import compose
-    from r1repro.plan import plan
+    from r1repro.planning.plan import plan
 
     if words.card is not None and not words.card > 0:
         raise R1ReproError(
@@ -321,7 +321,7 @@ def _decontaminate(words: argparse.Namespace) -> int:
 
 
 def _doctor(folder: Path) -> int:
-    from r1repro.stages.health import of_run
+    from r1repro.runner.health import of_run
 
     print("\n".join(of_run(folder).lines()))
     return 0

@@ -7,14 +7,14 @@ the configuration is composed once, by Hydra's compose API, and handed over as i
 from collections.abc import Sequence
 from pathlib import Path
 
-from r1repro import pipeline
+from r1repro import launch
 from r1repro.config import Config, runs_folder
 from r1repro.errors import R1ReproError
 
 
 def work(configs: Sequence[Config], multirun: bool) -> Path:
     """Run what the command line asks for, in this process; the report."""
-    report = pipeline.run_seeds(configs) if multirun else pipeline.run(configs[0]).report
+    report = launch.run_seeds(configs) if multirun else launch.run(configs[0])
     print(f"report: {report}", flush=True)
     return report
 
@@ -28,23 +28,23 @@ def submit(configs: Sequence[Config], multirun: bool) -> tuple[str, Path]:
             "launch.cluster needs the package submitit, which is not installed: "
             'pip install -e ".[slurm]" -c constraints.txt, or leave launch.cluster=here'
         ) from error
-    launch = configs[0].launch
+    settings = configs[0].launch
     try:
-        executor = submitit.AutoExecutor(runs_folder(configs[0]) / "jobs", cluster=launch.cluster)
+        executor = submitit.AutoExecutor(runs_folder(configs[0]) / "jobs", cluster=settings.cluster)
     except RuntimeError as error:  # no srun
         raise R1ReproError(
-            f"launch.cluster={launch.cluster} is not to be had here ({error}): run this where "
+            f"launch.cluster={settings.cluster} is not to be had here ({error}): run this where "
             "`srun` is found, or with launch.cluster=here"
         ) from error
-    executor.update_parameters(name="r1repro", timeout_min=60 * launch.hours)
-    if launch.cluster == "slurm":
+    executor.update_parameters(name="r1repro", timeout_min=60 * settings.hours)
+    if settings.cluster == "slurm":
         # One task, which starts a stage's processes itself: one a GPU.
         executor.update_parameters(
             tasks_per_node=1,
-            gpus_per_node=launch.processes,
-            cpus_per_task=launch.cpus,
-            mem_gb=launch.memory,
-            **({"slurm_partition": launch.partition} if launch.partition else {}),
+            gpus_per_node=settings.processes,
+            cpus_per_task=settings.cpus,
+            mem_gb=settings.memory,
+            **({"slurm_partition": settings.partition} if settings.partition else {}),
         )
     job = executor.submit(work, configs, multirun)
     return str(job.job_id), Path(job.paths.stdout)

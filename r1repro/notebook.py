@@ -1,28 +1,26 @@
-"""What a notebook's cells call: open a run, get a stage's result, watch it being made."""
+"""What a notebook's cells call: open a run, get a stage's result, watch it being built."""
 
-import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, Literal
+from typing import Literal
 
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import HTML, DisplayHandle, display
 
-from r1repro import artifacts, preflight
+from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import Config, compose, load
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
-from r1repro.stages import cores, find, graph, state
-from r1repro.stages.display import page
-from r1repro.stages.health import of_stages
-from r1repro.stages.process import POLL_SECONDS, build
+from r1repro.planning import preflight
+from r1repro.runner import progress
+from r1repro.runner.build import build, failure
+from r1repro.runner.health import of_stages
+from r1repro.runner.workspace import Workspace
 
 REFRESH_SECONDS = 2.0
 # Without ipywidgets tqdm says so under the first cell that imports transformers.
@@ -36,108 +34,57 @@ class Run:
     config: Config
     build_missing: bool | Literal["ask"] = "ask"
 
+    @cached_property
+    def space(self) -> Workspace:
+        return Workspace(self.config)
+
     def stage(self, name: str) -> StageResult:
-        """The stage's result: loaded where it is there, or else built now and shown live.
+        """The stage's result: loaded, or built now and shown live; see `stages`."""
+        return self.stages(name)[name]
 
-        What it is made from and is missing too is built first, after asking if `build_missing`
-        is "ask" and somebody is there to answer. Raises R1ReproError if it may not be built, and
-        StageFailed if a stage breaks.
+    def stages(self, *names: str) -> dict[str, StageResult]:
+        """The results of these stages, built where missing, two at a time where the cores allow it.
+
+        Missing inputs are built first, after asking if `build_missing` is "ask" and somebody is
+        there to answer. Raises R1ReproError if they may not be built, and StageFailed if a stage
+        fails.
         """
-        self._build_inputs([name], f"{name} is")
-        return self._build(name)
-
-    def side_by_side(self, *chains: Sequence[str]) -> dict[str, StageResult]:
-        """The results of all stages by name: a chain's one after the other, the chains at once.
-
-        Where there are no cores for two (r1repro.stages.cores) the chains too follow each other. No
-        chain may need a stage of another; what else they are made from is built first, as by
-        `stage`. When one chain fails, or the cell is interrupted, the others stop as well, and
-        continue from their checkpoints the next time.
-        """
-        names = [name for chain in chains for name in chain]
-        self._build_inputs(names, "what this cell builds is")
-        if cores.at_once() < 2:
-            return {name: self._build(name) for name in names}
-        # What is shown is shown by this thread alone: IPython knows only its cell.
-        waiting: SimpleQueue[Callable[[], Any]] = SimpleQueue()
-        stop = threading.Event()
-
-        def later(action: Callable[[], Any]) -> None:
-            if stop.is_set():
-                raise R1ReproError("a stage beside this one failed, or the cell was interrupted")
-            waiting.put(action)
-
-        def built(chain: Sequence[str]) -> dict[str, StageResult]:
-            return {name: self._build(name, later) for name in chain}
-
-        found: dict[str, StageResult] = {}
-        with ThreadPoolExecutor(len(chains)) as pool:
-            try:
-                running = {pool.submit(built, chain) for chain in chains}
-                while running:
-                    ended, running = wait(running, POLL_SECONDS, FIRST_EXCEPTION)
-                    while not waiting.empty():
-                        waiting.get()()
-                    for chain in ended:
-                        found |= chain.result()
-            finally:
-                stop.set()
-        return {name: found[name] for name in names}
+        for name in names:
+            self.space.find(name)
+        missing = [n for n in self.space.with_inputs(*names) if not self.space.is_done(n)]
+        if self.build_missing is False and missing:
+            raise R1ReproError(
+                f"{missing[0]} is not built{failure(self.space, missing[0])}: run `r1repro run`, "
+                "or this notebook with build_missing=True"
+            )
+        inputs = [name for name in missing if name not in names]
+        if inputs and self.build_missing == "ask":
+            self._ask(names, inputs)
+        built = build(self.space, [*inputs, *names], Live(self.space))
+        return {name: built[name] for name in names}
 
     def doctor(self, *names: str) -> None:
         """Print what is wrong with these stages, each with what helps, or that nothing is."""
         print("\n".join(of_stages(self.config, names).lines()))
 
-    def _build_inputs(self, names: Sequence[str], who: str) -> None:
-        """Build what these are made from and is missing, if somebody agrees; `who` asks for it."""
-        needed: set[str] = set()
-        for name in names:
-            find(name, self.config)
-            needed.update(state.with_inputs(self.config, name))
-        missing = [
-            other
-            for other in graph(self.config)
-            if other in needed.difference(names) and not state.is_done(self.config, other)
-        ]
-        if missing:
-            self._agree(who, missing)
-        for other in missing:
-            self._build(other)
-
-    def _agree(self, who: str, missing: list[str]) -> None:
-        cost = sum(state.seconds_left(self.config, other, time.time()) for other in missing)
+    def _ask(self, names: Sequence[str], inputs: Sequence[str]) -> None:
+        now = time.time()
+        cost = sum(progress.seconds_left(self.space, name, now) for name in inputs)
         what = (
-            f"{who} made from {' and '.join(missing)}, not built yet at "
+            f"{', '.join(names)} needs {' and '.join(inputs)}, not built yet at "
             f"scale={self.config.scale}: about {duration(cost)} on two CPU cores (an estimate)"
         )
-        if self.build_missing == "ask":
-            print(what)
-            try:
-                agreed = input("Build it now? [y/n] ").strip().lower() in ("y", "yes")
-            except (StdinNotImplementedError, EOFError):
-                print("Nobody is here to ask: building it.")
-                agreed = True
-        else:
-            agreed = bool(self.build_missing)
+        print(what)
+        try:
+            agreed = input("Build it now? [y/n] ").strip().lower() in ("y", "yes")
+        except (StdinNotImplementedError, EOFError):
+            print("Nobody is here to ask: building it.")
+            return
         if not agreed:
             raise R1ReproError(
-                f"{what}: run the notebook before this one, `r1repro run`, "
-                "or this one with build_missing=True"
+                f"{what}: run the notebook before this one, `r1repro run`, or this one with "
+                "build_missing=True"
             )
-
-    def _build(
-        self, name: str, do: Callable[[Callable[[], Any]], None] = lambda action: action()
-    ) -> StageResult:
-        """The stage's result; `do` is given each action that shows something."""
-        show = _Live(name)
-        result = build(
-            self.config,
-            name,
-            follow=lambda folder: do(partial(show.refresh, folder)),
-            announce=lambda said: do(partial(print, said)),
-        )
-        do(partial(show.end, result))
-        return result
 
 
 def open_run(
@@ -159,30 +106,38 @@ def open_run(
     return Run(config, build_missing)
 
 
-class _Live:
-    """The bar and curves under a cell, renewed every two seconds at most."""
+class Live:
+    """A bar and curves for each stage under a cell, renewed every two seconds."""
 
-    def __init__(self, name: str) -> None:
-        self.used = False
-        self._name = name
+    def __init__(self, space: Workspace) -> None:
+        self._space = space
         self._shown = 0.0
-        self._handle: DisplayHandle | None = None
+        self._handles: dict[str, DisplayHandle] = {}
 
-    def refresh(self, folder: Path) -> None:
-        finished = (folder / "manifest.json").exists()
-        if time.monotonic() - self._shown < REFRESH_SECONDS and not finished:
+    def say(self, sentence: str) -> None:
+        print(sentence)
+
+    def running(self, names: Sequence[str]) -> None:
+        if time.monotonic() - self._shown < REFRESH_SECONDS:
             return
-        self._shown, self.used = time.monotonic(), True
-        lines = artifacts.read_progress(folder)
-        now = lines[-1]["time"] if finished and lines else time.time()
-        content = HTML(page(self._name, lines, state.pace(lines, now)))
-        if self._handle is None:
-            self._handle = display(content, display_id=True)
-        else:
-            self._handle.update(content)
+        self._shown = time.monotonic()
+        for name in names:
+            lines = artifacts.read_progress(self._space.work(name))
+            self._show(name, progress.page(name, lines, progress.pace(lines, time.time())))
 
-    def end(self, result: StageResult) -> None:
-        """Say what a result is that nobody had to wait for."""
-        if not self.used:
-            seconds = duration(result.manifest["seconds"])
-            print(f"{self._name}: loaded {result.folder.name} (took {seconds} to build)")
+    def done(self, result: StageResult, built: bool) -> None:
+        lines = artifacts.read_progress(result.folder)
+        page = ""
+        if lines:
+            page = progress.page(result.name, lines, progress.pace(lines, lines[-1]["time"]))
+        seconds = duration(result.manifest["seconds"])
+        how = "built" if built else "loaded"
+        machine = result.manifest["hardware"].get("processor", "")
+        told = f"<p>{result.name}: {how} {result.folder.name}, {seconds} on {machine}</p>"
+        self._show(result.name, page + told)
+
+    def _show(self, name: str, page: str) -> None:
+        if name in self._handles:
+            self._handles[name].update(HTML(page))
+        else:
+            self._handles[name] = display(HTML(page), display_id=True)

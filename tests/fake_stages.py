@@ -7,7 +7,7 @@ from pathlib import Path
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
-from r1repro.stages import Stage
+from r1repro.runner.graph import Stage
 
 
 def first(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:

@@ -11,7 +11,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassifi
 
 from r1repro import artifacts, chat, cli
 from r1repro.config import PLAIN_ENGINE, runs_folder
-from r1repro.stages import state
+from r1repro.runner.workspace import Workspace
 from r1repro.tasks import templates, tokenizer
 from r1repro.tasks.problem import Completion, Problem
 from tests.tiny import SHAPE
@@ -49,14 +49,14 @@ def publish(compose, folder):
 
     def published(name, *overrides, model=True):
         config = compose(*overrides)
-        work = state.work_folder(config, name)
+        work = Workspace(config).work(name)
         work.mkdir(parents=True)
         if model:
             shutil.copytree(folder, work / "model")
         facts = {"config": {"model": {"path": None, "hub": None}, "seed": 0}}
-        key = state.keys(config)[name]
+        key = Workspace(config).keys[name]
         artifacts.publish(work, runs_folder(config), name, key, facts)
-        return state.result_folder(config, name)
+        return Workspace(config).place(name)
 
     return published
 

@@ -12,7 +12,7 @@ import pytest
 from r1repro import artifacts
 from r1repro.config import ROOT, RLConfig, runs_folder
 from r1repro.rewards import rules
-from r1repro.stages import state
+from r1repro.runner.workspace import Workspace
 from r1repro.tasks.problem import Problem
 from r1repro.training import grpo
 
@@ -57,10 +57,10 @@ def test_a_stage_of_ones_own_is_built_from_another(monkeypatch, tmp_path, compos
     config = compose()
     rows = pd.DataFrame({"correct": [True, True, False], "tokens": [2, 4, 9]})
     for name in ("base", "evaluate_base"):
-        work = state.work_folder(config, name)
+        work = Workspace(config).work(name)
         work.mkdir(parents=True)
         rows.to_parquet(work / "evaluation.parquet")
-        artifacts.publish(work, runs_folder(config), name, state.keys(config)[name], {"seconds": 1})
+        artifacts.publish(work, runs_folder(config), name, Workspace(config).keys[name], {"seconds": 1})
     code = BLOCKS["a notebook, or python"]
     ours = code.replace('"scale=smoke"', f'"scale=smoke", "runs={runs}"')
     assert ours != code

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks import gpu_check
 from r1repro.config import ROOT, compose
-from r1repro.pipeline import run_folder
+from r1repro.runner.sequence import run_folder
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 

@@ -10,7 +10,7 @@ from r1repro import pipeline
 from r1repro.config import ROOT, Config
 from r1repro.errors import R1ReproError
 from r1repro.notebook import Run, open_run
-from r1repro.stages import graph
+from r1repro.runner.graph import graph
 from r1repro.tasks import filters, worlds
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from r1repro import artifacts, pipeline, reports
+from r1repro import artifacts
+from r1repro.runner import sequence, reports
 from r1repro.config import ROOT, Config, load
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError, StageFailed
-from r1repro.stages import find, process, state
-from r1repro.stages.display import line, page
+from r1repro.runner import processes
+from r1repro.runner.workspace import Workspace
+from r1repro.runner.graph import find
+from r1repro.runner.progress import line, page
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +43,7 @@ def test_run_then_rerun_executes_nothing_again(fake_notebooks, compose, capsys):
     assert (outcome.results["second"].folder / "copy.txt").read_text() == "0"
     assert load(outcome.folder / "resolved.yaml").seed == config.seed
     executed = outcome.folder / "notebooks" / "01_second.ipynb"
-    assert json.loads(executed.read_text())["metadata"]["r1repro"]["keys"] == state.keys(config)
+    assert json.loads(executed.read_text())["metadata"]["r1repro"]["keys"] == Workspace(config).keys
     first = (outcome.folder / "notebooks" / "00_first.ipynb").read_text()
     assert "polyline" in first and "pass@1 5.0 % → 50.0 %" in first
     said = capsys.readouterr().out
@@ -109,7 +112,7 @@ def test_stage_that_is_killed_says_so_and_continues(compose, fake_graph, runs):
 def test_ending_the_run_ends_the_stage_and_a_rerun_continues(fake_notebooks, compose, runs, sign):
     config = compose()
     (runs / "slow").touch()
-    work = state.work_folder(config, "first")
+    work = Workspace(config).work("first")
     code = (
         "import sys\nfrom pathlib import Path\nfrom r1repro import config, pipeline\n"
         "try:\n    pipeline.run(config.compose(sys.argv[2:]), Path(sys.argv[1]))\n"
@@ -145,7 +148,7 @@ def test_two_runs_build_a_stage_once(compose, fake_graph, runs):
     )
     command = [sys.executable, "-c", code, "scale=smoke", f"runs={runs}"]
     pair = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)]
-    folder = state.work_folder(config, "first")
+    folder = Workspace(config).work("first")
     wait_until(lambda: artifacts.read_progress(folder))
     pair.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
     assert "waiting for it" in pair[1].stdout.readline()
@@ -153,7 +156,7 @@ def test_two_runs_build_a_stage_once(compose, fake_graph, runs):
     said = [other.communicate(timeout=300)[0] for other in pair]
     assert [other.returncode for other in pair] == [0, 0]
     assert "waiting for it" not in said[0]
-    lines = artifacts.read_progress(state.load(config, "first").folder)
+    lines = artifacts.read_progress(Workspace(config).load("first").folder)
     assert [entry["step"] for entry in lines] == list(range(1, 11))
 
 
@@ -222,10 +225,10 @@ def test_run_folder_in_use(fake_notebooks, compose):
 
 
 def test_keys_follow_what_matters(compose, monkeypatch):
-    plain = state.keys(compose())
+    plain = Workspace(compose()).keys
     for free in ("stage.base.save_every=40", "stage.r1_zero.save_every=1", "until=base"):
-        assert state.keys(compose(free)) == plain
-    shared = state.keys(compose("launch.processes=2"))
+        assert Workspace(compose(free)).keys == plain
+    shared = Workspace(compose("launch.processes=2")).keys
     assert shared["r1_zero"] != plain["r1_zero"] and shared["base"] == plain["base"]
     changed = _changed_by(compose, "seed=1")
     bases = {name for name in plain if re.fullmatch(r"(evaluate_)?(\w+_)?base", name)}
@@ -238,12 +241,12 @@ def test_keys_follow_what_matters(compose, monkeypatch):
     assert _changed_by(compose, "evaluation.samples=3") == in_depth | {"comparison"}
     alone = _with_evaluations("qwen_base", "llama_base") - {"comparison"}
     assert not alone & _changed_by(compose, "model.layers=3")
-    assert state.with_inputs(compose(), "r1_zero") == ["base", "r1_zero"]
+    assert Workspace(compose()).with_inputs("r1_zero") == ["base", "r1_zero"]
     assert find("base").seconds(compose()) > 0
 
 
 def _changed_by(compose, setting):
-    plain, other = state.keys(compose()), state.keys(compose(setting))
+    plain, other = Workspace(compose()).keys, Workspace(compose(setting)).keys
     return {name for name in plain if plain[name] != other[name]}
 
 
@@ -278,7 +281,7 @@ def test_a_setting_reruns_its_stage_and_what_follows_and_nothing_else(compose):
 
 
 def test_ablations_are_off_until_switched_on_and_change_nothing_else(compose):
-    plain, switched = state.keys(compose()), state.keys(compose("ablation=all"))
+    plain, switched = Workspace(compose()).keys, Workspace(compose("ablation=all")).keys
     assert {name for name in switched if name not in plain} == {
         name
         for checkpoint in (
@@ -304,7 +307,7 @@ def test_pace_and_display():
         {"started": 100.0, "time": 110.0, "step": 4, "total": 20, "figures": {}},
         {"started": 100.0, "time": 130.0, "step": 8, "total": 20, "figures": {"pass_at_1": 0.5}},
     ]
-    found = state.pace(lines, now=130.0)
+    found = progress.pace(lines, now=130.0)
     assert (found.step, found.total, found.elapsed, found.left) == (8, 20, 80.0, 60.0)
     assert "pass@1 50.0 %" in line("r1_zero", found, lines[-1]["figures"], 90.0, 80.0)
     assert line("r1_zero ", None, {}, 90.0, 187.0) == "r1_zero      –   3:07 min  starting"
@@ -330,14 +333,14 @@ def test_an_input_that_was_built_anew_makes_what_stands_on_it_be_built_anew(
     found = compose()
     for name in ("first", "second"):
         process.build(found, name)
-    artifacts.set_aside(state.result_folder(found, "first"), runs)
-    assert state.is_done(found, "second")  # its input is away, and may come back as it was
+    artifacts.set_aside(Workspace(found).place("first"), runs)
+    assert Workspace(found).is_done("second")  # its input is away, and may come back as it was
     process.build(found, "first")
     with pytest.raises(artifacts.Damaged, match="made from another first"):
-        state.load(found, "second")
+        Workspace(found).load("second")
     said = []
     process.build(found, "second", announce=said.append)
-    assert "made from another first" in said[0] and state.is_done(found, "second")
+    assert "made from another first" in said[0] and Workspace(found).is_done("second")
 
 
 def test_several_seeds_are_run_and_then_joined(compose, monkeypatch, tmp_path):
@@ -366,7 +369,7 @@ def test_several_seeds_are_run_and_then_joined(compose, monkeypatch, tmp_path):
 
 def test_a_stage_that_is_silent_shows_how_long(compose, fake_graph):
     config, now = compose(), time.time()
-    work = state.work_folder(config, "first")
+    work = Workspace(config).work("first")
     work.mkdir(parents=True)
 
     def show():

@@ -10,12 +10,13 @@ from benchmarks.memory_table import table
 from r1repro import artifacts, cli, plan
 from r1repro.config import ROOT
 from r1repro.config import compose as composed
-from r1repro.stages import find, graph, state
+from r1repro.runner.workspace import Workspace
+from r1repro.runner.graph import find, graph
 from r1repro.stages.base_model import from_random_weights
-from r1repro.stages.expected import Expected
+from r1repro.planning.expected import Expected
 from r1repro.stages.models import save_model
-from r1repro.stages.probe import Speed
-from r1repro.stages.work import Work, needs
+from r1repro.planning.probe import Speed
+from r1repro.planning.work import Work, needs
 from r1repro.tasks import tokenizer
 
 SPEED = Speed(
@@ -28,7 +29,7 @@ def _text(config, **settings):
 
 
 def _publish(config, name, runs, write):
-    key = state.keys(config)[name]
+    key = Workspace(config).keys[name]
     folder = artifacts.work_folder(runs, name, key)
     folder.mkdir(parents=True)
     write(folder)
@@ -59,7 +60,7 @@ def test_what_is_cached_begun_and_built_anew(compose, runs):
         save_model(from_random_weights(config.model, words), words, folder / "model")
 
     _publish(config, "base", runs, write)
-    begun = state.work_folder(config, "evaluate_base")
+    begun = Workspace(config).work("evaluate_base")
     begun.mkdir(parents=True)
     artifacts.Progress(begun).update(3, 9)
     text = _text(config)

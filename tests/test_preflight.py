@@ -7,7 +7,8 @@ import pytest
 from r1repro import cli, hub, preflight
 from r1repro.config import compose, models
 from r1repro.errors import R1ReproError
-from r1repro.stages import find, state
+from r1repro.runner.workspace import Workspace
+from r1repro.runner.graph import find
 from r1repro.tasks.sources import SOURCES
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

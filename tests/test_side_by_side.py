@@ -11,7 +11,10 @@ import pytest
 from r1repro import artifacts, notebook, pipeline
 from r1repro.errors import R1ReproError, StageFailed
 from r1repro.notebook import Run
-from r1repro.stages import cores, graph, process, state
+from r1repro import cores
+from r1repro.runner import processes
+from r1repro.runner.workspace import Workspace
+from r1repro.runner.graph import graph
 from tests.fake_stages import CHAINS
 
 
@@ -29,7 +32,7 @@ def wait_until(condition) -> None:
 
 
 def free(config, name) -> bool:
-    work = state.work_folder(config, name)
+    work = Workspace(config).work(name)
     with artifacts.lock(work.with_name(work.name + ".lock")) as held:
         return held is not None
 
@@ -106,7 +109,7 @@ def test_an_interrupt_stops_both(compose, runs):
     with pytest.raises(KeyboardInterrupt):
         Run(config).side_by_side(*CHAINS)
     assert free(config, "left_1") and free(config, "right_1")
-    assert not state.is_done(config, "left_1") and state.work_folder(config, "left_1").is_dir()
+    assert not Workspace(config).is_done("left_1") and Workspace(config).work("left_1").is_dir()
 
 
 def test_the_terminal_shows_what_runs_at_once(compose, monkeypatch, capsys):
@@ -116,11 +119,11 @@ def test_the_terminal_shows_what_runs_at_once(compose, monkeypatch, capsys):
     stop = threading.Event()
     follower = threading.Thread(target=pipeline._follow, args=(config, names, names, stop))
     for name in ("left_1", "right_1"):
-        state.work_folder(config, name).mkdir(parents=True)
+        Workspace(config).work(name).mkdir(parents=True)
     follower.start()
     time.sleep(0.7)  # lines from before would be those of an earlier run
     for name in ("left_1", "right_1"):
-        artifacts.Progress(state.work_folder(config, name)).update(5, 10, loss=1.5)
+        artifacts.Progress(Workspace(config).work(name)).update(5, 10, loss=1.5)
     time.sleep(2.5)
     stop.set()
     follower.join()
@@ -135,9 +138,9 @@ def test_the_terminal_shows_what_runs_at_once(compose, monkeypatch, capsys):
 
 def test_two_at_once_take_half_of_the_time(compose, monkeypatch):
     config, names = compose(), ["first", "left_1", "left_2", "right_1"]
-    assert state.run_left(config, names, {}, now=0.0) == 20 + 3 * 10 / 2
+    assert progress.run_left(Workspace(config), names, {}, now=0.0) == 20 + 3 * 10 / 2
     monkeypatch.setattr(cores, "at_once", lambda: 1)
-    assert state.run_left(config, names, {}, now=0.0) == 20 + 3 * 10
+    assert progress.run_left(Workspace(config), names, {}, now=0.0) == 20 + 3 * 10
 
 
 def test_the_error_names_the_stage_that_failed(compose, runs, tmp_path, monkeypatch):

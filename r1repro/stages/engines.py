@@ -5,9 +5,9 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+from r1repro import cores
 from r1repro.config import ROOT, Config
 from r1repro.errors import R1ReproError
-from r1repro.stages import cores
 
 REPORTERS = {
     "tensorboard": ("tensorboard", "tensorboardX"),

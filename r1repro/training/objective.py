@@ -1,10 +1,10 @@
 """The objective of GRPO, as pure functions on tensors. The trainer's loss is `grpo_loss`.
 
-Letters at the end of a name are its dimensions: B completions, side by side by group, and T tokens
-of each, padded on the right; mask_B_T is 1 where a token was sampled. Log-probabilities are natural.
+Letters at the end of a name are its dimensions: B completions, side by side by group, and T
+tokens of each, padded on the right; mask_B_T is 1 where a token was sampled. Logarithms are natural.
 
-Equations are those of DeepSeekMath (arXiv 2402.03300), which R1 (arXiv 2501.12948) trains by, and of
-Dr. GRPO (arXiv 2503.20783) where it differs.
+Equations are those of DeepSeekMath (arXiv 2402.03300), which R1 (arXiv 2501.12948) trains by, and
+of Dr. GRPO (arXiv 2503.20783) where it differs.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ STD_FLOOR = 1e-4
 
 
 def group_advantages(rewards_B: Tensor, group_size: int, by_std: bool = True) -> Tensor:
-    """A_i = (r_i - mean(r)) / std(r) over each group (DeepSeekMath 4.1.2): what each of its tokens gets.
+    """A_i = (r_i - mean(r)) / std(r) over each group, for all of its tokens (DeepSeekMath 4.1.2).
 
     by_std: false leaves the division out (Dr. GRPO, Eq. 4). The deviation is that of a sample, with
     n - 1. A group of equal rewards has advantages of zero.

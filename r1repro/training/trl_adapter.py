@@ -1,9 +1,9 @@
 """TRL's GRPOTrainer with our rollouts and micro-batches: all that touches its inner parts.
 
-Written against trl 1.14. TRL keeps the data, the schedule, the checkpoints, vLLM and the logging. The
-advantages and the loss are those of r1repro.training.objective, and rows reach it sorted by length,
-tightly padded, with a backward pass per micro-batch, and logits only where a completion token needs
-them.
+Written against trl 1.14. TRL keeps the data, the schedule, the checkpoints, vLLM and the logging.
+The advantages and the loss are those of r1repro.training.objective, and rows reach it sorted by
+length, tightly padded, with a backward pass per micro-batch, and logits only where a completion
+token needs them.
 """
 
 import inspect

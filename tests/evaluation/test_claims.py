@@ -13,7 +13,7 @@ from r1repro.evaluation.claims import Change, Claim, Lead, Light, Rise, Times, V
 from r1repro.evaluation.moved import Curve, Moved
 from r1repro.evaluation.statistics import Estimate, over_seeds, power, sign_flip, t_interval
 from r1repro.reports.checkpoints import BASES, PAIRS
-from r1repro.stages import graph
+from r1repro.runner.graph import graph
 
 MOVES = Moved(0.1, "reward", 0.02, {"reward": Curve(0.4, 0.3, 0.01)})
 

@@ -7,7 +7,7 @@ from r1repro import cli
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.statistics import Estimate, difference
 from r1repro.reports.compare import _one, compare, inputs, read
-from r1repro.stages import graph
+from r1repro.runner.graph import graph
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from r1repro.reports.figures import CHECKPOINTS
 from r1repro.reports.files import read_results, write_results
 from r1repro.reports.report import STAGES, needed
 from r1repro.reports.tables import read_costs
-from r1repro.stages import comparison, graph
+from r1repro.stages import comparison
+from r1repro.runner.graph import graph
 from tests.reports.conftest import BUDGET
 from tests.reports.made_up import ABLATIONS, HOSTILE, SKILLS, make_results, rl_metrics, sft_metrics
 

@@ -8,7 +8,8 @@ import pytest
 from r1repro.evaluation.metrics import differences, shown, summarize
 from r1repro.reports import figures, stage_figures
 from r1repro.reports.checkpoints import ARMS
-from r1repro.stages import cold_start_data, rejection_sampling
+from r1repro.stages import cold_start_data
+from r1repro.stages import rejection_sampling
 from tests.reports.made_up import HOSTILE, evaluation, rl_metrics
 
 

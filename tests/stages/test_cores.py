@@ -6,7 +6,8 @@ import sys
 import pytest
 import torch
 
-from r1repro.stages import STAGES, cores
+from r1repro import cores
+from r1repro.runner.graph import STAGES
 
 
 @pytest.fixture

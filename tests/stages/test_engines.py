@@ -11,7 +11,10 @@ from trl.generation.vllm_generation import VLLMGeneration
 
 from r1repro import config as configuration
 from r1repro.errors import R1ReproError
-from r1repro.stages import cores, engines, find, state
+from r1repro import cores
+from r1repro.stages import engines
+from r1repro.runner.workspace import Workspace
+from r1repro.runner.graph import find
 from r1repro.stages.engines import check_engine
 from r1repro.training import sharding
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
@@ -123,7 +126,7 @@ def test_unsloth_after_trl_is_refused():
     ],
 )
 def test_a_result_is_keyed_by_what_computed_it(override, changed, same):
-    before, after = state.keys(_compose()), state.keys(_compose(override))
+    before, after = Workspace(_compose()).keys, Workspace(_compose(override)).keys
     assert [name for name in (*changed, *same) if before[name] != after[name]] == changed
 
 

@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from r1repro import artifacts
-from r1repro.stages import find, state
+from r1repro.runner.workspace import Workspace
+from r1repro.runner.graph import find
 from r1repro.stages.base_model import from_random_weights
-from r1repro.stages.expected import (
+from r1repro.planning.expected import (
     ALONE,
     BASE,
     EXAMPLE,
@@ -16,14 +17,14 @@ from r1repro.stages.expected import (
     expected,
 )
 from r1repro.stages.models import save_model
-from r1repro.stages.work import work
+from r1repro.planning.work import work
 from r1repro.tasks import tokenizer, worlds
 
 
 @pytest.fixture
 def publish(runs):
     def made(config, name, write):
-        key = state.keys(config)[name]
+        key = Workspace(config).keys[name]
         folder = artifacts.work_folder(runs, name, key)
         folder.mkdir(parents=True)
         write(folder)

@@ -10,24 +10,24 @@ from r1repro.config import ROOT, RLConfig, save
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.doctor import examine
 from r1repro.notebook import Run
-from r1repro.stages import state
-from r1repro.stages.health import Health, of_run, of_stages
+from r1repro.runner.workspace import Workspace
+from r1repro.runner.health import Health, of_run, of_stages
 from r1repro.training.checkpoints import COMPLETE
 from tests.reports.made_up import checkpoint, pretraining_metrics, rl_metrics, sft_metrics
 
 
 def finish(config, runs, name, rows):
     """Make the table the finished result of a stage."""
-    folder = state.work_folder(config, name)
+    folder = Workspace(config).work(name)
     folder.mkdir(parents=True)
     table = "evaluation" if name.startswith("evaluate_") else "metrics"
     rows.to_parquet(folder / f"{table}.parquet")
-    artifacts.publish(folder, runs, name, state.keys(config)[name], {"seconds": 1.0})
+    artifacts.publish(folder, runs, name, Workspace(config).keys[name], {"seconds": 1.0})
 
 
 def begin(config, name, step):
     """A checkpoint of a stage, as its trainer leaves it."""
-    folder = state.work_folder(config, name) / "checkpoints" / f"checkpoint-{step}"
+    folder = Workspace(config).work(name) / "checkpoints" / f"checkpoint-{step}"
     folder.mkdir(parents=True)
     return folder
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_read_is_said(compose, runs, tmp_path):
 
 
 def test_a_finished_run_is_read_without_torch():
-    code = "import sys, r1repro.stages.health; sys.exit('torch' in sys.modules)"
+    code = "import sys, r1repro.runner.health; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

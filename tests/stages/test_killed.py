@@ -10,8 +10,9 @@ import pytest
 from r1repro import artifacts, config
 from r1repro.errors import StageFailed
 from r1repro.evaluation.moved import weights_of
-from r1repro.stages import nursery, process
-from r1repro.stages.process import build
+from r1repro.runner import processes
+from r1repro.runner import processes
+from r1repro.runner.processes import build
 
 
 def _compose(runs):

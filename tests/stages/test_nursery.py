@@ -12,8 +12,11 @@ import pytest
 from r1repro import config
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, StageFailed
-from r1repro.stages import cores, nursery, process, state
-from r1repro.stages.process import build
+from r1repro import cores
+from r1repro.runner import processes
+from r1repro.runner import processes
+from r1repro.runner.workspace import Workspace
+from r1repro.runner.processes import build
 
 pytestmark = pytest.mark.skipif(
     not nursery.suits("r1repro.stages.base_model", 1), reason="no fork is made here"
@@ -87,7 +90,7 @@ def test_it_ends_with_the_process_that_asked(tmp_path):
     stage, server = map(int, asked.stdout.readline().split())
     found = compose(tmp_path, "stage.base.tokens=2000000")
     until = time.monotonic() + 60
-    while not (state.work_folder(found, "base") / "progress.jsonl").is_file():
+    while not (Workspace(found).work("base") / "progress.jsonl").is_file():
         assert time.monotonic() < until and asked.poll() is None
         time.sleep(0.1)
     asked.kill()
@@ -137,7 +140,8 @@ ASKS = """
 import sys
 from r1repro.config import compose
 from r1repro.errors import StageFailed
-from r1repro.stages import nursery, process
+from r1repro.runner import processes
+from r1repro.runner import processes
 try:
     process.build(compose(['scale=smoke', f'runs={sys.argv[1]}']), 'evaluate_base')
 except StageFailed as error:

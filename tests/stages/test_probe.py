@@ -4,7 +4,8 @@ import dataclasses
 
 import torch
 
-from r1repro.stages import cores, probe
+from r1repro import cores
+from r1repro.planning import probe
 
 
 def test_every_part_is_timed_for_every_model(compose, monkeypatch):

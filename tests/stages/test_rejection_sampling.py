@@ -16,9 +16,12 @@ from r1repro.generation import ask
 from r1repro.generation.sampler import Rollout
 from r1repro.reports.report import without_places
 from r1repro.reports.settings import later
-from r1repro.stages import find, graph, rejection_sampling, sft, state
+from r1repro.stages import rejection_sampling
+from r1repro.stages import sft
+from r1repro.runner.workspace import Workspace
+from r1repro.runner.graph import find, graph
 from r1repro.stages.distillation import stored_parameters
-from r1repro.stages.work import needs, work
+from r1repro.planning.work import needs, work
 from r1repro.tasks.problem import GENERAL
 from tests.tiny import model_folder, tokenizer_of
 
@@ -160,7 +163,7 @@ def test_the_stage_is_there_with_a_teacher_only_and_the_students_alone_depend_on
     with pytest.raises(R1ReproError, match=r"student\.teacher=MODEL runs it"):
         find("teacher_sampling", plain)
     other = compose(f"student.teacher={folders['deepseek']}", "student.teacher_chat=deepseek")
-    before, after = state.keys(plain), state.keys(other)
+    before, after = Workspace(plain).keys, Workspace(other).keys
     assert after.keys() - before.keys() == {"teacher_sampling"}
     arms = {f"{s}_{arm}" for s in ("qwen", "llama") for arm in ("distilled", "rl", "distilled_rl")}
     taught = arms | {f"evaluate_{name}" for name in arms} | {"comparison"}
@@ -171,13 +174,13 @@ def test_the_stage_is_there_with_a_teacher_only_and_the_students_alone_depend_on
 
     own = model_folder("deepseek", tmp_path / "own")
     settings = [f"student.teacher={own}", "student.teacher_chat=deepseek"]
-    before = state.keys(compose(*settings))
+    before = Workspace(compose(*settings)).keys
     for setting in ("engine.precision=bfloat16", "student.teacher_chat=qwen"):
-        other = state.keys(compose(*settings, setting))
+        other = Workspace(compose(*settings, setting)).keys
         assert other["teacher_sampling"] != before["teacher_sampling"]
     # Other weights in the same folder are another teacher.
     (own / "generation_config.json").write_text("{}")
-    again = state.keys(compose(*settings))
+    again = Workspace(compose(*settings)).keys
     assert {name for name in again if again[name] != before[name]} == taught | {"teacher_sampling"}
 
 

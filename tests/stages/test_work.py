@@ -6,9 +6,10 @@ import pandas as pd
 
 from r1repro import artifacts
 from r1repro.config import compose as composed
-from r1repro.stages import find, state
-from r1repro.stages.work import TRACE, needs, work
-from r1repro.training import memory
+from r1repro.runner.workspace import Workspace
+from r1repro.runner.graph import find
+from r1repro.planning.work import TRACE, needs, work
+from r1repro.planning import memory
 from r1repro.training.shape import read
 
 
@@ -18,7 +19,7 @@ def test_examples_are_counted_where_the_data_stands_and_bounded_before(compose, 
     most = config.stage.cold_start_data.questions * config.stage.cold_start_data.kept
     assert before.said.startswith(f"at most {most:,} examples") and before.learned == most
 
-    key = state.keys(config)["cold_start_data"]
+    key = Workspace(config).keys["cold_start_data"]
     folder = artifacts.work_folder(runs, "cold_start_data", key)
     folder.mkdir(parents=True)
     pd.DataFrame({"completion": ["a"] * 5}).to_parquet(folder / "dataset.parquet")

@@ -7,7 +7,8 @@ import pytest
 
 from r1repro.config import ROOT, StudentsConfig
 from r1repro.errors import R1ReproError
-from r1repro.stages import sft, state
+from r1repro.stages import sft
+from r1repro.runner.workspace import Workspace
 from r1repro.tasks import tokenizer, traces, worlds
 
 REAL = ROOT.parent / "shared" / "realdata" / "r1_traces" / "rasbt_openrouter_r1_671b.json"
@@ -33,9 +34,9 @@ def test_other_traces_in_the_same_file_are_another_student(tmp_path, compose):
     file = tmp_path / "traces.jsonl"
     written(file, {"problem": "What is 1+1?", "generations": "<think>a</think>2"})
     settings = ("model=qwen2.5-0.5b", f"student.traces={file}")
-    before = state.keys(compose(*settings))
+    before = Workspace(compose(*settings)).keys
     file.write_text(file.read_text() * 2)
-    after = state.keys(compose(*settings))
+    after = Workspace(compose(*settings)).keys
     changed = {name for name in after if after[name] != before[name]}
     assert {"qwen_distilled", "llama_distilled"} <= changed and "dev3" not in changed
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from r1repro.config import PLAIN_ENGINE, ROOT
 from r1repro.stages.models import load_model, new_reward_model
-from r1repro.stages.process import launcher
+from r1repro.runner.processes import launcher
 
 
 def _train(base, out, processes):

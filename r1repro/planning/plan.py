@@ -12,14 +12,15 @@ from typing import Any
 
 import torch
 
-from r1repro import artifacts, pipeline
+from r1repro import artifacts, cores
 from r1repro.config import TEACHER, Config, RLConfig, rows_together, with_teacher
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
-from r1repro.stages import Stage, cores, expected, find, nursery, state
-from r1repro.stages.expected import Expected
-from r1repro.stages.probe import Speed, probe
-from r1repro.stages.work import (
+from r1repro.planning import expected
+from r1repro.planning.expected import Expected
+from r1repro.planning.memory import Memory
+from r1repro.planning.probe import Speed, probe
+from r1repro.planning.work import (
     Work,
     counted,
     kind,
@@ -31,8 +32,10 @@ from r1repro.stages.work import (
     settings_of,
     work,
 )
+from r1repro.runner import sequence
+from r1repro.runner.graph import Stage, find
+from r1repro.runner.workspace import Workspace
 from r1repro.tasks import filters, worlds
-from r1repro.training.memory import Memory
 from r1repro.training.shape import shape_file
 
 CARDS = (24, 40, 80, 141)
@@ -52,13 +55,13 @@ def plan(config: Config, card: float | None = None, probed: bool = True) -> Iter
 
     Raises R1ReproError for a stage that does not exist or a shape that cannot be read.
     """
-    names = pipeline.wanted_stages(config)
+    names = sequence.wanted_stages(Workspace(config))
     anew = {
         name
         for name in names
-        if config.from_stage and config.from_stage in state.with_inputs(config, name)
+        if config.from_stage and config.from_stage in Workspace(config).with_inputs(name)
     }
-    left = [name for name in names if name in anew or not state.is_done(config, name)]
+    left = [name for name in names if name in anew or not Workspace(config).is_done(name)]
     works = {name: work(config, find(name, config)) for name in names}
     yield f"scale={config.scale} model={config.model.name} task={config.task.name}"
     yield f"{len(names)} stages, {len(names) - len(left)} of them cached"
@@ -114,7 +117,7 @@ def _standing(config: Config, name: str, left: bool, anew: bool) -> str:
         return "anew"
     if not left:
         return "cached"
-    lines = artifacts.read_progress(state.work_folder(config, name))
+    lines = artifacts.read_progress(Workspace(config).work(name))
     return f"at {lines[-1]['step']}/{lines[-1]['total']}" if lines else "to build"
 
 
@@ -289,7 +292,7 @@ def _fits_here(needed: Memory | None) -> bool:
 def seconds(config: Config, stage: Stage, most: Work, amount: Expected, speed: Speed) -> float:
     """What the stage takes at that speed for what is expected of it."""
     processes = config.launch.processes if stage.distributed else 1
-    forked = nursery.suits(stage.run.split(":")[0], processes)
+    forked = processes == 1 and not config.engine.unsloth
     learned = amount.rows * (speed.prompt + amount.row)
     return (
         (FORKED if forked else LOADING)

@@ -30,7 +30,8 @@ from r1repro.evaluation.doctor import (
     examine,
     grouped,
 )
-from r1repro.stages import find, graph, state
+from r1repro.runner.graph import find, graph
+from r1repro.runner.workspace import Workspace
 
 NAMED = 6
 """Stages that a count names; of more it gives the number."""
@@ -135,14 +136,14 @@ def _settings(config: Config, name: str) -> Settings | None:
 
 def _rows(config: Config, name: str) -> tuple[pd.DataFrame | None, bool]:
     """The stage's table, and whether it is the finished one."""
-    result = state.load(config, name)
+    result = Workspace(config).load(name)
     if result is not None:
         evaluated = name.startswith("evaluate_")
         return result.evaluation() if evaluated else result.metrics(), True
     # Here, since it imports torch, which a finished run's table does not need.
     from r1repro.training.checkpoints import newest_checkpoint
 
-    newest = newest_checkpoint(state.work_folder(config, name))
+    newest = newest_checkpoint(Workspace(config).work(name))
     if newest is None:
         return None, False
     if (newest / "rows.parquet").is_file():

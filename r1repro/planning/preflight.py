@@ -18,7 +18,8 @@ from r1repro.config import (
     runs_folder,
 )
 from r1repro.errors import R1ReproError
-from r1repro.stages import find, state
+from r1repro.runner.graph import find
+from r1repro.runner.workspace import Workspace
 from r1repro.stages.engines import check_engine
 from r1repro.tasks import templates, traces, worlds
 from r1repro.tasks.sources import Source
@@ -53,7 +54,7 @@ def check(config: Config) -> None:
 
 def check_room(config: Config, wanted: Sequence[str]) -> None:
     """Refuse a run whose stages still to be built have no room in memory or on the disk."""
-    left = [name for name in wanted if not state.is_done(config, name)]
+    left = [name for name in wanted if not Workspace(config).is_done(name)]
     _check_memory(config, left)
     _check_disk(config, left)
 
@@ -90,7 +91,7 @@ def _check_memory(config: Config, left: Sequence[str]) -> None:
         return
     import torch
 
-    from r1repro.stages.work import needs
+    from r1repro.planning.work import needs
 
     there, what = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine"
     if torch.cuda.is_available():

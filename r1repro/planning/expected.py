@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from r1repro.config import Config
-from r1repro.stages import Stage, graph, state
+from r1repro.planning.work import Work, kind
+from r1repro.runner.graph import Stage, graph
+from r1repro.runner.workspace import Workspace
 from r1repro.stages.models import load_tokenizer
-from r1repro.stages.work import Work, kind
 from r1repro.tasks import worlds
 from r1repro.tasks.problem import GENERAL
 
@@ -58,11 +59,11 @@ def expected(config: Config, stage: Stage, most: Work) -> Expected:
 
 def _examples(config: Config, stage: Stage, most: Work) -> Expected:
     data = _table(config, stage.inputs[1], "dataset.parquet")
-    if data is None or not state.is_done(config, "base"):
+    if data is None or not Workspace(config).is_done("base"):
         made = getattr(config.stage, stage.inputs[1])
         kept = 1.0 if made.keep_all else KEPT
         return Expected(0, kept * most.learned, min(EXAMPLE, most.longest), True)
-    words = load_tokenizer(state.result_folder(config, "base") / "model")
+    words = load_tokenizer(Workspace(config).place("base") / "model")
     tokens = sum(len(ids) for ids in words(data.completion.tolist())["input_ids"])
     return Expected(0, most.learned, tokens / len(data), False)
 
@@ -107,7 +108,7 @@ def _typical(stage: Stage) -> float:
 
 def _table(config: Config, name: str, file: str) -> pd.DataFrame | None:
     """A table of a stage's result; None where there is no such result."""
-    if name not in graph(config) or not state.is_done(config, name):
+    if name not in graph(config) or not Workspace(config).is_done(name):
         return None
-    place = state.result_folder(config, name) / file
+    place = Workspace(config).place(name) / file
     return pd.read_parquet(place) if place.is_file() else None

@@ -22,10 +22,11 @@ from r1repro.config import (
     with_teacher,
 )
 from r1repro.errors import R1ReproError
-from r1repro.stages import Stage, state
+from r1repro.planning import memory
+from r1repro.planning.memory import Counts, Memory
+from r1repro.runner.graph import Stage
+from r1repro.runner.workspace import Workspace
 from r1repro.tasks import worlds
-from r1repro.training import memory
-from r1repro.training.memory import Counts, Memory
 from r1repro.training.shape import read, shape_file
 
 PROMPT = 512
@@ -110,8 +111,8 @@ def _sft(config: Config, stage: Stage) -> Work:
     made: SamplesConfig = getattr(config.stage, stage.inputs[1])
     if _by_traces(config, stage):
         source, examples, most = str(student.traces), student.traces_rows, "at most "
-    elif state.is_done(config, source):
-        file = state.result_folder(config, source) / "dataset.parquet"
+    elif Workspace(config).is_done(source):
+        file = Workspace(config).place(source) / "dataset.parquet"
         examples, most = parquet.read_metadata(file).num_rows, ""
     else:
         general = getattr(made, "general_share", 0.0)
@@ -205,8 +206,8 @@ def model_of(config: Config, key: str) -> ModelConfig:
     """The model's shape; of a base that is built already, by the folder that it is in."""
     model = with_teacher(config)[key]
     base = "base" if key == "model" else f"{key.removeprefix('student.')}_base"
-    if key != TEACHER and model.path is None and state.is_done(config, base):
-        return replace(model, path=str(state.result_folder(config, base) / "model"))
+    if key != TEACHER and model.path is None and Workspace(config).is_done(base):
+        return replace(model, path=str(Workspace(config).place(base) / "model"))
     return model
 
 

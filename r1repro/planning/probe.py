@@ -13,11 +13,11 @@ import torch
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging
 
+from r1repro import cores
 from r1repro.artifacts import Progress
 from r1repro.config import BaseConfig, Config, ModelConfig, RLConfig, SFTConfig, models
-from r1repro.stages import cores
+from r1repro.planning.expected import ALONE
 from r1repro.stages.base_model import TOKENIZER_DOCUMENTS, from_random_weights
-from r1repro.stages.expected import ALONE
 from r1repro.stages.models import device, load_tokenizer, load_trained, save_model
 from r1repro.tasks import corpus, templates, tokenizer, worlds
 from r1repro.tasks.problem import Problem

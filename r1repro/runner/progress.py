@@ -1,15 +1,96 @@
-"""How a running stage is shown: one line in a terminal, a bar with curves in a notebook."""
+"""How far a stage is, what is left, and how both are shown: in a terminal and in a notebook."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from r1repro import artifacts, cores
+from r1repro.artifacts import Damaged
 from r1repro.duration import duration
-from r1repro.stages.state import Pace
+from r1repro.runner.workspace import Workspace
+
+TELLING = 60.0
+"""Seconds of finished stages, by their estimates, from which this machine's speed is judged."""
 
 # What a person watches first; the rest of a stage's figures follow in its own order.
 FIRST = ("pass@1", "format", "length", "tokens/s", "loss")
 LABELS = {"pass_at_1": "pass@1", "format_valid": "format", "tokens_per_s": "tokens/s"}
 SHARES = ("pass@1", "format")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A running stage's steps, the seconds it has run, and those it will (None: not known yet)."""
+
+    step: int
+    total: int
+    elapsed: float
+    left: float | None
+
+
+def pace(lines: Sequence[Mapping[str, Any]], now: float) -> Pace | None:
+    """From progress lines, by the speed of the session that wrote the last one."""
+    if not lines:
+        return None
+    last = lines[-1]
+    session = [line for line in lines if line["started"] == last["started"]]
+    steps = last["step"] - session[0]["step"]
+    left = None
+    if steps > 0:
+        rate = (last["time"] - session[0]["time"]) / steps
+        left = max(0.0, rate * (last["total"] - last["step"]) - (now - last["time"]))
+    return Pace(last["step"], last["total"], worked(lines) + now - last["time"], left)
+
+
+def worked(lines: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds of work in the lines, over all sessions of the stage."""
+    ends = {line["started"]: line["time"] for line in lines}
+    return float(sum(end - start for start, end in ends.items()))
+
+
+def seconds_left(space: Workspace, name: str, now: float) -> float:
+    """An estimate for one stage: by its own pace, or else by its size."""
+    if space.is_done(name):
+        return 0.0
+    whole = space.find(name).seconds(space.config)
+    found = pace(artifacts.read_progress(space.work(name)), now)
+    if found is None:
+        return whole
+    return whole * (1 - found.step / found.total) if found.left is None else found.left
+
+
+def seconds_taken(space: Workspace, names: Sequence[str]) -> dict[str, float]:
+    """The seconds of those stages that are done."""
+    found = {}
+    for name in names:
+        try:
+            result = space.load(name)
+        except Damaged:
+            continue
+        if result is not None:
+            found[name] = float(result.manifest["seconds"])
+    return found
+
+
+def run_left(
+    space: Workspace, names: Sequence[str], taken: Mapping[str, float], now: float
+) -> float:
+    """An estimate for these stages together; `taken`: the seconds of those that are done.
+
+    Estimates by size are of one machine, and scaled by what the finished stages took on this one.
+    """
+    expected = sum(space.find(name).seconds(space.config) for name in taken)
+    scale = sum(taken.values()) / expected if expected > TELLING else 1.0
+    left = 0.0
+    for name in names:
+        if name in taken:
+            continue
+        stage = space.find(name)
+        begun = bool(artifacts.read_progress(space.work(name)))
+        alone = seconds_left(space, name, now) if begun else scale * stage.seconds(space.config)
+        left += alone / (cores.at_once() if stage.half else 1)
+    return left
 
 
 def in_order(figures: dict[str, float]) -> dict[str, float]:

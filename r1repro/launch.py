@@ -1,0 +1,89 @@
+"""What `r1repro run` does: the notebooks with their stages, then the report."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from r1repro import artifacts
+from r1repro.artifacts import StageResult
+from r1repro.config import ROOT, Config, runs_folder
+from r1repro.errors import R1ReproError
+from r1repro.planning import preflight
+from r1repro.reports import report, seeds
+from r1repro.runner import sequence
+from r1repro.runner.workspace import Workspace
+
+
+def run(config: Config) -> Path:
+    """Run the sequence and write its report; returns report.html.
+
+    Raises R1ReproError before anything runs where this machine lacks what the run needs.
+    """
+    preflight.check(config)
+    preflight.check_room(config, sequence.wanted_stages(Workspace(config)))
+    outcome = sequence.run(config)
+    return _report(config, outcome.folder, outcome.results, outcome.seconds)
+
+
+def run_seeds(configs: Sequence[Config]) -> Path:
+    """Run each configuration in turn, and write one report of all; returns its path."""
+    for config in configs:
+        if config.until is not None:
+            raise R1ReproError("until= makes no whole run, and seeds are joined of whole runs")
+    if len(configs) < 2:
+        raise R1ReproError("--multirun wants several seeds, such as seed=0,1,2")
+    for config in configs:  # before any run, or a later one would set aside what an earlier built
+        if config.from_stage is not None:
+            sequence.set_aside_from(Workspace(config))
+    folders = [run(replace(config, from_stage=None)).parent for config in configs]
+    first = configs[0]
+    short = artifacts.digest([folder.name for folder in folders])[:8]
+    name = f"{first.scale}-{first.task.name}-{len(folders)}seeds-{short}"
+    return seeds.join(folders, runs_folder(first) / name)
+
+
+def _report(
+    config: Config, folder: Path, results: dict[str, StageResult], seconds: float | None
+) -> Path:
+    """Build the report, unless the one that stands there says all this already.
+
+    `seconds` is the wall time of this run; None where nothing was executed, and then the report
+    keeps the time of the run that did.
+    """
+    told = _told(folder)
+    if seconds is None and told.get("finished") and _facts(told) == _current_facts(results):
+        return folder / "report.html"
+    wall = {name: result.manifest["seconds"] for name, result in results.items()}
+    whole = seconds if seconds is not None else told.get("wall", {}).get("this run")
+    if whole is not None:
+        wall["this run"] = round(whole, 2)
+    return report.build(folder, results, config, wall)
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    """The manifest of the report in a run's folder, empty unless its files are there unchanged."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        for name, sha in manifest["files"].items():
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha:
+                return {}
+    except (OSError, ValueError, KeyError, AttributeError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _facts(manifest: dict[str, Any]) -> dict[str, Any]:
+    keys = {name: entry["key"] for name, entry in manifest["stages"].items()}
+    return {"keys": keys, **{name: manifest[name] for name in ("git", "code", "versions")}}
+
+
+def _current_facts(results: dict[str, StageResult]) -> dict[str, Any]:
+    return {
+        "keys": {name: result.key for name, result in results.items()},
+        "git": report.git_state(ROOT),
+        "code": artifacts.code_hash(),
+        "versions": artifacts.versions(),
+    }

@@ -1,0 +1,1 @@
+"""Before a run: what each stage will do and cost, and whether this machine can."""

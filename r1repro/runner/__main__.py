@@ -1,0 +1,11 @@
+"""`python -m r1repro.runner NAME RESOLVED`: one stage, as a launched process runs it."""
+
+import sys
+from pathlib import Path
+
+from r1repro.config import load
+from r1repro.runner.processes import end_with_stdin, run_reported
+
+if __name__ == "__main__":
+    end_with_stdin()
+    raise SystemExit(run_reported(load(Path(sys.argv[2])), sys.argv[1]))

@@ -1,0 +1,189 @@
+"""Builds stages: what is done is loaded, the rest is started as its inputs become ready."""
+
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from r1repro import artifacts, cores
+from r1repro.artifacts import Damaged, StageResult
+from r1repro.errors import StageFailed
+from r1repro.runner import processes
+from r1repro.runner.processes import REASON, Running
+from r1repro.runner.workspace import Workspace
+
+POLL_SECONDS = 0.5
+
+
+class Display(Protocol):
+    """Shows a person how stages get on."""
+
+    def say(self, sentence: str) -> None:
+        """Something that is worth a line."""
+
+    def running(self, names: Sequence[str]) -> None:
+        """Called twice a second with the stages that are being built."""
+
+    def done(self, result: StageResult, built: bool) -> None:
+        """A stage's result is there; built: by this call, and not before it."""
+
+
+def build(space: Workspace, names: Sequence[str], show: Display) -> dict[str, StageResult]:
+    """The results of these stages, by name; what they are made from must be among them, or done.
+
+    A stage starts when its inputs are done and the machine has room: alone, or two at a time where
+    both take half of the cores. If one fails, or the caller is interrupted, the others are ended
+    too; each continues from its newest checkpoint the next time. Raises StageFailed.
+    """
+    found: dict[str, StageResult] = {}
+    waiting = list(names)
+    running: dict[str, _Building] = {}
+    try:
+        while waiting or running:
+            for name in [*waiting]:
+                if not _has_room(space, name, running) or set(space.find(name).inputs) & {
+                    *waiting,
+                    *running,
+                }:
+                    continue
+                waiting.remove(name)
+                result = _load(space, name, show)
+                if result is not None:
+                    found[name] = result
+                    show.done(result, built=False)
+                else:
+                    running[name] = _Building.begin(space, name, show)
+            if running:
+                time.sleep(POLL_SECONDS)
+                show.running([*running])
+            for name, building in [*running.items()]:
+                if building.is_over(space, show):
+                    del running[name]
+                    result = space.load(name)
+                    if result is None:
+                        raise StageFailed(
+                            f"stage {name} ended without a result: see {building.log}"
+                        )
+                    found[name] = result
+                    show.done(result, built=True)
+    finally:
+        for building in running.values():
+            building.close()
+    return {name: found[name] for name in names}
+
+
+def _has_room(space: Workspace, name: str, running: Sequence[str] | dict[str, "_Building"]) -> bool:
+    if not running:
+        return True
+    halves = all(space.find(other).half for other in [name, *running])
+    return halves and len(running) < cores.at_once()
+
+
+def _load(space: Workspace, name: str, show: Display) -> StageResult | None:
+    try:
+        result = space.load(name)
+    except Damaged as error:
+        moved = artifacts.set_aside(space.place(name), space.runs)
+        show.say(f"{error}. It was moved to {moved}, and {name} is built again.")
+        return None
+    if result is not None and result.manifest.get("code") != artifacts.code_hash():
+        show.say(f"{name} was built by other code and is used; from={name} builds it again")
+    return result
+
+
+@dataclass
+class _Building:
+    """A stage that is being built here, or by another run that holds its lock."""
+
+    name: str
+    log: Path
+    process: Running | None = None
+    began_at: int = 0
+    _held: ExitStack | None = None
+
+    @classmethod
+    def begin(cls, space: Workspace, name: str, show: Display) -> "_Building":
+        building = cls(name, space.work(name) / "log.txt")
+        if not building._start(space, show):
+            show.say(f"{name} is being built by another run: waiting for it")
+        return building
+
+    def _start(self, space: Workspace, show: Display) -> bool:
+        folder = space.work(self.name)
+        with ExitStack() as stack:
+            held = stack.enter_context(artifacts.lock(folder.with_name(folder.name + ".lock")))
+            if held is None:
+                return False
+            self._held = stack.pop_all()
+            if space.is_done(self.name):
+                return True
+            folder.mkdir(parents=True, exist_ok=True)
+            begun = folder / "code"
+            if not begun.exists():
+                begun.write_text(artifacts.code_hash())
+            elif begun.read_text() != artifacts.code_hash():
+                show.say(
+                    f"{self.name} was begun by other code and continues; from={self.name} starts "
+                    "again"
+                )
+            out: BinaryIO = self._held.enter_context(self.log.open("ab"))
+            self.began_at = out.tell()
+            self.process = processes.start(space, self.name, out, held.fileno())
+        return True
+
+    def is_over(self, space: Workspace, show: Display) -> bool:
+        """Whether the result is there. Raises StageFailed with the stage's reason."""
+        if self._held is None:
+            return self._start(space, show) and self.process is None
+        if self.process is None:
+            self.close()
+            return True
+        code = self.process.exit_code
+        if code is None:
+            return False
+        failed = code and space.work(self.name).exists()
+        reason = _reason(self.log, self.began_at, code) if failed else ""
+        self.close()
+        # Without its work folder the result has its name, and only the process's end went wrong.
+        if failed:
+            raise StageFailed(f"stage {self.name} failed: {reason} (log: {self.log})")
+        return True
+
+    def close(self) -> None:
+        if self.process is not None and self.process.exit_code is None:
+            processes.end(self.process)
+        if self._held is not None:
+            self._held.close()
+
+
+def failure(space: Workspace, name: str) -> str:
+    """ ", since it failed: REASON" where the stage's log ends in a reason, else ""."""
+    log = space.work(name) / "log.txt"
+    if not log.is_file():
+        return ""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    marked = [line for line in lines[-3:] if line.startswith(REASON)]
+    return f", since it failed: {marked[-1].removeprefix(REASON)}" if marked else ""
+
+
+def _reason(log: Path, start: int, code: int) -> str:
+    """Why a stage failed, by the last line that it wrote in this session."""
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").split("\n")
+    written = [line.strip() for line in lines if line.strip()]
+    if code < 0:
+        try:
+            how = signal.Signals(-code).name
+        except ValueError:
+            how = f"signal {-code}"
+        hint = ", perhaps for want of memory" if how == "SIGKILL" else ""
+        return f"it was ended by {how}{hint}"
+    # accelerate's own report follows the stage's reason.
+    marked = [line for line in written if line.startswith(REASON)]
+    if marked:
+        return marked[-1].removeprefix(REASON)
+    return written[-1] if written else f"exit code {code} and no output"

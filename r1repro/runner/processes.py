@@ -1,0 +1,292 @@
+"""A stage runs in a process of its own, started and ended here.
+
+The caller stays light and a crash is contained. One process is forked from a server that has
+imported torch, transformers and TRL (multiprocessing's forkserver), which takes four seconds once
+instead of once a stage; several processes are started by `accelerate launch`.
+"""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver, reduction
+from multiprocessing.connection import wait
+from types import ModuleType
+from typing import Any, BinaryIO, Protocol
+
+from r1repro import artifacts
+from r1repro.config import ROOT, Config, only, save
+from r1repro.cores import take_half
+from r1repro.errors import R1ReproError
+from r1repro.runner.graph import resolve
+from r1repro.runner.progress import worked
+from r1repro.runner.workspace import Workspace
+
+ENVIRONMENT = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+    "PYTHONUNBUFFERED": "1",
+    # By default glibc returns large blocks to the system as they are freed, and every step's logits
+    # fault their pages in again: keeping them makes a GRPO update on a CPU an eighth faster.
+    "MALLOC_MMAP_THRESHOLD_": str(2**32),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+}
+PRELOADED = [
+    f"r1repro.stages.{name}"
+    for name in ("base_model", "rl", "sft", "evaluate", "cold_start_data", "rejection_sampling")
+] + ["r1repro.stages.reward_model"]
+# The other options are accelerate's defaults, which it would announce with a warning. Port 0: any
+# free one, since another stage may run beside this one.
+LAUNCHER = "-m accelerate.commands.launch --num_machines 1 --mixed_precision no".split()
+LAUNCHER += ["--dynamo_backend", "no", "--main_process_port", "0"]
+REASON = "r1repro: "
+"""Begins the last line of a failed stage's log."""
+
+
+class Running(Protocol):
+    """A started stage; `exit_code` is None while it runs, negative after a signal."""
+
+    pid: int
+
+    @property
+    def exit_code(self) -> int | None: ...
+
+
+class _Forked:
+    def __init__(self, process: Any) -> None:
+        self.pid, self._process = process.pid, process
+
+    @property
+    def exit_code(self) -> int | None:
+        found: int | None = self._process.exitcode
+        return found
+
+
+class _Launched:
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.pid, self._process = process.pid, process
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.poll()
+
+
+def start(space: Workspace, name: str, log: BinaryIO, lock: int) -> Running:
+    """Start the stage's process; it writes to `log`, holds `lock`, and ends when this one does."""
+    processes = space.processes(name)
+    # A finished folder only needs its name, which takes one process.
+    if artifacts.is_complete(space.work(name), space.keys[name]):
+        processes = 1
+    if processes == 1 and not space.config.engine.unsloth:
+        return _fork(space.config, name, log, lock)
+    resolved = space.work(name).with_suffix(".yaml")
+    save(space.config, resolved)
+    return _Launched(
+        subprocess.Popen(
+            [sys.executable, *launcher(processes), "-m", "r1repro.runner", name, str(resolved)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={**os.environ, **ENVIRONMENT, **_paths(), **_one_gpu(processes)},
+            start_new_session=True,
+            pass_fds=(lock,),
+        )
+    )
+
+
+def launcher(processes: int) -> list[str]:
+    """The part of a command before a module's name that starts so many processes of it."""
+    if processes == 1:
+        return []
+    # accelerate starts one process where there is no GPU, unless it is told otherwise.
+    return [*LAUNCHER, "--multi_gpu", "--num_processes", str(processes)]
+
+
+def end(running: Running) -> None:
+    """End a stage and all it has started: SIGTERM, then SIGKILL after five seconds."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(running.pid, sign)
+        except ProcessLookupError:
+            return
+        until = time.monotonic() + 5
+        while running.exit_code is None and time.monotonic() < until:
+            time.sleep(0.05)
+        if running.exit_code is not None:
+            return
+
+
+def _fork(config: Config, name: str, log: BinaryIO, lock: int) -> Running:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    with _environment({**ENVIRONMENT, **_paths()}):
+        forkserver.ensure_running()
+    process = context.Process(
+        target=_forked,
+        args=(
+            config, name, _code(), reduction.DupFd(log.fileno()), reduction.DupFd(lock),
+            {**os.environ, **ENVIRONMENT, **_one_gpu(1)},
+        ),
+        name=f"r1repro {name}",
+    )  # fmt: skip
+    with _no_main():
+        process.start()
+    return _Forked(process)
+
+
+def _forked(
+    config: Config, name: str, code: str, log: Any, lock: Any, environment: dict[str, str]
+) -> None:
+    """In the fork: a session of its own, the log as its output, then the stage."""
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(environment)
+    output = log.detach()
+    for number in (1, 2):
+        os.dup2(output, number)
+    held = lock.detach()  # for as long as this process lives
+    assert held > 2
+    if code != artifacts.code_hash():
+        raise SystemExit(
+            f"{REASON}the code was changed since this session started: restart it to run the new"
+        )
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    code_ = run_reported(config, name)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code_)
+
+
+def run_reported(config: Config, name: str) -> int:
+    """Run the stage here; the exit code, after the reason of a failure as the log's last line."""
+    try:
+        run_here(Workspace(config), name)
+    except Exception as error:
+        traceback.print_exc()
+        message = " ".join(str(error).split())
+        print(f"{REASON}{type(error).__name__}" + (f": {message}" if message else ""), flush=True)
+        return 1
+    return 0
+
+
+def end_with_stdin() -> None:
+    """In a launched process: end at once when standard input closes, as nobody follows any more."""
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _end_with(sentinel: Any) -> None:
+    wait([sentinel])
+    os.killpg(0, signal.SIGKILL)
+
+
+def run_here(space: Workspace, name: str) -> None:
+    """In the stage's process: run its function and make its folder a result."""
+    stage, config = space.find(name), space.config
+    inputs = {}
+    for other in stage.inputs:
+        result = space.load(other)
+        if result is None:
+            raise R1ReproError(f"{name} needs {other}, which is not built: build {other} first")
+        inputs[other] = result
+    first = os.environ.get("RANK", "0") == "0"
+    folder = space.work(name)
+    before = worked(artifacts.read_progress(folder))
+    started = time.time()
+    if not artifacts.is_complete(folder, space.keys[name]):
+        _check_processes(space, name)
+        seen = only(config, stage.config)
+        if seen.engine.unsloth:
+            from r1repro.stages.engines import import_unsloth
+
+            import_unsloth()
+        # Logs for other tools stay when the stage's checkpoints are deleted.
+        boards = space.runs / "tensorboard" / folder.name
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(boards))
+        os.environ.setdefault("WANDB_PROJECT", "r1repro")
+        function = resolve(stage.run)
+        if stage.half:
+            take_half()
+        function(seen, inputs, folder, artifacts.Progress(folder if first else None))
+        before += time.time() - started
+    if first:
+        facts = {
+            "version": stage.version,
+            "config": space.settings(stage),
+            "inputs": {other: space.keys[other] for other in stage.inputs},
+            "built_from": {o: artifacts.fingerprint(r.folder) for o, r in inputs.items()},
+            "code": artifacts.code_hash(),
+            "versions": artifacts.versions(),
+            "hardware": artifacts.hardware(),
+            "processes": space.processes(name),
+            "seconds": round(before, 2),
+            **artifacts.told(folder),
+        }
+        artifacts.publish(folder, space.runs, name, space.keys[name], facts)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from r1repro.training import sharding  # imports torch
+
+        sharding.leave()
+
+
+def _check_processes(space: Workspace, name: str) -> None:
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started != space.processes(name):
+        raise R1ReproError(
+            f"launch.processes={space.config.launch.processes} started {started}: accelerate takes "
+            "one process a GPU, so give at most as many as there are"
+        )
+
+
+def _one_gpu(processes: int) -> dict[str, str]:
+    """One process sees one GPU: with several in sight the trainer would multiply its batch."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    return {"CUDA_VISIBLE_DEVICES": seen.split(",")[0]} if processes == 1 else {}
+
+
+def _paths() -> dict[str, str]:
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _code() -> str:
+    """The hash of the code as it is on disk now."""
+    return artifacts.code_hash.__wrapped__()
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Keep multiprocessing from importing the caller's main module in the fork: it needs none."""
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before

@@ -1,0 +1,305 @@
+"""The whole sequence, notebook by notebook: its stages are built, then papermill executes it.
+
+A notebook whose executed copy is still valid (same stage keys, same source, same code) is not
+executed again; the stages are cached one by one (r1repro.runner.build).
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from r1repro import artifacts
+from r1repro.artifacts import Damaged, StageResult
+from r1repro.config import ROOT, Config, save
+from r1repro.duration import duration
+from r1repro.errors import R1ReproError, StageFailed
+from r1repro.runner import progress
+from r1repro.runner.build import build
+from r1repro.runner.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: its folder, the results by stage, and its wall time.
+
+    seconds: None where every notebook had been executed before.
+    """
+
+    folder: Path
+    results: dict[str, StageResult]
+    seconds: float | None
+
+
+def run_folder(space: Workspace) -> Path:
+    """runs/<scale>-<task>-seed<seed>-<hash of every key>/."""
+    config, short = space.config, artifacts.digest(space.keys)[:8]
+    name = f"{config.scale}-{config.task.name}-seed{config.seed}-{short}"
+    # A part of the stages has a report of its own, and leaves that of a whole run alone.
+    return space.runs / (f"{name}-until-{config.until}" if config.until else name)
+
+
+def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
+    """Execute the notebooks up to `config.until`, building `config.from_stage` and later again.
+
+    Prints a line a stage and a table at the end. Raises R1ReproError before anything runs if the
+    stages or notebooks named do not exist, and StageFailed naming stage, notebook and reason.
+    """
+    space = Workspace(config)
+    wanted = wanted_stages(space)
+    plan = _notebooks(space, wanted)
+    for name in plan:
+        if not (notebooks / f"{name}.ipynb").is_file():
+            raise R1ReproError(
+                f"no notebook {name}.ipynb in {notebooks}: restore it from the checkout"
+            )
+    folder = run_folder(space)
+    with artifacts.lock(folder / "lock") as held:
+        if held is None:
+            owner = (folder / "lock").read_text().strip()
+            raise R1ReproError(
+                f"{folder} is in use by process {owner}: wait for it, or end it and run again"
+            )
+        print(f"run: {folder}", flush=True)
+        if config.from_stage is not None:
+            set_aside_from(space)
+        # Notebooks and stages see the same settings whether or not the run is cut.
+        whole = replace(config, from_stage=None, until=None)
+        save(whole, folder / "resolved.yaml")
+        space = Workspace(whole)
+        began = time.time()
+        show = Terminal(space, wanted)
+        executed = [
+            _execute(space, folder, notebooks / f"{name}.ipynb", stages, wanted, show)
+            for name, stages in plan.items()
+        ]
+        results = {name: _result(space, name) for name in wanted}
+        _table(results)
+        return Outcome(folder, results, time.time() - began if any(executed) else None)
+
+
+def wanted_stages(space: Workspace) -> list[str]:
+    """The stages of this run: all, or those of the notebooks up to the one of `until`."""
+    names, config = list(space.stages), space.config
+    for name in filter(None, (config.from_stage, config.until)):
+        space.find(name)
+    if config.until is None:
+        return names
+    if config.from_stage and names.index(config.until) < names.index(config.from_stage):
+        raise R1ReproError(
+            f"until={config.until} comes before from={config.from_stage}: "
+            "name a later stage (`r1repro plan` shows the order)"
+        )
+    last = space.find(config.until).notebook
+    cut = max(i for i, stage in enumerate(space.stages.values()) if stage.notebook == last)
+    return names[: cut + 1]
+
+
+def _notebooks(space: Workspace, wanted: Sequence[str]) -> dict[str, list[str]]:
+    """Each notebook with the stages that its cells use first, in order."""
+    found: dict[str, list[str]] = {}
+    for name in wanted:
+        notebook = space.find(name).notebook
+        if notebook is not None:
+            found.setdefault(notebook, []).append(name)
+    return found
+
+
+def set_aside_from(space: Workspace) -> None:
+    """Take from_stage and all that is made from it out of the cache; nothing is deleted.
+
+    Raises R1ReproError for a stage that does not exist.
+    """
+    wanted_stages(space)
+    for name in space.stages:
+        if space.config.from_stage not in space.with_inputs(name):
+            continue
+        work, result = space.work(name), space.place(name)
+        with artifacts.lock(work.with_name(work.name + ".lock")) as held:
+            if held is None:
+                raise R1ReproError(f"{name} is being built by another run: wait for it, or end it")
+            for old in filter(Path.exists, (work, result)):
+                moved = artifacts.set_aside(old, space.runs)
+                print(f"{name} is built again; the old one is in {moved}")
+
+
+class Terminal:
+    """One line a stage: rewritten in a terminal, once a minute where output is not one."""
+
+    def __init__(self, space: Workspace, wanted: Sequence[str]) -> None:
+        self.space, self.wanted = space, wanted
+        self.taken = progress.seconds_taken(space, wanted)
+        self.live = sys.stdout.isatty()
+        self.every = 1.0 if self.live else 60.0
+        self.began: dict[str, float] = {}
+        self.shown, self.passing = time.monotonic(), 0
+        left = progress.run_left(space, wanted, self.taken, time.time())
+        if left:
+            print(f"about {duration(left)} to go, by figures from two CPU cores", flush=True)
+
+    def say(self, sentence: str) -> None:
+        self._print([sentence], [])
+
+    def running(self, names: Sequence[str]) -> None:
+        now = time.time()
+        self.began = {name: self.began.get(name, now) for name in names}
+        if time.monotonic() - self.shown > self.every:
+            self._print([], [self._line(name, self.began[name]) for name in names])
+            self.shown = time.monotonic()
+
+    def done(self, result: StageResult, built: bool) -> None:
+        name = result.name
+        if not built:
+            self._print([f"{_column(name, self.wanted)} done before"], [])
+            return
+        self.taken[name] = float(result.manifest["seconds"])
+        self._print([self._line(name, self.began.pop(name, time.time()))], [])
+
+    def _line(self, name: str, began: float) -> str:
+        now, last = time.time(), name in self.taken
+        lines = artifacts.read_progress(self.space.place(name) if last else self.space.work(name))
+        # Lines of an earlier session do not say how this one gets on.
+        found = progress.pace(lines, now) if lines and lines[-1]["time"] >= began else None
+        if last:
+            done = lines[-1]["total"] if lines else 1
+            found = progress.Pace(done, done, self.taken[name], 0.0)
+        left = progress.run_left(self.space, self.wanted, self.taken, now)
+        figures = lines[-1]["figures"] if lines else {}
+        return progress.line(_column(name, self.wanted), found, figures, left, now - began)
+
+    def _print(self, kept: list[str], passing: list[str]) -> None:
+        """Print lines to keep, over the passing ones of before, then the passing ones of now."""
+        if not self.live:
+            print(*kept, *passing, sep="\n", flush=True)
+            return
+        # A line that wraps could not be written over.
+        cut = [line[: shutil.get_terminal_size().columns - 1] for line in passing]
+        over = f"\x1b[{self.passing}F\x1b[J" if self.passing else ""
+        print(over + "\n".join([*kept, *cut]), flush=True)
+        self.passing = len(cut)
+
+
+def _execute(
+    space: Workspace,
+    folder: Path,
+    source: Path,
+    stages: list[str],
+    wanted: list[str],
+    show: Terminal,
+) -> bool:
+    """Build a notebook's stages and execute it; False if its executed copy is still valid."""
+    executed = folder / "notebooks" / source.name
+    mark = _mark(space, source, wanted[: wanted.index(stages[-1]) + 1])
+    done = all(space.is_done(name) for name in stages)
+    failed = executed.with_name(f"{source.stem}.failed.ipynb")
+    try:
+        try:
+            build(space, stages, show)
+        except StageFailed:
+            with suppress(StageFailed):  # the cell of the failed stage says why, and stops there
+                _papermill(source, executed, folder / "resolved.yaml", {})
+            raise
+        if done and executed.is_file() and _recorded(executed) == mark:
+            return False
+        _papermill(source, executed, folder / "resolved.yaml", mark)
+    except StageFailed as error:
+        unfinished = [name for name in stages if not space.is_done(name)]
+        named = [name for name in unfinished if f"stage {name} " in str(error)] or unfinished
+        where = f"stage {named[0]}, " if named else ""
+        raise StageFailed(
+            f"{where}notebook {source.name}: {error}; the cells up to there are in {failed}, "
+            "and the same command, without from=, continues from here"
+        ) from error
+    failed.unlink(missing_ok=True)
+    return True
+
+
+def _papermill(source: Path, executed: Path, resolved: Path, mark: dict[str, Any]) -> None:
+    """Execute a notebook to `executed`; a copy that fails is kept as NAME.failed.ipynb."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    # The copy gets its name only when it is whole.
+    part = executed.with_name(f"{source.stem}.running.ipynb")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            source,
+            part,
+            {"config_path": str(resolved), "overrides": [], "build_missing": False},
+            kernel_name="python3",
+            cwd=ROOT,
+            progress_bar=False,
+            log_output=False,
+            start_timeout=300,  # seconds; a busy machine takes its time to start a kernel
+            # or every kernel warns in the terminal that it listens on this machine
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            # All that a kernel holds is in the notebook by then; asked to end by itself after an
+            # interrupt it would first write a traceback into the terminal.
+            shutdown_kernel="immediate",
+        )
+    except PapermillExecutionError as error:
+        part.replace(executed.with_name(f"{source.stem}.failed.ipynb"))
+        message = " ".join(str(error.evalue).split())
+        if error.ename not in (StageFailed.__name__, R1ReproError.__name__):
+            message = f"{error.ename}: {message}"
+        raise StageFailed(f"cell {error.exec_count} stopped: {message}") from error
+    except DeadKernelError as error:
+        raise StageFailed("its kernel died, perhaps for want of memory") from error
+    notebook = json.loads(part.read_text(encoding="utf-8"))
+    notebook["metadata"]["r1repro"] = mark
+    artifacts.write_atomically(executed, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
+    part.unlink()
+
+
+def _mark(space: Workspace, source: Path, stages: Sequence[str]) -> dict[str, Any]:
+    """What the executed copy of a notebook depends on."""
+    return {
+        "source": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "code": artifacts.code_hash(),
+        "keys": {name: space.keys[name] for name in stages},
+    }
+
+
+def _recorded(executed: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(executed.read_text(encoding="utf-8"))["metadata"].get("r1repro")
+    except (ValueError, KeyError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _result(space: Workspace, name: str) -> StageResult:
+    try:
+        result = space.load(name)
+    except Damaged as error:
+        raise StageFailed(str(error)) from error
+    if result is None:
+        notebook = space.find(name).notebook
+        raise StageFailed(f"stage {name} is of no notebook that ran: {notebook} should build it")
+    return result
+
+
+def _table(results: dict[str, StageResult]) -> None:
+    print(f"\n{_column('stage', results)} {'time':>10}  result")
+    for name, result in results.items():
+        took = duration(result.manifest["seconds"])
+        print(f"{_column(name, results)} {took:>10}  {result.folder.name}")
+    total = duration(sum(result.manifest["seconds"] for result in results.values()))
+    print(f"{_column('total', results)} {total:>10}")
+
+
+def _column(name: str, names: Iterable[str]) -> str:
+    """A name, filled up to the longest of these."""
+    return name.ljust(max(map(len, names)))

@@ -1,0 +1,133 @@
+"""A run's results on disk: each stage's key, its folders, and its result if there is one."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from r1repro import artifacts, hub
+from r1repro.artifacts import Damaged, StageResult
+from r1repro.config import Config, runs_folder, values, with_teacher
+from r1repro.runner.graph import Stage, find, graph
+from r1repro.tasks import traces, worlds
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The stages of one configuration, where they are built and where their results are.
+
+    runs/cache/STAGE-KEY holds a result, runs/work/STAGE-KEY one that is being built.
+    """
+
+    config: Config
+
+    @cached_property
+    def stages(self) -> dict[str, Stage]:
+        """Every stage of the configuration by name, inputs before what is made from them."""
+        return graph(self.config)
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """The key of every stage: sha256 of its settings, its inputs' keys and its version."""
+        found: dict[str, str] = {}
+        for stage in self.stages.values():
+            found[stage.name] = artifacts.digest(
+                {
+                    "stage": stage.name,
+                    "version": stage.version,
+                    "config": self.settings(stage),
+                    "inputs": {name: found[name] for name in stage.inputs},
+                }
+            )
+        return found
+
+    @cached_property
+    def runs(self) -> Path:
+        return runs_folder(self.config)
+
+    def find(self, name: str) -> Stage:
+        """The stage of this name. Raises R1ReproError with the names there are."""
+        return find(name, self.config)
+
+    def work(self, name: str) -> Path:
+        """Where the stage is built; survives a kill, with its checkpoints."""
+        return artifacts.work_folder(self.runs, name, self.keys[name])
+
+    def place(self, name: str) -> Path:
+        """Where the stage's finished result is."""
+        return artifacts.result_folder(self.runs, name, self.keys[name])
+
+    def load(self, name: str) -> StageResult | None:
+        """The finished result, or None.
+
+        Raises Damaged if it is not what its manifest says, or an input has been rebuilt since.
+        """
+        result = artifacts.load(self.runs, name, self.keys[name])
+        made_from = {} if result is None else result.manifest.get("built_from", {})
+        for other, before in made_from.items():
+            place = self.place(other)
+            if (place / "manifest.json").is_file() and artifacts.fingerprint(place) != before:
+                raise Damaged(
+                    f"the result {self.place(name)} was made from another {other} than the one "
+                    "that is there now: build it again"
+                )
+        return result
+
+    def is_done(self, name: str) -> bool:
+        """Whether a usable result is there."""
+        try:
+            return self.load(name) is not None
+        except Damaged:
+            return False
+
+    def with_inputs(self, *names: str) -> list[str]:
+        """The stages and all they are made from, inputs first."""
+        needed = set(names)
+        for stage in reversed(self.stages.values()):
+            if stage.name in needed:
+                needed.update(stage.inputs)
+        return [other for other in self.stages if other in needed]
+
+    def processes(self, name: str) -> int:
+        """How many processes the stage is started with."""
+        return self.config.launch.processes if self.find(name).distributed else 1
+
+    def settings(self, stage: Stage) -> dict[str, Any]:
+        """The values that enter the stage's key, by dotted path.
+
+        A file or folder enters by the size and time of its files, a name of the hub by its commit.
+        """
+        config = self.config
+        found = {path: values(config, path) for path in stage.config}
+        if config.task.path is not None and "task" in found:
+            for key in ("path", "test_path"):
+                path = getattr(config.task, key)
+                found[f"task.{key}"] = path and _state(Path(path))
+        for source in worlds.hub_sources(config.task) if "task" in found else ():
+            found[f"task.{source.hub}"] = _commit(str(source.hub), "dataset")
+        if config.student.traces is not None and "student.traces" in found:
+            source = traces.source(config.student)
+            found["student.traces"] = (
+                _commit(str(source.hub), "dataset")
+                if source.path is None
+                else _state(Path(source.path))
+            )
+        for key, model in with_teacher(config).items():
+            if model.path is None and model.hub and (key in found or f"{key}.hub" in found):
+                found[f"{key}.hub"] = _commit(model.hub, "model")
+            if model.path is not None and (key in found or f"{key}.path" in found):
+                files = sorted(Path(model.path).glob("*.*"))
+                found[f"{key}.path"] = [[file.name, *_state(file)] for file in files]
+                found.pop(key, None)  # the folder's own path does not matter
+        return found
+
+
+def _state(file: Path) -> list[int]:
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _commit(named: str, kind: str) -> str | None:
+    """The commit of a hub name in this machine's cache: other weights are another input."""
+    place = hub.folder(named, kind)
+    return None if place is None else place.name
