@@ -43,8 +43,8 @@ from r1repro.config import (
     compose,
 )
 from r1repro.errors import R1ReproError
-from r1repro.runner.sequence import run_folder
 from r1repro.reports.publish import publish
+from r1repro.runner.sequence import run_folder
 from r1repro.stages.base_model import TOKENIZER_DOCUMENTS
 from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
 from r1repro.tasks import corpus, templates, tokenizer, worlds

@@ -8,10 +8,10 @@ from dataclasses import replace
 from omegaconf import OmegaConf
 
 from r1repro.config import ROOT, ModelConfig, compose
-from r1repro.planning.plan import CARDS, GIB, fits
-from r1repro.runner.graph import graph
-from r1repro.planning.work import model_of_stage, needs
 from r1repro.planning.memory import count
+from r1repro.planning.plan import CARDS, GIB, fits
+from r1repro.planning.work import model_of_stage, needs
+from r1repro.runner.graph import graph
 from r1repro.training.shape import described
 
 ENGINES = {

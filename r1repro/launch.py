@@ -17,14 +17,14 @@ from r1repro.runner import sequence
 from r1repro.runner.workspace import Workspace
 
 
-def run(config: Config) -> Path:
+def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Path:
     """Run the sequence and write its report; returns report.html.
 
     Raises R1ReproError before anything runs where this machine lacks what the run needs.
     """
     preflight.check(config)
     preflight.check_room(config, sequence.wanted_stages(Workspace(config)))
-    outcome = sequence.run(config)
+    outcome = sequence.run(config, notebooks)
     return _report(config, outcome.folder, outcome.results, outcome.seconds)
 
 

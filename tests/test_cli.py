@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from r1repro import cli, pipeline
+from r1repro import cli, launch
 from r1repro.config import ROOT
 from r1repro.errors import StageFailed
 
@@ -44,7 +44,7 @@ def test_broken_stage_ends_in_one(monkeypatch, tmp_path, capsys):
     def broken(config):
         raise StageFailed("stage base, notebook 00_base_model.ipynb: it fell")
 
-    monkeypatch.setattr(pipeline, "run", broken)
+    monkeypatch.setattr(launch, "run", broken)
     assert cli.main(["run", "scale=smoke", f"runs={tmp_path}"]) == 1
     assert capsys.readouterr().err == "error: stage base, notebook 00_base_model.ipynb: it fell\n"
 
@@ -66,14 +66,13 @@ def test_interrupt(monkeypatch, capsys):
     def interrupted(config):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "run", interrupted)
+    monkeypatch.setattr(launch, "run", interrupted)
     assert cli.main(["run", "scale=smoke"]) == 130
     assert "continues" in capsys.readouterr().err
 
 
 def test_last_line_is_the_report(monkeypatch, capsys):
-    outcome = pipeline.Outcome(Path("r"), {}, Path("r/report.html"))
-    monkeypatch.setattr(pipeline, "run", lambda config: outcome)
+    monkeypatch.setattr(launch, "run", lambda config: Path("r/report.html"))
     assert cli.main(["run", "scale=smoke"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "report: r/report.html"
 
@@ -93,8 +92,10 @@ def test_from_anywhere_without_loading_torch(tmp_path):
     done = cli_run("run", "sed=3", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith("error: `sed`")
     code = (
-        "import sys\nfrom r1repro import cli, config, notebook, pipeline\n"
-        "pipeline.run_folder(config.compose(['scale=smoke']))\n"
+        "import sys\nfrom r1repro import cli, config, notebook\n"
+        "from r1repro.runner import sequence, workspace\n"
+        "space = workspace.Workspace(config.compose(['scale=smoke']))\n"
+        "sequence.run_folder(space)\n"
         "print([name for name in ('torch', 'transformers', 'trl') if name in sys.modules])"
     )
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
@@ -109,7 +110,7 @@ def test_help_and_no_command():
 def test_multirun_may_stand_anywhere_among_the_settings(monkeypatch, capsys):
     seen = []
     monkeypatch.setattr(
-        pipeline, "run_seeds", lambda configs: seen.append([c.seed for c in configs]) or "x"
+        launch, "run_seeds", lambda configs: seen.append([c.seed for c in configs]) or "x"
     )
     for words in (
         ["--multirun", "scale=smoke", "seed=0,1"],

@@ -6,13 +6,13 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from r1repro import cli, cluster, pipeline
+from r1repro import cli, cluster, launch
 from r1repro.errors import R1ReproError
 
 
 def of_fake_notebooks(configs, multirun):
     """In the job, in place of `cluster.work`: the same with the notebooks of the fake stages."""
-    return pipeline.run(configs[0], Path(configs[0].runs).parent / "notebooks").report
+    return launch.run(configs[0], Path(configs[0].runs).parent / "notebooks")
 
 
 def test_a_job_on_this_machine_makes_the_report(compose, fake_notebooks, runs, monkeypatch):

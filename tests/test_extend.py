@@ -60,7 +60,9 @@ def test_a_stage_of_ones_own_is_built_from_another(monkeypatch, tmp_path, compos
         work = Workspace(config).work(name)
         work.mkdir(parents=True)
         rows.to_parquet(work / "evaluation.parquet")
-        artifacts.publish(work, runs_folder(config), name, Workspace(config).keys[name], {"seconds": 1})
+        artifacts.publish(
+            work, runs_folder(config), name, Workspace(config).keys[name], {"seconds": 1}
+        )
     code = BLOCKS["a notebook, or python"]
     ours = code.replace('"scale=smoke"', f'"scale=smoke", "runs={runs}"')
     assert ours != code

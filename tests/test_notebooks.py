@@ -6,11 +6,12 @@ import pandas as pd
 import papermill
 import pytest
 
-from r1repro import pipeline
-from r1repro.config import ROOT, Config
+from r1repro import config, launch
+from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.notebook import Run, open_run
 from r1repro.runner.graph import graph
+from r1repro.runner.workspace import Workspace
 from r1repro.tasks import filters, worlds
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -44,7 +45,7 @@ def test_source_is_clean(path):
     assert all(text(cell).count("\n") < 15 for cell in cells)
     built = set(re.findall(r'run\.stage\("(\w+)"\)', "\n".join(map(text, cells))))
     for together in re.findall(
-        r"run\.side_by_side\((.*?)^\)", "\n".join(map(text, cells)), re.S | re.M
+        r"run\.stages\((.*?)^ *\)", "\n".join(map(text, cells)), re.S | re.M
     ):
         built |= set(re.findall(r'"(\w+)"', together))
     own = {stage.name for stage in graph().values() if stage.notebook == path.stem}
@@ -60,54 +61,51 @@ def test_every_notebook_that_trains_a_policy_asks_the_doctor(path):
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> tuple[Config, pipeline.Outcome]:
-    """One run of everything at scale=smoke, the ablations too."""
-    from r1repro import config
-
+def smoke(tmp_path_factory) -> tuple[Workspace, Path]:
+    """One run of everything at scale=smoke, the ablations too; the report."""
     runs = tmp_path_factory.mktemp("smoke")
     found = config.compose(["scale=smoke", "ablation=all", f"runs={runs}"])
-    return found, pipeline.run(found)
+    return Workspace(found), launch.run(found)
 
 
 def test_the_sequence_runs_headless(smoke):
-    found, outcome = smoke
-    assert set(outcome.results) == set(graph(found))
+    space, report = smoke
+    assert all(space.is_done(name) for name in space.stages)
     for path in NOTEBOOKS:
-        executed = outcome.folder / "notebooks" / path.name
+        executed = report.parent / "notebooks" / path.name
         outputs = [cell["outputs"] for cell in code_cells(executed)]
         assert any(outputs) and "Traceback" not in executed.read_text()
         assert ("looked for: clipped" in executed.read_text()) == asks_the_doctor(path)
-    page = outcome.report.read_text(encoding="utf-8")
+    page = report.read_text(encoding="utf-8")
     assert "R1-Zero" in page
     assert not re.search(r"""(?:src|href)=["']?https?:""", page)
 
 
 @pytest.mark.parametrize("stage", ["cold_start_data", "rejection_sampling"])
 def test_no_data_set_holds_an_evaluation_problem(smoke, stage):
-    config, outcome = smoke
-    data = pd.read_parquet(outcome.results[stage].folder / "dataset.parquet")
-    world = worlds.of(config.task)
+    space, _ = smoke
+    data = pd.read_parquet(space.place(stage) / "dataset.parquet")
+    world = worlds.of(space.config.task)
     assert len(data) and not set(data.problem_id) & world.held_out
     asked, said = data.prompt.tolist(), data.completion.tolist()
     assert not any(filters.contaminated(asked, said, world.held_out_problems))
 
 
 def test_nothing_changed_nothing_built(smoke, capsys):
-    config, outcome = smoke
-    built = {name: result.folder.stat().st_ino for name, result in outcome.results.items()}
-    written = outcome.report.stat().st_mtime_ns
+    space, report = smoke
+    built = {name: space.place(name).stat().st_ino for name in space.stages}
+    written = report.stat().st_mtime_ns
     capsys.readouterr()
-    again = pipeline.run(config)
-    assert again.report.stat().st_mtime_ns == written
-    assert {name: result.folder.stat().st_ino for name, result in again.results.items()} == built
-    assert capsys.readouterr().out.count("done before") == len(graph(config))
+    assert launch.run(space.config) == report and report.stat().st_mtime_ns == written
+    assert {name: space.place(name).stat().st_ino for name in space.stages} == built
+    assert capsys.readouterr().out.count("done before") == len(space.stages)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_by_itself_with_its_defaults_at_smoke_scale(path, smoke, tmp_path):
-    config, _ = smoke
+    space, _ = smoke
     # One of them finds nothing built; to let each build all it needs would only take longer.
-    runs = tmp_path / "runs" if path == NOTEBOOKS[1] else config.runs
+    runs = tmp_path / "runs" if path == NOTEBOOKS[1] else space.config.runs
     papermill.execute_notebook(
         path,
         tmp_path / "out.ipynb",
@@ -123,7 +121,7 @@ def test_notebook_opened_alone_says_what_is_missing_and_asks(
 ):
     questions = []
     monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or "n")
-    with pytest.raises(R1ReproError, match="second is made from first, not built yet") as refused:
+    with pytest.raises(R1ReproError, match="second needs first, not built yet") as refused:
         Run(compose()).stage("second")
     assert "about 20 s" in str(refused.value) and len(questions) == 1
     monkeypatch.setattr("builtins.input", lambda question: "y")
@@ -131,8 +129,8 @@ def test_notebook_opened_alone_says_what_is_missing_and_asks(
     assert "about 20 s" in capsys.readouterr().out
 
 
-def test_missing_is_refused_or_built_as_told(compose, fake_graph):
-    with pytest.raises(R1ReproError, match="build_missing=True"):
+def test_missing_is_refused_or_built_as_asked(compose, fake_graph):
+    with pytest.raises(R1ReproError, match="first is not built: run .* build_missing=True"):
         Run(compose(), build_missing=False).stage("second")
     assert Run(compose(), build_missing=True).stage("second").name == "second"
     with pytest.raises(R1ReproError, match="no stage third"):
@@ -158,7 +156,7 @@ def test_headless_and_alone_it_builds_what_it_is_made_from(fake_notebooks, runs,
         progress_bar=False,
     )
     said = (tmp_path / "out.ipynb").read_text()
-    assert "second is made from first, not built yet" in said and "Nobody is here" in said
+    assert "second needs first, not built yet" in said and "Nobody is here" in said
     assert {folder.name.split("-")[0] for folder in (runs / "cache").iterdir()} == {
         "first",
         "second",

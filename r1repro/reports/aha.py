@@ -6,11 +6,11 @@ beside every other, since a base that has read corrections writes some without a
 
 import pandas as pd
 
+from r1repro.evaluation.checkpoints import MAIN
 from r1repro.evaluation.metrics import families, label, reconsidered, shown
+from r1repro.evaluation.results import Results
 from r1repro.evaluation.rows import with_work
-from r1repro.reports.checkpoints import MAIN
 from r1repro.reports.figures import checkpoint
-from r1repro.reports.files import Results
 from r1repro.reports.tables import Row, Table
 from r1repro.reports.transcripts import LANGUAGES
 from r1repro.tasks.problem import GENERAL

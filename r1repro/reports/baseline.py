@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.metrics import MEASURES, families, measure_of, shown
-from r1repro.reports.files import Results
-from r1repro.reports.held_out import HeldOut
+from r1repro.evaluation.results import Results
 from r1repro.reports.tables import Row, Table, label
 from r1repro.rewards.soundness import MODES
 

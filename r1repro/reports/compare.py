@@ -9,9 +9,9 @@ from typing import Any
 
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics
+from r1repro.evaluation.checkpoints import names
+from r1repro.evaluation.results import Results, flat, read_results
 from r1repro.evaluation.statistics import difference
-from r1repro.reports.checkpoints import names
-from r1repro.reports.files import Results, flat, read_results
 from r1repro.reports.tables import label
 
 PATHS = (

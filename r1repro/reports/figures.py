@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from r1repro.evaluation.checkpoints import ARMS, CHAIN, MAIN, STUDENTS, arm_label, key
 from r1repro.evaluation.metrics import families as families_of
 from r1repro.evaluation.metrics import shown, summarize
 from r1repro.evaluation.statistics import Estimate, over_seeds
-from r1repro.reports.checkpoints import ARMS, CHAIN, MAIN, STUDENTS, arm_label, key
 
 Summary = Mapping[str, Estimate]
 Evaluation: TypeAlias = pd.DataFrame | Summary

@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 
 from r1repro.config import Config
 from r1repro.duration import duration
-from r1repro.evaluation import metrics
+from r1repro.evaluation import answers, metrics
+from r1repro.evaluation.checkpoints import ABLATIONS, CHAIN, MAIN, key
 from r1repro.evaluation.claims import VERDICTS, Judged
 from r1repro.evaluation.doctor import LOOKED_FOR, STEPS, TOO_LITTLE, Finding, grouped
+from r1repro.evaluation.held_out import HeldOut
+from r1repro.evaluation.results import Costs, Results
 from r1repro.evaluation.statistics import DRAWS, FEW, Estimate
 from r1repro.reports import aha, baseline, claims, figures, settings, tables, transcripts
-from r1repro.reports.checkpoints import ABLATIONS, CHAIN, MAIN, key
-from r1repro.reports.files import Results
-from r1repro.reports.held_out import HeldOut
-from r1repro.reports.tables import Costs, Table
+from r1repro.reports.tables import Table
 from r1repro.text.reflection import REFLECTION_WORDS
 
 # What the paper reports, by our measure. Other model, other tasks: context only.
@@ -137,7 +137,7 @@ def page(run: Run, drawn: Mapping[str, bytes]) -> str:
             reflection_words=REFLECTION_WORDS,
             heading=transcripts.heading,
             verdict=transcripts.verdict,
-            rule=transcripts.RULE,
+            rule=answers.RULE,
             limit=transcripts.LIMIT,
             draws=DRAWS,
             few=FEW,

@@ -14,11 +14,12 @@ from r1repro.artifacts import write_atomically
 from r1repro.config import ROOT, load, save
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics
+from r1repro.evaluation.checkpoints import MAIN
 from r1repro.evaluation.claims import VERDICTS
+from r1repro.evaluation.results import read_results
 from r1repro.reports import notebooks
-from r1repro.reports.checkpoints import MAIN
 from r1repro.reports.figures import checkpoint
-from r1repro.reports.files import lighter, read_results
+from r1repro.reports.files import lighter
 from r1repro.reports.report import FILES, git_state, without_places
 
 LARGEST = 2 * 2**20

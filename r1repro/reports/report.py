@@ -14,14 +14,14 @@ from pyarrow import parquet
 from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, ModelConfig, values
-from r1repro.evaluation import claims, doctor, moved
+from r1repro.evaluation import claims, doctor, held_out, moved
+from r1repro.evaluation.checkpoints import ABLATIONS, ARMS, CHAIN, FORCED, RFT, STUDENTS, WAYS
 from r1repro.evaluation.doctor import Finding
-from r1repro.reports import aha, figures, held_out, html
-from r1repro.reports.checkpoints import ABLATIONS, ARMS, CHAIN, FORCED, RFT, STUDENTS, WAYS
+from r1repro.evaluation.held_out import HeldOut
+from r1repro.evaluation.results import COSTS, Costs, read_costs, write_json
+from r1repro.reports import aha, figures, html
 from r1repro.reports.claims import as_data
-from r1repro.reports.files import write_figure, write_json
-from r1repro.reports.held_out import HeldOut
-from r1repro.reports.tables import COSTS, Costs, read_costs
+from r1repro.reports.files import write_figure
 from r1repro.tasks import asking, worlds
 
 FILES = ("report.html", "results.json", "differences.json", "claims.json")

@@ -15,14 +15,14 @@ import pandas as pd
 from r1repro import artifacts
 from r1repro.config import ROOT, SEEDS, load
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import claims, metrics, moved, statistics
+from r1repro.evaluation import claims, held_out, metrics, moved, statistics
+from r1repro.evaluation.held_out import HeldOut
+from r1repro.evaluation.results import Results, flat, read_costs
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import figures, held_out, html
-from r1repro.reports.files import Results, flat, write_figure
-from r1repro.reports.held_out import HeldOut
+from r1repro.reports import figures, html
+from r1repro.reports.files import write_figure
 from r1repro.reports.publish import RESOLVED
 from r1repro.reports.report import CURVES, TAKEN_BACK, git_state, write
-from r1repro.reports.tables import read_costs
 
 
 @dataclass(frozen=True)

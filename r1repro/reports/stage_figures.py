@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from r1repro.evaluation import metrics
+from r1repro.evaluation.checkpoints import ARMS, WAYS_OF_STUDENTS
+from r1repro.evaluation.results import Costs
 from r1repro.evaluation.statistics import Estimate, interval, resampled_ratios, share_interval
-from r1repro.reports.checkpoints import ARMS, WAYS_OF_STUDENTS
 from r1repro.reports.figures import (
     BLUE,
     DASHES,
@@ -34,9 +35,10 @@ from r1repro.reports.figures import (
     _whole_steps,
     checkpoint,
 )
-from r1repro.reports.tables import Costs, by_checkpoint
+from r1repro.reports.tables import by_checkpoint
 from r1repro.reports.transcripts import LANGUAGES, LIMIT, Html, _page, heading, text_html
 from r1repro.text.tags import thinking
+from r1repro.training.flops import equal_flops_row
 
 FILTERS: dict[str, tuple[str, ...]] = {
     "cold_start_data": (
@@ -403,12 +405,6 @@ def reached(rl: pd.DataFrame, budget: float) -> str:
     if row["flops"] < budget:
         return f"RL alone ends before that, at {row['flops']:.2e} after {last} steps"
     return f"RL alone has spent them at step {step} of {last}"
-
-
-def equal_flops_row(rl: pd.DataFrame, budget: float) -> int:
-    """Which row of RL's metrics is the first that has spent the budget; else the last."""
-    spent = rl["flops"].to_numpy(dtype=float) >= budget
-    return int(spent.argmax()) if spent.any() else len(rl) - 1
 
 
 def students_table(students: Mapping[str, Student]) -> pd.DataFrame:

@@ -4,18 +4,14 @@ They are made from what the comparison stage stored; figures of the paper are ro
 own, marked as context: other models, other tasks, other counts.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
-from r1repro.evaluation.claims import are_equal, flops_shares
-from r1repro.evaluation.statistics import Estimate
-from r1repro.reports.checkpoints import (
+from r1repro.evaluation.checkpoints import (
     ABLATIONS,
     ARMS,
     CHAIN,
@@ -25,13 +21,12 @@ from r1repro.reports.checkpoints import (
     key,
     within_sentence,
 )
+from r1repro.evaluation.claims import are_equal, flops_shares
+from r1repro.evaluation.results import Costs, Results
+from r1repro.evaluation.statistics import Estimate
 from r1repro.reports.figures import SUITES, checkpoint, stage_pairs
-from r1repro.reports.files import Results
 
 Summary = Mapping[str, Estimate]
-Costs = Mapping[str, Mapping[str, float]]
-"""{checkpoint: {"flops", "seconds"}} of COSTS."""
-COSTS = "costs.json"
 
 # R1 v2 (arXiv 2501.12948), Table 3: what the paper reports of each stage of CHAIN, in per cent, by
 # the measure of ours that is nearest to it.
@@ -103,12 +98,6 @@ class Table:
         rows = [row for row in self.rows if row.cells]
         found = pd.DataFrame([row.cells for row in rows], columns=list(self.columns))
         return found.set_axis(pd.Index([row.label for row in rows], name=self.first))
-
-
-def read_costs(folder: Path) -> dict[str, dict[str, float]]:
-    """What the comparison stage found that each student took; see r1repro.stages.comparison."""
-    found: dict[str, dict[str, float]] = json.loads((folder / COSTS).read_text("utf-8"))
-    return found
 
 
 def label(name: str) -> str:

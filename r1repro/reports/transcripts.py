@@ -11,22 +11,14 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup, escape
 
-from r1repro.evaluation.rows import with_work
+from r1repro.evaluation.answers import chosen, shown
 from r1repro.reports.figures import checkpoint
-from r1repro.tasks.problem import GENERAL
 from r1repro.text.visible import visible
 
 LIMIT = 4_000
 """Characters of one text that are shown; of longer ones, the first three and the last quarter."""
 
-LEVELS = (1, 3, 5)
-RULE = (
-    "the first held-out problem by id of each family and language at levels 1, 3 and 5 that every "
-    "checkpoint was asked; of each, the first sample that is not a right answer after unsound "
-    "reasoning"
-)
 LANGUAGES = {"en": "English", "zh": "Chinese"}
-_ASKED, _CELLS = ["problem_id", "language"], ["task", "language", "level"]
 
 _TAG = re.compile(r"(</?(?:think|answer)>)")
 _CSS = """
@@ -70,37 +62,6 @@ def _marked(text: str) -> Markup:
         Markup('<span class="tag">{}</span>').format(part) if i % 2 else escape(visible(part))
         for i, part in enumerate(parts)
     )
-
-
-def chosen(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The rows that RULE chooses, of each checkpoint in turn, with a column `checkpoint`."""
-    firsts = {
-        name: shown(rows).sort_values("sample", kind="stable").drop_duplicates(_ASKED)
-        for name, rows in evaluations.items()
-    }
-    if not firsts:
-        return pd.DataFrame({"checkpoint": []})
-    indexed = [rows.set_index(_ASKED).index for rows in firsts.values()]
-    shared = indexed[0]
-    for other in indexed[1:]:
-        shared = shared.intersection(other)
-    one = next(iter(firsts.values())).sort_values(_ASKED, kind="stable")
-    one = one[one.set_index(_ASKED).index.isin(shared) & one["level"].isin(LEVELS)]
-    asked = one.drop_duplicates(_CELLS).sort_values(_CELLS)[_ASKED]
-    return pd.concat(
-        [asked.merge(rows, on=_ASKED).assign(checkpoint=name) for name, rows in firsts.items()],
-        ignore_index=True,
-    )
-
-
-def shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without right answers whose reasoning is unsound: they show nothing of how a result is found.
-
-    General tasks have no reasoning to judge.
-    """
-    judged = with_work(rows)
-    unsound = judged["correct"] & ~judged["sound"] & ~judged["task"].isin(GENERAL)
-    return rows[~unsound]
 
 
 def problems(answers: pd.DataFrame) -> list[dict[str, pd.Series]]:

@@ -133,7 +133,7 @@ def _fork(config: Config, name: str, log: BinaryIO, lock: int) -> Running:
     process = context.Process(
         target=_forked,
         args=(
-            config, name, _code(), reduction.DupFd(log.fileno()), reduction.DupFd(lock),
+            config, name, _code(), _Passed(log.fileno()), _Passed(lock),
             {**os.environ, **ENVIRONMENT, **_one_gpu(1)},
         ),
         name=f"r1repro {name}",
@@ -143,18 +143,33 @@ def _fork(config: Config, name: str, log: BinaryIO, lock: int) -> Running:
     return _Forked(process)
 
 
+class _Passed:
+    """An open file's number that is another one in the fork."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (reduction.DupFd(self.number),)
+
+
+def _received(passed: Any) -> int:
+    number: int = passed.detach()
+    return number
+
+
 def _forked(
-    config: Config, name: str, code: str, log: Any, lock: Any, environment: dict[str, str]
+    config: Config, name: str, code: str, log: int, lock: int, environment: dict[str, str]
 ) -> None:
-    """In the fork: a session of its own, the log as its output, then the stage."""
+    """In the fork: a session of its own, the log as its output, then the stage.
+
+    lock: stays open as long as this process lives, and so the stage stays locked.
+    """
     os.setsid()
     os.environ.clear()
     os.environ.update(environment)
-    output = log.detach()
     for number in (1, 2):
-        os.dup2(output, number)
-    held = lock.detach()  # for as long as this process lives
-    assert held > 2
+        os.dup2(log, number)
     if code != artifacts.code_hash():
         raise SystemExit(
             f"{REASON}the code was changed since this session started: restart it to run the new"
@@ -162,10 +177,10 @@ def _forked(
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    code_ = run_reported(config, name)
+    exit_code = run_reported(config, name)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code_)
+    os._exit(exit_code)
 
 
 def run_reported(config: Config, name: str) -> int:

@@ -7,22 +7,21 @@ import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
-from r1repro.reports import held_out
-from r1repro.reports.checkpoints import STUDENTS
-from r1repro.reports.files import write_json
-from r1repro.reports.stage_figures import equal_flops_row
-from r1repro.reports.tables import COSTS
+from r1repro.evaluation import held_out
+from r1repro.evaluation.checkpoints import STUDENTS
+from r1repro.evaluation.results import COSTS, write_json
 from r1repro.stages.distillation import distillation_flops, training_data
 from r1repro.tasks import asking
+from r1repro.training.flops import equal_flops_row
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Write what r1repro.reports.held_out makes of the stored evaluations, and costs.json.
+    """Write what r1repro.evaluation.held_out makes of the stored evaluations, and costs.json.
 
     results.json: {checkpoint: {path: {value, low, high, n}}}, checkpoints as the stages are named,
     and under "adds" what RL adds to the best way of asking the base, by family.
     differences.json: {"r1_zero - base": {path: {...}}}, paired over problems, for every pair of
-    r1repro.reports.checkpoints.PAIRS. costs.json: see `costs`.
+    r1repro.evaluation.checkpoints.PAIRS. costs.json: see `costs`.
     """
     evaluations = {
         name.removeprefix("evaluate_"): pd.read_parquet(result.folder / "evaluation.parquet")

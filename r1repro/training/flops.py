@@ -5,6 +5,8 @@ gradient of what it read, dx = dy W^T, and once for its own, dW = x^T dy (Kaplan
 arXiv 2001.08361, 2.1). A frozen one needs no dW.
 """
 
+import pandas as pd
+
 EQUAL_FLOPS = "equal_flops"
 """The folder in an RL stage's result with the policy as it was when a given budget was spent."""
 PASS = 2
@@ -24,3 +26,9 @@ def trained(parameters: int, moved: int, tokens: float) -> float:
     arXiv 2204.02311, B).
     """
     return PASS * (2 * float(parameters) + float(moved)) * tokens
+
+
+def equal_flops_row(rl: pd.DataFrame, budget: float) -> int:
+    """Which row of RL's metrics is the first that has spent the budget; else the last."""
+    spent = rl["flops"].to_numpy(dtype=float) >= budget
+    return int(spent.argmax()) if spent.any() else len(rl) - 1

@@ -1,7 +1,8 @@
 """The objective of GRPO, as pure functions on tensors. The trainer's loss is `grpo_loss`.
 
 Letters at the end of a name are its dimensions: B completions, side by side by group, and T
-tokens of each, padded on the right; mask_B_T is 1 where a token was sampled. Logarithms are natural.
+tokens of each, padded on the right. mask_B_T is 1 where a token was sampled. Logarithms are
+natural.
 
 Equations are those of DeepSeekMath (arXiv 2402.03300), which R1 (arXiv 2501.12948) trains by, and
 of Dr. GRPO (arXiv 2503.20783) where it differs.

@@ -9,10 +9,10 @@ import pytest
 from benchmarks.claims_procedure import estimates, several_seeds, share, stated_power
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import claims
+from r1repro.evaluation.checkpoints import BASES, PAIRS
 from r1repro.evaluation.claims import Change, Claim, Lead, Light, Rise, Times, Value
 from r1repro.evaluation.moved import Curve, Moved
 from r1repro.evaluation.statistics import Estimate, over_seeds, power, sign_flip, t_interval
-from r1repro.reports.checkpoints import BASES, PAIRS
 from r1repro.runner.graph import graph
 
 MOVES = Moved(0.1, "reward", 0.02, {"reward": Curve(0.4, 0.3, 0.01)})

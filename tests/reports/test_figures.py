@@ -5,10 +5,11 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from r1repro.evaluation import held_out
+from r1repro.evaluation.checkpoints import CHAIN, key
 from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import figures, held_out
-from r1repro.reports.checkpoints import CHAIN, key
+from r1repro.reports import figures
 from tests.reports.made_up import pretraining_metrics, rl_metrics
 
 

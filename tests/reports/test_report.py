@@ -10,17 +10,16 @@ import pytest
 
 from r1repro import reports
 from r1repro.config import compose
-from r1repro.evaluation import moved
+from r1repro.evaluation import checkpoints, moved
 from r1repro.evaluation.claims import Change, Claim, Judged
 from r1repro.evaluation.metrics import summarize
+from r1repro.evaluation.results import read_costs, read_results, write_results
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import checkpoints, html
+from r1repro.reports import html
 from r1repro.reports.figures import CHECKPOINTS
-from r1repro.reports.files import read_results, write_results
 from r1repro.reports.report import STAGES, needed
-from r1repro.reports.tables import read_costs
-from r1repro.stages import comparison
 from r1repro.runner.graph import graph
+from r1repro.stages import comparison
 from tests.reports.conftest import BUDGET
 from tests.reports.made_up import ABLATIONS, HOSTILE, SKILLS, make_results, rl_metrics, sft_metrics
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.results import read_results, write_results
 from r1repro.evaluation.statistics import Estimate, t_interval
 from r1repro.reports import seeds
-from r1repro.reports.files import read_results, write_results
 from tests.reports.test_report import Page
 
 PATH = "reasoning/pass@1"

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from r1repro.evaluation.checkpoints import ARMS
 from r1repro.evaluation.metrics import differences, shown, summarize
 from r1repro.reports import figures, stage_figures
-from r1repro.reports.checkpoints import ARMS
-from r1repro.stages import cold_start_data
-from r1repro.stages import rejection_sampling
+from r1repro.stages import cold_start_data, rejection_sampling
+from r1repro.training.flops import equal_flops_row
 from tests.reports.made_up import HOSTILE, evaluation, rl_metrics
 
 
@@ -252,7 +252,7 @@ def test_a_student_is_charged_for_what_its_way_took(student):
 
 def test_rl_that_never_spends_the_budget_says_so():
     rl = pd.DataFrame({"step": [1, 2], "flops": [1e10, 2e10]})
-    assert stage_figures.equal_flops_row(rl, 9e10) == 1
+    assert equal_flops_row(rl, 9e10) == 1
     assert "ends before that, at 2.00e+10 after 2 steps" in stage_figures.reached(rl, 9e10)
     assert "at step 1 of 2" in stage_figures.reached(rl, 1e10)
 

@@ -3,10 +3,11 @@ from dataclasses import replace
 
 import pytest
 
+from r1repro.evaluation import held_out
+from r1repro.evaluation.checkpoints import CHAIN, PAIRS, key, names, pairs
 from r1repro.evaluation.metrics import compare, differences, shown, summarize
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import held_out, tables
-from r1repro.reports.checkpoints import CHAIN, PAIRS, key, names, pairs
+from r1repro.reports import tables
 from r1repro.reports.tables import PAPER_STAGES
 from tests.reports.made_up import checkpoint
 

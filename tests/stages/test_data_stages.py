@@ -11,9 +11,7 @@ import pytest
 from r1repro import config as configuration
 from r1repro.errors import R1ReproError
 from r1repro.rewards import soundness
-from r1repro.stages import cold_start_data
-from r1repro.stages import rejection_sampling
-from r1repro.stages import samples
+from r1repro.stages import cold_start_data, rejection_sampling, samples
 from r1repro.tasks import asking, filters, general, mini_world, worlds
 from r1repro.tasks.problem import GENERAL, Completion, Problem
 from r1repro.text.tags import read

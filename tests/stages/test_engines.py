@@ -10,11 +10,11 @@ from trl import GRPOTrainer
 from trl.generation.vllm_generation import VLLMGeneration
 
 from r1repro import config as configuration
-from r1repro.errors import R1ReproError
 from r1repro import cores
-from r1repro.stages import engines
-from r1repro.runner.workspace import Workspace
+from r1repro.errors import R1ReproError
 from r1repro.runner.graph import find
+from r1repro.runner.workspace import Workspace
+from r1repro.stages import engines
 from r1repro.stages.engines import check_engine
 from r1repro.training import sharding
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
@@ -134,6 +134,6 @@ def test_data_do_not_depend_on_how_others_train():
     """Beyond their input, whose key has it."""
     stage = find("rejection_sampling")
     before, after = (
-        state.settings(_compose(*words), stage) for words in ([], ["engine.lora_rank=4"])
+        Workspace(_compose(*words)).settings(stage) for words in ([], ["engine.lora_rank=4"])
     )
     assert before == after

@@ -13,8 +13,7 @@ from r1repro.artifacts import Progress
 from r1repro.config import ModelConfig
 from r1repro.evaluation.moved import weights_of
 from r1repro.rewards import rules
-from r1repro.stages import rl
-from r1repro.stages import sft
+from r1repro.stages import rl, sft
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
 from r1repro.stages.samples import described

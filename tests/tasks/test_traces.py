@@ -7,8 +7,8 @@ import pytest
 
 from r1repro.config import ROOT, StudentsConfig
 from r1repro.errors import R1ReproError
-from r1repro.stages import sft
 from r1repro.runner.workspace import Workspace
+from r1repro.stages import sft
 from r1repro.tasks import tokenizer, traces, worlds
 
 REAL = ROOT.parent / "shared" / "realdata" / "r1_traces" / "rasbt_openrouter_r1_671b.json"

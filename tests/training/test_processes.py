@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from r1repro.config import PLAIN_ENGINE, ROOT
-from r1repro.stages.models import load_model, new_reward_model
 from r1repro.runner.processes import launcher
+from r1repro.stages.models import load_model, new_reward_model
 
 
 def _train(base, out, processes):

@@ -4,9 +4,6 @@ import pandas as pd
 import pytest
 
 from r1repro import artifacts
-from r1repro.runner.workspace import Workspace
-from r1repro.runner.graph import find
-from r1repro.stages.base_model import from_random_weights
 from r1repro.planning.expected import (
     ALONE,
     BASE,
@@ -16,8 +13,11 @@ from r1repro.planning.expected import (
     TAUGHT,
     expected,
 )
-from r1repro.stages.models import save_model
 from r1repro.planning.work import work
+from r1repro.runner.graph import find
+from r1repro.runner.workspace import Workspace
+from r1repro.stages.base_model import from_random_weights
+from r1repro.stages.models import save_model
 from r1repro.tasks import tokenizer, worlds
 
 

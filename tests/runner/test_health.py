@@ -10,8 +10,8 @@ from r1repro.config import ROOT, RLConfig, save
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.doctor import examine
 from r1repro.notebook import Run
-from r1repro.runner.workspace import Workspace
 from r1repro.runner.health import Health, of_run, of_stages
+from r1repro.runner.workspace import Workspace
 from r1repro.training.checkpoints import COMPLETE
 from tests.reports.made_up import checkpoint, pretraining_metrics, rl_metrics, sft_metrics
 

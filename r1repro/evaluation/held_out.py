@@ -11,10 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from r1repro.evaluation import metrics
-from r1repro.reports import figures, transcripts
-from r1repro.reports.checkpoints import MAIN, key, names, pairs
-from r1repro.reports.files import Results, read_adds, read_results, write_json, write_results
+from r1repro.evaluation import answers, metrics
+from r1repro.evaluation.checkpoints import MAIN, key, names, pairs
+from r1repro.evaluation.results import Results, read_adds, read_results, write_json, write_results
 
 RESULTS, DIFFERENCES = "results.json", "differences.json"
 REFLECTION, ANSWERS = "reflection.json", "answers.parquet"
@@ -26,7 +25,7 @@ class HeldOut:
 
     summaries: by checkpoint; changes: "after - before" of the declared pairs, paired over problems;
     reflection: p by group of answers, see `metrics.reflection_tests`; answers: the rows chosen by
-    transcripts.RULE of the checkpoints of MAIN, with a column `checkpoint`; ways: of each family
+    answers.RULE of the checkpoints of MAIN, with a column `checkpoint`; ways: of each family
     the best way of asking the base and its temperature, as validation chose it.
     """
 
@@ -56,7 +55,7 @@ def measure(
     """
     ordered = {name: evaluations[name] for name in names(evaluations)}
     summaries, changes = metrics.compare(ordered, pairs(ordered)) if ordered else ({}, {})
-    main = figures.main(ordered)
+    main = {name: ordered[name] for name in MAIN if name in ordered}
     tested = (
         metrics.reflection_tests(main["base"], main["r1_zero"])
         if set(MAIN[:2]) <= main.keys()
@@ -66,7 +65,7 @@ def measure(
         summaries,
         {key(*pair): change for pair, change in changes.items()},
         tested,
-        transcripts.chosen(main),
+        answers.chosen(main),
         {
             family: {"way": way["way"], "temperature": way["temperature"]}
             for family, way in (ways or {}).items()

@@ -11,8 +11,8 @@ from r1repro import artifacts, config
 from r1repro.errors import StageFailed
 from r1repro.evaluation.moved import weights_of
 from r1repro.runner import processes
-from r1repro.runner import processes
-from r1repro.runner.processes import build
+from r1repro.runner.workspace import Workspace
+from tests.quiet import Quiet, made
 
 
 def _compose(runs):
@@ -27,29 +27,28 @@ def _weights(result):
 
 def test_killed_and_continued_gives_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.setenv("R1REPRO_STAGES", "tests.length_rewarded:STAGES")
-    monkeypatch.setattr(nursery, "PRELOADED", (*nursery.PRELOADED, "tests.length_rewarded"))
     straight, broken = _compose(tmp_path / "a"), _compose(tmp_path / "b")
-    base, _ = (build(found, "base") for found in (straight, broken))
-    expected = build(straight, "r1_zero")
+    base, _ = (made(found, "base") for found in (straight, broken))
+    expected = made(straight, "r1_zero")
     killed = threading.Event()
     started = []
-    start = process.start
+    start = processes.start
 
     def remembered(*words):
         started.append(start(*words))
         return started[-1]
 
-    monkeypatch.setattr(process, "start", remembered)
+    monkeypatch.setattr(processes, "start", remembered)
 
-    def kill(folder):
-        lines = artifacts.read_progress(folder)
+    def kill(names):
+        lines = artifacts.read_progress(Workspace(broken).work("r1_zero"))
         if not killed.is_set() and lines and lines[-1]["step"] >= 2:
             killed.set()
             os.killpg(started[-1].pid, signal.SIGKILL)
 
     with pytest.raises(StageFailed, match="SIGKILL"):
-        build(broken, "r1_zero", follow=kill)
-    result = build(broken, "r1_zero")
+        made(broken, "r1_zero", show=Quiet(kill))
+    result = made(broken, "r1_zero")
     assert killed.is_set()
     assert _weights(result) == _weights(expected) != _weights(base)
     assert result.metrics().step.tolist() == expected.metrics().step.tolist() == list(range(1, 13))

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from r1repro import cli, hub, preflight
+from r1repro import cli, hub
 from r1repro.config import compose, models
 from r1repro.errors import R1ReproError
-from r1repro.runner.workspace import Workspace
+from r1repro.planning import preflight
 from r1repro.runner.graph import find
+from r1repro.runner.workspace import Workspace
 from r1repro.tasks.sources import SOURCES
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -152,7 +153,7 @@ def test_a_teacher_of_the_hub_is_fetched_and_its_commit_is_in_the_key(cache):
     fetched(cache, "model", "some/teacher", FILES)
     hub.folder.cache_clear()
     assert f"model some/teacher, commit {COMMIT}: is there" in list(preflight.fetch(config))
-    told = state.settings(config, find("teacher_sampling", config))
+    told = Workspace(config).settings(find("teacher_sampling", config))
     assert (told["student.teacher"], told["student.teacher.hub"]) == ("some/teacher", COMMIT)
 
 
