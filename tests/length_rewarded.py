@@ -5,8 +5,8 @@ A smoke-scale base earns no other reward, and where every reward is zero no weig
 
 import dataclasses
 
-from r1repro import stages
 from r1repro.rewards import rules
+from r1repro.runner.graph import STAGES as PLAIN
 from r1repro.stages import rl
 
 
@@ -23,5 +23,5 @@ STAGES = tuple(
     dataclasses.replace(stage, run="tests.length_rewarded:run")
     if stage.name == "r1_zero"
     else stage
-    for stage in stages.STAGES
+    for stage in PLAIN
 )

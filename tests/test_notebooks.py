@@ -101,19 +101,25 @@ def test_nothing_changed_nothing_built(smoke, capsys):
     assert capsys.readouterr().out.count("done before") == len(space.stages)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_by_itself_with_its_defaults_at_smoke_scale(path, smoke, tmp_path):
+def test_plain_papermill_gives_the_same(smoke, tmp_path):
+    """Every notebook in order, in an empty runs folder and without `r1repro run`."""
     space, _ = smoke
-    # One of them finds nothing built; to let each build all it needs would only take longer.
-    runs = tmp_path / "runs" if path == NOTEBOOKS[1] else space.config.runs
-    papermill.execute_notebook(
-        path,
-        tmp_path / "out.ipynb",
-        {"overrides": ["scale=smoke", f"runs={runs}"]},
-        kernel_name="python3",
-        cwd=path.parent,  # where JupyterLab starts it
-        progress_bar=False,
-    )
+    overrides = ["scale=smoke", "ablation=all", f"runs={tmp_path / 'runs'}"]
+    for path in NOTEBOOKS:
+        papermill.execute_notebook(
+            path,
+            tmp_path / path.name,
+            {"overrides": overrides},
+            kernel_name="python3",
+            cwd=path.parent,  # where JupyterLab starts it
+            progress_bar=False,
+        )
+    alone = Workspace(config.compose(overrides))
+    assert alone.keys == space.keys
+    for name in space.stages:
+        for weights in space.place(name).rglob("*.safetensors"):
+            other = alone.place(name) / weights.relative_to(space.place(name))
+            assert other.read_bytes() == weights.read_bytes(), name
 
 
 def test_notebook_opened_alone_says_what_is_missing_and_asks(

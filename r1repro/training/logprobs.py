@@ -47,7 +47,9 @@ def token_logps(
     hidden, read = states_before(backbone, ids_B_L, mask_B_L, completion_tokens, shared_once)
     keep = mask_B_L[:, -completion_tokens:].bool()
     labels = ids_B_L[:, -completion_tokens:][keep]
-    logps_N_V = (head(hidden[keep]).float() / temperature).log_softmax(-1)
+    logits_N_V = head(hidden[keep])
+    logits_N_V = logits_N_V.to(torch.promote_types(logits_N_V.dtype, torch.float32))
+    logps_N_V = (logits_N_V / temperature).log_softmax(-1)
     logps_N = logps_N_V.gather(1, labels[:, None])[:, 0]
     logps = torch.zeros(keep.shape, dtype=logps_N.dtype, device=logps_N.device)
     logps = logps.masked_scatter(keep, logps_N)

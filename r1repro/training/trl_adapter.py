@@ -215,7 +215,8 @@ class PackedGRPOTrainer(GRPOTrainer):
         with_entropy = kwargs.get("compute_entropy", False)
         split = ids.shape[1] - width
         completions = mask[:, split:].sum(1)
-        logps = torch.zeros(len(ids), width, device=ids.device)
+        kind = torch.promote_types(unwrapped.dtype, torch.float32)
+        logps = torch.zeros(len(ids), width, device=ids.device, dtype=kind)
         entropies = torch.zeros_like(logps) if with_entropy else None
         batches = micro_batches(mask[:, :split].sum(1), completions, self.micro_batch_tokens)
         own = len(batches)
