@@ -50,7 +50,8 @@ def way(found: dict[str, Any]) -> str:
     name = found["way"]
     count = name.removeprefix("few_")
     words = WAYS.get(name) or f"{count} worked example{'s' * (count != '1')} before it"
-    return f"{words}, {'greedy' if found['temperature'] == 0 else 'T {temperature:g}'.format(**found)}"
+    drawn = "greedy" if found["temperature"] == 0 else f"T {found['temperature']:g}"
+    return f"{words}, {drawn}"
 
 
 def table(results: dict[str, Any]) -> list[str]:
@@ -131,11 +132,13 @@ def _later(results: dict[str, Any]) -> Any:
     )
     if "qwen_distilled" in results:
         path = "reasoning/pass@1"
-        yield "; ".join(
-            f"distilled {student.capitalize()} {number(results[f'{student}_distilled'][path]['value'])} %, "
-            f"RL alone {number(results[f'{student}_rl'][path]['value'])} %"
-            for student in ("qwen", "llama")
-        ) + "."
+        told = []
+        for student in ("qwen", "llama"):
+            distilled, alone = (
+                number(results[f"{student}_{arm}"][path]["value"]) for arm in ("distilled", "rl")
+            )
+            told.append(f"{student.capitalize()} {distilled} % distilled, {alone} % by RL alone")
+        yield f"Students of half the size: {'; '.join(told)}."
 
 
 def main(arguments: list[str]) -> int:
