@@ -38,7 +38,7 @@ ADDS = "adds"
 def write_results(
     path: Path, results: Results, adds: Mapping[str, Mapping[str, Any]] | None = None
 ) -> None:
-    """{name: {path: {value, low, high, n}}}, a line an estimate, to five digits; NaN is null.
+    """{name: {path: {value, low, high, n}}}, a line an estimate, to seven digits; NaN is null.
 
     adds: written under ADDS, {family: {value, low, high, n, way, temperature}}.
     """
@@ -53,9 +53,9 @@ def write_results(
 
 
 def _line(estimate: Estimate) -> str:
-    # Five digits are more than any estimate has, and a version stays light.
+    # Seven digits are more than any estimate has, and a version stays light.
     stored = estimate.as_dict().items()
-    plain = {k: None if math.isnan(v) else float(f"{v:.5g}") for k, v in stored} | {"n": estimate.n}
+    plain = {k: None if math.isnan(v) else float(f"{v:.7g}") for k, v in stored} | {"n": estimate.n}
     return json.dumps(plain, allow_nan=False)
 
 
