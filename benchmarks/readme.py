@@ -75,7 +75,7 @@ def text(version: Path) -> str:
     results, adds = read["results"], read["results"]["adds"]
     bullets = [
         f"**RL adds {interval(adds[family], True)} points in {family}** to the best of 32 ways of "
-        f"asking the base ({named(adds[family]['way'], adds[family]['temperature'])}: "
+        f"asking the base ({way(adds[family])}: "
         f"{number(results['base_best'][f'{family}/pass@1']['value'])} %, "
         f"R1-Zero {number(results['r1_zero'][f'{family}/pass@1']['value'])} %)."
         for family in ("arithmetic", "countdown")

@@ -24,7 +24,7 @@ def r1_zero(config: Config) -> Sequence[tuple[str, str, str]]:
         (
             "Reward",
             f"accuracy + format, weights {grpo.accuracy_weight:g} and {grpo.format_weight:g}, "
-            "by rule",
+            "by rule" + ("; format of right answers alone" if grpo.format_of_right else ""),
             "accuracy + format, equal weights, by rule",
         ),
         ("RL steps", f"{grpo.steps:,}", "10,400"),
