@@ -45,7 +45,7 @@ def test_source_is_clean(path):
     assert all(text(cell).count("\n") < 15 for cell in cells)
     built = set(re.findall(r'run\.stage\("(\w+)"\)', "\n".join(map(text, cells))))
     for together in re.findall(
-        r"run\.stages\((.*?)^ *\)", "\n".join(map(text, cells)), re.S | re.M
+        r"run\.stages\((.*?)^ *\)(?!,)", "\n".join(map(text, cells)), re.S | re.M
     ):
         built |= set(re.findall(r'"(\w+)"', together))
     own = {stage.name for stage in graph().values() if stage.notebook == path.stem}

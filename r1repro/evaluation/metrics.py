@@ -105,10 +105,8 @@ HEADLINE = (
 )
 OF_PARTS = (
     "pass@1",
-    "strict_pass@1",
     "format_valid",
     "length",
-    "reflection_per_response",
     "language_share",
     "sound",
     "unworked",

@@ -18,13 +18,20 @@ def write_figure(figure: Figure, path: Path) -> None:
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
 
 
+FORMULA = 200
+"""Pixels of width up to which a picture is a formula within a line, and keeps its size."""
+
+
 def lighter(page: str) -> str:
-    """A page with its embedded PNG pictures as WebP: half the bytes, the same pixels to the eye."""
+    """A page with its embedded PNG pictures as WebP, a quarter smaller: a third of the bytes."""
 
     def smaller(found: re.Match[str]) -> str:
         picture = Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGB")
+        if picture.width > FORMULA:
+            size = (round(0.75 * picture.width), round(0.75 * picture.height))
+            picture = picture.resize(size, Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        picture.save(buffer, format="webp", quality=50, method=6)
+        picture.save(buffer, format="webp", quality=40, method=6)
         return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
     return re.sub(r"data:image/png;base64,([A-Za-z0-9+/=\n]+)", smaller, page)

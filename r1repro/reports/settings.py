@@ -24,7 +24,7 @@ def r1_zero(config: Config) -> Sequence[tuple[str, str, str]]:
         (
             "Reward",
             f"accuracy + format, weights {grpo.accuracy_weight:g} and {grpo.format_weight:g}, "
-            "by rule",
+            "by rule" + ("; format of right answers alone" if grpo.format_of_right else ""),
             "accuracy + format, equal weights, by rule",
         ),
         ("RL steps", f"{grpo.steps:,}", "10,400"),
@@ -53,8 +53,8 @@ def r1_zero(config: Config) -> Sequence[tuple[str, str, str]]:
         ),
         (
             "Evaluation",
-            f"T {held.temperature:g}, top-p {held.top_p:g}, {held.samples} samples for base, "
-            f"R1-Zero and R1, {held.samples_between} for the others, "
+            f"T {held.temperature:g}, top-p {held.top_p:g}, {held.samples} samples for base "
+            f"and R1-Zero, {held.samples_between} for the others, "
             f"at most {held.max_completion_tokens} tokens, on the {held.split} problems",
             "T 0.6, top-p 0.95, 64 samples on AIME (v2 §D.1; v1 §3 says 4 to 64)",
         ),

@@ -392,7 +392,7 @@ _CHAIN: tuple[Stage, ...] = (
         distributed=True,
     ),
     _rl("r1", ("dev3", "reward_model"), "06_all_scenario_rl", "r1"),
-    _evaluation("r1", "06_all_scenario_rl", run="in_depth"),
+    _evaluation("r1", "06_all_scenario_rl"),
     _rl(
         "r1_preference_throughout", ("dev3", "reward_model"), "06_all_scenario_rl", "r1",
         ablation="preference_throughout",

@@ -45,7 +45,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
 def in_depth(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The same with more samples of each reasoning problem: base, R1-Zero and R1."""
+    """The same with more samples of each reasoning problem: base and R1-Zero."""
     ((name, checkpoint),) = inputs.items()
     place, samples = checkpoint.folder / "model", config.evaluation.samples
     _evaluate(config, name, place, samples, folder, progress)

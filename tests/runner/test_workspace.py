@@ -22,7 +22,7 @@ def test_keys_follow_what_matters(compose, monkeypatch):
     evaluations = {name for name in plain if name.startswith("evaluate_")}
     searched = {"base_search", "comparison"}
     assert _changed_by(compose, "evaluation.top_p=0.9") == evaluations | searched
-    in_depth = {f"evaluate_{name}" for name in ("base", "r1_zero", "r1")}
+    in_depth = {f"evaluate_{name}" for name in ("base", "r1_zero")}
     assert _changed_by(compose, "evaluation.samples=3") == in_depth | {"comparison"}
     alone = _with_evaluations("qwen_base", "llama_base") - {"comparison"}
     assert not alone & _changed_by(compose, "model.layers=3")
