@@ -149,5 +149,5 @@ def test_a_reward_model_learns_to_tell_its_pairs(base, words, tmp_path):
 
 
 def test_nothing_to_learn_from_is_said(base, words, tmp_path):
-    with pytest.raises(R1ReproError, match="no example"):
+    with pytest.raises(R1ReproError, match="no example to train on"):
         _tuned(base, words, tmp_path, examples=[])
