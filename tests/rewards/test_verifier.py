@@ -130,7 +130,7 @@ def test_what_hangs_costs_one_answer_and_is_counted(monkeypatch):
 
 
 def test_a_gold_answer_that_holds_nothing_or_is_a_sentence_is_named():
-    with pytest.raises(R1ReproError, match=r"file, row 2: the gold answer '\$\$' holds no answer"):
+    with pytest.raises(R1ReproError, match=r"file, row 2: the gold answer '\$\$' is empty"):
         check_gold("$$", "file, row 2")
     with pytest.raises(R1ReproError, match="file, row 3: .*twelve apples' is a sentence"):
         check_gold("The answer is twelve apples", "file, row 3")
