@@ -227,7 +227,7 @@ def test_more_problems_than_there_are(monkeypatch, validation, test, key):
     monkeypatch.setattr(mini_world, "FAMILIES", {"countdown": countdown})
     with pytest.raises(R1ReproError) as refused:
         mini_world.build.__wrapped__(0, validation, test, 1)
-    for part in (f"task.{key}_problems=2100", "countdown of level 1", "2024 problems", "lower"):
+    for part in (f"task.{key}_problems=2100", "countdown at level 1", "2024 problems", "lower"):
         assert part in str(refused.value)
 
 

@@ -62,9 +62,9 @@ def test_a_question_that_differs_in_blanks_and_marks_only_comes_once(file):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"question": "What?", "answer": None}, "row 1: answer holds no whole answer"),
-        ({"question": "What?", "answer": "#### "}, "row 1: answer holds no whole answer"),
-        ({"question": "What?", "answer": r"\boxed{\frac{1}{2}"}, "row 1: answer holds no whole"),
+        ({"question": "What?", "answer": None}, "row 1: answer has no complete answer"),
+        ({"question": "What?", "answer": "#### "}, "row 1: answer has no complete answer"),
+        ({"question": "What?", "answer": r"\boxed{\frac{1}{2}"}, "row 1: answer has no complete"),
         ({"question": " ", "answer": "7"}, "row 1: question is empty"),
         ({"question": "What?"}, "row 1 has no field answer: it has question"),
         ({"question": "What?", "answer": "There are two apples."}, "row 1: answer is a sentence"),
@@ -78,7 +78,7 @@ def test_a_row_that_cannot_be_asked_is_named(file, row, said):
 def test_a_data_set_that_was_not_fetched_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(
-        R1ReproError, match="openai/gsm8k@[0-9a-f]{40} is not on this machine: `r1repro fetch`"
+        R1ReproError, match="openai/gsm8k@[0-9a-f]{40} is not on this machine; run `r1repro fetch`"
     ):
         sources.problems(SOURCES["gsm8k"])
 

@@ -104,6 +104,6 @@ def test_the_form_that_each_checkpoint_is_asked_in(checkpoint, form):
 def test_unknown_template_names_those_there_are():
     with pytest.raises(
         R1ReproError,
-        match="'paper' in language 'en': use one of deepseek, llama, mini, qwen, r1_zero",
+        match="'paper' in language 'en'; use one of deepseek, llama, mini, qwen, r1_zero",
     ):
         templates.render("paper", asked("en", "Compute 3+4."))

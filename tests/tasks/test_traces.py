@@ -60,7 +60,7 @@ def test_held_out_questions_and_long_traces_do_not_teach(tmp_path, compose):
 @pytest.mark.parametrize("said", [None, [], "", 7])
 def test_a_row_without_an_answer_is_named(tmp_path, said):
     student = written(tmp_path / "t.jsonl", {"problem": "What?", "generations": said})
-    with pytest.raises(R1ReproError, match="row 1: generations is no answer in text"):
+    with pytest.raises(R1ReproError, match="row 1: generations must be non-empty text"):
         traces.rows(student)
 
 
