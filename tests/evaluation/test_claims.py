@@ -334,7 +334,7 @@ def test_a_true_claim_is_contradicted_no_more_often_than_its_tail(expected, effe
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("- {id: a, statement: s, source: v1}", "wants"),
+        ("- {id: a, statement: s, source: v1}", "required are"),
         ("- {id: a, statement: s, source: v1, not_yet: n, colour: red}", "colour"),
         ("- {id: a, statement: s, source: v1, not_yet: n}\n" * 2, "more than once"),
         (
@@ -345,7 +345,7 @@ def test_a_true_claim_is_contradicted_no_more_often_than_its_tail(expected, effe
         (
             "- {id: a, statement: s, source: v1, paper: p, expected: up, smallest: 1,"
             " measure: {rise: length, of: r1_zero}}",
-            "a measure of rise, of is none of",
+            "measure has rise, of; use one of",
         ),
         (
             "- {id: a, statement: s, source: v1, paper: p, expected: up, smallest: 1,"
@@ -355,7 +355,7 @@ def test_a_true_claim_is_contradicted_no_more_often_than_its_tail(expected, effe
         (
             "- {id: a, statement: s, source: v1, paper: p, expected: up, smallest: 1,"
             " measure: {rise: length, stage: r1_zero}, moved: r1}",
-            "moved is {stage: STAGE, reward: REWARD}",
+            "moved must be {stage: STAGE, reward: REWARD}",
         ),
     ],
 )

@@ -52,7 +52,7 @@ SICK = {
         HEALTHY.assign(reward_format=0.0), "constant format reward", "0 at every", "template",
     ),
     "kl is nan": (late("kl", np.nan, 3), "non-finite KL", "in 3 of 120", "float32"),
-    "kl is inf": (late("kl", np.inf, 1), "non-finite KL", "in 1 of 120", "no result"),
+    "kl is inf": (late("kl", np.inf, 1), "non-finite KL", "in 1 of 120", "discard the weights"),
     "entropy is nan": (late("entropy", np.nan, 2), "non-finite entropy", "in 2 of", "lower"),
     "kl explodes": (late("kl", 40.0, 6), "exploding KL", "up to 40 nats", "raise beta"),
     "kl exploded and came back": (
