@@ -52,23 +52,23 @@ SAID = "<think>First 3+4=7, wait, yes.</think>It is 7.<answer>7</answer>"
 
 
 def test_prompt_begun_tag_reward_and_loss_mask_agree_in_every_family(family):
-    name, words, special, opening = family
+    name, tokenizer, special, opening = family
     problem = Problem("x:1", "own", "en", 1, "What is 3+4?", "7")
     prompt = templates.render(name, problem)
-    ids = words.encode(prompt)
+    ids = tokenizer.encode(prompt)
     # Every special token is one token, and the text is opened once.
     for token in special:
         expected = prompt.count(token) + (token == opening)
-        assert ids.count(words.convert_tokens_to_ids(token)) == expected
+        assert ids.count(tokenizer.convert_tokens_to_ids(token)) == expected
     assert prompt.endswith("<think>\n") and templates.begun(prompt) == "<think>\n"
 
-    asked, learned = token_ids(words, prompt, SAID)
+    asked, learned = token_ids(tokenizer, prompt, SAID)
     assert asked == ids
-    assert learned[-1] == words.eos_token_id
-    text = words.decode(learned[:-1])
+    assert learned[-1] == tokenizer.eos_token_id
+    text = tokenizer.decode(learned[:-1])
     # The tag stands in the prompt, once, and is not learned; the rest is, whole.
     assert text == SAID.removeprefix("<think>")
-    whole = words.decode([*asked, *learned])
+    whole = tokenizer.decode([*asked, *learned])
     assert whole.count("<think>") == 1 and prompt + text in whole
 
     # What a policy says after that prompt is paid as if it had begun the tag itself.

@@ -8,7 +8,8 @@ import pytest
 from r1repro.config import ROOT, StudentsConfig
 from r1repro.errors import R1ReproError
 from r1repro.stages import sft, state
-from r1repro.tasks import tokenizer, traces, worlds
+from r1repro.tasks import traces, worlds
+from r1repro.tasks.tokenizer import train as train_tokenizer
 
 REAL = ROOT.parent / "shared" / "realdata" / "r1_traces" / "rasbt_openrouter_r1_671b.json"
 
@@ -52,8 +53,8 @@ def test_held_out_questions_and_long_traces_do_not_teach(tmp_path, compose):
         {"problem": "What is the tenth prime?", "generations": "<think>29</think>29"},
     ]
     student = dataclasses.replace(written(tmp_path / "t.jsonl", *rows), traces_tokens=20)
-    words = tokenizer.train(["What is the tenth prime? <think>29</think>"])
-    found = sft.from_traces(dataclasses.replace(config, student=student), words)
+    tokenizer = train_tokenizer(["What is the tenth prime? <think>29</think>"])
+    found = sft.from_traces(dataclasses.replace(config, student=student), tokenizer)
     assert found.prompt.tolist() == ["What is the tenth prime?"]
 
 

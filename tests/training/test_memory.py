@@ -178,32 +178,32 @@ def test_by_hand():
 
 @pytest.mark.parametrize("rank", [0, 4], ids=["whole", "LoRA"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_two_steps_of_the_trainer_hold_what_is_computed(words, tmp_path, precision, rank):
+def test_two_steps_of_the_trainer_hold_what_is_computed(tokenizer, tmp_path, precision, rank):
     """With checkpointing, without which a prompt that a group shares is read once: less memory."""
     engine = EngineConfig(precision, gradient_checkpointing=True, lora_rank=rank)
     shape = described(
-        replace(MINI, vocabulary=len(words)),
+        replace(MINI, vocabulary=len(tokenizer)),
         bos_token_id=None,
-        eos_token_id=words.eos_token_id,
-        pad_token_id=words.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     torch.manual_seed(0)
     base = tmp_path / "model"
-    save_model(AutoModelForCausalLM.from_config(shape, dtype=torch.float32), words, base)
+    save_model(AutoModelForCausalLM.from_config(shape, dtype=torch.float32), tokenizer, base)
     settings = RLConfig(
         steps=2, questions=4, generations=4, max_completion_tokens=40, micro_batch_tokens=2_000,
         save_every=10**6,
     )  # fmt: skip
     problems = list(islice(mini_world.build(0, 20, 20).train(0), 8))
     trainer, _ = grpo.build(
-        load_trained(base, engine, 0), words, problems, settings,
+        load_trained(base, engine, 0), tokenizer, problems, settings,
         template="mini", seed=0, folder=tmp_path / "grpo", engine=engine,
     )  # fmt: skip
     held = list(trainer.model.parameters())
     held += list(trainer.ref_model.parameters()) if trainer.ref_model is not None else []
     with LiveBytes(held) as live:
         trainer.train()
-    prompt = max(len(words.encode(templates.render("mini", problem))) for problem in problems)
+    prompt = max(len(tokenizer.encode(templates.render("mini", problem))) for problem in problems)
     needed = memory.grpo(shape, memory.count(shape), settings, engine, 1, prompt)
     assert needed.weights + needed.reference == _bytes({id(p): p for p in held}.values())
     assert needed.peak - needed.weights - needed.reference == pytest.approx(live.peak, rel=0.2)
