@@ -1,4 +1,4 @@
-"""Tables made sick on purpose, one sickness each; trained: tests/training/test_sick_runs.py."""
+"""Tables with one deliberate fault each; trained runs: tests/training/test_sick_runs.py."""
 
 import dataclasses
 
@@ -32,7 +32,7 @@ def late(column, value, steps=30):
     ("rows", "settings"),
     [
         (HEALTHY, RL),
-        (rl_metrics(steps=120), RL),  # as a run of an older version, without the later columns
+        (rl_metrics(steps=120), RL),  # an older version's table, without the newer columns
         (rl_metrics(seed=3).assign(kl=None), dataclasses.replace(RL, beta=0.0)),
         (sft_metrics(), SFTConfig()),
         (pretraining_metrics(), BaseConfig()),

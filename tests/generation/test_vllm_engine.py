@@ -1,4 +1,4 @@
-"""The calls that vLLM gets, by a module in its place: vLLM itself needs a GPU."""
+"""Calls to vLLM, tested with a stub module since vLLM needs a GPU."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from r1repro.tasks.tokenizer import train as train_tokenizer
 
 @pytest.fixture
 def calls(monkeypatch):
-    """What the stand-in was asked: ("LLM", its arguments), ("generate", prompts, parameters)."""
+    """Calls to the stub: ("LLM", its arguments), ("generate", prompts, parameters)."""
     made = []
 
     class LLM:
@@ -24,7 +24,7 @@ def calls(monkeypatch):
 
         def generate(self, prompts, parameters, use_tqdm):
             made.append(("generate", prompts, parameters))
-            # Every second one ends by itself, the others at the cap.
+            # Every second completion ends by itself, the others at the cap.
             return [
                 SimpleNamespace(
                     outputs=[

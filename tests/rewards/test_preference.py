@@ -1,4 +1,4 @@
-"""The declared rule of the pairs, what the reward model is shown, and the reward as called."""
+"""The grading rule for pairs, the reward model's input, and the reward function."""
 
 import pytest
 import torch

@@ -106,7 +106,7 @@ def test_plain_numbers_need_no_sympy():
 
 
 def sleeps_at(pipe):
-    """A worker that never comes back from the answer with the towers."""
+    """A worker that hangs on the power-tower answer."""
     pipe.send(True)
     while True:
         gold, answer = pipe.recv()

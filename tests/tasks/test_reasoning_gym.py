@@ -1,4 +1,4 @@
-"""Tasks of reasoning-gym, through a package of its shape: the real one is an extra."""
+"""reasoning-gym tasks, tested with a stub since the package is optional."""
 
 import sys
 from itertools import islice
@@ -48,7 +48,7 @@ def test_a_world_of_its_tasks(package):
     assert problem.task == "gym_sums"
     assert is_correct(problem, f"<think>x</think><answer>{right}</answer>")
     assert not is_correct(problem, "<think>x</think><answer>-3</answer>")
-    # The package's scorer is never given what a model wrote.
+    # The package's scorer never sees model output.
     assert not is_correct(problem, "<think>x</think><answer>crash</answer>")
 
 

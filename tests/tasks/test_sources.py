@@ -1,4 +1,4 @@
-"""Rows of real data sets, as their authors write them, become problems."""
+"""Rows of real data sets, in their published form, become problems."""
 
 import json
 
@@ -107,9 +107,9 @@ def test_countdown_numbers_become_a_question_that_any_right_expression_meets(fil
 )
 def test_real_files_are_read_whole(name, path, fields, count):
     found = sources.problems(Source(name, path=str(REAL / path), **fields))
-    # Some questions stand in GSM8K's training set twice.
+    # GSM8K's training set has duplicate questions.
     assert count - 10 <= len(found) <= count
-    # What the authors give as the answer is right, and is found right in its tag and in a box.
+    # The published answer is scored as right, in the answer tag and in a box.
     for problem in found[:: max(1, len(found) // 25)]:
         assert is_correct(problem, f"<think>so</think><answer>{problem.answer}</answer>")
         assert is_correct(problem, rf"<think>so</think>It is \boxed{{{problem.answer}}}.")

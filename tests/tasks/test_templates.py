@@ -1,4 +1,4 @@
-"""Prompt templates: the question as asked, in the form of its language."""
+"""Prompt templates render the question in the format of its language."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_prompt_begun_tag_reward_and_loss_mask_agree_in_every_family(family):
     problem = Problem("x:1", "own", "en", 1, "What is 3+4?", "7")
     prompt = templates.render(name, problem)
     ids = tokenizer.encode(prompt)
-    # Every special token is one token, and the text is opened once.
+    # Each special token is a single token, with one beginning-of-sequence token.
     for token in special:
         expected = prompt.count(token) + (token == opening)
         assert ids.count(tokenizer.convert_tokens_to_ids(token)) == expected
@@ -66,12 +66,12 @@ def test_prompt_begun_tag_reward_and_loss_mask_agree_in_every_family(family):
     assert asked == ids
     assert learned[-1] == tokenizer.eos_token_id
     text = tokenizer.decode(learned[:-1])
-    # The tag stands in the prompt, once, and is not learned; the rest is, whole.
+    # The think tag occurs once, in the prompt, and is not trained on; everything else is.
     assert text == SAID.removeprefix("<think>")
     whole = tokenizer.decode([*asked, *learned])
     assert whole.count("<think>") == 1 and prompt + text in whole
 
-    # What a policy says after that prompt is paid as if it had begun the tag itself.
+    # A completion is rewarded as if it contained the opening tag itself.
     said = templates.begun(prompt) + text
     assert read(said).format_valid and read(said).answer == "7"
     assert rules.format([said]) == [1.0]

@@ -1,4 +1,4 @@
-"""A person's own questions as a world: disjoint splits, epochs, what is wrong said at once."""
+"""User-supplied questions as a world: disjoint splits, epochs, early errors."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""bfloat16, gradient checkpointing and adapters: the same training, computed in another way."""
+"""bfloat16, gradient checkpointing and adapters give the same training."""
 
 import dataclasses
 
@@ -24,7 +24,7 @@ SHORT = dataclasses.replace(SETTINGS, steps=2, lr_rest=1e-2)
 
 @pytest.fixture(autouse=True)
 def paid(monkeypatch):
-    """A random model earns nothing by the rules, and without a reward no weight would move."""
+    """A random model earns no rule reward, so its weights would not move."""
     monkeypatch.setattr(rules, "accuracy", by_length)
 
 
@@ -118,7 +118,7 @@ def test_adapters_change_nothing_at_first_and_only_they_are_trained(base):
 
 
 def test_a_broken_run_with_adapters_continues_to_the_same_weights(base, tokenizer, tmp_path):
-    """The checkpoint is of step 4, where the reference's adapter is the trained one of step 3."""
+    """The checkpoint is from step 4; its reference adapter is the trained adapter of step 3."""
     settings = dataclasses.replace(
         SETTINGS, steps=6, reference_sync_steps=3, save_every=4, sample_every=1, lr_rest=1e-2
     )
@@ -183,7 +183,7 @@ def test_what_reports_elsewhere_is_handed_to_the_trainers(tmp_path):
 def test_adapters_beside_weights_in_4_bits_are_trained_in_float32(
     base, tokenizer, tmp_path, trainer
 ):
-    """TRL turns them to bfloat16 by this mark of a quantized model; the weights here are not."""
+    """TRL casts adapters to bfloat16 if this flag is set; the weights here are not quantized."""
     marked = lambda model: setattr(model, "is_loaded_in_4bit", True)  # noqa: E731
     if trainer == "grpo":
         weights, _, _ = trained(base, tokenizer, tmp_path, SHORT, engine=LORA, watch=marked)

@@ -1,4 +1,4 @@
-"""Estimates of computation, and the policy that is kept when a budget is spent."""
+"""FLOPs estimates, and the policy saved when a budget is spent."""
 
 import dataclasses
 from itertools import islice
@@ -65,7 +65,7 @@ def test_a_step_is_charged_with_what_its_models_have_read(base, tokenizer, tmp_p
     learned = flops.trained(parameters, parameters, read[True])
     expected = sampled + flops.forward(parameters, read[False]) + learned
     assert recorder.rows[-1]["flops"] == pytest.approx(expected)
-    # Prompts that a micro-batch shares are read once, by the reference and by the policy.
+    # A prompt shared within a micro-batch is prefilled once by reference and policy.
     assert read[True] == read[False] < once + rows.tokens.sum()
 
 
@@ -80,7 +80,7 @@ def test_a_step_is_charged_with_its_own_update_and_the_first_with_the_rollout(
         progress=Progress(None),
     )  # fmt: skip
     spent = [b["flops"] - a["flops"] for a, b in zip([{"flops": 0.0}, *rows], rows, strict=False)]
-    # Both updates of a generation cost alike; the first step has the rollout and the reference.
+    # Both updates of a rollout cost the same; the first step adds rollout and reference.
     assert spent[0] > 1.2 * spent[1] > 0 and spent[2] > 1.2 * spent[3] > 0
 
 

@@ -1,4 +1,4 @@
-"""The trainer as configured against the paper's formula, written out in float64.
+"""The configured trainer against the paper's formula, written out in float64.
 
 DeepSeekMath Eq. 3 (token-level, mean over a completion's tokens, then over completions; KL inside
 the sum) and Eq. 4 (k3), with TRL's advantage (r - mean) / (sample std + 1e-4).
@@ -26,7 +26,7 @@ from r1repro.training.logprobs import token_logps
 from tests.length_rewarded import by_length
 
 SETTINGS = RLConfig(
-    # A random model has nothing right in the tags, and would be paid nothing.
+    # A random model would earn no reward.
     format_of_right=False,
     steps=4,
     questions=4,
@@ -58,7 +58,7 @@ def _ragged_batch(tokenizer, rows=16, prompt=9, completion=12):
     p_lengths = torch.randint(2, prompt + 1, (rows,), generator=generator)
     c_lengths = torch.randint(1, completion + 1, (rows,), generator=generator)
     rewards = torch.randint(0, 3, (rows // 4, 4), generator=generator).float()
-    rewards[0] = 1.0  # a group without variance
+    rewards[0] = 1.0  # zero-variance group
     noise = lambda: torch.randn(rows, completion, generator=generator) * 0.5 - 7.0  # noqa: E731
     return {
         "prompt_ids": ids(prompt),
@@ -159,8 +159,8 @@ def test_reference_logps_do_not_depend_on_micro_batches(base, tokenizer, tmp_pat
 def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
     base, tokenizer, tmp_path, monkeypatch
 ):
-    """Also across a reference sync (every 2 steps) and off-policy halves of a generation."""
-    # A random model earns nothing by the rules, and without a reward no weight would move.
+    """Covers a reference sync (every 2 steps) and off-policy halves of a rollout."""
+    # A random model earns no rule reward, so its weights would not move.
     monkeypatch.setattr(rules, "accuracy", by_length)
     settings = dataclasses.replace(
         SETTINGS, steps=6, reference_sync_steps=2, save_every=2, sample_every=1
@@ -168,7 +168,7 @@ def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
     straight = trained(base, tokenizer, tmp_path / "a", settings)
     again = trained(base, tokenizer, tmp_path / "b", settings)
     assert all(torch.equal(x, y) for x, y in zip(straight[0], again[0], strict=True))
-    # The same six-step run, killed after its step 5: steps 5 and 6 are done anew from step 4.
+    # The same run, killed after step 5 and resumed from step 4.
     with pytest.raises(Killed):
         trained(base, tokenizer, tmp_path / "c", settings, die_at=5)
     continued = trained(base, tokenizer, tmp_path / "c", settings)
@@ -197,7 +197,7 @@ def test_what_is_said_does_not_depend_on_how_many_rows_are_sampled_at_a_time(
 
 
 def test_ending_early_is_no_result(base, tokenizer, tmp_path):
-    """TRL drops a generation that is not whole; what was not trained must not pass for trained."""
+    """TRL drops an incomplete rollout batch; the untrained policy must not pass as trained."""
     settings = dataclasses.replace(SETTINGS, steps=1, questions=32, steps_per_generation=2)
     with pytest.raises(R1ReproError, match="ended after 0 of 1 steps"):
         trained(base, tokenizer, tmp_path / "a", settings)
@@ -212,7 +212,7 @@ def test_learning_rate_is_warmed_up_held_and_lowered_to_a_tenth():
 
 
 def plain(rows):
-    """The rows without what a clock says."""
+    """The rows without timings."""
     clocks = ("seconds", "seconds_rollout", "seconds_reference", "seconds_update", "tokens_per_s")
     return pd.DataFrame(rows).drop(columns=list(clocks))
 
@@ -247,7 +247,7 @@ def trained(base, tokenizer, folder, settings, die_at=None, engine=PLAIN_ENGINE,
 
 
 def paid_for(recorder, texts, step=0):
-    """What each of the recorder's functions pays for these texts, in groups of SETTINGS."""
+    """Rewards of these texts by each reward function, in groups of SETTINGS."""
     problem = Problem("p", "arithmetic", "en", 1, "1+1", "2")
     columns = {name: [value] * len(texts) for name, value in rules.columns_of(problem).items()}
     columns |= {"completion_ids": [[1]] * len(texts), "prompts": ["p"] * len(texts)}
@@ -261,7 +261,7 @@ RIGHT, WRONG, NOTHING = (
 
 
 def test_permuted_rewards_stay_in_their_groups(base, tokenizer, tmp_path):
-    """The same pairs of rewards in every group, in an order of its own by group and step."""
+    """Each group keeps its reward pairs, permuted by group and step."""
     recorder = _built(base, tokenizer, tmp_path, SETTINGS)[1]
     groups = [[RIGHT, WRONG, NOTHING, NOTHING]] * 6 + [[RIGHT] * 4, [NOTHING] * 4]
     texts = [text for group in groups for text in group]
@@ -273,7 +273,7 @@ def test_permuted_rewards_stay_in_their_groups(base, tokenizer, tmp_path):
     by_group = [np.array(rewards).T.reshape(8, 4, 2) for rewards in (plain, first, other)]
     for found in by_group[1:]:
         for before, after in zip(by_group[0], found, strict=True):
-            # A row is paid by every rule as one other row of its group, so that pairs stay pairs.
+            # All reward functions use the same permutation, so pairs stay together.
             assert sorted(map(tuple, after)) == sorted(map(tuple, before))
         assert (found[6:].std(axis=1) == 0).all(), "paid alike, they have no advantage still"
         assert found.mean(axis=1) == pytest.approx(by_group[0].mean(axis=1))
@@ -293,7 +293,7 @@ def test_permuted_rewards_do_not_depend_on_how_many_processes_share_the_batch():
 def test_format_alone_is_paid_for_and_accuracy_still_measured(
     base, tokenizer, tmp_path, monkeypatch, compose
 ):
-    """The control's stage is R1-Zero's but for that, from the base."""
+    """The control stage otherwise equals R1-Zero's and starts from the base."""
     asked = {}
     monkeypatch.setattr(rl, "train", lambda *args, **more: asked.update(args=args, more=more))
     config = compose()
@@ -346,21 +346,21 @@ def test_a_shared_prompt_read_once_gives_the_same_gradients(base, architecture):
     shared, _, read = token_logps(model.base_model, head, ids, mask, said, 1.0, with_entropy=False)
     logits = model(ids, attention_mask=mask).logits[:, :-1][:, -said:]
     apart = logits.log_softmax(-1).gather(2, labels[:, :, None])[:, :, 0] * kept
-    assert torch.allclose(shared, apart.float(), atol=1e-6)  # it ends in float32
+    assert torch.allclose(shared, apart.float(), atol=1e-6)  # float32 weights at the end
     assert read == padding[of.unique()].sum() + kept[:, :-1].sum()
     for one, other in zip(gradients(shared), gradients(apart), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
 
 
 def test_rl_to_a_plateau_stops_where_it_gains_no_more(base, tokenizer, tmp_path, monkeypatch):
-    """At the first step whose window is less than PLATEAU_GAIN above the window before."""
+    """At the first step whose window gains less than PLATEAU_GAIN over the previous one."""
     assert not grpo.is_plateau([0.5] * 79), "two whole windows are needed"
     assert grpo.is_plateau([0.5] * 80)
     assert grpo.is_plateau([0.9] * 40 + [0.1] * 40), "falling is no gain"
     assert not grpo.is_plateau([0.5] * 40 + [0.506] * 40)
     assert grpo.is_plateau([0.1] * 300 + [0.5] * 40 + [0.504] * 40)
     monkeypatch.setattr(grpo, "PLATEAU_WINDOW", 2)
-    monkeypatch.setattr(grpo, "PLATEAU_GAIN", 2.0)  # more than can be gained
+    monkeypatch.setattr(grpo, "PLATEAU_GAIN", 2.0)  # more than pass@1 can gain
     rows = _plateau_run(base, tokenizer, tmp_path / "stops")
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     monkeypatch.setattr(grpo, "PLATEAU_GAIN", -2.0)

@@ -1,4 +1,4 @@
-"""Computed bytes against what models, optimizers and a step's tensors really have."""
+"""Computed bytes against the actual bytes of models, optimizers and a step's tensors."""
 
 from dataclasses import replace
 from itertools import islice
@@ -107,7 +107,7 @@ def test_weights_and_optimizer_with_lora_are_exact(shape):
 def test_an_updates_peak_is_within_a_fifth_of_what_is_alive(
     architecture, vocabulary, precision, checkpointing, rank
 ):
-    """Log-probabilities and backward passes of two micro-batches, as GRPO makes them."""
+    """Log-probabilities and backward passes of two micro-batches, as in GRPO."""
     rows, prompt, said = 6, 16, 80
     engine = EngineConfig(precision, gradient_checkpointing=checkpointing, lora_rank=rank)
     shape = replace(MINI, architecture=architecture, vocabulary=vocabulary)
@@ -119,7 +119,7 @@ def test_an_updates_peak_is_within_a_fifth_of_what_is_alive(
         model.gradient_checkpointing_enable({"use_reentrant": False})
     ids = torch.randint(0, vocabulary, (rows, prompt + said))
     mask = torch.ones_like(ids)
-    mask[0, :3] = 0  # or no mask would be made
+    mask[0, :3] = 0  # otherwise no mask is created
     head = model.get_output_embeddings()
     with LiveBytes(policy.parameters()) as live:
         for _ in range(2):
@@ -158,7 +158,7 @@ def test_a_step_takes_what_muon_stacks(shape=SHAPES[0]):
     known += [value for value in _state(optimizer) if torch.is_tensor(value)]
     with LiveBytes(known) as live:
         optimizer.step()
-    # On CPUs the iteration's four matrices are in float32.
+    # On CPUs the four Newton-Schulz matrices are float32.
     expected = memory.step(counts, WHOLE) + 4 * 2 * counts.largest
     assert expected == pytest.approx(live.peak, rel=0.2)
 
@@ -179,7 +179,7 @@ def test_by_hand():
 @pytest.mark.parametrize("rank", [0, 4], ids=["whole", "LoRA"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_two_steps_of_the_trainer_hold_what_is_computed(tokenizer, tmp_path, precision, rank):
-    """With checkpointing, without which a prompt that a group shares is read once: less memory."""
+    """With checkpointing; without it, shared prompts are prefilled once and take less memory."""
     engine = EngineConfig(precision, gradient_checkpointing=True, lora_rank=rank)
     shape = described(
         replace(MINI, vocabulary=len(tokenizer)),

@@ -1,4 +1,4 @@
-"""SFT and reward-model training on TRL: order, schedule, loss on completions, going on."""
+"""SFT and reward-model training on TRL: order, schedule, completion-only loss, resuming."""
 
 import dataclasses
 import random
@@ -44,7 +44,7 @@ def test_every_example_comes_once_an_epoch_in_batches_of_like_length():
     lengths = [3 * i % 50 for i in range(103)]
     settings = dataclasses.replace(SETTINGS, epochs=3, batch_size=10)
     order = sft.epochs(lengths, settings, random.Random(0))
-    # What the batches of an epoch leave over, 3 of 103 rows, comes in the next.
+    # The 3 of 103 rows left over by an epoch come in the next.
     first, second, third = set(order[:100]), order[100:200], order[200:]
     assert len(first) == 100 and first | set(second) == set(range(103))
     assert sorted(order) == sorted(3 * list(range(103))) and order[:100] != second != third
@@ -69,7 +69,7 @@ def test_it_learns_the_completion_and_says_so(base, tokenizer, tmp_path):
 
 
 def test_prompts_are_not_learned(base, tokenizer, tmp_path):
-    """With the same completions, other prompt labels would change the loss; the mask must not."""
+    """The loss must not depend on prompt labels."""
     prompt = tokenizer.encode("User: Compute 1+2. Assistant: ")
     one = [(prompt, [5, tokenizer.eos_token_id])] * 8
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)

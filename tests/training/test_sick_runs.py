@@ -1,4 +1,4 @@
-"""Runs that are made sick on purpose and really trained, and the doctor's verdicts on them."""
+"""Really trained runs with deliberate faults, and the doctor's findings on them."""
 
 import dataclasses
 
@@ -29,7 +29,7 @@ STILL = "learning rate that does nothing"
 
 
 def trained(base, tokenizer, folder, **changes) -> pd.DataFrame:
-    """The metrics of a few steps of GRPO."""
+    """Metrics of a few GRPO steps."""
     settings = dataclasses.replace(SETTINGS, **changes)
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
     count = settings.steps * settings.questions
@@ -48,12 +48,12 @@ def verdicts(rows, **changes) -> dict[str, str]:
 
 
 def test_a_learning_rate_of_zero(base, tokenizer, tmp_path, monkeypatch):
-    # A random model earns nothing by the rules, and then no rate would move it.
+    # A random model earns no rule reward, so no learning rate would move it.
     monkeypatch.setattr(rules, "accuracy", by_length)
     none = {"lr_matrices": 0.0, "lr_rest": 0.0}
     rows = trained(base, tokenizer, tmp_path / "zero", **none)
     assert "rate of 0" in verdicts(rows, **none)[STILL]
-    # What a rate too small for the weights' precision leaves is seen by the policy itself.
+    # A rate too small for the weights' precision shows in the policy's KL.
     assert "KL to the reference" in verdicts(rows.drop(columns="lr"), **none)[STILL]
     assert STILL not in verdicts(trained(base, tokenizer, tmp_path / "moves"))
 
@@ -66,7 +66,7 @@ def test_a_learning_rate_beyond_all_bounds(base, tokenizer, tmp_path, monkeypatc
 
 
 def test_a_cap_too_short(base, tokenizer, tmp_path):
-    """The model is taught to say six tokens and the end, and then asked with a cap of four."""
+    """The model learns to write six tokens and stop, then samples with a cap of four."""
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
     problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(80), strict=False)]
     answer = [*tokenizer.encode("3") * 6, tokenizer.eos_token_id]
@@ -85,7 +85,7 @@ def test_a_cap_too_short(base, tokenizer, tmp_path):
 
 
 def test_a_base_that_earns_nothing(base, tokenizer, tmp_path):
-    """Neither a right answer nor a tag: every group is paid alike, and format is always 0."""
+    """No right answers or tags: every group has zero variance and format is always 0."""
     told = verdicts(trained(base, tokenizer, tmp_path, steps=5), steps=5)
     assert "easier problems" in told["zero-variance groups"]
     assert "0 at every step" in told["constant format reward"]

@@ -1,4 +1,4 @@
-"""TRL's vLLM path through our micro-batches, with a stand-in that samples by our own sampler."""
+"""TRL's vLLM path with our micro-batches, with a stub that uses our sampler."""
 
 import dataclasses
 import math
@@ -24,7 +24,7 @@ OFF = 0.25
 
 
 class StandIn:
-    """`off`: how much more likely, in nats, it says that its tokens were."""
+    """off: nats added to the log-probabilities it reports."""
 
     made: list["StandIn"] = []
     off = OFF
@@ -81,10 +81,10 @@ def test_mismatch_is_told_and_enters_the_loss(base, tokenizer, tmp_path, stand_i
     shares = torch.cat(ratios)
     monkeypatch.setattr(StandIn, "off", 0.0)
     _, exact, _ = trained(base, tokenizer, tmp_path / "exact", SETTINGS, engine=engine)
-    # The same completions; the KL term has no gradient before the first update.
+    # Completions are the same; the KL term has no gradient before the first update.
     share = rows[0]["grad_norm"] / exact[0]["grad_norm"]
     assert share == pytest.approx(math.exp(-OFF), rel=0.01)
-    # Two steps a generation: it is told, and weights are handed over, with the first of each.
+    # Two steps per rollout: mismatch and weight sync occur on the first of each.
     assert used.synced == 2
     told = [row["logp_mismatch"] for row in rows]
     assert told[0] == pytest.approx(OFF, abs=1e-3)
@@ -121,7 +121,7 @@ def test_a_server_is_named_by_its_address(base, tokenizer, tmp_path, stand_in):
 
 
 class Loading(StandIn):
-    """TRL's own way of handing weights over, to a vLLM that keeps what it is given."""
+    """TRL's own weight sync, to a stub vLLM that keeps the weights it receives."""
 
     sync_weights = VLLMGeneration.sync_weights
     _iter_named_params = VLLMGeneration._iter_named_params
@@ -143,7 +143,7 @@ class Loading(StandIn):
         self.given[name] = weight.clone()
 
     def end(self):
-        """All was given: with what the policy is at this moment, by the other way to it."""
+        """Record the received weights next to the policy's merged weights."""
         self.handed_over.append((self.given, dict(adapters.whole(self.model).named_parameters())))
         self.given = {}
         self.synced += 1
@@ -152,7 +152,7 @@ class Loading(StandIn):
 def test_adapters_are_handed_over_merged_and_the_frozen_weights_stay(
     base, tokenizer, tmp_path, monkeypatch
 ):
-    """In bfloat16, where TRL's way, into the weights and out again, leaves others behind."""
+    """In bfloat16, where TRL's merging and unmerging changes the frozen weights."""
     monkeypatch.setattr(grpo_trainer, "VLLMGeneration", Loading)
     monkeypatch.setattr(Loading, "made", [])
     monkeypatch.setattr(rules, "accuracy", by_length)
@@ -177,7 +177,7 @@ def test_adapters_are_handed_over_merged_and_the_frozen_weights_stay(
 
 
 def test_what_trl_would_do_wears_the_weights_down(base):
-    """Why its way is not taken: merged and taken out again once, they are other weights."""
+    """Merging and unmerging once changes the weights, so TRL's sync is not used."""
     model = load_trained(base, EngineConfig(precision="bfloat16", lora_rank=4), 0)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
