@@ -1,4 +1,4 @@
-"""Talking to a checkpoint: every prompt is asked by itself, as the held-out problems are."""
+"""Chat with a checkpoint: every prompt is independent, as in the evaluation."""
 
 import json
 import sys
@@ -24,12 +24,12 @@ from r1repro.text.visible import visible
 
 TOP_P = 0.95
 LONGEST = 100_000
-"""Characters of an answer that are shown at most."""
+"""Maximum number of characters shown of an answer."""
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """A checkpoint that answers: its name, its model, and the template that it is asked with."""
+    """A checkpoint to chat with: its name, model, tokenizer and prompt template."""
 
     name: str
     model: PreTrainedModel
@@ -37,17 +37,17 @@ class Speaker:
     template: str
 
     def answer(self, prompt: str, sampling: Sampling, seed: int) -> Completion:
-        """One answer, in as many tokens as the model has positions for.
+        """One completion, limited by the model's positions.
 
-        Raises R1ReproError if the prompt leaves none.
+        Raises R1ReproError if the prompt leaves no room for one.
         """
         problem = Problem("chat", "chat", language_of(prompt), 1, prompt, "")
         asked = len(self.words.encode(templates.render(self.template, problem)))
         positions = self.model.config.max_position_embeddings
         if asked >= positions:
             raise R1ReproError(
-                f"the prompt has {asked:,} tokens with its template, and {self.name} takes fewer "
-                f"than {positions:,}: ask a shorter one"
+                f"the prompt has {asked:,} tokens with its template and {self.name} takes fewer "
+                f"than {positions:,}: shorten it"
             )
         room = replace(sampling, max_tokens=min(sampling.max_tokens, positions - asked))
         (batch,) = ask(
@@ -59,18 +59,18 @@ class Speaker:
 
 
 def speaker(name: str, place: Path, template: str, engine: EngineConfig) -> Speaker:
-    """The checkpoint of a folder that `find` gave."""
+    """Load the checkpoint in a folder returned by `find`."""
     if not sys.stderr.isatty():
-        logging.disable_progress_bar()  # of loading, which a person may want to see
+        logging.disable_progress_bar()
     return Speaker(name, load_model(place, engine).eval(), load_tokenizer(place), template)
 
 
 def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
-    """(model folder, template) of a stage's name, or of a result's or any model's folder.
+    """(model folder, template) of a stage name, a result folder or any model folder.
 
-    A folder is asked with the template of the result that it belongs to, any other one with the
-    paper's. Raises R1ReproError if there is no such model; `typed` is what the configuration was
-    composed of, for the command that builds it.
+    A result's folder uses the template of its stage, any other folder the paper's. `typed`: the
+    overrides as typed, for the command that an error suggests. Raises R1ReproError if there is no
+    such model.
     """
     stages = graph(config)
     if checkpoint in stages:

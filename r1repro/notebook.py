@@ -1,4 +1,4 @@
-"""What a notebook's cells call: open a run, get a stage's result, watch it being made."""
+"""The notebooks' interface: open a run, build or load a stage, show its progress."""
 
 import threading
 import time
@@ -37,28 +37,28 @@ class Run:
     build_missing: bool | Literal["ask"] = "ask"
 
     def stage(self, name: str) -> StageResult:
-        """The stage's result: loaded where it is there, or else built now and shown live.
+        """The stage's result: loaded from the cache, or built now with live progress.
 
-        What it is made from and is missing too is built first, after asking if `build_missing`
-        is "ask" and somebody is there to answer. Raises R1ReproError if it may not be built, and
-        StageFailed if a stage breaks.
+        Missing inputs are built first, after a prompt if `build_missing` is "ask" and the session
+        is interactive. Raises R1ReproError if building is declined, and StageFailed if a stage
+        fails.
         """
         self._build_inputs([name], f"{name} is")
         return self._build(name)
 
     def side_by_side(self, *chains: Sequence[str]) -> dict[str, StageResult]:
-        """The results of all stages by name: a chain's one after the other, the chains at once.
+        """Build chains of stages in parallel; returns the results of all stages by name.
 
-        Where there are no cores for two (r1repro.stages.cores) the chains too follow each other. No
-        chain may need a stage of another; what else they are made from is built first, as by
-        `stage`. When one chain fails, or the cell is interrupted, the others stop as well, and
-        continue from their checkpoints the next time.
+        With too few cores for two (r1repro.stages.cores) the chains run one after the other. No
+        chain may need a stage of another; missing inputs are built first, as by `stage`. When one
+        chain fails or the cell is interrupted, the others stop too, and resume from their
+        checkpoints the next time.
         """
         names = [name for chain in chains for name in chain]
         self._build_inputs(names, "what this cell builds is")
         if cores.at_once() < 2:
             return {name: self._build(name) for name in names}
-        # What is shown is shown by this thread alone: IPython knows only its cell.
+        # Only this thread displays: IPython attributes output to its cell.
         waiting: SimpleQueue[Callable[[], Any]] = SimpleQueue()
         stop = threading.Event()
 
@@ -85,11 +85,11 @@ class Run:
         return {name: found[name] for name in names}
 
     def doctor(self, *names: str) -> None:
-        """Print what is wrong with these stages, each with what helps, or that nothing is."""
+        """Print the doctor's findings on these stages, each with its remedy."""
         print("\n".join(of_stages(self.config, names).lines()))
 
     def _build_inputs(self, names: Sequence[str], who: str) -> None:
-        """Build what these are made from and is missing, if somebody agrees; `who` asks for it."""
+        """Build missing inputs of these stages, if confirmed; `who` begins the prompt."""
         needed: set[str] = set()
         for name in names:
             find(name, self.config)
@@ -115,7 +115,7 @@ class Run:
             try:
                 agreed = input("Build it now? [y/n] ").strip().lower() in ("y", "yes")
             except (StdinNotImplementedError, EOFError):
-                print("Nobody is here to ask: building it.")
+                print("Not interactive: building it.")
                 agreed = True
         else:
             agreed = bool(self.build_missing)
@@ -128,13 +128,13 @@ class Run:
     def _build(
         self, name: str, do: Callable[[Callable[[], Any]], None] = lambda action: action()
     ) -> StageResult:
-        """The stage's result; `do` is given each action that shows something."""
+        """Build or load the stage; `do` runs every action that displays something."""
         show = _Live(name)
         result = build(
             self.config,
             name,
             follow=lambda folder: do(partial(show.refresh, folder)),
-            announce=lambda said: do(partial(print, said)),
+            announce=lambda line: do(partial(print, line)),
         )
         do(partial(show.end, result))
         return result
@@ -145,22 +145,20 @@ def open_run(
     overrides: Sequence[str] = (),
     build_missing: bool | Literal["ask"] = "ask",
 ) -> Run:
-    """The run that a notebook belongs to.
+    """Open the run of a notebook.
 
-    `config_path` is the resolved.yaml of a run; without one the configuration is composed from
-    conf/ and `overrides`. Raises R1ReproError for a setting that is not accepted.
+    config_path: the resolved.yaml of a run; without it the configuration is composed from conf/
+    and `overrides`. Raises R1ReproError for a setting that is not accepted.
     """
     if config_path and overrides:
-        raise R1ReproError(
-            "config_path and overrides were both given: a resolved configuration takes no overrides"
-        )
+        raise R1ReproError("config_path and overrides were both given: give only one of them")
     config = load(config_path) if config_path else compose(overrides)
     preflight.check(config)
     return Run(config, build_missing)
 
 
 class _Live:
-    """The bar and curves under a cell, renewed every two seconds at most."""
+    """Progress bar and curves below a cell, refreshed at most every REFRESH_SECONDS."""
 
     def __init__(self, name: str) -> None:
         self.used = False
@@ -182,7 +180,7 @@ class _Live:
             self._handle.update(content)
 
     def end(self, result: StageResult) -> None:
-        """Say what a result is that nobody had to wait for."""
+        """Print a line for a result that was loaded from the cache."""
         if not self.used:
             seconds = duration(result.manifest["seconds"])
             print(f"{self._name}: loaded {result.folder.name} (took {seconds} to build)")

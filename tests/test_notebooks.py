@@ -145,7 +145,7 @@ def test_without_anybody_to_ask_it_is_built(compose, fake_graph, monkeypatch, ca
 
     monkeypatch.setattr("builtins.input", nobody)
     assert Run(compose()).stage("second").name == "second"
-    assert "Nobody is here to ask" in capsys.readouterr().out
+    assert "Not interactive" in capsys.readouterr().out
 
 
 def test_headless_and_alone_it_builds_what_it_is_made_from(fake_notebooks, runs, tmp_path):
@@ -158,7 +158,7 @@ def test_headless_and_alone_it_builds_what_it_is_made_from(fake_notebooks, runs,
         progress_bar=False,
     )
     said = (tmp_path / "out.ipynb").read_text()
-    assert "second is made from first, not built yet" in said and "Nobody is here" in said
+    assert "second is made from first, not built yet" in said and "Not interactive" in said
     assert {folder.name.split("-")[0] for folder in (runs / "cache").iterdir()} == {
         "first",
         "second",

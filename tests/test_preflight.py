@@ -91,7 +91,7 @@ def test_a_data_set_without_a_listing_is_refused_where_it_looks_unfinished(cache
     harm(place)
     hub.folder.cache_clear()
     assert hub.folder("some/data", "dataset") is None
-    with pytest.raises(R1ReproError, match="is not whole .*: delete .*--data and fetch it again"):
+    with pytest.raises(R1ReproError, match="is incomplete .*: delete .*--data and fetch it again"):
         hub.fetch("some/data", "dataset")
 
 
@@ -108,7 +108,7 @@ def test_a_data_set_is_whole_by_the_listing_of_its_commit(cache):
     (place / "test.jsonl").unlink()  # a run broken off between two files
     hub.folder.cache_clear()
     assert hub.folder("some/data", "dataset") is None
-    with pytest.raises(R1ReproError, match="is not here and cannot be had"):
+    with pytest.raises(R1ReproError, match="could not be downloaded"):
         hub.fetch("some/data", "dataset")
 
 
