@@ -78,7 +78,8 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
         if result is None:
             raise R1ReproError(
                 f"stage {checkpoint} is not built at scale={config.scale}, seed={config.seed}: "
-                f"`{' '.join(filter(None, ('r1repro run', typed)))} until={checkpoint}` builds it"
+                f"build it with `{' '.join(filter(None, ('r1repro run', typed)))} "
+                f"until={checkpoint}`"
             )
         return _policy(result.folder / "model", checkpoint), templates.form(config, checkpoint)
     folder = Path(checkpoint).expanduser().resolve()
@@ -93,25 +94,27 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
 
 
 def _policy(place: Path, checkpoint: str) -> Path:
-    """The folder, if it holds a language model in Hugging Face format."""
+    """Check that the folder holds a language model in Hugging Face format; returns the folder."""
     wanted = "give a stage that trains a policy, such as base or r1, or a model folder"
     for name in ("config.json", "tokenizer.json", "*.safetensors"):
         if not any(place.glob(name)):
-            raise R1ReproError(f"{checkpoint} is no model, there is no {name} in {place}: {wanted}")
+            raise R1ReproError(f"{checkpoint} is not a model ({place} has no {name}): {wanted}")
     try:
         kinds = json.loads((place / "config.json").read_text(encoding="utf-8"))["architectures"]
         speaks = any(kind.endswith("ForCausalLM") for kind in kinds)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise R1ReproError(
-            f"{checkpoint} is no model, {place / 'config.json'} names no architecture: {wanted}"
+            f"{checkpoint} is not a model ({place / 'config.json'} names no architecture): {wanted}"
         ) from error
     if not speaks:
-        raise R1ReproError(f"{checkpoint} is a {' '.join(kinds)} and says nothing: {wanted}")
+        raise R1ReproError(
+            f"{checkpoint} is a {' '.join(kinds)}, which generates no text: {wanted}"
+        )
     return place
 
 
 def _form(place: Path) -> str:
-    """The template of the result that a folder belongs to; of any other folder the paper's."""
+    """The template of the result that a folder belongs to, else the paper's."""
     above = [p / "manifest.json" for p in place.parents[:3] if (p / "manifest.json").is_file()]
     try:
         manifest = json.loads(above[0].read_text(encoding="utf-8"))
@@ -129,7 +132,7 @@ def _form(place: Path) -> str:
 
 
 def prompts() -> Iterator[str]:
-    """One a line: asked for where a person types, else read from standard input; none is blank."""
+    """Non-blank prompts, one per line: typed at a terminal, else read from standard input."""
     if sys.stdin.isatty():
         yield from filter(None, _typed())
         return
@@ -139,9 +142,9 @@ def prompts() -> Iterator[str]:
 
 
 def _typed() -> Iterator[str]:
-    print("each prompt is asked by itself; Ctrl-D ends", file=sys.stderr)
+    print("each prompt is independent of the others; Ctrl-D quits", file=sys.stderr)
     with suppress(ImportError):
-        import readline  # noqa: F401  (gives the line keys to edit it with)
+        import readline  # noqa: F401  (enables line editing)
     while True:
         try:
             line = input("> ")
@@ -152,9 +155,9 @@ def _typed() -> Iterator[str]:
 
 
 def shown(name: str, said: Completion) -> str:
-    """An answer as a terminal may see it: nothing in it moves the cursor, and every line is set in.
+    """An answer for the terminal, without control characters and with every line indented.
 
-    So no answer can pass for the line that names the next one.
+    The indentation keeps an answer from imitating the header of the next one.
     """
     left = len(said.text) - LONGEST
     lines = textwrap.indent(visible(said.text[:LONGEST]).strip("\n"), "  ", lambda line: True)

@@ -1,7 +1,7 @@
-"""The whole sequence: every notebook in order by papermill, then the report.
+"""The whole sequence: papermill executes every notebook in order, then the report is built.
 
-A notebook whose executed copy is still true (same stage keys, same source, same code) is not
-executed again; the stages themselves are cached one by one (r1repro.stages.process).
+A notebook is skipped if its executed copy is up to date (same stage keys, source and code); stages
+are cached individually (r1repro.stages.process).
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from r1repro.stages import Stage, display, find, graph, nursery, state
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left: its folder, the results by stage, and the report on them."""
+    """The outcome of a run: its folder, the results by stage, and its report."""
 
     folder: Path
     results: dict[str, StageResult]
@@ -38,15 +38,15 @@ def run_folder(config: Config) -> Path:
     """runs/<scale>-<task>-seed<seed>-<hash of every key>/."""
     short = artifacts.digest(state.keys(config))[:8]
     name = f"{config.scale}-{config.task.name}-seed{config.seed}-{short}"
-    # A part of the stages makes a report of its own, and leaves that of a whole run alone.
+    # A partial run has its own folder, so that it does not overwrite the report of a whole run.
     return runs_folder(config) / (f"{name}-until-{config.until}" if config.until else name)
 
 
 def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
-    """Execute the notebooks up to `config.until`, building `config.from_stage` and later anew.
+    """Execute the notebooks up to `config.until`; rebuild `config.from_stage` and its dependents.
 
-    Prints a line a stage and a table at the end. Raises R1ReproError before anything runs if the
-    stages or notebooks named do not exist, and StageFailed naming stage, notebook and reason.
+    Prints a line per stage and a final table. Raises R1ReproError before anything runs if a stage
+    or notebook does not exist, and StageFailed with stage, notebook and reason if a stage fails.
     """
     wanted = wanted_stages(config)
     plan = _notebooks(config, wanted)
@@ -62,12 +62,12 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
         if held is None:
             owner = (folder / "lock").read_text().strip()
             raise R1ReproError(
-                f"{folder} is in use by process {owner}: wait for it, or end it and run again"
+                f"{folder} is in use by process {owner}: wait for it, or stop it and run again"
             )
         print(f"run: {folder}", flush=True)
         if config.from_stage is not None:
             _set_aside_from(config)
-        # What a notebook and a stage see is the same whether or not the run was cut.
+        # Notebooks and stages see the same configuration in a partial run as in a whole one.
         save(replace(config, from_stage=None, until=None), folder / "resolved.yaml")
         began = time.time()
         _announce(config, wanted)
@@ -83,15 +83,15 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
 
 
 def run_seeds(configs: Sequence[Config]) -> Path:
-    """Run each configuration in turn, and write one report of all; returns its path."""
+    """Run each configuration in turn and write a joint report; returns its path."""
     from r1repro.reports import seeds
 
     for config in configs:
         if config.until is not None:
-            raise R1ReproError("until= makes no whole run, and seeds are joined of whole runs")
+            raise R1ReproError("--multirun joins only whole runs: leave out until=")
     if len(configs) < 2:
-        raise R1ReproError("--multirun wants several seeds, such as seed=0,1,2")
-    for config in configs:  # before any run, or a later one would set aside what an earlier built
+        raise R1ReproError("--multirun needs several seeds, such as seed=0,1,2")
+    for config in configs:  # before any run, so that no run sets aside an earlier one's results
         if config.from_stage is not None:
             wanted_stages(config)
             _set_aside_from(config)
@@ -103,7 +103,7 @@ def run_seeds(configs: Sequence[Config]) -> Path:
 
 
 def wanted_stages(config: Config) -> list[str]:
-    """The stages of this run: all, or those of the notebooks up to the one of `until`."""
+    """The stages of this run: all, or those of the notebooks up to that of `until`."""
     names = list(graph(config))
     for name in filter(None, (config.from_stage, config.until)):
         find(name, config)
@@ -120,7 +120,7 @@ def wanted_stages(config: Config) -> list[str]:
 
 
 def _notebooks(config: Config, wanted: list[str]) -> dict[str, list[str]]:
-    """Each notebook with the stages that its cells run, in order."""
+    """The stages of each notebook, in order."""
     found: dict[str, list[str]] = {}
     for name in wanted:
         notebook = graph(config)[name].notebook
@@ -130,7 +130,7 @@ def _notebooks(config: Config, wanted: list[str]) -> dict[str, list[str]]:
 
 
 def _set_aside_from(config: Config) -> None:
-    """Take from_stage and all that is made from it out of the cache; nothing is deleted."""
+    """Move from_stage and all its dependents out of the cache; nothing is deleted."""
     runs = runs_folder(config)
     for name in graph(config):
         if config.from_stage not in state.with_inputs(config, name):
@@ -138,16 +138,16 @@ def _set_aside_from(config: Config) -> None:
         work, result = state.work_folder(config, name), state.result_folder(config, name)
         with artifacts.lock(work.with_name(work.name + ".lock")) as held:
             if held is None:
-                raise R1ReproError(f"{name} is being built by another run: wait for it, or end it")
+                raise R1ReproError(f"{name} is being built by another run: wait for it, or stop it")
             for old in filter(Path.exists, (work, result)):
-                print(f"{name} is built anew; the old one is {artifacts.set_aside(old, runs)}")
+                print(f"{name} is rebuilt; the old one is in {artifacts.set_aside(old, runs)}")
 
 
 def _announce(config: Config, wanted: list[str]) -> None:
     now = time.time()
     left = state.run_left(config, wanted, state.seconds_taken(config, wanted), now)
     if left:
-        print(f"about {duration(left)} to go, by figures from two CPU cores", flush=True)
+        print(f"about {duration(left)} to go, estimated for two CPU cores", flush=True)
     for name in wanted:
         try:
             result = state.load(config, name)
@@ -155,13 +155,13 @@ def _announce(config: Config, wanted: list[str]) -> None:
             print(error, flush=True)
             continue
         if result is not None and result.manifest.get("code") != artifacts.code_hash():
-            print(f"{name}: built by other code than this, and used; from={name} builds it anew")
+            print(f"{name}: cached result of a different code version; from={name} rebuilds it")
 
 
 def _execute(
     config: Config, folder: Path, source: Path, stages: list[str], wanted: list[str]
 ) -> bool:
-    """Execute one notebook, unless its executed copy is still true (then False)."""
+    """Execute one notebook; returns False if its executed copy was up to date."""
     executed = folder / "notebooks" / source.name
     mark = _mark(config, source, wanted[: wanted.index(stages[-1]) + 1])
     done = all(state.is_done(config, name) for name in stages)
@@ -169,7 +169,7 @@ def _execute(
         for name in stages:
             print(_column(name, wanted), "done before", flush=True)
         return False
-    # The copy gets its name only when it is whole.
+    # The copy gets its final name only once it is complete.
     part = executed.with_name(f"{source.stem}.running.ipynb")
     failed = executed.with_name(f"{source.stem}.failed.ipynb")
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -180,12 +180,12 @@ def _execute(
         if part.is_file():
             part.replace(failed)
         unfinished = [name for name in stages if not state.is_done(config, name)]
-        # Of stages side by side it need not be the first.
+        # Of stages built in parallel the failed one need not be the first.
         named = [name for name in unfinished if f"stage {name} " in str(error)] or unfinished
         where = f"stage {named[0]}, " if named else ""
         raise StageFailed(
-            f"{where}notebook {source.name}: {error}; the cells up to there are in {failed}, "
-            "and the same command, without from=, continues from here"
+            f"{where}notebook {source.name}: {error}; the executed cells are in {failed}, "
+            "and the same command without from= resumes here"
         ) from error
     notebook = json.loads(part.read_text(encoding="utf-8"))
     notebook["metadata"]["r1repro"] = mark
@@ -214,11 +214,11 @@ def _papermill(source: Path, target: Path, resolved: Path) -> None:
             cwd=ROOT,
             progress_bar=False,
             log_output=False,
-            start_timeout=300,  # seconds; a busy machine takes its time to start a kernel
-            # or every kernel warns in the terminal that it listens on this machine
+            start_timeout=300,  # seconds; kernels start slowly on a busy machine
+            # Otherwise every kernel prints a warning that it listens on this machine.
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
-            # All that a kernel holds is in the notebook by then, or the run was interrupted; asked
-            # to end by itself it would first write a traceback into the terminal.
+            # The outputs are saved by then, or the run was interrupted; a graceful shutdown would
+            # print a traceback in the terminal.
             shutdown_kernel="immediate",
         )
     except PapermillExecutionError as error:
@@ -227,7 +227,7 @@ def _papermill(source: Path, target: Path, resolved: Path) -> None:
             said = f"{error.ename}: {said}"
         raise StageFailed(f"cell {error.exec_count} stopped: {said}") from error
     except DeadKernelError as error:
-        raise StageFailed("its kernel died, perhaps for want of memory") from error
+        raise StageFailed("its kernel died, perhaps because memory ran out") from error
 
 
 def _mark(config: Config, source: Path, stages: list[str]) -> dict[str, Any]:
@@ -252,13 +252,15 @@ def _result(config: Config, name: str) -> StageResult:
     result = state.load(config, name)
     if result is None:
         notebook = graph(config)[name].notebook
-        raise StageFailed(f"stage {name} was not built by notebook {notebook}: it has to run it")
+        raise StageFailed(
+            f"notebook {notebook} did not build stage {name}: add a cell that runs it"
+        )
     return result
 
 
 @contextmanager
 def _followed(config: Config, stages: list[str], wanted: list[str]) -> Iterator[None]:
-    """Show the notebook's stages in the terminal while the body runs."""
+    """Show the progress of the notebook's stages in the terminal while the body runs."""
     stop = threading.Event()
     follower = threading.Thread(target=_follow, args=(config, stages, wanted, stop), daemon=True)
     follower.start()
@@ -272,12 +274,12 @@ def _followed(config: Config, stages: list[str], wanted: list[str]) -> Iterator[
 def _follow(config: Config, stages: list[str], wanted: list[str], stop: threading.Event) -> None:
     live = sys.stdout.isatty()
     every = 1.0 if live else 60.0
-    # A finished result is read and verified once, not once a second beside what is being trained.
+    # Verify a finished result once, not every second while something trains.
     taken = state.seconds_taken(config, wanted)
     stages_here = graph(config)
     results = {name: state.result_folder(config, name) for name in stages}
     works = {name: state.work_folder(config, name) for name in stages}
-    began: dict[str, float] = {}  # when this run came to a stage, in seconds since 1970
+    began: dict[str, float] = {}  # when this run reached a stage, in seconds since 1970
     open_stages, shown, passing = list(stages), time.monotonic(), 0
     while True:
         now, stopping = time.time(), stop.wait(0.5)
@@ -306,16 +308,16 @@ def _follow(config: Config, stages: list[str], wanted: list[str], stop: threadin
 
 
 def _possible(names: list[str], stages: dict[str, Stage]) -> list[str]:
-    """Those that need none of the others: the first, and what may be built beside it."""
+    """The stages that depend on none of the others, and so may run now."""
     return [name for name in names if not set(stages[name].inputs) & set(names)]
 
 
 def _show(ended: list[str], running: list[str], passing: int, live: bool) -> int:
-    """Print the lines, over the last `passing` ones; returns how many may be written over next."""
+    """Print the lines over the last `passing` ones; returns how many to overwrite next time."""
     if not live:
         print(*ended, *running, sep="\n", flush=True)
         return 0
-    # A line that wraps could not be written over.
+    # A line that wraps could not be overwritten.
     cut = [line[: shutil.get_terminal_size().columns - 1] for line in running]
     over = f"\x1b[{passing}F\x1b[J" if passing else ""
     print(over + "\n".join([*ended, *cut]), flush=True)
@@ -325,12 +327,12 @@ def _show(ended: list[str], running: list[str], passing: int, live: bool) -> int
 def _line(
     config: Config, name: str, wanted: list[str], taken: dict[str, float], began: float
 ) -> str:
-    """One stage; `began`: when this run came to it, in seconds since 1970."""
+    """The progress line of a stage; `began`: when this run reached it, in seconds since 1970."""
     now = time.time()
     last = name in taken
     place = state.result_folder(config, name) if last else state.work_folder(config, name)
     lines = artifacts.read_progress(place)
-    # Lines of an earlier session tell nothing of how this one gets on.
+    # Lines of an earlier session say nothing about the pace of this one.
     found = state.pace(lines, now) if lines and lines[-1]["time"] >= began else None
     if last:
         done = lines[-1]["total"] if lines else 1
@@ -350,32 +352,32 @@ def _table(results: dict[str, StageResult]) -> None:
 
 
 def _column(name: str, names: Iterable[str]) -> str:
-    """A name, filled up to the longest of these."""
+    """The name, padded to the longest of `names`."""
     return name.ljust(max(map(len, names)))
 
 
 def _report(
     config: Config, folder: Path, results: dict[str, StageResult], seconds: float | None
 ) -> Path:
-    """Build the report, unless the one that stands there says all this already.
+    """Build the report unless it is up to date; returns its path.
 
-    `seconds` is the wall time of this run; None where nothing was executed, and then the report
-    keeps the time of the run that did.
+    seconds: wall time of this run; None if nothing was executed, in which case the report keeps
+    the time of the run that did.
     """
     from r1repro import reports
 
-    told = _told(folder)
-    if seconds is None and told.get("finished") and _facts(told) == _current_facts(results):
+    manifest = _report_manifest(folder)
+    if seconds is None and manifest.get("finished") and _facts(manifest) == _current_facts(results):
         return folder / "report.html"
     wall = {name: result.manifest["seconds"] for name, result in results.items()}
-    whole = seconds if seconds is not None else told.get("wall", {}).get("this run")
+    whole = seconds if seconds is not None else manifest.get("wall", {}).get("this run")
     if whole is not None:
         wall["this run"] = round(whole, 2)
     return reports.build(folder, results, config, wall)
 
 
-def _told(folder: Path) -> dict[str, Any]:
-    """The manifest of the report in a run's folder, empty unless its files are there unchanged."""
+def _report_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run's report; empty if a file of it is missing or modified."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         for name, sha in manifest["files"].items():

@@ -58,7 +58,7 @@ def test_half_written_result_is_never_taken(tmp_path, published, damage, said):
     damage(published)
     with pytest.raises(Damaged) as refused:
         artifacts.load(tmp_path, "base", KEY)
-    assert said in str(refused.value) and "build it anew" in str(refused.value)
+    assert said in str(refused.value) and "rebuild it" in str(refused.value)
 
 
 def test_a_large_file_is_compared_by_size_alone(tmp_path, published, monkeypatch):

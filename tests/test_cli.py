@@ -68,7 +68,7 @@ def test_interrupt(monkeypatch, capsys):
 
     monkeypatch.setattr(pipeline, "run", interrupted)
     assert cli.main(["run", "scale=smoke"]) == 130
-    assert "continues" in capsys.readouterr().err
+    assert "to resume" in capsys.readouterr().err
 
 
 def test_last_line_is_the_report(monkeypatch, capsys):

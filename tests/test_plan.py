@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_told_with_settings_that_do():
     better = composed(["scale=gpu", "model=qwen2.5-7b", "engine.lora_rank=0", *changed])
     assert plan.fits(needs(better, stage).peak, 80)
     text = _text(config, card=80)
-    (told,) = (line for line in text.splitlines() if "80 GB: too large are r1_zero" in line)
+    (told,) = (line for line in text.splitlines() if "80 GB: too small for r1_zero" in line)
     assert told.endswith(f"; with {' '.join(changed)} it would")
     assert "141 GB" not in text and "the probe takes models that are made here" in text
 
@@ -142,12 +142,12 @@ def test_the_probe_is_extrapolated_stage_by_stage(compose, monkeypatch):
     assert told["r1_zero"][-1] == told["dev1"][-1] == "assumed"
     # Students are built two at a time.
     config = compose()
-    halves = {name for name in told if name != "in all" and find(name, config).half}
+    halves = {name for name in told if name != "total" and find(name, config).half}
     seconds = {name: _seconds(words) for name, words in told.items()}
-    alone = sum(s for name, s in seconds.items() if name not in {*halves, "in all"})
+    alone = sum(s for name, s in seconds.items() if name not in {*halves, "total"})
     both = sum(seconds[name] for name in halves)
-    assert seconds["in all"] == pytest.approx(alone + both / 2, abs=len(told))
-    assert "between" in told["in all"]
+    assert seconds["total"] == pytest.approx(alone + both / 2, abs=len(told))
+    assert "between" in told["total"]
 
 
 def _seconds(words):
@@ -166,7 +166,7 @@ def test_what_is_left_of_a_persons_own_questions(tmp_path, monkeypatch):
     words = ["scale=gpu", "model=qwen2.5-1.5b", "task=own", f"task.path={path}"]
     words += [f"task.test_path={test}", "task.validation_problems=5", "task.world_seed=2"]
     text = _text(composed(words))
-    assert "67 of 72 questions are left to train on beside 5 held out for validation and 1" in text
+    assert "67 of 72 questions are for training, 5 are held out for validation and 1" in text
     assert re.search(r"; [12] of them have 10 words in a row of a held-out one", text)
 
 

@@ -137,7 +137,7 @@ def test_fetch_says_what_is_there(cache, capsys):
     said = capsys.readouterr().out
     assert len(set(names)) == 5
     for name in names:
-        assert "{}, commit {}: is there".format(*hub.parts(name)) in said
+        assert "{}, commit {}: already here".format(*hub.parts(name)) in said
     assert cli.main(["fetch"]) == 0
     assert "nothing to fetch" in capsys.readouterr().out
 
@@ -150,7 +150,7 @@ def test_a_teacher_of_the_hub_is_fetched_and_its_commit_is_in_the_key(cache):
         list(preflight.fetch(config))
     fetched(cache, "model", "some/teacher", FILES)
     hub.folder.cache_clear()
-    assert f"model some/teacher, commit {COMMIT}: is there" in list(preflight.fetch(config))
+    assert f"model some/teacher, commit {COMMIT}: already here" in list(preflight.fetch(config))
     told = state.settings(config, find("teacher_sampling", config))
     assert (told["student.teacher"], told["student.teacher.hub"]) == ("some/teacher", COMMIT)
 
@@ -158,7 +158,7 @@ def test_a_teacher_of_the_hub_is_fetched_and_its_commit_is_in_the_key(cache):
 def test_a_stage_that_memory_cannot_hold_is_told_before(monkeypatch):
     config = compose(["scale=gpu", "model=qwen2.5-32b", "engine.lora_rank=0"])
     monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**22}.get)
-    with pytest.raises(R1ReproError, match="takes about .* GiB, as computed, and this"):
+    with pytest.raises(R1ReproError, match="needs about .* GiB and this"):
         preflight.check_room(config, ["r1_zero"])
     preflight.check_room(compose([]), ["r1_zero"])
 
@@ -166,7 +166,9 @@ def test_a_stage_that_memory_cannot_hold_is_told_before(monkeypatch):
 def test_a_full_disk_is_told_before(monkeypatch, tmp_path):
     config = compose([f"runs={tmp_path}"])
     monkeypatch.setattr(preflight, "_bytes", lambda shape: 10**15)
-    with pytest.raises(R1ReproError, match="GB are wanted .* give runs=FOLDER on a larger disk"):
+    with pytest.raises(
+        R1ReproError, match="need about .* GB under .* set runs=FOLDER on a larger disk"
+    ):
         preflight.check_room(config, ["evaluate_base", "r1_zero"])
     preflight.check_room(config, ["evaluate_base"])  # keeps no model
     preflight.check(config)  # a notebook that is opened asks for no room

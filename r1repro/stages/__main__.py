@@ -12,10 +12,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m r1repro.stages")
     parser.add_argument("name")
     parser.add_argument("--config", required=True)
-    words = parser.parse_args()
+    args = parser.parse_args()
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
-        run_here(load(words.config), words.name)
+        run_here(load(args.config), args.name)
     except Exception as error:
         traceback.print_exc()
         said = " ".join(str(error).split())
