@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument("--think-tags", default=("<think>", "</think>"), **tags)
     analyze.add_argument("--answer-tags", default=("<answer>", "</answer>"), **tags)
     analyze.add_argument("--no-answer-tags", action="store_true",
-                         help="the answer follows the thinking without a tag, as in R1")  # fmt: skip
+                         help="the answer follows the thinking untagged, as in R1")  # fmt: skip
     clean = commands.add_parser(
         "decontaminate",
         help="list rows of one file that overlap with another, with the evidence",

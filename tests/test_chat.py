@@ -138,7 +138,10 @@ def test_an_answer_is_bounded_by_the_configuration_and_the_positions(folder, com
 def test_what_is_not_built_names_the_command(talk):
     code, _, err = talk(["r1", "seed=3"])
     assert code == 2 and err.count("\n") == 1
-    assert "stage r1 is not built at scale=smoke, seed=3: `r1repro run seed=3 runs=" in err
+    assert (
+        "stage r1 is not built at scale=smoke, seed=3: build it with `r1repro run seed=3 runs="
+        in err
+    )
     assert err.endswith("scale=smoke until=r1`\n")
 
 

@@ -177,7 +177,7 @@ def test_damaged_result_is_announced_moved_and_built_again(compose, fake_graph):
     (result.folder / "begun_at.txt").unlink()
     again = process.build(config, "first", announce=said.append)
     assert (again.folder / "begun_at.txt").exists()
-    assert "has no begun_at.txt" in said[0] and "built again" in said[0]
+    assert "has no begun_at.txt" in said[0] and "is rebuilt" in said[0]
 
 
 def test_other_code_is_announced_and_the_result_used(compose, fake_graph, monkeypatch):
@@ -185,7 +185,7 @@ def test_other_code_is_announced_and_the_result_used(compose, fake_graph, monkey
     made = process.build(config, "first")
     monkeypatch.setattr(artifacts, "code_hash", lambda: "other")
     assert process.build(config, "first", announce=said.append).manifest == made.manifest
-    assert "other code" in said[0]
+    assert "different code version" in said[0]
 
 
 def test_from_builds_anew_and_until_stops(fake_notebooks, compose, runs):
@@ -333,11 +333,11 @@ def test_an_input_that_was_built_anew_makes_what_stands_on_it_be_built_anew(
     artifacts.set_aside(state.result_folder(found, "first"), runs)
     assert state.is_done(found, "second")  # its input is away, and may come back as it was
     process.build(found, "first")
-    with pytest.raises(artifacts.Damaged, match="made from another first"):
+    with pytest.raises(artifacts.Damaged, match="built from another first"):
         state.load(found, "second")
     said = []
     process.build(found, "second", announce=said.append)
-    assert "made from another first" in said[0] and state.is_done(found, "second")
+    assert "built from another first" in said[0] and state.is_done(found, "second")
 
 
 def test_several_seeds_are_run_and_then_joined(compose, monkeypatch, tmp_path):

@@ -79,8 +79,8 @@ def test_data_that_is_of_no_use_is_told_once_and_not_counted(tmp_path):
     words = ["scale=gpu", "model=qwen2.5-1.5b", "task=own", f"task.path={tmp_path / 'few.jsonl'}"]
     text = _text(composed(words))
     assert text.count("has 1 problems that are in no test set") == 1
-    assert "8 samples of each held-out problem, which cannot be counted yet" in text
-    assert "; evaluations are not counted below" in text
+    assert "8 samples of each held-out problem, whose number is not yet known" in text
+    assert "; evaluations are not counted" in text
 
 
 def test_what_does_not_fit_is_told_with_settings_that_do():
@@ -94,8 +94,8 @@ def test_what_does_not_fit_is_told_with_settings_that_do():
     assert plan.fits(needs(better, stage).peak, 80)
     text = _text(config, card=80)
     (told,) = (line for line in text.splitlines() if "80 GB: too small for r1_zero" in line)
-    assert told.endswith(f"; with {' '.join(changed)} it would")
-    assert "141 GB" not in text and "the probe takes models that are made here" in text
+    assert told.endswith(f"; fits with {' '.join(changed)}")
+    assert "141 GB" not in text and "the probe only supports models made here" in text
 
 
 def test_several_processes_may_share_the_weights_out():
@@ -167,7 +167,7 @@ def test_what_is_left_of_a_persons_own_questions(tmp_path, monkeypatch):
     words += [f"task.test_path={test}", "task.validation_problems=5", "task.world_seed=2"]
     text = _text(composed(words))
     assert "67 of 72 questions are for training, 5 are held out for validation and 1" in text
-    assert re.search(r"; [12] of them have 10 words in a row of a held-out one", text)
+    assert re.search(r"; [12] training questions share 10 words in a row with a held-out one", text)
 
 
 def test_command_line(capsys, tmp_path):

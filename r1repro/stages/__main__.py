@@ -1,4 +1,4 @@
-"""`python -m r1repro.stages NAME --config FILE`: what a stage's process runs."""
+"""Entry point of a stage's process: `python -m r1repro.stages NAME --config FILE`."""
 
 import argparse
 import threading

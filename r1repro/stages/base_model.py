@@ -1,6 +1,6 @@
-"""Stages base, qwen_base, llama_base: a model from random weights, on the mini world's corpus.
+"""Stages base, qwen_base, llama_base: pretraining from random weights on the mini world's corpus.
 
-With a `path` or `hub` in its shape the base is that folder, copied: nothing is trained.
+With a `path` or `hub` in its shape the base is a copy of that model and nothing is trained.
 """
 
 import json
@@ -23,7 +23,7 @@ from r1repro.training.shape import described
 
 TOKENIZER_DOCUMENTS = 5_000
 LONGEST_DOCUMENT = 320
-"""Tokens; what is longer is cut, as in any corpus."""
+"""Maximum length in tokens; longer documents are truncated."""
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
@@ -44,7 +44,7 @@ def llama(config: Config, inputs: dict[str, StageResult], folder: Path, progress
 def build(
     config: Config, shape: ModelConfig, settings: BaseConfig, folder: Path, progress: Progress
 ) -> None:
-    """A base of that shape: copied from its path, or trained from random weights."""
+    """Write a base of that shape: copied from its path, or trained from random weights."""
     if not shape.made_here:
         place = hub.model_folder(shape.path, shape.hub)
         (folder / "model").mkdir(exist_ok=True)
@@ -66,8 +66,8 @@ def build(
         for ids in words(batch)["input_ids"]:
             sequences.append([*ids[: LONGEST_DOCUMENT - 1], words.eos_token_id])
             tokens += len(sequences[-1])
-    told = json.dumps({"corpus": corpus.counts(read, world)}, indent=1)
-    (folder / FACTS).write_text(told, encoding="utf-8")
+    facts = json.dumps({"corpus": corpus.counts(read, world)}, indent=1)
+    (folder / FACTS).write_text(facts, encoding="utf-8")
     model = from_random_weights(shape, words).to(device())
     model.set_attn_implementation(config.engine.attention)
     rows = pretrain(
@@ -85,7 +85,7 @@ def build(
 
 
 def from_random_weights(shape: ModelConfig, words: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """A model of the configured shape in float32, with the vocabulary of the tokenizer."""
+    """A model of the configured shape in float32 with the tokenizer's vocabulary size."""
     return AutoModelForCausalLM.from_config(
         described(
             replace(shape, vocabulary=len(words)),

@@ -1,4 +1,4 @@
-"""How a running stage is shown: one line in a terminal, a bar with curves in a notebook."""
+"""Shows a running stage: one line in a terminal, a progress bar with curves in a notebook."""
 
 from html import escape
 from typing import Any
@@ -6,21 +6,21 @@ from typing import Any
 from r1repro.duration import duration
 from r1repro.stages.state import Pace
 
-# What a person watches first; the rest of a stage's figures follow in its own order.
+# Figures shown first; the others follow in the stage's order.
 FIRST = ("pass@1", "format", "length", "tokens/s", "loss")
 LABELS = {"pass_at_1": "pass@1", "format_valid": "format", "tokens_per_s": "tokens/s"}
 SHARES = ("pass@1", "format")
 
 
 def in_order(figures: dict[str, float]) -> dict[str, float]:
-    """The figures that matter most before the others, by the names they are shown with."""
+    """The figures by their labels, those of FIRST before the others."""
     figures = {LABELS.get(name, name): value for name, value in figures.items()}
     first = {name: figures[name] for name in FIRST if name in figures}
     return {**first, **figures}
 
 
 def shown(name: str, value: float) -> str:
-    """A figure's value as shown beside a bar."""
+    """Format a figure's value."""
     if value != value:
         return "-"
     if name in SHARES:
@@ -31,30 +31,30 @@ def shown(name: str, value: float) -> str:
 def line(
     name: str, found: Pace | None, figures: dict[str, float], left: float, since: float
 ) -> str:
-    """One terminal line of a stage, its name as wide as the caller wants that column.
+    """One terminal line of a stage; the caller pads `name`.
 
-    left: the estimate for the rest of the run; since: how long ago the stage began, which stands
-    where nothing has been heard of it yet. Both in seconds.
+    left: estimated time for the rest of the run; since: time since the stage began, shown until it
+    reports progress. Both in seconds.
     """
     if found is None:
         return f"{name}     –  {duration(since):>9}  starting"
-    told = "  ".join(
+    values = "  ".join(
         f"{key.replace('_', ' ')} {shown(key, value)}"
         for key, value in list(in_order(figures).items())[:5]
     )
     share = found.step / max(1, found.total)
     rest = f"  (about {duration(left)} left in all)" if left >= 1 else ""
-    return f"{name} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {told}{rest}"
+    return f"{name} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {values}{rest}"
 
 
 def page(name: str, lines: list[dict[str, Any]], found: Pace | None) -> str:
-    """A bar and a small curve for each figure, as HTML that needs nothing else."""
+    """A progress bar and a small curve per figure, as self-contained HTML."""
     if found is None:
         return f"<p><b>{escape(name)}</b>: starting</p>"
     share = 100 * found.step / max(1, found.total)
     running = found.left is not None and found.step < found.total
     left = f", about {duration(found.left or 0)} left" if running else ""
-    # By step: what was done again after a kill counts once.
+    # By step, since steps repeated after a kill count once.
     steps = {entry["step"]: in_order(entry["figures"]) for entry in lines}
     names = list(steps[lines[-1]["step"]])[:6]
     curves = "".join(

@@ -1,12 +1,12 @@
-"""A process that has imported the heavy libraries, from which stages are forked.
+"""A fork server that has imported the heavy libraries and from which stages are forked.
 
-Importing torch, transformers and TRL takes some four seconds, as long as a small stage itself.
-Where a fork is safe (Linux, no GPU) a run pays that once: its first stage starts this server, and
-every stage is still a process of its own, forked before any of them has computed anything.
+Importing torch, transformers and TRL takes about four seconds, as long as a small stage. Where
+forking is safe (Linux, no GPU) a run pays that once: its first stage starts this server, and every
+stage is a separate process, forked before anything has been computed.
 
-The server is asked through a socket in a private folder. The folder belongs to the process that
-made it, the whole sequence's or else a notebook's own kernel, and the server ends with that. The
-socket is named by the code and the environment of its server: who wants others finds none.
+Clients connect through a socket in a private folder, which belongs to the process that created it,
+that of the whole run or a notebook's kernel; the server ends with it. The socket's name is a hash
+of code and environment, so that a client never gets a server with others.
 """
 
 import atexit
@@ -41,19 +41,19 @@ PRELOADED = tuple(
         "reward_model",
     )
 )  # fmt: skip
-"""Modules of stages that are forked; each of them imports torch."""
+"""Modules of stages to fork; each imports torch."""
 _LONGEST = 1 << 16
 _LONGEST_NAME = 107
 FOLDER = "R1REPRO_NURSERY"
-"""The variable that names the folder of sockets to those who share it."""
-_OWNER = "owner"  # a pipe that its owner holds open
+"""Environment variable with the folder of sockets, for processes that share a server."""
+_OWNER = "owner"  # a pipe that the owner holds open
 _STARTING = threading.Lock()
 _STARTED: list["subprocess.Popen[bytes]"] = []
-"""The server that this process has started, if it had to."""
+"""The server that this process started, if any."""
 
 
 class Child:
-    """A forked stage, with as much of subprocess.Popen's interface as its follower needs."""
+    """A forked stage, with the part of subprocess.Popen's interface that is used here."""
 
     returncode: int | None
 
@@ -75,29 +75,29 @@ class Child:
         if self.returncode is None:
             self._server.settimeout(timeout)
             try:
-                said = _told(self._server)
+                message = _receive(self._server)
             except (BlockingIOError, TimeoutError):
                 return None
-            # Without a server nobody knows how it ended; its standard input ends below.
-            self.returncode = said["end"] if said else -9
+            # Without the server the exit code is unknown; closing standard input ends the stage.
+            self.returncode = message["end"] if message else -9
             self._server.close()
             os.close(self._stdin)
         return self.returncode
 
 
-def _told(server: socket.socket) -> dict[str, int]:
-    """The server's next message, {} if it is gone: {"pid"} of a fork, {"end"} of how one ended."""
+def _receive(server: socket.socket) -> dict[str, int]:
+    """The server's next message: {"pid"} of a fork, {"end"}, its exit code, or {} if it is gone."""
     try:
-        said = server.recv(_LONGEST)
+        data = server.recv(_LONGEST)
     except (ConnectionResetError, BrokenPipeError):
-        said = b""
-    found: dict[str, int] = json.loads(said) if said else {}
-    return found
+        data = b""
+    message: dict[str, int] = json.loads(data) if data else {}
+    return message
 
 
 @contextmanager
 def shared() -> Iterator[None]:
-    """In the body, this process and all that are started in it fork from the same server."""
+    """Within the body, this process and its children fork from the same server."""
     folder, owner = _own_folder()
     before = os.environ.get(FOLDER)
     os.environ[FOLDER] = str(folder)
@@ -113,10 +113,10 @@ def shared() -> Iterator[None]:
 
 
 def fork(words: Sequence[str], environment: Mapping[str, str], log: BinaryIO, lock: int) -> Child:
-    """Run `python -m r1repro.stages` with these words; `lock` is held as long as it lives.
+    """Run `python -m r1repro.stages` with these arguments; the child inherits and holds `lock`.
 
-    Raises StageFailed if the server ends before it has forked, and R1ReproError where the folder
-    for temporary files has too long a name.
+    Raises StageFailed if the server ends before it has forked, and R1ReproError if the temporary
+    folder's name is too long for a socket.
     """
     with _STARTING:
         server = _connected(dict(environment), log)
@@ -124,22 +124,22 @@ def fork(words: Sequence[str], environment: Mapping[str, str], log: BinaryIO, lo
     try:
         try:
             socket.send_fds(server, [json.dumps(list(words)).encode()], [reads, log.fileno(), lock])
-            said = _told(server)
+            message = _receive(server)
         except (ConnectionResetError, BrokenPipeError):
-            said = {}
-        if "pid" not in said:
+            message = {}
+        if "pid" not in message:
             raise StageFailed(f"the process that stages are forked from ended (log: {log.name})")
     except BaseException:
         server.close()
-        os.close(writes)  # and with it what has been forked already
+        os.close(writes)  # ends the child if it is already forked
         raise
     finally:
         os.close(reads)
-    return Child(server, said["pid"], writes)
+    return Child(server, message["pid"], writes)
 
 
 def _own_folder() -> tuple[Path, int]:
-    """A new folder for sockets, and the number of an open file: servers end when it is closed."""
+    """A new folder for sockets, and a file descriptor whose closing ends their servers."""
     folder = Path(tempfile.mkdtemp(prefix="r1repro-"))
     os.mkfifo(folder / _OWNER)
     return folder, os.open(folder / _OWNER, os.O_RDWR)
@@ -147,38 +147,38 @@ def _own_folder() -> tuple[Path, int]:
 
 @cache
 def _kernels_folder() -> Path:
-    """The folder of this process, which stays open until it ends."""
+    """This process's own folder of sockets, which lives until the process ends."""
     folder, _ = _own_folder()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def _connected(environment: dict[str, str], log: BinaryIO) -> socket.socket:
-    """A connection to the server with this code and environment, started where there is none."""
+    """Connect to the server with this code and environment, starting it if there is none."""
     given = environment.pop(FOLDER, None)
     owned = given is not None and (Path(given) / _OWNER).exists()
     folder = Path(given) if given is not None and owned else _kernels_folder()
-    # What was imported before an edit of the code, or under other variables, is of no use.
+    # A server with older code or other variables must not be used.
     wanted = artifacts.digest([artifacts.code_hash.__wrapped__(), environment])
     place = folder / wanted[:12]
     if len(os.fsencode(place)) > _LONGEST_NAME:
         raise R1ReproError(
-            f"{place} has too long a name for a socket, of which {_LONGEST_NAME} characters are "
-            "accepted: set TMPDIR to a shorter folder"
+            f"{place} is too long for the name of a socket, which may have {_LONGEST_NAME} bytes: "
+            "set TMPDIR to a shorter folder"
         )
     asked = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         asked.connect(str(place))
     except (FileNotFoundError, ConnectionRefusedError):
-        place.unlink(missing_ok=True)  # of one that died
+        place.unlink(missing_ok=True)  # left by a dead server
         _start(place, environment, log)
         asked.connect(str(place))
     return asked
 
 
 def _start(place: Path, environment: dict[str, str], log: BinaryIO) -> None:
-    """Start a server that listens at `place`; whoever connects waits until it has imported."""
-    for other in _STARTED:  # with other code or variables; what was forked from it goes on
+    """Start a server that listens at `place`; clients wait until it has finished importing."""
+    for other in _STARTED:  # with other code or variables; its forked stages keep running
         other.terminate()
         other.wait()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listens:
@@ -218,7 +218,7 @@ def _serve(listens: socket.socket, folder: Path) -> None:
         asked, _ = listens.accept()
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            listens.close()  # or who asks a server that died would wait for it
+            listens.close()  # otherwise clients of a dead server would wait for ever
             os.close(owner)
             _keep(asked)
         asked.close()
@@ -226,7 +226,7 @@ def _serve(listens: socket.socket, folder: Path) -> None:
 
 
 def _is_owned(pipe: int) -> bool:
-    """Whether somebody holds the other end; nobody writes to it."""
+    """Whether the owner still holds the other end of the pipe, to which nothing is written."""
     try:
         return bool(os.read(pipe, 1))
     except BlockingIOError:
@@ -234,8 +234,8 @@ def _is_owned(pipe: int) -> bool:
 
 
 def _keep(asked: socket.socket) -> None:
-    """In a fork for each who asks: fork the stage, tell of its end, and end."""
-    with suppress(BrokenPipeError, ConnectionResetError):  # who asked is gone
+    """In a fork per client: fork the stage, report its exit code, and exit."""
+    with suppress(BrokenPipeError, ConnectionResetError):  # the client is gone
         message, given, _, _ = socket.recv_fds(asked, _LONGEST, 3)
         if message:
             pid = os.fork()
@@ -246,7 +246,7 @@ def _keep(asked: socket.socket) -> None:
             for number in given:
                 os.close(number)
             with suppress(PermissionError, ProcessLookupError):
-                os.setpgid(pid, pid)  # whoever comes first: it may be ended as a group from now on
+                os.setpgid(pid, pid)  # parent or child, whichever is first; the group can be killed
             asked.send(json.dumps({"pid": pid}).encode())
             _, status = os.waitpid(pid, 0)
             asked.send(json.dumps({"end": os.waitstatus_to_exitcode(status)}).encode())
@@ -254,7 +254,7 @@ def _keep(asked: socket.socket) -> None:
 
 
 def _become(words: list[str], given: Sequence[int]) -> None:
-    """In the fork: take standard input and the log as given, run the stage, and end."""
+    """In the fork: redirect standard input and output, run the stage, and exit."""
     from r1repro.stages.__main__ import main
 
     code = 1

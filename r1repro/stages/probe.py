@@ -1,4 +1,4 @@
-"""Some ten seconds of the real work on random weights, from which `r1repro plan` extrapolates."""
+"""About ten seconds of real training on random weights, from which `r1repro plan` extrapolates."""
 
 import os
 import random
@@ -26,22 +26,22 @@ from r1repro.training.pretraining import pretrain
 from r1repro.training.sft import fine_tune
 
 PART_SECONDS = 1.5
-"""What pretraining and fine-tuning may take, roughly, once they are warm."""
+"""Approximate time in seconds for pretraining and for fine-tuning after warm-up."""
 STEP_SECONDS = 4.0
-"""What a step of GRPO may take, which asks fewer questions where it would take longer."""
+"""Most seconds for a GRPO step; the number of questions is reduced to fit."""
 GRPO_TOKENS = 1.5
-"""Pretraining tokens that a token of a step of GRPO takes about as long as."""
+"""Cost of a token in a GRPO step, in pretraining tokens."""
 LONGEST = 2.5
-"""Times the mean of a step's completions: the longest of them, 2.4 to 3 in our runs."""
+"""Longest completion of a step relative to the mean, 2.4 to 3 in our runs."""
 NEVER = 10**9
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Tokens a second on `machine`, and the seconds that it took to find out.
+    """Tokens per second on `machine`, and the `seconds` of the measurement.
 
-    learned: by GRPO, prompts included, everything but the rollouts counted. tuned: by SFT.
-    prompt: mean tokens of a prompt.
+    learned: GRPO without its rollouts, prompts included; tuned: SFT; prompt: mean tokens of a
+    prompt.
     """
 
     pretrained: float
@@ -54,10 +54,10 @@ class Speed:
 
 
 def probe(config: Config, keys: Sequence[str]) -> dict[str, Speed]:
-    """By key of `config.models`: pretraining, GRPO and SFT with a model of that shape.
+    """Measure pretraining, GRPO and SFT with a model of each shape, by key of `config.models`.
 
-    Each has the threads that its stages have; models of one size are as fast as each other, within
-    some per cent whatever the architecture. Nothing is kept.
+    Each uses as many threads as its stages. Models of one size are measured once, since speed
+    differs by a few per cent between architectures. Nothing is kept.
     """
     logging.disable_progress_bar()
     logging.set_verbosity_error()
@@ -107,8 +107,8 @@ def _speed(
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
         model = from_random_weights(models(config)[key], words)
-        # So many tokens end a completion that one has about as many as our runs' have, and the
-        # batch thins out as theirs does.
+        # Enough tokens end a completion that lengths match those of our runs, and the batch shrinks
+        # in the same way.
         ending = range(len(words) // 2, len(words) // 2 + round(len(words) / ALONE))
         model.generation_config.eos_token_id = [words.eos_token_id, *ending]
         save_model(model, words, folder)
@@ -127,14 +127,14 @@ def _speed(
 
 
 def _units(work: Callable[[int], float], most: int) -> int:
-    """How many units of `work`, which gives their seconds, are worth PART_SECONDS; warms it up."""
+    """Warm up `work`, which returns its seconds, and count the units that fit in PART_SECONDS."""
     return max(1, min(most, int(PART_SECONDS / max(work(1), 1e-6))))
 
 
 def _pretrained(
     config: Config, key: str, settings: BaseConfig, ids: Sequence[Sequence[int]], folder: Path
 ) -> float:
-    """Tokens a second of pretraining."""
+    """Tokens per second of pretraining."""
     words = load_tokenizer(folder)
     model = from_random_weights(models(config)[key], words).to(device())
     settings = replace(settings, log_every=1, save_every=NEVER)
@@ -151,7 +151,7 @@ def _pretrained(
             model, sequences, settings, pad_id=words.pad_token_id, seed=0, folder=folder,
             progress=Progress(None), engine=config.engine,
         )  # fmt: skip
-        # The first batch is not counted: it comes with what is made once.
+        # The first batch is not counted, since it includes one-time setup.
         return rows[-1]["tokens"] - rows[0]["tokens"], rows[-1]["seconds"] - rows[0]["seconds"]
 
     tokens, seconds = run(_units(lambda batches: run(batches)[1], 200))
@@ -166,9 +166,9 @@ def _reinforced(
     pretrained: float,
     folder: Path,
 ) -> tuple[float, float]:
-    """Tokens a second sampled, and learned by GRPO with all that is not sampling.
+    """Tokens per second of rollouts, and of the rest of a GRPO step.
 
-    Of two steps the second counts, with all the questions of a step where there is time.
+    The second of two steps is measured, with all questions of a step if time allows.
     """
     row = ALONE + sum(map(len, prompts)) / len(prompts)
     fit = STEP_SECONDS * pretrained / (GRPO_TOKENS * settings.generations * row)
@@ -203,7 +203,7 @@ def _tuned(
     pretrained: float,
     folder: Path,
 ) -> float:
-    """Tokens a second of SFT, prompts included, on answers of the corpus's documents' lengths."""
+    """Tokens per second of SFT, prompts included, on answers as long as the corpus's documents."""
     draws, size, log = random.Random(0), settings.batch_size, settings.log_every
     row = sum(map(len, ids)) / len(ids) + sum(map(len, prompts)) / len(prompts)
     steps = max(1, round(PART_SECONDS * pretrained / (size * row * log))) * log
@@ -215,7 +215,7 @@ def _tuned(
         replace(settings, epochs=1, save_every=NEVER),
         seed=0, folder=folder.with_name("sft"), progress=Progress(None), engine=config.engine,
     )  # fmt: skip
-    # What comes before the first log is not counted.
+    # Steps before the first log are not counted.
     return float(
         (rows[-1]["tokens"] - rows[0]["tokens"]) / (rows[-1]["seconds"] - rows[0]["seconds"])
     )

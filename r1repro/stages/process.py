@@ -1,7 +1,7 @@
-"""A stage is a process of its own, started and followed here.
+"""Starts and follows the process of a stage.
 
-The kernel stays light and a crash is contained. One process is forked where that can be
-(r1repro.stages.nursery); many are started by `accelerate launch`.
+Separate processes keep the kernel light and contain crashes. A single process is forked where
+possible (r1repro.stages.nursery); several are started by `accelerate launch`.
 """
 
 import os
@@ -29,14 +29,14 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "PYTHONUNBUFFERED": "1",
-    # glibc gives a large block back to the system when it is freed, and every step's logits then
-    # fault their pages in again: kept, a GRPO update on a CPU takes about an eighth less.
+    # Keep freed large blocks: otherwise glibc returns them and every step's logits fault their
+    # pages in again. A GRPO update on a CPU takes about an eighth less.
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**32),
 }
-# The rest is what accelerate takes by itself, with a warning.
+# accelerate's defaults, given explicitly to avoid a warning.
 LAUNCHER = "-m accelerate.commands.launch --num_machines 1 --mixed_precision no".split()
-# Any free port, for another stage may run beside this one.
+# Any free port, since another stage may run in parallel.
 LAUNCHER += ["--dynamo_backend", "no", "--main_process_port", "0"]
 
 
@@ -46,16 +46,16 @@ def build(
     follow: Callable[[Path], None] = lambda folder: None,
     announce: Callable[[str], None] = print,
 ) -> StageResult:
-    """The stage's result: loaded, continued or made from the beginning; its inputs must be there.
+    """The stage's result: loaded, resumed or built from scratch; its inputs must exist.
 
-    `follow` is called about twice a second with the folder that progress.jsonl grows in,
-    `announce` with a sentence a person should see. Raises StageFailed with the stage's own reason.
+    `follow` is called about twice a second with the folder of progress.jsonl, `announce` with
+    messages for the user. Raises StageFailed with the stage's own reason.
     """
     folder = work_folder(config, name)
     announced = False
     while True:
         with artifacts.lock(folder.with_name(folder.name + ".lock")) as held:
-            if held is None:  # another run is making it: see how it gets on
+            if held is None:  # another run is building it: follow that
                 if not announced:
                     announce(f"{name} is being built by another run: waiting for it")
                     announced = True
@@ -66,7 +66,7 @@ def build(
                     _run(config, name, folder, held.fileno(), follow, announce)
                     result = load(config, name)
                     if result is None:
-                        raise StageFailed(f"stage {name} ended without a result; see {folder}")
+                        raise StageFailed(f"stage {name} ended without a result: see {folder}")
                 return result
         time.sleep(POLL_SECONDS)
 
@@ -78,11 +78,11 @@ def _load_or_set_aside(
         result = load(config, name)
     except Damaged as error:
         moved = artifacts.set_aside(result_folder(config, name), runs_folder(config))
-        announce(f"{error}. It was moved to {moved}, and {name} is built again.")
+        announce(f"{error}. It was moved to {moved}, and {name} is rebuilt.")
         return None
     if result is not None and result.manifest.get("code") != artifacts.code_hash():
         announce(
-            f"{name} was built by other code than this: its result is used; from={name} builds anew"
+            f"{name}: cached result of a different code version is used; from={name} rebuilds it"
         )
     return result
 
@@ -103,7 +103,9 @@ def _run(
     if not begun.exists():
         begun.write_text(artifacts.code_hash())
     elif begun.read_text() != artifacts.code_hash():
-        announce(f"{name} was begun by other code than this and continues; from={name} starts anew")
+        announce(
+            f"{name} was started by a different code version and resumes; from={name} starts over"
+        )
     log = folder / "log.txt"
     started = log.stat().st_size if log.exists() else 0
     with log.open("ab") as out:
@@ -115,7 +117,7 @@ def _run(
         finally:
             if process.poll() is None:
                 _end(process)
-    # Without its folder the result has its name: only the end of a process went wrong.
+    # If the folder is gone, the result was published and only the exit went wrong.
     if process.returncode and folder.exists():
         reason = _reason(log, started, process.returncode)
         raise StageFailed(f"stage {name} failed: {reason} (log: {log})")
@@ -125,11 +127,11 @@ def _run(
 def start(
     config: Config, name: str, words: Sequence[str], log: BinaryIO, lock: int
 ) -> "subprocess.Popen[bytes] | Child":
-    """The stage's process, forked from one that has imported everything where that can be.
+    """Start the stage's process, forked from the fork server where possible.
 
-    Its standard input ends when this process does, however that ends; so does it.
+    Its standard input closes when this process ends for any reason, which ends the stage too.
     """
-    # What is whole and only lacks its name needs one; others would no longer find it.
+    # A complete work folder only has to be renamed, by a single process.
     whole = artifacts.is_complete(work_folder(config, name), keys(config)[name])
     processes = 1 if whole else _processes(config, name)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -154,16 +156,16 @@ def start(
 
 
 def launcher(processes: int) -> list[str]:
-    """What comes before a module's name so that it runs in so many processes."""
+    """Python's arguments before `-m MODULE` that start it in that many processes."""
     if processes == 1:
         return []
-    # Without it accelerate starts one process where there is no GPU, and elsewhere what a person's
-    # own file of defaults says.
+    # Without --multi_gpu accelerate starts one process on a CPU, and elsewhere follows the user's
+    # configuration file.
     return [*LAUNCHER, "--multi_gpu", "--num_processes", str(processes)]
 
 
 def _one_gpu(config: Config, name: str) -> dict[str, str]:
-    """One process sees one GPU: with several in sight the trainer would multiply its batch."""
+    """Restrict a single process to one GPU: with several visible the trainer scales its batch."""
     seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
     return {"CUDA_VISIBLE_DEVICES": seen.split(",")[0]} if _processes(config, name) == 1 else {}
 
@@ -185,7 +187,7 @@ def _end(process: "subprocess.Popen[bytes] | Child") -> None:
 
 
 def _reason(log: Path, start: int, code: int) -> str:
-    """The last line of what the process wrote in this session, which ends in its exception."""
+    """The reason of a failure: the signal, or the exception at the end of this session's log."""
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode(errors="replace").split("\n")
@@ -195,9 +197,9 @@ def _reason(log: Path, start: int, code: int) -> str:
             how = signal.Signals(-code).name
         except ValueError:
             how = f"signal {-code}"
-        hint = ", perhaps for want of memory" if how == "SIGKILL" else ""
+        hint = ", perhaps because memory ran out" if how == "SIGKILL" else ""
         return f"it was ended by {how}{hint}"
-    # Under accelerate the launcher's own report comes after the stage's exception.
+    # Under accelerate the launcher's report follows the stage's exception.
     marked = [line for line in written if line.startswith(REASON)]
     if marked:
         return marked[-1].removeprefix(REASON)
@@ -208,14 +210,14 @@ REASON = "r1repro: "
 
 
 def end_with_parent() -> None:
-    """In the stage's process: end at once when standard input ends, since then nobody follows."""
+    """In the stage's process: exit at once when standard input closes, since its parent is gone."""
     while os.read(0, 1024):
         pass
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run_here(config: Config, name: str) -> None:
-    """In the stage's process: run the stage's function and make its folder a result."""
+    """In the stage's process: run the stage's function and publish its folder as a result."""
     stage, all_keys, runs = find(name, config), keys(config), runs_folder(config)
     inputs = {}
     for other in stage.inputs:
@@ -230,7 +232,7 @@ def run_here(config: Config, name: str) -> None:
         if started_with != _processes(config, name):
             raise R1ReproError(
                 f"launch.processes={config.launch.processes} started {started_with}: "
-                "accelerate takes one process a GPU, so give at most as many as there are"
+                "accelerate starts one process per GPU, so give at most the number of GPUs"
             )
         started = time.time()
         before = worked(artifacts.read_progress(folder))
@@ -238,7 +240,7 @@ def run_here(config: Config, name: str) -> None:
         seen = only(config, stage.config)
         if seen.engine.unsloth:
             import_unsloth()
-        # What is reported elsewhere stays when the stage's checkpoints go.
+        # Outside the work folder, so that the logs survive it.
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(runs / "tensorboard" / folder.name))
         os.environ.setdefault("WANDB_PROJECT", "r1repro")
         function = resolve(stage.run)
@@ -268,6 +270,6 @@ def run_here(config: Config, name: str) -> None:
             },
         )
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from r1repro.training import sharding  # not in the kernel, which has no torch
+        from r1repro.training import sharding  # imports torch, which the kernel must not
 
         sharding.leave()

@@ -1,4 +1,4 @@
-"""Where a run stands: each stage's key, its result if there is one, what the rest may cost."""
+"""State of a run: each stage's key, its result if finished, and the estimated time left."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,21 +49,21 @@ def settings(config: Config, stage: Stage) -> dict[str, Any]:
         if model.path is None and model.hub and (key in found or f"{key}.hub" in found):
             found[f"{key}.hub"] = _commit(model.hub, "model")
         if model.path is not None and (key in found or f"{key}.path" in found):
-            # Other weights in the same folder are another base.
+            # Other weights in the same folder make another base.
             files = sorted(Path(model.path).glob("*.*"))
             found[f"{key}.path"] = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
-            found.pop(key, None)  # where it is says nothing
+            found.pop(key, None)  # the location does not matter
     return found
 
 
 def _commit(named: str, kind: str) -> str | None:
-    """What a name of the hub means on this machine: other weights are another base."""
+    """The cached commit of a name on the hub, so that other weights give another key."""
     place = hub.folder(named, kind)
     return None if place is None else place.name
 
 
 def with_inputs(config: Config, name: str) -> list[str]:
-    """The stage and all it is made from, first things first."""
+    """The stage and all its transitive inputs, in topological order."""
     needed = {name}
     for stage in reversed(graph(config).values()):
         if stage.name in needed:
@@ -72,20 +72,19 @@ def with_inputs(config: Config, name: str) -> list[str]:
 
 
 def work_folder(config: Config, name: str) -> Path:
-    """Where the stage's result is being made."""
+    """Folder in which the stage's result is built."""
     return artifacts.work_folder(runs_folder(config), name, keys(config)[name])
 
 
 def result_folder(config: Config, name: str) -> Path:
-    """Where the stage's finished result stands."""
+    """Folder of the stage's finished result."""
     return artifacts.result_folder(runs_folder(config), name, keys(config)[name])
 
 
 def load(config: Config, name: str) -> StageResult | None:
     """The finished result, or None.
 
-    Raises Damaged if what stands there cannot be used: it is not what its manifest says, or an
-    input was built anew since.
+    Raises Damaged if it does not match its manifest or one of its inputs has been rebuilt since.
     """
     runs, all_keys = runs_folder(config), keys(config)
     result = artifacts.load(runs, name, all_keys[name])
@@ -94,14 +93,14 @@ def load(config: Config, name: str) -> StageResult | None:
         place = artifacts.result_folder(runs, other, all_keys[other])
         if (place / "manifest.json").is_file() and artifacts.fingerprint(place) != before:
             raise Damaged(
-                f"the result {result.folder if result else ''} was made from another {other} than "
-                "the one that stands there now; it is not used: build it anew"
+                f"the result {result.folder if result else ''} was built from another {other} than "
+                "the current one; it is not used: rebuild it"
             )
     return result
 
 
 def is_done(config: Config, name: str) -> bool:
-    """Whether a usable result is there."""
+    """Whether there is a usable result."""
     try:
         return load(config, name) is not None
     except Damaged:
@@ -110,7 +109,7 @@ def is_done(config: Config, name: str) -> bool:
 
 @dataclass(frozen=True)
 class Pace:
-    """A running stage's steps, and the seconds it has run and will (None: nothing to tell by)."""
+    """A running stage's steps, elapsed seconds and estimated seconds left (None if unknown)."""
 
     step: int
     total: int
@@ -119,7 +118,7 @@ class Pace:
 
 
 def pace(lines: list[dict[str, Any]], now: float) -> Pace | None:
-    """Read from progress lines; the speed is that of the session the last line belongs to."""
+    """The pace from progress lines; the speed is that of the last session."""
     if not lines:
         return None
     last = lines[-1]
@@ -133,13 +132,13 @@ def pace(lines: list[dict[str, Any]], now: float) -> Pace | None:
 
 
 def worked(lines: list[dict[str, Any]]) -> float:
-    """Seconds of work in the lines, over all the sessions that a stage took."""
+    """Total seconds of work over all sessions in the progress lines."""
     ends = {line["started"]: line["time"] for line in lines}
     return float(sum(end - start for start, end in ends.items()))
 
 
 def seconds_left(config: Config, name: str, now: float) -> float:
-    """An estimate of what the stage still takes: by its own pace, or else by its size."""
+    """Estimated seconds left for the stage, from its pace, else from its size."""
     if is_done(config, name):
         return 0.0
     whole = find(name, config).seconds(config)
@@ -150,7 +149,7 @@ def seconds_left(config: Config, name: str, now: float) -> float:
 
 
 def seconds_taken(config: Config, names: list[str]) -> dict[str, float]:
-    """What those of the stages took that are done."""
+    """Build time in seconds of the finished stages."""
     found = {}
     for name in names:
         try:
@@ -163,9 +162,9 @@ def seconds_taken(config: Config, names: list[str]) -> dict[str, float]:
 
 
 def run_left(config: Config, names: list[str], taken: dict[str, float], now: float) -> float:
-    """An estimate of what these stages still take together; `taken` is of those that are done.
+    """Estimated seconds left for these stages; `taken`: seconds of the finished ones.
 
-    Estimates by size are for one machine: they are scaled by what the finished ones took here.
+    Estimates by size are scaled to this machine by the time that the finished stages took.
     """
     expected = sum(find(name, config).seconds(config) for name in taken)
     scale = sum(taken.values()) / expected if expected > TELLING else 1.0
@@ -181,4 +180,4 @@ def run_left(config: Config, names: list[str], taken: dict[str, float], now: flo
 
 
 TELLING = 60.0
-"""Seconds of finished stages, by their estimates, from which this machine's speed is judged."""
+"""Estimated seconds of finished stages above which they calibrate this machine's speed."""
