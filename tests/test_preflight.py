@@ -116,7 +116,7 @@ def test_a_run_without_its_model_ends_before_anything_starts(cache, capsys):
     assert cli.main(["run", "scale=gpu", "model=qwen2.5-1.5b", "task=gsm8k"]) == 2
     said = capsys.readouterr().err
     for part in (
-        "the model Qwen/Qwen2.5-1.5B at revision 8faed761d45a263340a0528343f099c05c9a4323 could not",
+        "the model Qwen/Qwen2.5-1.5B at revision 8faed761d45a263340a0528343f099c05c9a4323 could",
         "r1repro fetch",
         "model.path=", "scale=laptop",
     ):  # fmt: skip

@@ -1,4 +1,4 @@
-"""Versions: finished reports, copied once into a folder that is committed."""
+"""Published versions: finished reports copied once into a folder under version control."""
 
 import gzip
 import hashlib
@@ -22,7 +22,7 @@ from r1repro.reports.files import lighter, read_results
 from r1repro.reports.report import FILES, git_state, without_places
 
 LARGEST = 2 * 2**20
-"""Bytes that a version may have: it stays in the repository for ever."""
+"""Maximum size of a version in bytes, since it stays in the repository."""
 RESOLVED = "resolved.yaml"
 INTERVALS = (
     "Newest first. Values with 95 % intervals: of one run over problems, of several seeds over "
@@ -34,17 +34,17 @@ INDEXED = ("reasoning/pass@1", "general/score", "format_valid")
 def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Path:
     """Copy the finished report of a run to reports_folder/<scale>-<task>-<date>-<hash>/.
 
-    report.html, results, claims and manifest are copied, every executed notebook as a page, with
-    lighter pictures, and index.html and README.md of the folder are written anew. Raises
-    R1ReproError if the report is not finished or was changed, if the run is at scale=smoke, if the
-    checkout has uncommitted changes or had them when the report was written, if the version exists,
-    or if it is too large. Returns the version's folder.
+    Copies report.html, results, claims, manifest and every executed notebook as a page, with
+    compressed images, and rewrites index.html and README.md of the folder. Raises R1ReproError if
+    the report is unfinished or modified, if the run is at scale=smoke, if the checkout has
+    uncommitted changes or had them when the report was written, or if the version exists or is too
+    large. Returns the version's folder.
     """
     manifest = _finished(run_folder)
     if manifest["scale"] == "smoke":
         raise R1ReproError(
-            f"the run {run_folder} is at scale=smoke, where nothing is learned, and a version of "
-            "it would tell nothing: publish a run of another scale"
+            f"the run {run_folder} is at scale=smoke, where nothing is learned: publish a run of "
+            "another scale"
         )
     _require_clean(manifest, checkout)
     name = "-".join(
@@ -54,7 +54,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     if version.exists():
         raise R1ReproError(
             f"the version {version} exists, and versions are never overwritten: "
-            "link to it, or run again with what you want to change"
+            "link to it, or change the run"
         )
     part = reports_folder / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -67,7 +67,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
             target.with_suffix(".html").write_text(lighter(page), encoding="utf-8")
         elif file.suffix == ".html":
             target.write_text(lighter(file.read_text(encoding="utf-8")), encoding="utf-8")
-        elif file.name == "differences.json":  # many and repetitive, and read by programs alone
+        elif file.name == "differences.json":  # large, repetitive and machine-read
             packed = gzip.compress(file.read_bytes(), mtime=0)
             target.with_name(f"{file.name}.gz").write_bytes(packed)
         elif file.name == RESOLVED:
@@ -78,7 +78,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     if size > LARGEST:
         shutil.rmtree(part)
         raise R1ReproError(
-            f"the report has {size / 2**20:.1f} MB, and a published version at most "
+            f"the report has {size / 2**20:.1f} MB and a version may have at most "
             f"{LARGEST / 2**20:.0f}: make its executed notebooks or figures smaller"
         )
     part.rename(version)
@@ -87,7 +87,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
 
 
 def write_index(reports_folder: Path) -> None:
-    """Write index.html and README.md: the versions of a folder, newest first."""
+    """Write index.html and README.md, which list the versions of a folder, newest first."""
     manifests = [
         (json.loads((folder / "manifest.json").read_text(encoding="utf-8")), folder)
         for folder in reports_folder.iterdir()
