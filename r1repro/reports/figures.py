@@ -26,7 +26,7 @@ from r1repro.reports.checkpoints import ARMS, CHAIN, MAIN, STUDENTS, arm_label, 
 
 Summary = Mapping[str, Estimate]
 Evaluation: TypeAlias = pd.DataFrame | Summary
-"""Rows of evaluation.parquet, or what `summarize` made of them (which saves doing it again)."""
+"""Rows of evaluation.parquet, or their summary by `summarize`."""
 
 INK = "#222222"
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
@@ -76,7 +76,7 @@ SUITES = {
     "language_share": "Language\nasked",
     "readability": "Readable",
 }
-"""What a stage can win and lose, all of it shares; the labels are those of `stage_changes`."""
+"""The suites that `stage_changes` shows, all of them shares, with their labels."""
 PANELS: dict[str, tuple[str, str, str]] = {
     "pass_at_1": ("Reasoning, pass@1", "share of completions", "whole"),
     "format_valid": ("Valid format", "share of completions", "whole"),
@@ -89,7 +89,7 @@ PANELS: dict[str, tuple[str, str, str]] = {
     "entropy": ("Entropy of the policy", "nats per token", "zero"),
     "kl": ("KL to the reference", "nats per token (k3 estimate)", "free"),
 }
-"""Column of an RL stage's metrics: title, label of its axis, and how that axis goes."""
+"""Column of an RL stage's metrics: title, axis label and axis range."""
 DASHES = ("-", "--", "-.", ":")
 _STYLE = {
     "font.size": 9.5,
@@ -129,7 +129,7 @@ def checkpoint(name: str, index: int = 0) -> tuple[str, str, str]:
 
 
 def main(found: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
-    """Those of the headline's checkpoints that are among these, in the order of the pipeline."""
+    """The headline's checkpoints among these, in the order of the pipeline."""
     return {name: found[name] for name in MAIN if name in found}
 
 
@@ -140,13 +140,13 @@ def _style() -> Iterator[None]:
 
 
 def _figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw in the house style, and close the figure so that a notebook shows it once."""
+    """Draw in the common style and close the figure, so that a notebook shows it once."""
 
     @wraps(draw)
     def drawn(*args: Any, **kwargs: Any) -> Figure:
         with _style():
             figure = draw(*args, **kwargs)
-            figure.draw_without_rendering()  # ticks are made only now, and take the style's colours
+            figure.draw_without_rendering()  # creates the ticks within the style
             plt.close(figure)
         return figure
 
@@ -155,7 +155,7 @@ def _figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 @_figure
 def pretraining(metrics: pd.DataFrame) -> Figure:
-    """Loss over the tokens seen by the base, and the rate they were seen at."""
+    """Loss and speed of pretraining over tokens."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.0), layout="constrained")
     tokens = metrics["tokens"] / 1e6
     _noisy(left, tokens, metrics["loss"], BLUE, "loss")
@@ -192,7 +192,7 @@ def by_level(evaluations: Mapping[str, Evaluation], task: str | None = None) -> 
 
 @_figure
 def headline(metrics: pd.DataFrame, evaluations: Mapping[str, Evaluation]) -> Figure:
-    """Learning curve and pass@1 by level in one picture."""
+    """Learning curve and pass@1 by level in one figure."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 3.8), layout="constrained")
     summaries = _summaries(evaluations)
     _learning_curve(left, metrics, summaries)
@@ -240,7 +240,7 @@ def seeds(
 
 @_figure
 def families(evaluations: Mapping[str, Evaluation]) -> Figure:
-    """Held-out pass@1 by level, one panel a task family."""
+    """Held-out pass@1 by level, one panel per task family."""
     summaries = _summaries(evaluations)
     tasks = families_of(path for summary in summaries.values() for path in summary)
     figure, axes = plt.subplots(
@@ -334,7 +334,7 @@ def behaviour(runs: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Figure:
 
 @_figure
 def training(metrics: pd.DataFrame) -> Figure:
-    """Whether the run is healthy: rewards, groups without a signal, clipping and speed."""
+    """Health of a run: rewards, groups without signal, clipping and speed."""
     figure, axes = plt.subplots(1, 3, figsize=(10.4, 2.9), layout="constrained", sharex=True)
     step = metrics["step"]
     panel = axes[0]
@@ -403,7 +403,7 @@ def over_steps(
 
 
 def stage_pairs(changes: Mapping[str, Summary]) -> list[tuple[str, str]]:
-    """The (stage before, stage) of the chain whose difference was made."""
+    """The measured (previous stage, stage) pairs of the chain."""
     steps = zip(CHAIN, CHAIN[1:], strict=False)
     return [(before, after) for before, after in steps if key(before, after) in changes]
 
@@ -463,7 +463,7 @@ def evaluated_students(summaries: Mapping[str, Summary]) -> list[str]:
 
 @_figure
 def students(evaluations: Mapping[str, Evaluation]) -> Figure:
-    """What each student can do after each kind of training, with 95 % intervals."""
+    """Scores of each student after each kind of training, with 95 % intervals."""
     summaries = _summaries(evaluations)
     figure, axes = plt.subplots(1, 2, figsize=(10.4, 3.6), layout="constrained", sharey=True)
     titles = {"reasoning/pass@1": "Reasoning, pass@1", "general/score": "General score"}
@@ -556,7 +556,7 @@ def _points(
 def _noisy(
     axes: Axes, x: pd.Series, y: pd.Series, colour: str, label: str, dash: str = "-"
 ) -> None:
-    """The values themselves faintly, and their running mean (a tenth of the run) over them."""
+    """The values faintly, and their running mean over a tenth of the run."""
     window = max(1, round(len(y) / 10))
     smooth = y.rolling(window, center=True, min_periods=1).mean()
     short = len(y) < 10
@@ -593,7 +593,7 @@ def _has(rows: pd.DataFrame, column: str) -> bool:
 
 
 def _line(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, dash: str) -> None:
-    """A column over the steps, only where it was measured."""
+    """A column over the steps at which it was measured."""
     if column not in rows:
         return
     values = pd.to_numeric(rows[column]).dropna()
@@ -602,7 +602,7 @@ def _line(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, 
 
 
 def _from_zero(axes: Axes) -> None:
-    """The axis begins at zero and leaves room above what is drawn."""
+    """Start the axis at zero and leave room above the curves."""
     values = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
     drawn = [float(np.nanmax(value)) for value in values if value.size]
     most = max(drawn, default=0.0)

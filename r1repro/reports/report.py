@@ -26,9 +26,9 @@ from r1repro.tasks import asking, worlds
 
 FILES = ("report.html", "results.json", "differences.json", "claims.json")
 CURVES = "curves.parquet"
-"""Metrics of every RL stage in a run's folder, by column `stage`: what a join of seeds reads."""
+"""Metrics of every RL stage of a run, by column `stage`; read when seeds are joined."""
 TAKEN_BACK = "taken_back.parquet"
-"""Rows of aha.firsts, of several seeds with a column `seed`."""
+"""Rows of aha.firsts; for several seeds with a column `seed`."""
 STAGES = (
     "base",
     "r1_zero",
@@ -112,7 +112,7 @@ def write(folder: Path, told: html.Run) -> None:
     # Stages import this package, and nbconvert takes a second.
     from r1repro.reports import notebooks
 
-    # It vouches for the other files, so it goes first and comes last.
+    # It lists the other files' hashes, so it is deleted first and written last.
     (folder / "manifest.json").unlink(missing_ok=True)
     drawn = html.images(told)
     told = replace(told, notebooks=notebooks.write_pages(folder / "notebooks"))
@@ -209,7 +209,7 @@ def without_places(config: Config) -> Config:
 
 
 def needed(config: Config) -> list[str]:
-    """The stages without which a report of this configuration is not finished."""
+    """The stages that a finished report of this configuration needs."""
     on = [name for name, a in ABLATIONS.items() if getattr(config.ablation, a.switch)]
     rivals = [name for name in (FORCED, RFT) if getattr(config.ablation, name)]
     return [*STAGES, *(f"evaluate_{name}" for name in (*rivals, *on))]

@@ -55,16 +55,16 @@ FILTERS: dict[str, tuple[str, ...]] = {
         "unsound reasoning",
     ),
 }
-"""What a sample has to pass, in the order in which the stage asks."""
+"""The filters of each stage, in order."""
 SURPLUS = ("near-duplicate", "the same as another", "more than are kept of a question")
-"""Reasons to drop a sample that every filter has passed."""
+"""Reasons to drop a sample that passed every filter."""
 WAYS: dict[str, tuple[str, str]] = {
     "distilled": (VERMILION, "^"),
     "distilled_rl": (VERMILION, "D"),
     "rl_equal_flops": (BLUE, "s"),
     "rl": (BLUE, "o"),
 }
-"""Colour and marker of what a student went through, by the names of ARMS."""
+"""Colour and marker of each kind of training in ARMS."""
 
 
 @_figure
@@ -142,7 +142,7 @@ def steps_to(rows: pd.DataFrame, share: float, window: int = 5) -> int | None:
 
 
 def drops(samples: pd.DataFrame, stage: str) -> pd.DataFrame:
-    """Why samples were dropped, the stage's filters in order, and what is left after each."""
+    """Samples dropped by each of the stage's filters in order, and the number left after it."""
     counts = _counts(samples, stage)
     rows, left = [("sampled", 0, len(samples))], len(samples)
     for reason, count in counts.items():
@@ -188,7 +188,7 @@ def share(right: pd.Series, of: pd.Series) -> Estimate:
 
 
 def acceptance_table(samples: pd.DataFrame) -> pd.DataFrame:
-    """Which share of the samples passes every filter, by family, language and level."""
+    """Share of the samples that pass every filter, by family, language and level."""
     cells = {
         (task, language, f"level {level}"): metrics.shown(_accepted(rows), "pass@1")
         for (task, language, level), rows in samples.groupby(["task", "language", "level"])
@@ -219,7 +219,7 @@ def acceptance(samples: pd.DataFrame) -> Figure:
 
 
 def sizes(data: pd.DataFrame) -> pd.DataFrame:
-    """How many examples a data set has of each family, language and level."""
+    """Number of examples in a data set by family, language and level."""
     names = data["language"].map(lambda language: LANGUAGES.get(language, language))
     table = data.groupby(["task", names, "level"]).size().unstack(fill_value=0)
     table.columns = [f"level {level}" for level in table.columns]
@@ -235,7 +235,7 @@ def first_of_each(data: pd.DataFrame, most: int | None = None) -> pd.DataFrame:
 
 
 def most_edited(data: pd.DataFrame) -> pd.DataFrame:
-    """Of each family and language the example whose thinking the editor shortened most, if any."""
+    """The example of each family and language whose thinking was shortened most, if any."""
     shorter = data["original"].map(_thinking_length) - data["completion"].map(_thinking_length)
     ordered = data.assign(shorter=shorter)[shorter > 0].sort_values(
         ["shorter", "problem_id"], ascending=[False, True], kind="stable"
@@ -248,13 +248,13 @@ def _thinking_length(text: str) -> int:
 
 
 def before_and_after(data: pd.DataFrame, limit: int = LIMIT) -> Html:
-    """Rows of a cold-start data set: the sample as it was, and as rewritten."""
+    """Rows of a cold-start data set: original and rewritten sample."""
     texts = {"as sampled": "original", "rewritten": "completion"}
     return _page([_card(row, texts, limit) for _, row in data.iterrows()])
 
 
 def examples(data: pd.DataFrame, limit: int = LIMIT) -> Html:
-    """Rows of a data set: the question and the completion to learn from."""
+    """Rows of a data set: question and target completion."""
     return _page([_card(row, {"": "completion"}, limit) for _, row in data.iterrows()])
 
 
@@ -324,7 +324,7 @@ def _judged(pairs: pd.DataFrame) -> dict[str, object]:
 
 
 def _longer(pairs: pd.DataFrame) -> pd.Series:
-    """1 where the chosen answer is the longer one, 0.5 where both are as long."""
+    """1 if the chosen answer is longer, 0.5 if both are equally long, else 0."""
     gap = pairs["chosen"].str.len() - pairs["rejected"].str.len()
     return (np.sign(gap) + 1) / 2
 
@@ -350,7 +350,7 @@ def pair_lengths(pairs: pd.DataFrame) -> Figure:
 
 
 def show_pairs(pairs: pd.DataFrame, limit: int = LIMIT) -> Html:
-    """The first held-out pair by id of each task and language, with what the model gave."""
+    """The first held-out pair by id of each task and language, with its scores."""
     ordered = pairs[pairs["split"] == "held out"].sort_values("problem_id", kind="stable")
     firsts = ordered.drop_duplicates(["task", "language"]).sort_values(["task", "language"])
     cards = []
@@ -381,7 +381,7 @@ class Student:
 
 
 COMPARED = tuple((before, after) for before, after, _ in WAYS_OF_STUDENTS)
-"""The paired differences of a student's ways, (before, after), the same for each student."""
+"""The paired differences (before, after) of a student's checkpoints, the same for each student."""
 
 
 def student(name: str, costs: Costs, evaluations: Mapping[str, pd.DataFrame]) -> Student:
@@ -397,7 +397,7 @@ def student(name: str, costs: Costs, evaluations: Mapping[str, pd.DataFrame]) ->
 
 
 def reached(rl: pd.DataFrame, budget: float) -> str:
-    """Where RL stood when it had spent distillation's FLOPs, in words."""
+    """The step at which RL had spent distillation's FLOPs, in words."""
     row = rl.iloc[equal_flops_row(rl, budget)]
     step, last = int(row["step"]), int(rl["step"].iloc[-1])
     if row["flops"] < budget:
@@ -406,13 +406,13 @@ def reached(rl: pd.DataFrame, budget: float) -> str:
 
 
 def equal_flops_row(rl: pd.DataFrame, budget: float) -> int:
-    """Which row of RL's metrics is the first that has spent the budget; else the last."""
+    """Index of the first row of RL's metrics that has spent the budget, else of the last row."""
     spent = rl["flops"].to_numpy(dtype=float) >= budget
     return int(spent.argmax()) if spent.any() else len(rl) - 1
 
 
 def students_table(students: Mapping[str, Student]) -> pd.DataFrame:
-    """What each student can do by each way, beside what that way cost after the base."""
+    """Scores of each student's checkpoints, with their cost after the base."""
     paths = ("reasoning/pass@1", "reasoning/strict_pass@1", "format_valid", "general/score")
     rows = {}
     for name, student in students.items():
@@ -427,7 +427,7 @@ def students_table(students: Mapping[str, Student]) -> pd.DataFrame:
 
 
 def students_changes(students: Mapping[str, Student]) -> pd.DataFrame:
-    """The differences that the paper speaks of, in pass@1, paired over problems."""
+    """The paper's comparisons as paired changes of pass@1 over problems."""
     columns = {
         name: [
             metrics.shown(student.changes[pair].get("reasoning/pass@1"), "pass@1", signed=True)
@@ -441,7 +441,7 @@ def students_changes(students: Mapping[str, Student]) -> pd.DataFrame:
 
 @_figure
 def pass_against_flops(students: Mapping[str, Student]) -> Figure:
-    """Held-out pass@1 against the FLOPs spent after the base, a panel a student."""
+    """Held-out pass@1 over the FLOPs spent after the base, one panel per student."""
     figure = _empty(4.6 * len(students), 3.7)
     panels = figure.subplots(1, len(students), sharey=True, squeeze=False).ravel()
     for panel, (name, student) in zip(panels, students.items(), strict=True):
@@ -494,7 +494,7 @@ def _counts(samples: pd.DataFrame, stage: str) -> dict[str, int]:
 
 
 def _card(row: pd.Series, texts: Mapping[str, str], limit: int) -> Markup:
-    """A row as a card: where it stands, its question, and the texts of the named columns."""
+    """A row as a card: heading, question, and the texts of the named columns."""
     place = heading(row) if "level" in row else f"{row['task']} · {LANGUAGES[row['language']]}"
     parts = [
         Markup('<div class="r1t"><div class="head">{} · {}</div>').format(place, row["problem_id"])
