@@ -69,7 +69,7 @@ def test_page_says_what_was_measured(built):
     text = re.sub(r"\s+", " ", "".join(Page(built.read_text(encoding="utf-8")).text))
     for said in (
         "On 120 held-out reasoning problems, 8 samples each, pass@1 rose",
-        "It speaks of one run",
+        "One run only:",
         "Step 0 is measured with the prompt template",
         "15.6 → 71.0 %, later 77.9 %",
         "5 to 7 times",
