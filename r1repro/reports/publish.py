@@ -144,7 +144,7 @@ def _entry(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _verdicts(folder: Path) -> dict[str, int]:
-    """How many claims of the papers have each verdict; {} for a version from before the ledger."""
+    """Number of the papers' claims with each verdict; {} for versions without a ledger."""
     file = folder / "claims.json"
     if not file.is_file():
         return {}
@@ -166,8 +166,8 @@ def _finished(run_folder: Path) -> dict[str, Any]:
             found = hashlib.sha256((run_folder / name).read_bytes()).hexdigest()
             if manifest["files"][name] != found:
                 raise R1ReproError(
-                    f"{run_folder / name} is not what the run wrote: run `r1repro run` with the "
-                    "same settings to write it anew"
+                    f"{run_folder / name} is not what the run wrote: rewrite it with `r1repro run` "
+                    "and the same settings"
                 )
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
@@ -181,7 +181,7 @@ def _finished(run_folder: Path) -> dict[str, Any]:
 
 def _require_clean(manifest: dict[str, Any], checkout: Path) -> None:
     recorded, now = manifest["git"], git_state(checkout)
-    # A report of several seeds is as clean as the runs that it joins.
+    # A joint report is clean only if all its runs are.
     runs = [run["git"] for run in manifest.get("runs", ())]
     recorded = next((git for git in runs if git["dirty"] or git["commit"] is None), recorded)
     advice = "commit, run again (finished stages are loaded), and publish that"
@@ -197,8 +197,8 @@ def _require_clean(manifest: dict[str, Any], checkout: Path) -> None:
 
 
 def _without_places(notebook: str, run_folder: Path, checkout: Path) -> str:
-    """An executed notebook without the folders of the machine that it ran on."""
-    # A joined report has the notebooks of a run beside it, under the same folder.
+    """An executed notebook without the paths of the machine that it ran on."""
+    # A joint report includes the notebooks of a run in a sibling folder.
     places = {
         run_folder.resolve(): "RUN",
         run_folder.resolve().parent: "runs",

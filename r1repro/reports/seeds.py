@@ -192,7 +192,7 @@ def _require_alike(one: SeedRun, other: SeedRun) -> None:
             raise R1ReproError(
                 f"{one.folder.name} and {other.folder.name} differ in {key} "
                 f"({first.get(key)} and {second.get(key)}): "
-                "only runs that differ in nothing but seeds are joined"
+                "join only runs that differ in nothing but seeds"
             )
 
 
