@@ -675,7 +675,7 @@ def validate(config: Config) -> None:
     for group in GROUPS:
         name = config.scale if group == "scale" else getattr(config, group).name
         if name not in choices(group):
-            raise _refused(group, name, _choices_told(group, name))
+            raise _refused(group, name, _choices_listed(group, name))
     if config.evaluation.split not in SPLITS:
         raise _refused("evaluation.split", config.evaluation.split, f"one of {_listed(SPLITS)}")
     for key, model in models(config).items():
@@ -859,7 +859,7 @@ def choices(group: str) -> list[str]:
     return sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
 
 
-def _choices_told(group: str, wrong: str) -> str:
+def _choices_listed(group: str, wrong: str) -> str:
     return f"one of {offered(wrong, choices(group), f'conf/{group}/ has')}"
 
 
@@ -947,7 +947,7 @@ def _check_override(text: str) -> None:
         raise R1ReproError(f"`{text}` has several values: give one, or use --multirun for seeds")
     if key in GROUPS:
         if override.value() not in choices(key):
-            raise _refused(key, override.value(), _choices_told(key, str(override.value())))
+            raise _refused(key, override.value(), _choices_listed(key, str(override.value())))
         return
     accepted = _accepted_types()
     if key not in accepted:

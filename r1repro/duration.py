@@ -1,4 +1,4 @@
-"""How long something took, as a person says it."""
+"""Formats durations for people."""
 
 
 def duration(seconds: float | None) -> str:

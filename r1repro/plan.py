@@ -54,12 +54,12 @@ def plan(config: Config, card: float | None = None, probed: bool = True) -> Iter
     R1ReproError for a stage that does not exist or a model shape that cannot be read.
     """
     names = pipeline.wanted_stages(config)
-    anew = {
+    rebuilt = {
         name
         for name in names
         if config.from_stage and config.from_stage in state.with_inputs(config, name)
     }
-    left = [name for name in names if name in anew or not state.is_done(config, name)]
+    left = [name for name in names if name in rebuilt or not state.is_done(config, name)]
     works = {name: work(config, find(name, config)) for name in names}
     yield f"scale={config.scale} model={config.model.name} task={config.task.name}"
     yield f"{len(names)} stages, {len(names) - len(left)} of them cached"
@@ -67,7 +67,7 @@ def plan(config: Config, card: float | None = None, probed: bool = True) -> Iter
     for notebook, stages in groupby(names, key=lambda name: find(name, config).notebook):
         yield f"\n{notebook or 'no notebook'}"
         for name in stages:
-            standing = _standing(config, name, name in left, name in anew)
+            standing = _standing(config, name, name in left, name in rebuilt)
             yield f"  {name:<{NAMES}}{standing:<10} {works[name].said}".rstrip()
     yield "\nparameters, counted without loading weights"
     for key, model in with_teacher(config).items():
@@ -109,8 +109,8 @@ def _task_lines(config: Config) -> Iterator[str]:
     )
 
 
-def _standing(config: Config, name: str, left: bool, anew: bool) -> str:
-    if anew:
+def _standing(config: Config, name: str, left: bool, rebuilt: bool) -> str:
+    if rebuilt:
         return "rebuild"
     if not left:
         return "cached"

@@ -1,8 +1,8 @@
-"""Figures of a run, the same in notebooks and in the report.
+"""Figures of a run, shared by notebooks and the report.
 
-Each function takes DataFrames as a stage stored them and returns a matplotlib Figure. Colours are
-of the Okabe-Ito palette, which readers with a colour-vision deficiency can tell apart; lines differ
-in dash or marker besides. No figure holds model text, so that no font for Chinese is needed.
+Each function takes a stage's stored DataFrames and returns a matplotlib Figure. Colours are from
+the Okabe-Ito palette, which is safe for colour-vision deficiencies; lines also differ in dash or
+marker. Figures contain no model text, so no Chinese font is needed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -173,9 +173,9 @@ def learning_curve(
     """pass@1 and valid format on the training prompts over RL steps.
 
     With `evaluations` ({"base": rows, "r1_zero": rows, "r1": rows}) the held-out pass@1 before the
-    first and after the last step stands beside the curve, with its 95 % interval, and right of it
-    that of R1, which the later stages made. It is sampled as the evaluation's settings say, not
-    as in training, so that a part of the gap is the sampling's.
+    first and after the last step is drawn beside the curve with 95 % intervals, and right of it
+    that of R1. It is sampled with the evaluation's settings, which explains a part of its gap to
+    the training curve.
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.7), layout="constrained")
     _learning_curve(axes, metrics, _summaries(evaluations or {}))
@@ -259,8 +259,8 @@ def families(evaluations: Mapping[str, Evaluation]) -> Figure:
 def pass_at_k(evaluations: Mapping[str, Evaluation]) -> Figure:
     """Held-out pass@k over k, one panel a task family, with 95 % intervals.
 
-    Where the lines of base and trained model meet as k grows, training has made likely what the
-    base could already do.
+    Where base and trained model meet as k grows, training made likely what the base could already
+    do.
     """
     summaries = _summaries(evaluations)
     tasks = families_of(path for summary in summaries.values() for path in summary)
@@ -365,10 +365,10 @@ def training(metrics: pd.DataFrame) -> Figure:
 def over_steps(
     runs: Mapping[str, pd.DataFrame], columns: Sequence[str], begins: int | None = None
 ) -> Figure:
-    """Columns of PANELS over the RL steps of {stage: metrics}, a panel each.
+    """Columns of PANELS over the RL steps of {stage: metrics}, one panel per column.
 
-    `begins`: the step from which general prompts are asked, drawn as a line. What a run did not
-    measure is left out of its panel, and a panel that would be empty is left out.
+    begins: first step with general prompts, drawn as a line. Unmeasured columns and empty panels
+    are left out.
     """
     drawn = [column for column in columns if any(_has(rows, column) for rows in runs.values())]
     wide = max(1, min(len(drawn), 3))
@@ -410,10 +410,10 @@ def stage_pairs(changes: Mapping[str, Summary]) -> list[tuple[str, str]]:
 
 @_figure
 def stage_changes(changes: Mapping[str, Summary]) -> Figure:
-    """What each stage changed against the one before, a row a stage and a column a suite.
+    """The change of each stage against the previous one: a row per stage, a column per suite.
 
     changes: paired differences as in differences.json. Percentage points with 95 % intervals;
-    only cells whose interval leaves out zero are coloured.
+    only cells whose interval excludes zero are coloured.
     """
     pairs = stage_pairs(changes)
     paths = [path for path in SUITES if any(path in changes[key(*pair)] for pair in pairs)]
@@ -573,9 +573,9 @@ def _curves(
     label: str,
     dash: str = "-",
 ) -> None:
-    """A column over RL steps: of one run as `_noisy`, of several seeds as a band.
+    """A column over RL steps: one run as in `_noisy`, several seeds as a band.
 
-    The band goes from the lowest to the highest running mean, the line is the mean of these.
+    The band spans the lowest to the highest running mean; the line is their mean.
     """
     if len(runs) == 1:
         _noisy(axes, runs[0]["step"], runs[0][column], colour, label, dash)

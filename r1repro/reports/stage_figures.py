@@ -1,7 +1,7 @@
-"""Figures and small tables of the stages after R1-Zero, as notebooks 02 to 07 show them.
+"""Figures and small tables of the stages after R1-Zero, for notebooks 02 to 07.
 
-Each takes what a stage stored and returns a Figure, a table of text, or HTML in which every word
-of a model is escaped.
+Each function takes a stage's stored tables and returns a Figure, a table of text, or HTML with
+escaped model text.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,9 +69,9 @@ WAYS: dict[str, tuple[str, str]] = {
 
 @_figure
 def fine_tuning(runs: Mapping[str, pd.DataFrame], pairs: bool = False) -> Figure:
-    """Loss, share guessed right and learning rate over the updates of {stage: metrics}.
+    """Loss, accuracy and learning rate over the updates of {stage: metrics}.
 
-    With `pairs` the metrics are of a reward model, which guesses the better of two answers.
+    pairs: whether the metrics are those of a reward model, whose accuracy is over pairs.
     """
     figure = _empty(10.4, 2.9)
     loss, right, rate = figure.subplots(1, 3)
@@ -103,10 +103,10 @@ def speed(
     window: int = 5,
     first: int = 10,
 ) -> pd.DataFrame:
-    """How soon {stage: metrics} reach a pass@1 on the training prompts, and how evenly they begin.
+    """The step at which each {stage: metrics} reaches a training pass@1, and its early variation.
 
-    A share counts as reached at the first step at which the mean of the last `window` steps is
-    at or above it. One run a column, so there is no interval.
+    A share counts as reached at the first step where the mean of the last `window` steps is at
+    least as high. Each column is one run, so there is no interval.
     """
     columns = {}
     for name, rows in runs.items():
@@ -133,7 +133,7 @@ def speed(
 def steps_to(rows: pd.DataFrame, share: float, window: int = 5) -> int | None:
     """The first step at which the mean pass@1 of the last `window` steps is `share` or more.
 
-    Steps before there are so many are not looked at, unless the whole run has fewer.
+    The first `window` - 1 steps do not count, unless the run is shorter.
     """
     least = min(window, len(rows))
     mean = pd.to_numeric(rows["pass_at_1"]).rolling(window, min_periods=least).mean()
@@ -175,7 +175,7 @@ def drop_bars(samples: pd.DataFrame, stage: str) -> Figure:
 def share(right: pd.Series, of: pd.Series) -> Estimate:
     """The share of rows that are right, with a 95 % interval by bootstrap over the values of `of`.
 
-    Rows of one problem are alike, so that problems are drawn and not rows.
+    Rows of one problem are correlated, so problems rather than rows are resampled.
     """
     sums = right.astype(float).groupby(of).agg(["sum", "size"]).to_numpy(dtype=float)
     if not len(sums):
@@ -300,8 +300,8 @@ def by_student(settings: Mapping[str, object], text: str) -> str:
 def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
     """Pairs by task, and how often the better answer of a held-out pair has the higher score.
 
-    Beside it what a judge would reach that only takes the longer answer, or only the shorter one
-    (ties count half).
+    For comparison: the accuracy of always choosing the longer or the shorter answer (ties count
+    half).
     """
     rows = {str(task): _judged(some) for task, some in pairs.groupby("task")}
     rows["all"] = _judged(pairs)
@@ -331,7 +331,7 @@ def _longer(pairs: pd.DataFrame) -> pd.Series:
 
 @_figure
 def pair_lengths(pairs: pd.DataFrame) -> Figure:
-    """How much longer the chosen answers are, and how far apart the scores of held-out pairs."""
+    """Length differences of the pairs, and score differences of the held-out pairs."""
     figure = _empty(9.2, 3.0)
     left, right = figure.subplots(1, 2)
     gap = pairs["chosen"].str.len() - pairs["rejected"].str.len()
@@ -365,9 +365,9 @@ def show_pairs(pairs: pd.DataFrame, limit: int = LIMIT) -> Html:
 
 @dataclass(frozen=True)
 class Student:
-    """The ways to one student: by the names of ARMS, what each cost after the base and can do.
+    """Costs and scores of one student's checkpoints, by the names of ARMS.
 
-    costs: FLOPs and seconds, nothing for the base; changes: paired, by (before, after).
+    costs: FLOPs and seconds after the base; changes: paired, by (before, after).
     """
 
     costs: Mapping[str, Mapping[str, float]]
@@ -375,7 +375,7 @@ class Student:
     changes: Mapping[tuple[str, str], Mapping[str, Estimate]]
 
     def table(self) -> pd.DataFrame:
-        """The headline table, a column a way."""
+        """The headline table, one column per checkpoint."""
         ways = [ARMS[arm] for arm in self.summaries]
         return by_checkpoint(self.summaries).set_axis(ways, axis="columns")
 
@@ -385,7 +385,7 @@ COMPARED = tuple((before, after) for before, after, _ in WAYS_OF_STUDENTS)
 
 
 def student(name: str, costs: Costs, evaluations: Mapping[str, pd.DataFrame]) -> Student:
-    """Measure one student's ways, all on the same draws of problems.
+    """Measure one student's checkpoints on the same bootstrap draws of problems.
 
     name: as in STUDENTS; costs: of `r1repro.stages.comparison.costs`; evaluations: rows of
     evaluation.parquet by the names of ARMS.

@@ -211,7 +211,7 @@ def _serve(listens: socket.socket, folder: Path) -> None:
     for name in PRELOADED:
         importlib.import_module(name)
     gc.freeze()  # or the first collection in a fork copies every page
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those below
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # reap forked children automatically
     while _is_owned(owner):
         if listens.fileno() not in select.select([listens.fileno(), owner], [], [])[0]:
             continue
