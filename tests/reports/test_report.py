@@ -266,7 +266,7 @@ def test_a_smoke_run_judges_no_claim_and_says_so(run_folder, results):
     some = up_to(results, "base", "r1_zero", "r1_zero_permuted")
     built = reports.build(run_folder, some, compose(["scale=smoke"]), {})
     text = text_of(built)
-    assert text.count("At scale=smoke every stage runs and nothing is learned") == 2
+    assert text.count("At scale=smoke every stage runs but nothing is learned") == 2
     assert "(keep_all), and 25%" in text and ",," not in text
     assert "Claims of the papers, in this one run" not in text and "The control: " not in text
     assert "Reproduced (" not in text and "Contradicted (" not in text
