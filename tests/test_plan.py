@@ -79,7 +79,7 @@ def test_data_that_is_of_no_use_is_told_once_and_not_counted(tmp_path):
     words = ["scale=gpu", "model=qwen2.5-1.5b", "task=own", f"task.path={tmp_path / 'few.jsonl'}"]
     text = _text(composed(words))
     assert text.count("has 1 problems outside the test set") == 1
-    assert "8 samples of each held-out problem, whose number is not yet known" in text
+    assert "8 samples per held-out problem, whose number is not yet known" in text
     assert "; evaluations are not counted" in text
 
 

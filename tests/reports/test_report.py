@@ -79,7 +79,7 @@ def test_page_says_what_was_measured(built):
         "Qwen: distilled",
         "without the reward language consistency falls over the steps",
         "120 of reasoning, 60 general ones",
-        "8 samples of each reasoning problem and 4 of each general one for base, R1-Zero and R1",
+        "8 samples of each reasoning problem and 2 of each general one for base, R1-Zero and R1",
         "seed 0, base seed 0",
         "levels 1, 3 and 5",
         "Claims of the papers, in this one run: ",
