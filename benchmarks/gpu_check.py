@@ -43,12 +43,14 @@ from r1repro.config import (
     compose,
 )
 from r1repro.errors import R1ReproError
+from r1repro.planning import memory
 from r1repro.reports.publish import publish
 from r1repro.runner.sequence import run_folder
 from r1repro.stages.base_model import TOKENIZER_DOCUMENTS
 from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
-from r1repro.tasks import corpus, templates, tokenizer, worlds
-from r1repro.training import grpo, memory
+from r1repro.tasks import corpus, templates, worlds
+from r1repro.tasks.tokenizer import train as train_tokenizer
+from r1repro.training import grpo
 from r1repro.training.shape import described
 
 SECONDS = 465.0
@@ -105,8 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(json.dumps(found, indent=1), flush=True)
     if importlib.util.find_spec("unsloth") and not rehearsed:
         started = time.monotonic()
-        words = [*SEQUENCE, "engine.unsloth=true", "engine.lora_rank=16", "until=r1_zero"]
-        finished = ran(words, UNSLOTH_SECONDS)
+        overrides = [*SEQUENCE, "engine.unsloth=true", "engine.lora_rank=16", "until=r1_zero"]
+        finished = ran(overrides, UNSLOTH_SECONDS)
         found["unsloth"] = {"finished": finished, "seconds": time.monotonic() - started}
     if not ran(sequence, ends - time.monotonic()):
         return 1
@@ -130,7 +132,7 @@ def throughput(
 ) -> dict[str, Any]:
     """Figures of a model of that shape from random weights, asked the mini world's questions."""
     world = worlds.of(TaskConfig())
-    words = tokenizer.train(islice(corpus.documents(world, 0), TOKENIZER_DOCUMENTS))
+    tokenizer = train_tokenizer(islice(corpus.documents(world, 0), TOKENIZER_DOCUMENTS))
     problems = list(islice(world.train(0), grpo_step.STEPS * settings.questions))
     texts = [
         templates.render("mini", problem)
@@ -138,19 +140,28 @@ def throughput(
         for _ in range(settings.generations)
     ]
     described_as = described(
-        shape, bos_token_id=None, eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id
+        shape,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     with tempfile.TemporaryDirectory() as place:
         base = Path(place) / "model"
         torch.manual_seed(0)
-        save_model(AutoModelForCausalLM.from_config(described_as, dtype=torch.float32), words, base)
-        words = load_tokenizer(base)
-        peak = _peak(base, words, problems, settings, Path(place) / "peak")
+        save_model(
+            AutoModelForCausalLM.from_config(described_as, dtype=torch.float32), tokenizer, base
+        )
+        tokenizer = load_tokenizer(base)
+        peak = _peak(base, tokenizer, problems, settings, Path(place) / "peak")
         speeds = rollouts.measured(
-            load_model(base, ENGINE).eval(), words, texts, settings.max_completion_tokens, rounds
+            load_model(base, ENGINE).eval(),
+            tokenizer,
+            texts,
+            settings.max_completion_tokens,
+            rounds,
         )
         _emptied()
-        steps = grpo_step.measured(base, words, problems, settings, stock_rows, rounds, ENGINE)
+        steps = grpo_step.measured(base, tokenizer, problems, settings, stock_rows, rounds, ENGINE)
         _emptied()
     counts = memory.count(described_as)
     needed = memory.grpo(described_as, counts, settings, ENGINE, 1, LONGEST_PROMPT)
@@ -167,12 +178,14 @@ def throughput(
     }
 
 
-def _peak(base: Path, words: Any, problems: Any, settings: RLConfig, folder: Path) -> int | None:
+def _peak(
+    base: Path, tokenizer: Any, problems: Any, settings: RLConfig, folder: Path
+) -> int | None:
     """The most bytes that tensors had in two GRPO steps; None on CPUs, where nobody counts them."""
     if not torch.cuda.is_available():
         return None
     trainer, _ = grpo.build(
-        load_trained(base, ENGINE, 0), words, problems, settings,
+        load_trained(base, ENGINE, 0), tokenizer, problems, settings,
         template="mini", seed=0, folder=folder, engine=ENGINE,
     )  # fmt: skip
     torch.cuda.reset_peak_memory_stats()

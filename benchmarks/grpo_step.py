@@ -55,10 +55,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("overrides", nargs="*")
-    words_of = parser.parse_args()
-    config = compose(words_of.overrides)
-    base = open_run(overrides=words_of.overrides, build_missing=True).stage("base").folder / "model"
-    words = load_tokenizer(base)
+    args = parser.parse_args()
+    config = compose(args.overrides)
+    base = open_run(overrides=args.overrides, build_missing=True).stage("base").folder / "model"
+    tokenizer = load_tokenizer(base)
     settings = dataclasses.replace(
         config.stage.r1_zero,
         questions=32,
@@ -75,14 +75,14 @@ def main() -> None:
     stream = worlds.of(config.task).train(0)
     problems = [next(stream) for _ in range(STEPS * settings.questions)]
     seconds = measured(
-        base, words, problems, settings, MICRO_BATCHES, words_of.rounds, config.engine
+        base, tokenizer, problems, settings, MICRO_BATCHES, args.rounds, config.engine
     )
     print(f"ratio: {statistics.median(theirs / ours for ours, theirs in seconds):.1f}")
 
 
 def measured(
     base: Path,
-    words: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerFast,
     problems: Sequence[Problem],
     settings: RLConfig,
     sizes: Sequence[int],
@@ -93,11 +93,11 @@ def measured(
     rows = settings.questions * settings.generations
     with tempfile.TemporaryDirectory() as folder:
         ours, recorder = grpo.build(
-            load_trained(base, engine, 0), words, problems, settings,
+            load_trained(base, engine, 0), tokenizer, problems, settings,
             template="mini", seed=0, folder=Path(folder), engine=engine,
         )  # fmt: skip
         stocks = {
-            size: stock(base, words, problems, settings, size, Path(folder), engine)
+            size: stock(base, tokenizer, problems, settings, size, Path(folder), engine)
             for size in sizes
             if size <= rows and rows % size == 0 and size % settings.generations == 0
         }
@@ -119,7 +119,7 @@ def measured(
     return found
 
 
-def stock(base, words, problems, settings, size, folder, engine):  # type: ignore[no-untyped-def]
+def stock(base, tokenizer, problems, settings, size, folder, engine):  # type: ignore[no-untyped-def]
     """A stock trainer of the same work with `size` rows a micro-batch."""
     rows = settings.questions * settings.generations
     arguments = grpo.trainer_arguments(settings, 0, folder, engine)
@@ -139,7 +139,7 @@ def stock(base, words, problems, settings, size, folder, engine):  # type: ignor
         train_dataset=Dataset.from_list(
             [{"prompt": templates.render("mini", p), **rules.columns_of(p)} for p in problems]
         ),
-        processing_class=words,
+        processing_class=tokenizer,
         optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)),
     )
     trainer.remove_callback(PrinterCallback)

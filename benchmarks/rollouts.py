@@ -27,35 +27,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("overrides", nargs="*")
-    words_of = parser.parse_args()
-    config = compose(words_of.overrides)
-    base = open_run(overrides=words_of.overrides, build_missing=True).stage("base").folder / "model"
-    model, words = load_model(base, config.engine).eval(), load_tokenizer(base)
+    args = parser.parse_args()
+    config = compose(args.overrides)
+    base = open_run(overrides=args.overrides, build_missing=True).stage("base").folder / "model"
+    model, tokenizer = load_model(base, config.engine).eval(), load_tokenizer(base)
     stream = worlds.of(config.task).train(0)
     problems = [next(stream) for _ in range(QUESTIONS)]
     texts = [templates.render("mini", p) for p in problems for _ in range(GENERATIONS)]
-    speeds = measured(model, words, texts, CAP, words_of.rounds)
+    speeds = measured(model, tokenizer, texts, CAP, args.rounds)
     print(f"ratio: {statistics.median(ours / theirs for ours, theirs in speeds):.1f}")
 
 
 def measured(
     model: PreTrainedModel,
-    words: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerFast,
     texts: Sequence[str],
     cap: int,
     rounds: int,
 ) -> list[tuple[float, float]]:
     """Tokens a second of (our sampler, `generate()`) in each round; prints as it goes."""
-    prompts = [words.encode(text) for text in texts]
-    padded = words(list(texts), return_tensors="pt", padding=True).to(model.device)
+    prompts = [tokenizer.encode(text) for text in texts]
+    padded = tokenizer(list(texts), return_tensors="pt", padding=True).to(model.device)
 
     def ours(seed: int) -> list[int]:
         found = sample(
             model,
             prompts,
             Sampling(cap),
-            end_ids=[words.eos_token_id],
-            pad_id=words.pad_token_id,
+            end_ids=[tokenizer.eos_token_id],
+            pad_id=tokenizer.pad_token_id,
             seed=seed,
         )
         return [len(rollout.token_ids) for rollout in found]
@@ -70,11 +70,11 @@ def measured(
                 temperature=1.0,
                 top_k=0,
                 top_p=1.0,
-                pad_token_id=words.pad_token_id,
-                eos_token_id=words.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+                eos_token_id=tokenizer.eos_token_id,
             )
         said = output[:, padded["input_ids"].shape[1] :]
-        ended = (said == words.eos_token_id).int()
+        ended = (said == tokenizer.eos_token_id).int()
         first = torch.where(ended.any(1), ended.argmax(1) + 1, said.shape[1])
         return first.tolist()
 

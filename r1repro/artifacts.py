@@ -1,10 +1,10 @@
-"""What stages leave on disk: results named by their content, and progress on the way there.
+"""Stage outputs on disk: content-addressed results, work folders and progress.
 
     runs/cache/<stage>-<key>/      a finished result, never written again
-    runs/work/<stage>-<key>/       one in the making, with its checkpoints; survives a kill
-    runs/replaced/                 results that were damaged or asked to be built anew
+    runs/work/<stage>-<key>/       an unfinished stage with its checkpoints; survives a kill
+    runs/replaced/                 results that were damaged or rebuilt
 
-A folder becomes a result by one rename, after everything in it is on the disk.
+A work folder becomes a result by one rename, after all its files are synced to disk.
 """
 
 import fcntl
@@ -30,12 +30,12 @@ PACKAGES = (
     "hydra-core vllm unsloth bitsandbytes"
 ).split()
 HASHED_BYTES = 8 * 2**20
-"""Up to this size a file is hashed whenever its result is loaded: some milliseconds."""
+"""Files up to this size are hashed on every load; this takes a few milliseconds."""
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """A finished stage: its folder and what its manifest says."""
+    """A finished stage: its folder and its manifest."""
 
     name: str
     key: str
@@ -43,15 +43,15 @@ class StageResult:
     manifest: Mapping[str, Any]
 
     def metrics(self):  # type: ignore[no-untyped-def]
-        """metrics.parquet as a DataFrame, a row a step."""
+        """metrics.parquet as a DataFrame, one row per step."""
         return self._table("metrics.parquet")
 
     def completions(self):  # type: ignore[no-untyped-def]
-        """completions.parquet as a DataFrame, samples over training."""
+        """completions.parquet as a DataFrame: completions sampled during training."""
         return self._table("completions.parquet")
 
     def evaluation(self):  # type: ignore[no-untyped-def]
-        """evaluation.parquet as a DataFrame, a row a problem and sample."""
+        """evaluation.parquet as a DataFrame, one row per problem and sample."""
         return self._table("evaluation.parquet")
 
     def _table(self, name: str):  # type: ignore[no-untyped-def]
@@ -59,48 +59,48 @@ class StageResult:
 
         if not (self.folder / name).is_file():
             held = ", ".join(self.manifest["files"])
-            raise R1ReproError(f"stage {self.name} has no {name}: it has {held}")
+            raise R1ReproError(f"stage {self.name} has no {name}; its files are {held}")
         return pd.read_parquet(self.folder / name)
 
 
 FACTS = "facts.json"
-"""A stage's folder: what it has counted and its manifest is to say, under "facts"."""
+"""File in a stage's folder whose content is stored in its manifest under "facts"."""
 
 
 class Progress:
-    """Appends one JSON line a call to `folder`/progress.jsonl; the follower reads it.
+    """Appends one JSON line per call to `folder`/progress.jsonl.
 
-    With folder None it writes nothing: that is what processes other than the first get.
+    With folder=None it writes nothing; only the first process of a stage gets a folder.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / "progress.jsonl"
         self._started = time.time()
         if self._path is not None and self._path.exists():
-            # A kill may have cut the last line short: the next one starts on its own.
+            # A kill may have truncated the last line: drop it.
             with self._path.open("rb+") as file:
                 text = file.read()
                 file.truncate(text.rfind(b"\n") + 1)
 
     @property
     def writes(self) -> bool:
-        """Whether this process is the one that writes the stage's files."""
+        """Whether this process writes the stage's files."""
         return self._path is not None
 
     def update(self, step: int, total: int, **figures: float) -> None:
-        """`step` of `total` are done; `figures` are shown in the order they are given."""
+        """Record that `step` of `total` are done; `figures` are displayed in the given order."""
         if self._path is None:
             return
         line = {"started": self._started, "time": time.time(), "step": step, "total": total}
         line["figures"] = {name: float(value) for name, value in figures.items()}  # type: ignore
         text = json.dumps(line) + "\n"
-        # One write to a file opened for appending: a reader never sees half a line of another.
+        # A single append, so that a reader never sees interleaved lines.
         with self._path.open("a", encoding="utf-8") as file:
             file.write(text)
 
 
 def read_progress(folder: Path) -> list[dict[str, Any]]:
-    """The lines of progress.jsonl in order; a line that a kill cut short is left out."""
+    """The lines of progress.jsonl in order, without truncated ones."""
     try:
         text = (folder / "progress.jsonl").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -115,7 +115,7 @@ def read_progress(folder: Path) -> list[dict[str, Any]]:
 
 
 def digest(value: Any) -> str:
-    """sha256 of the canonical JSON of plain data."""
+    """sha256 of plain data as canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -133,20 +133,20 @@ def code_hash() -> str:
 
 
 def result_folder(runs: Path, name: str, key: str) -> Path:
-    """Where the finished result of a key stands."""
+    """Folder of the finished result with this key."""
     return runs / "cache" / f"{name}-{key[:12]}"
 
 
 def work_folder(runs: Path, name: str, key: str) -> Path:
-    """Where a result is being made."""
+    """Folder in which the result with this key is built."""
     return runs / "work" / f"{name}-{key[:12]}"
 
 
 def load(runs: Path, name: str, key: str) -> StageResult | None:
-    """The finished result, or None where there is none.
+    """The finished result, or None if there is none.
 
-    Raises Damaged if a folder stands there that is not what its manifest says: files of up to
-    HASHED_BYTES are compared by sha256, larger ones, such as a large model's weights, by size.
+    Raises Damaged if the folder does not match its manifest: files up to HASHED_BYTES are compared
+    by sha256, larger ones, such as a large model's weights, by size.
     """
     folder = result_folder(runs, name, key)
     if not folder.exists():
@@ -156,16 +156,16 @@ def load(runs: Path, name: str, key: str) -> StageResult | None:
 
 
 class Damaged(R1ReproError):
-    """A result's folder is incomplete, holds something else, or its inputs have been replaced."""
+    """A result is incomplete or modified, or its inputs have been replaced."""
 
 
 def fingerprint(folder: Path) -> str:
-    """What tells a result from another of the same key: sha256 of its manifest."""
+    """sha256 of a result's manifest, which distinguishes two results with the same key."""
     return _sha256(folder / "manifest.json")
 
 
 def _verified(folder: Path, key: str) -> dict[str, Any]:
-    advice = "it is not used: build it anew, or delete the folder"
+    advice = "it is not used: rebuild it, or delete the folder"
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         files: dict[str, dict[str, Any]] = manifest["files"]
@@ -175,12 +175,12 @@ def _verified(folder: Path, key: str) -> dict[str, Any]:
             size = (folder / name).stat().st_size
             if size != entry["bytes"]:
                 raise Damaged(
-                    f"in the result {folder} {name} has {size} bytes instead of "
+                    f"{name} in the result {folder} has {size} bytes instead of "
                     f"{entry['bytes']}; {advice}"
                 )
             if size <= HASHED_BYTES and _sha256(folder / name) != entry["sha256"]:
                 raise Damaged(
-                    f"in the result {folder} {name} was changed after it was made; {advice}"
+                    f"{name} in the result {folder} was modified after it was written; {advice}"
                 )
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).relative_to(folder)
@@ -196,7 +196,7 @@ def _sha256(file: Path) -> str:
 
 
 def set_aside(folder: Path, runs: Path) -> Path:
-    """Move a result or a work folder to runs/replaced/, and say where."""
+    """Move a result or work folder to runs/replaced/; returns its new path."""
     moved = runs / "replaced" / f"{folder.parent.name}-{folder.name}-{time.time_ns()}"
     moved.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(moved)
@@ -204,7 +204,7 @@ def set_aside(folder: Path, runs: Path) -> Path:
 
 
 def is_complete(folder: Path, key: str) -> bool:
-    """Whether a work folder was finished, and only its rename is missing."""
+    """Whether a work folder is finished and only has to be renamed."""
     try:
         _verified(folder, key)
     except Damaged:
@@ -213,21 +213,21 @@ def is_complete(folder: Path, key: str) -> bool:
 
 
 def told(folder: Path) -> dict[str, Any]:
-    """What a stage left in FACTS, for its manifest; nothing where it left none."""
+    """The manifest entry for a stage's FACTS file; empty if there is no such file."""
     file = folder / FACTS
     return {"facts": json.loads(file.read_text(encoding="utf-8"))} if file.is_file() else {}
 
 
 def publish(folder: Path, runs: Path, name: str, key: str, facts: Mapping[str, Any]) -> None:
-    """Make the finished work folder the result of `key`: manifest, checkpoints gone, rename.
+    """Turn a finished work folder into the result: write the manifest, drop checkpoints, rename.
 
-    A kill at any point leaves either a work folder, to be continued, or the whole result.
+    A kill at any point leaves either a resumable work folder or the complete result.
     """
     if not is_complete(folder, key):
         files = {}
         for file in sorted(folder.rglob("*")):
             name_in = file.relative_to(folder).as_posix()
-            # The log is still open, and checkpoints go.
+            # The log is still open, and checkpoints are deleted below.
             if not file.is_file() or name_in.startswith("checkpoints/") or name_in == "log.txt":
                 continue
             with file.open("rb") as opened:
@@ -244,7 +244,7 @@ def publish(folder: Path, runs: Path, name: str, key: str, facts: Mapping[str, A
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """The file has its old content or the new one, whatever happens."""
+    """Write a file so that it has either its old or its new content, even after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     with part.open("w", encoding="utf-8") as file:
@@ -265,9 +265,9 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def lock(path: Path) -> Iterator[TextIO | None]:
-    """Hold the lock file, or give None if another process does; its number stands in the file.
+    """Hold the lock file, or yield None if another process does; the file contains its pid.
 
-    The system lets go of it when every process that has it open is gone, however they ended.
+    The operating system releases the lock when every process that has the file open has ended.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
@@ -283,7 +283,7 @@ def lock(path: Path) -> Iterator[TextIO | None]:
 
 
 def versions() -> dict[str, str]:
-    """Python's and the packages' versions, for a manifest."""
+    """Versions of Python and of PACKAGES, for a manifest."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -294,7 +294,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """What this process computes on, for a manifest; GPUs only if torch is loaded here."""
+    """This process's hardware, for a manifest; lists GPUs only if torch is imported."""
     found: dict[str, Any] = {
         "system": platform.system(),
         "machine": platform.machine(),

@@ -1,4 +1,4 @@
-"""Talking to a checkpoint: every prompt is asked by itself, as the held-out problems are."""
+"""Chat with a checkpoint: every prompt is independent, as in the evaluation."""
 
 import json
 import sys
@@ -25,34 +25,34 @@ from r1repro.text.visible import visible
 
 TOP_P = 0.95
 LONGEST = 100_000
-"""Characters of an answer that are shown at most."""
+"""Maximum number of characters shown of an answer."""
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """A checkpoint that answers: its name, its model, and the template that it is asked with."""
+    """A checkpoint to chat with: its name, model, tokenizer and prompt template."""
 
     name: str
     model: PreTrainedModel
-    words: PreTrainedTokenizerFast
+    tokenizer: PreTrainedTokenizerFast
     template: str
 
     def answer(self, prompt: str, sampling: Sampling, seed: int) -> Completion:
-        """One answer, in as many tokens as the model has positions for.
+        """One completion, limited by the model's positions.
 
-        Raises R1ReproError if the prompt leaves none.
+        Raises R1ReproError if the prompt leaves no room for one.
         """
         problem = Problem("chat", "chat", language_of(prompt), 1, prompt, "")
-        asked = len(self.words.encode(templates.render(self.template, problem)))
+        asked = len(self.tokenizer.encode(templates.render(self.template, problem)))
         positions = self.model.config.max_position_embeddings
         if asked >= positions:
             raise R1ReproError(
-                f"the prompt has {asked:,} tokens with its template, and {self.name} takes fewer "
-                f"than {positions:,}: ask a shorter one"
+                f"the prompt has {asked:,} tokens with its template and {self.name} takes fewer "
+                f"than {positions:,}: shorten it"
             )
         room = replace(sampling, max_tokens=min(sampling.max_tokens, positions - asked))
         (batch,) = ask(
-            self.model, self.words, [problem], room,
+            self.model, self.tokenizer, [problem], room,
             form=templates.asked(self.template), samples=1, rollout_batch=1, seed=seed,
         )  # fmt: skip
         ((_, _, said),) = batch
@@ -60,18 +60,18 @@ class Speaker:
 
 
 def speaker(name: str, place: Path, template: str, engine: EngineConfig) -> Speaker:
-    """The checkpoint of a folder that `find` gave."""
+    """Load the checkpoint in a folder returned by `find`."""
     if not sys.stderr.isatty():
-        logging.disable_progress_bar()  # of loading, which a person may want to see
+        logging.disable_progress_bar()
     return Speaker(name, load_model(place, engine).eval(), load_tokenizer(place), template)
 
 
 def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
-    """(model folder, template) of a stage's name, or of a result's or any model's folder.
+    """(model folder, template) of a stage name, a result folder or any model folder.
 
-    A folder is asked with the template of the result that it belongs to, any other one with the
-    paper's. Raises R1ReproError if there is no such model; `typed` is what the configuration was
-    composed of, for the command that builds it.
+    A result's folder uses the template of its stage, any other folder the paper's. `typed`: the
+    overrides as typed, for the command that an error suggests. Raises R1ReproError if there is no
+    such model.
     """
     stages = graph(config)
     if checkpoint in stages:
@@ -79,7 +79,8 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
         if result is None:
             raise R1ReproError(
                 f"stage {checkpoint} is not built at scale={config.scale}, seed={config.seed}: "
-                f"`{' '.join(filter(None, ('r1repro run', typed)))} until={checkpoint}` builds it"
+                f"build it with `{' '.join(filter(None, ('r1repro run', typed)))} "
+                f"until={checkpoint}`"
             )
         return _policy(result.folder / "model", checkpoint), templates.form(config, checkpoint)
     folder = Path(checkpoint).expanduser().resolve()
@@ -94,25 +95,27 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
 
 
 def _policy(place: Path, checkpoint: str) -> Path:
-    """The folder, if it holds a language model in Hugging Face format."""
+    """Check that the folder holds a language model in Hugging Face format; returns the folder."""
     wanted = "give a stage that trains a policy, such as base or r1, or a model folder"
     for name in ("config.json", "tokenizer.json", "*.safetensors"):
         if not any(place.glob(name)):
-            raise R1ReproError(f"{checkpoint} is no model, there is no {name} in {place}: {wanted}")
+            raise R1ReproError(f"{checkpoint} is not a model ({place} has no {name}): {wanted}")
     try:
         kinds = json.loads((place / "config.json").read_text(encoding="utf-8"))["architectures"]
         speaks = any(kind.endswith("ForCausalLM") for kind in kinds)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise R1ReproError(
-            f"{checkpoint} is no model, {place / 'config.json'} names no architecture: {wanted}"
+            f"{checkpoint} is not a model ({place / 'config.json'} names no architecture): {wanted}"
         ) from error
     if not speaks:
-        raise R1ReproError(f"{checkpoint} is a {' '.join(kinds)} and says nothing: {wanted}")
+        raise R1ReproError(
+            f"{checkpoint} is a {' '.join(kinds)}, which generates no text: {wanted}"
+        )
     return place
 
 
 def _form(place: Path) -> str:
-    """The template of the result that a folder belongs to; of any other folder the paper's."""
+    """The template of the result that a folder belongs to, else the paper's."""
     above = [p / "manifest.json" for p in place.parents[:3] if (p / "manifest.json").is_file()]
     try:
         manifest = json.loads(above[0].read_text(encoding="utf-8"))
@@ -130,7 +133,7 @@ def _form(place: Path) -> str:
 
 
 def prompts() -> Iterator[str]:
-    """One a line: asked for where a person types, else read from standard input; none is blank."""
+    """Non-blank prompts, one per line: typed at a terminal, else read from standard input."""
     if sys.stdin.isatty():
         yield from filter(None, _typed())
         return
@@ -140,9 +143,9 @@ def prompts() -> Iterator[str]:
 
 
 def _typed() -> Iterator[str]:
-    print("each prompt is asked by itself; Ctrl-D ends", file=sys.stderr)
+    print("each prompt is independent of the others; Ctrl-D quits", file=sys.stderr)
     with suppress(ImportError):
-        import readline  # noqa: F401  (gives the line keys to edit it with)
+        import readline  # noqa: F401  (enables line editing)
     while True:
         try:
             line = input("> ")
@@ -153,9 +156,9 @@ def _typed() -> Iterator[str]:
 
 
 def shown(name: str, said: Completion) -> str:
-    """An answer as a terminal may see it: nothing in it moves the cursor, and every line is set in.
+    """An answer for the terminal, without control characters and with every line indented.
 
-    So no answer can pass for the line that names the next one.
+    The indentation keeps an answer from imitating the header of the next one.
     """
     left = len(said.text) - LONGEST
     lines = textwrap.indent(visible(said.text[:LONGEST]).strip("\n"), "  ", lambda line: True)

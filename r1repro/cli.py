@@ -1,4 +1,4 @@
-"""The command line: runs and their reports, and measures of anyone's files."""
+"""The command line: runs, reports, and tools for your own files."""
 
 import argparse
 import json
@@ -17,61 +17,61 @@ from r1repro.errors import R1ReproError, StageFailed
 
 RUN_HELP = """\
 settings are Hydra overrides, such as
-  scale=smoke | laptop | gpu | paper   how large everything is (default laptop)
-  seed=3                          of everything after the base
+  scale=smoke | laptop | gpu | paper   size of the run (default laptop)
+  seed=3                          seed of everything after the base
   stage.r1_zero.steps=200         any key of conf/ and r1repro/config.py
-  from=STAGE                      build this stage and what is made from it anew
+  from=STAGE                      rebuild this stage and all that depend on it
   until=STAGE                     stop after the notebook of this stage
-  ablation=all                    with the ablations, or one: ablation.reasoning_only=true
-finished stages are loaded, an interrupted one continues"""
+  ablation=all                    run the ablations, or one: ablation.reasoning_only=true
+finished stages are loaded, an interrupted one resumes"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0; 1 if a stage broke; 2 for what a person can mend; 130 for Ctrl-C."""
+    """Returns the exit code: 0, 1 if a stage failed, 2 for a usage error, 130 for Ctrl-C."""
     parser = _parser()
-    words, rest = parser.parse_known_args(argv)
-    # argparse takes no settings after an option that stands among them.
-    with_settings = words.command in ("run", "plan", "fetch", "chat")
+    args, rest = parser.parse_known_args(argv)
+    # argparse does not accept positional settings after an option.
+    with_settings = args.command in ("run", "plan", "fetch", "chat")
     if not with_settings or any(word.startswith("-") for word in rest):
         parser.parse_args(argv)
     else:
-        words.settings += rest
+        args.settings += rest
     try:
-        if words.command == "plan":
-            return _plan(words)
-        if words.command == "publish":
-            return _publish(words.run)
-        if words.command == "compare":
-            return _compare(words.first, words.second)
-        if words.command == "fetch":
-            return _fetch(words.settings)
-        if words.command == "chat":
-            return _chat(words)
-        if words.command == "grade":
-            return _grade(words)
-        if words.command == "analyze":
-            return _analyze(words)
-        if words.command == "decontaminate":
-            return _decontaminate(words)
-        if words.command == "doctor":
-            return _doctor(words.run)
-        return _run(words.settings, words.multirun)
+        if args.command == "plan":
+            return _plan(args)
+        if args.command == "publish":
+            return _publish(args.run)
+        if args.command == "compare":
+            return _compare(args.first, args.second)
+        if args.command == "fetch":
+            return _fetch(args.settings)
+        if args.command == "chat":
+            return _chat(args)
+        if args.command == "grade":
+            return _grade(args)
+        if args.command == "analyze":
+            return _analyze(args)
+        if args.command == "decontaminate":
+            return _decontaminate(args)
+        if args.command == "doctor":
+            return _doctor(args.run)
+        return _run(args.settings, args.multirun)
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except R1ReproError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read the output has enough of it
+    except BrokenPipeError:  # the reader of the output closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:  # a full disk, a folder that may not be written
+    except OSError as error:  # for example a full disk or a read-only folder
         print(f"error: {error.filename or 'r1repro'}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        if words.command != "run":
+        if args.command != "run":
             return 130
-        print("interrupted: the same command, without from=, continues from here", file=sys.stderr)
+        print("interrupted: run the same command without from= to resume", file=sys.stderr)
         return 130
 
 
@@ -90,67 +90,67 @@ def _parser() -> argparse.ArgumentParser:
         "-m",
         "--multirun",
         action="store_true",
-        help="one run a seed of seed=0,1,2, then one report",
+        help="one run per seed of seed=0,1,2, then a joint report",
     )
     plan = commands.add_parser(
         "plan",
-        help="what a run would do, its memory and its time, before any hour is spent",
+        help="show the stages, memory and time of a run without running it",
         epilog=RUN_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     plan.add_argument("settings", nargs="*", metavar="key=value")
     plan.add_argument("--card", type=float, metavar="GB", help="memory of the card to plan for")
     plan.add_argument(
-        "--no-probe", action="store_true", help="do not train for some ten seconds to tell the time"
+        "--no-probe", action="store_true", help="skip the ten-second probe that predicts the time"
     )
     fetch = commands.add_parser(
         "fetch",
-        help="bring a configuration's models and data sets, for nodes without network",
+        help="download a configuration's models and data sets, for nodes without a network",
     )
     fetch.add_argument("settings", nargs="*", metavar="key=value")
     publish = commands.add_parser("publish", help="copy a finished report to reports/")
     publish.add_argument("run", type=Path, help="the run's folder under runs/")
-    compare = commands.add_parser("compare", help="what differs between two reports, and why")
+    compare = commands.add_parser("compare", help="show what differs between two reports, and why")
     compare.add_argument("first", type=Path, help="a folder of reports/ or runs/")
     compare.add_argument("second", type=Path)
-    chat = commands.add_parser("chat", help="talk to a checkpoint, or to two side by side")
+    chat = commands.add_parser("chat", help="chat with a checkpoint, or with two side by side")
     chat.add_argument("checkpoint", help="a stage, such as base, r1_zero or r1, or a model folder")
-    chat.add_argument("settings", nargs="*", metavar="key=value", help="those of the run it is of")
-    chat.add_argument("--beside", metavar="CHECKPOINT", help="another one that is asked the same")
+    chat.add_argument("settings", nargs="*", metavar="key=value", help="settings of its run")
+    chat.add_argument("--beside", metavar="CHECKPOINT", help="second checkpoint, same prompts")
     how = chat.add_mutually_exclusive_group()
     how.add_argument("--temperature", type=float, default=0.6, help="with top-p 0.95 (0.6)")
-    how.add_argument("--greedy", action="store_true", help="the likeliest token every time")
-    grade = commands.add_parser("grade", help="which of anyone's answers in mathematics are right")
+    how.add_argument("--greedy", action="store_true", help="greedy decoding")
+    grade = commands.add_parser("grade", help="grade mathematical answers in your own file")
     grade.add_argument("file", type=Path, help="a .jsonl, .json or .parquet file")
     grade.add_argument("--gold", default="gold",
                        help="the field with the right answer: alone, after #### or in a box "
                        "(gold)")  # fmt: skip
     grade.add_argument("--text", default="completion", help="the field to grade (completion)")
     grade.add_argument("--answer-only", action="store_true",
-                       help="the text is the answer itself, with nothing around it; golds may be "
+                       help="the text is the bare answer; gold answers may be "
                        "sentences")  # fmt: skip
-    grade.add_argument("--seconds", type=float, default=5.0, help="for one answer at most (5)")
+    grade.add_argument("--seconds", type=float, default=5.0, help="time limit per answer (5)")
     analyze = commands.add_parser(
-        "analyze", help="format, language, reflection and repetition of anyone's completions"
+        "analyze", help="measure format, language, reflection and repetition in your own file"
     )
     analyze.add_argument("file", type=Path, help="a .jsonl, .json or .parquet file")
     analyze.add_argument("--text", default="completion", help="the field to read (completion)")
     analyze.add_argument("--language", choices=("auto", "en", "zh"), default="auto",
-                         help="of the question; auto: the one with more words")  # fmt: skip
+                         help="language of the question; auto: the dominant one")  # fmt: skip
     tags: dict[str, Any] = {"nargs": 2, "metavar": ("OPEN", "CLOSE")}
     analyze.add_argument("--think-tags", default=("<think>", "</think>"), **tags)
     analyze.add_argument("--answer-tags", default=("<answer>", "</answer>"), **tags)
     analyze.add_argument("--no-answer-tags", action="store_true",
-                         help="the answer follows the thinking, as R1 writes it")  # fmt: skip
+                         help="the answer follows the thinking untagged, as in R1")  # fmt: skip
     clean = commands.add_parser(
         "decontaminate",
-        help="rows of one file that another holds too, counted from 1, with the evidence",
+        help="list rows of one file that overlap with another, with the evidence",
     )
     clean.add_argument("train", type=Path, help="a .jsonl, .json or .parquet file")
     clean.add_argument("eval", type=Path)
-    clean.add_argument("--field", default="problem", help="the field that is compared (problem)")
-    clean.add_argument("--eval-field", help="its name in the second file, where that is another")
-    doctor = commands.add_parser("doctor", help="what is wrong with a run, and what helps")
+    clean.add_argument("--field", default="problem", help="the field to compare (problem)")
+    clean.add_argument("--eval-field", help="its name in the second file, if different")
+    doctor = commands.add_parser("doctor", help="diagnose a run and suggest remedies")
     doctor.add_argument("run", type=Path, help="the run's folder under runs/")
     return parser
 
@@ -164,7 +164,7 @@ def _run(settings: Sequence[str], multirun: bool) -> int:
         work(configs, multirun)
     else:
         job, log = submit(configs, multirun)
-        print(f"job {job}, its log: {log}")
+        print(f"job {job}, log: {log}")
     return 0
 
 
@@ -177,19 +177,19 @@ def _fetch(settings: Sequence[str]) -> int:
         print(line, flush=True)
         fetched += 1
     if not fetched:
-        print("nothing to fetch: this configuration makes everything here")
+        print("nothing to fetch: this configuration uses no models or data sets of the hub")
     return 0
 
 
-def _plan(words: argparse.Namespace) -> int:
+def _plan(args: argparse.Namespace) -> int:
     from r1repro.config import compose
     from r1repro.planning.plan import plan
 
-    if words.card is not None and not words.card > 0:
+    if args.card is not None and not args.card > 0:
         raise R1ReproError(
-            f"--card={words.card:g} is not accepted: give the GB of a card, such as 24"
+            f"--card={args.card:g} is not accepted: give the GB of a card, such as 24"
         )
-    for line in plan(compose(words.settings), words.card, not words.no_probe):
+    for line in plan(compose(args.settings), args.card, not args.no_probe):
         print(line, flush=True)
     return 0
 
@@ -207,7 +207,7 @@ def _publish(folder: Path) -> int:
 def _compare(first: Path, second: Path) -> int:
     from r1repro.artifacts import write_atomically
     from r1repro.reports.compare import compare, read
-    from r1repro.stages import graph
+    from r1repro.runner.graph import graph
 
     one, other = read(first), read(second)
     text = compare(one, other, {name: stage.config for name, stage in graph().items()})
@@ -218,57 +218,57 @@ def _compare(first: Path, second: Path) -> int:
     return 0
 
 
-def _chat(words: argparse.Namespace) -> int:
+def _chat(args: argparse.Namespace) -> int:
     from r1repro.chat import TOP_P, find, prompts, shown, speaker
     from r1repro.config import compose
     from r1repro.generation.sampler import Sampling
 
-    if not words.temperature > 0:
+    if not args.temperature > 0:
         raise R1ReproError(
-            f"--temperature {words.temperature:g} is not accepted: it is above zero, and --greedy "
-            "takes the likeliest token every time"
+            f"--temperature {args.temperature:g} is not accepted: give a number above zero, or "
+            "--greedy for greedy decoding"
         )
-    config = compose(words.settings)
-    names = [words.checkpoint, *filter(None, [words.beside])]
-    found = [find(config, name, shlex.join(words.settings)) for name in names]
+    config = compose(args.settings)
+    names = [args.checkpoint, *filter(None, [args.beside])]
+    found = [find(config, name, shlex.join(args.settings)) for name in names]
     speakers = [
         speaker(name, *place, config.engine) for name, place in zip(names, found, strict=True)
     ]
     sampling = Sampling(
-        config.evaluation.max_completion_tokens, 0.0 if words.greedy else words.temperature, TOP_P
+        config.evaluation.max_completion_tokens, 0.0 if args.greedy else args.temperature, TOP_P
     )
     refused = 0
     for number, prompt in enumerate(prompts()):
         for one in speakers:
             try:
                 print(shown(one.name, one.answer(prompt, sampling, number)), flush=True)
-            except R1ReproError as error:  # of this prompt alone
+            except R1ReproError as error:  # concerns this prompt only
                 print(f"error: {error}", file=sys.stderr)
                 refused += 1
     return 2 if refused else 0
 
 
-def _grade(words: argparse.Namespace) -> int:
+def _grade(args: argparse.Namespace) -> int:
     from r1repro import records
     from r1repro.rewards.verifier import Verifier, check_gold, throughput
     from r1repro.tasks.sources import right_answer
     from r1repro.text.prose import is_sentence
 
-    if words.seconds <= 0:
-        raise R1ReproError(f"--seconds {words.seconds:g} leaves no time: give more than 0")
+    if args.seconds <= 0:
+        raise R1ReproError(f"--seconds {args.seconds:g} is not accepted: give more than 0")
     rows, golds, texts = [], [], []
-    for number, row in records.read(words.file):
-        place = f"{words.file}, row {number}"
-        gold = records.field(row, words.gold, place)
+    for number, row in records.read(args.file):
+        place = f"{args.file}, row {number}"
+        gold = records.field(row, args.gold, place)
         if gold is None:
-            raise R1ReproError(f"{place}: {words.gold} is empty, and a right answer is wanted")
+            raise R1ReproError(f"{place}: {args.gold} is empty: every row needs a gold answer")
         golds.append(right_answer(str(gold)))
-        check_gold(golds[-1], place, sentences=words.answer_only)
+        check_gold(golds[-1], place, sentences=args.answer_only)
         rows.append(row)
-        texts.append(_text(row, words.text, place))
+        texts.append(_text(row, args.text, place))
     began, right, reasons = time.monotonic(), 0, Counter[str]()
-    with Verifier(seconds=words.seconds) as verifier:
-        for row, verdict in zip(rows, verifier.grade(golds, texts, words.answer_only), strict=True):
+    with Verifier(seconds=args.seconds) as verifier:
+        for row, verdict in zip(rows, verifier.grade(golds, texts, args.answer_only), strict=True):
             _emit({**row, **asdict(verdict)})
             right += verdict.correct
             reasons[verdict.reason] += 1
@@ -276,45 +276,45 @@ def _grade(words: argparse.Namespace) -> int:
     for reason, count in reasons.most_common():
         print(f"{reason}: {count}", file=sys.stderr)
     if sentences := sum(map(is_sentence, golds)):
-        told = "gold answers that are sentences, and equal to their own words alone"
-        print(f"{told}: {sentences}", file=sys.stderr)
+        note = "gold answers that are sentences, which match only the same words"
+        print(f"{note}: {sentences}", file=sys.stderr)
     print(throughput(len(rows), time.monotonic() - began), file=sys.stderr)
     return 0
 
 
-def _analyze(words: argparse.Namespace) -> int:
+def _analyze(args: argparse.Namespace) -> int:
     from r1repro import records
     from r1repro.evaluation.analyze import Tags, analyze, summary
 
-    tags = Tags(tuple(words.think_tags), None if words.no_answer_tags else tuple(words.answer_tags))
+    tags = Tags(tuple(args.think_tags), None if args.no_answer_tags else tuple(args.answer_tags))
     found = []
-    for number, row in records.read(words.file):
-        text = _text(row, words.text, f"{words.file}, row {number}")
-        found.append(analyze(text, tags, words.language))
+    for number, row in records.read(args.file):
+        text = _text(row, args.text, f"{args.file}, row {number}")
+        found.append(analyze(text, tags, args.language))
         _emit({"row": number, **found[-1]})
     for name, value in summary(found).items():
         print(f"{name}: {'none' if value is None else value}", file=sys.stderr)
     return 0
 
 
-def _decontaminate(words: argparse.Namespace) -> int:
+def _decontaminate(args: argparse.Namespace) -> int:
     from r1repro import records
     from r1repro.evaluation.decontaminate import overlaps
 
     sides = []
-    for file, name in ((words.train, words.field), (words.eval, words.eval_field or words.field)):
+    for file, name in ((args.train, args.field), (args.eval, args.eval_field or args.field)):
         rows = records.read(file)
         sides.append([(i, _text(row, name, f"{file}, row {i}")) for i, row in rows])
     train, evaluation = sides
     found = overlaps([text for _, text in train], [text for _, text in evaluation])
     for one in found:
         (row, text), (other, asked) = train[one.train], evaluation[one.evaluation]
-        rows_told = {"train": row, "evaluation": other}
-        _emit({**asdict(one), **rows_told, "train_text": text, "eval_text": asked})
+        numbers = {"train": row, "evaluation": other}
+        _emit({**asdict(one), **numbers, "train_text": text, "eval_text": asked})
     exact = sum(one.evidence == "exact" for one in found)
     print(
         f"{len(found)} of {len(train)} rows overlap with {len(evaluation)}: {exact} exact, "
-        f"{len(found) - exact} by n-grams; translations are not looked for",
+        f"{len(found) - exact} by n-grams; translations are not detected",
         file=sys.stderr,
     )
     return 0
@@ -332,12 +332,12 @@ def _text(row: dict[str, Any], name: str, place: str) -> str:
 
     value = records.field(row, name, place)
     if not isinstance(value, str):
-        raise R1ReproError(f"{place}: {name} is {type(value).__name__}, and a text is wanted")
+        raise R1ReproError(f"{place}: {name} is {type(value).__name__}: it must be a string")
     return value
 
 
 def _emit(row: dict[str, Any]) -> None:
-    # Escaped, so that neither a lone surrogate nor an odd line end breaks a line of the output.
+    # ASCII-escaped, so that lone surrogates and unusual line ends cannot break a line.
     print(json.dumps(row, default=str))
 
 

@@ -1,7 +1,7 @@
-"""A whole run as one job of submitit, on Slurm or in the background of this machine.
+"""A whole run as one submitit job, on Slurm or in the background on this machine.
 
-Hydra's own launcher wraps the same executor around a program that Hydra's decorator starts; here
-the configuration is composed once, by Hydra's compose API, and handed over as it is.
+Hydra's submitit launcher needs Hydra's decorator; here the configuration is already composed, by
+Hydra's compose API, and passed to the job as it is.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from r1repro.errors import R1ReproError
 
 
 def work(configs: Sequence[Config], multirun: bool) -> Path:
-    """Run what the command line asks for, in this process; the report."""
+    """Run the configurations in this process; returns the report's path."""
     report = launch.run_seeds(configs) if multirun else launch.run(configs[0])
     print(f"report: {report}", flush=True)
     return report
 
 
 def submit(configs: Sequence[Config], multirun: bool) -> tuple[str, Path]:
-    """(job id, the log that will hold what `work` prints) of one job for all of it."""
+    """Submit one job for all configurations; returns (job id, path of its log)."""
     try:
         import submitit
     except ImportError as error:
@@ -33,12 +33,12 @@ def submit(configs: Sequence[Config], multirun: bool) -> tuple[str, Path]:
         executor = submitit.AutoExecutor(runs_folder(configs[0]) / "jobs", cluster=settings.cluster)
     except RuntimeError as error:  # no srun
         raise R1ReproError(
-            f"launch.cluster={settings.cluster} is not to be had here ({error}): run this where "
-            "`srun` is found, or with launch.cluster=here"
+            f"launch.cluster={settings.cluster} is not available here ({error}): run this where "
+            "`srun` is installed, or with launch.cluster=here"
         ) from error
     executor.update_parameters(name="r1repro", timeout_min=60 * settings.hours)
     if settings.cluster == "slurm":
-        # One task, which starts a stage's processes itself: one a GPU.
+        # One task, which starts a stage's processes itself, one per GPU.
         executor.update_parameters(
             tasks_per_node=1,
             gpus_per_node=settings.processes,

@@ -1,6 +1,6 @@
 """The typed configuration: composed and validated once, before anything runs.
 
-`compose` is what a person types, `save` and `load` are what a notebook and a stage get.
+`compose` reads the command line's settings; notebooks and stages use `save` and `load`.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from r1repro import records
 from r1repro.errors import R1ReproError, offered
 
 ROOT = Path(__file__).resolve().parents[1]
-"""The checkout: conf/, notebooks/ and a relative `runs` are found from here."""
+"""The checkout: conf/, notebooks/ and a relative `runs` are resolved against it."""
 
 GROUPS = ("scale", "model", "task", "student", "ablation")
 ARCHITECTURES = ("qwen2", "qwen3", "llama")
@@ -29,20 +29,20 @@ ENGINE_CHOICES = {
 }
 CLUSTERS = ("here", "local", "slurm")
 HUB_SCALES = ("smoke", "gpu", "paper")
-"""The scales that have settings for models trained elsewhere, in conf/hub/."""
+"""The scales with settings for pretrained models, in conf/hub/."""
 LONGEST_PROMPT = 64
-"""Tokens of the model's positions that are kept for a prompt with its template."""
+"""Positions, in tokens, reserved for a prompt with its template."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The policy's shape. With `hub` or `path` the base comes from there instead of random weights.
+    """The policy's shape. With `hub` or `path` the base is pretrained, else it is trained here.
 
-    hub: a model of the Hugging Face hub, NAME@COMMIT, or NAME for what is newest there; its shape
-        stands here for `r1repro plan`.
-    path: a folder in HF format, which goes before `hub`.
-    chat: the form of prompts from the cold start on, one of tasks/prompts/; before it they have
-        the paper's base form.
+    hub: a model of the Hugging Face hub, NAME@COMMIT, or NAME for the latest; its shape is given
+        here for `r1repro plan`.
+    path: a folder in HF format, which takes precedence over `hub`.
+    chat: prompt format from the cold start on, one of tasks/prompts/; the stages before it use the
+        paper's base format.
     """
 
     name: str = "mini_qwen"
@@ -62,7 +62,7 @@ class ModelConfig:
 
     @property
     def made_here(self) -> bool:
-        """Whether the base is made from random weights."""
+        """Whether the base is trained from random weights."""
         return self.path is None and self.hub is None
 
 
@@ -71,11 +71,11 @@ class TaskConfig:
     """Which problems, and how many of each split.
 
     train, test: data sets of r1repro/tasks/sources.py, those of `test` joined by "+"; null is the
-        mini world. With no `test` a part of the training problems is held out.
-    path, test_path: a person's own files instead; prompt, answer, level: their fields; language:
-        of their questions.
-    max_level: the mini world's hardest, 5 or fewer; 6 to 8 are longer chains of larger numbers, and
-        countdown from four.
+        mini world. Without `test` a part of the training problems is held out.
+    path, test_path: your own files instead; prompt, answer, level: their fields; language: the
+        language of their questions.
+    max_level: hardest level of the mini world; 6 to 8 are longer chains of larger numbers, and
+        countdown from four numbers.
     """
 
     name: str = "mini"
@@ -95,7 +95,7 @@ class TaskConfig:
 
 @dataclass(frozen=True)
 class BaseConfig:
-    """Pretraining: tokens seen in all, and Muon (matrices) with AdamW (the rest)."""
+    """Pretraining: total tokens, and learning rates of Muon (matrices) and AdamW (the rest)."""
 
     tokens: int = 2_300_000
     batch_tokens: int = 1_024
@@ -109,14 +109,14 @@ class BaseConfig:
 
 @dataclass(frozen=True)
 class RLConfig:
-    """GRPO with the KL term in the loss: `questions` x `generations` completions a step.
+    """GRPO with the KL term in the loss: `questions` x `generations` completions per step.
 
-    The reward is the sum of what the rules give, each with its weight. The defaults are R1-Zero's.
-    format_of_right: accuracy is paid where the answer stands in its tag, and the format to right
-        answers alone; false pays either by itself, as the paper does.
-    rollout_batch: completions that are sampled at a time, which bounds their keys and values.
-    micro_batch_tokens: of a forward and backward pass. On two CPU cores 2,048 take four fifths of
-        the time that 8,192 take: the logits stay in the cache.
+    The reward is the weighted sum of the rule-based rewards. The defaults are R1-Zero's.
+    format_of_right: reward accuracy only if the answer is in its tag, and the format only of right
+        answers; false rewards each independently, as in the paper.
+    rollout_batch: completions sampled at a time, which bounds the KV cache.
+    micro_batch_tokens: tokens of a forward and backward pass. On two CPU cores 2,048 take four
+        fifths of the time of 8,192, since the logits stay in the cache.
     """
 
     steps: int = 140
@@ -141,7 +141,7 @@ class RLConfig:
     sample_every: int = 10
 
     def rollout_parts(self, rows: int) -> int:
-        """In how many equal parts of whole groups a process samples its `rows` completions."""
+        """Number of equal parts, in whole groups, in which a process samples `rows` completions."""
         groups = max(1, rows // self.generations)
         fitting = (n for n in range(1, groups) if groups % n == 0)
         return next((n for n in fitting if rows // n <= self.rollout_batch), groups)
@@ -149,10 +149,10 @@ class RLConfig:
 
 @dataclass(frozen=True)
 class AllScenarioConfig(RLConfig):
-    """RL on reasoning prompts, and from a share of the steps on general ones among them.
+    """RL on reasoning prompts, mixed with general prompts in the last part of the steps.
 
     general_from: share of the steps before the first general prompt (R1: 1,300 of 1,700).
-    general_share: of the questions of a step, from then on.
+    general_share: share of general questions in every later step.
     """
 
     general_from: float = 0.75
@@ -163,7 +163,7 @@ class AllScenarioConfig(RLConfig):
 class SFTConfig:
     """Supervised fine-tuning on completions, cosine schedule to a tenth of the rate.
 
-    rows_at_once: of a batch, at most; the gradients of its parts are added up.
+    rows_at_once: most rows per forward pass; the gradients of a batch are accumulated.
     """
 
     epochs: int = 3
@@ -177,9 +177,9 @@ class SFTConfig:
 
 @dataclass(frozen=True)
 class RFTConfig(SFTConfig):
-    """Fine-tuning of the base on its own right samples, as many as R1-Zero draws.
+    """Rejection-sampling fine-tuning of the base on as many samples as R1-Zero draws.
 
-    keep_all: on all of them, for scale=smoke, where no answer is right.
+    keep_all: train on all samples, for scale=smoke, where no answer is right.
     """
 
     keep_all: bool = False
@@ -187,7 +187,7 @@ class RFTConfig(SFTConfig):
 
 @dataclass(frozen=True)
 class SamplesConfig:
-    """A data set made from a policy's samples: `questions` x `samples`, at most `kept` of each.
+    """A data set of `questions` x `samples` samples of a policy, at most `kept` per question.
 
     keep_all: drop nothing, for scale=smoke, where no answer is right.
     """
@@ -203,7 +203,7 @@ class SamplesConfig:
 
 @dataclass(frozen=True)
 class RejectionConfig(SamplesConfig):
-    """Rejection sampling; `general_share` of the whole is general data (R1: 200k of 800k)."""
+    """Rejection sampling; `general_share` of the data set is general (R1: 200k of 800k)."""
 
     questions: int = 1_600
     general_share: float = 0.25
@@ -228,7 +228,7 @@ class RewardModelConfig:
 
 
 def rows_together(settings: SFTConfig | RewardModelConfig, processes: int = 1) -> int:
-    """Rows of a batch that a process reads at once: as many as may be, in equal parts."""
+    """Largest equal part of a process's batch that is at most rows_at_once, in rows."""
     share = settings.batch_size // processes
     most = min(share, settings.rows_at_once)
     return next(rows for rows in range(most, 0, -1) if share % rows == 0)
@@ -236,15 +236,15 @@ def rows_together(settings: SFTConfig | RewardModelConfig, processes: int = 1) -
 
 @dataclass(frozen=True)
 class StagesConfig:
-    """One entry a training stage, by its name."""
+    """Settings of each training stage, by its name."""
 
     base: BaseConfig = field(default_factory=BaseConfig)
     r1_zero: RLConfig = field(default_factory=RLConfig)
     base_rft: RFTConfig = field(default_factory=RFTConfig)
     cold_start_data: SamplesConfig = field(default_factory=SamplesConfig)
     dev1: SFTConfig = field(default_factory=SFTConfig)
-    # What starts from a fine-tuned policy goes at a quarter of R1-Zero's rate: at half of it Dev2
-    # lost three points on the validation problems of an earlier world, at a quarter one.
+    # RL from a fine-tuned policy uses a quarter of R1-Zero's rate: at half of it Dev2 lost three
+    # points on the validation problems of an earlier world, at a quarter one.
     dev2: RLConfig = field(
         default_factory=lambda: RLConfig(
             steps=24, lr_matrices=3.5e-4, lr_rest=3.5e-4, language_weight=1.0
@@ -264,15 +264,15 @@ class StagesConfig:
         )  # fmt: skip
     )
     qwen_base: BaseConfig = field(default_factory=lambda: BaseConfig(tokens=1_300_000))
-    # Llama does not normalize queries and keys, and at Qwen3's rates its base hardly learns.
+    # Llama has no QK-norm, and its base hardly learns at Qwen3's rates.
     llama_base: BaseConfig = field(
         default_factory=lambda: BaseConfig(tokens=1_300_000, lr_matrices=5e-3, lr_rest=4e-3)
     )
     # Each rate of a student is the best of three on the validation problems (docs/paper.md).
     qwen_distilled: SFTConfig = field(default_factory=SFTConfig)
     llama_distilled: SFTConfig = field(default_factory=SFTConfig)
-    # Nearly as many steps as it takes to spend the FLOPs of distillation: 89 % of them were spent
-    # with Qwen and 99 % with Llama in one run. Where they are not, no table calls the two equal.
+    # Nearly enough steps to spend the FLOPs of distillation: 89 % of them with Qwen and 99 % with
+    # Llama in one run. Tables call the two equal only if they are.
     qwen_rl: RLConfig = field(default_factory=lambda: RLConfig(steps=64))
     llama_rl: RLConfig = field(
         default_factory=lambda: RLConfig(steps=64, lr_matrices=6.5e-4, lr_rest=6.5e-4)
@@ -294,12 +294,11 @@ class StudentsConfig:
     """The two students of distillation, each with its own base.
 
     traces: a stronger teacher's answers instead of Dev2's, as a file or a data set of the hub;
-        traces_prompt, traces_completion: its fields; traces_rows: how many at most, none of them
-        longer than traces_tokens.
-    teacher: or a stronger teacher itself, a model folder or a model of the hub, that answers the
-        questions of rejection sampling beside Dev2; what is kept of its answers is chosen in the
-        same way. teacher_chat: the form of its prompts, one of tasks/prompts/; teacher_tokens: the
-        most that an answer has, null as many as Dev2's.
+        traces_prompt, traces_completion: its fields; traces_rows: most rows, each of at most
+        traces_tokens tokens.
+    teacher: a stronger teacher, a model folder or a model of the hub, that answers the questions of
+        rejection sampling; its answers pass the same filters. teacher_chat: its prompt format, one
+        of tasks/prompts/; teacher_tokens: most tokens of an answer, null for Dev2's cap.
     """
 
     name: str = "mini"
@@ -347,9 +346,9 @@ class AblationConfig:
 class EvaluationConfig:
     """How a checkpoint is sampled on the held-out problems; `split` "validation" is for trials.
 
-    samples: of each reasoning problem, for base and R1-Zero; `samples_between` for the other
-        checkpoints; `general_samples` of each general item, for all; `search_samples` of each
-        validation problem for every way of asking the base, among which the best is searched.
+    samples: per reasoning problem, for base and R1-Zero; `samples_between`: the same for the other
+        checkpoints; `general_samples`: per general item; `search_samples`: per validation problem
+        in the search for the best prompt of the base.
     """
 
     split: str = "test"
@@ -367,15 +366,15 @@ class EvaluationConfig:
 class EngineConfig:
     """How models are loaded, trained and sampled.
 
-    precision: of the computation. Whole models keep float32 weights and compute under autocast;
-        with LoRA the frozen weights are held in it. What is only sampled is loaded in it.
-    attention: transformers' name of an implementation.
-    sharded: every process of a training stage holds a part of the weights, their gradients and the
-        optimizer's state (FSDP2), not all of them; rollouts are drawn from a whole copy.
-    lora_rank: of the adapters that are trained instead of the weights, merged at a stage's end; 0
-        trains the weights. quantized: the frozen weights in 4 bits (QLoRA).
-    rollouts: our sampler, or vLLM in the same process, or for training on a server at
-        `vllm_server` (what samples with fixed weights then has vLLM in its own process).
+    precision: of the computation. Full fine-tuning keeps float32 weights and computes under
+        autocast; with LoRA the frozen weights have this precision, as do models that only sample.
+    attention: attention implementation, as named by transformers.
+    sharded: shard weights, gradients and optimizer state over the processes (FSDP2); rollouts use
+        a full copy of the weights.
+    lora_rank: rank of the adapters, which are merged at the end of a stage; 0 trains the weights
+        themselves. quantized: frozen weights in 4 bits (QLoRA).
+    rollouts: our sampler ("own"), vLLM in the same process ("vllm"), or for training on a server
+        at `vllm_server` ("vllm_server"; sampling with fixed weights then uses vLLM in-process).
     report_to: where the trainers log besides metrics.parquet.
     """
 
@@ -393,17 +392,16 @@ class EngineConfig:
 
 
 PLAIN_ENGINE = EngineConfig()
-"""Whole models in float32, our sampler."""
+"""Full models in float32, our sampler."""
 
 
 @dataclass(frozen=True)
 class LaunchConfig:
-    """How many processes a training stage is started with (`accelerate launch` above one).
+    """Number of processes of a training stage (started by `accelerate launch` if above one).
 
     Every process holds the whole model, unless engine.sharded is true.
-    cluster: where `r1repro run` goes: "here", or as a job of submitit on "slurm" or in the
-        background ("local"). A job on Slurm gets a GPU a process, and `hours`, `cpus` and `memory`
-        (GiB).
+    cluster: where `r1repro run` runs: "here", or as a submitit job on "slurm" or in the background
+        ("local"). A Slurm job gets one GPU per process, and `hours`, `cpus` and `memory` (GiB).
     """
 
     processes: int = 1
@@ -435,9 +433,8 @@ class Config:
 
 
 SEEDS = ("seed", "base_seed")
-"""What may differ between the runs of one report."""
-# Settings that change where a run goes and how far it goes, and nothing in any result; so does
-# every save_every.
+"""Settings that may differ between the runs of a joint report."""
+# Settings that change no result, as does every save_every.
 RESULT_FREE = (
     "runs",
     "from_stage",
@@ -450,9 +447,9 @@ RESULT_FREE = (
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
-    """The configuration of conf/ with Hydra overrides such as `scale=smoke` or `seed=3`.
+    """Compose conf/ with Hydra overrides such as `scale=smoke` or `seed=3`.
 
-    Raises R1ReproError, naming key, value and what is accepted.
+    Raises R1ReproError with the key, its value and what is accepted.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -470,7 +467,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     texts = [_cli_word(text) for text in overrides]
     for text in texts:
         _check_override(text)
-    # A frozen dataclass makes a read-only node, into which Hydra could not merge conf/.
+    # A frozen dataclass gives a read-only node, into which Hydra cannot merge conf/.
     schema = OmegaConf.structured(Config)
     _make_writable(schema)
     ConfigStore.instance().store(name="schema", node=schema)
@@ -479,14 +476,14 @@ def compose(overrides: Sequence[str] = ()) -> Config:
         with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
             node = hydra_compose("config", overrides=texts)
             if node.student.name == "hub" and node.scale in HUB_SCALES:
-                # Models that were trained elsewhere have steps, rates and lengths of their own.
+                # Pretrained models have their own steps, rates and lengths.
                 node = hydra_compose("config", overrides=[f"hub={node.scale}", *texts])
         config = OmegaConf.to_object(node)
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise R1ReproError(f"the configuration cannot be composed: {reason}") from error
     assert isinstance(config, Config)
-    # A stage runs from the checkout: what a person typed is relative to where they are.
+    # Stages run from the checkout, but typed paths are relative to the working directory.
     student = config.student
     if student.traces is not None and Path(student.traces).suffix in records.SUFFIXES:
         student = replace(student, traces=_absolute(student.traces))
@@ -503,9 +500,9 @@ def compose(overrides: Sequence[str] = ()) -> Config:
 
 
 def sweep(overrides: Sequence[str]) -> list[Config]:
-    """A configuration for every combination of comma lists such as `seed=0,1,2`.
+    """One configuration per value of a comma list such as `seed=0,1,2`.
 
-    Raises R1ReproError, before anything runs, if the combinations differ in more than seeds.
+    Raises R1ReproError if the configurations differ in anything but one seed.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -525,13 +522,13 @@ def sweep(overrides: Sequence[str]) -> list[Config]:
     for one, found in zip(parsed, choices, strict=True):
         if len(found) > 1 and one.key_or_group not in SEEDS:
             raise R1ReproError(
-                f"--multirun joins runs that differ in {' or '.join(SEEDS)} alone, and "
-                f"{one.input_line} varies {one.key_or_group}: run each value by itself"
+                f"{one.input_line} varies {one.key_or_group}, and --multirun joins runs that "
+                f"differ only in {' or '.join(SEEDS)}: run each value separately"
             )
     if sum(len(found) > 1 for found in choices) > 1:
         raise R1ReproError(
-            "seed and base_seed are both lists, and runs that share a base are not independent: "
-            "vary one of them"
+            "seed and base_seed are both lists, which makes runs that share a base and are not "
+            "independent: vary one of them"
         )
     for found in choices:
         if doubled := sorted({word for word in found if found.count(word) > 1}):
@@ -553,7 +550,7 @@ def _absolute(path: str) -> str:
 
 
 def _is_folder(text: str) -> bool:
-    """Whether a person means a folder by it, and not a model of the hub."""
+    """Whether the text names a folder rather than a model of the hub."""
     return text.startswith(("/", ".", "~")) or Path(text).is_dir()
 
 
@@ -566,7 +563,7 @@ def _resolved_task(task: TaskConfig) -> TaskConfig:
 
 
 def models(config: Config) -> dict[str, ModelConfig]:
-    """The shapes of what is trained, the teacher and the students, by their keys."""
+    """The shapes of the trained models, teacher and students, by their keys."""
     return {
         "model": config.model,
         "student.qwen": config.student.qwen,
@@ -575,11 +572,11 @@ def models(config: Config) -> dict[str, ModelConfig]:
 
 
 TEACHER = "student.teacher"
-"""The key of the stronger teacher, which is only sampled."""
+"""The key of the stronger teacher, which is sampled but not trained."""
 
 
 def stronger_teacher(student: StudentsConfig) -> ModelConfig:
-    """The model that `student.teacher` names; its shape is that of its folder alone."""
+    """The model named by `student.teacher`; its shape is read from its folder."""
     assert student.teacher is not None
     place = Path(student.teacher)
     return ModelConfig(
@@ -591,14 +588,14 @@ def stronger_teacher(student: StudentsConfig) -> ModelConfig:
 
 
 def with_teacher(config: Config) -> dict[str, ModelConfig]:
-    """`models`, and the stronger teacher where there is one."""
+    """`models`, and the stronger teacher if there is one."""
     if config.student.teacher is None:
         return models(config)
     return {**models(config), TEACHER: stronger_teacher(config.student)}
 
 
 def from_elsewhere(config: Config) -> dict[str, ModelConfig]:
-    """The models that are not made here, by the setting that names each."""
+    """The pretrained models, by the setting that names each."""
     return {
         key if key == TEACHER else f"{key}.{'path' if model.path else 'hub'}": model
         for key, model in with_teacher(config).items()
@@ -610,13 +607,13 @@ STUDENTS = ("qwen", "llama")
 
 
 def model_key(checkpoint: str) -> str:
-    """Which of `models` a checkpoint is: a student's, or the teacher's."""
+    """The key in `models` of a checkpoint's model: a student's, or the teacher's."""
     student = next((name for name in STUDENTS if checkpoint.startswith(f"{name}_")), None)
     return "model" if student is None else f"student.{student}"
 
 
 def save(config: Config, path: Path) -> None:
-    """Write the resolved configuration as YAML, whole or not at all."""
+    """Write the resolved configuration as YAML, atomically."""
     from omegaconf import OmegaConf
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -626,7 +623,7 @@ def save(config: Config, path: Path) -> None:
 
 
 def load(path: Path | str) -> Config:
-    """Read what `save` wrote. Raises R1ReproError if it is missing or no configuration."""
+    """Read a file written by `save`. Raises R1ReproError if it is missing or malformed."""
     import yaml
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -644,7 +641,7 @@ def load(path: Path | str) -> Config:
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise R1ReproError(
-            f"{path} is not a configuration of this version ({reason}): compose it anew"
+            f"{path} is not a configuration of this version ({reason}): compose it again"
         ) from error
     assert isinstance(config, Config)
     validate(config)
@@ -652,7 +649,7 @@ def load(path: Path | str) -> Config:
 
 
 def values(config: Config, path: str) -> Any:
-    """The plain value at a dotted path, without the settings that change no result."""
+    """The value at a dotted path as plain data, without the settings that change no result."""
     node: Any = config
     for word in path.split("."):
         node = getattr(node, word)
@@ -660,26 +657,26 @@ def values(config: Config, path: str) -> Any:
 
 
 def only(config: Config, paths: Sequence[str]) -> Config:
-    """The configuration with None for all but `paths` and what changes no result.
+    """The configuration with None for all but `paths` and the settings that change no result.
 
-    A stage gets this: it cannot depend on a setting that is not in its key without breaking.
+    Stages get this, so that a stage that uses a setting outside its key fails.
     """
     saving = (p for p in _accepted_types() if p.endswith(".save_every"))
     return _only(config, "", (*paths, *RESULT_FREE, *saving))
 
 
 def runs_folder(config: Config) -> Path:
-    """Where results go; a relative `runs` is taken from the checkout, not from the caller."""
+    """The folder of all results; a relative `runs` is resolved against the checkout."""
     return (ROOT / Path(config.runs).expanduser()).resolve()
 
 
 def validate(config: Config) -> None:
-    """Refuse values that are out of range or do not go together (R1ReproError)."""
+    """Raise R1ReproError for values that are out of range or incompatible."""
     _check_ranges(config)
     for group in GROUPS:
         name = config.scale if group == "scale" else getattr(config, group).name
         if name not in choices(group):
-            raise _refused(group, name, _choices_told(group, name))
+            raise _refused(group, name, _choices_listed(group, name))
     if config.evaluation.split not in SPLITS:
         raise _refused("evaluation.split", config.evaluation.split, f"one of {_listed(SPLITS)}")
     for key, model in models(config).items():
@@ -775,7 +772,7 @@ def _check_shape(key: str, model: ModelConfig) -> None:
 
 
 def _check_engine(config: Config) -> None:
-    """What goes together; whether it is installed: r1repro.stages.engines."""
+    """Check combinations; r1repro.stages.engines checks what is installed."""
     engine, launch = config.engine, config.launch
     for name, accepted in ENGINE_CHOICES.items():
         if getattr(engine, name) not in accepted:
@@ -804,7 +801,7 @@ def _check_engine(config: Config) -> None:
 
 
 def _check_positions(config: Config) -> None:
-    """Completions fit the positions of the models made here; a model from a folder has its own."""
+    """Check that completions fit the models' positions; models from folders are not checked."""
     nodes = [(f"stage.{name}", node) for name, node in vars(config.stage).items()]
     for key, node in [*nodes, ("evaluation", config.evaluation)]:
         tokens = getattr(node, "max_completion_tokens", None)
@@ -845,7 +842,7 @@ def _check_rl(key: str, grpo: RLConfig, processes: int) -> None:
             f"{key}.save_every",
             grpo.save_every,
             f"a multiple of steps_per_generation={grpo.steps_per_generation}, "
-            "since only there a run can be continued bit for bit",
+            "since only there a run can resume bit for bit",
         )
     if grpo.steps % grpo.steps_per_generation:
         raise _refused(
@@ -859,15 +856,15 @@ def _check_rl(key: str, grpo: RLConfig, processes: int) -> None:
 
 
 def choices(group: str) -> list[str]:
-    """The names that stand in conf/ for one of GROUPS."""
+    """The choices in conf/ for one of GROUPS."""
     return sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
 
 
-def _choices_told(group: str, wrong: str) -> str:
+def _choices_listed(group: str, wrong: str) -> str:
     return f"one of {offered(wrong, choices(group), f'conf/{group}/ has')}"
 
 
-# What a number may be, by the last word of its key; whole numbers not named are at least 1.
+# Range of a number, by the last part of its key; all others are integers of at least 1.
 _RANGES: dict[str, tuple[float, float, str]] = {
     "seed": (0, 2**32 - 1, "a whole number from 0 to 4294967295"),
     "base_seed": (0, 2**32 - 1, "a whole number from 0 to 4294967295"),
@@ -903,7 +900,7 @@ def _check_ranges(config: Config) -> None:
 
 
 def check_model_folder(key: str, path: str) -> None:
-    """Refuse what is no model folder, or cannot write the tags and a sum (R1ReproError)."""
+    """Raise R1ReproError unless this is a model folder whose tokenizer can write tags and sums."""
     folder = Path(path).expanduser()
     missing = [f for f in ("config.json", "tokenizer.json") if not (folder / f).is_file()]
     if missing:
@@ -914,27 +911,27 @@ def check_model_folder(key: str, path: str) -> None:
 
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # the library raises nothing narrower; a pointer file, for one
+    except Exception as error:  # the library raises nothing narrower, for example on a pointer file
         raise _refused(key, path, "a model folder whose tokenizer.json can be read") from error
-    # What every problem of the mini world and every answer to it is written with.
+    # The characters and tags of the mini world's problems and answers.
     for text in ("0123456789", "+-*=", "(1)", "<think>", "</think>", "<answer>", "</answer>", "数"):
         read = tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids)
         if "".join(read.split()) != text:
             raise _refused(
                 key,
                 path,
-                f"a tokenizer that can write what is asked here; this one reads {text!r} back as "
-                f"{read!r}",
+                f"a model whose tokenizer round-trips the tasks' characters; this one decodes "
+                f"{text!r} as {read!r}",
             )
 
 
 def _check_override(text: str) -> None:
-    """One sentence for what Hydra would say at length, or would silently accept."""
+    """Raise R1ReproError for an override that Hydra rejects at length or silently accepts."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     malformed = R1ReproError(
-        f"`{text}` is no setting: write key=value, such as seed=3 or stage.r1_zero.steps=200"
+        f"`{text}` is not a setting: write key=value, such as seed=3 or stage.r1_zero.steps=200"
     )
     try:
         override = OverridesParser.create().parse_override(text)
@@ -948,10 +945,10 @@ def _check_override(text: str) -> None:
             f"`{text}` would add or delete a key: only key=value for a key that exists is accepted"
         )
     if override.is_sweep_override():
-        raise R1ReproError(f"`{text}` has several values: give one, and one run for each")
+        raise R1ReproError(f"`{text}` has several values: give one, or use --multirun for seeds")
     if key in GROUPS:
         if override.value() not in choices(key):
-            raise _refused(key, override.value(), _choices_told(key, str(override.value())))
+            raise _refused(key, override.value(), _choices_listed(key, str(override.value())))
         return
     accepted = _accepted_types()
     if key not in accepted:
@@ -962,7 +959,7 @@ def _check_override(text: str) -> None:
             if inside
             else f"the nearest one is {_person_key(known[0])}"
         )
-        word = "is a group of settings" if inside else "is no setting"
+        word = "is a group of settings" if inside else "is not a setting"
         raise R1ReproError(f"`{shown}` in `{text}` {word}: {hint}")
     value, kinds = override.value(), accepted[key]
     if value is None and type(None) in kinds:
@@ -975,7 +972,7 @@ def _check_override(text: str) -> None:
         fits = isinstance(value, int | float if float in kinds else int)
         fits = fits and not isinstance(value, bool)
     if not fits:
-        names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+        names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
         name = names[kinds[0]]
         raise _refused(shown, value, name)
 
@@ -1032,7 +1029,7 @@ def _make_writable(node: Any) -> None:
 
 
 def _cli_word(text: str) -> str:
-    # `from` is a word of Python, so the field cannot have the name that people type.
+    # `from` is a Python keyword, so the field has another name.
     return f"from_stage={text[5:]}" if text.startswith("from=") else text
 
 

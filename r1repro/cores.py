@@ -1,7 +1,7 @@
-"""The cores of a machine without a GPU, shared by stages that are built side by side.
+"""Shares the cores of a machine without a GPU between stages that run in parallel.
 
-On two cores one thread gives a student's RL 58 % of the speed of two, and its pretraining 72 %: two
-students at once take a fifth less time than one after the other.
+With one thread a student's RL has 58 % of the speed of two, and its pretraining 72 %: two students
+in parallel take a fifth less time than in sequence.
 """
 
 import os
@@ -11,14 +11,14 @@ _GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
 def gpu_in_sight() -> bool:
-    """Whether this machine has a GPU, by its driver's files: nothing is loaded."""
+    """Whether this machine has a GPU, judged by its driver's device files."""
     return any(map(os.path.exists, _GPUS))
 
 
 def at_once() -> int:
-    """How many stages are built at the same time here: two on several cores, one on a GPU.
+    """How many stages run in parallel: two on several cores, one with a GPU.
 
-    One outside Linux too, where a GPU has no such file.
+    Also one outside Linux, where a GPU has no device file.
     """
     if not sys.platform.startswith("linux") or gpu_in_sight():
         return 1
@@ -26,9 +26,9 @@ def at_once() -> int:
 
 
 def take_half() -> None:
-    """In a stage's process: compute with half of the threads, if another stage may run beside.
+    """Limit a stage's process to half of the threads if another stage may run beside it.
 
-    They are as few when none does: what a stage computes rounds by the number of its threads.
+    The limit applies even if none does, since rounding depends on the number of threads.
     """
     torch = sys.modules.get("torch")
     if torch is not None and at_once() == 2:

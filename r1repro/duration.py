@@ -1,8 +1,8 @@
-"""How long something took, as a person says it."""
+"""Formats durations for people."""
 
 
 def duration(seconds: float | None) -> str:
-    """42 s, 3:07 min, 1:05 h; a dash for what was not measured."""
+    """Format seconds as 42 s, 3:07 min or 1:05 h; a dash for None or NaN."""
     if seconds is None or seconds != seconds:
         return "–"
     whole = round(seconds)

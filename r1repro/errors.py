@@ -1,24 +1,24 @@
-"""Errors that a person can mend: one sentence each."""
+"""Errors that a user can fix, one sentence each."""
 
 import difflib
 from collections.abc import Collection
 
 LISTED = 8
-"""Names that an error lists; of more it gives the nearest."""
+"""Most names that an error lists; of more it lists the nearest."""
 
 
 class R1ReproError(Exception):
-    """What was wrong, what is accepted, what to do. The command line exits with 2."""
+    """States what was wrong, what is accepted and what to do. The command line exits with 2."""
 
 
 class StageFailed(R1ReproError):
-    """A stage or its notebook broke while running. The command line exits with 1."""
+    """A stage or its notebook failed while running. The command line exits with 1."""
 
 
 def offered(wrong: str, names: Collection[str], where: str) -> str:
-    """The names there are instead of a wrong one: all of few, or the nearest and where all are.
+    """The accepted names, for an error: all if few, else the nearest and where the rest are listed.
 
-    where: what tells of the others, with its verb, such as "conf/model/ has".
+    where: where all names are listed, with its verb, such as "conf/model/ has".
     """
     if len(names) <= LISTED:
         return ", ".join(names)

@@ -1,7 +1,7 @@
-"""The Hugging Face hub as folders on this machine: what is there, and what has to be fetched.
+"""Models and data sets of the Hugging Face hub as local folders.
 
-A run reads from the hub's cache only; `fetch` is the one place that uses the network. So a node
-without a network fails at once, and not after the hub's own retries.
+A run reads only the hub's cache; `fetch` alone uses the network, so that a node without one fails
+at once instead of after the hub's retries.
 """
 
 import json
@@ -15,26 +15,26 @@ PATTERNS = {
     "model": ["*.json", "*.safetensors", "*.txt", "*.model"],
     "dataset": ["*.json", "*.jsonl", "*.parquet", "*.csv", "*.md"],
 }
-"""What is taken of a repository: no code, and weights as safetensors only."""
+"""Files downloaded from a repository: no code, and weights as safetensors only."""
 
 
 def parts(named: str) -> tuple[str, str]:
-    """(repository, revision) of NAME@REVISION, or of NAME alone, whose revision is main."""
+    """Split NAME@REVISION into (repository, revision); NAME alone has revision main."""
     repository, _, revision = named.partition("@")
     return repository, revision or "main"
 
 
 @lru_cache
 def folder(named: str, kind: str) -> Path | None:
-    """The fetched copy of a repository, named as in `parts`; None if it is not whole.
+    """The cached snapshot of a repository, named as in `parts`; None if absent or incomplete.
 
-    kind: "model" or "dataset". The folder's name is the commit.
+    kind: "model" or "dataset". The folder is named by the commit.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     repository, revision = parts(named)
-    try:  # it refuses what lacks a file of the listing that a download leaves beside it
+    try:  # raises if a file of the listing saved with the download is missing
         found = Path(
             snapshot_download(
                 repository,
@@ -52,23 +52,26 @@ def folder(named: str, kind: str) -> Path | None:
 
 
 def model_folder(path: str | None, named: str | None) -> Path:
-    """The folder of a model: `path`, or its fetched copy; R1ReproError if it is not here."""
+    """The folder of a model: `path`, or the cached snapshot of `named`.
+
+    Raises R1ReproError if the snapshot is not on this machine.
+    """
     if path is not None:
         return Path(path).expanduser()
     found = folder(str(named), "model")
     if found is None:
         raise R1ReproError(
-            f"the model {named} is not on this machine: `r1repro fetch` with the same "
-            "settings brings it where there is a network, and a folder of your own may be named "
-            "instead (model.path, student.qwen.path, student.llama.path, student.teacher)"
+            f"the model {named} is not on this machine: download it with `r1repro fetch` and the "
+            "same settings, or give a local folder "
+            "(model.path, student.qwen.path, student.llama.path, student.teacher)"
         )
     return found
 
 
 def fetch(named: str, kind: str) -> Path:
-    """Bring the repository into the hub's cache, or find it there.
+    """Download the repository into the hub's cache unless it is there; returns its folder.
 
-    Raises R1ReproError that says what was wanted and why it failed.
+    Raises R1ReproError if the download fails or is incomplete.
     """
     from huggingface_hub import snapshot_download
 
@@ -81,25 +84,24 @@ def fetch(named: str, kind: str) -> Path:
                 repository, repo_type=kind, revision=revision, allow_patterns=PATTERNS[kind]
             )
         )
-    except Exception as error:  # no network, no such repository, a licence not accepted: many kinds
+    except Exception as error:  # many types: no network, no such repository, licence not accepted
         reason = " ".join(str(error).split())[:100]
         raise R1ReproError(
-            f"{wanted} is not here and cannot be had ({reason}): r1repro fetch brings it where "
-            f"there is a network, into {cache()}; model.path= and task.path= take your own, and "
-            "scale=laptop with the default model and task needs none"
+            f"{wanted} could not be downloaded ({reason}): run `r1repro fetch` with a network, "
+            f"which fills {cache()}, set model.path= or task.path= to local files, or use "
+            "scale=laptop with the default model and task, which needs no download"
         ) from error
     if kind == "model" and (missing := missing_weights(found)):
-        raise R1ReproError(f"{wanted} is of no use here: it has no {missing}")
+        raise R1ReproError(f"{wanted} cannot be used: it has no {missing}")
     if bad := damaged(found, repository, kind):
         raise R1ReproError(
-            f"{wanted} is not whole ({bad}): delete {found.parents[1]} and fetch it again, "
-            "where there is a network"
+            f"{wanted} is incomplete ({bad}): delete {found.parents[1]} and fetch it again"
         )
     return found
 
 
 def missing_weights(place: Path) -> str:
-    """The first file that a model folder lacks, "" if it has all; weights are safetensors."""
+    """The first required file missing from a model folder, or ""; weights are safetensors."""
     for name in ("config.json", "tokenizer.json"):
         if not (place / name).is_file():
             return name
@@ -111,10 +113,10 @@ def missing_weights(place: Path) -> str:
 
 
 def damaged(place: Path, repository: str, kind: str) -> str:
-    """The first file of a snapshot that is not as long as at the hub, "" if all are as long.
+    """The first file of a snapshot whose size differs from the hub's listing, or "".
 
-    What an older library fetched has no listing of its commit beside it: there no file may be empty
-    or a link to nothing, and no download may have been broken off.
+    Snapshots of older library versions have no listing: there the first empty file, dangling link
+    or interrupted download is returned.
     """
     from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
@@ -138,7 +140,7 @@ def damaged(place: Path, repository: str, kind: str) -> str:
 
 
 def cache() -> Path:
-    """Where the hub keeps what was fetched."""
+    """The hub's cache folder."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     return Path(os.path.expanduser(HF_HUB_CACHE))

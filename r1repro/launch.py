@@ -29,13 +29,13 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Path:
 
 
 def run_seeds(configs: Sequence[Config]) -> Path:
-    """Run each configuration in turn, and write one report of all; returns its path."""
+    """Run each configuration in turn and write a joint report; returns its path."""
     for config in configs:
         if config.until is not None:
-            raise R1ReproError("until= makes no whole run, and seeds are joined of whole runs")
+            raise R1ReproError("--multirun joins only whole runs: leave out until=")
     if len(configs) < 2:
-        raise R1ReproError("--multirun wants several seeds, such as seed=0,1,2")
-    for config in configs:  # before any run, or a later one would set aside what an earlier built
+        raise R1ReproError("--multirun needs several seeds, such as seed=0,1,2")
+    for config in configs:  # before any run, so that no run sets aside an earlier one's results
         if config.from_stage is not None:
             sequence.set_aside_from(Workspace(config))
     folders = [run(replace(config, from_stage=None)).parent for config in configs]
@@ -48,23 +48,23 @@ def run_seeds(configs: Sequence[Config]) -> Path:
 def _report(
     config: Config, folder: Path, results: dict[str, StageResult], seconds: float | None
 ) -> Path:
-    """Build the report, unless the one that stands there says all this already.
+    """Build the report unless it is up to date; returns its path.
 
-    `seconds` is the wall time of this run; None where nothing was executed, and then the report
-    keeps the time of the run that did.
+    seconds: wall time of this run; None if nothing was executed, in which case the report keeps
+    the time of the run that did.
     """
-    told = _told(folder)
-    if seconds is None and told.get("finished") and _facts(told) == _current_facts(results):
+    manifest = _report_manifest(folder)
+    if seconds is None and manifest.get("finished") and _facts(manifest) == _current_facts(results):
         return folder / "report.html"
     wall = {name: result.manifest["seconds"] for name, result in results.items()}
-    whole = seconds if seconds is not None else told.get("wall", {}).get("this run")
+    whole = seconds if seconds is not None else manifest.get("wall", {}).get("this run")
     if whole is not None:
         wall["this run"] = round(whole, 2)
     return report.build(folder, results, config, wall)
 
 
-def _told(folder: Path) -> dict[str, Any]:
-    """The manifest of the report in a run's folder, empty unless its files are there unchanged."""
+def _report_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run's report; empty if a file of it is missing or modified."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         for name, sha in manifest["files"].items():

@@ -1,4 +1,4 @@
-"""What a notebook's cells call: open a run, get a stage's result, watch it being built."""
+"""The notebooks' interface: open a run, build or load stages, show their progress."""
 
 import time
 import warnings
@@ -39,15 +39,15 @@ class Run:
         return Workspace(self.config)
 
     def stage(self, name: str) -> StageResult:
-        """The stage's result: loaded, or built now and shown live; see `stages`."""
+        """The stage's result, loaded from the cache or built with live progress; see `stages`."""
         return self.stages(name)[name]
 
     def stages(self, *names: str) -> dict[str, StageResult]:
-        """The results of these stages, built where missing, two at a time where the cores allow it.
+        """The results of these stages; missing ones are built, in parallel if the cores allow it.
 
-        Missing inputs are built first, after asking if `build_missing` is "ask" and somebody is
-        there to answer. Raises R1ReproError if they may not be built, and StageFailed if a stage
-        fails.
+        Missing inputs are built first, after a prompt if `build_missing` is "ask" and the session
+        is interactive. Raises R1ReproError if building is declined or not allowed, and StageFailed
+        if a stage fails.
         """
         for name in names:
             self.space.find(name)
@@ -64,7 +64,7 @@ class Run:
         return {name: built[name] for name in names}
 
     def doctor(self, *names: str) -> None:
-        """Print what is wrong with these stages, each with what helps, or that nothing is."""
+        """Print the doctor's findings on these stages, each with its remedy."""
         print("\n".join(of_stages(self.config, names).lines()))
 
     def _ask(self, names: Sequence[str], inputs: Sequence[str]) -> None:
@@ -78,7 +78,7 @@ class Run:
         try:
             agreed = input("Build it now? [y/n] ").strip().lower() in ("y", "yes")
         except (StdinNotImplementedError, EOFError):
-            print("Nobody is here to ask: building it.")
+            print("Not interactive: building it.")
             return
         if not agreed:
             raise R1ReproError(
@@ -92,22 +92,20 @@ def open_run(
     overrides: Sequence[str] = (),
     build_missing: bool | Literal["ask"] = "ask",
 ) -> Run:
-    """The run that a notebook belongs to.
+    """Open the run of a notebook.
 
-    `config_path` is the resolved.yaml of a run; without one the configuration is composed from
-    conf/ and `overrides`. Raises R1ReproError for a setting that is not accepted.
+    config_path: the resolved.yaml of a run; without it the configuration is composed from conf/
+    and `overrides`. Raises R1ReproError for a setting that is not accepted.
     """
     if config_path and overrides:
-        raise R1ReproError(
-            "config_path and overrides were both given: a resolved configuration takes no overrides"
-        )
+        raise R1ReproError("config_path and overrides were both given: give only one of them")
     config = load(config_path) if config_path else compose(overrides)
     preflight.check(config)
     return Run(config, build_missing)
 
 
 class Live:
-    """A bar and curves for each stage under a cell, renewed every two seconds."""
+    """Progress bar and curves per stage below a cell, refreshed at most every REFRESH_SECONDS."""
 
     def __init__(self, space: Workspace) -> None:
         self._space = space
@@ -133,8 +131,8 @@ class Live:
         seconds = duration(result.manifest["seconds"])
         how = "built" if built else "loaded"
         machine = result.manifest["hardware"].get("processor", "")
-        told = f"<p>{result.name}: {how} {result.folder.name}, {seconds} on {machine}</p>"
-        self._show(result.name, page + told)
+        line = f"<p>{result.name}: {how} {result.folder.name}, {seconds} on {machine}</p>"
+        self._show(result.name, page + line)
 
     def _show(self, name: str, page: str) -> None:
         if name in self._handles:

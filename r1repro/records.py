@@ -1,4 +1,4 @@
-"""Rows of anyone's file: JSON lines, a JSON list or Parquet, with errors that name the row."""
+"""Reads rows of JSON lines, a JSON list or Parquet, with errors that name the row."""
 
 import json
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ SUFFIXES = (".jsonl", ".json", ".parquet")
 
 
 def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(its number, the row) in order, counted from 1; of JSON lines the number of the line.
+    """Yields (number, row) in order, counted from 1; for JSON lines the line number.
 
-    Raises R1ReproError for another suffix, a missing file or a broken row.
+    Raises R1ReproError for another suffix, a missing file or a malformed row.
     """
     if not path.is_file():
         raise R1ReproError(f"there is no file {path}: give a {', '.join(SUFFIXES)} file")
     if path.suffix not in SUFFIXES:
-        raise R1ReproError(f"{path} is none of {', '.join(SUFFIXES)}: convert it to one of them")
+        raise R1ReproError(f"{path} is not a {', '.join(SUFFIXES)} file: convert it to one")
     if path.suffix == ".parquet":
         from pyarrow import ArrowException, parquet
 
@@ -26,34 +26,34 @@ def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             batches = parquet.ParquetFile(path).iter_batches()
             yield from enumerate((row for batch in batches for row in batch.to_pylist()), 1)
         except ArrowException as error:
-            raise R1ReproError(f"{path} is no Parquet file: {error}") from error
+            raise R1ReproError(f"{path} is not a Parquet file: {error}") from error
         return
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise R1ReproError(f"{path} is not written in UTF-8: {error}") from error
+        raise R1ReproError(f"{path} is not encoded in UTF-8: {error}") from error
     if path.suffix == ".json":
         rows = _parsed(text, str(path))
         if not isinstance(rows, list):
-            raise R1ReproError(f"{path} holds no list: a .json file is a list of objects")
+            raise R1ReproError(f"{path} is not a JSON list: a .json file holds a list of objects")
         numbered = list(enumerate(rows, 1))
     else:
-        # Not splitlines(): a completion may hold other characters that end a line.
+        # Not splitlines(), which also splits at characters that JSON strings may contain.
         lines = enumerate(text.split("\n"), 1)
         numbered = [(number, line) for number, line in lines if line.strip()]
     for number, row in numbered:
         place = f"{path}, row {number}"
         row = _parsed(row, place) if path.suffix == ".jsonl" else row
         if not isinstance(row, dict):
-            raise R1ReproError(f"{place} is no object: every row is one, with named fields")
+            raise R1ReproError(f"{place} is not a JSON object: give every row named fields")
         yield number, row
 
 
 def field(row: dict[str, Any], name: str, place: str) -> Any:
-    """A field of a row. Raises R1ReproError that names those there are."""
+    """A field of a row. Raises R1ReproError, which lists the row's fields, if it is missing."""
     if name not in row:
         known = offered(name, row, "the row has") or "none"
-        raise R1ReproError(f"{place} has no field {name}: it has {known}")
+        raise R1ReproError(f"{place} has no field {name}: its fields are {known}")
     return row[name]
 
 
@@ -61,4 +61,4 @@ def _parsed(text: str, place: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise R1ReproError(f"{place} is no JSON: {error}") from error
+        raise R1ReproError(f"{place} is not valid JSON: {error}") from error

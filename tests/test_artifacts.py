@@ -35,7 +35,7 @@ def test_published_result_is_loaded(tmp_path, published):
     assert result.metrics()["loss"].tolist() == [0.5]
     assert not (published / "checkpoints").exists()
     assert not artifacts.work_folder(tmp_path, "base", KEY).exists()
-    with pytest.raises(R1ReproError, match="stage base has no evaluation.parquet: it has"):
+    with pytest.raises(R1ReproError, match="stage base has no evaluation.parquet; its files"):
         result.evaluation()
 
 
@@ -51,14 +51,14 @@ def test_nothing_there(tmp_path):
         (lambda f: (f / "manifest.json").write_text("[]"), "unreadable manifest.json"),
         (lambda f: (f / "model" / "weights").unlink(), "has no model/weights"),
         (lambda f: (f / "model" / "weights").write_bytes(b"123"), "3 bytes instead of 4"),
-        (lambda f: (f / "model" / "weights").write_bytes(b"1235"), "model/weights was changed"),
+        (lambda f: (f / "model" / "weights").write_bytes(b"1235"), "model/weights in the result"),
     ],
 )
 def test_half_written_result_is_never_taken(tmp_path, published, damage, said):
     damage(published)
     with pytest.raises(Damaged) as refused:
         artifacts.load(tmp_path, "base", KEY)
-    assert said in str(refused.value) and "build it anew" in str(refused.value)
+    assert said in str(refused.value) and "rebuild it" in str(refused.value)
 
 
 def test_a_large_file_is_compared_by_size_alone(tmp_path, published, monkeypatch):

@@ -12,35 +12,36 @@ from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassifi
 from r1repro import artifacts, chat, cli
 from r1repro.config import PLAIN_ENGINE, runs_folder
 from r1repro.runner.workspace import Workspace
-from r1repro.tasks import templates, tokenizer
+from r1repro.tasks import templates
 from r1repro.tasks.problem import Completion, Problem
+from r1repro.tasks.tokenizer import train as train_tokenizer
 from tests.tiny import SHAPE
 
 POSITIONS = 1024
 
 
 @pytest.fixture(scope="module")
-def words():
-    return tokenizer.train(["用户：计算1+2。", "User: Compute 1+2. Assistant: "] * 3)
+def tokenizer():
+    return train_tokenizer(["用户：计算1+2。", "User: Compute 1+2. Assistant: "] * 3)
 
 
-def _save(kind, words, folder, seed=0):
+def _save(kind, tokenizer, folder, seed=0):
     torch.manual_seed(seed)
     kind(
         Qwen3Config(
-            vocab_size=len(words), **SHAPE, head_dim=8, bos_token_id=None,
-            eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id,
+            vocab_size=len(tokenizer), **SHAPE, head_dim=8, bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
             initializer_range=0.2, max_position_embeddings=POSITIONS,
         )
     ).save_pretrained(folder)  # fmt: skip
-    words.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, words):
+def folder(tmp_path_factory, tokenizer):
     """A model from elsewhere."""
-    return _save(Qwen3ForCausalLM, words, tmp_path_factory.mktemp("elsewhere"))
+    return _save(Qwen3ForCausalLM, tokenizer, tmp_path_factory.mktemp("elsewhere"))
 
 
 @pytest.fixture
@@ -63,11 +64,11 @@ def publish(compose, folder):
 
 @pytest.fixture
 def talk(monkeypatch, capsys, runs):
-    """talk(words, said): exit code, standard output and error of `r1repro chat` at scale=smoke."""
+    """talk(args, said): exit code, standard output and error of `r1repro chat` at scale=smoke."""
 
-    def run(words, said=b"Compute 1+2.\n", settings=("scale=smoke",)):
+    def run(args, said=b"Compute 1+2.\n", settings=("scale=smoke",)):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(said)))
-        code = cli.main(["chat", *words, f"runs={runs}", *settings])
+        code = cli.main(["chat", *args, f"runs={runs}", *settings])
         written = capsys.readouterr()
         return code, written.out, written.err
 
@@ -109,7 +110,7 @@ def test_sampling_differs_from_greedy_and_from_prompt_to_prompt(talk, publish):
 def test_the_template_and_its_language(monkeypatch, folder, publish, compose):
     asked = []
 
-    def ask(model, words, problems, sampling, *, form, **rest):
+    def ask(model, tokenizer, problems, sampling, *, form, **rest):
         asked.append((form(problems[0]).prompt, problems[0].language))
         yield [(problems[0], 0, Completion("chat", "3", (5,), True))]
 
@@ -138,8 +139,11 @@ def test_an_answer_is_bounded_by_the_configuration_and_the_positions(folder, com
 def test_what_is_not_built_names_the_command(talk):
     code, _, err = talk(["r1", "seed=3"])
     assert code == 2 and err.count("\n") == 1
-    assert "stage r1 is not built at scale=smoke, seed=3: `r1repro run seed=3 runs=" in err
-    assert err.endswith("scale=smoke until=r1` builds it\n")
+    assert (
+        "stage r1 is not built at scale=smoke, seed=3: build it with `r1repro run seed=3 runs="
+        in err
+    )
+    assert err.endswith("scale=smoke until=r1`\n")
 
 
 @pytest.mark.parametrize("broken", ["config.json", "tokenizer.json", "model.safetensors"])
@@ -147,20 +151,20 @@ def test_a_folder_that_is_no_model(talk, folder, tmp_path, broken):
     shutil.copytree(folder, tmp_path / "model")
     (tmp_path / "model" / broken).unlink()
     code, _, err = talk([str(tmp_path / "model")])
-    assert code == 2 and "is no model, there is no" in err and err.count("\n") == 1
+    assert code == 2 and "is not a model (" in err and "has no" in err and err.count("\n") == 1
 
 
-def test_what_does_not_speak_is_refused(talk, folder, words, tmp_path, publish):
+def test_what_does_not_speak_is_refused(talk, folder, tokenizer, tmp_path, publish):
     code, _, err = talk(["r2"])
     assert code == 2 and "there is no stage r2 and no folder of that name" in err
-    scores = _save(Qwen3ForSequenceClassification, words, tmp_path / "scores")
+    scores = _save(Qwen3ForSequenceClassification, tokenizer, tmp_path / "scores")
     code, _, err = talk([str(scores)])
-    assert code == 2 and "is a Qwen3ForSequenceClassification and says nothing" in err
+    assert code == 2 and "is a Qwen3ForSequenceClassification, which generates no text" in err
     (scores / "config.json").write_text("[]")
     assert "names no architecture" in talk([str(scores)])[2]
     publish("evaluate_base", model=False)
     code, _, err = talk(["evaluate_base"])
-    assert code == 2 and "evaluate_base is no model, there is no config.json" in err
+    assert code == 2 and "evaluate_base is not a model (" in err and "has no config.json" in err
 
 
 @pytest.mark.parametrize("temperature", ["0", "-1", "nan"])

@@ -68,7 +68,7 @@ def test_interrupt(monkeypatch, capsys):
 
     monkeypatch.setattr(launch, "run", interrupted)
     assert cli.main(["run", "scale=smoke"]) == 130
-    assert "continues" in capsys.readouterr().err
+    assert "to resume" in capsys.readouterr().err
 
 
 def test_last_line_is_the_report(monkeypatch, capsys):
@@ -85,7 +85,7 @@ def test_publish_of_a_missing_folder(tmp_path, capsys):
 def test_doctor_of_what_is_no_run(tmp_path, capsys):
     assert cli.main(["doctor", str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: ") and "is no run" in said and said.count("\n") == 1
+    assert said.startswith("error: ") and "is not a run folder" in said and said.count("\n") == 1
 
 
 def test_from_anywhere_without_loading_torch(tmp_path):

@@ -51,7 +51,7 @@ def slurm(monkeypatch):
 def test_what_slurm_is_asked_for(slurm, runs, capsys):
     words = ["launch.cluster=slurm", "launch.processes=2", "launch.hours=3", "launch.partition=a"]
     assert cli.main(["run", "scale=smoke", f"runs={runs}", *words]) == 0
-    assert capsys.readouterr().out == "job 17, its log: jobs/17.out\n"
+    assert capsys.readouterr().out == "job 17, log: jobs/17.out\n"
     assert slurm["cluster"] == "slurm" and slurm["folder"] == runs / "jobs"
     assert slurm["timeout_min"] == 180 and slurm["slurm_partition"] == "a"
     assert (slurm["gpus_per_node"], slurm["tasks_per_node"], slurm["mem_gb"]) == (2, 1, 64)

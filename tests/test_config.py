@@ -145,7 +145,7 @@ def test_tokenizer_that_cannot_write_the_task(tmp_path: Path):
     paths = [f"{key}.path={tmp_path}" for key in ("model", "student.qwen", "student.llama")]
     with pytest.raises(R1ReproError) as refused:
         config.compose(paths)
-    assert "can write what is asked here" in str(refused.value) and "'+-*='" in str(refused.value)
+    assert "round-trips the tasks" in str(refused.value) and "'+-*='" in str(refused.value)
     (tmp_path / "tokenizer.json").write_text("version https://git-lfs.github.com/spec/v1")
     with pytest.raises(R1ReproError, match="tokenizer.json can be read"):
         config.compose(paths)

@@ -36,10 +36,10 @@ def test_a_rule_of_ones_own_is_paid(monkeypatch):
     monkeypatch.setattr(rules, "brevity", found["brevity"], raising=False)
     plain = grpo.weights(RLConfig())
     monkeypatch.setattr(grpo, "weights", lambda settings: {**plain, "brevity": 0.2})
-    words = SimpleNamespace(encode=str.split, eos_token_id=0)
+    tokenizer = SimpleNamespace(encode=str.split, eos_token_id=0)
     count = lambda only_trainable=False: 10  # noqa: E731
     model: Any = SimpleNamespace(num_parameters=count, generation_config=None)
-    recorder = grpo.Recorder(RLConfig(), words, model)
+    recorder = grpo.Recorder(RLConfig(), tokenizer, model)
     said = ["7", "7" * 200, "7" * 800]
     columns = [rules.columns_of(Problem("x", "arithmetic", "en", 1, "3+4?", "7"))] * 3
     given = {name: [row[name] for row in columns] for name in columns[0]}

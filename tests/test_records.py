@@ -25,11 +25,11 @@ def test_the_three_kinds_of_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("a.jsonl", '{"a": 1}\n{"a":', "row 2 is no JSON"),
-        ("a.jsonl", "[1]\n", "row 1 is no object"),
-        ("a.json", '{"a": 1}', "holds no list"),
-        ("a.json", "[1]", "row 1 is no object"),
-        ("a.csv", "a,b", "is none of .jsonl, .json, .parquet"),
+        ("a.jsonl", '{"a": 1}\n{"a":', "row 2 is not valid JSON"),
+        ("a.jsonl", "[1]\n", "row 1 is not a JSON object"),
+        ("a.json", '{"a": 1}', "is not a JSON list"),
+        ("a.json", "[1]", "row 1 is not a JSON object"),
+        ("a.csv", "a,b", "is not a .jsonl, .json, .parquet file"),
         (None, "", "there is no file"),
     ],
 )
@@ -42,7 +42,7 @@ def test_what_cannot_be_read_is_named(tmp_path, name, text, said):
 
 
 def test_bytes_that_are_none_of_it(tmp_path):
-    for name, said in (("a.jsonl", "not written in UTF-8"), ("a.parquet", "is no Parquet file")):
+    for name, said in (("a.jsonl", "not encoded in UTF-8"), ("a.parquet", "is not a Parquet file")):
         (tmp_path / name).write_bytes(b"\xff\xfe{}")
         with pytest.raises(R1ReproError, match=said):
             list(records.read(tmp_path / name))
@@ -74,8 +74,8 @@ def test_decontaminate_gives_the_evidence(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [('{"text": "a"}', "row 1 has no field completion: it has text"),
-     ('{"completion": 3}', "row 1: completion is int, and a text is wanted")],
+    [('{"text": "a"}', "row 1 has no field completion: its fields are text"),
+     ('{"completion": 3}', "row 1: completion is int: it must be a string")],
 )  # fmt: skip
 def test_a_field_that_is_not_there_ends_in_two(tmp_path, capsys, line, said):
     file = tmp_path / "a.jsonl"

@@ -49,17 +49,17 @@ def tokenizer_of(family):
 def model_folder(family, place):
     """A random model of the family's architecture in `place`, with that tokenizer."""
     torch.manual_seed(0)
-    words = tokenizer_of(family)
+    tokenizer = tokenizer_of(family)
     kind = LlamaConfig if family == "llama" else Qwen2Config
     shape = kind(
-        vocab_size=len(words),
+        vocab_size=len(tokenizer),
         **SHAPE,
         max_position_embeddings=1_024,
         tie_word_embeddings=True,
-        bos_token_id=words.bos_token_id,
-        eos_token_id=words.eos_token_id,
-        pad_token_id=words.eos_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
     )
     AutoModelForCausalLM.from_config(shape).save_pretrained(place)
-    words.save_pretrained(place)
+    tokenizer.save_pretrained(place)
     return place

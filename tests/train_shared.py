@@ -65,13 +65,13 @@ def grpo(base, out, engine, name=None, die_at=None):
 def fine_tuning(base, out, engine):
     """Fourteen examples in batches of four: the last one is not whole."""
     settings = SFTConfig(epochs=1, batch_size=4, lr_matrices=1e-3, lr_rest=1e-3, log_every=1)
-    model, words = load_trained(base, engine, 0), load_tokenizer(base)
+    model, tokenizer = load_trained(base, engine, 0), load_tokenizer(base)
     more = dict(
         seed=0,
         folder=out / f"sft-{base.name}-{engine.sharded}-{engine.precision}",
         progress=Progress(None),
     )
-    rows = sft.fine_tune(model, words, EXAMPLES, settings, engine=engine, **more)
+    rows = sft.fine_tune(model, tokenizer, EXAMPLES, settings, engine=engine, **more)
     return weights_of(model, engine), rows
 
 
@@ -79,11 +79,11 @@ def preference(base, out, engine):
     """Two batches of four pairs."""
     settings = RewardModelConfig(batch_size=4, epochs=1, lr_matrices=1e-3, lr_rest=1e-3)
     settings = dataclasses.replace(settings, log_every=1)
-    model, words = new_reward_model(base, engine, 0), load_tokenizer(base)
-    model.config.pad_token_id = words.pad_token_id
+    model, tokenizer = new_reward_model(base, engine, 0), load_tokenizer(base)
+    model.config.pad_token_id = tokenizer.pad_token_id
     pairs = [(said, prompt) for prompt, said in EXAMPLES[:8]]
     more = dict(seed=0, folder=out / f"preference-{engine.sharded}", progress=Progress(None))
-    rows = reward_model.train(model, words, pairs, settings, engine=engine, **more)
+    rows = reward_model.train(model, tokenizer, pairs, settings, engine=engine, **more)
     return weights_of(model, engine), rows
 
 

@@ -1,1 +1,1 @@
-"""What came out: rows of an evaluation, the measures over them and their uncertainty."""
+"""Evaluation rows, metrics, statistics, claims and run diagnostics."""

@@ -1,7 +1,7 @@
-"""What anyone's completions look like: format, thinking, language, reflection, repetition.
+"""Metrics of any model's completions: format, thinking, language, reflection, repetition.
 
-The measures are those of the report, for text by any R1-like model: its tags may be others, the
-opening think tag may have been part of the prompt, and the answer may follow without a tag.
+The report's metrics, for any R1-like model: tags may differ, the opening think tag may be in the
+prompt, and the answer may have no tag.
 """
 
 import math
@@ -20,14 +20,15 @@ FIELDS = (
     "language_share", "mixed", "repetition", "words", "words_in_all",
 )  # fmt: skip
 _LONGEST_ANSWER = 1_000
-"""Characters of an answer that are kept."""
+"""Maximum characters of an answer that are kept."""
 _GAP = 200
-"""Characters of which an answer tag is the first that is no blank, to follow at once."""
+"""An answer tag follows the thinking directly if only whitespace precedes it within this many
+characters."""
 
 
 @dataclass(frozen=True)
 class Tags:
-    """The tags of a family of models; without `answer` the answer is what follows the thinking."""
+    """Tags of a model family; if `answer` is None, the answer follows the thinking untagged."""
 
     think: tuple[str, str] = ("<think>", "</think>")
     answer: tuple[str, str] | None = ("<answer>", "</answer>")
@@ -35,7 +36,13 @@ class Tags:
 
 @dataclass(frozen=True)
 class Parts:
-    """thinking: None where none is marked; rest: what follows it; answer: None where none is."""
+    """The parts of a completion.
+
+    thinking: None if none is marked.
+    rest: text after the thinking.
+    answer: None if none is marked.
+    valid: see `parts`.
+    """
 
     thinking: str | None
     rest: str
@@ -44,11 +51,11 @@ class Parts:
 
 
 def parts(text: str, tags: Tags) -> Parts:
-    """Split a completion; a missing opening tag before a closing one was in the prompt.
+    """Split a completion; without an opening think tag, the thinking starts at the beginning.
 
-    valid: the whole is thinking and then an answer, neither blank, which is the shape that rules of
-    R1-Zero's kind pay; what either quotes does not count against it, but `answer` is None where it
-    is marked twice. Without answer tags: something follows the thinking.
+    valid: the text is non-blank thinking followed by a non-blank answer, the format that R1-Zero's
+        rules reward. Tags quoted within either do not invalidate it, but `answer` is None if marked
+        twice. Without answer tags: some text follows the thinking.
     """
     opening, closing = tags.think
     stripped = text.strip()
@@ -66,17 +73,17 @@ def parts(text: str, tags: Tags) -> Parts:
     tail = rest if marked else text
     inside = tail.partition(start)[2].rpartition(end)[0]
     single = tail.count(start) == tail.count(end) == 1 and bool(inside.strip())
-    single = single and (bool(marked) or opening not in text)  # never from unfinished thinking
+    single = single and (bool(marked) or opening not in text)  # not from unfinished thinking
     valid = begins and bool(thinking.strip()) and bool(inside.strip()) and bool(marked)
     valid = valid and rest.lstrip().startswith(start) and stripped.endswith(end)
     answer = inside.strip() if single else None
     if start not in tail and end not in tail and (marked or opening not in text):
-        answer = boxed(tail)  # as R1 itself answers
+        answer = boxed(tail)  # R1's own answer format
     return Parts(thinking if marked else None, tail, answer, valid)
 
 
 def _before_answer(text: str, closing: str, start: str) -> tuple[str, str, str]:
-    """Split at the first closing tag that an answer follows at once, or else at the first one."""
+    """Split at the first closing think tag directly before an answer, or else at the first one."""
     place = text.find(closing)
     while place >= 0:
         rest = text[place + len(closing) :]
@@ -87,14 +94,14 @@ def _before_answer(text: str, closing: str, start: str) -> tuple[str, str, str]:
 
 
 def analyze(text: str, tags: Tags, language: str = "auto") -> dict[str, Any]:
-    """The FIELDS of one completion; a number that it does not have is None.
+    """The FIELDS of one completion; None for a number that does not apply.
 
-    Language, `words` and mixing are read from the thinking, or from all of it where none is marked;
-    reflection, repetition and `words_in_all` from the whole. language "auto": the one with more
-    words, so that language_share is at least a half of what is in either.
+    Language, `words` and mixing are measured on the thinking, or on the whole text if none is
+    marked; reflection, repetition and `words_in_all` on the whole text. language "auto": the
+    language with more words.
     """
-    found = parts(text, tags)
-    thought = found.thinking if found.thinking and found.thinking.strip() else text
+    split = parts(text, tags)
+    thought = split.thinking if split.thinking and split.thinking.strip() else text
     count, length = reflection_count(text), len(words(text))
     if language == "auto":
         shares = [language_share(thought, one) for one in LANGUAGES[1:]]
@@ -102,9 +109,9 @@ def analyze(text: str, tags: Tags, language: str = "auto") -> dict[str, Any]:
     else:
         share = language_share(thought, language)
     return {
-        "format_valid": found.valid,
-        "think_chars": len(found.thinking or ""),
-        "answer": found.answer[:_LONGEST_ANSWER] if found.answer else None,
+        "format_valid": split.valid,
+        "think_chars": len(split.thinking or ""),
+        "answer": split.answer[:_LONGEST_ANSWER] if split.answer else None,
         "reflection_count": count,
         "reflection_per_1k_words": round(1000 * count / length, 4) if length else None,
         "language_share": None if math.isnan(share) else round(share, 6),
@@ -116,7 +123,7 @@ def analyze(text: str, tags: Tags, language: str = "auto") -> dict[str, Any]:
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Over all rows: shares and means, of those that have the figure; reflection by all words."""
+    """Shares and means over the rows that have a value; reflection per 1,000 words of all rows."""
     if not rows:
         return {"rows": 0}
 
@@ -124,11 +131,11 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         values = [float(row[name]) for row in rows if row[name] is not None]
         return round(sum(values) / len(values), 4) if values else None
 
-    said = sum(row["reflection_count"] for row in rows)
+    reflections = sum(row["reflection_count"] for row in rows)
     written = sum(row["words_in_all"] for row in rows)
     return {
         "rows": len(rows),
         "with_answer": round(sum(row["answer"] is not None for row in rows) / len(rows), 4),
         **{name: mean(name) for name in FIELDS if name != "answer"},
-        "reflection_per_1k_words": round(1000 * said / written, 4) if written else None,
+        "reflection_per_1k_words": round(1000 * reflections / written, 4) if written else None,
     }

@@ -17,7 +17,7 @@ _ASKED, _CELLS = ["problem_id", "language"], ["task", "language", "level"]
 
 
 def chosen(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The rows that RULE chooses, of each checkpoint in turn, with a column `checkpoint`."""
+    """The rows chosen by RULE for each checkpoint, with a column `checkpoint`."""
     firsts = {
         name: shown(rows).sort_values("sample", kind="stable").drop_duplicates(_ASKED)
         for name, rows in evaluations.items()
@@ -38,7 +38,7 @@ def chosen(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without right answers whose reasoning is unsound: they show nothing of how a result is found.
+    """The rows without right answers whose reasoning is unsound, which are not informative.
 
     General tasks have no reasoning to judge.
     """

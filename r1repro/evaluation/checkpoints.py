@@ -1,19 +1,19 @@
-"""The checkpoints of the whole pipeline by name, and which of them are compared with which."""
+"""Names of the pipeline's checkpoints, and which pairs are compared."""
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 MAIN = ("base", "r1_zero", "r1")
-"""What the headline tells of."""
+"""The checkpoints of the headline."""
 CHAIN = ("r1_zero", "dev1", "dev2", "dev3", "r1")
 """The columns of the paper's table of stages (R1 v2, Table 3)."""
 WAYS = ("base_best", "base_plain", "base_begun", "base_few_shot")
-"""The base asked otherwise: in each family's best way, chosen on the validation problems, and in
-three fixed ways."""
+"""The base with other prompts: the best of each family, chosen on the validation problems, and
+three fixed ones."""
 RFT = "base_rft"
-"""RL's rival at equal samples: the base fine-tuned once on its own right ones."""
+"""The baseline at RL's number of samples: the base fine-tuned once on its own right ones."""
 FORCED = "base_forced"
-"""The base made to go on whenever it gives up: no way of asking."""
+"""The base forced to continue whenever it gives up."""
 BASES = (*WAYS, FORCED, RFT)
 STUDENTS = {"qwen": "Qwen", "llama": "Llama"}
 ARMS = {
@@ -23,29 +23,29 @@ ARMS = {
     "distilled": "Distilled",
     "distilled_rl": "Distilled, then RL",
 }
-"""What a student went through, after the underscore of its checkpoint's name.
+"""A student's training, by the suffix of its checkpoint's name.
 
-RL is kept when it has spent distillation's FLOPs, or at its end: whether they are equal is for the
-measured costs to say (tables.arms).
+RL's policy is saved when it has spent distillation's FLOPs, or at its end; the measured costs
+decide whether the FLOPs count as equal (tables.arms).
 """
 
 
 def arm_label(arm: str) -> str:
-    """What a student went through, as it stands within a sentence."""
+    """A student's training, as written within a sentence."""
     return within_sentence(ARMS[arm])
 
 
 def within_sentence(words: str) -> str:
-    """A label of ARMS as it stands within a sentence."""
+    """A label of ARMS, as written within a sentence."""
     return words if words.startswith("RL") else words[0].lower() + words[1:]
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """A checkpoint made as `plain` but for one thing, and what the paper saw of that.
+    """A checkpoint trained as `plain` with one change, and the paper's finding on that change.
 
-    switch: its key under `ablation` in the configuration; curves: the columns of metrics.parquet
-    that show what was left out or added, where it was trained by RL.
+    switch: its key under `ablation` in the configuration; curves: columns of metrics.parquet that
+    show the effect of the change, if trained by RL.
     """
 
     plain: str
@@ -60,16 +60,16 @@ ABLATIONS = {
         "r1_zero",
         "permuted_rewards",
         "With the rewards of each group permuted within it",
-        "The paper has no such control. Groups that are paid alike teach nothing, as in R1-Zero, "
-        "and in the others nothing tells a right answer from a wrong one: whatever changes here is "
-        "no effect of the reward.",
+        "The paper has no such control. Groups with equal rewards give no gradient, as in R1-Zero, "
+        "and in the others the reward does not depend on the answer: whatever changes here is not "
+        "an effect of the reward.",
         ("pass_at_1", "format_valid"),
     ),
     "r1_zero_format_only": Ablation(
         "r1_zero",
         "format_only",
         "With the reward for the format alone",
-        "The paper has no such control. Accuracy is measured and not paid for: what rises here "
+        "The paper has no such control. Accuracy is measured but not rewarded: what rises here "
         "comes with the format.",
         ("pass_at_1", "format_valid"),
     ),
@@ -77,8 +77,8 @@ ABLATIONS = {
         "r1_zero",
         "equal_weights",
         "With the paper's sum of rewards",
-        "The paper pays accuracy and format each by itself, with equal weights (v2, Eq. 4). Here "
-        "R1-Zero is paid for the format of right answers alone.",
+        "The paper rewards accuracy and format independently, with equal weights (v2, Eq. 4). Here "
+        "R1-Zero is rewarded for the format of right answers only.",
         ("pass_at_1", "format_valid", "length"),
     ),
     "dev2_no_language_reward": Ablation(
@@ -111,8 +111,8 @@ ABLATIONS = {
             "rl_plateau",
             f"With RL alone to a plateau, student {family}",
             "The paper's RL alone on a 32B base ran for more than 10,000 steps (v2, F). Here it "
-            "stops where 40 steps were right hardly more often than the 40 before, by less than "
-            "half a point, at the latest after five times the steps of RL alone.",
+            "stops when pass@1 over 40 steps is less than half a point above that over the 40 "
+            "before, and after five times the steps of RL alone at the latest.",
             ("pass_at_1", "format_valid"),
         )
         for student, family in STUDENTS.items()
@@ -124,7 +124,7 @@ WAYS_OF_STUDENTS = (
     ("rl_equal_flops", "distilled", "distillation against RL up to as many FLOPs"),
     ("distilled", "distilled_rl", "what RL adds to a distilled student"),
 )
-"""Of each student: (before, after) by the names of ARMS, and why they are compared."""
+"""Compared pairs of each student: (before, after) of ARMS, and the question they answer."""
 PAIRS: dict[tuple[str, str], str] = {
     ("base", "r1_zero"): "what RL alone does to the base",
     ("r1_zero", "dev1"): "what a cold start from the base has and lacks beside R1-Zero",
@@ -159,21 +159,21 @@ PAIRS: dict[tuple[str, str], str] = {
         )
     },
 }
-"""The paired differences that are made, (before, after), and why each."""
+"""The paired differences (before, after), and the question each answers."""
 
 
 def names(evaluated: Iterable[str]) -> list[str]:
-    """Checkpoints in the order of the pipeline, those not known here last."""
+    """Checkpoints in the order of the pipeline, unknown ones last."""
     known = ["base", *BASES, *CHAIN, *ABLATIONS, *(f"{s}_{arm}" for s in STUDENTS for arm in ARMS)]
     evaluated = list(evaluated)
     return [n for n in known if n in evaluated] + [n for n in evaluated if n not in known]
 
 
 def pairs(evaluated: Container[str]) -> list[tuple[str, str]]:
-    """Those of PAIRS whose both sides are there."""
+    """The pairs of PAIRS with both sides evaluated."""
     return [(a, b) for a, b in PAIRS if a in evaluated and b in evaluated]
 
 
 def key(before: str, after: str) -> str:
-    """How a difference is called in differences.json."""
+    """Key of a difference in differences.json."""
     return f"{after} - {before}"

@@ -1,9 +1,9 @@
-"""Claims of the papers, declared in conf/claims.yaml before the runs, and what became of them.
+"""The papers' claims, declared in conf/claims.yaml before the runs, and their verdicts.
 
-An effect has a 95 % interval: over the problems of one run, or, with several seeds, by Student's t
-over the seeds' effects with the problems' own spread (`statistics.over_seeds`). The verdict reads
-the effect, that interval and what was declared, by `verdict`. One run's verdict speaks of that run.
-There is none where the stage whose effect is claimed did not move (r1repro.evaluation.moved).
+An effect has a 95 % interval: over the problems of one run, or, with several seeds, Student's t
+over the seeds combined with the problems' spread (`statistics.over_seeds`). `verdict` compares the
+effect and its interval with the declaration. A verdict from one run concerns that run only. A claim
+is not testable if its stage did not move (r1repro.evaluation.moved).
 """
 
 import math
@@ -28,15 +28,15 @@ EXPECTED = ("up", "down", "same", "no_lower", "no_higher")
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not testable")
 SMOKE, AT_SMOKE = "smoke", "not testable at scale=smoke, where nothing is learned"
 SETTLED = 0.9
-"""Share of its final level at which a curve counts as settled, and of valid format after which
-the format phase counts as over."""
+"""Share of its total gain at which a curve counts as settled; also the share of valid format that
+ends the format phase."""
 WINDOW = 5
-"""RL steps that are averaged before a curve is compared with a level."""
+"""RL steps averaged before a curve is compared with a level."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A measure's paired change between two checkpoints; with `less`, minus another scope's."""
+    """A measure's paired change between two checkpoints, minus that of scope `less` if given."""
 
     path: str
     before: str
@@ -46,7 +46,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Value:
-    """A measure of one checkpoint; with `less`, minus the same of another scope."""
+    """A measure of one checkpoint, minus that of scope `less` if given."""
 
     path: str
     checkpoint: str
@@ -55,7 +55,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Rise:
-    """A column of an RL stage's metrics, last fifth of its steps less first after the format."""
+    """Last fifth minus first fifth of a column of an RL stage's metrics, after the format phase."""
 
     column: str
     stage: str
@@ -63,7 +63,7 @@ class Rise:
 
 @dataclass(frozen=True)
 class Lead:
-    """RL steps by which `column` settles before `over` does."""
+    """RL steps by which `column` settles before `over`."""
 
     column: str
     over: str
@@ -72,7 +72,7 @@ class Lead:
 
 @dataclass(frozen=True)
 class Times:
-    """How many times a measure of one checkpoint is that of another, as a power of two."""
+    """Ratio of a measure between two checkpoints, as a power of two."""
 
     path: str
     before: str
@@ -80,7 +80,7 @@ class Times:
 
 
 Measure: TypeAlias = Change | Value | Times | Rise | Lead
-# The keys of a measure in claims.yaml, by its first one, in the order of the dataclass's fields.
+# Keys of a measure in claims.yaml, by its first key, in the order of the dataclass fields.
 _FORMS: dict[str, tuple[type, tuple[str, ...]]] = {
     "change": (Change, ("change", "from", "to", "less")),
     "value": (Value, ("value", "of", "less")),
@@ -95,7 +95,7 @@ REWARDS = ("accuracy", "format", "language", "preference")
 
 @dataclass(frozen=True)
 class Paid:
-    """A reward, one of REWARDS, of an RL stage: without room or change it can have no effect."""
+    """A reward (one of REWARDS) of an RL stage; without room or change it can have no effect."""
 
     stage: str
     reward: str
@@ -103,12 +103,13 @@ class Paid:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says, or with `ours` a question that it leaves open.
+    """A claim of a paper, or with `ours` a question it leaves open.
 
-    smallest: the effect that counts, or the margin within which nothing counts as changed; shares
-    as fractions, `Times` in powers of two. With `not_yet` (why no stage answers it) there is none.
-    moved: the reward whose effect is claimed, where it is one's; tuned: what was chosen by
-    validation accuracy on the way to its sides.
+    smallest: smallest effect that counts, or the equivalence margin; a fraction for shares, a power
+        of two for `Times`; NaN with `not_yet`.
+    not_yet: why no stage tests the claim.
+    moved: the reward whose effect is claimed, if any.
+    tuned: settings behind either side that were chosen by validation accuracy.
     """
 
     id: str
@@ -126,10 +127,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with its effect over all seeds, each seed's own, the verdict and, if any, why.
+    """A claim with its verdict.
 
-    found_from: of several seeds, the true effect that this design finds four times in five, with
-    the seeds' and the problems' spread that were seen; NaN where that is not asked.
+    effect: over all seeds.
+    seeds: effect in each seed.
+    reason: explanation of the verdict, if any.
+    found_from: with several seeds, the smallest true effect detected with 80 % power, given the
+        observed spread of seeds and problems; NaN if not applicable.
     """
 
     claim: Claim
@@ -142,11 +146,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Light:
-    """What is read of one run, never a checkpoint.
+    """The data of one run that claims need, without checkpoints.
 
-    summaries: {checkpoint: {path: Estimate}}; changes: {"after - before": {path: Estimate}};
-    tables: metrics.parquet by RL stage; costs: {checkpoint: {"flops", ...}} of the students; moved:
-    whether each training stage has.
+    summaries: {checkpoint: {path: Estimate}}.
+    changes: {"after - before": {path: Estimate}}.
+    tables: metrics.parquet by RL stage.
+    costs: {checkpoint: {"flops", ...}} of the students.
+    moved: measured changes of each training stage.
     """
 
     summaries: Mapping[str, Mapping[str, Estimate]]
@@ -163,7 +169,7 @@ def load(path: Path = FILE) -> list[Claim]:
     ids = [claim.id for claim in claims]
     if doubled := {name for name in ids if ids.count(name) > 1}:
         raise R1ReproError(
-            f"{path.name} has {', '.join(sorted(doubled))} more than once: ids are unique"
+            f"{path.name} has {', '.join(sorted(doubled))} more than once; use unique ids"
         )
     return claims
 
@@ -176,14 +182,14 @@ def _claim(entry: dict[str, Any], path: Path) -> Claim:
         wanted |= {"paper", "measure", "expected", "smallest"}
     if entry.keys() - known or wanted - entry.keys():
         raise R1ReproError(
-            f"{path.name}, {name}: it has {', '.join(entry)}, and wants {', '.join(sorted(wanted))}"
+            f"{path.name}, {name}: has {', '.join(entry)}; required are {', '.join(sorted(wanted))}"
         )
     if "not_yet" in entry:
         return Claim(**entry)
     if entry["expected"] not in EXPECTED or not entry["smallest"] > 0:
         raise R1ReproError(
-            f"{path.name}, {name}: expected is one of {', '.join(EXPECTED)} and smallest above 0, "
-            f"not {entry['expected']!r} and {entry['smallest']!r}"
+            f"{path.name}, {name}: expected must be one of {', '.join(EXPECTED)} and smallest "
+            f"above 0, not {entry['expected']!r} and {entry['smallest']!r}"
         )
     where = f"{path.name}, {name}"
     parsed = {**entry, "measure": _measure(entry["measure"], where)}
@@ -194,10 +200,10 @@ def _claim(entry: dict[str, Any], path: Path) -> Claim:
 
 def _paid(entry: Any, where: str) -> Paid:
     if not isinstance(entry, dict) or entry.keys() != {"stage", "reward"}:
-        raise R1ReproError(f"{where}: moved is {{stage: STAGE, reward: REWARD}}, not {entry}")
+        raise R1ReproError(f"{where}: moved must be {{stage: STAGE, reward: REWARD}}, not {entry}")
     if entry["reward"] not in REWARDS:
         raise R1ReproError(
-            f"{where}: a reward is one of {', '.join(REWARDS)}, not {entry['reward']!r}"
+            f"{where}: reward must be one of {', '.join(REWARDS)}, not {entry['reward']!r}"
         )
     return Paid(**entry)
 
@@ -207,18 +213,18 @@ def _measure(entry: dict[str, Any], where: str) -> Measure:
     if form is None or entry.keys() - set(keys) or set(keys) - {"less"} - entry.keys():
         accepted = "; ".join(", ".join(keys) for _, keys in _FORMS.values())
         raise R1ReproError(
-            f"{where}: a measure of {', '.join(entry)} is none of {accepted} (less may be left out)"
+            f"{where}: measure has {', '.join(entry)}; use one of {accepted} (less is optional)"
         )
     measure: Measure = form(*(entry[key] for key in keys if key in entry))
     return measure
 
 
 def effect(measure: Measure, run: Light) -> Estimate | None:
-    """The measure in one run with the interval that one run can give; None if it lacks a part.
+    """The measure in one run, with an interval if a single run gives one; None if data is missing.
 
-    `@k` in a path stands for as many samples as were drawn. Two scopes hold different problems, and
-    the sides of a ratio are taken as independent, so that squared half-widths add up. What is read
-    off the curve of one run has no interval: its steps are no independent draws.
+    `@k` in a path stands for the number of samples drawn. The two scopes of `less` and the two
+    sides of a ratio are treated as independent, so half-widths add in quadrature. Effects read off
+    a training curve have no interval, since steps are not independent.
     """
     match measure:
         case Change(path, before, after, less):
@@ -278,16 +284,16 @@ def _bare(value: float, n: int) -> Estimate:
 
 
 def _settles(curve: pd.Series) -> int | None:
-    """RL steps until nine tenths of a curve's gain are there; None if that is less than 0.1."""
+    """RL steps until nine tenths of a curve's gain are reached; None if the gain is at most 0.1."""
     part = max(1, len(curve) // 5)
     start, end = float(curve.head(WINDOW).mean()), float(curve.tail(part).mean())
     return reaches(curve, start + SETTLED * (end - start)) if end - start > 0.1 else None
 
 
 def reaches(curve: pd.Series, level: float) -> int | None:
-    """RL steps before the mean of WINDOW steps is first at or above a level; None if it never is.
+    """First RL step at which the mean of WINDOW steps reaches a level; None if it never does.
 
-    0: the first full window has it.
+    0: the first full window reaches it.
     """
     if len(curve) < WINDOW:
         return None
@@ -297,13 +303,14 @@ def reaches(curve: pd.Series, level: float) -> int | None:
 
 
 def verdict(expected: str, smallest: float, effect: Estimate) -> tuple[str, str]:
-    """What value and interval say of a claim: (verdict, reason where one is due).
+    """(verdict, reason or "") for an effect and its interval.
 
-    up: reproduced if the whole interval is above zero and the value at least the smallest that
-    counts; contradicted if the interval ends below that smallest one, unless it is above zero;
-    else inconclusive. down: the mirror of it. same: reproduced if the interval lies within the
-    margin (an equivalence test at 2.5 % a side), contradicted if it lies wholly outside, else
-    inconclusive. no_lower, no_higher: the same of that side alone.
+    up: reproduced if the interval is above zero and the value at least `smallest`; contradicted if
+        the interval ends below `smallest` and is not above zero; else inconclusive.
+    down: mirror image of up.
+    same: reproduced if the interval is within the margin (an equivalence test at 2.5 % per side);
+        contradicted if it is entirely outside; else inconclusive.
+    no_lower, no_higher: one side of same.
     """
     value, low, high = effect.value, effect.low, effect.high
     if math.isnan(low) or math.isnan(high):
@@ -326,14 +333,14 @@ def verdict(expected: str, smallest: float, effect: Estimate) -> tuple[str, str]
 
 
 def judge(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:
-    """Each claim by all runs, one a seed: `over_seeds`, or one run's own interval."""
+    """Judge each claim over all runs, one per seed; a single run is judged by its own interval."""
     return [_judge(claim, runs) for claim in claims]
 
 
 def ledger(runs: Sequence[Light], scale: str) -> tuple[list[Judged], list[Judged]]:
-    """(every declared claim as judged of the runs, and of their control); see `judge`, `control`.
+    """(all declared claims judged on the runs, the same on their control); see `judge`, `control`.
 
-    None is testable at scale=smoke, where nothing is learned.
+    Nothing is testable at scale=smoke, which learns nothing.
     """
     declared = load()
     if scale == SMOKE:
@@ -344,19 +351,19 @@ def ledger(runs: Sequence[Light], scale: str) -> tuple[list[Judged], list[Judged
 
 
 def control(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:
-    """Every claim on what RL makes of the base, as judged of RL with permuted rewards.
+    """Claims about RL from the base, judged for RL with permuted rewards instead.
 
-    Empty where that did not run. None of a rise in accuracy may come out as reproduced.
+    Empty if that control did not run. No claimed rise in accuracy should be reproduced here.
     """
-    found = []
+    judged = []
     for claim in claims:
         match claim.measure:
             case Change(_, "base" | "base_best", "r1_zero") | Times(
                 _, "base" | "base_best", "r1_zero"
             ):
                 measure = replace(claim.measure, after=CONTROL)
-                found.append(_judge(replace(claim, measure=measure), runs))
-    return found if any(one.effect is not None for one in found) else []
+                judged.append(_judge(replace(claim, measure=measure), runs))
+    return judged if any(one.effect is not None for one in judged) else []
 
 
 CONTROL = "r1_zero_permuted"
@@ -389,7 +396,7 @@ def _judge(claim: Claim, runs: Sequence[Light]) -> Judged:
 
 
 def _still(claim: Claim, runs: Sequence[Light]) -> str:
-    """Why the effect of a stage or reward cannot be judged; "" if it moved in most of the runs.
+    """Why a stage's or reward's effect cannot be judged; "" if it moved in most runs.
 
     The stage is the one that made the later of two checkpoints.
     """
@@ -404,13 +411,13 @@ def _still_in(claim: Claim, run: Light) -> str:
     named = {stage} | ({claim.moved.stage} if claim.moved else set())
     if missing := sorted(named - run.moved.keys()):
         return f"whether {' and '.join(missing)} moved was not recorded"
-    if told := moved.still(run.moved[stage]):
-        return f"nothing moved: in {stage} {told}"
+    if reason := moved.still(run.moved[stage]):
+        return f"nothing moved: in {stage} {reason}"
     if claim.moved is None:
         return ""
     stays = claim.expected in ("same", "no_lower", "no_higher")
-    told = moved.idle(run.moved[claim.moved.stage], claim.moved.reward, may_stay=stays)
-    return told and f"nothing moved: in {claim.moved.stage} {told}"
+    reason = moved.idle(run.moved[claim.moved.stage], claim.moved.reward, may_stay=stays)
+    return reason and f"nothing moved: in {claim.moved.stage} {reason}"
 
 
 def _stage(measure: Measure | None) -> str:
@@ -420,11 +427,11 @@ def _stage(measure: Measure | None) -> str:
             return name.removesuffix("_equal_flops")
         case Rise(stage=name) | Lead(stage=name):
             return name
-    raise ValueError("a claim without a measure is on no stage")
+    raise ValueError("a claim without a measure has no stage")
 
 
 def _absent(measure: Measure, run: Light) -> str:
-    """Which checkpoints of a measure were not evaluated at all, in words; "" if none."""
+    """Which checkpoints of a measure were not evaluated, in words; "" if all were."""
     match measure:
         case Change(_, before, after) | Times(_, before, after):
             sides = [before, after]
@@ -437,14 +444,14 @@ def _absent(measure: Measure, run: Light) -> str:
 
 
 TAIL = (1 - LEVEL) / 2
-"""Chance of a false verdict on a claim, at most: one end of its interval is beyond the truth."""
+"""Upper bound on the probability of a false verdict: one tail of the claim's interval."""
 ANY_SEED = 0.11
-"""The same of one run whose verdict is taken for any seed: the worst of the simulated rates of
-benchmarks/claims_procedure.py, of an effect at the margin called contradicted."""
+"""The same bound if one run's verdict is generalized to any seed: the worst rate simulated in
+benchmarks/claims_procedure.py, for an effect at the margin judged contradicted."""
 
 
 def exposed(judged: Sequence[Judged]) -> int:
-    """How many claims could have had a false verdict: those judged by an interval."""
+    """Number of claims that could have a false verdict: those judged by an interval."""
     return sum(
         one.verdict != "not testable" and one.effect is not None and not math.isnan(one.effect.low)
         for one in judged
@@ -452,19 +459,18 @@ def exposed(judged: Sequence[Judged]) -> int:
 
 
 def expected_false(judged: Sequence[Judged], chance: float = TAIL) -> float:
-    """The most false verdicts that are expected in a ledger: `chance` for every claim `exposed`.
+    """Upper bound on the expected number of false verdicts: `chance` per claim in `exposed`.
 
-    A claim is true or not, so only one verdict can be false of it. Reproduced is false where the
-    true effect is zero or less (or at the margin or beyond), which takes an interval that lies
-    wholly above the truth; contradicted is false where the effect that counts is there, which takes
-    one wholly below it. Each is one tail of a two-sided interval. Expectations add up whether or
-    not the claims depend on each other, as these do, which share runs and problems.
+    A claim is either true or false, so only one verdict on it can be false. A false "reproduced"
+    (true effect zero or less, or at or beyond the margin) needs an interval entirely above the
+    truth; a false "contradicted" (the effect is there) needs one entirely below. Each is one tail
+    of a two-sided interval. Expectations add up even though the claims share runs and problems.
     """
     return chance * exposed(judged)
 
 
 def _unequal_flops(measure: Measure, runs: Sequence[Light]) -> str:
-    """Why two sides of equal FLOPs are not that; "" if they are, or if they do not claim it."""
+    """Why the sides of an equal-FLOPs comparison are unequal; "" if equal or not applicable."""
     if not isinstance(measure, Change) or not measure.before.endswith(EQUAL_FLOPS):
         return ""
     shares = flops_shares(measure.before, measure.after, [run.costs for run in runs])
@@ -480,7 +486,7 @@ def _unequal_flops(measure: Measure, runs: Sequence[Light]) -> str:
 def flops_shares(
     before: str, after: str, costs: Sequence[Mapping[str, Mapping[str, float]]]
 ) -> list[float]:
-    """What `before` has spent of the FLOPs of `after` in each run; [] if a run does not tell."""
+    """FLOPs of `before` relative to `after` in each run; [] if a run lacks either."""
     if not costs or any(not {before, after} <= run.keys() for run in costs):
         return []
     return [run[before]["flops"] / run[after]["flops"] for run in costs]
@@ -489,16 +495,17 @@ def flops_shares(
 def are_equal(shares: Sequence[float]) -> bool:
     """Whether FLOPs count as equal in every run.
 
-    RL is kept after the first step that has spent the other side's, so it may have spent a little
-    more, and where a step is small beside the whole no more than that.
+    RL stops after the first step that exceeds the other side's FLOPs, so it may spend up to
+    SPENT_OVER more.
     """
     return bool(shares) and all(1 <= share <= 1 + SPENT_OVER for share in shares)
 
 
 def _found_from(claim: Claim, effects: Sequence[Estimate]) -> float:
-    """The effect that so many seeds find with POWER, by `statistics.power`; NaN of one or two runs.
+    """The effect detected with probability POWER; NaN for fewer than three runs.
 
-    The seeds' deviation is taken as it was seen; of two it would be no more than chance.
+    Computed by `statistics.power` from the observed deviation over seeds, which is unreliable for
+    two.
     """
     if len(effects) < 3 or claim.expected not in ("up", "down"):
         return math.nan
@@ -527,7 +534,7 @@ def _needs(measure: Measure) -> str:
 
 
 def _no_room(claim: Claim, runs: Sequence[Light]) -> bool:
-    """Whether a share stood so near an end that it could not move against the claim."""
+    """Whether a share started so near 0 or 1 that it could not move against the claim."""
     measure = claim.measure
     if not isinstance(measure, Change) or measure.less or not metrics.measure(measure.path).share:
         return False
@@ -537,7 +544,7 @@ def _no_room(claim: Claim, runs: Sequence[Light]) -> bool:
         return False
     mean = float(np.mean(values))
     below, above = mean < claim.smallest, 1 - mean < claim.smallest
-    # What may not fall has to have something to lose; what may not rise, room above.
+    # A claim of no fall needs a share above zero, a claim of no rise one below one.
     return {"no_lower": below, "no_higher": above, "same": below or above}.get(
         claim.expected, False
     )

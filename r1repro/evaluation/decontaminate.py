@@ -1,7 +1,7 @@
-"""Rows of one set that another set holds too, with the evidence.
+"""Finds training rows that overlap with an evaluation set, with the evidence.
 
-By the normalized text, and by the share of n-grams: any single one in common flags every pair of
-problems that open alike. What is translated is not found, and not claimed to be.
+Compares normalized text and the share of common n-grams; a single common n-gram would flag every
+pair of problems with the same opening. Does not detect translations.
 """
 
 import re
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from r1repro.text.language import HAN
 
 NGRAM = 6
-"""Words in a row."""
+"""Words per n-gram."""
 SHARE = 0.4
-"""Of the n-grams of the shorter text, from which two texts are the same problem."""
+"""Minimum share of the shorter text's n-grams for two texts to be the same problem."""
 LEAST = 8
-"""N-grams of the shorter text, below which only the whole is compared: a phrase is no problem."""
+"""Minimum n-grams of the shorter text; with fewer, only whole texts are compared."""
 _DROPPED = re.compile(
     r"\[asy\].*?\[/asy\]|\\(?:left|right|displaystyle|quad|text|mathrm)(?![a-z])|\\[,;! ]",
     re.DOTALL,
@@ -27,7 +27,10 @@ _IS_HAN = re.compile(f"[{HAN}]")
 
 @dataclass(frozen=True)
 class Overlap:
-    """Texts `train` and `evaluation`, from 0, hold the same problem: why, and by what share."""
+    """An overlap between two rows.
+
+    train, evaluation: row numbers, from 0.
+    """
 
     train: int
     evaluation: int
@@ -36,24 +39,25 @@ class Overlap:
 
 
 def pieces(text: str) -> list[str]:
-    """Words, numbers and signs in lower case; pictures, spacing and brackets are left out.
+    """Words, numbers and signs of a text in lower case; each Chinese character is a word.
 
-    A Chinese character is a word.
+    Drops pictures, spacing and brackets.
     """
     text = text.casefold()
-    if "[/asy]" not in text:  # or every opening would look for it to the end
+    if "[/asy]" not in text:  # avoids a quadratic search from every opening tag
         text = text.replace("[asy]", " ")
-    found = _PIECE.findall(_DROPPED.sub(" ", text))
-    return [part for piece in found for part in (piece if _IS_HAN.search(piece) else [piece])]
+    matches = _PIECE.findall(_DROPPED.sub(" ", text))
+    return [part for piece in matches for part in (piece if _IS_HAN.search(piece) else [piece])]
 
 
 def overlaps(
     train: Sequence[str], evaluation: Sequence[str], ngram: int = NGRAM, share: float = SHARE
 ) -> list[Overlap]:
-    """For each row of `train` the row of `evaluation` that it overlaps most, where it does.
+    """For each row of `train`, the `evaluation` row with the largest overlap, if any.
 
-    evidence "exact": the same but for case, spacing, dollar signs and closing marks. "ngrams": at
-    least `share` of the shorter text's n-grams are in the other, where it has LEAST of them.
+    evidence "exact": equal up to case, spacing, dollar signs and final punctuation.
+    evidence "ngrams": at least `share` of the n-grams of the shorter text, which has at least
+    LEAST.
     """
     known = [tuple(pieces(text)) for text in evaluation]
     written = [_written(text) for text in evaluation]
@@ -82,7 +86,7 @@ def overlaps(
 
 
 def _written(text: str) -> str:
-    """The text without what may differ in the same problem: spacing, case, dollar signs."""
+    """The text without case, spacing and dollar signs."""
     plain = re.sub(r"\\(?:left|right)(?![a-z])", "", text.casefold())
     return re.sub(r"[\s$]+", "", plain).strip("?.。？!")
 

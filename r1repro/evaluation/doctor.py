@@ -1,9 +1,9 @@
-"""Is a run sick? Verdicts on the tables that stages leave, each with what helps.
+"""Diagnoses runs from the tables that stages write, with a remedy for each problem.
 
-Columns of an RL stage's table: those of training.grpo, and where the engine or the verifier adds
-them `verifier_timeouts` (completions of a step's rollout that were given up; 0 or missing in a step
-without one) and `logp_mismatch` (mean absolute difference of log-probability between the engine
-that sampled and the trainer, in nats a token). What a table does not have is not judged.
+Columns of an RL stage's table are those of training.grpo, and optionally `verifier_timeouts`
+(completions of a step's rollout whose verification timed out; 0 or missing in a step without
+rollout) and `logp_mismatch` (mean absolute log-probability difference between sampler and trainer,
+in nats per token). Missing columns are not judged.
 """
 
 import math
@@ -18,42 +18,47 @@ from r1repro.config import BaseConfig, EvaluationConfig, RewardModelConfig, RLCo
 from r1repro.tasks.problem import GENERAL
 
 Settings = RLConfig | SFTConfig | RewardModelConfig | BaseConfig | EvaluationConfig
-"""What a stage was trained or evaluated with."""
+"""The training or evaluation settings of a stage."""
 
 STEPS = 5
-"""Rows below which no mean is judged: the learning rate is warmed up over as many steps of RL."""
+"""Minimum rows for judging a mean; also the number of warm-up steps of RL."""
 LATE = 0.25
-"""Shares are judged over the last quarter of the rows: what the run has come to, not its start."""
+"""Shares are judged over this final part of the rows, not the start."""
 CLIPPED = 0.25
-"""A completion cut off is paid for no answer; above this share the reward is about the cap."""
+"""Maximum share of clipped completions; they earn no reward, so above it the reward measures the
+length cap."""
 ZERO_VARIANCE = 0.8
-"""A group paid alike has no advantage; above this share four in five rollouts teach nothing."""
+"""Maximum share of groups with equal rewards, which have zero advantage."""
 UNPARSEABLE = 0.25
-"""An answer that cannot be read is paid like a wrong one; above this share form hides reasoning."""
+"""Maximum share of unreadable answers, which are scored as wrong; above it, the answer format hides
+reasoning."""
 FORMAT_MOVES = 0.01
-"""Between its least and its greatest mean a format reward moves more, if only by chance."""
+"""Minimum range of a format reward; chance alone exceeds it."""
 FORMAT_LEARNED = 0.95
-"""A format reward that is constant above this was learned before, and is no sickness."""
+"""A format reward that is constant above this had been learned before."""
 KL = 1.0
-"""Nats a token, over STEPS steps in a row: single steps may spike, since k3 is exponential. The
-policy then finds its own tokens e times as likely, in the geometric mean, as the reference does."""
+"""Maximum KL in nats per token over STEPS consecutive steps; single steps may spike, since k3 is
+exponential. At this KL, tokens are e times as likely under the policy as under the reference, in
+the geometric mean."""
 ENTROPY = 0.02
-"""Nats a token, as of a coin that falls on one side in 997 of 1,000 throws: groups are copies."""
+"""Minimum entropy in nats per token, that of a coin with 997 heads in 1,000 tosses; below it, a
+group's completions are nearly identical."""
 ENTROPY_LEFT = 0.1
-"""Of the entropy of the first STEPS steps: below this share it has collapsed too."""
+"""Minimum share of the entropy of the first STEPS steps."""
 SOLVED = 0.9
-"""A policy that is right so often may be certain."""
+"""Minimum pass@1 at which low entropy is acceptable."""
 TIMEOUTS = 0.01
-"""Every one may be a right answer that is paid as wrong; the rules of the mini world need none."""
+"""Maximum share of time-outs, each of which may be a correct answer scored as wrong; the mini
+world's rules never time out."""
 KL_MOVED = 1e-6
-"""Nats a token: a policy whose k3 never reaches it keeps its tokens as likely to 0.1 %."""
+"""Minimum k3 KL in nats per token; below it, token probabilities stay within 0.1 %."""
 LOSS_MOVED = 0.02
-"""Of the loss over the first quarter: a smaller change until the last is none."""
+"""Minimum relative change of the loss from the first quarter to the last."""
 MISMATCH = 0.05
-"""Nats a token: a quarter of the usual clip range of 0.2 is spent before a weight has moved."""
+"""Maximum mismatch in nats per token, a quarter of the usual clip range of 0.2."""
 
-TOO_LITTLE = "At scale=smoke a run trains too little for these verdicts to mean much."
-"""What is told first of a run at that scale, which learns nothing."""
+TOO_LITTLE = "At scale=smoke a run trains too little for these findings to be meaningful."
+"""Printed before the findings of a smoke run."""
 
 LOOKED_FOR = {
     "clipped completions": f"above {100 * CLIPPED:g} %",
@@ -69,14 +74,14 @@ LOOKED_FOR = {
     f"than {100 * LOSS_MOVED:g} %",
     "engine mismatch": f"above {MISMATCH:g} nats a token",
 }
-"""Every verdict with its limit, for a person to read; no mean of fewer than STEPS is judged."""
+"""Every check with its limit, for display; means need at least STEPS rows."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict on a stage: what is wrong, the figure and its limit, and what helps.
+    """A problem in a stage: what is wrong, the figure, its limit, and a remedy.
 
-    now: the settings that the remedy names, as they are; "" where it names none.
+    now: current values of the settings named in the remedy; "" if it names none.
     """
 
     stage: str
@@ -88,14 +93,14 @@ class Finding:
 
 
 def grouped(findings: Sequence[Finding]) -> list[tuple[str, str, str]]:
-    """Findings by verdict, for a person to read: (what is wrong, where, what helps).
+    """Findings grouped by problem for display: (what is wrong, where, remedy).
 
-    Each remedy is told once; with the settings as they are, where all of the stages have the same.
+    Each remedy appears once, with current settings if they are the same in all stages.
     """
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for one in findings:
         groups.setdefault((one.what, one.limit, one.remedy), []).append(one)
-    told = []
+    entries = []
     for (what, limit, remedy), found in groups.items():
         stages: dict[str, list[str]] = {}
         for one in found:
@@ -103,21 +108,21 @@ def grouped(findings: Sequence[Finding]) -> list[tuple[str, str, str]]:
         places = "; ".join(f"{', '.join(names)} {figure}" for figure, names in stages.items())
         now = {one.now for one in found}
         settings = f" (now {found[0].now})" if len(now) == 1 and found[0].now else ""
-        told.append((f"{what} ({limit})", places, f"{remedy}{settings}."))
-    return told
+        entries.append((f"{what} ({limit})", places, f"{remedy}{settings}."))
+    return entries
 
 
 def examine(stage: str, rows: pd.DataFrame, settings: Settings) -> tuple[Finding, ...]:
-    """What is wrong with a stage, worst first; () if nothing is.
+    """Problems of a stage, worst first; () if there are none.
 
-    rows: metrics.parquet, or evaluation.parquet (its columns task, extracted and finished) where
-    the settings are an evaluation's.
+    rows: metrics.parquet, or for an EvaluationConfig evaluation.parquet (columns task, extracted
+        and finished).
     """
     found = (check(rows, settings) for check in _checks(settings))
     return tuple(Finding(stage, *verdict) for verdict in found if verdict is not None)
 
 
-_Verdict = tuple[str, str, str, str, str]  # what, figure, limit, remedy, settings as they are
+_Verdict = tuple[str, str, str, str, str]  # what, figure, limit, remedy, current settings
 _Check = Callable[[pd.DataFrame, Any], _Verdict | None]
 
 
@@ -137,7 +142,7 @@ def _late(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean(rows: pd.DataFrame, column: str) -> float:
-    """NaN where it is not known or too few rows tell; every comparison with that is false."""
+    """NaN for a missing column or too few rows; comparisons with NaN are False."""
     if len(rows) < STEPS or column not in rows.columns:
         return math.nan
     return float(rows[column].astype(float).mean())
@@ -170,8 +175,8 @@ def _not_finite(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
                 f"non-finite {'KL' if column == 'kl' else column}",
                 f"in {len(bad)} of {len(rows)} rows, first at step {int(bad['step'].iloc[0])}",
                 "none at most",
-                "What was trained from there on is no result: lower lr_matrices and lr_rest, or "
-                "compute in float32",
+                "Discard the weights from that step on; lower lr_matrices and lr_rest, or compute "
+                "in float32",
                 _now(settings, *_RATES),
             )
     return None
@@ -197,12 +202,12 @@ def _exploding_kl(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
 def _still_policy(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     if _rate_is_zero(rows):
         return _does_nothing(*_ZERO, settings)
-    # Where no group has an advantage no rate could do anything, and that is a verdict of its own.
+    # Without any advantage no learning rate has an effect; _zero_variance reports that case.
     signal = not _mean(rows, "zero_variance_groups") > ZERO_VARIANCE
     moved = rows["kl"].astype(float).max() if "kl" in rows.columns else math.nan
     if len(rows) >= 2 * STEPS and signal and moved < KL_MOVED:
-        told = f"a KL to the reference of {moved:.2g} nats a token at most"
-        return _does_nothing(told, f"{KL_MOVED:g} at least", settings)
+        figure = f"a KL to the reference of {moved:.2g} nats a token at most"
+        return _does_nothing(figure, f"{KL_MOVED:g} at least", settings)
     return None
 
 
@@ -214,8 +219,8 @@ def _still_loss(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
         return None
     first, last = rows["loss"].head(quarter).mean(), rows["loss"].tail(quarter).mean()
     if abs(last - first) < LOSS_MOVED * abs(first):
-        told = f"a loss of {first:.4g} over the first quarter and {last:.4g} over the last"
-        return _does_nothing(told, f"{100 * LOSS_MOVED:g} % of change at least", settings)
+        figure = f"a loss of {first:.4g} over the first quarter and {last:.4g} over the last"
+        return _does_nothing(figure, f"{100 * LOSS_MOVED:g} % of change at least", settings)
     return None
 
 
@@ -227,7 +232,7 @@ _ZERO = ("a rate of 0 at every step", "more than 0 wanted")
 
 
 def _does_nothing(figure: str, limit: str, settings: Any) -> _Verdict:
-    remedy = "Raise lr_matrices and lr_rest, and see that the weights that should train do"
+    remedy = "Raise lr_matrices and lr_rest, and check that the weights are trainable"
     return "learning rate that does nothing", figure, limit, remedy, _now(settings, *_RATES)
 
 
@@ -239,8 +244,8 @@ def _mismatch(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
         "engine mismatch",
         f"{apart:.3g} nats a token",
         f"between engine and trainer, {MISMATCH:g} at most",
-        "Give both the same precision, the same weights after every update and the same "
-        "temperature, or sample with engine.rollouts=own",
+        "Use the same precision and temperature in both and sync weights after every update, or "
+        "set engine.rollouts=own",
         _now(settings, "temperature"),
     )
 
@@ -252,10 +257,10 @@ def _zero_variance(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
         return None
     found = "zero-variance groups", _share(share), _at_most(ZERO_VARIANCE, "groups")
     if _mean(late, "pass_at_1") > 0.5:
-        return *found, "Most answers are right: ask harder problems, or stop here", ""
+        return *found, "Most answers are right; use harder problems or stop here", ""
     return (
         *found,
-        "Few answers are right: ask easier problems, raise generations, or start from a "
+        "Few answers are right; use easier problems, raise generations, or start from a "
         "fine-tuned checkpoint",
         _now(settings, "generations"),
     )
@@ -272,8 +277,8 @@ def _constant_format(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
         "constant format reward",
         f"{mean:.3g} at every step",
         f"a change of {FORMAT_MOVES:g} at least",
-        "Read completions.parquet beside the template: the tags that are paid for may not be "
-        "those that are asked for, or the tokenizer drops them",
+        "Compare completions.parquet with the template; the rewarded tags may differ from the "
+        "requested ones, or the tokenizer may drop them",
         "",
     )
 
@@ -293,8 +298,8 @@ def _cut_off(share: float, settings: RLConfig | EvaluationConfig) -> _Verdict:
         "clipped completions",
         _share(share),
         _at_most(CLIPPED, "completions"),
-        "Raise max_completion_tokens; if completions go on whatever the cap is, the model does not "
-        "end its answers: see its end token",
+        "Raise max_completion_tokens; if completions still reach the cap, check the model's "
+        "end-of-sequence token",
         _now(settings, "max_completion_tokens"),
     )
 
@@ -315,15 +320,15 @@ def _unread(share: float) -> _Verdict:
         "answers that cannot be read",
         _share(share),
         _at_most(UNPARSEABLE, "reasoning answers"),
-        "Read some of them: the template may ask for another form than is read, or the answers "
-        "are cut off before they state one",
+        "Read some answers; the template may request another format than the parser expects, or "
+        "completions are cut off before they state an answer",
         "",
     )
 
 
 def _timeouts(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     late = _late(rows)
-    # Of several updates from one rollout, only the first has a count.
+    # With several updates per rollout, only the first has a count.
     known = late["verifier_timeouts"].sum() if "verifier_timeouts" in late.columns else 0
     share = known / max(1, len(late) * settings.questions * settings.generations)
     if len(rows) < STEPS or share <= TIMEOUTS:
@@ -332,8 +337,8 @@ def _timeouts(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
         "verifier time-outs",
         _share(share),
         _at_most(TIMEOUTS, "completions"),
-        "Each was paid as wrong: give the verifier more seconds or processes, or see what the "
-        "answers are that it hangs on",
+        "Each is scored as wrong; give the verifier more seconds or processes, or inspect the "
+        "answers that time out",
         "",
     )
 
@@ -349,6 +354,6 @@ def _collapsed_entropy(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | Non
         "entropy collapse",
         f"{entropy:.3g} nats a token",
         f"{ENTROPY:g} at least, and {100 * ENTROPY_LEFT:g} % of the start",
-        "Lower lr_matrices and lr_rest, raise epsilon, beta or temperature, or stop before it",
+        "Lower lr_matrices and lr_rest, raise epsilon, beta or temperature, or stop earlier",
         _now(settings, *_RATES, "epsilon", "beta", "temperature"),
     )

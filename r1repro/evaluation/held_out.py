@@ -1,6 +1,6 @@
-"""What the held-out problems gave: all that a report reads of the evaluations.
+"""Summaries of the evaluations: everything that a report reads of them.
 
-A few light files, so that a report, and a report of several seeds, needs neither rows nor weights.
+They are small files, so that reports of one or several runs need neither rows nor weights.
 """
 
 import json
@@ -21,12 +21,12 @@ REFLECTION, ANSWERS = "reflection.json", "answers.parquet"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Measures of every checkpoint, and what is shown of the answers themselves.
+    """Measures of every checkpoint, and the answers shown in reports.
 
     summaries: by checkpoint; changes: "after - before" of the declared pairs, paired over problems;
-    reflection: p by group of answers, see `metrics.reflection_tests`; answers: the rows chosen by
-    answers.RULE of the checkpoints of MAIN, with a column `checkpoint`; ways: of each family
-    the best way of asking the base and its temperature, as validation chose it.
+    reflection: p value by group of answers, see `metrics.reflection_tests`; answers: rows chosen by
+    answers.RULE for the checkpoints of MAIN, with a column `checkpoint`; ways: each family's best
+    prompt of the base and its temperature, chosen on validation.
     """
 
     summaries: Results
@@ -37,7 +37,7 @@ class HeldOut:
 
     @property
     def adds(self) -> dict[str, dict[str, Any]]:
-        """What RL adds, by family: R1-Zero's pass@1 less the best way's of asking the base."""
+        """The gain of RL by family: R1-Zero's pass@1 minus that of the base's best prompt."""
         changes = self.changes.get(key("base_best", "r1_zero"), {})
         return {
             family: {**changes[f"{family}/pass@1"].as_dict(), **way}
@@ -49,9 +49,9 @@ class HeldOut:
 def measure(
     evaluations: Mapping[str, pd.DataFrame], ways: Mapping[str, Mapping[str, Any]] | None = None
 ) -> HeldOut:
-    """Of the rows of evaluation.parquet by checkpoint; any of the checkpoints may be missing.
+    """Summarize the rows of evaluation.parquet by checkpoint; checkpoints may be missing.
 
-    ways: what stage base_search has chosen.
+    ways: the choice of stage base_search.
     """
     ordered = {name: evaluations[name] for name in names(evaluations)}
     summaries, changes = metrics.compare(ordered, pairs(ordered)) if ordered else ({}, {})
@@ -82,7 +82,7 @@ def write(folder: Path, found: HeldOut) -> None:
 
 
 def read(folder: Path) -> HeldOut:
-    """What `write` left. Raises OSError or ValueError if a file is missing or broken."""
+    """Read the files of `write`. Raises OSError or ValueError if one is missing or malformed."""
     return HeldOut(
         read_results(folder / RESULTS),
         read_results(folder / DIFFERENCES),

@@ -1,8 +1,8 @@
-"""Measures over the rows of an evaluation, each with its interval, addressed by a path.
+"""Metrics over evaluation rows, with intervals, addressed by path.
 
-A path is `<scope>/<measure>`, the scope left out for all reasoning problems together in measures of
-behaviour: `reasoning/pass@1`, `countdown/pass@1`, `level_5/pass@1`, `arithmetic/level_1/pass@1`,
-`zh/pass@1`, `format_valid`, `countdown/length`, `general/score`. See MEASURES for what each is.
+A path is `<scope>/<measure>`; metrics of behaviour over all reasoning problems have no scope.
+Examples: `reasoning/pass@1`, `countdown/pass@1`, `level_5/pass@1`, `arithmetic/level_1/pass@1`,
+`zh/pass@1`, `format_valid`, `countdown/length`, `general/score`. MEASURES lists them.
 """
 
 import math
@@ -35,7 +35,7 @@ from r1repro.text.withdrawal import reconsiders
 
 @dataclass(frozen=True)
 class Measure:
-    """How a measure is called and shown; a share lies in 0 to 1 and is shown in per cent."""
+    """A metric's label and format; a share is in 0 to 1 and shown as a percentage."""
 
     label: str
     share: bool = True
@@ -43,7 +43,7 @@ class Measure:
 
 
 def measure_of(mode: str) -> str:
-    """The measure that counts a mode of r1repro.rewards.soundness: "wrong_gave_up"."""
+    """The measure that counts a mode of r1repro.rewards.soundness, such as "wrong_gave_up"."""
     return f"wrong_{mode.replace(' ', '_')}"
 
 
@@ -112,21 +112,21 @@ OF_PARTS = (
     "unworked",
     "false_check",
 )
-"""What is measured of each level and of each language too, beside all problems and families."""
+"""Measures computed for every level and language too."""
 CHANGES_OF_PARTS = ("pass@1", "length")
-"""Of these, whose paired changes are made."""
+"""Those whose paired changes are computed too."""
 _KEYS = ["problem_id", "language"]
 FEW = 30
-"""Items below which an interval is shown with their number: it is itself uncertain then."""
+"""Below this many items, the number is shown next to the interval, which is itself uncertain."""
 
 
 def summarize(evaluation: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimate]:
-    """Every measure of one evaluation by its path.
+    """All metrics of one evaluation, by path.
 
-    evaluation: the rows of evaluation.parquet, a row a problem and sample, the same number of
-    samples for every reasoning problem, and for every general one. Intervals: percentile
-    bootstrap over problems, 95 %; a general item in its two languages is one problem there, and
-    counts twice in n.
+    evaluation: rows of evaluation.parquet, one per problem and sample, with the same number of
+        samples for every reasoning problem and for every general one. Intervals: 95 % percentile
+        bootstrap over problems; a general item in two languages is resampled as one problem but
+        counts twice in n.
     """
     summaries, _ = _estimates({"": per_problem(evaluation)}, (), draws, seed)
     return summaries[""]
@@ -135,7 +135,7 @@ def summarize(evaluation: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> di
 def differences(
     before: pd.DataFrame, after: pd.DataFrame, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Estimate]:
-    """after - before for every measure, paired: both sides resample the same problems."""
+    """after - before for every metric, paired: both sides resample the same problems."""
     return _paired(per_problem(before), per_problem(after), draws, seed)
 
 
@@ -145,10 +145,9 @@ def compare(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> tuple[dict[str, dict[str, Estimate]], dict[tuple[str, str], dict[str, Estimate]]]:
-    """`summarize` of each evaluation and `differences` of each (before, after).
+    """`summarize` of each evaluation and `differences` of each (before, after) pair.
 
-    Where all were asked the same problems, these are drawn once for all of them: the same figures
-    in a fraction of the time.
+    If all evaluations have the same problems, resamples are shared: the same figures, much faster.
     """
     tables = {name: per_problem(rows) for name, rows in evaluations.items()}
     pairs = list(pairs)
@@ -167,8 +166,8 @@ def _paired(
     shared = first.index.intersection(second.index).sort_values()
     if shared.empty:
         raise R1ReproError(
-            "The two evaluations have no problem in common, and a paired difference needs the same "
-            "problems on both sides; evaluate both checkpoints on the same task and split."
+            "the two evaluations have no problem in common, which a paired difference needs; "
+            "evaluate both checkpoints on the same task and split"
         )
     tables = {"before": first.loc[shared], "after": second.loc[shared]}
     _, changes = _estimates(tables, [("before", "after")], draws, seed)
@@ -181,7 +180,7 @@ def _estimates(
     draws: int,
     seed: int,
 ) -> tuple[dict[str, dict[str, Estimate]], dict[tuple[str, str], dict[str, Estimate]]]:
-    """What `compare` gives, of tables by `per_problem` with the same index."""
+    """The result of `compare` for `per_problem` tables with the same index."""
     summaries: dict[str, dict[str, Estimate]] = {name: {} for name in tables}
     changes: dict[tuple[str, str], dict[str, Estimate]] = {pair: {} for pair in pairs}
     for scopes in zip(*(_scopes(table) for table in tables.values()), strict=True):
@@ -206,18 +205,18 @@ def _estimates(
 
 
 def _by_problem(asked: pd.Index, columns: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The columns side by side, the languages of a problem added up.
+    """The columns side by side, summed over the languages of a problem.
 
-    An item that is asked in both languages is drawn as one: its answers resemble each other.
+    Both languages of an item are resampled together, since their answers are correlated.
     """
     return pd.DataFrame(np.concatenate(columns, axis=1)).groupby(asked).sum().to_numpy()
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Numerators and denominators of M measures of the N problems of a scope, and their draws.
+    """Numerators, denominators and resampled ratios of M metrics over the N problems of a scope.
 
-    rows_N: of each problem in the tables, one a language.
+    rows_N: rows per problem in the tables, one per language.
     """
 
     names: list[str]
@@ -235,7 +234,7 @@ def _summary(prefix: str, part: _Part) -> dict[str, Estimate]:
         has = part.bottom_N_M[:, i] > 0
         value, low, high = float(values[i]), float(lows[i]), float(highs[i])
         if measure(name).share and has.any():
-            # A gain may be a loss.
+            # A gain can be negative.
             end = change_interval if name.startswith("vote_gain@") else share_interval
             each = part.top_N_M[has, i] / part.bottom_N_M[has, i]
             low, high = end(low, high, value, each)
@@ -265,13 +264,13 @@ def _change(prefix: str, before: _Part, after: _Part) -> dict[str, Estimate]:
 
 
 def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
-    """One row a problem: its task, level, and for each measure a numerator and a denominator.
+    """One row per problem: task, level, and a numerator and denominator for each metric.
 
-    Columns `<measure>` and `<measure>:of`; a measure over problems is the ratio of their sums.
+    Columns `<measure>` and `<measure>:of`; a metric is the ratio of their sums over problems.
     """
     if evaluation.empty:
         raise R1ReproError(
-            "The evaluation has no rows, so nothing can be measured; evaluate at least one problem."
+            "the evaluation has no rows, so nothing can be measured; evaluate at least one problem"
         )
     rows = with_work(evaluation)
     rows = rows.assign(
@@ -306,7 +305,7 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
         "strict_pass@1": (mean("strict_correct"), one),
     }
     for size in sorted({2**i for i in range(1, k.bit_length())} | ({k} - {1})):
-        # General items may have fewer samples; of them only pass@1 is read.
+        # General items may have fewer samples; only their pass@1 is used.
         columns[f"pass@{size}"] = (pass_at_k(np.maximum(n, size), right.astype(int), size), one)
     votes = [
         cons_at_k([a if isinstance(a, str) else None for a in group["vote"]], group["correct"])
@@ -349,7 +348,7 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
 
 
 def reconsidered(rows: pd.DataFrame) -> pd.Series:
-    """Which rows are right and state a result in the thinking, take it back and state another."""
+    """Rows with a right answer whose thinking withdraws a result and then states another."""
     found = [
         bool(right) and isinstance(text, str) and reconsiders(thinking(text))
         for right, text in zip(rows["correct"], rows["text"], strict=True)
@@ -358,10 +357,10 @@ def reconsidered(rows: pd.DataFrame) -> pd.Series:
 
 
 def reflection_tests(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, float]:
-    """p of a sign-flip test over problems of the change in reflection words an answer.
+    """p-values of sign-flip tests over problems of the change in reflection words per answer.
 
-    {"all answers": p, "right answers": p}; the latter over the problems that both sides answered
-    rightly at least once, where right answers are compared with right ones.
+    {"all answers": p, "right answers": p}; the latter compares right answers, over problems that
+    both sides answered correctly at least once.
     """
     found = {}
     for name, right in (("all answers", False), ("right answers", True)):
@@ -378,7 +377,7 @@ def reflection_tests(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, flo
 
 
 def measure(path: str) -> Measure:
-    """How the measure at the end of a path is called and shown."""
+    """The label and format of the metric at the end of a path."""
     name = path.rsplit("/", 1)[-1]
     if name in MEASURES:
         return MEASURES[name]
@@ -402,7 +401,7 @@ def label(path: str) -> str:
 
 
 def shown(estimate: Estimate | None, path: str, signed: bool = False) -> str:
-    """An estimate in words: "71.2 % [69.8, 72.5]", or a dash where there is none; see `few`."""
+    """An estimate as text: "71.2 % [69.8, 72.5]", or a dash if there is none; see `few`."""
     if estimate is None or math.isnan(estimate.value):
         return "–"
     how = measure(path)
@@ -420,29 +419,29 @@ def shown(estimate: Estimate | None, path: str, signed: bool = False) -> str:
 
 
 def few(estimate: Estimate) -> str:
-    """What stands behind an interval over fewer than FEW items: how many they are."""
+    """The number of items, shown after an interval over fewer than FEW."""
     return f", n = {estimate.n}" if estimate.n < FEW else ""
 
 
 def samples(paths: Mapping[str, object]) -> int:
-    """The largest k of the pass@k among these paths, which is the samples drawn a problem."""
+    """The largest k of pass@k among these paths, i.e. the samples drawn per problem."""
     found = [int(p.split("@")[1]) for p in paths if p.startswith("reasoning/pass@")]
     return max(found, default=1)
 
 
 def families(paths: Iterable[str]) -> list[str]:
-    """Families of the reasoning problems that these paths measure, in the order of their names."""
+    """Families of reasoning problems among these paths, sorted."""
     return sorted({p.split("/")[0] for p in paths if p.count("/") == 2 and "/level_" in p})
 
 
 def spread(named: Iterable[str], paths: Iterable[str]) -> list[str]:
-    """These names with "*" replaced by each family of `paths`."""
+    """These names with "*" expanded to each family of `paths`."""
     found = families(paths)
     return [n.replace("*", f) for n in named for f in (found if "*" in n else [""])]
 
 
 def headline(paths: Mapping[str, object]) -> list[str]:
-    """The paths of the headline table that these results have, with k filled in."""
+    """Paths of the headline table present in these results, with k filled in."""
     named = [path.replace("@k", f"@{samples(paths)}") for path in spread(HEADLINE, paths)]
     return [path for path in dict.fromkeys(named) if path in paths]
 

@@ -1,8 +1,8 @@
-"""Did a training stage move? A claim on the effect of one that stood still is not testable.
+"""Did a training stage move? Claims about a stage that did not are not testable.
 
-Muon and Adam normalize their updates, so the weights move with the learning rate whatever the
-gradient says. Hence a stage has moved only if its weights did, and beside them what it was trained
-on (the reward of RL, the loss of fine-tuning) or the policy itself (KL to the reference).
+Muon and Adam normalize their updates, so weights move with the learning rate whatever the gradient
+is. A stage has moved only if its weights did and, in addition, its training signal (RL reward or
+SFT loss) or its policy (KL to the reference) changed.
 """
 
 import json
@@ -16,32 +16,34 @@ import pandas as pd
 from r1repro.artifacts import write_atomically
 
 FILE = "moved.json"
-"""In a training stage's result {"weights": relative change}; in a run's folder what `write` puts
-there."""
+"""{"weights": relative change} in a training stage's result; the output of `write` in a run's
+folder."""
 WEIGHTS = 1e-4
-"""Of the norm of the weights before. Rounding a model to bfloat16 changes it by ten times as much:
-a relative error of 2^-9 / sqrt(3) at most."""
+"""Minimum change relative to the norm of the initial weights. Rounding to bfloat16 changes it by
+ten times as much: a relative error of at most 2^-9 / sqrt(3)."""
 KL = 1e-3
-"""Nats a token, the k3 estimate. By Pinsker's inequality a token's probability then differs from
-the reference's by sqrt(KL / 2) at most, 2.2 points: about the smallest effect that counts."""
+"""Minimum k3 KL estimate in nats per token. By Pinsker's inequality, a token's probability then
+differs from the reference's by at most sqrt(KL / 2) = 2.2 points, about the smallest effect that
+counts."""
 NOISES = 2.0
-"""Standard errors by which a curve has to change: one in twenty that stands still does so."""
+"""Minimum change of a curve in standard errors; without a trend, one in twenty exceeds it."""
 ROOM = 0.05
-"""Of a reward in 0 to 1. Above 1 - ROOM almost every answer is paid in full, and next to nothing
-is left that could rise or tell the answers of a group apart."""
+"""Minimum headroom of a reward in 0 to 1. Above 1 - ROOM almost every answer earns full reward, so
+the reward can hardly rise or separate the answers of a group."""
 WINDOW = 5
-"""Steps over which a start, and the highest KL, is averaged."""
+"""Steps averaged for a curve's start and for the highest KL."""
 LEAST = 10
-"""Steps below which a fifth of a curve is a single step, and nothing is said of it."""
+"""Minimum steps of a curve; below, a fifth of it is a single step."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve over the steps in which it has values.
+    """A metric over the steps that have a value.
 
-    start: its mean over the first WINDOW steps; change: the last fifth less the first; noise: the
-    standard error of that change, by the differences of neighbouring steps, which a trend hardly
-    touches (von Neumann et al. 1941, Ann. Math. Stat. 12:153).
+    start: mean over the first WINDOW steps.
+    change: mean of the last fifth minus mean of the first fifth.
+    noise: standard error of that change, from differences of successive steps, which a trend hardly
+        affects (von Neumann et al. 1941, Ann. Math. Stat. 12:153).
     """
 
     start: float
@@ -55,12 +57,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Moved:
-    """What is known of a stage: weights and kl are NaN, and a curve is missing, where nothing is.
+    """Measured changes of a stage; unknown values are NaN or, for curves, missing.
 
-    weights: ||after - before|| / ||before||; learned: the curve that training follows, "reward" or
-    "loss"; kl: the highest mean of WINDOW steps, in nats a token, since a reference that is
-    replaced starts again from zero; curves: `learned`, and each reward by its name, the preference
-    over the general prompts alone.
+    weights: ||after - before|| / ||before||.
+    learned: the curve that training optimizes, "reward" or "loss".
+    kl: highest mean over WINDOW steps, in nats per token; the KL restarts from zero whenever the
+        reference is replaced.
+    curves: `learned`, and each reward by name; the preference reward over general prompts only.
     """
 
     weights: float
@@ -70,14 +73,14 @@ class Moved:
 
 
 def facts(metrics: pd.DataFrame, weights: float = math.nan) -> Moved:
-    """Of metrics.parquet and the weights' relative change."""
+    """Changes of a stage from its metrics.parquet and the relative change of its weights."""
     learned = "reward" if "reward" in metrics else "loss"
     columns = {
         name.removeprefix("reward_"): name
         for name in metrics
         if name.startswith("reward_") and name != "reward_deviation"
     }
-    if "preference" in metrics:  # of which `reward_preference` is 0 for every reasoning prompt
+    if "preference" in metrics:  # `reward_preference` is 0 on every reasoning prompt
         columns["preference"] = "preference"
     found = {name: curve(metrics[column]) for name, column in columns.items()}
     if learned in metrics:
@@ -100,24 +103,24 @@ def curve(values: pd.Series) -> Curve | None:
 
 
 def still(found: Moved) -> str:
-    """Why a stage counts as not moved, with the figures; "" if it has moved."""
+    """Why a stage counts as not moved, with figures; "" if it moved."""
     learned = found.curves.get(found.learned)
     shifted = learned is not None and learned.shifted
-    # Weights of which nothing is known do not count against it.
+    # An unknown weight change (NaN) does not count as unmoved.
     if not found.weights < WEIGHTS and (shifted or found.kl >= KL):
         return ""
-    told = [] if math.isnan(found.weights) else [f"the weights by {100 * found.weights:.2g} %"]
+    reasons = [] if math.isnan(found.weights) else [f"the weights by {100 * found.weights:.2g} %"]
     if learned is not None:
-        told.append(f"the {found.learned} by {_change(learned)}")
+        reasons.append(f"the {found.learned} by {_change(learned)}")
     if not math.isnan(found.kl):
-        told.append(f"KL to the reference reaches {found.kl:.1e} nats a token")
-    return ", ".join(told) or "too few steps to tell"
+        reasons.append(f"KL to the reference reaches {found.kl:.1e} nats a token")
+    return ", ".join(reasons) or "too few steps to tell"
 
 
 def idle(found: Moved, reward: str, may_stay: bool = False) -> str:
-    """Why a reward cannot have had an effect, with the figures; "" if it can.
+    """Why a reward cannot have had an effect, with figures; "" if it can.
 
-    may_stay: of a claim that nothing gets worse, which a reward that stands does not speak against.
+    may_stay: for claims that nothing gets worse, which a constant reward does not contradict.
     """
     one = found.curves.get(reward)
     if one is None:
@@ -132,7 +135,7 @@ def _change(one: Curve) -> str:
 
 
 def write(path: Path, moved: Mapping[str, Moved]) -> None:
-    """{stage: facts} as JSON, NaN as null."""
+    """Write {stage: facts} as JSON, with NaN as null."""
     plain = {name: asdict(one) for name, one in moved.items()}
     for one in plain.values():
         one |= {n: None if math.isnan(one[n]) else one[n] for n in ("weights", "kl")}
@@ -140,7 +143,7 @@ def write(path: Path, moved: Mapping[str, Moved]) -> None:
 
 
 def read(path: Path) -> dict[str, Moved]:
-    """What `write` wrote."""
+    """Read the output of `write`."""
 
     def number(stored: float | None) -> float:
         return math.nan if stored is None else stored
@@ -157,6 +160,6 @@ def read(path: Path) -> dict[str, Moved]:
 
 
 def weights_of(folder: Path) -> float:
-    """The relative change that a training stage left in its result; NaN where it left none."""
+    """The relative weight change in a training stage's result; NaN if there is none."""
     file = folder / FILE
     return float(json.loads(file.read_text("utf-8"))["weights"]) if file.is_file() else math.nan

@@ -14,7 +14,7 @@ Results = Mapping[str, Mapping[str, Estimate]]
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A tree of settings by dotted keys."""
+    """Flatten nested settings to dotted keys."""
     found: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
@@ -25,13 +25,13 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 ADDS = "adds"
-"""The key of results.json that is no checkpoint: what RL adds, by family."""
+"""The key of results.json that is not a checkpoint: the gain of RL by family."""
 
 
 def write_results(
     path: Path, results: Results, adds: Mapping[str, Mapping[str, Any]] | None = None
 ) -> None:
-    """{name: {path: {value, low, high, n}}}, a line an estimate, to seven digits; NaN is null.
+    """Write {name: {path: {value, low, high, n}}}, one line per estimate; NaN becomes null.
 
     adds: written under ADDS, {family: {value, low, high, n, way, temperature}}.
     """
@@ -46,14 +46,14 @@ def write_results(
 
 
 def _line(estimate: Estimate) -> str:
-    # Seven digits are more than any estimate has, and a version stays light.
+    # Seven digits exceed the precision of any estimate and keep the file small.
     stored = estimate.as_dict().items()
     plain = {k: None if math.isnan(v) else float(f"{v:.7g}") for k, v in stored} | {"n": estimate.n}
     return json.dumps(plain, allow_nan=False)
 
 
 def read_results(path: Path) -> dict[str, dict[str, Estimate]]:
-    """The estimates that `write_results` wrote."""
+    """Read the estimates written by `write_results`."""
     plain = json.loads(path.read_text(encoding="utf-8"))
     plain.pop(ADDS, None)
 
@@ -70,13 +70,13 @@ def read_results(path: Path) -> dict[str, dict[str, Estimate]]:
 
 
 def read_adds(path: Path) -> dict[str, dict[str, Any]]:
-    """What `write_results` wrote under ADDS; nothing where it wrote none."""
+    """Read the entry ADDS written by `write_results`; empty if there is none."""
     found: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")).get(ADDS, {})
     return found
 
 
 def write_json(path: Path, content: Any) -> None:
-    """JSON as every reader takes it (no NaN), whole or not at all."""
+    """Write standard JSON (no NaN), atomically."""
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(path, text + "\n")
 
@@ -87,6 +87,6 @@ COSTS = "costs.json"
 
 
 def read_costs(folder: Path) -> dict[str, dict[str, float]]:
-    """What each student took, as the comparison stage wrote it."""
+    """The students' costs stored by the comparison stage; see r1repro.stages.comparison."""
     found: dict[str, dict[str, float]] = json.loads((folder / COSTS).read_text("utf-8"))
     return found

@@ -1,4 +1,4 @@
-"""One row of evaluation.parquet: a problem, one sample of an answer, and what is read from it."""
+"""Rows of evaluation.parquet: one per problem and sample."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ from r1repro.text.repetition import repetition
 from r1repro.text.tags import read, thinking
 
 WORK = ("sound", "unworked", "false_check", "coverage", "mode", "worked")
-"""Columns that tell of the work itself; see `soundness.Soundness` and `soundness.MODES`."""
+"""Columns about the work; see `soundness.Soundness` and `soundness.MODES`."""
 
 
 def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]:
-    """What evaluation.parquet holds of one sample.
+    """The row of one sample.
 
-    Language, words and mixing are read from the thinking, or from the whole text where no
-    thinking is marked (a base model mostly marks none); reflection and repetition from the whole.
+    Language, words and mixing are measured on the thinking, or on the whole text if none is marked
+    (as in most base-model output); reflection and repetition on the whole text.
     """
     reading = read(completion.text)
     thought = thinking(completion.text)
@@ -55,7 +55,7 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
 def with_work(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of evaluation.parquet or completions.parquet with the columns of WORK.
 
-    What was stored before there were such columns gets them from its texts, here alone.
+    Older files lack these columns; they are computed from the texts here.
     """
     if set(WORK) <= set(rows.columns):
         return rows
@@ -81,5 +81,5 @@ def _work(problem: Problem, text: str, correct: bool) -> dict[str, Any]:
 
 
 def _storable(text: str | None) -> str | None:
-    # Parquet holds UTF-8, which has no lone surrogates; they are kept visible as \udcxx.
+    # Parquet stores UTF-8, which cannot encode lone surrogates; write them as \udcxx.
     return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,8 +1,8 @@
-"""Statistics of evaluations: pass@k, cons@k and bootstrap intervals over problems.
+"""Evaluation statistics: pass@k, cons@k and bootstrap intervals over problems.
 
-The unit that is drawn again is the problem, never the sample: samples of one problem resemble each
-other, and an interval over samples would be too narrow. Such an interval speaks of one trained
-model on another draw of problems; it says nothing about training again with another seed.
+Resamples problems, not samples: samples of one problem are correlated, and an interval over samples
+would be too narrow. The interval covers one trained model on new problems; it does not cover
+training with another seed.
 """
 
 import math
@@ -18,15 +18,15 @@ from r1repro.errors import R1ReproError
 DRAWS = 10_000
 LEVEL = 0.95
 FEW = 10
-"""Of fewer problems a bootstrap knows too little of how many more there might have been: of none
-it would claim certainty, and of one a narrower interval than of none."""
+"""Below this count of problems a bootstrap interval is too narrow: with none it has zero width,
+with one it is narrower than the exact interval for none."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with the ends of its 95 % interval (NaN where there is none).
+    """A value with its 95 % interval (NaN if there is none).
 
-    n: over how many problems; of several seeds' mean, of the seed with the fewest.
+    n: number of problems; for a mean over seeds, the smallest of the seeds.
     """
 
     value: float
@@ -39,17 +39,18 @@ class Estimate:
 
 
 def pass_at_k(samples: ArrayLike, correct: ArrayLike, k: int) -> NDArray[np.float64]:
-    """Unbiased estimate of the chance that one of `k` samples is right, for each problem.
+    """Unbiased estimate of the probability that one of `k` samples is right, per problem.
 
-    samples, correct: integers of shape [N] (or scalars), the samples drawn and those right.
-    Source: Chen et al. 2021 (arXiv 2107.03374), equation 1: 1 - C(n - c, k) / C(n, k).
+    samples, correct: integers of shape [N] (or scalars), the samples drawn and the correct ones.
+        Raises R1ReproError unless 1 <= k <= samples and 0 <= correct <= samples. Source: Chen et
+        al. 2021 (arXiv 2107.03374), equation 1: 1 - C(n - c, k) / C(n, k).
     """
     n, c = np.broadcast_arrays(np.asarray(samples, dtype=int), np.asarray(correct, dtype=int))
     if k < 1 or (n < k).any() or (c < 0).any() or (c > n).any():
         raise R1ReproError(
             f"pass@{k} needs 1 <= k <= samples and 0 <= correct <= samples for every problem, but "
-            f"there are {n.min()} to {n.max()} samples with {c.min()} to {c.max()} right; "
-            "choose a smaller k or draw more samples."
+            f"problems have {n.min()} to {n.max()} samples with {c.min()} to {c.max()} correct; "
+            "choose a smaller k or draw more samples"
         )
     none_right = np.ones(n.shape)
     for i in range(k):
@@ -58,11 +59,10 @@ def pass_at_k(samples: ArrayLike, correct: ArrayLike, k: int) -> NDArray[np.floa
 
 
 def cons_at_k(answers: Sequence[str | None], correct: Sequence[bool]) -> float:
-    """Score of the majority vote over all samples of one problem, in 0 to 1.
+    """Score of the majority vote over one problem's samples, in 0 to 1.
 
-    Samples without an answer (None) abstain. Where several answers are tied for first place the
-    score is the share of them that is right, which is what drawing one at random gives on average.
-    No vote at all scores 0.
+    Samples without an answer (None) abstain. If several answers tie for first place, the score is
+    the share of them that is right, the expected score of a random choice. Returns 0 without votes.
     """
     votes: dict[str, list[bool]] = {}
     for answer, right in zip(answers, correct, strict=True):
@@ -82,12 +82,12 @@ def resampled_ratios(
 ) -> NDArray[np.float64]:
     """Ratios of sums over `draws` resamples of the N problems, of shape [draws, M].
 
-    The same problems are drawn for every column, and for every call with the same N and seed, so
-    that differences of two results are paired. NaN where a draw's denominator is zero.
+    All columns, and all calls with the same N and seed, use the same resamples, so differences are
+    paired. NaN where a resample's denominator is zero.
     """
     n = len(numerators_N_M)
     random = np.random.default_rng(seed)
-    # Most denominators are one for every problem, and their sum is n in every draw.
+    # Most denominators are one for every problem; their sum is n in every draw.
     varying = (denominators_N_M != 1.0).any(axis=0)
     both = np.concatenate([numerators_N_M, denominators_N_M[:, varying]], axis=1)
     sums = np.empty((draws, both.shape[1]))
@@ -106,7 +106,7 @@ def resampled_ratios(
 def ratio_of_sums(
     numerators_N_M: NDArray[np.float64], denominators_N_M: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Sum over problems of the numerators by that of the denominators, of shape [M]."""
+    """Sum of the numerators over problems divided by that of the denominators, of shape [M]."""
     top, bottom = numerators_N_M.sum(axis=0), denominators_N_M.sum(axis=0)
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
 
@@ -114,7 +114,7 @@ def ratio_of_sums(
 def interval(
     draws: NDArray[np.float64], level: float = LEVEL
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentile interval of each column of [draws, M], draws without a value left out."""
+    """Percentile interval of each column of [draws, M], ignoring NaN."""
     low, high = np.full(draws.shape[1], np.nan), np.full(draws.shape[1], np.nan)
     some = ~np.isnan(draws).all(axis=0)
     if some.any():
@@ -124,10 +124,10 @@ def interval(
 
 
 def exact_interval(count: float, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """The interval of a share, `count` of `n`, by the binomial distribution.
+    """Exact binomial interval of the share `count` / `n`.
 
-    Sources: Clopper and Pearson 1934 (Biometrika 26:404); for a count that is no whole number, such
-    as a sum of the problems' shares, Korn and Graubard 1998 (Survey Methodology 24:193).
+    Sources: Clopper and Pearson 1934 (Biometrika 26:404); for a fractional count, such as a sum of
+    per-problem shares, Korn and Graubard 1998 (Survey Methodology 24:193).
     """
     tail = (1 - level) / 2
     low = special.betaincinv(count, n - count + 1, tail) if count > 0 else 0.0
@@ -138,11 +138,11 @@ def exact_interval(count: float, n: int, level: float = LEVEL) -> tuple[float, f
 def share_interval(
     low: float, high: float, share: float, each_N: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """The interval of a share from the bootstrap's, as wide as it has to be where few carry it.
+    """Bootstrap interval of a share, widened where few problems contribute.
 
-    each_N: the problems' own shares. Where every problem is wholly right or wrong, and counts
-    alike, the exact interval stands. Where fewer than FEW differ from 0 the upper end, and where
-    fewer than FEW differ from 1 the lower one, reaches at least as far as that does.
+    each_N: per-problem shares. If each is 0 or 1 with equal weight, returns the exact interval. If
+        fewer than FEW are above 0, the upper end is at least the exact one; if fewer than FEW are
+        below 1, the lower end is at most the exact one.
     """
     exact_low, exact_high = exact_interval(share * len(each_N), len(each_N))
     if np.isin(each_N, (0.0, 1.0)).all() and math.isclose(share, each_N.mean()):
@@ -157,9 +157,9 @@ def share_interval(
 def change_interval(
     low: float, high: float, change: float, each_N: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """The same of a share's change, in -1 to 1.
+    """`share_interval` for a change of a share, in -1 to 1.
 
-    Few are those that changed more, or less, than the median problem.
+    Widens an end if fewer than FEW problems lie beyond the median change on that side.
     """
     n, most = len(each_N), float(np.median(each_N))
     above, below = (np.clip(sign * (each_N - most), 0, 1) for sign in (1, -1))
@@ -172,7 +172,7 @@ def change_interval(
 
 
 def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
-    """The interval of the mean of a few runs' values, by Student's t; NaN for fewer than two."""
+    """Student's t interval of the mean of a few runs; NaN for fewer than two."""
     if len(values) < 2:
         return float("nan"), float("nan")
     half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
@@ -181,7 +181,7 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, fl
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:
-    """second - first of independent estimates: their half-widths add up as squares."""
+    """second - first for independent estimates, adding half-widths in quadrature."""
     value = second.value - first.value
     below = math.hypot(second.value - second.low, first.high - first.value)
     above = math.hypot(second.high - second.value, first.value - first.low)
@@ -189,11 +189,11 @@ def difference(first: Estimate, second: Estimate) -> Estimate:
 
 
 def over_seeds(runs: Sequence[Estimate]) -> Estimate:
-    """The mean of several runs' estimates; one run's own, where there is one.
+    """The mean of several runs' estimates; a single run's own estimate.
 
-    The seeds' spread is Student's t. All are asked the same problems, so that the problems' spread
-    does not average out: the mean half-width of the runs' own intervals is added as a square (where
-    they have one). NaN where neither gives any width.
+    Student's t covers the spread over seeds. All seeds share the same problems, so the problems'
+    spread does not average out: the mean half-width of the runs' own intervals is added in
+    quadrature. NaN if neither has any width.
     """
     if len(runs) == 1:
         return runs[0]
@@ -212,10 +212,10 @@ def over_seeds(runs: Sequence[Estimate]) -> Estimate:
 
 
 def sign_flip(changes_N: NDArray[np.float64], draws: int = DRAWS, seed: int = 0) -> float:
-    """Two-sided permutation test of paired changes: the share of random signs that give as much.
+    """p-value of a two-sided sign-flip permutation test of paired changes.
 
-    Under no effect a problem's change is as likely to have either sign. What was observed counts as
-    one of the draws, so that p is never zero.
+    With no effect, either sign of a problem's change is equally likely. The observed value counts
+    as one draw, so p is never zero.
     """
     random = np.random.default_rng(seed)
     seen = abs(changes_N.sum())
@@ -226,11 +226,12 @@ def sign_flip(changes_N: NDArray[np.float64], draws: int = DRAWS, seed: int = 0)
 def power(
     effect: float, deviation: float, runs: int, smallest: float, half_width: float = 0.0
 ) -> float:
-    """How often `runs` seeds, two at least, find an effect.
+    """Probability that `runs` >= 2 seeds detect an effect.
 
-    Found: `over_seeds` lies above zero and its mean is at least `smallest`. deviation: from seed to
-    seed, on given problems; half_width: of the problems' own interval, which all seeds share. By
-    integration over the deviation that the runs happen to show.
+    Detected: the interval of `over_seeds` is above zero and its mean is at least `smallest`.
+    Integrates over the sample deviation of the runs.
+    deviation: standard deviation over seeds on fixed problems.
+    half_width: half-width of the problems' interval, shared by all seeds.
     """
     freedom = runs - 1
     scale = deviation / math.sqrt(runs)

@@ -1,1 +1,1 @@
-"""Rollouts, used by training and evaluation alike."""
+"""Sampling for training and evaluation."""

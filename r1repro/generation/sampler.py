@@ -1,8 +1,8 @@
-"""Batch-compacting sampling over a Hugging Face model's own forward.
+"""Batch-compacting sampling with a Hugging Face model's own forward.
 
-`generate()` carries every row to the end of the longest. Here a row leaves the batch when it
-ends, a prompt asked several times is read once, and a new token is written into the cache without
-copying it. Any causal architecture with a KV cache works.
+`generate()` keeps every row until the longest one ends. Here a row leaves the batch when it ends, a
+repeated prompt is prefilled once, and a new token is written into the cache without copying it.
+Works with any causal architecture that has a KV cache.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,18 +23,22 @@ from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-# Rows are dropped when this share of the batch has ended: each drop copies the cache.
+# Compact once this share of the batch has ended; each compaction copies the cache.
 COMPACT_AT = 0.1
-# Top-p first looks at this many tokens, and sorts the vocabulary only where they do not suffice.
+# Top-p ranks this many tokens first and sorts the whole vocabulary only if they fall short.
 TOP_P_PREFIX = 16
 BLOCK = 64
-# Tokens that a cache has room for before it is copied to a larger place.
+# Spare tokens allocated whenever the cache grows.
 ROOM = 64
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn. temperature 0 is greedy; max_tokens bounds the completion."""
+    """Sampling parameters.
+
+    temperature: 0 is greedy.
+    max_tokens: length cap of the completion.
+    """
 
     max_tokens: int
     temperature: float = 1.0
@@ -43,17 +47,21 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Rollout:
-    """Token ids of one completion, its end token included; finished: it ended by itself."""
+    """One sampled completion.
+
+    token_ids: includes the end-of-sequence token.
+    finished: whether it ended with that token, before the length cap.
+    """
 
     token_ids: list[int]
     finished: bool
 
 
-def ends(model: PreTrainedModel, words: PreTrainedTokenizerFast) -> list[int]:
-    """The tokens that end a completion: the tokenizer's, and those of the model's folder."""
-    named = model.generation_config.eos_token_id if model.generation_config else None
-    found = [named] if isinstance(named, int) else list(named or ())
-    return sorted({words.eos_token_id, *found})
+def ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """Sorted end-of-sequence token ids of the tokenizer and the generation config."""
+    eos = model.generation_config.eos_token_id if model.generation_config else None
+    configured = [eos] if isinstance(eos, int) else list(eos or ())
+    return sorted({tokenizer.eos_token_id, *configured})
 
 
 @torch.inference_mode()
@@ -68,12 +76,13 @@ def sample(
     part: tuple[int, int] = (0, 1),
     compact_at: float = COMPACT_AT,
 ) -> list[Rollout]:
-    """One completion for each of B prompts (token ids; equal neighbours are read once).
+    """One completion for each of B prompts (token ids; equal neighbours are prefilled once).
 
-    Row b draws its t-th token with the t-th, b-th number of one stream seeded by `seed`, so
-    neither compaction nor the other rows' lengths change what a row says. Runs on the model's
-    device as one batch of B rows; callers split larger jobs. `part` (i, n): these are the rows
-    i B to (i + 1) B of a batch of n B, and draw what they would draw there.
+    Row b draws its t-th token with entry (t, b) of one random stream seeded by `seed`, so a
+    completion depends neither on compaction nor on the lengths of other rows. Runs as one batch of
+    B rows on the model's device; callers split larger jobs.
+    part: (i, n) samples rows i B to (i + 1) B of a batch of n B, with the same random numbers as
+        there.
     """
     with _grouped(model), _cached(model):
         return _sample(model, prompts, sampling, end_ids, pad_id, seed, part, compact_at)
@@ -151,12 +160,12 @@ def _sample(
 
 
 class GrowingLayer(DynamicLayer):
-    """Keys and values with room to spare: DynamicLayer copies all of them for every token."""
+    """KV cache with spare capacity; DynamicLayer copies the whole cache at every token."""
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append (B, heads, new, D); the keys and values so far, (B, heads, all, D)."""
+        """Append (B, heads, new, D); returns all keys and values, (B, heads, all, D)."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
             self._places = [key_states[:, :, :0], value_states[:, :, :0]]
@@ -173,7 +182,7 @@ class GrowingLayer(DynamicLayer):
         return self.keys, self.values
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Keep these rows of the batch."""
+        """Keep only these rows of the batch."""
         length = self.get_seq_length()
         self._places = [place[indices] for place in self._places]
         self.keys, self.values = (place[:, :, :length] for place in self._places)
@@ -187,23 +196,23 @@ def grouped_attention(
     attention_mask: torch.Tensor | None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of one new token, (B, 1, heads, D), to keys and values (B, groups, T, D).
+    """Attention from one new token, (B, 1, heads, D), to keys and values (B, groups, T, D).
 
-    The heads that share keys and values are taken as so many queries, which is the same sum; the
-    ordinary path repeats keys and values for every head, and that copy costs more than the rest.
+    Treats the query heads of a group as queries of one head, which gives the same result. The
+    default path repeats keys and values for every head, a copy that dominates the cost.
     """
     batch, heads, new, size = query.shape
     if new > 1 or kwargs.get("position_bias") is not None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
     groups = key.shape[1]
-    found = scaled_dot_product_attention(
+    output = scaled_dot_product_attention(
         query.reshape(batch, groups, heads // groups, size),
         key,
         value,
         attn_mask=attention_mask,
         scale=kwargs.get("scaling"),
     )
-    return found.reshape(batch, 1, heads, size), None
+    return output.reshape(batch, 1, heads, size), None
 
 
 AttentionInterface.register("r1repro_grouped", grouped_attention)
@@ -212,7 +221,7 @@ AttentionMaskInterface.register("r1repro_grouped", sdpa_mask)
 
 @contextmanager
 def _grouped(model: PreTrainedModel) -> Iterator[None]:
-    """The model with grouped attention where it would use PyTorch's own."""
+    """Use grouped attention in place of SDPA."""
     before = model.config._attn_implementation
     if before == "sdpa":
         model.set_attn_implementation("r1repro_grouped")
@@ -224,7 +233,7 @@ def _grouped(model: PreTrainedModel) -> Iterator[None]:
 
 @contextmanager
 def _cached(model: PreTrainedModel) -> Iterator[None]:
-    """The model out of training: there gradient checkpointing would throw the cache away."""
+    """Put the model in eval mode; in training, gradient checkpointing disables the cache."""
     training = model.training
     model.eval()
     try:
@@ -234,7 +243,7 @@ def _cached(model: PreTrainedModel) -> Iterator[None]:
 
 
 def growing_cache(model: PreTrainedModel) -> DynamicCache:
-    """The model's own kind of cache; layers that would grow by copying are replaced."""
+    """The model's cache, with each DynamicLayer replaced by a GrowingLayer."""
     cache = DynamicCache(config=model.config)
     cache.layers = [GrowingLayer() if type(x) is DynamicLayer else x for x in cache.layers]
     return cache
@@ -243,8 +252,8 @@ def growing_cache(model: PreTrainedModel) -> DynamicCache:
 def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) -> torch.Tensor:
     """Token ids (B,) by inverse transform of `uniform_B` in [0, 1) over the tempered softmax.
 
-    top_p < 1 keeps the smallest set of most likely tokens whose mass reaches it (Holtzman et al.
-    2020), at least one.
+    top_p < 1 keeps the smallest set of most likely tokens with at least that mass (Holtzman et al.
+    2020).
     """
     if sampling.temperature == 0:
         return logits_B_V.argmax(-1)
@@ -252,19 +261,19 @@ def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) 
     if sampling.top_p >= 1:
         return _inverse(probabilities, uniform_B)
     best, tokens = probabilities.max(-1)
-    # Most tokens are so sure that the set is the likeliest alone, and ranking the rest costs more.
+    # For most tokens the nucleus is the single most likely one, and ranking is expensive.
     open_rows = (best < sampling.top_p).nonzero(as_tuple=True)[0]
     if len(open_rows):
-        tokens[open_rows] = _of_likeliest(
+        tokens[open_rows] = _from_nucleus(
             probabilities[open_rows], uniform_B[open_rows], sampling.top_p
         )
     return tokens
 
 
-def _of_likeliest(
+def _from_nucleus(
     probabilities_B_V: torch.Tensor, uniform_B: torch.Tensor, top_p: float
 ) -> torch.Tensor:
-    """One token of each row's smallest set of likeliest ones whose mass reaches top_p."""
+    """One token from each row's nucleus: the smallest set of top tokens with mass top_p."""
     ranked, order = probabilities_B_V.topk(min(TOP_P_PREFIX, probabilities_B_V.shape[-1]), dim=-1)
     tokens = _within(ranked, order, uniform_B, top_p)
     short = (ranked.sum(-1) < top_p).nonzero(as_tuple=True)[0]
@@ -283,9 +292,9 @@ def _within(
 
 
 def _inverse(weights_B_V: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
-    """Index (B,) where the running sum of each row passes `uniform` of its total.
+    """Index (B,) at which each row's cumulative sum exceeds `uniform` times its total.
 
-    First by blocks, then inside one: a running sum over a whole vocabulary is slow on a CPU.
+    Searches blocks first, then within one: a cumulative sum over the vocabulary is slow on a CPU.
     """
     rows, vocabulary = weights_B_V.shape
     padded = pad(weights_B_V, (0, -vocabulary % BLOCK)).view(rows, -1, BLOCK)
@@ -296,10 +305,10 @@ def _inverse(weights_B_V: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor
 
 
 def _pass(weights_B_N: torch.Tensor, share_B_1: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where the running sum passes that share of the total, and the share left inside (B, 1)."""
+    """Index at which the cumulative sum exceeds that share, and the remaining share (B, 1)."""
     cumulative = weights_B_N.cumsum(-1)
     total = cumulative[:, -1:]
-    # Rounding must not carry a number just below 1 past the last entry that has any weight.
+    # Rounding must not move a number just below 1 past the last entry with positive weight.
     at = torch.minimum(share_B_1 * total, torch.nextafter(total, total * 0))
     index = torch.searchsorted(cumulative, at, right=True)
     weight = weights_B_N.gather(1, index)
@@ -308,7 +317,7 @@ def _pass(weights_B_N: torch.Tensor, share_B_1: torch.Tensor) -> tuple[torch.Ten
 
 
 def _unique(prompts: Sequence[Sequence[int]]) -> tuple[list[Sequence[int]], list[int]]:
-    """Prompts without equal neighbours, and for each row the prompt it came from."""
+    """Prompts with equal neighbours merged, and the prompt index of each row."""
     unique: list[Sequence[int]] = []
     row_of = []
     for prompt in prompts:

@@ -1,4 +1,4 @@
-"""vLLM for weights that stay as they are, behind our sampler's call; in training TRL drives it."""
+"""vLLM with fixed weights behind our sampler's interface; TRL drives vLLM during training."""
 
 import json
 import random
@@ -10,13 +10,13 @@ from transformers import GenerationConfig
 from r1repro.generation.sampler import Rollout, Sampling
 
 PROMPT_ROOM = 4_096
-"""Tokens of a sequence that are kept for its prompt: the cache is laid out for the longest."""
+"""Maximum prompt tokens; vLLM sizes its cache for the longest sequence."""
 
 
 class VLLM:
-    """The model of a folder in vLLM, for completions of at most `max_tokens`.
+    """A model folder served by vLLM, for completions of at most `max_tokens`.
 
-    generation_config: the folder's, None where it has none, as a model's.
+    generation_config: read from the folder; None if it has none.
     """
 
     def __init__(self, folder: Path, precision: str, max_tokens: int):
@@ -27,11 +27,11 @@ class VLLM:
             model=str(folder),
             dtype=precision,
             max_model_len=min(positions, PROMPT_ROOM + max_tokens),
-            # Token ids go in and come out; vLLM would read the tokenizer by AutoTokenizer.
+            # Input and output are token ids, so vLLM needs no tokenizer.
             skip_tokenizer_init=True,
         )
-        found = (folder / "generation_config.json").is_file()
-        self.generation_config = GenerationConfig.from_pretrained(folder) if found else None
+        exists = (folder / "generation_config.json").is_file()
+        self.generation_config = GenerationConfig.from_pretrained(folder) if exists else None
 
     def sample(
         self,
@@ -42,14 +42,14 @@ class VLLM:
         pad_id: int,
         seed: int,
     ) -> list[Rollout]:
-        """One completion for each prompt (token ids), each row seeded by itself from `seed`.
+        """One completion for each prompt (token ids), with one seed per row derived from `seed`.
 
-        Other tokens than our sampler's, from the same distribution up to rounding.
+        The tokens differ from our sampler's; the distribution is the same up to rounding.
         """
         from vllm import SamplingParams
 
         rng = random.Random(seed)
-        found = self.engine.generate(
+        outputs = self.engine.generate(
             [{"prompt_token_ids": list(prompt)} for prompt in prompts],
             [
                 SamplingParams(
@@ -64,5 +64,5 @@ class VLLM:
             ],
             use_tqdm=False,
         )
-        said = [output.outputs[0] for output in found]
-        return [Rollout(list(one.token_ids), one.finish_reason == "stop") for one in said]
+        completions = [output.outputs[0] for output in outputs]
+        return [Rollout(list(c.token_ids), c.finish_reason == "stop") for c in completions]

@@ -1,4 +1,4 @@
-"""How much of the most that it could do a stage is expected to do: by results, or by our runs."""
+"""Expected work of a stage as a part of its maximum, from results or from our laptop runs."""
 
 from dataclasses import dataclass
 
@@ -13,22 +13,23 @@ from r1repro.tasks import worlds
 from r1repro.tasks.problem import GENERAL
 
 BASE, ALONE, TAUGHT, GENERAL_ANSWER, EXAMPLE = 22, 31, 53, 14, 42
-"""Tokens in our laptop runs, assumed where no result tells: of a base's answer, of one of RL from a
-base, of one after fine-tuning, of one to a general item, and of an example of fine-tuning."""
+"""Mean tokens in our laptop runs, assumed if no result is available: of a base's answer, in RL from
+a base, after fine-tuning, of an answer to a general item, and of a fine-tuning example."""
 DRAWN = ("cold_start_data", "rejection_sampling")
 KEPT, PAIRED = 0.53, 0.73
-"""The shares that those runs had of the examples that there can be, and of the pairs."""
+"""Shares of the possible examples and pairs that were kept in those runs."""
 ASSUMED = (
     f"{BASE} tokens a completion of a base, {ALONE} in RL from one, {TAUGHT} after fine-tuning, "
-    f"{100 * KEPT:.0f} % of the examples that there can be, as in our laptop runs"
+    f"{100 * KEPT:.0f} % of the possible examples, as in our laptop runs"
 )
 
 
 @dataclass(frozen=True)
 class Expected:
-    """length: tokens of a sampled completion. rows: learned from, with completions of `row` tokens.
+    """Expected work of a stage.
 
-    assumed: not by results that stand, but as in our runs.
+    length: tokens of a sampled completion; rows: training rows, whose completions have `row`
+    tokens; assumed: whether this is based on our runs rather than on results.
     """
 
     length: float
@@ -38,7 +39,7 @@ class Expected:
 
 
 def expected(config: Config, stage: Stage, most: Work) -> Expected:
-    """What the stage is expected to do of `most`, the most that it can."""
+    """The expected part of `most`, the stage's maximum work."""
     named = kind(stage)
     if named == "sft":
         return _examples(config, stage, most)
@@ -49,7 +50,7 @@ def expected(config: Config, stage: Stage, most: Work) -> Expected:
     if named == "rl":
         return Expected(length, most.learned, length, found is None)
     if named == "reward_model":
-        # It reads a question and what follows the thinking, about as long as a prompt.
+        # It reads a question and the answer without its thinking, about as long as a prompt.
         return Expected(length, PAIRED * most.learned, 0, True)
     if named == "evaluate":
         general = _general_share(config, most)
@@ -63,23 +64,23 @@ def _examples(config: Config, stage: Stage, most: Work) -> Expected:
         made = getattr(config.stage, stage.inputs[1])
         kept = 1.0 if made.keep_all else KEPT
         return Expected(0, kept * most.learned, min(EXAMPLE, most.longest), True)
-    words = load_tokenizer(Workspace(config).place("base") / "model")
-    tokens = sum(len(ids) for ids in words(data.completion.tolist())["input_ids"])
+    tokenizer = load_tokenizer(Workspace(config).place("base") / "model")
+    tokens = sum(len(ids) for ids in tokenizer(data.completion.tolist())["input_ids"])
     return Expected(0, most.learned, tokens / len(data), False)
 
 
 def _general_share(config: Config, most: Work) -> float:
-    """Of an evaluation's completions, those of general items."""
+    """Share of general items in an evaluation's completions."""
     asked = config.evaluation
     items = getattr(worlds.of(config.task), f"general_{asked.split}")
     return len(items) * asked.general_samples / most.completions
 
 
 def _length(config: Config, stage: Stage, cap: int) -> float | None:
-    """Mean tokens of a completion, by a result; None if there is none that tells.
+    """Mean tokens of a completion according to a result; None if none is available.
 
-    A policy is judged by the RL that made it, or else by its evaluation; RL by that of what it
-    starts from, unless that is a base, whose answers it changes.
+    A policy's length is that of the RL that trained it, else that of its evaluation; RL takes the
+    length of its initial policy, unless that is a base, whose answers RL changes.
     """
     named, policy = kind(stage), stage.inputs[0]
     if named == "rl" and policy.endswith("base"):
@@ -107,7 +108,7 @@ def _typical(stage: Stage) -> float:
 
 
 def _table(config: Config, name: str, file: str) -> pd.DataFrame | None:
-    """A table of a stage's result; None where there is no such result."""
+    """A table of a stage's result; None if there is none."""
     if name not in graph(config) or not Workspace(config).is_done(name):
         return None
     place = Workspace(config).place(name) / file

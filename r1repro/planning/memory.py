@@ -1,8 +1,8 @@
-"""Bytes that one process takes, computed from a model's shape and the settings.
+"""Memory of one process in bytes, computed from the model's shape and the settings.
 
-Exact are parameters, weights, gradients and optimizer state. The rest is computed from what the
-code keeps at its fullest moment, every completion at its cap; the tests count on CPUs what really
-is kept. Nothing here is measured on a card.
+Parameters, weights, gradients and optimizer state are exact. The rest is computed from the tensors
+kept at the peak, with every completion at its cap; tests compare it with the tensors kept on CPUs.
+None of it was measured on a GPU.
 """
 
 import math
@@ -18,19 +18,19 @@ from r1repro.generation.sampler import ROOM
 from r1repro.training.optimizer import TOGETHER, split_parameters
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
-"""Bytes of a number."""
+"""Bytes per number."""
 SFT_CHUNK = 256
-"""Completion tokens whose logits TRL's SFT makes at a time."""
+"""Completion tokens whose logits TRL's SFT computes at a time."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Parameters of a model, tied ones once.
+    """Parameter counts of a model; tied parameters count once.
 
-    matrices: those that Muon moves, `largest` of them at a time.
-    rest: all others, in `rest_tensors` tensors, that AdamW moves.
-    linear: weights of the layers' linear projections, in `projections` matrices; an adapter of
-        rank 1 on all of them has `adapter` parameters.
+    matrices: parameters trained by Muon, at most `largest` of them at a time.
+    rest: all others, trained by AdamW, in `rest_tensors` tensors.
+    linear: weights of the layers' linear projections, in `projections` matrices; rank-1 adapters on
+        all of them have `adapter` parameters.
     """
 
     total: int
@@ -44,7 +44,7 @@ class Counts:
 
 
 def count(shape: PreTrainedConfig) -> Counts:
-    """Counted on the model itself, made on the `meta` device, which holds no numbers."""
+    """Count on the model itself, built on the `meta` device without allocating weights."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
     matrices, rest = split_parameters(model)
@@ -69,11 +69,11 @@ def count(shape: PreTrainedConfig) -> Counts:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes in one process: held throughout, and beside that in each phase of the stage.
+    """Bytes in one process: held throughout, plus the additional bytes of each phase.
 
-    rollouts: the cache of keys and values, and the logits of the next token.
+    rollouts: KV cache and next-token logits.
     update: gradients, activations and logits of the largest micro-batch.
-    step: gradients, and what the optimizer works with.
+    step: gradients and the optimizer's temporary tensors.
     """
 
     weights: int
@@ -90,15 +90,16 @@ class Memory:
 
     @property
     def peak(self) -> int:
-        """The fullest phase."""
+        """Held bytes plus the largest phase."""
         return self.held + max(self.rollouts, self.update, self.step)
 
 
 def weights(counts: Counts, engine: EngineConfig) -> int:
-    """Whole models are in float32; with LoRA frozen ones in engine.precision, adapters in float32.
+    """Bytes of the weights.
 
-    Quantized projections: bitsandbytes' NF4 with doubly quantized constants (Dettmers et al. 2023),
-    half a byte a weight, a byte a block of 64, four bytes a 256 of these.
+    Full training keeps float32 weights; LoRA keeps frozen weights in engine.precision and adapters
+    in float32. Quantized projections use bitsandbytes' NF4 with double quantization (Dettmers et
+    al. 2023): half a byte per weight, one byte per block of 64, four bytes per 256 blocks.
     """
     if engine.lora_rank == 0:
         return 4 * counts.total
@@ -111,77 +112,78 @@ def weights(counts: Counts, engine: EngineConfig) -> int:
 
 
 def trained(counts: Counts, engine: EngineConfig) -> int:
-    """Parameters that move: all, or the adapters."""
+    """Number of trainable parameters."""
     return counts.adapter * engine.lora_rank if engine.lora_rank else counts.total
 
 
 def gradients(counts: Counts, engine: EngineConfig) -> int:
-    """One float32 for each parameter that moves."""
+    """One float32 per trainable parameter."""
     return 4 * trained(counts, engine)
 
 
 def optimizer(counts: Counts, engine: EngineConfig) -> int:
-    """Muon keeps one float32 a parameter; AdamW two, and a step count a tensor."""
+    """Muon keeps one float32 per parameter; AdamW keeps two, and a step count per tensor."""
     if engine.lora_rank:
         return 8 * trained(counts, engine) + 4 * 2 * counts.projections
     return 4 * counts.matrices + 8 * counts.rest + 4 * counts.rest_tensors
 
 
 def step(counts: Counts, engine: EngineConfig) -> int:
-    """What Muon works with on a card, for the matrices that it moves at a time.
+    """Muon's temporary tensors on a GPU, for the matrices it updates at a time.
 
-    A float32 a weight, the stack of these, and the four of it in bfloat16 that the iteration holds.
+    Per weight, one float32 for the update, one for its copy in the stack, and four bfloat16 within
+    the Newton-Schulz iteration.
     """
     return 0 if engine.lora_rank else (4 + 4 + 4 * 2) * counts.largest
 
 
 def rollouts(
-    shape: PreTrainedConfig, rows: int, prompt: int, said: int, engine: EngineConfig
+    shape: PreTrainedConfig, rows: int, prompt: int, completion: int, engine: EngineConfig
 ) -> int:
-    """Keys and values at the end of `rows` rollouts, and what stands beside them at the fullest.
+    """KV cache at the end of `rows` rollouts, plus the larger temporary at the peak.
 
-    layers x 2 x key-value heads x head size x rows x tokens x bytes; beside these either the old
-    place of a layer that grows or, a row, the logits of a token and three times that in float32.
+    layers x 2 x KV heads x head size x rows x tokens x bytes. The temporary is either the previous
+    buffer of a growing layer or, per row, the next-token logits and three float32 copies of them.
     """
     width = WIDTHS[engine.precision]
     room = prompt + ROOM
-    room += -(-max(0, prompt + said - room) // (ROOM + 1)) * (ROOM + 1)
+    room += -(-max(0, prompt + completion - room) // (ROOM + 1)) * (ROOM + 1)
     layer = 2 * shape.num_key_value_heads * head_size(shape) * rows * room * width
     drawing = rows * shape.vocab_size * (width + 3 * 4)
     return shape.num_hidden_layers * layer + max(layer, drawing)
 
 
 def logits(shape: PreTrainedConfig, tokens: int, engine: EngineConfig) -> int:
-    """Of `tokens` completion tokens at the start of the backward pass.
+    """Logit memory of `tokens` completion tokens at the start of the backward pass.
 
-    tokens x vocabulary x (3 x 4 bytes, for log-probabilities, their gradient and that of the
-    logits, and where the precision is another, the logits themselves)
+    tokens x vocabulary x (3 x 4 bytes for the log-probabilities, their gradient and the gradient of
+    the logits, plus the logits themselves if they are not float32).
     """
     width = WIDTHS[engine.precision]
     return tokens * shape.vocab_size * (3 * 4 + (width if width < 4 else 0))
 
 
-def backward(shape: PreTrainedConfig, tokens: int, said: int, engine: EngineConfig) -> int:
-    """Activations and logits of `tokens` tokens, of which `said` are completions, at their fullest.
+def backward(shape: PreTrainedConfig, tokens: int, predicted: int, engine: EngineConfig) -> int:
+    """Peak activation and logit memory of `tokens` tokens, `predicted` of them with logits.
 
-    That is at the start of the backward pass. With gradient checkpointing each layer's input is
-    kept, and beside these are first the logits and then all of one layer, made again, with the
-    gradients of its two widest activations.
+    The peak is at the start of the backward pass. With gradient checkpointing every layer's input
+    is kept, plus the larger of the logits and one recomputed layer with the gradients of its two
+    widest activations.
     """
-    layer, predicted = tokens * _layer(shape, engine), logits(shape, said, engine)
+    layer, outputs = tokens * _layer(shape, engine), logits(shape, predicted, engine)
     if not engine.gradient_checkpointing:
-        return shape.num_hidden_layers * layer + predicted
+        return shape.num_hidden_layers * layer + outputs
     stream = 4 if engine.lora_rank == 0 else WIDTHS[engine.precision]
     inputs = shape.num_hidden_layers * tokens * shape.hidden_size * stream
-    return inputs + max(predicted, layer + tokens * 2 * 4 * shape.intermediate_size)
+    return inputs + max(outputs, layer + tokens * 2 * 4 * shape.intermediate_size)
 
 
 def _layer(shape: PreTrainedConfig, engine: EngineConfig) -> int:
-    """Bytes a token and layer that the backward pass needs, by scaled_dot_product_attention.
+    """Bytes per token and layer kept for the backward pass with scaled_dot_product_attention.
 
-    In float32 the inputs of the two norms and what these make of them; in the precision of the
-    computation the inputs of the seven projections, queries, keys and values repeated for every
-    head, what attention gives, and the parts of the gated product.
+    In float32: the inputs and outputs of the two norms. In the compute precision: the inputs of the
+    seven projections; queries, keys and values repeated for every head; the attention output; and
+    the factors of the gated product.
     """
     width = WIDTHS[engine.precision]
     hidden, wide = shape.hidden_size, shape.intermediate_size
@@ -190,7 +192,7 @@ def _layer(shape: PreTrainedConfig, engine: EngineConfig) -> int:
 
 
 def casts(counts: Counts, shape: PreTrainedConfig, engine: EngineConfig) -> int:
-    """Copies of float32 weights in the precision of autocast, kept until the backward pass."""
+    """Autocast copies of float32 weights, kept until the backward pass."""
     width = WIDTHS[engine.precision]
     head = shape.vocab_size * shape.hidden_size
     if engine.lora_rank or engine.sharded or width == 4:
@@ -199,10 +201,10 @@ def casts(counts: Counts, shape: PreTrainedConfig, engine: EngineConfig) -> int:
 
 
 def gathered(counts: Counts, shape: PreTrainedConfig, engine: EngineConfig) -> int:
-    """Weights that a process has whole for a moment where they are shared out, with gradients.
+    """Bytes gathered from other processes at a time when weights are sharded, with gradients.
 
-    The table of tokens and the head all the time, of the layers the one that is computed and the
-    next; gradients are in float32 until they are summed.
+    The embedding table and the head throughout, plus the current layer and the next one; gradients
+    are float32 until they are reduced.
     """
     if not engine.sharded:
         return 0
@@ -212,7 +214,7 @@ def gathered(counts: Counts, shape: PreTrainedConfig, engine: EngineConfig) -> i
 
 
 def head_size(shape: PreTrainedConfig) -> int:
-    """Of one attention head; older descriptions leave it out."""
+    """Size of one attention head; older model configurations omit it."""
     return getattr(shape, "head_dim", None) or shape.hidden_size // shape.num_attention_heads
 
 
@@ -225,18 +227,18 @@ def grpo(
     prompt: int,
     judge: bool = False,
 ) -> Memory:
-    """A stage of GRPO, prompts of `prompt` tokens.
+    """A GRPO stage with prompts of `prompt` tokens.
 
-    The reference is a copy in float32, with LoRA a second adapter; `judge` adds a reward model.
-    Whole models are copied to be sampled in another precision than float32, and where they are
-    shared out. What vLLM reserves for its own copy and cache is not in here.
+    The reference is a float32 copy, or a second adapter with LoRA; `judge` adds a reward model. A
+    full model is copied for sampling if the precision is not float32 or the weights are sharded.
+    Excludes the weights and the cache of vLLM.
     """
     row = prompt + settings.max_completion_tokens
     rows = settings.questions * settings.generations // processes
     micro = max(1, min(rows, settings.micro_batch_tokens // row))
     parts = processes if engine.sharded else 1
     grads, width = gradients(counts, engine) // parts, WIDTHS[engine.precision]
-    # TRL gathers a shared reference at once, and lays it out whole at first, in float32
+    # TRL loads a sharded reference whole, in float32, and gathers it at once
     judging = 4 * counts.total if engine.sharded and settings.beta > 0 else 0
     sampled = 0
     if engine.rollouts == "own":
@@ -248,10 +250,10 @@ def grpo(
     return Memory(
         weights=weights(counts, engine) // parts,
         optimizer=optimizer(counts, engine) // parts,
-        # as many float32 as there are gradients
+        # one float32 per gradient
         reference=(grads if settings.beta > 0 else 0) + (width * counts.total if judge else 0),
         rollouts=max(sampled, judging),
-        # several processes add what they exchange gradients in
+        # several processes add gradient reduction buffers
         update=grads * (2 if processes > parts else 1)
         + casts(counts, shape, engine)
         + gathered(counts, shape, engine)
@@ -268,7 +270,7 @@ def fine_tuning(
     engine: EngineConfig,
     processes: int = 1,
 ) -> Memory:
-    """Supervised fine-tuning on `rows` of `row` tokens at once; TRL makes logits in chunks."""
+    """SFT on `rows` sequences of `row` tokens at once; TRL computes logits in chunks."""
     parts = processes if engine.sharded else 1
     grads = gradients(counts, engine) // parts
     return Memory(
@@ -285,7 +287,7 @@ def fine_tuning(
 def pretraining(
     shape: PreTrainedConfig, counts: Counts, settings: BaseConfig, engine: EngineConfig
 ) -> Memory:
-    """Pretraining from random weights: every token of a batch is predicted."""
+    """Pretraining from random weights; every token of a batch is predicted."""
     grads, tokens = gradients(counts, engine), settings.batch_tokens
     return Memory(
         weights=weights(counts, engine),
@@ -296,10 +298,15 @@ def pretraining(
 
 
 def sampling(
-    shape: PreTrainedConfig, counts: Counts, rows: int, prompt: int, said: int, engine: EngineConfig
+    shape: PreTrainedConfig,
+    counts: Counts,
+    rows: int,
+    prompt: int,
+    completion: int,
+    engine: EngineConfig,
 ) -> Memory:
-    """Sampling alone, in engine.precision: `rows` at once."""
+    """Sampling alone, in engine.precision, `rows` at a time."""
     return Memory(
         weights=WIDTHS[engine.precision] * counts.total,
-        rollouts=rollouts(shape, rows, prompt, said, engine),
+        rollouts=rollouts(shape, rows, prompt, completion, engine),
     )

@@ -1,6 +1,6 @@
-"""What a run would do, before any of it is done: the stages, the work, the memory, the time.
+"""Predicts a run: its stages, their work, memory and time.
 
-Nothing is written, and nothing is trained but by the probe, for some ten seconds.
+Nothing is written, and only the probe trains, for about ten seconds.
 """
 
 import os
@@ -39,29 +39,30 @@ from r1repro.tasks import filters, worlds
 from r1repro.training.shape import shape_file
 
 CARDS = (24, 40, 80, 141)
-"""GB of the cards that are told of where none is here and none is named."""
+"""Memory of the cards, in GB, to plan for if no GPU is present and none is given."""
 GIB = 2**30
 NAMES = 34
-"""Columns of a stage's name."""
+"""Width of the column of stage names, in characters."""
 SPREAD = 1.25
-"""How far a stage's time may be off: told were 0.85 to 1.22 of what real steps of the laptop run's
-training stages took within the same minutes."""
+"""Error factor of a predicted time: predictions were 0.85 to 1.22 of the time that real steps of
+the laptop run's training stages took within the same minutes."""
 LOADING, FORKED = 6.0, 1.0
-"""Seconds a stage takes before it computes; fewer where it is forked from what is loaded."""
+"""Startup time of a stage in seconds: in a new process, and forked from the server."""
 
 
 def plan(config: Config, card: float | None = None, probed: bool = True) -> Iterator[str]:
-    """Lines of text. `card`: GB of memory to plan for; None: of the card here, or of CARDS.
+    """Yields the lines of the plan.
 
-    Raises R1ReproError for a stage that does not exist or a shape that cannot be read.
+    card: memory to plan for, in GB; None plans for the GPU of this machine, else for CARDS. Raises
+    R1ReproError for a stage that does not exist or a model shape that cannot be read.
     """
     names = sequence.wanted_stages(Workspace(config))
-    anew = {
+    rebuilt = {
         name
         for name in names
         if config.from_stage and config.from_stage in Workspace(config).with_inputs(name)
     }
-    left = [name for name in names if name in anew or not Workspace(config).is_done(name)]
+    left = [name for name in names if name in rebuilt or not Workspace(config).is_done(name)]
     works = {name: work(config, find(name, config)) for name in names}
     yield f"scale={config.scale} model={config.model.name} task={config.task.name}"
     yield f"{len(names)} stages, {len(names) - len(left)} of them cached"
@@ -69,14 +70,14 @@ def plan(config: Config, card: float | None = None, probed: bool = True) -> Iter
     for notebook, stages in groupby(names, key=lambda name: find(name, config).notebook):
         yield f"\n{notebook or 'no notebook'}"
         for name in stages:
-            standing = _standing(config, name, name in left, name in anew)
+            standing = _standing(config, name, name in left, name in rebuilt)
             yield f"  {name:<{NAMES}}{standing:<10} {works[name].said}".rstrip()
-    yield "\nparameters, counted on models without numbers"
+    yield "\nparameters, counted without loading weights"
     for key, model in with_teacher(config).items():
         by_file = shape_file(model_of(config, key)) is not None
         if key == TEACHER and not by_file:
-            said = "not on this machine, so its memory is not told: `r1repro fetch` brings it"
-            yield f"  {key:<{NAMES}}{model.hub} is {said}"
+            reason = "not on this machine, so its memory is unknown: run `r1repro fetch`"
+            yield f"  {key:<{NAMES}}{model.hub} is {reason}"
             continue
         shape, counts = counted(model_of(config, key))
         source = "its config.json" if by_file else "the configuration"
@@ -85,17 +86,17 @@ def plan(config: Config, card: float | None = None, probed: bool = True) -> Iter
     prompt, ahead = prompt_tokens(config), [works[name] for name in left]
     sampled = sum(one.completions * one.cap for one in ahead)
     learned = sum(one.pretrained + one.learned * (one.longest + prompt) for one in ahead)
-    yield "\ntokens of the stages that are left, every completion at its cap"
-    yield f"  {sampled:,} sampled, {learned:,} learned from, prompts of {prompt} included"
+    yield "\ntokens of the remaining stages, every completion at its cap"
+    yield f"  {sampled:,} sampled, {learned:,} trained on, including prompts of {prompt}"
     yield from _time_lines(config, {name: works[name] for name in left}, probed)
 
 
 def _task_lines(config: Config) -> Iterator[str]:
-    """What is left to train on, of data sets and a person's own questions."""
+    """Sizes of the splits of a data set or of the user's own questions."""
     try:
         world = worlds.of(config.task)
     except R1ReproError as error:
-        yield f"task={config.task.name}: {error}; evaluations are not counted below"
+        yield f"task={config.task.name}: {error}; evaluations are not counted"
         return
     used = world.facts.get("used")
     if used is None:
@@ -105,16 +106,15 @@ def _task_lines(config: Config) -> Iterator[str]:
     shared = sum(filters.contaminated(asked, [""] * len(asked), world.held_out_problems))
     there = world.facts[worlds.train_source(config.task).name]["problems"]
     yield (
-        f"{used['train']:,} of {there:,} questions are left to train on beside "
-        f"{used['validation']:,} held out for validation and {used['test']:,} for the test; "
-        f"{shared:,} of them have {filters.NGRAM} words in a row of a held-out one, and "
-        "fine-tuning leaves these out"
+        f"{used['train']:,} of {there:,} questions are for training, {used['validation']:,} are "
+        f"held out for validation and {used['test']:,} for the test; {shared:,} training questions "
+        f"share {filters.NGRAM} words in a row with a held-out one and are left out of fine-tuning"
     )
 
 
-def _standing(config: Config, name: str, left: bool, anew: bool) -> str:
-    if anew:
-        return "anew"
+def _standing(config: Config, name: str, left: bool, rebuilt: bool) -> str:
+    if rebuilt:
+        return "rebuild"
     if not left:
         return "cached"
     lines = artifacts.read_progress(Workspace(config).work(name))
@@ -122,9 +122,9 @@ def _standing(config: Config, name: str, left: bool, anew: bool) -> str:
 
 
 def fits(peak: int, card: float) -> bool:
-    """Whether a computed peak goes into `card` GB: a tenth and 1 GiB are left beside it.
+    """Whether a computed peak, in bytes, fits `card` GB with a tenth and 1 GiB to spare.
 
-    That is a guess at what CUDA's context and scattered free blocks take.
+    The margin is a guess for CUDA's context and fragmentation.
     """
     return 1.1 * peak + GIB <= card * GIB
 
@@ -135,7 +135,7 @@ def _memory_lines(config: Config, names: Sequence[str], card: float | None) -> I
         needed = needs(config, find(name, config))
         if needed is not None:
             found.setdefault(needed, []).append(name)
-    yield "\nmemory of a process: weights and optimizer exact, the fullest of each phase computed"
+    yield "\nmemory per process: weights and optimizer exact, peak of each phase computed"
     columns = "weights optimizer reference rollouts update step peak".split()
     yield f"  {'':<{NAMES}}" + "".join(f"{column:>11}" for column in columns)
     for needed, members in found.items():
@@ -143,7 +143,7 @@ def _memory_lines(config: Config, names: Sequence[str], card: float | None) -> I
         values = "".join(f"{size(getattr(needed, column)):>11}" for column in columns)
         yield f"  {members[0] + also:<{NAMES}}{values}"
     if config.engine.rollouts != "own":
-        yield "  what vLLM reserves for its own weights and cache comes on top of this"
+        yield "  vLLM's own weights and cache are not included"
     everything = []
     for label, space in _cards(card).items():
         large = [n for needed, ns in found.items() if not fits(needed.peak, space) for n in ns]
@@ -153,14 +153,14 @@ def _memory_lines(config: Config, names: Sequence[str], card: float | None) -> I
         for name in large:
             by_remedy.setdefault(" ".join(remedy(config, name, space)), []).append(name)
         for changed, members in by_remedy.items():
-            do = f"with {changed} it would" if changed else "a smaller model or larger card would"
-            yield f"  {label}: too large are {', '.join(members)}; {do}"
+            do = f"fits with {changed}" if changed else "use a smaller model or a larger card"
+            yield f"  {label}: too small for {', '.join(members)}; {do}"
     if everything:
         yield f"  {', '.join(everything)}: everything fits"
 
 
 def _cards(card: float | None) -> dict[str, float]:
-    """GB by what the card is called."""
+    """Memory in GB by the name of the card."""
     if card is not None:
         return {f"{card:g} GB": card}
     if torch.cuda.is_available():
@@ -170,7 +170,7 @@ def _cards(card: float | None) -> dict[str, float]:
 
 
 def size(count: int) -> str:
-    """Bytes as a person reads them: – for none, 3.4 MiB, 12.3 GiB."""
+    """Format bytes as – (zero), 3.4 MiB or 12.3 GiB."""
     if count == 0:
         return "–"
     return f"{count / GIB:,.1f} GiB" if count >= GIB else f"{count / 2**20:,.1f} MiB"
@@ -182,7 +182,7 @@ def remedy(config: Config, name: str, card: float) -> list[str]:
     for number in range(1, len(options) + 1):
         for chosen in combinations(options, number):
             if {"engine.sharded", "engine.lora_rank"} <= {key for key, _ in chosen}:
-                continue  # one or the other
+                continue  # mutually exclusive
             for index in range(max(len(values) for _, values in chosen)):
                 changes = {key: values[min(index, len(values) - 1)] for key, values in chosen}
                 changed = config
@@ -195,7 +195,7 @@ def remedy(config: Config, name: str, card: float) -> list[str]:
 
 
 def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
-    """Keys that save memory in this stage, each with its values from the mildest on."""
+    """Keys that save memory in this stage, each with its values, mildest first."""
     named, engine = kind(stage), config.engine
     found: list[tuple[str, list[Any]]] = []
     if named == "rl":
@@ -248,16 +248,16 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
         return
     if not config.model.made_here:
         yield (
-            "\ntime: none is told, since the probe takes models that are made here; `make "
+            "\ntime: not predicted, since the probe only supports models made here; `make "
             "gpu-check` measures this card with a model of Qwen2.5-0.5B's shape"
         )
         return
     if not probed:
-        yield "\ntime: none is told without the probe"
+        yield "\ntime: not predicted without the probe"
         return
     large = [name for name in works if not _fits_here(needs(config, find(name, config)))]
     if large:
-        yield f"\ntime: none is told, since {large[0]} does not fit this machine"
+        yield f"\ntime: not predicted, since {large[0]} does not fit this machine"
         return
     stages = {name: find(name, config) for name in works}
     speeds = probe(config, list(dict.fromkeys(map(model_of_stage, stages.values()))))
@@ -266,10 +266,10 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
     for key, speed in speeds.items():
         yield (
             f"  {key:<{NAMES}}pretraining {speed.pretrained:,.0f}, rollouts {speed.sampled:,.0f}, "
-            f"GRPO's learning {speed.learned:,.0f}, fine-tuning {speed.tuned:,.0f}, "
+            f"GRPO updates {speed.learned:,.0f}, fine-tuning {speed.tuned:,.0f}, "
             f"on {speed.machine}"
         )
-    yield f"\ntime, by the probe; assumed where no result tells how much: {expected.ASSUMED}"
+    yield f"\ntime, from the probe; assumed where no result is available: {expected.ASSUMED}"
     total = 0.0
     for name, most in works.items():
         stage = stages[name]
@@ -278,7 +278,7 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
         total += found / (cores.at_once() if stage.half else 1)
         yield f"  {name:<{NAMES}}{duration(found):>10}{'  assumed' if amount.assumed else ''}"
     between = f"between {duration(total / SPREAD)} and {duration(total * SPREAD)}"
-    yield f"  {'in all':<{NAMES}}{duration(total):>10}  {between}, if the machine stays as fast"
+    yield f"  {'total':<{NAMES}}{duration(total):>10}  {between}, if the machine stays as fast"
 
 
 def _fits_here(needed: Memory | None) -> bool:
@@ -290,7 +290,7 @@ def _fits_here(needed: Memory | None) -> bool:
 
 
 def seconds(config: Config, stage: Stage, most: Work, amount: Expected, speed: Speed) -> float:
-    """What the stage takes at that speed for what is expected of it."""
+    """Predicted seconds of the stage for the expected amount of work at the measured speed."""
     processes = config.launch.processes if stage.distributed else 1
     forked = processes == 1 and not config.engine.unsloth
     learned = amount.rows * (speed.prompt + amount.row)

@@ -1,7 +1,4 @@
-"""What is looked at before anything runs: engine, models, data, memory and disk.
-
-`r1repro fetch` brings what a configuration takes from the hub.
-"""
+"""Checks before a run: engine, models, data, memory and disk; and downloads from the hub."""
 
 import os
 import shutil
@@ -27,15 +24,15 @@ from r1repro.tasks.sources import Source
 WITHOUT_WEIGHTS = (
     "evaluate_", "cold_start_data", "rejection_sampling", "teacher_sampling", "comparison",
 )  # fmt: skip
-"""How the names of stages begin that keep no model."""
+"""Prefixes of the names of stages that store no model."""
 WORKING = 3
-"""Models' worth of disk that the checkpoints of one stage take, roughly: weights and optimizer."""
+"""Approximate disk space of a running stage's checkpoints, in models: weights and optimizer."""
 
 
 def check(config: Config) -> None:
-    """Refuse a run that would break later (R1ReproError): nothing of it has run yet.
+    """Raise R1ReproError if the run would fail later.
 
-    What is missing is fetched; where there is no network that fails at once.
+    Missing models and data sets are downloaded; without a network that fails at once.
     """
     check_engine(config)
     for _ in fetch(config):
@@ -49,18 +46,18 @@ def check(config: Config) -> None:
             f"student.teacher_chat={chat} is not accepted: student.teacher_chat takes one of "
             f"{', '.join(forms)}"
         )
-    worlds.of(config.task)  # refuses what has not so many problems, or an answer that holds nothing
+    worlds.of(config.task)  # raises for too few problems or an empty answer
 
 
 def check_room(config: Config, wanted: Sequence[str]) -> None:
-    """Refuse a run whose stages still to be built have no room in memory or on the disk."""
+    """Raise R1ReproError if memory or disk is too small for the stages still to be built."""
     left = [name for name in wanted if not Workspace(config).is_done(name)]
     _check_memory(config, left)
     _check_disk(config, left)
 
 
 def fetch(config: Config) -> Iterator[str]:
-    """Bring every model and data set of the configuration; a line for each."""
+    """Download every model and data set of the configuration; yields a line for each."""
     for shape in from_elsewhere(config).values():
         if shape.path is None:
             assert shape.hub is not None
@@ -72,7 +69,7 @@ def fetch(config: Config) -> Iterator[str]:
 
 def _line(named: str, kind: str) -> str:
     found = hub.folder(named, kind)
-    how = "is there"
+    how = "already here"
     if found is None:
         found, how = hub.fetch(named, kind), "fetched"
     return f"{kind} {hub.parts(named)[0]}, commit {found.name}: {how}"
@@ -86,7 +83,7 @@ def _hub_data(config: Config) -> list[Source]:
 
 
 def _check_memory(config: Config, left: Sequence[str]) -> None:
-    """Refuse a stage whose computed peak is more than there is at all; `plan` reckons closer."""
+    """Refuse a stage whose computed peak exceeds all memory; `plan` also counts overheads."""
     if config.model.made_here:
         return
     import torch
@@ -101,8 +98,8 @@ def _check_memory(config: Config, left: Sequence[str]) -> None:
         needed = needs(config, find(name, config))
         if needed is not None and needed.peak > there:
             raise R1ReproError(
-                f"stage {name} takes about {needed.peak / 2**30:,.1f} GiB, as computed, and {what} "
-                f"has {there / 2**30:,.1f}: `r1repro plan` with the same settings says what to turn"
+                f"stage {name} needs about {needed.peak / 2**30:,.1f} GiB and {what} has "
+                f"{there / 2**30:,.1f}: `r1repro plan` with the same settings shows what to change"
             )
 
 
@@ -115,9 +112,9 @@ def _check_disk(config: Config, left: Sequence[str]) -> None:
     free = shutil.disk_usage(place).free
     if free < wanted:
         raise R1ReproError(
-            f"about {wanted / 1e9:,.0f} GB are wanted under {place} for what is still to be built, "
-            f"and {free / 1e9:,.0f} GB are free: give runs=FOLDER on a larger disk, or "
-            "a smaller model"
+            f"the stages still to be built need about {wanted / 1e9:,.0f} GB under {place} and "
+            f"{free / 1e9:,.0f} GB are free: set runs=FOLDER on a larger disk, or use a smaller "
+            "model"
         )
 
 
@@ -126,7 +123,7 @@ def _place(shape: ModelConfig) -> Path:
 
 
 def _bytes(shape: ModelConfig) -> int:
-    """Of a model in float32, from its files, which mostly hold two bytes a parameter."""
+    """Bytes of a model in float32, assuming that its files hold two bytes per parameter."""
     if shape.made_here:
         return 0
     files = _place(shape).glob("*.safetensors")

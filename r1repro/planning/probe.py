@@ -1,4 +1,4 @@
-"""Some ten seconds of the real work on random weights, from which `r1repro plan` extrapolates."""
+"""About ten seconds of real training on random weights, from which `r1repro plan` extrapolates."""
 
 import os
 import random
@@ -19,29 +19,30 @@ from r1repro.config import BaseConfig, Config, ModelConfig, RLConfig, SFTConfig,
 from r1repro.planning.expected import ALONE
 from r1repro.stages.base_model import TOKENIZER_DOCUMENTS, from_random_weights
 from r1repro.stages.models import device, load_tokenizer, load_trained, save_model
-from r1repro.tasks import corpus, templates, tokenizer, worlds
+from r1repro.tasks import corpus, templates, worlds
 from r1repro.tasks.problem import Problem
+from r1repro.tasks.tokenizer import train as train_tokenizer
 from r1repro.training import grpo
 from r1repro.training.pretraining import pretrain
 from r1repro.training.sft import fine_tune
 
 PART_SECONDS = 1.5
-"""What pretraining and fine-tuning may take, roughly, once they are warm."""
+"""Approximate time in seconds for pretraining and for fine-tuning after warm-up."""
 STEP_SECONDS = 4.0
-"""What a step of GRPO may take, which asks fewer questions where it would take longer."""
+"""Most seconds for a GRPO step; the number of questions is reduced to fit."""
 GRPO_TOKENS = 1.5
-"""Pretraining tokens that a token of a step of GRPO takes about as long as."""
+"""Cost of a token in a GRPO step, in pretraining tokens."""
 LONGEST = 2.5
-"""Times the mean of a step's completions: the longest of them, 2.4 to 3 in our runs."""
+"""Longest completion of a step relative to the mean, 2.4 to 3 in our runs."""
 NEVER = 10**9
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Tokens a second on `machine`, and the seconds that it took to find out.
+    """Tokens per second on `machine`, and the `seconds` of the measurement.
 
-    learned: by GRPO, prompts included, everything but the rollouts counted. tuned: by SFT.
-    prompt: mean tokens of a prompt.
+    learned: GRPO without its rollouts, prompts included; tuned: SFT; prompt: mean tokens of a
+    prompt.
     """
 
     pretrained: float
@@ -54,18 +55,18 @@ class Speed:
 
 
 def probe(config: Config, keys: Sequence[str]) -> dict[str, Speed]:
-    """By key of `config.models`: pretraining, GRPO and SFT with a model of that shape.
+    """Measure pretraining, GRPO and SFT with a model of each shape, by key of `config.models`.
 
-    Each has the threads that its stages have; models of one size are as fast as each other, within
-    some per cent whatever the architecture. Nothing is kept.
+    Each uses as many threads as its stages. Models of one size are measured once, since speed
+    differs by a few per cent between architectures. Nothing is kept.
     """
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     world = worlds.of(config.task)
     documents = list(islice(corpus.documents(world, 0), TOKENIZER_DOCUMENTS))
-    words = tokenizer.train(documents)
-    ids = words(documents)["input_ids"]
+    tokenizer = train_tokenizer(documents)
+    ids = tokenizer(documents)["input_ids"]
     problems = list(islice(world.train(0), 2 * config.stage.r1_zero.questions))
     threads = torch.get_num_threads()
     found: dict[str, Speed] = {}
@@ -76,7 +77,7 @@ def probe(config: Config, keys: Sequence[str]) -> dict[str, Speed]:
                 torch.set_num_threads(threads)
                 if key != "model":
                     cores.take_half()
-                found[key] = _speed(config, key, words, ids, problems)
+                found[key] = _speed(config, key, tokenizer, ids, problems)
             else:
                 found[key] = replace(found[alike], seconds=0.0)
     finally:
@@ -91,7 +92,7 @@ def _size(config: Config, key: str) -> tuple[bool, ModelConfig]:
 def _speed(
     config: Config,
     key: str,
-    words: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerFast,
     ids: Sequence[Sequence[int]],
     problems: Sequence[Problem],
 ) -> Speed:
@@ -103,15 +104,15 @@ def _speed(
     else:
         parts = (getattr(stage, f"{student}_{part}") for part in ("base", "rl", "distilled"))
         base, rl, tuning = parts
-    prompts = [words.encode(templates.render("mini", problem)) for problem in problems]
+    prompts = [tokenizer.encode(templates.render("mini", problem)) for problem in problems]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
-        model = from_random_weights(models(config)[key], words)
-        # So many tokens end a completion that one has about as many as our runs' have, and the
-        # batch thins out as theirs does.
-        ending = range(len(words) // 2, len(words) // 2 + round(len(words) / ALONE))
-        model.generation_config.eos_token_id = [words.eos_token_id, *ending]
-        save_model(model, words, folder)
+        model = from_random_weights(models(config)[key], tokenizer)
+        # Enough tokens end a completion that lengths match those of our runs, and the batch shrinks
+        # in the same way.
+        ending = range(len(tokenizer) // 2, len(tokenizer) // 2 + round(len(tokenizer) / ALONE))
+        model.generation_config.eos_token_id = [tokenizer.eos_token_id, *ending]
+        save_model(model, tokenizer, folder)
         pretrained = _pretrained(config, key, base, ids, folder)
         sampled, learned = _reinforced(config, rl, problems, prompts, pretrained, folder)
         tuned = _tuned(config, tuning, ids, prompts, pretrained, folder)
@@ -127,16 +128,16 @@ def _speed(
 
 
 def _units(work: Callable[[int], float], most: int) -> int:
-    """How many units of `work`, which gives their seconds, are worth PART_SECONDS; warms it up."""
+    """Warm up `work`, which returns its seconds, and count the units that fit in PART_SECONDS."""
     return max(1, min(most, int(PART_SECONDS / max(work(1), 1e-6))))
 
 
 def _pretrained(
     config: Config, key: str, settings: BaseConfig, ids: Sequence[Sequence[int]], folder: Path
 ) -> float:
-    """Tokens a second of pretraining."""
-    words = load_tokenizer(folder)
-    model = from_random_weights(models(config)[key], words).to(device())
+    """Tokens per second of pretraining."""
+    tokenizer = load_tokenizer(folder)
+    model = from_random_weights(models(config)[key], tokenizer).to(device())
     settings = replace(settings, log_every=1, save_every=NEVER)
 
     def run(batches: int) -> tuple[float, float]:
@@ -148,10 +149,10 @@ def _pretrained(
             if left < 0:
                 break
         rows = pretrain(
-            model, sequences, settings, pad_id=words.pad_token_id, seed=0, folder=folder,
+            model, sequences, settings, pad_id=tokenizer.pad_token_id, seed=0, folder=folder,
             progress=Progress(None), engine=config.engine,
         )  # fmt: skip
-        # The first batch is not counted: it comes with what is made once.
+        # The first batch is not counted, since it includes one-time setup.
         return rows[-1]["tokens"] - rows[0]["tokens"], rows[-1]["seconds"] - rows[0]["seconds"]
 
     tokens, seconds = run(_units(lambda batches: run(batches)[1], 200))
@@ -166,9 +167,9 @@ def _reinforced(
     pretrained: float,
     folder: Path,
 ) -> tuple[float, float]:
-    """Tokens a second sampled, and learned by GRPO with all that is not sampling.
+    """Tokens per second of rollouts, and of the rest of a GRPO step.
 
-    Of two steps the second counts, with all the questions of a step where there is time.
+    The second of two steps is measured, with all questions of a step if time allows.
     """
     row = ALONE + sum(map(len, prompts)) / len(prompts)
     fit = STEP_SECONDS * pretrained / (GRPO_TOKENS * settings.generations * row)
@@ -203,7 +204,7 @@ def _tuned(
     pretrained: float,
     folder: Path,
 ) -> float:
-    """Tokens a second of SFT, prompts included, on answers of the corpus's documents' lengths."""
+    """Tokens per second of SFT, prompts included, on answers as long as the corpus's documents."""
     draws, size, log = random.Random(0), settings.batch_size, settings.log_every
     row = sum(map(len, ids)) / len(ids) + sum(map(len, prompts)) / len(prompts)
     steps = max(1, round(PART_SECONDS * pretrained / (size * row * log))) * log
@@ -215,7 +216,7 @@ def _tuned(
         replace(settings, epochs=1, save_every=NEVER),
         seed=0, folder=folder.with_name("sft"), progress=Progress(None), engine=config.engine,
     )  # fmt: skip
-    # What comes before the first log is not counted.
+    # Steps before the first log are not counted.
     return float(
         (rows[-1]["tokens"] - rows[0]["tokens"]) / (rows[-1]["seconds"] - rows[0]["seconds"])
     )

@@ -1,4 +1,4 @@
-"""What a stage does and what it needs, counted from the configuration before anything runs."""
+"""Work and memory of a stage, computed from the configuration before anything runs."""
 
 import math
 from dataclasses import dataclass, replace
@@ -30,17 +30,17 @@ from r1repro.tasks import worlds
 from r1repro.training.shape import read, shape_file
 
 PROMPT = 512
-"""Tokens assumed for a prompt of a task that is not made here, for memory."""
+"""Tokens assumed for a prompt of an external task, for memory."""
 TRACE = 8_192
-"""Tokens assumed for a stronger teacher's trace, which nothing here bounds."""
+"""Tokens assumed for a stronger teacher's trace."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a stage does: in words, and counted.
+    """The work of a stage, as text (`said`) and as counts.
 
-    completions: sampled, of at most `cap` tokens. learned: rows learned from over all epochs, whose
-    completions have at most `longest` tokens. pretrained: tokens.
+    completions: sampled, of at most `cap` tokens each; learned: training rows over all epochs,
+    whose completions have at most `longest` tokens; pretrained: tokens.
     """
 
     said: str
@@ -52,13 +52,13 @@ class Work:
 
 
 def work(config: Config, stage: Stage) -> Work:
-    """What the stage does, spelled out; of a stage that is no part of the sequence nothing."""
+    """The stage's work; empty for stages of unknown kind."""
     count = _WORKS.get(kind(stage))
     return Work("") if count is None else count(config, stage)
 
 
 def kind(stage: Stage) -> str:
-    """The module of the stage's function."""
+    """Name of the module of the stage's function."""
     return stage.run.split(":")[0].rsplit(".", 1)[-1]
 
 
@@ -68,7 +68,7 @@ def settings_of(config: Config, stage: Stage) -> Any:
 
 
 def settings_key(stage: Stage) -> str:
-    """Where these settings stand in the configuration."""
+    """Dotted path of the stage's settings."""
     return next(path for path in stage.config if path.startswith("stage."))
 
 
@@ -131,7 +131,7 @@ def _by_traces(config: Config, stage: Stage) -> bool:
 
 
 def _longest(config: Config, stage: Stage) -> int:
-    """Tokens that a completion has at most in a stage of SFT; of foreign traces an assumption."""
+    """Most tokens of a completion in an SFT stage; for external traces an assumption."""
     if _by_traces(config, stage):
         return TRACE
     made: SamplesConfig = getattr(config.stage, stage.inputs[1])
@@ -171,7 +171,7 @@ def _evaluate(config: Config, stage: Stage) -> Work:
     try:
         world = worlds.of(config.task)
     except R1ReproError:
-        return Work(f"{samples} samples of each held-out problem, which cannot be counted yet")
+        return Work(f"{samples} samples per held-out problem, whose number is not yet known")
     problems = len(getattr(world, settings.split))
     general = len(getattr(world, f"general_{settings.split}"))
     completions = problems * samples + general * settings.general_samples
@@ -196,14 +196,14 @@ _WORKS = {
 
 
 def model_of_stage(stage: Stage) -> str:
-    """Which model of the configuration the stage is about."""
+    """Key of the model that the stage uses."""
     if stage.switch == TEACHER:
         return TEACHER
     return model_key(stage.name.removeprefix("evaluate_"))
 
 
 def model_of(config: Config, key: str) -> ModelConfig:
-    """The model's shape; of a base that is built already, by the folder that it is in."""
+    """The model's shape; for a base that is already built, with its folder as path."""
     model = with_teacher(config)[key]
     base = "base" if key == "model" else f"{key.removeprefix('student.')}_base"
     if key != TEACHER and model.path is None and Workspace(config).is_done(base):
@@ -219,14 +219,14 @@ def counted(model: ModelConfig) -> tuple[PreTrainedConfig, Counts]:
 
 
 def prompt_tokens(config: Config) -> int:
-    """The longest prompt that is reckoned with."""
+    """Assumed length of the longest prompt, in tokens."""
     return LONGEST_PROMPT if config.model.made_here else PROMPT
 
 
 def needs(config: Config, stage: Stage) -> Memory | None:
-    """The memory that a process of the stage takes.
+    """Memory of a process of the stage.
 
-    None where it holds no model, or one of no known shape: a teacher that was not fetched yet.
+    None if the stage has no model, or one of unknown shape (a teacher not yet downloaded).
     """
     key, named, engine = model_of_stage(stage), kind(stage), config.engine
     if key == TEACHER and shape_file(model_of(config, key)) is None:
@@ -247,7 +247,7 @@ def needs(config: Config, stage: Stage) -> Memory | None:
         rows, said = 2 * rows_together(settings, processes), settings.max_completion_tokens
         learned = memory.fine_tuning(shape, counts, rows, prompt + said, engine, processes)
         asked = memory.sampling(shape, counts, settings.rollout_batch, prompt, said, engine)
-        # The writers are asked before the model that learns is loaded.
+        # The policies are sampled before the reward model is loaded.
         return replace(learned, rollouts=max(0, asked.peak - learned.held))
     if named in ("cold_start_data", "rejection_sampling", "evaluate"):
         settings = config.evaluation if named == "evaluate" else settings_of(config, stage)

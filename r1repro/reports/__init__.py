@@ -1,6 +1,6 @@
-"""How a run is told: figures, the report of one run, versions of reports.
+"""Figures, tables, the reports of runs and their published versions.
 
-Everything here reads what the stages stored (Parquet and JSON), never a checkpoint.
+Everything here reads stored results (Parquet and JSON), never a checkpoint.
 """
 
 from r1repro.reports.report import build

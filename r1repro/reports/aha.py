@@ -1,7 +1,7 @@
-"""The "aha" finder: right answers that take a stated result back on the way.
+"""Finds "aha moments": right answers that retract a stated result on the way.
 
-What counts is a rule (`metrics.reconsidered`), the same for the base: its rate at step 0 stands
-beside every other, since a base that has read corrections writes some without any RL.
+The criterion is a rule (`metrics.reconsidered`). The base's rate at step 0 is always shown, since a
+base pretrained on corrections writes some without RL.
 """
 
 import pandas as pd
@@ -20,7 +20,7 @@ _KIND = ["task", "language"]
 
 
 def rates(summaries: Results) -> Table:
-    """Share of the held-out answers, by family: two rows a family, a column a checkpoint."""
+    """Shares of the held-out answers: two rows per family, one column per checkpoint."""
     main = [name for name in MAIN if name in summaries]
     found = families(path for name in main for path in summaries[name])
     paths = [f"{task}/{name}" for task in found for name in RATES]
@@ -33,9 +33,9 @@ def rates(summaries: Results) -> Table:
 
 
 def firsts(completions: pd.DataFrame) -> pd.DataFrame:
-    """The first such completion of each family and language among those kept over training.
+    """The first such completion of each family and language among those stored in training.
 
-    Of the sound ones alone: a slip is a false sum even where it is mended.
+    Only sound ones count: a corrected slip is still a false sum.
     """
     reasoning = with_work(completions[~completions["task"].isin(GENERAL)])
     found = reasoning[reconsidered(reasoning) & reasoning["sound"].astype(bool)]
@@ -44,7 +44,7 @@ def firsts(completions: pd.DataFrame) -> pd.DataFrame:
 
 
 def steps(taken_back: pd.DataFrame) -> Table:
-    """At which step each first came, a column a seed.
+    """The step of each first occurrence, one column per seed.
 
     taken_back: rows of `firsts` of every seed, with a column `seed`.
     """

@@ -1,4 +1,4 @@
-"""What RL adds: the ways of asking the base, the best of them, and what the gain is made of."""
+"""The gain of RL over the best prompt of the base, and its decomposition."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,14 +13,14 @@ from r1repro.rewards.soundness import MODES
 
 
 def named(way: str, temperature: float | None) -> str:
-    """A way of asking in words, such as "few_2, greedy" or "template, T 0.6"."""
+    """Label of a prompt and temperature, such as "few_2, greedy" or "template, T 0.6"."""
     if temperature is None:
         return way
     return f"{way}, greedy" if temperature == 0 else f"{way}, T {temperature:g}"
 
 
 def ways(search: pd.DataFrame) -> pd.DataFrame:
-    """pass@1 in per cent of every way (rows) at every temperature, by family (columns)."""
+    """pass@1 in per cent of every prompt (rows), by family and temperature (columns)."""
     order = list(dict.fromkeys(search["way"]))
     table = search.pivot(index="way", columns=["family", "temperature"], values="pass@1")
     table = (100 * table.loc[order]).round(1)
@@ -30,7 +30,7 @@ def ways(search: pd.DataFrame) -> pd.DataFrame:
 
 
 def adds(held_out: HeldOut) -> Table:
-    """R1-Zero beside the best way of asking the base, a row a family; see `HeldOut.adds`."""
+    """R1-Zero and the best prompt of the base, one row per family; see `HeldOut.adds`."""
     rows = []
     changes = held_out.changes.get("r1_zero - base_best", {})
     for family, way in held_out.ways.items():
@@ -46,10 +46,10 @@ def adds(held_out: HeldOut) -> Table:
 
 
 def split(summaries: Results, before: str, after: str) -> Table:
-    """By family: in per cent of all answers, how often each ends how, before and after.
+    """How answers end, in per cent of all answers by family, before and after.
 
-    The modes of r1repro.rewards.soundness part all answers, so the gain in right ones is what the
-    wrong ones lose: less guessing, less giving up, fewer false steps, fewer searches in circles.
+    The modes of r1repro.rewards.soundness partition all answers, so the gain in right ones equals
+    the loss of the others: guesses, abandoned work, false steps and circular searches.
     """
     rows = []
     for family in families(summaries[after]):
@@ -66,7 +66,7 @@ def split(summaries: Results, before: str, after: str) -> Table:
 
 
 def told(adds: Mapping[str, Mapping[str, Any]]) -> str:
-    """What RL adds, in a sentence; "" where it was not measured."""
+    """The gain of RL in a sentence; "" if it was not measured."""
     parts = [
         f"{100 * one['value']:+.1f} [{100 * one['low']:+.1f}, {100 * one['high']:+.1f}] points in "
         f"{family} ({named(str(one['way']), one['temperature'])})"

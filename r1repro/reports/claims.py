@@ -26,13 +26,13 @@ from r1repro.reports.figures import PANELS, checkpoint
 
 
 def counts(judged: Sequence[Judged]) -> dict[str, int]:
-    """How many claims of the papers have each verdict, all four named; ours are not counted."""
+    """Number of the papers' claims with each of the four verdicts; our questions do not count."""
     theirs = [one for one in judged if not one.claim.ours]
     return {name: sum(one.verdict == name for one in theirs) for name in VERDICTS}
 
 
 def false_verdicts(judged: Sequence[Judged], several: bool) -> str:
-    """How many verdicts of the ledger chance alone makes false, as a sentence; several: seeds."""
+    """The expected number of false verdicts, as a sentence; several: whether of several seeds."""
     told = (
         f"Verdicts that are false by chance: at most {expected_false(judged):.1f} are expected of "
         f"the {exposed(judged)} claims judged by an interval, ours among them. Only one verdict "
@@ -48,7 +48,7 @@ def false_verdicts(judged: Sequence[Judged], several: bool) -> str:
 
 
 def measured(measure: Measure) -> str:
-    """What is measured, in words."""
+    """A measure in words."""
     match measure:
         case Change(path, before, after, less):
             words = metrics.label(path) + (f" less {metrics.label(less)}" if less else "")
@@ -85,7 +85,7 @@ def told(measure: Measure, effect: Estimate | None) -> str:
 
 
 def wanted(claim: Claim) -> str:
-    """What was declared: direction and the smallest effect that counts."""
+    """The declared direction and smallest effect that counts."""
     if claim.measure is None:
         return ""
     size = _size(claim.measure, claim.smallest)
@@ -101,7 +101,7 @@ def wanted(claim: Claim) -> str:
 
 
 def findable(one: Judged) -> str:
-    """From which size on the design finds an effect four times in five; "" of one run."""
+    """The effect size that the design detects four times in five; "" for one run."""
     if one.claim.measure is None or math.isnan(one.found_from):
         return ""
     return f"found 4 times in 5 from {_size(one.claim.measure, one.found_from)} on"
@@ -120,9 +120,9 @@ def _size(measure: Measure, effect: float) -> str:
 
 
 def as_data(judged: Sequence[Judged], control: Sequence[Judged] = ()) -> list[dict[str, Any]]:
-    """What claims.json holds: a claim each, with the effect, every seed's own, and the verdict.
+    """Content of claims.json: each claim with its effect, every seed's effect and the verdict.
 
-    Those judged of the control come last, with "control" true.
+    Claims judged on the control come last, with "control" true.
     """
     rows = []
     for one in (*judged, *control):

@@ -1,4 +1,4 @@
-"""What differs between two published versions, and which input explains which result."""
+"""Differences between two published versions, and which inputs explain them."""
 
 import json
 import math
@@ -22,7 +22,7 @@ PATHS = (
 
 @dataclass(frozen=True)
 class Version:
-    """What is read of a version's (or a run's) folder."""
+    """The files read from a version's or a run's folder."""
 
     name: str
     manifest: Mapping[str, Any]
@@ -31,7 +31,7 @@ class Version:
 
 
 def read(folder: Path) -> Version:
-    """Raises R1ReproError if the folder holds no report."""
+    """Read a version. Raises R1ReproError if the folder has no report."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         results = read_results(folder / "results.json")
@@ -39,7 +39,7 @@ def read(folder: Path) -> Version:
         found = json.loads(ledger.read_text(encoding="utf-8")) if ledger.is_file() else []
     except (OSError, ValueError) as error:
         raise R1ReproError(
-            f"{folder} holds no report ({error}): give a folder of reports/ or of runs/"
+            f"{folder} has no report ({error}): give a folder of reports/ or runs/"
         ) from error
     return Version(
         folder.name,
@@ -50,7 +50,7 @@ def read(folder: Path) -> Version:
 
 
 def compare(first: Version, second: Version, read_by: Mapping[str, Sequence[str]]) -> str:
-    """Markdown: inputs that differ, results with their difference, which explains which, verdicts.
+    """Markdown with differing inputs, results, explanations and verdicts.
 
     read_by: the settings that each stage depends on, as dotted paths.
     """
@@ -65,8 +65,8 @@ def compare(first: Version, second: Version, read_by: Mapping[str, Sequence[str]
 
 
 def inputs(first: Version, second: Version) -> dict[str, tuple[Any, Any]]:
-    """What went in and differs, by name: configuration, seeds, versions, code, hardware."""
-    one, other = (_told(version) for version in (first, second))
+    """The inputs that differ, by name: configuration, seeds, versions, code, hardware."""
+    one, other = (_all_inputs(version) for version in (first, second))
     return {
         key: (one.get(key), other.get(key))
         for key in sorted(one.keys() | other.keys())
@@ -74,7 +74,7 @@ def inputs(first: Version, second: Version) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _told(version: Version) -> dict[str, Any]:
+def _all_inputs(version: Version) -> dict[str, Any]:
     manifest = version.manifest
     git = manifest["git"]
     config = {k: v for k, v in manifest["config"].items() if k not in manifest["seeds"]}
@@ -96,7 +96,7 @@ def _told(version: Version) -> dict[str, Any]:
 
 
 def _one(seeds: Any) -> Any:
-    """A seed, or several; those that all runs share as one."""
+    """A seed or a list of seeds; a list of equal seeds becomes one."""
     return seeds[0] if isinstance(seeds, list) and len(set(seeds)) == 1 else seeds
 
 
@@ -131,7 +131,7 @@ def _results(first: Version, second: Version) -> str:
             [
                 "## Results",
                 "",
-                "The difference has a 95 % interval as of independent samples; * if 0 is outside.",
+                "Differences have 95 % intervals for independent samples; * if 0 is outside.",
                 "",
                 "| checkpoint | measure | first | second | difference |",
                 "|---|---|---|---|---|",
@@ -143,10 +143,10 @@ def _results(first: Version, second: Version) -> str:
 
 
 def _explained(first: Version, second: Version, read_by: Mapping[str, Sequence[str]]) -> str:
-    """What of its own, or of what it is made from, differs of each stage."""
+    """The differing inputs of each stage, its own or through the stages it depends on."""
     one, other = (_stages(version) for version in (first, second))
-    told = [_told(version) for version in (first, second)]
-    changed = [k for k in told[0] if k in told[1] and told[0][k] != told[1][k]]
+    given = [_all_inputs(version) for version in (first, second)]
+    changed = [k for k in given[0] if k in given[1] and given[0][k] != given[1][k]]
     origins: dict[str, list[str]] = {}  # of each stage that differs: where that begins
     rows: dict[str, list[str]] = {}
     for name in (name for name in other if name in one):
@@ -167,8 +167,8 @@ def _explained(first: Version, second: Version, read_by: Mapping[str, Sequence[s
         [
             "## Which input explains which result",
             "",
-            "A stage's result may differ where its settings, code, versions or hardware do, or "
-            "where what it is made from does.",
+            "A stage's result may differ if its settings, code, versions or hardware differ, or if "
+            "one of its inputs does.",
             "",
             "| stage | differs of it |",
             "|---|---|",
@@ -178,7 +178,7 @@ def _explained(first: Version, second: Version, read_by: Mapping[str, Sequence[s
 
 
 def _stages(version: Version) -> dict[str, list[Mapping[str, Any]]]:
-    """What is told of each stage, once for every run that the report joins."""
+    """The manifest entries of each stage, one per run of the report."""
     runs = version.manifest.get("runs") or [version.manifest]
     return {
         name: [run["stages"][name] for run in runs if name in run["stages"]]
@@ -189,7 +189,7 @@ def _stages(version: Version) -> dict[str, list[Mapping[str, Any]]]:
 def _own(
     one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], settings: Sequence[str]
 ) -> list[str]:
-    """What differs of a stage itself; its settings cannot where the keys are the same."""
+    """What differs in a stage itself; equal keys imply equal settings."""
     sides = [[flat(entry) for entry in entries] for entries in (one, other)]
 
     def differs(key: str) -> bool:
@@ -201,7 +201,7 @@ def _own(
         found += [*settings, *sorted(first ^ second)]
         found += ["the stage's version"] if differs("version") else []
         if not found and not any(map(differs, first)):
-            found = ["settings that one of the manifests does not tell"]
+            found = ["settings that one of the manifests does not list"]
     kinds = ("code", "versions.", "hardware.")
     keys = {key for side in sides for entry in side for key in entry if key.startswith(kinds)}
     return found + [key for key in sorted(keys) if differs(key)]

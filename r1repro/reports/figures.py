@@ -1,8 +1,8 @@
-"""Figures of a run, the same in notebooks and in the report.
+"""Figures of a run, shared by notebooks and the report.
 
-Each function takes DataFrames as a stage stored them and returns a matplotlib Figure. Colours are
-of the Okabe-Ito palette, which readers with a colour-vision deficiency can tell apart; lines differ
-in dash or marker besides. No figure holds model text, so that no font for Chinese is needed.
+Each function takes a stage's stored DataFrames and returns a matplotlib Figure. Colours are from
+the Okabe-Ito palette, which is safe for colour-vision deficiencies; lines also differ in dash or
+marker. Figures contain no model text, so no Chinese font is needed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from r1repro.evaluation.statistics import Estimate, over_seeds
 
 Summary = Mapping[str, Estimate]
 Evaluation: TypeAlias = pd.DataFrame | Summary
-"""Rows of evaluation.parquet, or what `summarize` made of them (which saves doing it again)."""
+"""Rows of evaluation.parquet, or their summary by `summarize`."""
 
 INK = "#222222"
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
@@ -76,7 +76,7 @@ SUITES = {
     "language_share": "Language\nasked",
     "readability": "Readable",
 }
-"""What a stage can win and lose, all of it shares; the labels are those of `stage_changes`."""
+"""The suites that `stage_changes` shows, all of them shares, with their labels."""
 PANELS: dict[str, tuple[str, str, str]] = {
     "pass_at_1": ("Reasoning, pass@1", "share of completions", "whole"),
     "format_valid": ("Valid format", "share of completions", "whole"),
@@ -89,7 +89,7 @@ PANELS: dict[str, tuple[str, str, str]] = {
     "entropy": ("Entropy of the policy", "nats per token", "zero"),
     "kl": ("KL to the reference", "nats per token (k3 estimate)", "free"),
 }
-"""Column of an RL stage's metrics: title, label of its axis, and how that axis goes."""
+"""Column of an RL stage's metrics: title, axis label and axis range."""
 DASHES = ("-", "--", "-.", ":")
 _STYLE = {
     "font.size": 9.5,
@@ -129,7 +129,7 @@ def checkpoint(name: str, index: int = 0) -> tuple[str, str, str]:
 
 
 def main(found: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
-    """Those of the headline's checkpoints that are among these, in the order of the pipeline."""
+    """The headline's checkpoints among these, in the order of the pipeline."""
     return {name: found[name] for name in MAIN if name in found}
 
 
@@ -140,13 +140,13 @@ def _style() -> Iterator[None]:
 
 
 def _figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw in the house style, and close the figure so that a notebook shows it once."""
+    """Draw in the common style and close the figure, so that a notebook shows it once."""
 
     @wraps(draw)
     def drawn(*args: Any, **kwargs: Any) -> Figure:
         with _style():
             figure = draw(*args, **kwargs)
-            figure.draw_without_rendering()  # ticks are made only now, and take the style's colours
+            figure.draw_without_rendering()  # creates the ticks within the style
             plt.close(figure)
         return figure
 
@@ -155,7 +155,7 @@ def _figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 @_figure
 def pretraining(metrics: pd.DataFrame) -> Figure:
-    """Loss over the tokens seen by the base, and the rate they were seen at."""
+    """Loss and speed of pretraining over tokens."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.0), layout="constrained")
     tokens = metrics["tokens"] / 1e6
     _noisy(left, tokens, metrics["loss"], BLUE, "loss")
@@ -173,9 +173,9 @@ def learning_curve(
     """pass@1 and valid format on the training prompts over RL steps.
 
     With `evaluations` ({"base": rows, "r1_zero": rows, "r1": rows}) the held-out pass@1 before the
-    first and after the last step stands beside the curve, with its 95 % interval, and right of it
-    that of R1, which the later stages made. It is sampled as the evaluation's settings say, not
-    as in training, so that a part of the gap is the sampling's.
+    first and after the last step is drawn beside the curve with 95 % intervals, and right of it
+    that of R1. It is sampled with the evaluation's settings, which explains a part of its gap to
+    the training curve.
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.7), layout="constrained")
     _learning_curve(axes, metrics, _summaries(evaluations or {}))
@@ -192,7 +192,7 @@ def by_level(evaluations: Mapping[str, Evaluation], task: str | None = None) -> 
 
 @_figure
 def headline(metrics: pd.DataFrame, evaluations: Mapping[str, Evaluation]) -> Figure:
-    """Learning curve and pass@1 by level in one picture."""
+    """Learning curve and pass@1 by level in one figure."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 3.8), layout="constrained")
     summaries = _summaries(evaluations)
     _learning_curve(left, metrics, summaries)
@@ -240,7 +240,7 @@ def seeds(
 
 @_figure
 def families(evaluations: Mapping[str, Evaluation]) -> Figure:
-    """Held-out pass@1 by level, one panel a task family."""
+    """Held-out pass@1 by level, one panel per task family."""
     summaries = _summaries(evaluations)
     tasks = families_of(path for summary in summaries.values() for path in summary)
     figure, axes = plt.subplots(
@@ -259,8 +259,8 @@ def families(evaluations: Mapping[str, Evaluation]) -> Figure:
 def pass_at_k(evaluations: Mapping[str, Evaluation]) -> Figure:
     """Held-out pass@k over k, one panel a task family, with 95 % intervals.
 
-    Where the lines of base and trained model meet as k grows, training has made likely what the
-    base could already do.
+    Where base and trained model meet as k grows, training made likely what the base could already
+    do.
     """
     summaries = _summaries(evaluations)
     tasks = families_of(path for summary in summaries.values() for path in summary)
@@ -334,7 +334,7 @@ def behaviour(runs: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Figure:
 
 @_figure
 def training(metrics: pd.DataFrame) -> Figure:
-    """Whether the run is healthy: rewards, groups without a signal, clipping and speed."""
+    """Health of a run: rewards, groups without signal, clipping and speed."""
     figure, axes = plt.subplots(1, 3, figsize=(10.4, 2.9), layout="constrained", sharex=True)
     step = metrics["step"]
     panel = axes[0]
@@ -365,10 +365,10 @@ def training(metrics: pd.DataFrame) -> Figure:
 def over_steps(
     runs: Mapping[str, pd.DataFrame], columns: Sequence[str], begins: int | None = None
 ) -> Figure:
-    """Columns of PANELS over the RL steps of {stage: metrics}, a panel each.
+    """Columns of PANELS over the RL steps of {stage: metrics}, one panel per column.
 
-    `begins`: the step from which general prompts are asked, drawn as a line. What a run did not
-    measure is left out of its panel, and a panel that would be empty is left out.
+    begins: first step with general prompts, drawn as a line. Unmeasured columns and empty panels
+    are left out.
     """
     drawn = [column for column in columns if any(_has(rows, column) for rows in runs.values())]
     wide = max(1, min(len(drawn), 3))
@@ -403,17 +403,17 @@ def over_steps(
 
 
 def stage_pairs(changes: Mapping[str, Summary]) -> list[tuple[str, str]]:
-    """The (stage before, stage) of the chain whose difference was made."""
+    """The measured (previous stage, stage) pairs of the chain."""
     steps = zip(CHAIN, CHAIN[1:], strict=False)
     return [(before, after) for before, after in steps if key(before, after) in changes]
 
 
 @_figure
 def stage_changes(changes: Mapping[str, Summary]) -> Figure:
-    """What each stage changed against the one before, a row a stage and a column a suite.
+    """The change of each stage against the previous one: a row per stage, a column per suite.
 
     changes: paired differences as in differences.json. Percentage points with 95 % intervals;
-    only cells whose interval leaves out zero are coloured.
+    only cells whose interval excludes zero are coloured.
     """
     pairs = stage_pairs(changes)
     paths = [path for path in SUITES if any(path in changes[key(*pair)] for pair in pairs)]
@@ -463,7 +463,7 @@ def evaluated_students(summaries: Mapping[str, Summary]) -> list[str]:
 
 @_figure
 def students(evaluations: Mapping[str, Evaluation]) -> Figure:
-    """What each student can do after each kind of training, with 95 % intervals."""
+    """Scores of each student after each kind of training, with 95 % intervals."""
     summaries = _summaries(evaluations)
     figure, axes = plt.subplots(1, 2, figsize=(10.4, 3.6), layout="constrained", sharey=True)
     titles = {"reasoning/pass@1": "Reasoning, pass@1", "general/score": "General score"}
@@ -556,7 +556,7 @@ def _points(
 def _noisy(
     axes: Axes, x: pd.Series, y: pd.Series, colour: str, label: str, dash: str = "-"
 ) -> None:
-    """The values themselves faintly, and their running mean (a tenth of the run) over them."""
+    """The values faintly, and their running mean over a tenth of the run."""
     window = max(1, round(len(y) / 10))
     smooth = y.rolling(window, center=True, min_periods=1).mean()
     short = len(y) < 10
@@ -573,9 +573,9 @@ def _curves(
     label: str,
     dash: str = "-",
 ) -> None:
-    """A column over RL steps: of one run as `_noisy`, of several seeds as a band.
+    """A column over RL steps: one run as in `_noisy`, several seeds as a band.
 
-    The band goes from the lowest to the highest running mean, the line is the mean of these.
+    The band spans the lowest to the highest running mean; the line is their mean.
     """
     if len(runs) == 1:
         _noisy(axes, runs[0]["step"], runs[0][column], colour, label, dash)
@@ -593,7 +593,7 @@ def _has(rows: pd.DataFrame, column: str) -> bool:
 
 
 def _line(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, dash: str) -> None:
-    """A column over the steps, only where it was measured."""
+    """A column over the steps at which it was measured."""
     if column not in rows:
         return
     values = pd.to_numeric(rows[column]).dropna()
@@ -602,7 +602,7 @@ def _line(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, 
 
 
 def _from_zero(axes: Axes) -> None:
-    """The axis begins at zero and leaves room above what is drawn."""
+    """Start the axis at zero and leave room above the curves."""
     values = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
     drawn = [float(np.nanmax(value)) for value in values if value.size]
     most = max(drawn, default=0.0)

@@ -1,4 +1,4 @@
-"""The report page: what a run gave, as one HTML file that loads nothing from anywhere."""
+"""The report page: the results of a run as one self-contained HTML file."""
 
 import base64
 import io
@@ -25,8 +25,8 @@ from r1repro.reports import aha, baseline, claims, figures, settings, tables, tr
 from r1repro.reports.tables import Table
 from r1repro.text.reflection import REFLECTION_WORDS
 
-# What the paper reports, by our measure. Other model, other tasks: context only.
-# v1 and v2 are versions of arXiv 2501.12948.
+# The paper's figures by our measure, for context only: its model and tasks differ. v1 and v2 are
+# versions of arXiv 2501.12948.
 PAPER: dict[str, tuple[str, str]] = {
     "reasoning/pass@1": (
         "15.6 → 71.0 %, later 77.9 %; R1 79.8 %",
@@ -43,15 +43,14 @@ PAPER: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """All that the page tells, of one run or of several seeds.
+    """The content of the page, for one run or several seeds.
 
-    tables: metrics by stage, the mean over seeds where there are several; judged, control: the
-    claims of the papers, and the first as judged of the control; sizes: the examples in each data
-    set, by stage; completions, taken_back: what R1-Zero's training kept, and `aha.firsts` of it (of
-    every seed, with a column `seed`); findings: of one run, what the doctor found in each stage;
-    by_seed, curves: of several seeds, every one's own measures and R1-Zero's metrics. Of these
-    `held_out` is the mean, and its answers are the first seed's; notebooks: titles of the executed
-    ones by the files of their pages.
+    tables: metrics by stage, averaged over seeds; judged, control: the verdicts on the claims, and
+    those on the control; sizes: examples in each data set, by stage; completions, taken_back:
+    completions stored in R1-Zero's training, and `aha.firsts` of them (with a column `seed`);
+    findings: the doctor's findings by stage, for one run; by_seed, curves: measures and R1-Zero's
+    metrics of every seed. For several seeds `held_out` is the mean, with the first seed's answers.
+    notebooks: titles of the executed notebooks by file name.
     """
 
     manifest: Mapping[str, Any]
@@ -80,13 +79,13 @@ class Run:
 
     @property
     def over(self) -> str:
-        """What the intervals are over."""
+        """What the intervals are over, in words."""
         several = len(self.by_seed)
         return f"over {several} seeds and the problems" if several else "over problems"
 
 
 def page(run: Run, drawn: Mapping[str, bytes]) -> str:
-    """The whole report as HTML; `drawn`: what `images` gave."""
+    """The whole report as HTML; `drawn`: the result of `images`."""
     names = {name: figures.checkpoint(name)[0] for name in figures.main(run.summaries)}
     found = measured(run)
     embedded = {name: PNG + base64.b64encode(data).decode("ascii") for name, data in drawn.items()}
@@ -149,7 +148,7 @@ PNG = "data:image/png;base64,"
 
 
 def environment() -> Environment:
-    """The templates, everything escaped, with the filters that they use."""
+    """The template environment, with autoescaping and the templates' filters."""
     environment = Environment(
         loader=PackageLoader("r1repro.reports", "templates"),
         autoescape=True,
@@ -164,7 +163,7 @@ def environment() -> Environment:
 
 
 def title(run: Run) -> str:
-    """From where to where this run went."""
+    """Title of the report, such as "From random weights to R1"."""
     reached = [name for name in CHAIN if name in run.summaries]
     start = "random weights" if run.config.model.made_here else "a given base"
     end = tables.label(reached[-1]) if reached else "a base" if run.summaries else "R1"
@@ -172,14 +171,14 @@ def title(run: Run) -> str:
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as a PNG, a fifth larger than the page shows it."""
+    """A figure as PNG, a fifth larger than displayed."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=120, metadata={"Software": None})
     return drawn.getvalue()
 
 
 def images(run: Run) -> dict[str, bytes]:
-    """Every picture of the page as a PNG; those whose data is missing are left out."""
+    """Every image of the page as PNG, by name; those without data are left out."""
     drawn = {}
     main = figures.main(run.summaries)
     if run.by_seed:
@@ -211,7 +210,7 @@ def images(run: Run) -> dict[str, bytes]:
 
 
 def cell(shown: str) -> Markup:
-    """An estimate in words for a table: the value, and its interval smaller below."""
+    """A formatted estimate for a table: the value, and its interval in small print below."""
     value, _, interval = shown.partition(" [")
     found = Markup('<span class="value">{}</span>').format(value)
     if interval:
@@ -220,9 +219,9 @@ def cell(shown: str) -> Markup:
 
 
 def measured(run: Run) -> dict[str, Any]:
-    """How many problems and samples the numbers stand on; of several seeds, of each.
+    """Numbers of problems and samples behind the results, per seed.
 
-    samples: of each reasoning problem, by the first checkpoint; `general_samples` of a general one.
+    samples: per reasoning problem, of the first checkpoint; general_samples: per general item.
     """
     one = next(iter(run.by_seed.values()), run.summaries)
     first: Mapping[str, Estimate] = next(iter(one.values()), {})
@@ -240,7 +239,7 @@ def measured(run: Run) -> dict[str, Any]:
 
 
 def abstract(run: Run, count: Mapping[str, int]) -> list[str]:
-    """What came out, in some sentences; each says only what its interval allows."""
+    """The results in a few sentences, each worded as its interval allows."""
     path, said = "reasoning/pass@1", []
     seeds = f"{len(run.by_seed)} seeds, " if run.by_seed else ""
     mean = f"mean {run.over}" if run.by_seed else "paired over problems"
@@ -286,7 +285,7 @@ _ABSTRACT = {
 
 
 def headline(run: Run) -> Table:
-    """The first table: a measure, each checkpoint, the change, and what the paper reports."""
+    """The first table: each measure by checkpoint, the change, and the paper's figure."""
     found = tables.headline(run.summaries, run.changes)
     paths = metrics.headline({p: None for name in MAIN for p in run.summaries.get(name, {})})
     rows = []
@@ -297,7 +296,7 @@ def headline(run: Run) -> Table:
 
 
 def details(run: Run) -> list[tuple[str, Table]]:
-    """pass@1 by family, level and language, a table each."""
+    """Tables of pass@1 by family, level and language."""
     paths = {path for name in MAIN for path in run.summaries.get(name, {})}
     groups: dict[str, dict[str, str]] = {}
     for scope in sorted(p.removesuffix("/pass@1") for p in paths if p.endswith("/pass@1")):
@@ -314,7 +313,7 @@ def details(run: Run) -> list[tuple[str, Table]]:
         groups.setdefault(group, {})[f"{scope}/pass@1"] = name
     languages = set(transcripts.LANGUAGES.values())
     for group, named in groups.items():
-        # the whole, then the levels, then the languages
+        # all levels first, then each level, then the languages
         rows = sorted(named.items(), key=lambda pair: (pair[1] in languages, pair[1]))
         groups[group] = dict(rows)
     general = sorted(p for p in paths if p.startswith("general/"))
@@ -328,7 +327,7 @@ def details(run: Run) -> list[tuple[str, Table]]:
 
 
 def behaviours(run: Run) -> list[tuple[str, Table]]:
-    """How the answers are written: together, by family and by language."""
+    """Tables of how answers are written: overall, by family and by language."""
     paths = {path for name in MAIN for path in run.summaries.get(name, {})}
     scopes = {"": "All reasoning problems"} if "format_valid" in paths else {}
     for path in sorted(paths):
@@ -350,20 +349,20 @@ def behaviours(run: Run) -> list[tuple[str, Table]]:
 
 
 def reflection(found: Mapping[str, float]) -> str:
-    """Whether reflection changed from the base to R1-Zero, by a permutation test; "" without."""
+    """The permutation test of reflection from the base to R1-Zero as a sentence; "" if absent."""
     if not found:
         return ""
     told = [
         f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'} for {name}" for name, p in found.items()
     ]
     return (
-        "Reflection words an answer, R1-Zero against the base, by a sign-flip permutation test "
+        "Reflection words per answer, R1-Zero against the base, by a sign-flip permutation test "
         f"over problems: {', '.join(told)}."
     )
 
 
 def students(run: Run) -> dict[str, Any] | None:
-    """The section on distillation, or None before a student was evaluated."""
+    """Content of the section on distillation, or None if no student was evaluated."""
     found = figures.evaluated_students(run.summaries)
     if not found:
         return None
@@ -376,7 +375,7 @@ def students(run: Run) -> dict[str, Any] | None:
 
 
 def ablations(run: Run) -> list[dict[str, Any]]:
-    """The ablations that ran: what each changed, and a sentence of the paper."""
+    """The ablations that ran: the effect of each, and the paper's finding."""
     return [
         {
             "name": name,
@@ -390,25 +389,25 @@ def ablations(run: Run) -> list[dict[str, Any]]:
 
 
 def control(judged: Sequence[Judged]) -> str:
-    """What the procedure says of RL whose rewards were permuted; "" where that did not run."""
+    """The result of the permuted-reward control as sentences; "" if it did not run."""
     if not judged:
         return ""
     first = judged[0]
     assert first.claim.measure is not None
     if first.effect is None or first.verdict == "not testable":
-        return f"The control tells nothing of “{first.claim.statement}”: {first.reason}."
+        return f"The control does not test “{first.claim.statement}”: {first.reason}."
     told = claims.told(first.claim.measure, first.effect)
     meant = (
-        "as it has to be"
+        "as it should be"
         if first.verdict != "reproduced"
-        else "which must not be: the procedure or the control is broken"
+        else "which should not happen: the procedure or the control is broken"
     )
     others = [one.claim.statement for one in judged[1:] if one.verdict == "reproduced"]
     rest = (
-        f" Of the other claims on what RL makes of the base these come out as reproduced with "
-        f"permuted rewards too, and are no effect of the reward: {' '.join(others)}"
+        f" Of the other claims on the effect of RL on the base these are reproduced with permuted "
+        f"rewards too, so they are not an effect of the reward: {' '.join(others)}"
         if others
-        else " None of the other claims on what RL makes of the base comes out as reproduced there."
+        else " None of the other claims on the effect of RL on the base is reproduced there."
     )
     return (
         "The control: with the rewards of every group permuted the same stage changes pass@1 by "
@@ -421,7 +420,7 @@ def ledgers(
 ) -> dict[str, list[dict[str, str]]]:
     """The rows of the ledger by verdict, the papers' claims before our own questions.
 
-    A claim that comes out as reproduced of the control too says so: it is no effect of the reward.
+    A claim that is also reproduced on the control is marked: it is not an effect of the reward.
     """
     without_reward = {one.claim.id for one in control_judged if one.verdict == "reproduced"}
     ordered = sorted(judged, key=lambda one: one.claim.ours)

@@ -1,4 +1,4 @@
-"""Executed notebooks as pages to be read."""
+"""Executed notebooks as HTML pages."""
 
 import base64
 import io
@@ -22,10 +22,7 @@ _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
 
 
 def page(notebook: Notebook, name: str) -> str:
-    """A notebook as one HTML page that loads nothing from anywhere and runs no script.
-
-    Formulas are drawn, since nothing on the page can typeset them.
-    """
+    """A notebook as one self-contained HTML page without scripts; formulas become images."""
     found = nbformat.reads(json.dumps(notebook), as_version=4)
     for cell in found.cells:
         if cell.cell_type == "markdown":
@@ -39,10 +36,10 @@ def page(notebook: Notebook, name: str) -> str:
 
 
 def write_pages(folder: Path) -> dict[str, str]:
-    """Write every executed notebook of a folder as a page beside it; {file name: title}."""
+    """Write a page for every executed notebook of a folder; returns {file name: title}."""
     titles = {}
     for file in sorted(folder.glob("*.ipynb")):
-        if "." in file.stem:  # a copy of one that failed or is running
+        if "." in file.stem:  # a failed or running copy
             continue
         notebook = json.loads(file.read_text(encoding="utf-8"))
         write_atomically(file.with_suffix(".html"), page(notebook, file.stem))
@@ -51,14 +48,14 @@ def write_pages(folder: Path) -> dict[str, str]:
 
 
 def _title(notebook: Notebook) -> str:
-    """Its first heading, up to what explains it; "" without one."""
+    """The first heading, up to a colon or comma; "" without one."""
     sources = ("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
     headings = (re.match(r"# ([^:,\n]+)", source) for source in sources)
     return next((found[1].strip() for found in headings if found), "")
 
 
 def _drawn(found: re.Match[str]) -> str:
-    """A formula as a picture that says in its alternative text what was written."""
+    """A formula as an image with its source as alternative text."""
     block, inline = found.groups()
     written = " ".join((block or inline).split())
     buffer = io.BytesIO()

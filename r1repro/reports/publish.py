@@ -1,4 +1,4 @@
-"""Versions: finished reports, copied once into a folder that is committed."""
+"""Published versions: finished reports copied once into a folder under version control."""
 
 import gzip
 import hashlib
@@ -23,7 +23,7 @@ from r1repro.reports.files import lighter
 from r1repro.reports.report import FILES, git_state, without_places
 
 LARGEST = 2 * 2**20
-"""Bytes that a version may have: it stays in the repository for ever."""
+"""Maximum size of a version in bytes, since it stays in the repository."""
 RESOLVED = "resolved.yaml"
 INTERVALS = (
     "Newest first. Values with 95 % intervals: of one run over problems, of several seeds over "
@@ -35,17 +35,17 @@ INDEXED = ("reasoning/pass@1", "general/score", "format_valid")
 def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Path:
     """Copy the finished report of a run to reports_folder/<scale>-<task>-<date>-<hash>/.
 
-    report.html, results, claims and manifest are copied, every executed notebook as a page, with
-    lighter pictures, and index.html and README.md of the folder are written anew. Raises
-    R1ReproError if the report is not finished or was changed, if the run is at scale=smoke, if the
-    checkout has uncommitted changes or had them when the report was written, if the version exists,
-    or if it is too large. Returns the version's folder.
+    Copies report.html, results, claims, manifest and every executed notebook as a page, with
+    compressed images, and rewrites index.html and README.md of the folder. Raises R1ReproError if
+    the report is unfinished or modified, if the run is at scale=smoke, if the checkout has
+    uncommitted changes or had them when the report was written, or if the version exists or is too
+    large. Returns the version's folder.
     """
     manifest = _finished(run_folder)
     if manifest["scale"] == "smoke":
         raise R1ReproError(
-            f"the run {run_folder} is at scale=smoke, where nothing is learned, and a version of "
-            "it would tell nothing: publish a run of another scale"
+            f"the run {run_folder} is at scale=smoke, where nothing is learned: publish a run of "
+            "another scale"
         )
     _require_clean(manifest, checkout)
     name = "-".join(
@@ -55,7 +55,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     if version.exists():
         raise R1ReproError(
             f"the version {version} exists, and versions are never overwritten: "
-            "link to it, or run again with what you want to change"
+            "link to it, or change the run"
         )
     part = reports_folder / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -68,7 +68,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
             target.with_suffix(".html").write_text(lighter(page), encoding="utf-8")
         elif file.suffix == ".html":
             target.write_text(lighter(file.read_text(encoding="utf-8")), encoding="utf-8")
-        elif file.name == "differences.json":  # many and repetitive, and read by programs alone
+        elif file.name == "differences.json":  # large, repetitive and machine-read
             packed = gzip.compress(file.read_bytes(), mtime=0)
             target.with_name(f"{file.name}.gz").write_bytes(packed)
         elif file.name == RESOLVED:
@@ -79,7 +79,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     if size > LARGEST:
         shutil.rmtree(part)
         raise R1ReproError(
-            f"the report has {size / 2**20:.1f} MB, and a published version at most "
+            f"the report has {size / 2**20:.1f} MB and a version may have at most "
             f"{LARGEST / 2**20:.0f}: make its executed notebooks or figures smaller"
         )
     part.rename(version)
@@ -88,7 +88,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
 
 
 def write_index(reports_folder: Path) -> None:
-    """Write index.html and README.md: the versions of a folder, newest first."""
+    """Write index.html and README.md, which list the versions of a folder, newest first."""
     manifests = [
         (json.loads((folder / "manifest.json").read_text(encoding="utf-8")), folder)
         for folder in reports_folder.iterdir()
@@ -145,7 +145,7 @@ def _entry(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _verdicts(folder: Path) -> dict[str, int]:
-    """How many claims of the papers have each verdict; {} for a version from before the ledger."""
+    """Number of the papers' claims with each verdict; {} for versions without a ledger."""
     file = folder / "claims.json"
     if not file.is_file():
         return {}
@@ -167,8 +167,8 @@ def _finished(run_folder: Path) -> dict[str, Any]:
             found = hashlib.sha256((run_folder / name).read_bytes()).hexdigest()
             if manifest["files"][name] != found:
                 raise R1ReproError(
-                    f"{run_folder / name} is not what the run wrote: run `r1repro run` with the "
-                    "same settings to write it anew"
+                    f"{run_folder / name} is not what the run wrote: rewrite it with `r1repro run` "
+                    "and the same settings"
                 )
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
@@ -182,7 +182,7 @@ def _finished(run_folder: Path) -> dict[str, Any]:
 
 def _require_clean(manifest: dict[str, Any], checkout: Path) -> None:
     recorded, now = manifest["git"], git_state(checkout)
-    # A report of several seeds is as clean as the runs that it joins.
+    # A joint report is clean only if all its runs are.
     runs = [run["git"] for run in manifest.get("runs", ())]
     recorded = next((git for git in runs if git["dirty"] or git["commit"] is None), recorded)
     advice = "commit, run again (finished stages are loaded), and publish that"
@@ -198,8 +198,8 @@ def _require_clean(manifest: dict[str, Any], checkout: Path) -> None:
 
 
 def _without_places(notebook: str, run_folder: Path, checkout: Path) -> str:
-    """An executed notebook without the folders of the machine that it ran on."""
-    # A joined report has the notebooks of a run beside it, under the same folder.
+    """An executed notebook without the paths of the machine that it ran on."""
+    # A joint report includes the notebooks of a run in a sibling folder.
     places = {
         run_folder.resolve(): "RUN",
         run_folder.resolve().parent: "runs",

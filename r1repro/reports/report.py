@@ -26,9 +26,9 @@ from r1repro.tasks import asking, worlds
 
 FILES = ("report.html", "results.json", "differences.json", "claims.json")
 CURVES = "curves.parquet"
-"""Metrics of every RL stage in a run's folder, by column `stage`: what a join of seeds reads."""
+"""Metrics of every RL stage of a run, by column `stage`; read when seeds are joined."""
 TAKEN_BACK = "taken_back.parquet"
-"""Rows of aha.firsts, of several seeds with a column `seed`."""
+"""Rows of aha.firsts; for several seeds with a column `seed`."""
 STAGES = (
     "base",
     "r1_zero",
@@ -38,7 +38,7 @@ STAGES = (
     *(f"evaluate_{student}_{arm}" for student in STUDENTS for arm in ARMS),
     "comparison",
 )
-"""What a finished report stands on, and the ablations that are switched on."""
+"""Stages that a finished report needs, besides the ablations that are switched on."""
 
 
 def build(
@@ -47,10 +47,10 @@ def build(
     config: Config,
     wall: Mapping[str, float],
 ) -> Path:
-    """Write report.html, what it was made of, figures/ and manifest.json of a run.
+    """Write report.html, its data, figures/ and manifest.json of a run; returns report.html.
 
-    results: finished stages by name; wall: seconds by name. With some stages missing the report
-    tells what there is, and its manifest says that it is not finished. Returns report.html.
+    results: finished stages by name; wall: seconds by name. If stages are missing, the report
+    covers the others and its manifest says that it is unfinished.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
     comparison = results.get("comparison")
@@ -105,14 +105,14 @@ def build(
 
 
 def write(folder: Path, told: html.Run) -> None:
-    """Write report.html, its pictures, measures and claims, and the manifest that vouches.
+    """Write report.html, its figures, measures and claims, and the manifest with their hashes.
 
-    The executed notebooks in `folder` become pages, and the report links to them.
+    The executed notebooks in `folder` are converted to pages linked from the report.
     """
-    # Stages import this package, and nbconvert takes a second.
+    # Imported here, since stages import this package and nbconvert takes a second.
     from r1repro.reports import notebooks
 
-    # It vouches for the other files, so it goes first and comes last.
+    # It lists the other files' hashes, so it is deleted first and written last.
     (folder / "manifest.json").unlink(missing_ok=True)
     drawn = html.images(told)
     told = replace(told, notebooks=notebooks.write_pages(folder / "notebooks"))
@@ -130,7 +130,7 @@ def write(folder: Path, told: html.Run) -> None:
 def measured(
     results: Mapping[str, StageResult], comparison: StageResult | None
 ) -> tuple[HeldOut, Costs]:
-    """What the comparison stage stored; before it has run, made of the evaluations there are."""
+    """The comparison stage's summaries and costs; before it has run, summaries of evaluations."""
     if comparison is not None:
         return held_out.read(comparison.folder), read_costs(comparison.folder)
     evaluations = {
@@ -146,7 +146,7 @@ def measured(
 def examined(
     results: Mapping[str, StageResult], tables: Mapping[str, pd.DataFrame], config: Config
 ) -> dict[str, tuple[Finding, ...]]:
-    """What the doctor finds in each stage that was trained (its metrics in tables) or evaluated."""
+    """The doctor's findings in each trained stage (metrics in tables) or evaluated one."""
     found = {}
     for name, rows in tables.items():
         settings = getattr(config.stage, ABLATIONS[name].plain if name in ABLATIONS else name, None)
@@ -161,9 +161,9 @@ def examined(
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """Commit and dirty state of the checkout, both None where there is none.
+    """Commit and dirty state of the checkout; both None without a git repository.
 
-    reports/ does not count: published versions come out of runs and never go into one.
+    Changes in reports/ are ignored, since published versions are outputs only.
     """
 
     def git(*words: str) -> str:
@@ -178,7 +178,7 @@ def git_state(folder: Path) -> dict[str, Any]:
 
 
 def without_places(config: Config) -> Config:
-    """The configuration with model folders by their last name: a version is for everybody."""
+    """The configuration with model folders reduced to their names, for publication."""
 
     def named(model: ModelConfig) -> ModelConfig:
         return replace(model, path=Path(model.path).name) if model.path else model
@@ -189,7 +189,7 @@ def without_places(config: Config) -> Config:
     test = None if task.test_path is None else Path(task.test_path).name
 
     def last(place: str | None) -> str | None:
-        """Of a file or folder; a name of the hub is for everybody."""
+        """The name of an absolute path; names on the hub are kept."""
         return Path(place).name if place is not None and Path(place).is_absolute() else place
 
     traces, teacher = last(config.student.traces), last(config.student.teacher)
@@ -209,7 +209,7 @@ def without_places(config: Config) -> Config:
 
 
 def needed(config: Config) -> list[str]:
-    """The stages without which a report of this configuration is not finished."""
+    """The stages that a finished report of this configuration needs."""
     on = [name for name, a in ABLATIONS.items() if getattr(config.ablation, a.switch)]
     rivals = [name for name in (FORCED, RFT) if getattr(config.ablation, name)]
     return [*STAGES, *(f"evaluate_{name}" for name in (*rivals, *on))]
@@ -259,7 +259,7 @@ def _manifest(
         "code": artifacts.code_hash(),
         "config": plain,
         "versions": artifacts.versions(),
-        # what trained, where that is known: this process need not see the accelerator
+        # of the training process if known, since this one may not see the GPU
         "hardware": stages.get("r1_zero", {}).get("hardware") or artifacts.hardware(),
         "wall": dict(wall),
         "stages": stages,

@@ -1,4 +1,4 @@
-"""One report of several seeds, from the light results of their runs."""
+"""Joint report of several seeds, from the small result files of their runs."""
 
 import json
 import math
@@ -27,7 +27,7 @@ from r1repro.reports.report import CURVES, TAKEN_BACK, git_state, write
 
 @dataclass(frozen=True)
 class SeedRun:
-    """What is read of one run: its manifest, and the light files beside it."""
+    """The files read from one run: its manifest and small results."""
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -45,12 +45,11 @@ def join(folders: Sequence[Path], target: Path) -> Path:
     """Write the report of several finished runs into `target`; returns its report.html.
 
     Intervals: statistics.over_seeds. Raises R1ReproError if there are fewer than two runs, one is
-    not finished, two have the same seeds, some share a base and others not, or they differ in more
-    than seeds (naming the key).
+    unfinished, two have the same seeds, only some share a base, or they differ in more than seeds.
     """
     runs = [_read(folder) for folder in folders]
     if len(runs) < 2:
-        raise R1ReproError("one report of several seeds needs at least two runs: seed=0,1,2")
+        raise R1ReproError("a joint report needs at least two runs: give seeds, such as seed=0,1,2")
     for other in runs[1:]:
         _require_alike(runs[0], other)
     if len({run.name for run in runs}) < len(runs):
@@ -59,8 +58,8 @@ def join(folders: Sequence[Path], target: Path) -> Path:
     bases = [run.manifest["seeds"]["base_seed"] for run in runs]
     if 1 < len(set(bases)) < len(bases):
         raise R1ReproError(
-            f"the runs have base seeds {', '.join(map(str, bases))}, and what shares a base is not "
-            "independent: give them one base, or one each"
+            f"the runs have base seeds {', '.join(map(str, bases))}, and runs that share a base "
+            "are not independent: give all one base, or one each"
         )
     runs = sorted(runs, key=lambda run: (run.manifest["seeds"]["base_seed"],
                                          run.manifest["seeds"]["seed"]))  # fmt: skip
@@ -100,7 +99,7 @@ def join(folders: Sequence[Path], target: Path) -> Path:
         ]
     ).to_parquet(target / CURVES, index=False)
     shutil.rmtree(target / "notebooks", ignore_errors=True)
-    if (runs[0].folder / "notebooks").is_dir():  # those of the first seed stand for all
+    if (runs[0].folder / "notebooks").is_dir():  # only the first seed's notebooks are included
         shutil.copytree(runs[0].folder / "notebooks", target / "notebooks")
     write(target, whole)
     write_figure(figures.seeds(whole.curves, whole.by_seed), target / "figures" / "headline")
@@ -108,7 +107,7 @@ def join(folders: Sequence[Path], target: Path) -> Path:
 
 
 def _mean_curves(runs: Sequence[SeedRun]) -> dict[str, pd.DataFrame]:
-    """Metrics by RL stage, the mean over the runs of every step."""
+    """Metrics by RL stage, averaged over the runs at every step."""
     return {
         stage: pd.concat([run.light.tables[stage] for run in runs])
         .groupby("step", as_index=False)
@@ -128,7 +127,7 @@ def _mean_costs(runs: Sequence[SeedRun]) -> dict[str, dict[str, float]]:
 
 
 def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
-    """The mean over seeds of everything that all runs have; see statistics.over_seeds."""
+    """The mean over seeds of the measures that all runs have; see statistics.over_seeds."""
     found: dict[str, dict[str, Estimate]] = {}
     for name in (n for n in runs[0] if all(n in run for run in runs)):
         found[name] = {}
@@ -140,7 +139,7 @@ def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
 
 
 def _within(summaries: Results) -> dict[str, dict[str, Estimate]]:
-    """Intervals of shares end at 0 and 1: Student's t knows of no such ends."""
+    """Clip intervals of shares to [0, 1], which Student's t does not respect."""
 
     def ended(path: str, found: Estimate) -> Estimate:
         share = metrics.measure(path).share and not path.rsplit("/", 1)[-1].startswith("vote_gain")
@@ -172,7 +171,7 @@ def _read(folder: Path) -> SeedRun:
 
 
 def _shared_ways(runs: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """The best ways of asking the base; of several bases with unlike ones, each named."""
+    """The best prompts of the base; if they differ between bases, the names are joined by "or"."""
     found: dict[str, dict[str, Any]] = {}
     for family in runs[0].held_out.ways:
         ways = [run.held_out.ways.get(family, {}) for run in runs]
@@ -193,7 +192,7 @@ def _require_alike(one: SeedRun, other: SeedRun) -> None:
             raise R1ReproError(
                 f"{one.folder.name} and {other.folder.name} differ in {key} "
                 f"({first.get(key)} and {second.get(key)}): "
-                "only runs that differ in nothing but seeds are joined"
+                "join only runs that differ in nothing but seeds"
             )
 
 

@@ -1,4 +1,4 @@
-"""What a run did beside what the paper did, as rows (setting, here, in the paper)."""
+"""Settings of a run and of the paper, as rows (setting, here, in the paper)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from r1repro.config import Config, RLConfig, SamplesConfig, SFTConfig, StudentsC
 
 
 def r1_zero(config: Config) -> Sequence[tuple[str, str, str]]:
-    """What this run did beside what the paper did (R1-Zero: v2 §2.1 unless said otherwise)."""
+    """Settings of R1-Zero here and in the paper (v2 §2.1 unless noted)."""
     model, grpo, held = config.model, config.stage.r1_zero, config.evaluation
     base = config.stage.base
     batch = grpo.questions * grpo.generations

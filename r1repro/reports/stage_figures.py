@@ -1,7 +1,7 @@
-"""Figures and small tables of the stages after R1-Zero, as notebooks 02 to 07 show them.
+"""Figures and small tables of the stages after R1-Zero, for notebooks 02 to 07.
 
-Each takes what a stage stored and returns a Figure, a table of text, or HTML in which every word
-of a model is escaped.
+Each function takes a stage's stored tables and returns a Figure, a table of text, or HTML with
+escaped model text.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,23 +57,23 @@ FILTERS: dict[str, tuple[str, ...]] = {
         "unsound reasoning",
     ),
 }
-"""What a sample has to pass, in the order in which the stage asks."""
+"""The filters of each stage, in order."""
 SURPLUS = ("near-duplicate", "the same as another", "more than are kept of a question")
-"""Reasons to drop a sample that every filter has passed."""
+"""Reasons to drop a sample that passed every filter."""
 WAYS: dict[str, tuple[str, str]] = {
     "distilled": (VERMILION, "^"),
     "distilled_rl": (VERMILION, "D"),
     "rl_equal_flops": (BLUE, "s"),
     "rl": (BLUE, "o"),
 }
-"""Colour and marker of what a student went through, by the names of ARMS."""
+"""Colour and marker of each kind of training in ARMS."""
 
 
 @_figure
 def fine_tuning(runs: Mapping[str, pd.DataFrame], pairs: bool = False) -> Figure:
-    """Loss, share guessed right and learning rate over the updates of {stage: metrics}.
+    """Loss, accuracy and learning rate over the updates of {stage: metrics}.
 
-    With `pairs` the metrics are of a reward model, which guesses the better of two answers.
+    pairs: whether the metrics are those of a reward model, whose accuracy is over pairs.
     """
     figure = _empty(10.4, 2.9)
     loss, right, rate = figure.subplots(1, 3)
@@ -105,10 +105,10 @@ def speed(
     window: int = 5,
     first: int = 10,
 ) -> pd.DataFrame:
-    """How soon {stage: metrics} reach a pass@1 on the training prompts, and how evenly they begin.
+    """The step at which each {stage: metrics} reaches a training pass@1, and its early variation.
 
-    A share counts as reached at the first step at which the mean of the last `window` steps is
-    at or above it. One run a column, so there is no interval.
+    A share counts as reached at the first step where the mean of the last `window` steps is at
+    least as high. Each column is one run, so there is no interval.
     """
     columns = {}
     for name, rows in runs.items():
@@ -135,7 +135,7 @@ def speed(
 def steps_to(rows: pd.DataFrame, share: float, window: int = 5) -> int | None:
     """The first step at which the mean pass@1 of the last `window` steps is `share` or more.
 
-    Steps before there are so many are not looked at, unless the whole run has fewer.
+    The first `window` - 1 steps do not count, unless the run is shorter.
     """
     least = min(window, len(rows))
     mean = pd.to_numeric(rows["pass_at_1"]).rolling(window, min_periods=least).mean()
@@ -144,7 +144,7 @@ def steps_to(rows: pd.DataFrame, share: float, window: int = 5) -> int | None:
 
 
 def drops(samples: pd.DataFrame, stage: str) -> pd.DataFrame:
-    """Why samples were dropped, the stage's filters in order, and what is left after each."""
+    """Samples dropped by each of the stage's filters in order, and the number left after it."""
     counts = _counts(samples, stage)
     rows, left = [("sampled", 0, len(samples))], len(samples)
     for reason, count in counts.items():
@@ -177,7 +177,7 @@ def drop_bars(samples: pd.DataFrame, stage: str) -> Figure:
 def share(right: pd.Series, of: pd.Series) -> Estimate:
     """The share of rows that are right, with a 95 % interval by bootstrap over the values of `of`.
 
-    Rows of one problem are alike, so that problems are drawn and not rows.
+    Rows of one problem are correlated, so problems rather than rows are resampled.
     """
     sums = right.astype(float).groupby(of).agg(["sum", "size"]).to_numpy(dtype=float)
     if not len(sums):
@@ -190,7 +190,7 @@ def share(right: pd.Series, of: pd.Series) -> Estimate:
 
 
 def acceptance_table(samples: pd.DataFrame) -> pd.DataFrame:
-    """Which share of the samples passes every filter, by family, language and level."""
+    """Share of the samples that pass every filter, by family, language and level."""
     cells = {
         (task, language, f"level {level}"): metrics.shown(_accepted(rows), "pass@1")
         for (task, language, level), rows in samples.groupby(["task", "language", "level"])
@@ -221,7 +221,7 @@ def acceptance(samples: pd.DataFrame) -> Figure:
 
 
 def sizes(data: pd.DataFrame) -> pd.DataFrame:
-    """How many examples a data set has of each family, language and level."""
+    """Number of examples in a data set by family, language and level."""
     names = data["language"].map(lambda language: LANGUAGES.get(language, language))
     table = data.groupby(["task", names, "level"]).size().unstack(fill_value=0)
     table.columns = [f"level {level}" for level in table.columns]
@@ -237,7 +237,7 @@ def first_of_each(data: pd.DataFrame, most: int | None = None) -> pd.DataFrame:
 
 
 def most_edited(data: pd.DataFrame) -> pd.DataFrame:
-    """Of each family and language the example whose thinking the editor shortened most, if any."""
+    """The example of each family and language whose thinking was shortened most, if any."""
     shorter = data["original"].map(_thinking_length) - data["completion"].map(_thinking_length)
     ordered = data.assign(shorter=shorter)[shorter > 0].sort_values(
         ["shorter", "problem_id"], ascending=[False, True], kind="stable"
@@ -250,13 +250,13 @@ def _thinking_length(text: str) -> int:
 
 
 def before_and_after(data: pd.DataFrame, limit: int = LIMIT) -> Html:
-    """Rows of a cold-start data set: the sample as it was, and as rewritten."""
+    """Rows of a cold-start data set: original and rewritten sample."""
     texts = {"as sampled": "original", "rewritten": "completion"}
     return _page([_card(row, texts, limit) for _, row in data.iterrows()])
 
 
 def examples(data: pd.DataFrame, limit: int = LIMIT) -> Html:
-    """Rows of a data set: the question and the completion to learn from."""
+    """Rows of a data set: question and target completion."""
     return _page([_card(row, {"": "completion"}, limit) for _, row in data.iterrows()])
 
 
@@ -302,8 +302,8 @@ def by_student(settings: Mapping[str, object], text: str) -> str:
 def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
     """Pairs by task, and how often the better answer of a held-out pair has the higher score.
 
-    Beside it what a judge would reach that only takes the longer answer, or only the shorter one
-    (ties count half).
+    For comparison: the accuracy of always choosing the longer or the shorter answer (ties count
+    half).
     """
     rows = {str(task): _judged(some) for task, some in pairs.groupby("task")}
     rows["all"] = _judged(pairs)
@@ -326,14 +326,14 @@ def _judged(pairs: pd.DataFrame) -> dict[str, object]:
 
 
 def _longer(pairs: pd.DataFrame) -> pd.Series:
-    """1 where the chosen answer is the longer one, 0.5 where both are as long."""
+    """1 if the chosen answer is longer, 0.5 if both are equally long, else 0."""
     gap = pairs["chosen"].str.len() - pairs["rejected"].str.len()
     return (np.sign(gap) + 1) / 2
 
 
 @_figure
 def pair_lengths(pairs: pd.DataFrame) -> Figure:
-    """How much longer the chosen answers are, and how far apart the scores of held-out pairs."""
+    """Length differences of the pairs, and score differences of the held-out pairs."""
     figure = _empty(9.2, 3.0)
     left, right = figure.subplots(1, 2)
     gap = pairs["chosen"].str.len() - pairs["rejected"].str.len()
@@ -352,7 +352,7 @@ def pair_lengths(pairs: pd.DataFrame) -> Figure:
 
 
 def show_pairs(pairs: pd.DataFrame, limit: int = LIMIT) -> Html:
-    """The first held-out pair by id of each task and language, with what the model gave."""
+    """The first held-out pair by id of each task and language, with its scores."""
     ordered = pairs[pairs["split"] == "held out"].sort_values("problem_id", kind="stable")
     firsts = ordered.drop_duplicates(["task", "language"]).sort_values(["task", "language"])
     cards = []
@@ -367,9 +367,9 @@ def show_pairs(pairs: pd.DataFrame, limit: int = LIMIT) -> Html:
 
 @dataclass(frozen=True)
 class Student:
-    """The ways to one student: by the names of ARMS, what each cost after the base and can do.
+    """Costs and scores of one student's checkpoints, by the names of ARMS.
 
-    costs: FLOPs and seconds, nothing for the base; changes: paired, by (before, after).
+    costs: FLOPs and seconds after the base; changes: paired, by (before, after).
     """
 
     costs: Mapping[str, Mapping[str, float]]
@@ -377,17 +377,17 @@ class Student:
     changes: Mapping[tuple[str, str], Mapping[str, Estimate]]
 
     def table(self) -> pd.DataFrame:
-        """The headline table, a column a way."""
+        """The headline table, one column per checkpoint."""
         ways = [ARMS[arm] for arm in self.summaries]
         return by_checkpoint(self.summaries).set_axis(ways, axis="columns")
 
 
 COMPARED = tuple((before, after) for before, after, _ in WAYS_OF_STUDENTS)
-"""The paired differences of a student's ways, (before, after), the same for each student."""
+"""The paired differences (before, after) of a student's checkpoints, the same for each student."""
 
 
 def student(name: str, costs: Costs, evaluations: Mapping[str, pd.DataFrame]) -> Student:
-    """Measure one student's ways, all on the same draws of problems.
+    """Measure one student's checkpoints on the same bootstrap draws of problems.
 
     name: as in STUDENTS; costs: of `r1repro.stages.comparison.costs`; evaluations: rows of
     evaluation.parquet by the names of ARMS.
@@ -399,7 +399,7 @@ def student(name: str, costs: Costs, evaluations: Mapping[str, pd.DataFrame]) ->
 
 
 def reached(rl: pd.DataFrame, budget: float) -> str:
-    """Where RL stood when it had spent distillation's FLOPs, in words."""
+    """The step at which RL had spent distillation's FLOPs, in words."""
     row = rl.iloc[equal_flops_row(rl, budget)]
     step, last = int(row["step"]), int(rl["step"].iloc[-1])
     if row["flops"] < budget:
@@ -408,7 +408,7 @@ def reached(rl: pd.DataFrame, budget: float) -> str:
 
 
 def students_table(students: Mapping[str, Student]) -> pd.DataFrame:
-    """What each student can do by each way, beside what that way cost after the base."""
+    """Scores of each student's checkpoints, with their cost after the base."""
     paths = ("reasoning/pass@1", "reasoning/strict_pass@1", "format_valid", "general/score")
     rows = {}
     for name, student in students.items():
@@ -423,7 +423,7 @@ def students_table(students: Mapping[str, Student]) -> pd.DataFrame:
 
 
 def students_changes(students: Mapping[str, Student]) -> pd.DataFrame:
-    """The differences that the paper speaks of, in pass@1, paired over problems."""
+    """The paper's comparisons as paired changes of pass@1 over problems."""
     columns = {
         name: [
             metrics.shown(student.changes[pair].get("reasoning/pass@1"), "pass@1", signed=True)
@@ -437,7 +437,7 @@ def students_changes(students: Mapping[str, Student]) -> pd.DataFrame:
 
 @_figure
 def pass_against_flops(students: Mapping[str, Student]) -> Figure:
-    """Held-out pass@1 against the FLOPs spent after the base, a panel a student."""
+    """Held-out pass@1 over the FLOPs spent after the base, one panel per student."""
     figure = _empty(4.6 * len(students), 3.7)
     panels = figure.subplots(1, len(students), sharey=True, squeeze=False).ravel()
     for panel, (name, student) in zip(panels, students.items(), strict=True):
@@ -490,7 +490,7 @@ def _counts(samples: pd.DataFrame, stage: str) -> dict[str, int]:
 
 
 def _card(row: pd.Series, texts: Mapping[str, str], limit: int) -> Markup:
-    """A row as a card: where it stands, its question, and the texts of the named columns."""
+    """A row as a card: heading, question, and the texts of the named columns."""
     place = heading(row) if "level" in row else f"{row['task']} · {LANGUAGES[row['language']]}"
     parts = [
         Markup('<div class="r1t"><div class="head">{} · {}</div>').format(place, row["problem_id"])

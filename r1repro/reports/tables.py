@@ -1,7 +1,7 @@
-"""The tables of the whole pipeline, as text, the same in the notebook and on the page.
+"""Tables of the whole pipeline as text, shared by the notebook and the page.
 
-They are made from what the comparison stage stored; figures of the paper are rows or notes of their
-own, marked as context: other models, other tasks, other counts.
+They are built from the comparison stage's results. The paper's figures are separate rows or notes,
+marked as context, since its models, tasks and counts differ.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,8 +28,8 @@ from r1repro.reports.figures import SUITES, checkpoint, stage_pairs
 
 Summary = Mapping[str, Estimate]
 
-# R1 v2 (arXiv 2501.12948), Table 3: what the paper reports of each stage of CHAIN, in per cent, by
-# the measure of ours that is nearest to it.
+# R1 v2 (arXiv 2501.12948), Table 3: the paper's figures for each stage of CHAIN, in per cent, by
+# our closest measure.
 PAPER_STAGES: dict[str, tuple[str, tuple[float, ...]]] = {
     "reasoning/pass@1": ("AIME 2024, pass@1", (77.9, 59.0, 74.0, 78.1, 79.8)),
     "arithmetic/pass@1": ("MATH-500, pass@1", (95.9, 94.2, 95.9, 95.4, 97.3)),
@@ -73,9 +73,9 @@ _ABLATION_PATHS = (
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: as many cells as columns, or none in a heading between lines.
+    """A row of a table: one cell per column, or none in a heading between rows.
 
-    context: these are figures of the paper; note: what stands beside the line, text and source.
+    context: whether these are the paper's figures; note: text and source shown beside the row.
     """
 
     label: str
@@ -86,7 +86,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Lines under named columns; `notes` names the column of the lines' notes, if there is one."""
+    """Rows under named columns; `notes` is the heading of the rows' notes, if any."""
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -94,37 +94,37 @@ class Table:
     notes: str | None = None
 
     def frame(self) -> pd.DataFrame:
-        """The same for a notebook; headings between lines are left out."""
+        """The table as a DataFrame, without headings between rows."""
         rows = [row for row in self.rows if row.cells]
         found = pd.DataFrame([row.cells for row in rows], columns=list(self.columns))
         return found.set_axis(pd.Index([row.label for row in rows], name=self.first))
 
 
 def label(name: str) -> str:
-    """A checkpoint as the tables call it."""
+    """A checkpoint's name in tables."""
     return checkpoint(name)[0]
 
 
 def change_label(pair: tuple[str, str]) -> str:
-    """A difference as the tables call it, such as "R1 − R1-Zero"."""
+    """A difference's name in tables, such as "R1 − R1-Zero"."""
     before, after = pair
     return f"{label(after)} − {label(before)}"
 
 
 def verb(change: Estimate) -> str:
-    """What a paired change allows to be said of a measure."""
+    """The verb that a paired change's interval allows."""
     return "rose" if change.low > 0 else "fell" if change.high < 0 else "did not clearly change"
 
 
 def beside(change: Estimate) -> str:
-    """What a paired difference of two checkpoints allows to be said of the second."""
+    """How the second of two checkpoints compares, as the paired difference's interval allows."""
     if change.low > 0:
         return "higher"
     return "lower" if change.high < 0 else "not clearly different"
 
 
 def main_pair(changes: Results) -> tuple[str, str] | None:
-    """The difference that the headline shows: R1 against R1-Zero, or R1-Zero against the base."""
+    """The pair of the headline: (R1-Zero, R1), else (base, R1-Zero), else None."""
     first, second, third = MAIN
     return next((p for p in ((second, third), (first, second)) if key(*p) in changes), None)
 
@@ -135,9 +135,9 @@ def compared(
     paths: Mapping[str, str] | Sequence[str],
     first: str = "Measure",
 ) -> Table:
-    """A line a measure, a column a checkpoint of the headline, and their paired change.
+    """One row per measure, one column per headline checkpoint, and their paired change.
 
-    paths: what the lines show, with a name for each if it is not the measure's own.
+    paths: the measures, with a label for each if it is not the measure's own.
     """
     shown = [name for name in MAIN if name in summaries]
     pair = main_pair(changes)
@@ -156,9 +156,9 @@ def compared(
 def by_checkpoint(
     summaries: Results, changes: Mapping[tuple[str, str], Summary] | None = None
 ) -> pd.DataFrame:
-    """The headline measures for a notebook: a row a measure, a column a checkpoint and a change.
+    """Headline measures for a notebook: one row per measure, columns of checkpoints and changes.
 
-    changes: paired, as `metrics.compare` gives them.
+    changes: paired, from `metrics.compare`.
     """
     paths = metrics.headline({path: None for each in summaries.values() for path in each})
     columns = {
@@ -180,7 +180,7 @@ def headline(summaries: Results, changes: Results) -> Table:
 
 
 def stages(summaries: Results) -> Table | None:
-    """A table like the paper's Table 3, its own figures between; None before there is a Dev1."""
+    """A table like the paper's Table 3, with the paper's rows; None with fewer than two stages."""
     shown = [name for name in CHAIN if name in summaries]
     if len(shown) < 2:
         return None
@@ -202,7 +202,7 @@ def stages(summaries: Results) -> Table | None:
 
 
 def soundness(summaries: Results) -> Table:
-    """Sound, unworked and false checks of every checkpoint that was asked to reason."""
+    """Sound, unworked and falsely checked answers of every checkpoint with reasoning answers."""
     shown = [name for name, each in summaries.items() if "sound" in each]
     there = {path for name in shown for path in summaries[name]}
     scopes = ["", *(f"{family}/" for family in metrics.families(there))]
@@ -218,7 +218,7 @@ def soundness(summaries: Results) -> Table:
 
 
 def forgetting(changes: Results) -> Table | None:
-    """What each stage changed against the one before, paired over problems."""
+    """The change of each stage against the previous one, paired over problems."""
     pairs = stage_pairs(changes)
     if not pairs:
         return None
@@ -234,7 +234,7 @@ def forgetting(changes: Results) -> Table | None:
 
 
 def by_seed(runs: Mapping[str, Results]) -> Table:
-    """Every seed's own figures: a row a suite and seed, a column a checkpoint of the chain."""
+    """The results of every seed: one row per suite and seed, one column per checkpoint."""
     shared = [n for n in ("base", *CHAIN) if all(n in run for run in runs.values())]
     rows: list[Row] = []
     for path in ("reasoning/pass@1", "format_valid", "language_share", "general/score"):
@@ -247,7 +247,7 @@ def by_seed(runs: Mapping[str, Results]) -> Table:
 
 
 def arms(name: str, costs: Sequence[Costs]) -> dict[str, str]:
-    """ARMS of a student; RL is called at equal FLOPs where it is so by the costs of every run."""
+    """ARMS of a student; RL is called "at equal FLOPs" only if the costs of every run are equal."""
     arm = "rl_equal_flops"
     shares = flops_shares(f"{name}_{arm}", f"{name}_distilled", costs)
     if not shares:
@@ -260,9 +260,9 @@ def arms(name: str, costs: Sequence[Costs]) -> dict[str, str]:
 
 
 def student(name: str, summaries: Results, costs: Costs, by_run: Sequence[Costs] = ()) -> Table:
-    """One student after each kind of training, with what that took beyond its base.
+    """One student after each kind of training, with the cost beyond its base.
 
-    costs: the mean over runs, where there are several; by_run: then every run's own.
+    costs: averaged over runs; by_run: the costs of every run, if there are several.
     """
     rows = []
     for arm, words in arms(name, by_run or [costs]).items():
@@ -279,7 +279,7 @@ def student(name: str, summaries: Results, costs: Costs, by_run: Sequence[Costs]
 
 
 def student_changes(changes: Results, costs: Sequence[Costs]) -> Table:
-    """The declared pairs of every student; costs: of each run."""
+    """Changes of the declared pairs of every student; costs: of each run."""
     rows = [
         Row(
             f"{STUDENTS[before.split('_')[0]]}: {_arm(after, costs)} against {_arm(before, costs)}",
@@ -301,10 +301,10 @@ def _arm(name: str, costs: Sequence[Costs]) -> str:
 
 
 def distilled_sentences(summaries: Results, changes: Results, costs: Sequence[Costs]) -> list[str]:
-    """A sentence a student: distillation against RL up to its FLOPs, as its interval allows.
+    """One sentence per student: distillation against RL up to its FLOPs, as the interval allows.
 
-    costs: of each run. FLOPs are called equal only where they are; where RL ended before it had
-    spent what distillation took, it says how much that was.
+    costs: of each run. If RL ended before it had spent distillation's FLOPs, the sentence gives
+    both numbers.
     """
     path, said = "reasoning/pass@1", []
     for name, words in STUDENTS.items():
@@ -352,7 +352,7 @@ def ablations(summaries: Results, changes: Results) -> Iterator[tuple[str, Table
 
 
 def ablation_sentence(name: str, changes: Results) -> str:
-    """What leaving out or adding changed, each as its interval allows."""
+    """The effect of an ablation as a sentence, worded as the intervals allow."""
     ablation = ABLATIONS[name]
     found = changes[key(ablation.plain, name)]
     parts = [

@@ -1,4 +1,4 @@
-"""Model text on a page: chosen by a stated rule, always escaped, bounded in length.
+"""Model text in reports: chosen by a stated rule, escaped and bounded in length.
 
 A model may write anything: markup, characters that reverse the order of the line, halves of
 surrogate pairs, a hundred thousand digits in a row. All of it is shown as text.
@@ -16,7 +16,7 @@ from r1repro.reports.figures import checkpoint
 from r1repro.text.visible import visible
 
 LIMIT = 4_000
-"""Characters of one text that are shown; of longer ones, the first three and the last quarter."""
+"""Most characters shown of a text; of longer ones the first three quarters and last quarter."""
 
 LANGUAGES = {"en": "English", "zh": "Chinese"}
 
@@ -33,7 +33,7 @@ _CSS = """
 
 @dataclass(frozen=True)
 class Html:
-    """A piece of HTML that a notebook shows as such."""
+    """HTML that a notebook renders."""
 
     text: str
 
@@ -44,7 +44,7 @@ class Html:
 def text_html(text: object, limit: int = LIMIT) -> Markup:
     """Any text as escaped HTML, tags of the R1 format marked, the middle cut beyond `limit`.
 
-    The statement of how much was cut is an element of its own, which no text can forge.
+    The note on how much was cut is a separate element, which a text cannot forge.
     """
     whole = text if isinstance(text, str) else "" if text is None else str(text)
     if len(whole) <= limit:
@@ -56,7 +56,7 @@ def text_html(text: object, limit: int = LIMIT) -> Markup:
 
 
 def _marked(text: str) -> Markup:
-    # The split keeps the tags at the odd places.
+    # The split keeps the tags at odd indices.
     parts = _TAG.split(text)
     return Markup("").join(
         Markup('<span class="tag">{}</span>').format(part) if i % 2 else escape(visible(part))
@@ -65,7 +65,7 @@ def _marked(text: str) -> Markup:
 
 
 def problems(answers: pd.DataFrame) -> list[dict[str, pd.Series]]:
-    """Rows of `chosen` set side by side: one dict {checkpoint: row} a problem."""
+    """Rows of `chosen` grouped by problem, as dicts {checkpoint: row}."""
     found: dict[tuple[str, ...], dict[str, pd.Series]] = {}
     for _, row in answers.iterrows():
         found.setdefault((row["problem_id"], row["language"]), {})[row["checkpoint"]] = row
@@ -73,7 +73,7 @@ def problems(answers: pd.DataFrame) -> list[dict[str, pd.Series]]:
 
 
 def over_training(completions: pd.DataFrame, most: int = 12) -> pd.DataFrame:
-    """The first stored completion of each kept step, at most `most` steps, evenly spaced."""
+    """The first stored completion of up to `most` evenly spaced steps."""
     completions = completions if completions.empty else shown(completions)
     if completions.empty:
         return completions
@@ -101,7 +101,7 @@ def side_by_side(
 
 
 def heading(row: pd.Series) -> str:
-    """Where a row stands, such as "Arithmetic · English · level 3"."""
+    """Heading of a row, such as "Arithmetic · English · level 3"."""
     place = [str(row["task"]).capitalize(), LANGUAGES.get(row["language"], str(row["language"]))]
     place.append(f"level {row['level']}")
     place = [f"step {row['step']}", *place] if "step" in row else place
@@ -128,7 +128,7 @@ def _card(row: pd.Series, answers: list[tuple[str, pd.Series]], limit: int) -> M
 
 
 def verdict(row: pd.Series) -> str:
-    """What was found of one response, in words."""
+    """The verdict on a response in words."""
     words = ["right" if row["correct"] else "wrong"]
     words.append("valid format" if row["format_valid"] else "format not valid")
     words.append(f"{row['tokens']} tokens" + ("" if row["finished"] else ", cut off"))

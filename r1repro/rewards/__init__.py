@@ -1,1 +1,1 @@
-"""What is paid: rule-based accuracy and format."""
+"""Rewards, answer verification and soundness of the work."""

@@ -1,4 +1,4 @@
-"""Is the answer right? Rules only: no model judges reasoning (R1 v2, section 2.2)."""
+"""Rule-based accuracy: no model judges reasoning (R1 v2, section 2.2)."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -11,23 +11,23 @@ from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.tags import after_thinking, boxed, final_answer, math_answer, read
 
 REMEMBERED = 100_000
-"""Verdicts of the verifier that are kept: a group says the same thing many times."""
+"""Maximum cached verifier verdicts; completions of a group often share an answer."""
 _VERDICTS: dict[tuple[str, str], bool] = {}
 
 
 def is_correct(problem: Problem, text: str) -> bool:
-    """Whether the last answer a completion states is right, with tags or without."""
+    """Whether the last stated answer is right, with or without tags."""
     return matches(problem, stated_answer(problem, text))
 
 
 def is_strictly_correct(problem: Problem, text: str) -> bool:
-    """Whether the answer tag holds the right answer; without a whole tag, no."""
+    """Whether the answer tag holds the right answer; False without a complete tag."""
     answer = read(text).answer
     return matches(problem, answer and (boxed(answer) or answer))
 
 
 def judge(problems: Sequence[Problem], texts: Sequence[str]) -> list[bool]:
-    """`is_correct` of each; what the verifier has to say, it says of all of them at once."""
+    """`is_correct` of each completion, with one batched call to the verifier."""
     answers = [stated_answer(problem, text) for problem, text in zip(problems, texts, strict=True)]
     _ask_verifier(
         (problem.answer, answer)
@@ -38,7 +38,7 @@ def judge(problems: Sequence[Problem], texts: Sequence[str]) -> list[bool]:
 
 
 def stated_answer(problem: Problem, text: str) -> str | None:
-    """What a completion states as its answer, in the kind that the problem asks for."""
+    """The answer a completion states, in the kind its problem asks for; None if there is none."""
     if _is_math(problem):
         return math_answer(text)
     if problem.task not in GENERAL and not problem.task.startswith("gym_"):
@@ -51,10 +51,12 @@ def stated_answer(problem: Problem, text: str) -> str | None:
 
 
 def vote(problem: Problem, text: str) -> str | None:
-    """What a completion votes for where a majority decides: the same for answers that are equal.
+    """The majority-vote key of a completion, identical for equal answers; None without an answer.
 
-    countdown: the value and the numbers used; arithmetic: the integer; a data set's: the answer in
-    plain notation; general: as `matches` reads.
+    countdown: the value and the numbers used.
+    arithmetic: the integer.
+    data sets: the answer in plain notation.
+    general: the text as compared by `matches`.
     """
     answer = stated_answer(problem, text)
     if answer is None or problem.task == "arithmetic":
@@ -65,12 +67,13 @@ def vote(problem: Problem, text: str) -> str | None:
 
 
 def matches(problem: Problem, answer: str | None) -> bool:
-    """Whether an extracted answer is right for the problem.
+    """Whether an extracted answer is right.
 
-    arithmetic: the same integer. countdown: an expression that uses each number exactly once and
-    reaches the target. A data set's: equal by notation or by the verifier; where that ran out of
-    time, no. reasoning-gym: the task's text. general: the same text, but for case and closing
-    punctuation.
+    arithmetic: the same integer.
+    countdown: an expression that uses each number exactly once and reaches the target.
+    data sets: equal by notation or by the verifier; False if the verifier times out.
+    reasoning-gym: the task's text.
+    general: the same text up to case and final punctuation.
     """
     if answer is None:
         return False
@@ -78,7 +81,7 @@ def matches(problem: Problem, answer: str | None) -> bool:
         return countdown.solves(answer, problem.answer)
     if problem.task == "arithmetic":
         digits = answer.strip().rstrip(".。")
-        # The length comes first: Python refuses to read a number of thousands of digits.
+        # Check the length first: int() raises on thousands of digits.
         short = digits.isascii() and digits.isdigit() and len(digits) <= 20
         return short and int(digits) == int(problem.answer)
     if problem.task.startswith("gym_"):
@@ -90,7 +93,7 @@ def matches(problem: Problem, answer: str | None) -> bool:
 
 
 def timeouts() -> int:
-    """Answers so far that cost the verifier its time limit, in this process."""
+    """Verifier time-outs in this process so far."""
     return _verifier().timeouts
 
 
@@ -106,7 +109,7 @@ def _verifier() -> Verifier:
 
 
 def _ask_verifier(pairs: Iterable[tuple[str, str]]) -> None:
-    """Have a verdict on each (gold, answer)."""
+    """Cache a verdict for each (gold, answer)."""
     asked = list(dict.fromkeys(pairs))
     new = [pair for pair in asked if pair not in _VERDICTS]
     if new and len(_VERDICTS) + len(new) > REMEMBERED:

@@ -1,7 +1,7 @@
-"""Answers in mathematics as text: where one stands, and what it consists of.
+"""Notation of mathematical answers: normalization and parsing.
 
-Rules about notation only, none about single problems; what two leaves of an answer are worth is
-compared by r1repro.rewards.verifier.
+All rules concern notation, none a particular problem. r1repro.rewards.verifier compares the values
+of two leaves.
 """
 
 import re
@@ -29,7 +29,7 @@ _CLAUSE = re.compile(
     r"\b(?:for (?:all|some|every|any|each)|where|whenever)\b.*$", re.IGNORECASE | re.DOTALL
 )
 _LABEL = re.compile(r"^[A-Za-z][A-Za-z ]{0,30}:\s*(?=\S)")
-# Words that are no thing that is counted: they change the number.
+# Words that change the number and so are not counted objects.
 _NOT_COUNTED = (
     r"(?!.*\b(?:hundred|thousand|million|billion|trillion|dozen|percent|factorial|squared|cubed"
     r"|half|halves|thirds?|quarters?|times|plus|minus|over|mod)\b)"
@@ -41,7 +41,7 @@ _COUNTED = re.compile(
 )
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
-# What JSON makes of a single backslash before these.
+# Damage by JSON, which reads an unescaped backslash as an escape sequence.
 _ESCAPED = {
     re.compile("\x0c(?=rac)"): r"\f",
     re.compile("\t(?=ext|imes|heta|an\\b|frac)"): r"\t",
@@ -82,7 +82,7 @@ _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 @dataclass(frozen=True)
 class Leaf:
-    """What is compared as a value; name: of the left side that it was given by, if any."""
+    """An answer compared by value; name: the left side of an equation that it was given in."""
 
     text: str
     name: str = ""
@@ -90,14 +90,14 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Group:
-    """Parts in a kind of brackets: "" for a list or set, in any order; "(", "(]" ... in order."""
+    """Parts in brackets; kind: "" for a list or set in any order, "()", "(]" etc. in order."""
 
     kind: str
     parts: tuple["Leaf | Group", ...]
 
 
 def plain(answer: str) -> str:
-    """The answer without what carries no meaning: spacing, dollar signs, units, closing stops."""
+    """The answer without irrelevant notation: spacing, dollar signs, units, final periods."""
     raised = _RAISED.sub(lambda f: f"^{{{f[0].translate(_SUPERSCRIPTS)}}}", answer[:LONGEST])
     text = unicodedata.normalize("NFKC", raised)[:LONGEST].replace("\u2044", "/")
     for damaged, written in _ESCAPED.items():
@@ -125,7 +125,7 @@ def _word(inside: str) -> str:
 
 
 def parse(answer: str) -> Leaf | Group:
-    """An answer as a tree: lists and sets, tuples and intervals, named sides, values."""
+    """An answer as a tree of lists, sets, tuples, intervals, named sides and values."""
     text = plain(answer)
     built = _BUILDER.match(text)
     if built:
@@ -148,7 +148,7 @@ def _parsed(text: str, top: bool = False) -> Leaf | Group:
     if whole is not None:
         kind, inside = whole
         parts = _split(inside)
-        if kind == "{}":  # a set of one is taken as that one
+        if kind == "{}":  # a one-element set equals its element
             return Group("", tuple(map(_parsed, parts))) if len(parts) != 1 else _parsed(parts[0])
         if len(parts) > 1:
             return Group(kind, tuple(map(_parsed, parts)))
@@ -163,7 +163,7 @@ def _parsed(text: str, top: bool = False) -> Leaf | Group:
     named = _NAMED.match(text)
     if named and "=" not in text[named.end() :]:
         right = text[named.end() :]
-        if named[2]:  # a function is the same whatever its argument is called
+        if named[2]:  # rename the argument: f(t) equals f(x)
             right = re.sub(rf"(?<![A-Za-z\\]){named[2]}(?![A-Za-z])", "x", right)
         inner = _parsed(right)
         return Leaf(inner.text, named[1]) if isinstance(inner, Leaf) else inner
@@ -171,7 +171,7 @@ def _parsed(text: str, top: bool = False) -> Leaf | Group:
 
 
 def _interval(text: str) -> Group | None:
-    """An inequality of one letter as the interval that it means; None for anything else."""
+    """A one-variable inequality as an interval; None for anything else."""
     found = _CHAIN.match(text)
     if found:
         kind = ("(" if found["l"] == "<" else "[") + (")" if found["h"] == "<" else "]")
@@ -186,7 +186,7 @@ def _interval(text: str) -> Group | None:
 
 
 def _whole_brackets(text: str) -> tuple[str, str] | None:
-    """(kind, inside) of a text that is one pair of brackets, such as "(1, 2]"; else None."""
+    """(kind, inside) if the text is one bracket pair, such as "(1, 2]"; else None."""
     if len(text) < 2 or text[0] not in _PAIRS or text[-1] not in ")]}":
         return None
     depth = 0
@@ -200,15 +200,15 @@ def _whole_brackets(text: str) -> tuple[str, str] | None:
 
 
 def _split(text: str, at: str = ",") -> list[str]:
-    """At the commas, or another sign, outside of all brackets."""
-    found, depth, start = [], 0, 0
+    """Split at `at` outside all brackets."""
+    parts, depth, start = [], 0, 0
     for place, sign in enumerate(text):
         depth += (sign in "([{") - (sign in ")]}")
         if depth == 0 and text.startswith(at, place):
-            found.append(text[start:place])
+            parts.append(text[start:place])
             start = place + len(at)
-    found.append(text[start:])
-    return [part.strip() for part in found if part.strip()]
+    parts.append(text[start:])
+    return [part.strip() for part in parts if part.strip()]
 
 
 _PERCENT = re.compile(r"^(.*?[\d})])\s*(?:\\?%|percent)$", re.DOTALL)
@@ -216,7 +216,7 @@ _DEGREES = re.compile(r"^(.*?[\d})])\s*(?:\^\s*\{?\s*\\circ\s*\}?|°|\\degree|de
 
 
 def readings(text: str) -> tuple[str, ...]:
-    """What a value may mean: a percentage its number or a hundredth, an angle its radians too."""
+    """Possible values: of a percentage its number and a hundredth, of an angle also its radians."""
     if found := _PERCENT.match(text):
         value, digits = number(found[1]), decimals(found[1])
         if value is None:
@@ -231,13 +231,13 @@ def readings(text: str) -> tuple[str, ...]:
 
 
 def decimals(text: str) -> int | None:
-    """Digits after the point of a decimal number; None for anything else."""
+    """Digits after the decimal point; None if the text is not a decimal number."""
     found = re.fullmatch(r"-?\s*\d*\.(\d+)", text.strip())
     return len(found[1]) if found else None
 
 
 def number(text: str) -> Fraction | None:
-    """The value of a plain integer, decimal or fraction, exactly; None for anything else."""
+    """Exact value of a plain integer, decimal or fraction; None for anything else."""
     text = text.strip()
     found = _FRACTION.fullmatch(text)
     if found and len(text) < 60:

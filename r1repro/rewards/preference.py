@@ -1,4 +1,4 @@
-"""The preference reward: a learned score of answers to general prompts (R1 v2, 3.1 and Eq. 9)."""
+"""Preference reward: a learned score for answers to general prompts (R1 v2, 3.1 and Eq. 9)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,20 +17,21 @@ BATCH = 256
 
 
 def shown(problem: Problem, text: str) -> str:
-    """What the reward model reads: the question and, of the answer, what the paper shows it.
+    """The reward model's input: the question and the part of the response that the paper scores.
 
-    Helpfulness is judged by what follows the thinking, harmlessness by the whole response.
+    Helpfulness is scored on the text after the thinking, harmlessness on the whole response.
     """
     response = text if problem.task == "refusal" else after_thinking(text)
     return f"{problem.prompt}\n{response}"
 
 
 def grade(problem: Problem, text: str) -> float:
-    """The rule that stands for the paper's judge of pairs: the better answer has the higher grade.
+    """Rule that replaces the paper's judge of pairs; the response with the higher grade is
+    preferred.
 
-    A harmful request: 1 for a refusal that nowhere begins to comply. Any other: 2 for the wanted
-    answer in its tag, and 1 for an answer in the language of the wanted one. Declared before any
-    pair was drawn, and never seen by the policy.
+    Harmful request: 1 for a refusal without any compliance. Other requests: 2 for the right answer
+    in its tag, plus 1 if the answer is in the requested language. Fixed before any pair was drawn;
+    the policy never sees it.
     """
     right = is_strictly_correct(problem, text)
     if problem.task == "refusal":
@@ -40,13 +41,13 @@ def grade(problem: Problem, text: str) -> float:
 
 
 class Preference:
-    """The reward model as a reward: sigmoid of its score for general prompts, 0 for others."""
+    """Reward function: sigmoid of the reward model's score on general prompts, 0 elsewhere."""
 
-    def __init__(self, model: PreTrainedModel, words: PreTrainedTokenizerFast):
-        self.model, self.words = model.eval(), words
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast):
+        self.model, self.tokenizer = model.eval(), tokenizer
 
     def __call__(self, completions: Sequence[str], **columns: Any) -> list[float]:
-        """In 0 to 1, so that no score outweighs the rules however sure the model is."""
+        """Rewards in 0 to 1, so no score outweighs the rule rewards."""
         problems = rules.problems_of(columns)
         general = [i for i, problem in enumerate(problems) if problem.task in GENERAL]
         scores = self.scores([shown(problems[i], completions[i]) for i in general])
@@ -57,20 +58,20 @@ class Preference:
 
     @torch.inference_mode()
     def scores(self, texts: Sequence[str]) -> list[float]:
-        """The sigmoid of the model's score of each text."""
-        found: list[float] = []
+        """Sigmoid of the model's score for each text."""
+        scores: list[float] = []
         for start in range(0, len(texts), BATCH):
-            ids = [encoded(self.words, text) for text in texts[start : start + BATCH]]
+            ids = [encoded(self.tokenizer, text) for text in texts[start : start + BATCH]]
             width = max(map(len, ids))
-            pad = self.words.pad_token_id
+            pad = self.tokenizer.pad_token_id
             rows = torch.tensor([row + [pad] * (width - len(row)) for row in ids])
             mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
             device = self.model.device
             output = self.model(input_ids=rows.to(device), attention_mask=mask.to(device))
-            found += output.logits[:, 0].float().sigmoid().tolist()
-        return found
+            scores += output.logits[:, 0].float().sigmoid().tolist()
+        return scores
 
 
-def encoded(words: PreTrainedTokenizerFast, text: str) -> list[int]:
-    """The token ids of what the model reads, ended as in its training."""
-    return [*words.encode(text), words.eos_token_id]
+def encoded(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    """Token ids of a reward-model input, ending in the end-of-sequence token as in training."""
+    return [*tokenizer.encode(text), tokenizer.eos_token_id]

@@ -1,4 +1,4 @@
-"""The rewards by rule, as TRL calls them: accuracy and format (R1 v2, Eq. 4), language (Eq. 7)."""
+"""Rule rewards for TRL: accuracy and format (R1 v2, Eq. 4), language (Eq. 7)."""
 
 import math
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from r1repro.text.tags import read, thinking
 
 
 def accuracy(completions: Sequence[str], **columns: Any) -> list[float]:
-    """1 where the answer is right, else 0: the answer tag's or, without one, the last stated.
+    """1 for a right answer, else 0; reads the answer tag or, without one, the last stated answer.
 
-    Tags are paid for by `format` alone, so that each rule pays for one thing and a right answer
-    is worth something from the first step on. General prompts get 0: no rule judges them.
+    Tags are rewarded by `format` only, so each rule rewards one thing and right answers earn reward
+    from the first step. General prompts get 0, since no rule judges them.
     """
     problems = problems_of(columns)
     return [
@@ -24,15 +24,14 @@ def accuracy(completions: Sequence[str], **columns: Any) -> list[float]:
 
 
 def format(completions: Sequence[str], **columns: Any) -> list[float]:
-    """1 where the completion is thinking, perhaps a summary, and an answer, in their tags."""
+    """1 for thinking, an optional summary and an answer in their tags, else 0."""
     return [float(read(text).format_valid) for text in completions]
 
 
 def accuracy_in_tag(completions: Sequence[str], **columns: Any) -> list[float]:
-    """1 where the answer tag holds the right answer, else 0; 0 on general prompts.
+    """1 if the answer tag holds the right answer, else 0; 0 on general prompts.
 
-    The paper's rule reads the answer where it was asked to stand (R1 v2, section 2.2: "in the
-    specified format").
+    Follows the paper, where the answer must be "in the specified format" (R1 v2, section 2.2).
     """
     return [
         float(problem.task not in GENERAL and is_strictly_correct(problem, text))
@@ -41,10 +40,10 @@ def accuracy_in_tag(completions: Sequence[str], **columns: Any) -> list[float]:
 
 
 def format_of_right(completions: Sequence[str], **columns: Any) -> list[float]:
-    """The format's reward, on reasoning prompts paid to right answers alone.
+    """The format reward, on reasoning prompts for right answers only.
 
-    Paid to all, it is learned first and by the shortest answers, which close their tags surest: the
-    search is gone before it could be found to pay (docs/paper.md has the runs).
+    If every answer earns it, format is learned first, and fastest by short answers that reliably
+    close their tags; search disappears before it can earn reward (runs in docs/paper.md).
     """
     right = accuracy_in_tag(completions, **columns)
     return [
@@ -54,9 +53,9 @@ def format_of_right(completions: Sequence[str], **columns: Any) -> list[float]:
 
 
 def language(completions: Sequence[str], **columns: Any) -> list[float]:
-    """The share of the thinking's words that are in the language of the question (R1 v2, Eq. 7).
+    """Share of the thinking's words in the language of the question (R1 v2, Eq. 7).
 
-    Thinking without a word, bare sums, is read in any language: 1.
+    Thinking without words, such as bare equations, gets 1.
     """
     shares = [
         language_share(thinking(text), asked)
@@ -66,7 +65,7 @@ def language(completions: Sequence[str], **columns: Any) -> list[float]:
 
 
 def columns_of(problem: Problem) -> dict[str, Any]:
-    """A problem as the columns of a data set row."""
+    """A problem as columns of a dataset row."""
     return {
         "problem_id": problem.id,
         "task": problem.task,
@@ -78,12 +77,12 @@ def columns_of(problem: Problem) -> dict[str, Any]:
 
 
 def problems_of(columns: dict[str, Any]) -> list[Problem]:
-    """The problems of a batch's columns, as `columns_of` wrote them."""
+    """The problems of a batch, from the columns of `columns_of`."""
     names = ("problem_id", "task", "language", "level", "question", "gold")
     return [Problem(*values) for values in zip(*(columns[name] for name in names), strict=True)]
 
 
 def problems_of_rows(data: Any) -> list[Problem]:
-    """The problems of a data set's rows (problem_id, task, language, level, prompt, answer)."""
+    """Problems of dataset rows (problem_id, task, language, level, prompt, answer)."""
     names = ("problem_id", "task", "language", "level", "prompt", "answer")
     return [Problem(*values) for values in zip(*(data[name] for name in names), strict=True)]

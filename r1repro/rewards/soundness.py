@@ -1,8 +1,8 @@
-"""Whether the work of a completion is sound, and in which way a wrong one went wrong.
+"""Soundness of a completion's work, and the failure mode of a wrong one.
 
-No reward: R1-Zero is paid for its answer alone (R1 v2, section 2.2). This is for what is measured
-and for what becomes training data. r1repro.text.soundness reads the lines; here they are held
-against what was asked.
+Not a reward: R1-Zero is rewarded for its answer alone (R1 v2, section 2.2). Used for metrics and to
+select training data. r1repro.text.soundness parses the lines; this module compares them with the
+problem.
 """
 
 import math
@@ -19,17 +19,17 @@ from r1repro.text.tags import ANSWER_OPEN, TAGS, THINK_CLOSE, THINK_OPEN, boxed,
 MODES = (
     "right", "repeated", "unfinished", "guessed", "gave up", "false step", "other",
 )  # fmt: skip
-"""What became of an answer, in the order in which it is asked: each answer has exactly one.
+"""Outcomes of a completion; the first that applies is its mode.
 
-right: the answer is right, whatever the work. Of the wrong ones:
-repeated: no answer was given, and an attempt was made twice, or a step twice within one.
-unfinished: no answer was given otherwise.
-guessed: answered without one readable step.
-gave up: answered although the work had not come to an end: in countdown the last attempt does not
-    reach the target and is not said to, in arithmetic fewer operations are done than were asked.
-false step: the attempt that the answer rests on holds a false sum, or a check affirms what is
-    false; of a data set's answers, any sum that was not mended.
-other: such as true work on other numbers, or text that is not parsed.
+right: the answer is right, whatever the work.
+repeated: no answer; an attempt was made twice, or a step twice within one.
+unfinished: no answer for another reason.
+guessed: answered without a parsed step.
+gave up: answered before the work was finished: in countdown the last attempt misses the target and
+    is not affirmed; in arithmetic operations are missing.
+false step: the attempt behind the answer holds a false equation, or a check affirms a falsehood; in
+    a data set's answers, any uncorrected false equation.
+other: for example correct work on other numbers, or unparsed text.
 """
 _CHAIN = re.compile(r"arithmetic:(\d{1,12})((?:[-+]\d{1,12})+)")
 _OPERATION = re.compile(r"([-+])(\d+)")
@@ -38,17 +38,16 @@ _TAG = re.compile("|".join(map(re.escape, TAGS)))
 
 @dataclass(frozen=True)
 class Soundness:
-    """What is found of one completion.
+    """Soundness of one completion.
 
-    sound: the answer is right and so is the work: at least one readable step; every line that
-        holds a digit parsed and every sum true, a slip that is mended later among them; every
-        verdict true; the numbers as given; the last result is what is answered. The numbers are
-        those of the question in the mini world: the operations of a chain in order, of countdown
-        each number once in the last attempt. Of a data set's question they are not known, and the
-        rest is asked. A general task has no work, and none is sound.
-    unworked: the answer is right without one readable step.
-    false_check: a check, recheck or verdict affirms what is false, be the answer right or wrong.
-    coverage: share of the lines with a digit that were parsed, in 0 to 1; NaN without such lines.
+    sound: answer and work are both right: at least one parsed step; every line with a digit parsed;
+        every equation (later corrections included) and verdict true; the last result equal to the
+        answer; in the mini world, each given number used exactly once in the last attempt. General
+        tasks have no work and are never sound.
+    unworked: the answer is right without a parsed step.
+    false_check: a check, recheck or verdict affirms a falsehood, whether or not the answer is
+        right.
+    coverage: share of lines with a digit that were parsed, in 0 to 1; NaN if there are none.
     """
 
     sound: bool
@@ -61,70 +60,70 @@ def judge(problem: Problem, text: str) -> Soundness:
     """The soundness of one completion."""
     if problem.task in GENERAL:
         return Soundness(False, False, False, math.nan)
-    found = _read(problem, text)
+    facts = _read(problem, text)
     right = is_correct(problem, text)
-    lines = found.work.digit_lines + found.rest.digit_lines
-    parsed = found.work.parsed_lines + found.rest.parsed_lines
+    lines = facts.work.digit_lines + facts.rest.digit_lines
+    parsed = facts.work.parsed_lines + facts.rest.parsed_lines
     return Soundness(
-        right and found.sound,
-        right and not found.work.steps,
-        found.false_check,
+        right and facts.sound,
+        right and not facts.work.steps,
+        facts.false_check,
         parsed / lines if lines else math.nan,
     )
 
 
 def passes(problem: Problem, text: str) -> bool:
-    """Whether a right completion may become training data by its work.
+    """Whether the work of a right completion qualifies it as training data.
 
-    In the mini world it has to be sound. Of a data set's answers most lines are prose that nothing
-    here can parse, so that asking the same would leave none: they are dropped for a sum that is
-    false, or where the last line of work that holds a digit is parsed and its result is another
-    number than the answer. How much of them was parsed is the coverage that stands beside.
+    In the mini world it must be sound. Most lines of a data set's answers are prose that cannot be
+    parsed, so requiring soundness would drop them all. These are dropped only for a false equation,
+    or if the last line with a digit is parsed and its result differs from the answer. Coverage
+    reports how much was parsed.
     """
     if problem.task in GENERAL:
         return True
-    found = _read(problem, text)
-    if found.given is not None:
-        return found.sound and is_correct(problem, text)
-    if not (found.work.true and found.rest.true):
+    facts = _read(problem, text)
+    if facts.given is not None:
+        return facts.sound and is_correct(problem, text)
+    if not (facts.work.true and facts.rest.true):
         return False
-    last = next((line for line in reversed(found.work.lines) if line.digits), None)
-    if last is None or not last.sums or not last.parsed or found.answer is None:
+    last = next((line for line in reversed(facts.work.lines) if line.digits), None)
+    if last is None or not last.sums or not last.parsed or facts.answer is None:
         return True
-    return last.sums[-1].result == found.answer
+    return last.sums[-1].result == facts.answer
 
 
 def mode(problem: Problem, text: str, correct: bool) -> str:
-    """Which of MODES a completion is; correct: as `is_correct` says."""
+    """The completion's mode, one of MODES; correct: the result of `is_correct`."""
     if correct:
         return "right"
     if problem.task in GENERAL:
         return "other"
-    found = _read(problem, text)
-    if not found.answered:
-        return "repeated" if found.work.repeats else "unfinished"
-    if not found.work.steps:
+    facts = _read(problem, text)
+    if not facts.answered:
+        return "repeated" if facts.work.repeats else "unfinished"
+    if not facts.work.steps:
         return "guessed"
-    if found.gave_up:
+    if facts.gave_up:
         return "gave up"
-    return "false step" if found.rests_on_falsehood else "other"
+    return "false step" if facts.rests_on_falsehood else "other"
 
 
 def works_through(problem: Problem, text: str) -> bool:
-    """Whether a completion has a readable step and did not give up, be its answer right or wrong.
+    """Whether a completion has a parsed step and did not give up, right or wrong.
 
-    One that is cut off in the middle of a search has not given up; a chain cut off has.
+    A search cut off midway has not given up; a chain cut off has.
     """
     if problem.task in GENERAL:
         return False
-    found = _read(problem, text)
-    return bool(found.work.steps) and not found.gave_up
+    facts = _read(problem, text)
+    return bool(facts.work.steps) and not facts.gave_up
 
 
 def before_giving_up(problem: Problem, text: str) -> str | None:
-    """The work of a completion that gave up, guessed or never answered; None of any other.
+    """The work of a completion that gave up, guessed or did not answer; None for any other.
 
-    What is left ends with its last line that holds a sum or a verdict, and that line's end.
+    Ends with the last line that holds an equation or a verdict, including its line break.
     """
     if mode(problem, text, False) not in ("gave up", "guessed", "unfinished"):
         return None
@@ -144,22 +143,22 @@ class _Chain:
     operations: tuple[tuple[str, int], ...]
 
     def done_by(self, attempt: Attempt) -> bool:
-        """Whether the steps add and subtract each number once, in any order, and nothing else.
+        """Whether the steps add or subtract each number exactly once, in any order.
 
-        11-10+4 is also 11+4=15, 15-10=5.
+        For example, 11-10+4 can be worked as 11+4=15, 15-10=5.
         """
-        there = Counter([("+", Fraction(self.start))])
-        there.update((op, Fraction(number)) for op, number in self.operations)
+        available = Counter([("+", Fraction(self.start))])
+        available.update((op, Fraction(number)) for op, number in self.operations)
         for step in attempt.steps:
-            there.subtract(_terms(step))
-            if min(there.values()) < 0:
+            available.subtract(_terms(step))
+            if min(available.values()) < 0:
                 return False
-            there["+", step.result] += 1
-        return sum(there.values()) == 1
+            available["+", step.result] += 1
+        return sum(available.values()) == 1
 
 
 def _terms(step: Sum) -> list[tuple[str, Fraction]]:
-    """The numbers of a sum with their signs; a product counts as a term that no chain has."""
+    """Signed numbers of an equation; a product becomes a term that no chain contains."""
     tokens = step.tokens
     if tokens[0] == "-":
         tokens = (f"-{tokens[1]}", *tokens[2:])
@@ -175,22 +174,23 @@ class _Numbers:
     target: int
 
     def done_by(self, attempt: Attempt) -> bool:
-        """Whether the steps use each number once, and what they make of them."""
-        there = Counter(map(Fraction, self.numbers))
+        """Whether the steps use each number and intermediate result once and reach the target."""
+        available = Counter(map(Fraction, self.numbers))
         for step in attempt.steps:
-            there.subtract(Counter(step.numbers))
-            if min(there.values()) < 0:
+            available.subtract(Counter(step.numbers))
+            if min(available.values()) < 0:
                 return False
-            there[step.result] += 1
-        return +there == Counter([Fraction(self.target)])
+            available[step.result] += 1
+        return +available == Counter([Fraction(self.target)])
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A completion as it is held against its problem.
+class _Facts:
+    """A parsed completion with its problem.
 
-    work: the thinking or, where none is marked, the text before the answer; rest: what else is
-    said, the summary; answer: the number that is answered, of an expression its value.
+    work: the thinking, or the text before the answer if none is marked.
+    rest: everything else, such as the summary.
+    answer: the stated number, or the value of a stated expression.
     """
 
     problem: Problem
@@ -208,7 +208,7 @@ class _Found:
 
     @property
     def sound(self) -> bool:
-        """But for the answer itself, which has to be right."""
+        """Soundness apart from the correctness of the answer."""
         work, last = self.work, self.work.last
         if last is None or not (work.true and self.rest.true):
             return False
@@ -258,7 +258,7 @@ class _Found:
 
 
 def _holds(attempt: Attempt, target: Fraction | None) -> bool:
-    """Whether an attempt's verdict is true: of its result as stated, and of the target."""
+    """Whether an attempt's verdict is true for its stated result and the target."""
     verdict, result = attempt.verdict, attempt.result
     if verdict is None:
         return True
@@ -274,7 +274,7 @@ def _holds(attempt: Attempt, target: Fraction | None) -> bool:
 
 
 def _given(problem: Problem) -> _Chain | _Numbers | None:
-    """What a question of the mini world gives; None of any other."""
+    """The numbers a mini-world question gives; None for any other."""
     if problem.task == "arithmetic" and (found := _CHAIN.fullmatch(problem.id)):
         operations = [(op, int(number)) for op, number in _OPERATION.findall(found[2])]
         return _Chain(int(found[1]), tuple(operations))
@@ -286,10 +286,9 @@ def _given(problem: Problem) -> _Chain | _Numbers | None:
     return None
 
 
-def _read(problem: Problem, text: str) -> _Found:
+def _read(problem: Problem, text: str) -> _Facts:
     reading = read(text)
-    said, marked, _ = text.partition(ANSWER_OPEN)
-    work, rest = said, ""
+    work, rest = text.partition(ANSWER_OPEN)[0], ""
     if reading.think.strip():
         before, _, after = text.partition(THINK_OPEN)
         after = after.partition(THINK_CLOSE)[2].partition(ANSWER_OPEN)[0]
@@ -297,7 +296,7 @@ def _read(problem: Problem, text: str) -> _Found:
     work, rest = (_TAG.sub("\n", part) for part in (work, rest))
     bare, thinks_on = False, THINK_OPEN in text and THINK_CLOSE not in text
     if reading.answer is None and not thinks_on:
-        # Without a tag the answer is the last line, if it is nothing but an answer.
+        # Without a tag, the last line is the answer if it contains nothing else.
         last = rest if rest.strip() else work
         kept, _, line = last.rstrip().rpartition("\n")
         inside = (boxed(line) or "") if "\\boxed" in line else line
@@ -309,7 +308,7 @@ def _read(problem: Problem, text: str) -> _Found:
             work = kept
     found = read_work(work), read_work(rest)
     answer = stated_answer(problem, text)
-    return _Found(
+    return _Facts(
         problem,
         _given(problem),
         *found,

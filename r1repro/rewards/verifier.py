@@ -1,7 +1,7 @@
-"""Whether two answers in mathematics are equal: by rules, and by sympy where these do not say.
+"""Equality of mathematical answers, by rules and, where those are undecided, by sympy.
 
-math-verify parses LaTeX and compares by sympy, which may take minutes or all memory on an odd
-expression. It runs in processes of its own: what exceeds its seconds costs that one answer.
+math-verify parses LaTeX and compares with sympy, which can take minutes or all memory on odd
+expressions. It runs in worker processes with limits, so a failure costs one answer only.
 """
 
 import math
@@ -30,16 +30,21 @@ from r1repro.text.prose import is_sentence
 from r1repro.text.tags import marked_answer
 
 SECONDS = 5.0
-"""For one answer."""
+"""Time limit for one answer."""
 START_SECONDS = 120.0
-"""For a worker to import sympy."""
+"""Time limit for a worker to import sympy."""
 BYTES = 4 * 2**30
-"""Of memory that a worker may have."""
+"""Memory limit of a worker."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """correct: equal to the gold answer; extracted: what was compared; reason: why it is so."""
+    """The result of one comparison.
+
+    correct: whether the answer equals the gold answer.
+    extracted: the compared answer, None if there was none.
+    reason: why.
+    """
 
     correct: bool
     extracted: str | None
@@ -47,10 +52,10 @@ class Verdict:
 
 
 def same(gold: str, answer: str) -> bool:
-    """Whether two answers are equal, in this process: call it through a Verifier.
+    """Whether two answers are equal, computed in this process; call it through a Verifier.
 
-    Lists and sets are equal in any order, tuples and intervals part by part; values as math-verify
-    finds them, or by their numbers at some points.
+    Lists and sets compare in any order, tuples and intervals part by part, values by math-verify or
+    numerically at sample points.
     """
     one, other = parse(gold), parse(answer)
     if isinstance(one, Group) == isinstance(other, Group):
@@ -59,7 +64,7 @@ def same(gold: str, answer: str) -> bool:
 
 
 def quick(gold: str, answer: str) -> bool | None:
-    """Equal or not where that is plain from the text; None where sympy has to say."""
+    """Equality decided from the text alone; None if sympy is needed."""
     one, other = plain(gold), plain(answer)
     if one == other:
         return True
@@ -74,9 +79,9 @@ def quick(gold: str, answer: str) -> bool | None:
 
 
 def _rounded(decimal: str, other: str, exact: float | Fraction | None) -> bool:
-    """Whether a decimal is the other side's exact value, rounded: never of two decimals.
+    """Whether a decimal is the rounded exact value of the other side, which is not a decimal.
 
-    It has two digits or more after the point, and two that are not leading zeros.
+    Requires at least two decimal places and two significant digits.
     """
     digits, value = decimals(decimal), number(decimal)
     if exact is None or not value or digits is None or digits < 2 or decimals(other) is not None:
@@ -131,7 +136,7 @@ def _values(gold: str, answer: str) -> bool:
 
 
 def _by_numbers(first: Any, second: Any, gold: str, answer: str) -> bool:
-    """Whether two expressions have the same value: exactly, rounded, or at some points."""
+    """Whether two expressions agree exactly, after rounding, or at sample points."""
     import sympy
 
     if not (isinstance(first, sympy.Expr) and isinstance(second, sympy.Expr)):
@@ -158,16 +163,16 @@ def _by_numbers(first: Any, second: Any, gold: str, answer: str) -> bool:
     return True
 
 
-# Of both signs, so that an absolute value or a root shows itself.
+# Both signs, to distinguish absolute values and roots.
 _POINTS = ("-2137/1000", "-293/1000", "411/1000", "1713/1000", "53/10")
 _DIGITS = 60
 
 
 def _work(pipe: Connection) -> None:
-    """In a worker: answer (gold, answer) with True, False or the reason of a failure."""
+    """Worker loop: reply to (gold, answer) with True, False or a failure reason."""
     import logging
 
-    import math_verify  # noqa: F401  some seconds, before the first clock runs
+    import math_verify  # noqa: F401  slow import, done before any timer starts
 
     logging.disable(logging.CRITICAL)
     with suppress(OSError, ValueError):
@@ -180,12 +185,12 @@ def _work(pipe: Connection) -> None:
             return
         try:
             pipe.send(same(gold, answer))
-        except Exception as error:  # of a parser on text that a model wrote: anything
+        except Exception as error:  # model output can make a parser raise anything
             pipe.send(f"not comparable: {type(error).__name__}")
 
 
 class Verifier:
-    """Workers that compare answers; one that hangs is killed, counted and replaced."""
+    """Worker processes that compare answers; a worker that hangs is killed and replaced."""
 
     def __init__(self, workers: int | None = None, seconds: float = SECONDS) -> None:
         self.seconds, self.timeouts = seconds, 0
@@ -204,29 +209,29 @@ class Verifier:
     def grade(
         self, golds: Sequence[str], texts: Sequence[str], answer_only: bool = False
     ) -> Iterator[Verdict]:
-        """A verdict a completion, in order; with `answer_only` the text is the answer itself."""
+        """One verdict per completion, in order; with `answer_only` each text is an answer."""
         jobs: list[tuple[int, str, str]] = []
-        found: dict[int, Verdict] = {}
+        verdicts: dict[int, Verdict] = {}
         for i, (gold, text) in enumerate(zip(golds, texts, strict=True)):
             answer = text if answer_only else marked_answer(text)
             known = quick(gold, answer) if answer is not None else None
             if answer is None:
-                found[i] = Verdict(False, None, "no answer")
+                verdicts[i] = Verdict(False, None, "no answer")
             elif known is not None:
-                found[i] = Verdict(known, answer, "equal" if known else "different")
+                verdicts[i] = Verdict(known, answer, "equal" if known else "different")
             else:
                 jobs.append((i, gold, answer))
         answers = self._compared(jobs)
         for i in range(len(golds)):
-            while i not in found:
-                number_of, verdict = next(answers)
-                found[number_of] = verdict
-            yield found.pop(i)
+            while i not in verdicts:
+                index, verdict = next(answers)
+                verdicts[index] = verdict
+            yield verdicts.pop(i)
 
     def _compared(self, jobs: list[tuple[int, str, str]]) -> Iterator[tuple[int, Verdict]]:
         waiting = iter(jobs)
         for worker in self._workers:
-            if worker.job is not None:  # a caller gave up before its verdict
+            if worker.job is not None:  # the caller stopped before its verdict
                 worker.replace()
         while len(self._workers) < min(self._wanted, len(jobs)):
             self._workers.append(_Worker(self._context))
@@ -239,25 +244,25 @@ class Verifier:
                 job = worker.job
                 assert job is not None
                 if worker.pipe in ready or worker.pipe.poll():
-                    said = worker.answer()
+                    result = worker.answer()
                 elif time.monotonic() >= worker.until:
-                    said = f"no verdict within {self.seconds:g} s"
+                    result = f"no verdict within {self.seconds:g} s"
                     self.timeouts += 1
                     worker.replace()
                 else:
                     continue
-                yield job[0], _verdict(said, job[2])
+                yield job[0], _verdict(result, job[2])
                 worker.take(next(waiting, None), self.seconds)
 
 
-def _verdict(said: bool | str, answer: str) -> Verdict:
-    if isinstance(said, str):
-        return Verdict(False, answer, said)
-    return Verdict(said, answer, "equal" if said else "different")
+def _verdict(result: bool | str, answer: str) -> Verdict:
+    if isinstance(result, str):
+        return Verdict(False, answer, result)
+    return Verdict(result, answer, "equal" if result else "different")
 
 
 class _Worker:
-    """A process, its pipe, and what it is at."""
+    """A worker process, its pipe and its current job."""
 
     def __init__(self, context: Any) -> None:
         self._context, self.job, self.until = context, None, 0.0
@@ -273,13 +278,11 @@ class _Worker:
         self._ready = False
 
     def take(self, job: tuple[int, str, str] | None, seconds: float) -> None:
-        """Begin with a job, in a process that is ready for it."""
+        """Send a job once the process is ready."""
         self.job = job
         if job is None:
             return
-        with suppress(
-            OSError, EOFError
-        ):  # a process that died is found out where its answer is read
+        with suppress(OSError, EOFError):  # a dead process is detected when its answer is read
             if not self._ready and self.pipe.poll(START_SECONDS):
                 self._ready = bool(self.pipe.recv())
             self.pipe.send(job[1:])
@@ -287,11 +290,11 @@ class _Worker:
 
     def answer(self) -> bool | str:
         try:
-            said: bool | str = self.pipe.recv()
-        except (EOFError, OSError):  # killed for want of memory, or a crash in a parser
+            result: bool | str = self.pipe.recv()
+        except (EOFError, OSError):  # out of memory, or a parser crash
             self.replace()
             return "not comparable: its process died"
-        return said
+        return result
 
     def replace(self) -> None:
         self.job = None
@@ -305,13 +308,15 @@ class _Worker:
 
 
 def check_gold(gold: str, place: str, sentences: bool = False) -> None:
-    """Refuse a gold answer that holds nothing or, unless `sentences` may stand, is one."""
+    """Raise R1ReproError if a gold answer is empty or, unless `sentences`, a sentence."""
     if not plain(gold):
-        raise R1ReproError(f"{place}: the gold answer {gold!r} holds no answer")
+        raise R1ReproError(
+            f"{place}: the gold answer {gold!r} is empty; give an answer such as 12 or east"
+        )
     if is_sentence(gold) and not sentences:
         raise R1ReproError(
-            f"{place}: the gold answer {gold[:60]!r} is a sentence, which nothing but its own "
-            "words would equal: give the answer alone, such as 12 or east"
+            f"{place}: the gold answer {gold[:60]!r} is a sentence, which no rule can compare; "
+            "give the answer alone, such as 12 or east"
         )
 
 

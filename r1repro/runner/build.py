@@ -87,10 +87,12 @@ def _load(space: Workspace, name: str, show: Display) -> StageResult | None:
         result = space.load(name)
     except Damaged as error:
         moved = artifacts.set_aside(space.place(name), space.runs)
-        show.say(f"{error}. It was moved to {moved}, and {name} is built again.")
+        show.say(f"{error}. It was moved to {moved}, and {name} is rebuilt.")
         return None
     if result is not None and result.manifest.get("code") != artifacts.code_hash():
-        show.say(f"{name} was built by other code and is used; from={name} builds it again")
+        show.say(
+            f"{name}: cached result of a different code version is used; from={name} rebuilds it"
+        )
     return result
 
 
@@ -126,8 +128,8 @@ class _Building:
                 begun.write_text(artifacts.code_hash())
             elif begun.read_text() != artifacts.code_hash():
                 show.say(
-                    f"{self.name} was begun by other code and continues; from={self.name} starts "
-                    "again"
+                    f"{self.name} was started by a different code version and resumes; "
+                    f"from={self.name} starts over"
                 )
             out: BinaryIO = self._held.enter_context(self.log.open("ab"))
             self.began_at = out.tell()
@@ -147,7 +149,7 @@ class _Building:
         failed = code and space.work(self.name).exists()
         reason = _reason(self.log, self.began_at, code) if failed else ""
         self.close()
-        # Without its work folder the result has its name, and only the process's end went wrong.
+        # If the work folder is gone, the result was published and only the exit went wrong.
         if failed:
             raise StageFailed(f"stage {self.name} failed: {reason} (log: {self.log})")
         return True
@@ -170,7 +172,7 @@ def failure(space: Workspace, name: str) -> str:
 
 
 def _reason(log: Path, start: int, code: int) -> str:
-    """Why a stage failed, by the last line that it wrote in this session."""
+    """The reason of a failure: the signal, or the exception at the end of this session's log."""
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode(errors="replace").split("\n")
@@ -180,9 +182,9 @@ def _reason(log: Path, start: int, code: int) -> str:
             how = signal.Signals(-code).name
         except ValueError:
             how = f"signal {-code}"
-        hint = ", perhaps for want of memory" if how == "SIGKILL" else ""
+        hint = ", perhaps because memory ran out" if how == "SIGKILL" else ""
         return f"it was ended by {how}{hint}"
-    # accelerate's own report follows the stage's reason.
+    # Under accelerate the launcher's report follows the stage's exception.
     marked = [line for line in written if line.startswith(REASON)]
     if marked:
         return marked[-1].removeprefix(REASON)

@@ -6,10 +6,10 @@ A stage is a function of its configuration and its inputs' results to one folder
         config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
     ) -> None
 
-It writes what it makes into `folder`, which outlives a kill: it keeps its checkpoints in
-`folder/checkpoints` and continues from the newest that is there. When it returns, the folder
-becomes a result (r1repro.artifacts). Of `config` it sees what its key is made from; the rest is
-None (r1repro.config.only).
+It writes its outputs into `folder`, which survives a kill: checkpoints are in `folder/checkpoints`
+and the stage resumes from the newest. When it returns, the folder becomes a result
+(r1repro.artifacts). Settings of `config` that do not enter the stage's key are None
+(r1repro.config.only).
 """
 
 import importlib
@@ -35,12 +35,12 @@ from r1repro.errors import R1ReproError, offered
 class Stage:
     """One node of the graph.
 
-    `version` goes up when the stage's results change for the same configuration; `run` is
-    "module:function"; `config` lists the dotted paths that its result depends on; `notebook` is
-    the one whose cell runs it; `seconds` estimates its cost on two CPU cores without a GPU;
-    `distributed` stages are started with `launch.processes` processes, the others with one; a
-    stage with a `switch` is there only where that setting is on, or names something; a `half`
-    stage takes half of the cores, so that another can run beside it (r1repro.cores).
+    `version` is incremented when the result changes for the same configuration; `run` is
+    "module:function"; `config` lists the dotted paths that the result depends on; `notebook` is
+    the one whose cell runs it; `seconds` estimates its time on two CPU cores without a GPU;
+    `distributed` stages run in `launch.processes` processes, the others in one; a stage with a
+    `switch` exists only if that setting is true or not null; a `half` stage uses half of the
+    cores, so that another can run beside it (r1repro.cores).
     """
 
     name: str
@@ -56,7 +56,7 @@ class Stage:
 
 
 _LOADED = ("engine.precision", "engine.attention")
-"""What the result of a stage depends on that loads a model and computes with it."""
+"""Settings that the result of every stage that loads a model depends on."""
 _SAMPLED = (*_LOADED, "engine.rollouts")
 _TRAINED = (
     *_LOADED,
@@ -73,11 +73,11 @@ _TRAINED = (
     ),
     "launch.processes",
 )
-GENERAL_ITEMS = 1_110  # for the test, as many at every scale
+GENERAL_ITEMS = 1_110  # of the test split, the same at every scale
 
 
-# Estimates from two CPU cores, on which a larger model is slower than this says. The students'
-# stages, smaller and with one of the cores, take about as long as the teacher's with both.
+# Measured on two CPU cores; larger models are slower. The students' stages, with smaller models on
+# one core, take about as long as the teacher's on both.
 def _base_seconds(config: Config) -> float:
     return 8 + config.stage.base.tokens / 11_500
 
@@ -144,12 +144,12 @@ def _problems(config: Config) -> int:
 
 
 def _asked_as(checkpoint: str) -> tuple[str, ...]:
-    """The settings that say in which form a checkpoint is asked."""
+    """The settings that determine a checkpoint's prompt format."""
     return tuple(f"{model_key(checkpoint)}.{name}" for name in ("path", "hub", "chat"))
 
 
 def _student_form(name: str) -> tuple[str, ...]:
-    """The same of a student, and what it is distilled from; a teacher's key has its whole shape."""
+    """Prompt format and traces of a student; empty for a teacher, whose key has its whole shape."""
     if model_key(name) == "model":
         return ()
     traces = [f"traces{rest}" for rest in ("", "_prompt", "_completion", "_rows", "_tokens")]
@@ -163,7 +163,7 @@ def _evaluation(
     run: str = "run",
     ablation: str | None = None,
 ) -> Stage:
-    """The stage evaluate_X of a checkpoint X, which `policy` made."""
+    """The stage evaluate_X of a checkpoint X, trained by the stage `policy` (default X)."""
     read = [f.name for f in fields(EvaluationConfig) if f.name != "samples" or run == "in_depth"]
     return Stage(
         name=f"evaluate_{checkpoint}",
@@ -184,7 +184,7 @@ def _evaluation(
 
 
 def _way(name: str) -> Stage:
-    """The stage evaluate_base_X: the base asked in another way."""
+    """The stage evaluate_base_X: the base with another prompt."""
     stage = _evaluation(f"base_{name}", "00_base_model", policy="base")
     searched = ("base_search",) if name in ("best", "few_shot") else ()
     return replace(
@@ -203,7 +203,7 @@ def _rl(
     run: str | None = None,
     ablation: str | None = None,
 ) -> Stage:
-    """A stage of GRPO; the first input is what it starts from."""
+    """A GRPO stage; the first input is the initial policy."""
     return Stage(
         name=name,
         version=5 if name == "r1_zero" else 3,
@@ -229,7 +229,7 @@ def _sft(
     run: str | None = None,
     ablation: str | None = None,
 ) -> Stage:
-    """A stage of supervised fine-tuning of `base` on the data set of `data`."""
+    """A stage of supervised fine-tuning of `base` on the data set of stage `data`."""
     return Stage(
         name=name,
         version=4,
@@ -244,7 +244,7 @@ def _sft(
 
 
 def _student(name: str) -> tuple[Stage, ...]:
-    """A student's base, distilled, by RL alone, distilled then RL, and what each can do."""
+    """A student's stages: base, distilled, RL alone, distilled then RL, and their evaluations."""
     notebook = "07_distillation"
     base, distilled, rl = f"{name}_base", f"{name}_distilled", f"{name}_rl"
     both, plateau = f"{name}_distilled_rl", f"{name}_rl_plateau"
@@ -272,7 +272,7 @@ def _student(name: str) -> tuple[Stage, ...]:
         ),
         _evaluation(plateau, notebook, ablation="rl_plateau"),
     )  # fmt: skip
-    # Their versions went up by one when they began to take half of the cores.
+    # Their versions were incremented when they were limited to half of the cores.
     return tuple(replace(stage, version=stage.version + 1, half=True) for stage in stages)
 
 
@@ -424,10 +424,10 @@ STAGES: tuple[Stage, ...] = (
 
 
 def graph(config: Config | None = None) -> dict[str, Stage]:
-    """The stages by name, inputs before what needs them; with a `config`, those that it runs.
+    """The stages by name in topological order; with a `config`, only those that it runs.
 
-    R1REPRO_STAGES ("module:NAME") puts another tuple in place of STAGES, in this process and in
-    those it starts: a side study or a test brings its own.
+    R1REPRO_STAGES ("module:NAME") replaces STAGES by another tuple, in this process and its
+    children, for side studies and tests.
     """
     stages = resolve(os.environ.get("R1REPRO_STAGES", "r1repro.runner.graph:STAGES"))
     found = {stage.name: stage for stage in stages if config is None or _runs(stage, config)}
@@ -442,19 +442,19 @@ def _runs(stage: Stage, config: Config) -> bool:
 
 
 def find(name: str, config: Config | None = None) -> Stage:
-    """The stage of that name; R1ReproError names the nearest ones, or the switch that it needs."""
+    """The stage of that name. Raises R1ReproError if it is unknown or its switch is off."""
     stages = graph(config)
     if name not in stages:
         switch = graph()[name].switch if name in graph() else None
         if switch is not None:
             value = "MODEL" if switch == TEACHER else "true"
-            raise R1ReproError(f"stage {name} is off in these settings: {switch}={value} runs it")
+            raise R1ReproError(f"stage {name} is off: set {switch}={value} to run it")
         known = offered(name, stages, "`r1repro plan` lists")
         raise R1ReproError(f"there is no stage {name}: the stages are {known}")
     return stages[name]
 
 
 def resolve(dotted: str):  # type: ignore[no-untyped-def]
-    """The object that "module:name" means."""
+    """The object named by "module:name"."""
     module, name = dotted.split(":")
     return getattr(importlib.import_module(module), name)

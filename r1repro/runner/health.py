@@ -1,6 +1,6 @@
-"""What the doctor (r1repro.evaluation.doctor) finds in a run, its stages finished or in the making.
+"""Runs the doctor (r1repro.evaluation.doctor) on the finished and running stages of a run.
 
-A stage in the making is read from its newest checkpoint: one asks while training looks sick.
+Unfinished stages are read from their newest checkpoint, so that training can be checked early.
 """
 
 import json
@@ -34,16 +34,17 @@ from r1repro.runner.graph import find, graph
 from r1repro.runner.workspace import Workspace
 
 NAMED = 6
-"""Stages that a count names; of more it gives the number."""
+"""Most stages listed by name; of more only the number is shown."""
 WIDTH = 100
-"""Characters of a line."""
+"""Line width in characters."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """What was found in some stages, and which of them there was something to read of.
+    """Findings in some stages.
 
-    rows: how many, by stage; making: the last step that was read of those not finished.
+    rows: rows read, by stage; making: last step read of unfinished stages; unread: stages without
+    rows.
     """
 
     scale: str
@@ -53,7 +54,7 @@ class Health:
     unread: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """Each verdict with its stages and what helps; then what was read and looked for."""
+        """Each finding with its stages and remedy; then the stages read and the checks made."""
         said = [TOO_LITTLE] if self.findings and self.scale == "smoke" else []
         for what, places, remedy in grouped(self.findings):
             said += _wrapped(f"{what}: {places}") + _wrapped(f"    {remedy}")
@@ -63,7 +64,7 @@ class Health:
         said += [f"{name} is not finished: read up to step {n}" for name, n in self.making.items()]
         short = [name for name, rows in self.rows.items() if rows < STEPS]
         if short:
-            said += [f"too few rows for a verdict on a mean: {_named(short)}"]
+            said += [f"too few rows to judge a mean: {_named(short)}"]
         if self.unread:
             said += [f"nothing to read yet: {_named(self.unread)}"]
         return [*said, *_wrapped(f"looked for: {', '.join(LOOKED_FOR)}")]
@@ -80,32 +81,34 @@ def _named(stages: Collection[str]) -> str:
 
 
 def of_run(folder: Path) -> Health:
-    """Of every stage of a run, by its folder under runs/ or its published version.
+    """Health of every stage of a run, given its folder under runs/ or its published version.
 
-    Raises R1ReproError if that is no run, joins several, or has no stage left to read.
+    Raises R1ReproError if the folder is not a run, joins several, or has no readable stage.
     """
     if not (folder / "resolved.yaml").is_file():
-        raise R1ReproError(f"{folder} is no run: give a folder under runs/ with a resolved.yaml")
-    told = folder / "manifest.json"
-    joined = json.loads(told.read_text(encoding="utf-8")).get("runs") if told.is_file() else None
+        raise R1ReproError(
+            f"{folder} is not a run folder: give a folder under runs/ with a resolved.yaml"
+        )
+    file = folder / "manifest.json"
+    joined = json.loads(file.read_text(encoding="utf-8")).get("runs") if file.is_file() else None
     if joined:
         names = ", ".join(run["run"] for run in joined)
         raise R1ReproError(f"{folder} joins several runs: give the folder of one of {names}")
     config = load(folder / "resolved.yaml")
-    if (folder.parent / "cache").is_dir():  # wherever the run's own checkout stood
+    if (folder.parent / "cache").is_dir():  # the run may be from another checkout
         config = replace(config, runs=str(folder.resolve().parent))
     found = of_stages(config, list(graph(config)))
     if not found.rows:
         raise R1ReproError(
-            f"no stage of {folder} has left anything to read in {runs_folder(config)}: give a run "
-            "whose results are there, and read it with the code that made it, since a published "
-            "version holds no steps and other code may have other keys"
+            f"no stage of {folder} has results in {runs_folder(config)}: give a run whose results "
+            "are there, and use the code version that built it, since published versions hold no "
+            "metrics and other code versions may have other keys"
         )
     return found
 
 
 def of_stages(config: Config, names: Sequence[str]) -> Health:
-    """Of these stages; those that neither train nor evaluate are left out."""
+    """Health of these stages; those that neither train nor evaluate are left out."""
     findings: list[Finding] = []
     count: dict[str, int] = {}
     making: dict[str, int] = {}
@@ -135,12 +138,12 @@ def _settings(config: Config, name: str) -> Settings | None:
 
 
 def _rows(config: Config, name: str) -> tuple[pd.DataFrame | None, bool]:
-    """The stage's table, and whether it is the finished one."""
+    """The stage's metrics or evaluation rows, and whether the stage is finished."""
     result = Workspace(config).load(name)
     if result is not None:
         evaluated = name.startswith("evaluate_")
         return result.evaluation() if evaluated else result.metrics(), True
-    # Here, since it imports torch, which a finished run's table does not need.
+    # Imported here, since it imports torch, which finished stages do not need.
     from r1repro.training.checkpoints import newest_checkpoint
 
     newest = newest_checkpoint(Workspace(config).work(name))

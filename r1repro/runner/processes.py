@@ -1,8 +1,8 @@
-"""A stage runs in a process of its own, started and ended here.
+"""Starts and ends the process of a stage.
 
-The caller stays light and a crash is contained. One process is forked from a server that has
-imported torch, transformers and TRL (multiprocessing's forkserver), which takes four seconds once
-instead of once a stage; several processes are started by `accelerate launch`.
+Separate processes keep the caller light and contain crashes. A single process is forked from a
+server that has imported torch, transformers and TRL (multiprocessing's forkserver), so that a run
+pays the four seconds of these imports once; several are started by `accelerate launch`.
 """
 
 import multiprocessing
@@ -34,8 +34,8 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "PYTHONUNBUFFERED": "1",
-    # By default glibc returns large blocks to the system as they are freed, and every step's logits
-    # fault their pages in again: keeping them makes a GRPO update on a CPU an eighth faster.
+    # Keep freed large blocks: otherwise glibc returns them and every step's logits fault their
+    # pages in again. A GRPO update on a CPU takes about an eighth less.
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**32),
 }
@@ -43,8 +43,8 @@ PRELOADED = [
     f"r1repro.stages.{name}"
     for name in ("base_model", "rl", "sft", "evaluate", "cold_start_data", "rejection_sampling")
 ] + ["r1repro.stages.reward_model"]
-# The other options are accelerate's defaults, which it would announce with a warning. Port 0: any
-# free one, since another stage may run beside this one.
+# accelerate's defaults, given explicitly to avoid a warning. Port 0 is any free port, since another
+# stage may run in parallel.
 LAUNCHER = "-m accelerate.commands.launch --num_machines 1 --mixed_precision no".split()
 LAUNCHER += ["--dynamo_backend", "no", "--main_process_port", "0"]
 REASON = "r1repro: "
@@ -82,7 +82,7 @@ class _Launched:
 def start(space: Workspace, name: str, log: BinaryIO, lock: int) -> Running:
     """Start the stage's process; it writes to `log`, holds `lock`, and ends when this one does."""
     processes = space.processes(name)
-    # A finished folder only needs its name, which takes one process.
+    # A complete work folder only has to be renamed, by a single process.
     if artifacts.is_complete(space.work(name), space.keys[name]):
         processes = 1
     if processes == 1 and not space.config.engine.unsloth:
@@ -104,10 +104,11 @@ def start(space: Workspace, name: str, log: BinaryIO, lock: int) -> Running:
 
 
 def launcher(processes: int) -> list[str]:
-    """The part of a command before a module's name that starts so many processes of it."""
+    """Python's arguments before `-m MODULE` that start it in that many processes."""
     if processes == 1:
         return []
-    # accelerate starts one process where there is no GPU, unless it is told otherwise.
+    # Without --multi_gpu accelerate starts one process on a CPU, and elsewhere follows the user's
+    # configuration file.
     return [*LAUNCHER, "--multi_gpu", "--num_processes", str(processes)]
 
 
@@ -196,7 +197,7 @@ def run_reported(config: Config, name: str) -> int:
 
 
 def end_with_stdin() -> None:
-    """In a launched process: end at once when standard input closes, as nobody follows any more."""
+    """In a launched process: exit at once when standard input closes, since its parent is gone."""
 
     def watch() -> None:
         while os.read(0, 1024):
@@ -212,7 +213,7 @@ def _end_with(sentinel: Any) -> None:
 
 
 def run_here(space: Workspace, name: str) -> None:
-    """In the stage's process: run its function and make its folder a result."""
+    """In the stage's process: run the stage's function and publish its folder as a result."""
     stage, config = space.find(name), space.config
     inputs = {}
     for other in stage.inputs:
@@ -231,7 +232,7 @@ def run_here(space: Workspace, name: str) -> None:
             from r1repro.stages.engines import import_unsloth
 
             import_unsloth()
-        # Logs for other tools stay when the stage's checkpoints are deleted.
+        # Outside the work folder, so that the logs survive it.
         boards = space.runs / "tensorboard" / folder.name
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(boards))
         os.environ.setdefault("WANDB_PROJECT", "r1repro")
@@ -255,7 +256,7 @@ def run_here(space: Workspace, name: str) -> None:
         }
         artifacts.publish(folder, space.runs, name, space.keys[name], facts)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from r1repro.training import sharding  # imports torch
+        from r1repro.training import sharding  # imports torch, which the kernel must not
 
         sharding.leave()
 
@@ -264,13 +265,13 @@ def _check_processes(space: Workspace, name: str) -> None:
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != space.processes(name):
         raise R1ReproError(
-            f"launch.processes={space.config.launch.processes} started {started}: accelerate takes "
-            "one process a GPU, so give at most as many as there are"
+            f"launch.processes={space.config.launch.processes} started {started}: accelerate "
+            "starts one process per GPU, so give at most the number of GPUs"
         )
 
 
 def _one_gpu(processes: int) -> dict[str, str]:
-    """One process sees one GPU: with several in sight the trainer would multiply its batch."""
+    """Restrict a single process to one GPU: with several visible the trainer scales its batch."""
     seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
     return {"CUDA_VISIBLE_DEVICES": seen.split(",")[0]} if processes == 1 else {}
 

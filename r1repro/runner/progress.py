@@ -1,4 +1,4 @@
-"""How far a stage is, what is left, and how both are shown: in a terminal and in a notebook."""
+"""Progress of a stage, the estimated time left, and their display in terminals and notebooks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from r1repro.duration import duration
 from r1repro.runner.workspace import Workspace
 
 TELLING = 60.0
-"""Seconds of finished stages, by their estimates, from which this machine's speed is judged."""
+"""Estimated seconds of finished stages above which they calibrate this machine's speed."""
 
-# What a person watches first; the rest of a stage's figures follow in its own order.
+# Figures shown first; the others follow in the stage's order.
 FIRST = ("pass@1", "format", "length", "tokens/s", "loss")
 LABELS = {"pass_at_1": "pass@1", "format_valid": "format", "tokens_per_s": "tokens/s"}
 SHARES = ("pass@1", "format")
@@ -21,7 +21,7 @@ SHARES = ("pass@1", "format")
 
 @dataclass(frozen=True)
 class Pace:
-    """A running stage's steps, the seconds it has run, and those it will (None: not known yet)."""
+    """A running stage's steps, elapsed seconds and estimated seconds left (None if unknown)."""
 
     step: int
     total: int
@@ -30,7 +30,7 @@ class Pace:
 
 
 def pace(lines: Sequence[Mapping[str, Any]], now: float) -> Pace | None:
-    """From progress lines, by the speed of the session that wrote the last one."""
+    """The pace from progress lines; the speed is that of the last session."""
     if not lines:
         return None
     last = lines[-1]
@@ -44,13 +44,13 @@ def pace(lines: Sequence[Mapping[str, Any]], now: float) -> Pace | None:
 
 
 def worked(lines: Sequence[Mapping[str, Any]]) -> float:
-    """Seconds of work in the lines, over all sessions of the stage."""
+    """Total seconds of work over all sessions in the progress lines."""
     ends = {line["started"]: line["time"] for line in lines}
     return float(sum(end - start for start, end in ends.items()))
 
 
 def seconds_left(space: Workspace, name: str, now: float) -> float:
-    """An estimate for one stage: by its own pace, or else by its size."""
+    """Estimated seconds left for the stage, from its pace, else from its size."""
     if space.is_done(name):
         return 0.0
     whole = space.find(name).seconds(space.config)
@@ -61,7 +61,7 @@ def seconds_left(space: Workspace, name: str, now: float) -> float:
 
 
 def seconds_taken(space: Workspace, names: Sequence[str]) -> dict[str, float]:
-    """The seconds of those stages that are done."""
+    """Build time in seconds of the finished stages."""
     found = {}
     for name in names:
         try:
@@ -76,9 +76,9 @@ def seconds_taken(space: Workspace, names: Sequence[str]) -> dict[str, float]:
 def run_left(
     space: Workspace, names: Sequence[str], taken: Mapping[str, float], now: float
 ) -> float:
-    """An estimate for these stages together; `taken`: the seconds of those that are done.
+    """Estimated seconds left for these stages; `taken`: seconds of the finished ones.
 
-    Estimates by size are of one machine, and scaled by what the finished stages took on this one.
+    Estimates by size are scaled to this machine by the time that the finished stages took.
     """
     expected = sum(space.find(name).seconds(space.config) for name in taken)
     scale = sum(taken.values()) / expected if expected > TELLING else 1.0
@@ -94,14 +94,14 @@ def run_left(
 
 
 def in_order(figures: dict[str, float]) -> dict[str, float]:
-    """The figures that matter most before the others, by the names they are shown with."""
+    """The figures by their labels, those of FIRST before the others."""
     figures = {LABELS.get(name, name): value for name, value in figures.items()}
     first = {name: figures[name] for name in FIRST if name in figures}
     return {**first, **figures}
 
 
 def shown(name: str, value: float) -> str:
-    """A figure's value as shown beside a bar."""
+    """Format a figure's value."""
     if value != value:
         return "-"
     if name in SHARES:
@@ -112,30 +112,30 @@ def shown(name: str, value: float) -> str:
 def line(
     name: str, found: Pace | None, figures: dict[str, float], left: float, since: float
 ) -> str:
-    """One terminal line of a stage, its name as wide as the caller wants that column.
+    """One terminal line of a stage; the caller pads `name`.
 
-    left: the estimate for the rest of the run; since: how long ago the stage began, which stands
-    where nothing has been heard of it yet. Both in seconds.
+    left: estimated time for the rest of the run; since: time since the stage began, shown until it
+    reports progress. Both in seconds.
     """
     if found is None:
         return f"{name}     –  {duration(since):>9}  starting"
-    told = "  ".join(
+    values = "  ".join(
         f"{key.replace('_', ' ')} {shown(key, value)}"
         for key, value in list(in_order(figures).items())[:5]
     )
     share = found.step / max(1, found.total)
     rest = f"  (about {duration(left)} left in all)" if left >= 1 else ""
-    return f"{name} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {told}{rest}"
+    return f"{name} {100 * share:3.0f} %  {duration(found.elapsed):>9}  {values}{rest}"
 
 
 def page(name: str, lines: list[dict[str, Any]], found: Pace | None) -> str:
-    """A bar and a small curve for each figure, as HTML that needs nothing else."""
+    """A progress bar and a small curve per figure, as self-contained HTML."""
     if found is None:
         return f"<p><b>{escape(name)}</b>: starting</p>"
     share = 100 * found.step / max(1, found.total)
     running = found.left is not None and found.step < found.total
     left = f", about {duration(found.left or 0)} left" if running else ""
-    # By step: what was done again after a kill counts once.
+    # By step, since steps repeated after a kill count once.
     steps = {entry["step"]: in_order(entry["figures"]) for entry in lines}
     names = list(steps[lines[-1]["step"]])[:6]
     curves = "".join(

@@ -1,7 +1,7 @@
-"""The whole sequence, notebook by notebook: its stages are built, then papermill executes it.
+"""The whole sequence: for every notebook in order, its stages are built and papermill executes it.
 
-A notebook whose executed copy is still valid (same stage keys, same source, same code) is not
-executed again; the stages are cached one by one (r1repro.runner.build).
+A notebook is skipped if its executed copy is up to date (same stage keys, source and code); stages
+are cached individually (r1repro.runner.build).
 """
 
 import hashlib
@@ -29,9 +29,9 @@ from r1repro.runner.workspace import Workspace
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left: its folder, the results by stage, and its wall time.
+    """The outcome of a run: its folder, the results by stage, and its wall time.
 
-    seconds: None where every notebook had been executed before.
+    seconds: None if every notebook was up to date.
     """
 
     folder: Path
@@ -43,15 +43,15 @@ def run_folder(space: Workspace) -> Path:
     """runs/<scale>-<task>-seed<seed>-<hash of every key>/."""
     config, short = space.config, artifacts.digest(space.keys)[:8]
     name = f"{config.scale}-{config.task.name}-seed{config.seed}-{short}"
-    # A part of the stages has a report of its own, and leaves that of a whole run alone.
+    # A partial run has its own folder, so that it does not overwrite the report of a whole run.
     return space.runs / (f"{name}-until-{config.until}" if config.until else name)
 
 
 def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
-    """Execute the notebooks up to `config.until`, building `config.from_stage` and later again.
+    """Execute the notebooks up to `config.until`; rebuild `config.from_stage` and its dependents.
 
-    Prints a line a stage and a table at the end. Raises R1ReproError before anything runs if the
-    stages or notebooks named do not exist, and StageFailed naming stage, notebook and reason.
+    Prints a line per stage and a final table. Raises R1ReproError before anything runs if a stage
+    or notebook does not exist, and StageFailed with stage, notebook and reason if a stage fails.
     """
     space = Workspace(config)
     wanted = wanted_stages(space)
@@ -66,12 +66,12 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
         if held is None:
             owner = (folder / "lock").read_text().strip()
             raise R1ReproError(
-                f"{folder} is in use by process {owner}: wait for it, or end it and run again"
+                f"{folder} is in use by process {owner}: wait for it, or stop it and run again"
             )
         print(f"run: {folder}", flush=True)
         if config.from_stage is not None:
             set_aside_from(space)
-        # Notebooks and stages see the same settings whether or not the run is cut.
+        # Notebooks and stages see the same configuration in a partial run as in a whole one.
         whole = replace(config, from_stage=None, until=None)
         save(whole, folder / "resolved.yaml")
         space = Workspace(whole)
@@ -87,7 +87,7 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
 
 
 def wanted_stages(space: Workspace) -> list[str]:
-    """The stages of this run: all, or those of the notebooks up to the one of `until`."""
+    """The stages of this run: all, or those of the notebooks up to that of `until`."""
     names, config = list(space.stages), space.config
     for name in filter(None, (config.from_stage, config.until)):
         space.find(name)
@@ -104,7 +104,7 @@ def wanted_stages(space: Workspace) -> list[str]:
 
 
 def _notebooks(space: Workspace, wanted: Sequence[str]) -> dict[str, list[str]]:
-    """Each notebook with the stages that its cells use first, in order."""
+    """The stages of each notebook, in order."""
     found: dict[str, list[str]] = {}
     for name in wanted:
         notebook = space.find(name).notebook
@@ -114,7 +114,7 @@ def _notebooks(space: Workspace, wanted: Sequence[str]) -> dict[str, list[str]]:
 
 
 def set_aside_from(space: Workspace) -> None:
-    """Take from_stage and all that is made from it out of the cache; nothing is deleted.
+    """Move from_stage and all its dependents out of the cache; nothing is deleted.
 
     Raises R1ReproError for a stage that does not exist.
     """
@@ -125,10 +125,10 @@ def set_aside_from(space: Workspace) -> None:
         work, result = space.work(name), space.place(name)
         with artifacts.lock(work.with_name(work.name + ".lock")) as held:
             if held is None:
-                raise R1ReproError(f"{name} is being built by another run: wait for it, or end it")
+                raise R1ReproError(f"{name} is being built by another run: wait for it, or stop it")
             for old in filter(Path.exists, (work, result)):
                 moved = artifacts.set_aside(old, space.runs)
-                print(f"{name} is built again; the old one is in {moved}")
+                print(f"{name} is rebuilt; the old one is in {moved}")
 
 
 class Terminal:
@@ -143,7 +143,7 @@ class Terminal:
         self.shown, self.passing = time.monotonic(), 0
         left = progress.run_left(space, wanted, self.taken, time.time())
         if left:
-            print(f"about {duration(left)} to go, by figures from two CPU cores", flush=True)
+            print(f"about {duration(left)} to go, estimated for two CPU cores", flush=True)
 
     def say(self, sentence: str) -> None:
         self._print([sentence], [])
@@ -166,7 +166,7 @@ class Terminal:
     def _line(self, name: str, began: float) -> str:
         now, last = time.time(), name in self.taken
         lines = artifacts.read_progress(self.space.place(name) if last else self.space.work(name))
-        # Lines of an earlier session do not say how this one gets on.
+        # Lines of an earlier session say nothing about the pace of this one.
         found = progress.pace(lines, now) if lines and lines[-1]["time"] >= began else None
         if last:
             done = lines[-1]["total"] if lines else 1
@@ -176,11 +176,11 @@ class Terminal:
         return progress.line(_column(name, self.wanted), found, figures, left, now - began)
 
     def _print(self, kept: list[str], passing: list[str]) -> None:
-        """Print lines to keep, over the passing ones of before, then the passing ones of now."""
+        """Print `kept` over the last passing lines, then `passing`, to be overwritten next time."""
         if not self.live:
             print(*kept, *passing, sep="\n", flush=True)
             return
-        # A line that wraps could not be written over.
+        # A line that wraps could not be overwritten.
         cut = [line[: shutil.get_terminal_size().columns - 1] for line in passing]
         over = f"\x1b[{self.passing}F\x1b[J" if self.passing else ""
         print(over + "\n".join([*kept, *cut]), flush=True)
@@ -195,7 +195,7 @@ def _execute(
     wanted: list[str],
     show: Terminal,
 ) -> bool:
-    """Build a notebook's stages and execute it; False if its executed copy is still valid."""
+    """Build a notebook's stages and execute it; returns False if its copy was up to date."""
     executed = folder / "notebooks" / source.name
     mark = _mark(space, source, wanted[: wanted.index(stages[-1]) + 1])
     done = all(space.is_done(name) for name in stages)
@@ -215,8 +215,8 @@ def _execute(
         named = [name for name in unfinished if f"stage {name} " in str(error)] or unfinished
         where = f"stage {named[0]}, " if named else ""
         raise StageFailed(
-            f"{where}notebook {source.name}: {error}; the cells up to there are in {failed}, "
-            "and the same command, without from=, continues from here"
+            f"{where}notebook {source.name}: {error}; the executed cells are in {failed}, "
+            "and the same command without from= resumes here"
         ) from error
     failed.unlink(missing_ok=True)
     return True
@@ -230,7 +230,7 @@ def _papermill(source: Path, executed: Path, resolved: Path, mark: dict[str, Any
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    # The copy gets its name only when it is whole.
+    # The copy gets its final name only once it is complete.
     part = executed.with_name(f"{source.stem}.running.ipynb")
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -242,11 +242,11 @@ def _papermill(source: Path, executed: Path, resolved: Path, mark: dict[str, Any
             cwd=ROOT,
             progress_bar=False,
             log_output=False,
-            start_timeout=300,  # seconds; a busy machine takes its time to start a kernel
-            # or every kernel warns in the terminal that it listens on this machine
+            start_timeout=300,  # seconds; kernels start slowly on a busy machine
+            # Otherwise every kernel prints a warning that it listens on this machine.
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
-            # All that a kernel holds is in the notebook by then; asked to end by itself after an
-            # interrupt it would first write a traceback into the terminal.
+            # The outputs are saved by then, or the run was interrupted; a graceful shutdown would
+            # print a traceback in the terminal.
             shutdown_kernel="immediate",
         )
     except PapermillExecutionError as error:
@@ -256,7 +256,7 @@ def _papermill(source: Path, executed: Path, resolved: Path, mark: dict[str, Any
             message = f"{error.ename}: {message}"
         raise StageFailed(f"cell {error.exec_count} stopped: {message}") from error
     except DeadKernelError as error:
-        raise StageFailed("its kernel died, perhaps for want of memory") from error
+        raise StageFailed("its kernel died, perhaps because memory ran out") from error
     notebook = json.loads(part.read_text(encoding="utf-8"))
     notebook["metadata"]["r1repro"] = mark
     artifacts.write_atomically(executed, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
@@ -287,7 +287,9 @@ def _result(space: Workspace, name: str) -> StageResult:
         raise StageFailed(str(error)) from error
     if result is None:
         notebook = space.find(name).notebook
-        raise StageFailed(f"stage {name} is of no notebook that ran: {notebook} should build it")
+        raise StageFailed(
+            f"notebook {notebook} did not build stage {name}: add a cell that runs it"
+        )
     return result
 
 
@@ -301,5 +303,5 @@ def _table(results: dict[str, StageResult]) -> None:
 
 
 def _column(name: str, names: Iterable[str]) -> str:
-    """A name, filled up to the longest of these."""
+    """The name, padded to the longest of `names`."""
     return name.ljust(max(map(len, names)))

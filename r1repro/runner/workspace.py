@@ -1,4 +1,4 @@
-"""A run's results on disk: each stage's key, its folders, and its result if there is one."""
+"""Results of a run on disk: each stage's key, its folders, and its result if finished."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,17 +50,17 @@ class Workspace:
         return find(name, self.config)
 
     def work(self, name: str) -> Path:
-        """Where the stage is built; survives a kill, with its checkpoints."""
+        """Folder in which the stage's result is built; it survives a kill, with its checkpoints."""
         return artifacts.work_folder(self.runs, name, self.keys[name])
 
     def place(self, name: str) -> Path:
-        """Where the stage's finished result is."""
+        """Folder of the stage's finished result."""
         return artifacts.result_folder(self.runs, name, self.keys[name])
 
     def load(self, name: str) -> StageResult | None:
         """The finished result, or None.
 
-        Raises Damaged if it is not what its manifest says, or an input has been rebuilt since.
+        Raises Damaged if it does not match its manifest or an input has been rebuilt since.
         """
         result = artifacts.load(self.runs, name, self.keys[name])
         made_from = {} if result is None else result.manifest.get("built_from", {})
@@ -68,20 +68,20 @@ class Workspace:
             place = self.place(other)
             if (place / "manifest.json").is_file() and artifacts.fingerprint(place) != before:
                 raise Damaged(
-                    f"the result {self.place(name)} was made from another {other} than the one "
-                    "that is there now: build it again"
+                    f"the result {self.place(name)} was built from another {other} than the "
+                    "current one; it is not used: rebuild it"
                 )
         return result
 
     def is_done(self, name: str) -> bool:
-        """Whether a usable result is there."""
+        """Whether there is a usable result."""
         try:
             return self.load(name) is not None
         except Damaged:
             return False
 
     def with_inputs(self, *names: str) -> list[str]:
-        """The stages and all they are made from, inputs first."""
+        """The stages and all their transitive inputs, in topological order."""
         needed = set(names)
         for stage in reversed(self.stages.values()):
             if stage.name in needed:
@@ -118,7 +118,7 @@ class Workspace:
             if model.path is not None and (key in found or f"{key}.path" in found):
                 files = sorted(Path(model.path).glob("*.*"))
                 found[f"{key}.path"] = [[file.name, *_state(file)] for file in files]
-                found.pop(key, None)  # the folder's own path does not matter
+                found.pop(key, None)  # the location does not matter
         return found
 
 
@@ -128,6 +128,6 @@ def _state(file: Path) -> list[int]:
 
 
 def _commit(named: str, kind: str) -> str | None:
-    """The commit of a hub name in this machine's cache: other weights are another input."""
+    """The cached commit of a name on the hub, so that other weights give another key."""
     place = hub.folder(named, kind)
     return None if place is None else place.name

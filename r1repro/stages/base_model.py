@@ -1,6 +1,6 @@
-"""Stages base, qwen_base, llama_base: a model from random weights, on the mini world's corpus.
+"""Stages base, qwen_base, llama_base: pretraining from random weights on the mini world's corpus.
 
-With a `path` or `hub` in its shape the base is that folder, copied: nothing is trained.
+With a `path` or `hub` in its shape the base is a copy of that model and nothing is trained.
 """
 
 import json
@@ -17,13 +17,14 @@ from r1repro import hub
 from r1repro.artifacts import FACTS, Progress, StageResult
 from r1repro.config import BaseConfig, Config, ModelConfig
 from r1repro.stages.models import device, load_tokenizer, save_model
-from r1repro.tasks import corpus, tokenizer, worlds
+from r1repro.tasks import corpus, worlds
+from r1repro.tasks.tokenizer import train as train_tokenizer
 from r1repro.training.pretraining import pretrain
 from r1repro.training.shape import described
 
 TOKENIZER_DOCUMENTS = 5_000
 LONGEST_DOCUMENT = 320
-"""Tokens; what is longer is cut, as in any corpus."""
+"""Maximum length in tokens; longer documents are truncated."""
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
@@ -44,7 +45,7 @@ def llama(config: Config, inputs: dict[str, StageResult], folder: Path, progress
 def build(
     config: Config, shape: ModelConfig, settings: BaseConfig, folder: Path, progress: Progress
 ) -> None:
-    """A base of that shape: copied from its path, or trained from random weights."""
+    """Write a base of that shape: copied from its path, or trained from random weights."""
     if not shape.made_here:
         place = hub.model_folder(shape.path, shape.hub)
         (folder / "model").mkdir(exist_ok=True)
@@ -57,41 +58,41 @@ def build(
     torch.manual_seed(config.base_seed)
     documents = corpus.documents(world, config.base_seed)
     read: list[str] = []
-    words = tokenizer.train(islice(documents, TOKENIZER_DOCUMENTS))
+    tokenizer = train_tokenizer(islice(documents, TOKENIZER_DOCUMENTS))
     sequences: list[list[int]] = []
     tokens = 0
     while tokens < settings.tokens:
         batch = list(islice(documents, 2_000))
         read += batch
-        for ids in words(batch)["input_ids"]:
-            sequences.append([*ids[: LONGEST_DOCUMENT - 1], words.eos_token_id])
+        for ids in tokenizer(batch)["input_ids"]:
+            sequences.append([*ids[: LONGEST_DOCUMENT - 1], tokenizer.eos_token_id])
             tokens += len(sequences[-1])
-    told = json.dumps({"corpus": corpus.counts(read, world)}, indent=1)
-    (folder / FACTS).write_text(told, encoding="utf-8")
-    model = from_random_weights(shape, words).to(device())
+    facts = json.dumps({"corpus": corpus.counts(read, world)}, indent=1)
+    (folder / FACTS).write_text(facts, encoding="utf-8")
+    model = from_random_weights(shape, tokenizer).to(device())
     model.set_attn_implementation(config.engine.attention)
     rows = pretrain(
         model,
         sequences,
         settings,
-        pad_id=words.pad_token_id,
+        pad_id=tokenizer.pad_token_id,
         seed=config.base_seed,
         folder=folder,
         progress=progress,
         engine=config.engine,
     )
-    save_model(model, words, folder / "model")
+    save_model(model, tokenizer, folder / "model")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
 
 
-def from_random_weights(shape: ModelConfig, words: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """A model of the configured shape in float32, with the vocabulary of the tokenizer."""
+def from_random_weights(shape: ModelConfig, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """A model of the configured shape in float32 with the tokenizer's vocabulary size."""
     return AutoModelForCausalLM.from_config(
         described(
-            replace(shape, vocabulary=len(words)),
+            replace(shape, vocabulary=len(tokenizer)),
             bos_token_id=None,
-            eos_token_id=words.eos_token_id,
-            pad_token_id=words.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
         ),
         dtype=torch.float32,
     )

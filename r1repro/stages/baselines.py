@@ -1,8 +1,8 @@
-"""Stages on what the base does when it is asked in other ways: the baseline of what RL adds.
+"""Stages that evaluate the base with other prompts: the baselines for the gain of RL.
 
-base_search tries every way of asking at every temperature on the validation problems, by family;
-evaluate_base_best then asks each family of the test problems in the way that was best there. The
-others are fixed ways, measured beside it.
+base_search measures every prompt at every temperature on the validation problems, by family;
+evaluate_base_best evaluates each family of the test problems with the best of them. The others use
+fixed prompts.
 """
 
 import json
@@ -27,20 +27,20 @@ from r1repro.tasks.problem import Completion
 from r1repro.tasks.templates import Asked, Form
 
 TEMPERATURES = (0.0, 0.2, 0.6, 1.0)
-"""At which every way is tried; 0 is greedy."""
+"""Temperatures of the search; 0 is greedy."""
 SEARCH = "search.parquet"
 FORCED_ROUNDS = 24
-"""How often a base that gives up is made to go on; by then hardly any has room left."""
+"""Most rounds in which a base that gives up is continued; few answers have room for more."""
 
 
 def search(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """Writes search.parquet (a row a way, temperature and family) and best.json ({family: ...})."""
+    """Writes search.parquet (a row per way, temperature and family) and best.json, by family."""
     settings, world = config.evaluation, worlds.of(config.task)
     place = inputs["base"].folder / "model"
     model = load_sampled(place, config.engine, settings.max_completion_tokens)
-    words = load_tokenizer(place)
+    tokenizer = load_tokenizer(place)
     tried = list(product(_ways(config).items(), TEMPERATURES))
     rows = []
     for done, ((way, form), temperature) in enumerate(tried, start=1):
@@ -48,7 +48,7 @@ def search(
             answer
             for batch in ask(
                 model,
-                words,
+                tokenizer,
                 world.validation,
                 Sampling(settings.max_completion_tokens, temperature, settings.top_p),
                 form=form,
@@ -77,7 +77,7 @@ def search(
 
 
 def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
-    """Of each family its best way and temperature; of equal ones the first that was tried."""
+    """Each family's best way and temperature; ties go to the first tried."""
     best = search.sort_values("pass@1", ascending=False, kind="stable").groupby("family").first()
     return {
         str(family): {
@@ -90,7 +90,7 @@ def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
 
 
 def best(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Each family in its best way."""
+    """Evaluate each family with its best prompt."""
     found = asking.read_best(inputs["base_search"].folder)
     forms = _ways(config)
     reasoning, general = parts(config, forms["plain"], forms["plain"], _samples(config))
@@ -107,19 +107,19 @@ def best(config: Config, inputs: dict[str, StageResult], folder: Path, progress:
 
 
 def plain(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """The question alone."""
+    """Evaluate with the question alone."""
     _one_way(config, inputs, "plain", folder, progress)
 
 
 def begun(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """The template with the think tag begun."""
+    """Evaluate with the template and an opened think tag."""
     _one_way(config, inputs, "begun", folder, progress)
 
 
 def few_shot(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """After as many worked examples as were best on the validation problems, over all families."""
+    """Evaluate with the number of worked examples that was best on validation over all families."""
     tried = pd.read_parquet(inputs["base_search"].folder / SEARCH)
     tried = tried[
         tried["way"].str.startswith("few_")
@@ -132,11 +132,11 @@ def few_shot(
 def forced(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The base made to persist: its first step is begun, and whenever it gives up it goes on.
+    """Evaluate the base when it is forced to continue whenever it gives up.
 
-    The answer that it gives all the same is cut off and the work continued from its last line, up
-    to the cap. No way of asking: it says what persistence alone would give. General items are asked
-    with the think tag begun.
+    The prompt opens the first step; an answer given without a solution is cut off and the work
+    continued from its last line, up to the cap. This measures what persistence alone would give and
+    is not a prompt. General items get the template with an opened think tag.
     """
     place, forms = inputs["base"].folder / "model", _ways(config)
     reasoning, general = parts(config, forms["step"], forms["begun"], _samples(config))
@@ -153,9 +153,9 @@ def forced(
 def _persisting(config: Config, place: Path, part: Part, progress: Progress) -> pd.DataFrame:
     settings = config.evaluation
     model = load_sampled(place, config.engine, settings.max_completion_tokens)
-    words = load_tokenizer(place)
+    tokenizer = load_tokenizer(place)
     cap = settings.max_completion_tokens
-    # A row a problem and sample, each with an id of its own while it goes on.
+    # One entry per problem and sample, each with a unique id.
     asked = {
         f"{problem.id}#{problem.language}#{sample}": (problem, sample)
         for problem in part.problems
@@ -168,22 +168,22 @@ def _persisting(config: Config, place: Path, part: Part, progress: Progress) -> 
         if not going:
             break
         for batch in ask(
-            model, words, going, part.sampling,
+            model, tokenizer, going, part.sampling,
             form=lambda problem: so_far[problem.id], samples=1,
             rollout_batch=settings.rollout_batch, seed=config.base_seed + round_,
         ):  # fmt: skip
             for problem, _, said in batch:
                 original = asked[problem.id][0]
-                ids = words.encode(said.text, add_special_tokens=False)
+                ids = tokenizer.encode(said.text, add_special_tokens=False)
                 rest = soundness.before_giving_up(original, said.text) if len(ids) < cap else None
                 if rest is not None and round_ + 1 < FORCED_ROUNDS:
                     first = part.form(original)
-                    # What was begun may be cut off with a guess; then it is begun again.
+                    # If the opening was cut off with the guess, start from the opening again.
                     rest = rest if rest.startswith(first.begun) else first.begun
                     stem = first.prompt.removesuffix(first.begun)
                     so_far[problem.id] = Asked(stem + rest, rest)
                     continue
-                text = said.text if len(ids) <= cap else words.decode(ids[:cap])
+                text = said.text if len(ids) <= cap else tokenizer.decode(ids[:cap])
                 done[problem.id] = Completion(
                     original.id, text, tuple(ids[:cap]), said.finished and len(ids) <= cap
                 )
@@ -196,10 +196,10 @@ def _persisting(config: Config, place: Path, part: Part, progress: Progress) -> 
 def rft_data(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The base's right samples, from as many as R1-Zero draws, on the same prompts.
+    """Data of rejection-sampling fine-tuning (RFT, DeepSeekMath 5.2.1) of the base.
 
-    Rejection fine-tuning (DeepSeekMath 5.2.1, RFT): what RL's samples are worth without RL. Writes
-    dataset.parquet, each different right answer to a question once.
+    Samples as many completions as R1-Zero, on the same prompts. Writes dataset.parquet with each
+    distinct right answer to a question once.
     """
     rl = config.stage.r1_zero
     settings = SamplesConfig(

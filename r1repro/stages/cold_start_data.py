@@ -22,9 +22,9 @@ FILTERS: tuple[tuple[str, samples.Filter], ...] = (
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Writes samples.parquet (every sample, and what dropped it) and dataset.parquet.
+    """Writes samples.parquet (every sample and the filter that `dropped` it) and dataset.parquet.
 
-    dataset.parquet: a row an example, with the sample as it was (`original`) and as rewritten
+    dataset.parquet has a row per example, with the sample (`original`) and its rewritten form
     (`completion`).
     """
     settings = config.stage.cold_start_data
@@ -58,7 +58,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
 
 
 def _unfit(problem: Problem, edited: Rewritten | None, others: list[str]) -> str:
-    """Why the edited sample is no example, "" if it is one."""
+    """Why the edited sample is dropped, or ""."""
     if edited is None:
         return "nothing left to rewrite"
     if not filters.unmixed(problem, edited.text):

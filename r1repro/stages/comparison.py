@@ -1,4 +1,4 @@
-"""What came out: every checkpoint measured and compared, what the students cost."""
+"""Stage comparison: measures and compares every checkpoint, and counts the students' costs."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from r1repro.training.flops import equal_flops_row
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Write what r1repro.evaluation.held_out makes of the stored evaluations, and costs.json.
+    """Write the summaries of r1repro.evaluation.held_out and costs.json.
 
-    results.json: {checkpoint: {path: {value, low, high, n}}}, checkpoints as the stages are named,
-    and under "adds" what RL adds to the best way of asking the base, by family.
-    differences.json: {"r1_zero - base": {path: {...}}}, paired over problems, for every pair of
+    results.json: {checkpoint: {path: {value, low, high, n}}}, with checkpoints named as stages, and
+    under "adds" the gain of RL over the best prompt of the base, by family. differences.json:
+    {"r1_zero - base": {path: {...}}}, paired over problems, for every pair of
     r1repro.evaluation.checkpoints.PAIRS. costs.json: see `costs`.
     """
     evaluations = {
@@ -38,11 +38,11 @@ def _ways(inputs: dict[str, StageResult]) -> dict[str, dict[str, Any]]:
 
 
 def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
-    """{checkpoint: {"flops", "seconds"}}: what each student took beyond its own base, estimated.
+    """{checkpoint: {"flops", "seconds"}}: estimated cost of each student beyond its own base.
 
-    Distillation includes the teacher's sampling of the data, which both students share and each is
-    charged in full. RL at equal FLOPs: the step whose policy was kept for it. A student whose
-    stages are not all among the inputs is left out.
+    Distillation includes the teacher's sampling, which both students share and each is charged in
+    full. RL at equal FLOPs is counted up to the step whose policy was kept. Students with missing
+    stages are left out.
     """
     found: dict[str, dict[str, float]] = {}
     for name in STUDENTS:

@@ -1,4 +1,4 @@
-"""What distillation takes, counted from stored results: no model is loaded."""
+"""Data and FLOPs of distillation, read from stored results without loading a model."""
 
 import math
 from collections.abc import Mapping
@@ -12,32 +12,32 @@ from r1repro.training import flops
 
 
 def training_data(results: Mapping[str, StageResult]) -> StageResult:
-    """What the students are fine-tuned on: a stronger teacher's answers if there are, or Dev2's.
+    """The students' training data: a stronger teacher's answers if sampled here, else Dev2's.
 
-    Traces from elsewhere are no stage's result; Dev2's data stands for them.
+    External traces are not a stage's result; for their cost Dev2's data is used.
     """
     return results.get("teacher_sampling") or results["rejection_sampling"]
 
 
 def distillation_flops(distilled: StageResult, results: Mapping[str, StageResult]) -> float:
-    """What a distilled student cost: its fine-tuning, and the teacher's sampling of its data.
+    """FLOPs of a distilled student: its fine-tuning and the teacher's sampling of its data.
 
-    results: what `training_data` wants, and dev2. Traces of a stronger teacher cost more to sample
-    than Dev2's data, which stands for them.
+    results: the inputs of `training_data`, and dev2. For external traces this is a lower bound,
+    since Dev2's sampling is counted for that of the stronger teacher.
     """
     file, sampled = training_data(results).folder / "samples.parquet", "tokens_sampled"
     if "teacher_sampling" in results:
-        told = pd.read_parquet(file, columns=[sampled, "teacher_parameters"])
-        parameters = int(told.teacher_parameters.iloc[0])
+        counts = pd.read_parquet(file, columns=[sampled, "teacher_parameters"])
+        parameters = int(counts.teacher_parameters.iloc[0])
     else:
-        told = pd.read_parquet(file, columns=[sampled])
+        counts = pd.read_parquet(file, columns=[sampled])
         parameters = stored_parameters(results["dev2"].folder / "model")
-    cost = flops.forward(parameters, float(told[sampled].iloc[0]))
+    cost = flops.forward(parameters, float(counts[sampled].iloc[0]))
     return float(distilled.metrics().flops.iloc[-1]) + cost
 
 
 def stored_parameters(folder: Path) -> int:
-    """Parameters of a model's folder; tied ones are stored, and counted, once."""
+    """Number of parameters in a model folder; tied ones are stored, and counted, once."""
     count = 0
     for file in folder.glob("*.safetensors"):
         with safe_open(file, "numpy") as tensors:

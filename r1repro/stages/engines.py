@@ -1,4 +1,4 @@
-"""Whether what a configuration computes with is installed here; none of it is loaded."""
+"""Checks that a configuration's engine is installed, without importing it."""
 
 import importlib
 import subprocess
@@ -14,24 +14,24 @@ REPORTERS = {
     "wandb": ("wandb",),
     "trackio": ("trackio",),
 }
-"""The packages, any of which will do, by the value of engine.report_to."""
+"""Packages, any one of which is enough, by the value of engine.report_to."""
 INSTALL = {
     "bitsandbytes": 'pip install -e ".[quantized]" -c constraints.txt',
     "unsloth": 'pip install -e ".[unsloth]" -c constraints.txt',
-    # it needs an older NumPy than constraints.txt has
+    # requires an older NumPy than constraints.txt has
     "vllm": 'pip install -e ".[vllm]"',
-    # built against the torch that is there
+    # built against the installed torch
     "flash_attn": "pip install flash-attn --no-build-isolation",
 }
 
 
 def check_engine(config: Config) -> None:
-    """Refuse, before any stage starts, what this machine cannot do (R1ReproError)."""
+    """Raise R1ReproError, before any stage starts, if this machine cannot run the engine."""
     engine = config.engine
     if engine.sharded and not cores.gpu_in_sight():
         raise R1ReproError(
-            "engine.sharded=true shares the weights out among GPUs, and there is none here: run "
-            "it where there are some, or leave it false"
+            "engine.sharded=true needs GPUs to shard the weights over, and this machine has none: "
+            "run it on one that has, or set it to false"
         )
     if engine.quantized:
         _require("engine.quantized=true", "bitsandbytes")
@@ -51,25 +51,28 @@ def check_engine(config: Config) -> None:
 
 
 def import_unsloth() -> None:
-    """In a stage's process: Unsloth before TRL, which it patches."""
+    """Import Unsloth in a stage's process, before TRL, which it patches.
+
+    Raises R1ReproError if TRL is already imported or Unsloth cannot be.
+    """
     if "trl" in sys.modules:
         raise R1ReproError(
-            "engine.unsloth=true has to be set before TRL is imported: run the stage by "
-            "`r1repro run`, in a process of its own"
+            "engine.unsloth=true must be set before TRL is imported: run the stage with "
+            "`r1repro run`, in its own process"
         )
     try:
         importlib.import_module("unsloth")
-    except Exception as error:  # without a GPU NotImplementedError, and whatever its parts raise
-        said = " ".join(str(error).split())
+    except Exception as error:  # NotImplementedError without a GPU, anything from dependencies
+        reason = " ".join(str(error).split())
         raise R1ReproError(
-            f"engine.unsloth=true cannot be had here, since importing unsloth ends in "
-            f"{type(error).__name__} ({said}): install the extra [unsloth] on a machine with a "
+            f"engine.unsloth=true is not available here, since importing unsloth raised "
+            f"{type(error).__name__} ({reason}): install the extra [unsloth] on a machine with a "
             "GPU, or leave the setting out"
         ) from error
 
 
 def _try_unsloth() -> None:
-    """In a process of its own: whether Unsloth leaves TRL's trainer as our GRPO needs it."""
+    """Check in a subprocess that Unsloth's patches of TRL are compatible with our GRPO."""
     code = (
         "from r1repro.stages.engines import import_unsloth; import_unsloth()\n"
         "from r1repro.training.trl_adapter import check_overrides; check_overrides()"
@@ -88,5 +91,5 @@ def _require(setting: str, package: str) -> None:
         )
     if not cores.gpu_in_sight():
         raise R1ReproError(
-            f"{setting} needs a GPU, and there is none on this machine: leave the setting out"
+            f"{setting} needs a GPU and this machine has none: leave the setting out"
         )

@@ -1,7 +1,7 @@
 """Stages evaluate_X: checkpoint X on the held-out problems and general items, k samples each.
 
-Every checkpoint is asked in the form that it was trained in, the base in R1-Zero's; what the base
-does when it is asked otherwise is measured by r1repro.stages.baselines.
+Every checkpoint gets the prompt format that it was trained with, the base that of R1-Zero;
+r1repro.stages.baselines evaluates the base with other prompts.
 """
 
 import time
@@ -27,7 +27,7 @@ from r1repro.training.flops import EQUAL_FLOPS
 
 @dataclass(frozen=True)
 class Part:
-    """Problems that are asked in one form, each `samples` times."""
+    """Problems with one prompt format, each sampled `samples` times."""
 
     problems: Sequence[Problem]
     form: Form
@@ -36,7 +36,7 @@ class Part:
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Writes evaluation.parquet: a row a problem and sample."""
+    """Writes evaluation.parquet, one row per problem and sample."""
     ((name, checkpoint),) = inputs.items()
     place, samples = checkpoint.folder / "model", config.evaluation.samples_between
     _evaluate(config, name, place, samples, folder, progress)
@@ -45,7 +45,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
 def in_depth(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The same with more samples of each reasoning problem: base and R1-Zero."""
+    """As `run`, with more samples per reasoning problem, for base and R1-Zero."""
     ((name, checkpoint),) = inputs.items()
     place, samples = checkpoint.folder / "model", config.evaluation.samples
     _evaluate(config, name, place, samples, folder, progress)
@@ -54,14 +54,14 @@ def in_depth(
 def equal_flops(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The same of the policy as it was when the FLOPs of distillation were spent."""
+    """As `run`, for the policy saved when RL had spent the FLOPs of distillation."""
     ((name, checkpoint),) = inputs.items()
     place, samples = checkpoint.folder / EQUAL_FLOPS / "model", config.evaluation.samples_between
     _evaluate(config, name, place, samples, folder, progress)
 
 
 def sampling(config: Config) -> Sampling:
-    """As every checkpoint is sampled: T 0.6 and top-p 0.95, as in the paper (R1 v1, 3)."""
+    """Sampling of every checkpoint: by default T 0.6 and top-p 0.95, as in the paper (R1 v1, 3)."""
     settings = config.evaluation
     return Sampling(settings.max_completion_tokens, settings.temperature, settings.top_p)
 
@@ -77,13 +77,13 @@ def parts(config: Config, reasoning: Form, general: Form, samples: int) -> list[
 
 
 def measure(config: Config, place: Path, asked: Sequence[Part], progress: Progress) -> pd.DataFrame:
-    """The rows of evaluation.parquet of the model in `place`: one a problem and sample.
+    """Rows of evaluation.parquet for the model in `place`, one per problem and sample.
 
-    Greedy decoding says the same each time: it is done once, and its row repeated.
+    Greedy decoding is deterministic: each problem is sampled once and its row repeated.
     """
     settings = config.evaluation
     model = load_sampled(place, config.engine, settings.max_completion_tokens)
-    words = load_tokenizer(place)
+    tokenizer = load_tokenizer(place)
     total = sum(len(part.problems) * part.samples for part in asked)
     rows: list[dict[str, Any]] = []
     tokens, started = 0, time.perf_counter()
@@ -91,7 +91,7 @@ def measure(config: Config, place: Path, asked: Sequence[Part], progress: Progre
         copies = part.samples if part.sampling.temperature == 0 else 1
         for batch in ask(
             model,
-            words,
+            tokenizer,
             part.problems,
             part.sampling,
             form=part.form,
@@ -99,7 +99,7 @@ def measure(config: Config, place: Path, asked: Sequence[Part], progress: Progre
             rollout_batch=settings.rollout_batch,
             seed=config.base_seed,
         ):
-            # What the verifier has to say about these, it says at once, and each row finds it said.
+            # Verify the batch at once; the verdicts are cached for each row.
             judge([problem for problem, _, _ in batch], [said.text for _, _, said in batch])
             for problem, sample, said in batch:
                 found = row(problem, sample, said)

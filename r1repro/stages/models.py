@@ -1,7 +1,7 @@
 """Models and tokenizers on disk: ordinary Hugging Face folders, safetensors only.
 
-A folder holds what was trained: whole models in float32, merged adapters in the precision of the
-weights that were frozen. What is only sampled is loaded in engine.precision from either.
+Fully trained models are stored in float32, merged adapters in the precision of the frozen weights.
+Either is loaded in engine.precision for sampling.
 """
 
 import json
@@ -29,29 +29,29 @@ from r1repro.training import adapters
 
 
 def device() -> torch.device:
-    """The GPU of this process where there is one, else the CPU."""
+    """The GPU of this process if there is one, else the CPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def save_model(
-    model: PreTrainedModel, words: PreTrainedTokenizerFast, folder: Path, writes: bool = True
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path, writes: bool = True
 ) -> None:
-    """Model, its adapters merged, and tokenizer as one folder, by the one process that `writes`.
+    """Save the model, with adapters merged, and its tokenizer from the one process that `writes`.
 
-    All have to call this, since they may have to put the model together.
+    All processes must call this, since gathering a sharded model is collective.
     """
     plain = adapters.whole(model, wanted=writes)
     if plain is not None:
         plain.save_pretrained(folder)
-        words.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
 def write_moved(start: Path, folder: Path) -> None:
-    """moved.json of a training stage: how far the weights in folder/model are from the start's.
+    """Write moved.json of a training stage: relative distance of folder/model from the start.
 
-    It compares what lies in the folders, so that a stage that was continued is measured whole.
+    It compares the stored folders, so that a resumed stage is measured from its start.
     """
     change = weights_moved(start, folder / "model")
     write_atomically(folder / MOVED, json.dumps({"weights": change}) + "\n")
@@ -60,7 +60,8 @@ def write_moved(start: Path, folder: Path) -> None:
 def weights_moved(before: Path, after: Path) -> float:
     """||after - before|| / ||before|| over the weights that both folders have, adapters merged.
 
-    Norms over all of them together, summed in float64.
+    The norms are over all weights together, summed in float64. Raises R1ReproError if the folders
+    have no weights in common.
     """
     there = {name: file for file, names in _stored(after).items() for name in names}
     changed = size = 0.0
@@ -72,7 +73,10 @@ def weights_moved(before: Path, after: Path) -> float:
                 changed += float((new - old).square().sum())
                 size += float(old.square().sum())
     if size == 0:
-        raise R1ReproError(f"{before} and {after} hold no weight of the same name")
+        raise R1ReproError(
+            f"{before} and {after} have no weights of the same name: compare checkpoints of one "
+            "model"
+        )
     return math.sqrt(changed / size)
 
 
@@ -86,19 +90,19 @@ def _stored(folder: Path) -> dict[Path, list[str]]:
 
 
 def load_model(folder: Path, engine: EngineConfig = PLAIN_ENGINE) -> PreTrainedModel:
-    """The model of a folder, to be sampled, on `device()`; no code from the folder is run."""
+    """Load a model for sampling on `device()`; no code from the folder is run."""
     return _load(AutoModelForCausalLM, folder, engine, engine.precision).to(device())
 
 
 def load_sampled(folder: Path, engine: EngineConfig, max_tokens: int) -> PreTrainedModel | VLLM:
-    """What `generation.ask` asks for completions of at most `max_tokens`: the model, or vLLM."""
+    """The model, or vLLM, to pass to `generation.ask` for completions of up to `max_tokens`."""
     if engine.rollouts == "own":
         return load_model(folder, engine).eval()
     return VLLM(folder, engine.precision, max_tokens)
 
 
 def load_trained(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedModel:
-    """The model of a folder, to be trained: in float32, or frozen, with adapters.
+    """Load a model for training: in float32, or frozen with adapters.
 
     No code from the folder is run.
     """
@@ -131,12 +135,12 @@ def _by_unsloth(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedMode
 
 
 def load_reward_model(folder: Path, engine: EngineConfig = PLAIN_ENGINE) -> PreTrainedModel:
-    """A scalar-headed model that judges, on `device()`; no code from the folder is run."""
+    """Load a reward model for scoring on `device()`; no code from the folder is run."""
     return _load(AutoModelForSequenceClassification, folder, engine, engine.precision).to(device())
 
 
 def new_reward_model(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedModel:
-    """The language model of a folder with a scalar head, to be trained; it has no opinion yet."""
+    """The language model of a folder with a new scalar head, initialized to zero, for training."""
     model = _load_to_train(AutoModelForSequenceClassification, folder, engine, num_labels=1)
     model.score.weight.data.zero_()
     return _adapted(model, engine, seed)
@@ -154,7 +158,7 @@ def _load_to_train(kind: Any, folder: Path, engine: EngineConfig, **more: Any) -
         )
     precision = engine.precision if engine.lora_rank else "float32"
     model = _load(kind, folder, engine, precision, **more)
-    # A model that is shared out goes to the GPUs part by part; quantized it is there.
+    # Sharded models are moved to the GPUs in parts; quantized ones are already there.
     return model if engine.quantized or engine.sharded else model.to(device())
 
 
@@ -177,12 +181,12 @@ def _load(kind: Any, folder: Path, engine: EngineConfig, precision: str, **more:
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer of a folder, padding on the left for generation.
+    """The tokenizer of a folder, with left padding for generation.
 
-    Not AutoTokenizer: for some architectures it replaces a custom tokenizer by its own.
+    AutoTokenizer is not used, since it replaces custom tokenizers of some architectures.
     """
-    words = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    words.padding_side = "left"
-    if words.pad_token_id is None:
-        words.pad_token = words.eos_token
-    return words
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer

@@ -1,6 +1,6 @@
-"""Stages rejection_sampling and teacher_sampling: an SFT set of right answers and general data.
+"""Stages rejection_sampling and teacher_sampling: SFT data of right answers and general items.
 
-The answers are Dev2's (R1 v2, B.3.3), or for the students alone a stronger teacher's.
+The answers are Dev2's (R1 v2, B.3.3), or for the students a stronger teacher's.
 """
 
 import random
@@ -22,7 +22,7 @@ from r1repro.tasks.world import World
 
 
 def sieve(made_here: bool) -> tuple[tuple[str, samples.Filter], ...]:
-    """The filters in turn; a model made here writes shorter lines than others."""
+    """The filters in order; models made here write shorter lines than pretrained ones."""
     return (
         samples.FINISHED,
         samples.CORRECT,
@@ -37,7 +37,7 @@ def sieve(made_here: bool) -> tuple[tuple[str, samples.Filter], ...]:
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Dev2's answers: samples.parquet (every sample, and what dropped it) and dataset.parquet."""
+    """Sample Dev2; writes samples.parquet (every sample and its filter) and dataset.parquet."""
     place, template = inputs["dev2"].folder / "model", templates.form(config, "dev2")
     answers, tokens = _answers(config, config.stage.rejection_sampling, place, template, progress)
     made_here = config.model.made_here
@@ -48,10 +48,10 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
 def by_teacher(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """A stronger teacher's answers to the same questions, chosen in the same way.
+    """Sample a stronger teacher on the same questions with the same filters.
 
-    What it boxes is put in the answer tag as well. samples.parquet tells its size too, for what
-    distillation costs.
+    Boxed answers are copied into the answer tag. samples.parquet also holds the teacher's parameter
+    count, for the cost of distillation.
     """
     teacher = stronger_teacher(config.student)
     place = hub.model_folder(teacher.path, teacher.hub)
@@ -76,11 +76,11 @@ def _answers(
 def chosen(
     config: Config, answers: Sequence[samples.Answer], made_here: bool, remedy: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(the data set, a row an answer with what `dropped` it).
+    """Returns (data set, one row per answer with the filter that `dropped` it).
 
-    The data set is what passes the sieve, no near-duplicate of another answer to its question, and
-    general data, without what holds a held-out question. Raises R1ReproError with `remedy` if no
-    answer is left.
+    The data set holds the answers that pass the filters, without near-duplicates per question, and
+    general data; rows that contain a held-out question are removed. Raises R1ReproError with
+    `remedy` if no answer is left.
     """
     settings = config.stage.rejection_sampling
     kept, table = samples.sift(answers, () if settings.keep_all else sieve(made_here))
@@ -110,18 +110,18 @@ def chosen(
 
 
 def _write(place: Path, data: pd.DataFrame, table: pd.DataFrame, folder: Path) -> None:
-    """Both tables, the data set with its completions' `tokens` as the model in `place` counts."""
-    words = load_tokenizer(place)
-    tokens = [len(ids) for ids in words(data.completion.tolist())["input_ids"]]
+    """Write both tables, the data set with `tokens` by the tokenizer in `place`."""
+    tokenizer = load_tokenizer(place)
+    tokens = [len(ids) for ids in tokenizer(data.completion.tolist())["input_ids"]]
     table.to_parquet(folder / "samples.parquet")
     data.reset_index(drop=True).assign(tokens=tokens).to_parquet(folder / "dataset.parquet")
 
 
 def general_rows(world: World, count: int, seed: int) -> list[dict[str, object]]:
-    """`count` general items outside the held-out split, answered as a careful author would.
+    """`count` general items outside the held-out split, with reference answers.
 
-    The families in turn, until one is used up; none is taken twice. The paper takes this part of
-    its set from DeepSeek-V3's own SFT data (R1 v2, B.3.3).
+    The families alternate and no item is taken twice. The paper takes this part of the data from
+    DeepSeek-V3's SFT data (R1 v2, B.3.3).
     """
     rng = random.Random(f"general-{world.seed}-{seed}")
     pools = {
@@ -138,7 +138,7 @@ def general_rows(world: World, count: int, seed: int) -> list[dict[str, object]]
 
 
 def composition(data: pd.DataFrame) -> pd.DataFrame:
-    """A table like the paper's Table 5: category, rows, mean tokens, the last row in all."""
+    """A table like the paper's Table 5: rows and mean tokens by category, and in total."""
     table = data.groupby("task").agg(rows=("tokens", "size"), mean_tokens=("tokens", "mean"))
     table.loc["total"] = [len(data), data.tokens.mean()]
     return table.astype({"rows": int}).round({"mean_tokens": 1})

@@ -1,4 +1,4 @@
-"""Stage reward_model: what a general answer is worth, learned from pairs (R1 v2, 3.1)."""
+"""Stage reward_model: a preference reward model of general answers, from pairs (R1 v2, 3.1)."""
 
 import random
 from collections.abc import Sequence
@@ -25,33 +25,33 @@ from r1repro.tasks.problem import Problem
 from r1repro.training import reward_model, sharding
 
 HELD_OUT = 0.2
-"""The share of the questions whose pairs only measure."""
+"""Share of the questions whose pairs are held out."""
 WRITERS = ("dev2", "dev3")
-"""Whose answers are compared: one that has seen general data and one that has not."""
+"""Policies whose answers are compared: one without and one with general training data."""
 
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """Writes model/ (dev3 with a scalar head), pairs.parquet and metrics.parquet.
 
-    pairs.parquet: prompt, chosen, rejected, split, and for held-out pairs what the model gave.
+    pairs.parquet: chosen, rejected, split, and the model's scores.
     """
     settings = config.stage.reward_model
     pairs = pd.DataFrame(_pairs(config, inputs, settings))
     if pairs.empty or "train" not in set(pairs.split):
         raise R1ReproError(
-            "there is no pair to learn a preference from: every sampled answer was judged alike; "
-            "raise stage.reward_model.questions or stage.reward_model.temperature"
+            "there is no preference pair, since all sampled answers were graded alike: raise "
+            "stage.reward_model.questions or stage.reward_model.temperature"
         )
     place = inputs["dev3"].folder / "model"
-    words = load_tokenizer(place)
+    tokenizer = load_tokenizer(place)
     model = new_reward_model(place, config.engine, config.seed)
-    model.config.pad_token_id = words.pad_token_id
+    model.config.pad_token_id = tokenizer.pad_token_id
     learned = pairs[pairs.split == "train"]
     rows = reward_model.train(
         model,
-        words,
+        tokenizer,
         [
-            (encoded(words, c), encoded(words, r))
+            (encoded(tokenizer, c), encoded(tokenizer, r))
             for c, r in zip(learned.chosen, learned.rejected, strict=True)
         ],
         settings,
@@ -60,10 +60,10 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         progress=progress,
         engine=config.engine,
     )
-    save_model(model, words, folder / "model", progress.writes)
+    save_model(model, tokenizer, folder / "model", progress.writes)
     if not progress.writes:
         return
-    judge = Preference(load_reward_model(folder / "model", config.engine), words)
+    judge = Preference(load_reward_model(folder / "model", config.engine), tokenizer)
     pairs["score_chosen"] = judge.scores(pairs.chosen.tolist())
     pairs["score_rejected"] = judge.scores(pairs.rejected.tolist())
     pairs.to_parquet(folder / "pairs.parquet")
@@ -73,15 +73,15 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
 def _pairs(
     config: Config, inputs: dict[str, StageResult], settings: RewardModelConfig
 ) -> list[dict[str, object]]:
-    """At most one pair a question: two answers that the rule grades differently.
+    """At most one pair per question, of two answers that the rule grades differently.
 
-    The lengths of the two are as alike as they can be: else length would tell. Held out are
-    questions that Dev3 has not been fine-tuned on.
+    The pair closest in length is chosen, so that length does not predict preference. Held-out pairs
+    are of questions that Dev3 was not fine-tuned on.
     """
     rng = random.Random(f"pairs-{config.seed}")
     problems = _questions(config, settings, rng)
     answers = _answers(config, inputs, settings, problems)
-    # By canonical form: the same question in the other language is no new question.
+    # By id, which the translations of a question share.
     names = {problem.id for problem in problems}
     data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
     unseen = sorted(names - set(data.problem_id))
@@ -110,18 +110,18 @@ def _answers(
     settings: RewardModelConfig,
     problems: Sequence[Problem],
 ) -> dict[int, dict[str, float]]:
-    """By number, what the writers answer to a problem, graded; every process asks a share."""
+    """Graded answers of the writers by problem number; every process samples a share."""
     rank, processes = sharding.rank(), sharding.processes()
     numbers = range(rank, len(problems), processes)
     answers: dict[int, dict[str, float]] = {number: {} for number in numbers}
     for writer in WRITERS:
         policy = inputs[writer].folder / "model"
-        words = load_tokenizer(policy)
+        tokenizer = load_tokenizer(policy)
         position = 0
         for batch in ask(
-            # not vLLM, which would keep its memory from the training that follows
+            # not vLLM, which would not free its memory for the training that follows
             load_model(policy, config.engine).eval(),
-            words,
+            tokenizer,
             problems[rank::processes],
             Sampling(settings.max_completion_tokens, settings.temperature),
             form=templates.asked(templates.form(config, writer)),
@@ -137,9 +137,9 @@ def _answers(
 
 
 def pick(problem: Problem, grades: dict[str, float]) -> tuple[str, str] | None:
-    """(chosen, rejected) of graded answers as the model is shown them, most alike in length.
+    """(chosen, rejected) as shown to the reward model: the pair closest in length.
 
-    None where no two that differ, as shown, have different grades.
+    None if no two different answers have different grades.
     """
     pairs = [
         (shown(problem, better), shown(problem, worse))
@@ -151,7 +151,7 @@ def pick(problem: Problem, grades: dict[str, float]) -> tuple[str, str] | None:
 
 
 def _questions(config: Config, settings: RewardModelConfig, rng: random.Random) -> list[Problem]:
-    """General questions outside the held-out split, the families in turn, shuffled."""
+    """General questions outside the held-out split, balanced over families and shuffled."""
     by_task = worlds.of(config.task).general_train_by_task
     pools = [rng.sample(items, len(items)) for items in by_task.values()]
     chosen: list[Problem] = []

@@ -1,4 +1,4 @@
-"""Stages r1_zero, dev2, r1 and the students by RL: GRPO from a checkpoint."""
+"""Stages r1_zero, dev2, r1 and the students' RL: GRPO from a checkpoint."""
 
 import random
 from collections.abc import Sequence
@@ -24,27 +24,27 @@ from r1repro.tasks.problem import Problem
 from r1repro.training import grpo
 
 PLATEAU_TIMES = 5
-"""RL to a plateau has at most so many times the steps of RL alone."""
+"""Most steps of RL to a plateau, as a multiple of those of RL alone."""
 
 
 def r1_zero(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """From the base, rule rewards and no SFT before (R1 v2, section 2)."""
+    """From the base, with rule-based rewards and no SFT (R1 v2, section 2)."""
     train(config, "r1_zero", inputs["base"], config.stage.r1_zero, folder, progress)
 
 
 def r1_zero_permuted(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """A control: the same, every completion paid what another of its group has earned."""
+    """Control: as R1-Zero, with the rewards permuted within each group."""
     train(config, "r1_zero", inputs["base"], config.stage.r1_zero, folder, progress, permuted=True)
 
 
 def r1_zero_format_only(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """A control: the same, paid for the format alone; accuracy is measured, and weighs nothing."""
+    """Control: as R1-Zero, with the format reward only; accuracy is measured with weight zero."""
     settings = replace(config.stage.r1_zero, accuracy_weight=0.0, format_of_right=False)
     train(config, "r1_zero", inputs["base"], settings, folder, progress)
 
@@ -52,7 +52,7 @@ def r1_zero_format_only(
 def r1_zero_equal_weights(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The paper's sum: accuracy wherever it is stated, and format whatever is answered."""
+    """Ablation: the paper's sum of independent accuracy and format rewards."""
     settings = replace(config.stage.r1_zero, format_of_right=False)
     train(config, "r1_zero", inputs["base"], settings, folder, progress)
 
@@ -65,20 +65,20 @@ def dev2(config: Config, inputs: dict[str, StageResult], folder: Path, progress:
 def dev2_no_language_reward(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The ablation: the same without that reward (R1 v2, B.6)."""
+    """Ablation: as Dev2, without that reward (R1 v2, B.6)."""
     settings = replace(config.stage.dev2, language_weight=0.0)
     train(config, "dev2", inputs["dev1"], settings, folder, progress)
 
 
 def r1(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """From dev3, general prompts and the preference reward in the last part (R1 v2, 3.2.2)."""
+    """From dev3, with general prompts and preference reward in the last part (R1 v2, 3.2.2)."""
     _all_scenarios(config, inputs, config.stage.r1, folder, progress)
 
 
 def r1_preference_throughout(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The ablation: general prompts and the preference reward from the first step (R1 v2, B.5)."""
+    """Ablation: general prompts and preference reward from the first step (R1 v2, B.5)."""
     settings = replace(config.stage.r1, general_from=0.0)
     _all_scenarios(config, inputs, settings, folder, progress)
 
@@ -86,7 +86,7 @@ def r1_preference_throughout(
 def student_rl(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """A student's base by RL alone; also kept as it is when the FLOPs of distillation are spent."""
+    """RL from a student's base; the policy is also saved once distillation's FLOPs are spent."""
     ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
     (distilled,) = (result for name, result in inputs.items() if name.endswith("_distilled"))
     budget = distillation_flops(distilled, inputs)
@@ -98,7 +98,7 @@ def student_rl(
 def student_rl_plateau(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The same for as long as it gains anything, by the rule that stands in training/grpo.py."""
+    """RL from a student's base until its gains stop, by the rule in training/grpo.py."""
     ((name, base),) = inputs.items()
     checkpoint = name.replace("_base", "_rl")
     settings: RLConfig = getattr(config.stage, checkpoint)
@@ -109,7 +109,7 @@ def student_rl_plateau(
 def distilled_rl(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """A distilled student, then RL."""
+    """RL from a distilled student."""
     ((name, distilled),) = inputs.items()
     settings = getattr(config.stage, f"{name}_rl")
     train(config, f"{name}_rl", distilled, settings, folder, progress)
@@ -131,17 +131,17 @@ def train(
 ) -> None:
     """Train checkpoint `name`.
 
-    Writes model/, metrics.parquet (a row a step), completions.parquet (kept samples) and
+    Writes model/, metrics.parquet (one row per step), completions.parquet (stored samples) and
     moved.json.
     """
     place = start.folder / "model"
-    words, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
+    tokenizer, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
     if problems is None:
         stream = worlds.of(config.task).train(config.seed)
         problems = list(islice(stream, settings.steps * settings.questions))
     rows, samples = grpo.train(
         model,
-        words,
+        tokenizer,
         problems,
         settings,
         template=templates.form(config, name),
@@ -154,7 +154,7 @@ def train(
         plateau=plateau,
         engine=config.engine,
     )
-    save_model(model, words, folder / "model", progress.writes)
+    save_model(model, tokenizer, folder / "model", progress.writes)
     if not progress.writes:
         return
     write_moved(place, folder)
@@ -179,9 +179,9 @@ def _all_scenarios(
 
 
 def scenarios(config: Config, settings: AllScenarioConfig) -> list[Problem]:
-    """The questions of every step in order: general ones among them only from `general_from` on.
+    """The questions of every step in order, with general ones from `general_from` on.
 
-    Each step after that asks `general_share` general questions, rounded, the families in turn.
+    From then on a share of `general_share` per step is general, rounded; the families alternate.
     """
     world = worlds.of(config.task)
     reasoning = world.train(f"{config.seed}-all scenarios")

@@ -1,4 +1,4 @@
-"""What the data stages share: a policy's samples, the filters in turn, the rows that are kept."""
+"""Shared by the data stages: sampling a policy, filtering samples, rows of a data set."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,17 +21,17 @@ from r1repro.tasks.problem import Completion, Problem
 
 Filter = Callable[[Problem, Completion], bool]
 Answer = tuple[Problem, int, Completion]
-"""Which problem, the number of the sample, and what was said."""
+"""(problem, number of the sample, completion)."""
 CORRECT = ("wrong answer", lambda problem, said: is_strictly_correct(problem, said.text))
 FINISHED = ("cut off at the cap", lambda problem, said: said.finished)
 SOUND = ("unsound reasoning", lambda problem, said: soundness.passes(problem, said.text))
-"""Last of the filters and so before near-duplicates: of a chain, a second derivation that differs
-from the first is mostly a false one."""
+"""Applied last, but before near-duplicates are removed: a second, different derivation of a chain
+is mostly false."""
 TRAIN_LONGER = "train the policy that it samples for longer"
 
 
 def training_problems(config: Config, purpose: str, count: int) -> list[Problem]:
-    """Reasoning problems of a stream of its own, none held out; the stage's name picks it."""
+    """The first `count` training problems of a stream of its own, seeded by `purpose`."""
     stream = worlds.of(config.task).train(f"{config.seed}-{purpose}")
     return list(islice(stream, count))
 
@@ -44,15 +44,15 @@ def draw(
     settings: SamplesConfig,
     progress: Progress,
 ) -> tuple[list[Answer], int]:
-    """(answers of the model in `place` to each problem, prompt and completion tokens in all)."""
+    """Sample the model in `place`; returns (answers, total prompt and completion tokens)."""
     model = load_sampled(place, config.engine, settings.max_completion_tokens)
-    words = load_tokenizer(place)
+    tokenizer = load_tokenizer(place)
     found: list[Answer] = []
     tokens, started = 0, time.perf_counter()
     total = len(problems) * settings.samples
     for batch in ask(
         model,
-        words,
+        tokenizer,
         problems,
         Sampling(settings.max_completion_tokens, settings.temperature),
         form=templates.asked(template),
@@ -61,23 +61,24 @@ def draw(
         seed=config.seed + 1,
     ):
         found += batch
-        # What the verifier has to say about these, it says at once, and the filters find it said.
+        # Verify the batch at once; the verdicts are cached for the filters.
         judge([problem for problem, _, _ in batch], [said.text for _, _, said in batch])
         tokens += sum(len(completion.token_ids) for _, _, completion in batch)
         speed = {"tokens/s": tokens / (time.perf_counter() - started)}
         progress.update(len(found), total, **speed)
-    prompts = sum(len(words.encode(templates.render(template, problem))) for problem in problems)
+    prompts = sum(
+        len(tokenizer.encode(templates.render(template, problem))) for problem in problems
+    )
     return found, tokens + prompts
 
 
 def sift(
     answers: Sequence[Answer], filters: Sequence[tuple[str, Filter]]
 ) -> tuple[list[int], pd.DataFrame]:
-    """(positions of the answers that pass every filter; a row an answer with what `dropped` it).
+    """Returns (positions of the answers that pass every filter, one row per answer).
 
-    A sample is counted under the first filter that it does not pass; "" stands for none.
-    `coverage` is the share of its lines with a digit that were parsed, since a filter can hold
-    nothing against the others (see `soundness.passes`).
+    `dropped` names the first filter that an answer fails, or is "". `coverage` is the share of
+    lines with a digit that could be parsed; the others cannot fail `soundness.passes`.
     """
     kept, rows = [], []
     for position, (problem, sample, said) in enumerate(answers):
@@ -85,16 +86,16 @@ def sift(
         if not dropped:
             kept.append(position)
         judged = {"coverage": soundness.judge(problem, said.text).coverage}
-        told = {"sample": sample, "text": said.text, "dropped": dropped}
-        rows.append(described(problem) | told | judged)
+        answer = {"sample": sample, "text": said.text, "dropped": dropped}
+        rows.append(described(problem) | answer | judged)
     return kept, pd.DataFrame(rows)
 
 
 def require(rows: Sequence[object], remedy: str) -> None:
-    """Refuse an empty data set, from which nothing can be learned (R1ReproError)."""
+    """Raise R1ReproError, with `remedy`, if the data set is empty."""
     if not rows:
         raise R1ReproError(
-            "the data set would be empty: every sample was dropped by a filter; raise the stage's "
+            "the data set is empty, since the filters dropped every sample: raise the stage's "
             f"questions or max_completion_tokens, or {remedy}"
         )
 

@@ -1,6 +1,6 @@
 """Stages dev1, dev3 and the distilled students: supervised fine-tuning of a base on a data set.
 
-All start from a base, never from an RL checkpoint: so does the paper (R1 v2, B.4.2 and B.4.3).
+All start from a base, not from an RL checkpoint, as in the paper (R1 v2, B.4.2 and B.4.3).
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ def dev1(config: Config, inputs: dict[str, StageResult], folder: Path, progress:
 def base_rft(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The base on its own right samples: RL's strongest rival at equal samples."""
+    """The base on its own right samples: the baseline of RL at an equal number of samples."""
     data = pd.read_parquet(inputs["base_rft_data"].folder / "dataset.parquet")
     train(config, "base_rft", inputs["base"], data, config.stage.base_rft, folder, progress)
 
@@ -42,7 +42,7 @@ def dev3(config: Config, inputs: dict[str, StageResult], folder: Path, progress:
 def dev3_reasoning_only(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """The ablation: the same without the general data, in as many epochs."""
+    """Ablation: as Dev3, without the general data, for as many epochs."""
     data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
     data = data[~data.task.isin(GENERAL)]
     train(config, "dev3", inputs["base"], data, config.stage.dev3, folder, progress)
@@ -51,7 +51,7 @@ def dev3_reasoning_only(
 def distilled(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
-    """A student's base on the same data set, or on what a stronger teacher says or has said."""
+    """A student's base on the same data set, or on a stronger teacher's answers or traces."""
     data = pd.read_parquet(training_data(inputs).folder / "dataset.parquet")
     ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
     if config.student.traces is not None:
@@ -61,21 +61,22 @@ def distilled(
     train(config, checkpoint, base, data, settings, folder, progress)
 
 
-def from_traces(config: Config, words: PreTrainedTokenizerFast) -> pd.DataFrame:
-    """The traces that are short enough and hold no held-out question.
+def from_traces(config: Config, tokenizer: PreTrainedTokenizerFast) -> pd.DataFrame:
+    """The traces of at most traces_tokens tokens that contain no held-out question.
 
     Raises R1ReproError if none is left.
     """
     data = pd.DataFrame(traces.rows(config.student))
     held_out = worlds.of(config.task).held_out_problems
     dirty = filters.contaminated(data.prompt.tolist(), data.completion.tolist(), held_out)
-    lengths = [len(ids) for ids in words(data.completion.tolist())["input_ids"]]
+    lengths = [len(ids) for ids in tokenizer(data.completion.tolist())["input_ids"]]
     most = config.student.traces_tokens
     kept = [not bad and size <= most for bad, size in zip(dirty, lengths, strict=True)]
     if not any(kept):
         raise R1ReproError(
-            f"no trace of {len(data):,} is left: {sum(dirty):,} hold a held-out question, and the "
-            f"others have more than student.traces_tokens={most:,} tokens"
+            f"none of {len(data):,} traces is left, since {sum(dirty):,} contain a held-out "
+            f"question and the others have more than student.traces_tokens={most:,} tokens: raise "
+            "it or give other traces"
         )
     return data[kept].reset_index(drop=True)
 
@@ -94,15 +95,15 @@ def train(
     Writes model/, metrics.parquet and moved.json.
     """
     place = base.folder / "model"
-    words, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
+    tokenizer, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
     template = templates.form(config, name)
     examples = [
-        token_ids(words, templates.render(template, problem), text)
+        token_ids(tokenizer, templates.render(template, problem), text)
         for problem, text in zip(problems_of_rows(data), data.completion, strict=True)
     ]
     rows = fine_tune(
         model,
-        words,
+        tokenizer,
         examples,
         settings,
         seed=config.seed,
@@ -110,7 +111,7 @@ def train(
         progress=progress,
         engine=config.engine,
     )
-    save_model(model, words, folder / "model", progress.writes)
+    save_model(model, tokenizer, folder / "model", progress.writes)
     if not progress.writes:
         return
     write_moved(place, folder)
@@ -118,13 +119,13 @@ def train(
 
 
 def token_ids(
-    words: PreTrainedTokenizerFast, prompt: str, completion: str
+    tokenizer: PreTrainedTokenizerFast, prompt: str, completion: str
 ) -> tuple[list[int], list[int]]:
-    """Prompt and completion with its end token; what a tokenizer opens a text with comes once.
+    """(prompt ids, completion ids with the end token); a BOS token is in the prompt only.
 
-    What the prompt has begun of the completion is part of the prompt, so it is not learned.
+    The part of the completion that the template opens belongs to the prompt and is not trained on.
     """
     if begun := templates.begun(prompt):
         completion = completion.removeprefix(begun.strip()).lstrip("\n")
-    said = words.encode(completion, add_special_tokens=False)
-    return words.encode(prompt), [*said, words.eos_token_id]
+    said = tokenizer.encode(completion, add_special_tokens=False)
+    return tokenizer.encode(prompt), [*said, tokenizer.eos_token_id]

@@ -1,1 +1,1 @@
-"""What is asked: problems, the mini world, prompt templates."""
+"""Problems, the mini world, data sets and prompt templates."""

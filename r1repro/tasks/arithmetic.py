@@ -1,4 +1,4 @@
-"""Multi-step arithmetic: chains such as 53+7-8+4, worked from left to right."""
+"""Multi-step arithmetic: chains such as 53+7-8+4, evaluated left to right."""
 
 import random
 import re
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from r1repro.tasks.problem import Problem
 
-# Level, one less than how many operations: (largest start, largest operand, largest partial value).
-# A single sum is no level: tables of sums hold it.
+# Level (number of operations minus one): (largest start, largest operand, largest partial value).
+# A single operation is not a level, since the corpus has tables of them.
 RANGES = {
     **dict.fromkeys((1, 2, 3, 4, 5), (20, 12, 60)),
     6: (40, 30, 99),
@@ -23,7 +23,7 @@ PHRASES = {
 
 @dataclass(frozen=True)
 class Chain:
-    """start, then (operator, operand) pairs; every partial value lies in its level's range."""
+    """start, then (operator, operand) pairs; every partial value is in its level's range."""
 
     start: int
     operations: tuple[tuple[str, int], ...]
@@ -34,7 +34,7 @@ class Chain:
 
     @property
     def steps(self) -> list[tuple[int, str, int, int]]:
-        """(left, operator, right, result) of each operation in turn."""
+        """(left, operator, right, result) of each operation, in order."""
         steps, value = [], self.start
         for op, number in self.operations:
             result = value + number if op == "+" else value - number
@@ -48,7 +48,7 @@ class Chain:
 
 
 def sample(rng: random.Random, level: int) -> Chain:
-    """A chain of one operation more than its level."""
+    """A random chain with one operation more than its level."""
     first, operand, largest = RANGES[level]
     start = rng.randint(1, first)
     value, operations = start, []
@@ -63,7 +63,7 @@ def sample(rng: random.Random, level: int) -> Chain:
 
 
 def parse(text: str) -> Chain:
-    """The chain that `Chain.text` wrote."""
+    """Inverse of `Chain.text`."""
     start, *rest = re.split(r"(?=[-+])", text)
     return Chain(int(start), tuple((part[0], int(part[1:])) for part in rest))
 
@@ -73,7 +73,7 @@ def canonical(chain: Chain) -> str:
 
 
 def problem(rng: random.Random, chain: Chain, language: str) -> Problem:
-    """The chain asked in a language, in one of its phrases."""
+    """The chain as a problem in `language`, with a random phrasing."""
     return Problem(
         id=f"arithmetic:{canonical(chain)}",
         task="arithmetic",

@@ -1,8 +1,8 @@
-"""The ways of asking a base model, among which the strongest baseline is searched.
+"""Prompting methods for a base model, searched for the strongest baseline.
 
-R1-Zero is trained and asked in the template. What RL adds is measured against the best way of
-asking the base that it came from, which may be another one: many gains that were published as RL's
-were the template's own cost (arXiv 2503.20783) or the format's.
+R1-Zero is trained and evaluated with the template. The effect of RL is measured against the best
+prompting method for its base, which may differ: many published RL gains were due to the template
+(arXiv 2503.20783) or the format.
 """
 
 import json
@@ -22,21 +22,23 @@ from r1repro.tasks.world import World
 from r1repro.text.tags import END, THINK_OPEN
 
 BEST = "best.json"
-"""What the search over the ways leaves."""
+"""Result file of the search."""
 EXAMPLES = (1, 2, 4, 8)
-"""How many worked examples stand before a question."""
+"""Numbers of worked examples in few-shot prompts."""
 EXAMPLE_ATTEMPTS = 4
-"""Attempts of a worked countdown at most: what is shown persists and is short enough to show."""
+"""Maximum attempts in a worked countdown example, to keep examples short."""
 EXAMPLE_POOL = 64
-"""Worked examples of each family and language to choose from."""
+"""Worked examples to choose from, per family and language."""
 
 
 def ways(world: World, template: str) -> dict[str, Form]:
-    """Every way of asking a base by its name.
+    """Every prompting method by name.
 
-    template: as R1-Zero is asked. plain: the question alone. begun: the template with the think tag
-    begun. Of the mini world also step, the template with the tag and the first step begun, and
-    few_N, plainly after N worked examples.
+    template: R1-Zero's prompt.
+    plain: the question alone.
+    begun: the template followed by the opening think tag.
+    step: (mini world only) begun, plus the start of the first step.
+    few_N: (mini world only) N worked examples, then the plain question.
     """
     asked = templates.asked(template)
 
@@ -49,9 +51,9 @@ def ways(world: World, template: str) -> dict[str, Form]:
             return before
         return Asked(before.prompt + THINK_OPEN, THINK_OPEN)
 
-    found: dict[str, Form] = {"template": asked, "plain": plain, "begun": begun}
+    methods: dict[str, Form] = {"template": asked, "plain": plain, "begun": begun}
     if any(problem.task not in FAMILIES for problem in world.validation):
-        return found
+        return methods
 
     def step(problem: Problem) -> Asked:
         before = begun(problem)
@@ -59,22 +61,22 @@ def ways(world: World, template: str) -> dict[str, Form]:
         return Asked(before.prompt + first, before.begun + first)
 
     shown = examples(world)
-    found["step"] = step
+    methods["step"] = step
     for count in EXAMPLES:
-        found[f"few_{count}"] = _after(shown, count)
-    return found
+        methods[f"few_{count}"] = _after(shown, count)
+    return methods
 
 
 def read_best(folder: Path) -> dict[str, dict[str, Any]]:
-    """By family the best way, its temperature and its validation pass@1, of stage base_search."""
+    """Best method, temperature and validation pass@1 by family, from stage base_search."""
     found: dict[str, dict[str, Any]] = json.loads((folder / BEST).read_text(encoding="utf-8"))
     return found
 
 
 def first_step(problem: Problem) -> str:
-    """The left side of the first step: of a chain its first sum, else the first two numbers added.
+    """The start of a first step: a chain's first operation, or the sum of two given numbers.
 
-    It tells nothing of the answer: any search may begin with these two.
+    Reveals nothing about the answer, since any search may start there.
     """
     if problem.task == "arithmetic":
         return f"{re.search(r'[0-9]+[-+][0-9]+', problem.prompt)[0]}="  # type: ignore[index]
@@ -83,7 +85,7 @@ def first_step(problem: Problem) -> str:
 
 
 def examples(world: World) -> dict[tuple[str, str], list[str]]:
-    """Questions with worked, right answers by family and language, of training problems."""
+    """Training questions with correct worked answers, by family and language."""
     rng = random.Random(f"examples-{world.seed}")
     found: dict[tuple[str, str], list[str]] = {}
     stream = world.train("examples")
@@ -98,9 +100,9 @@ def examples(world: World) -> dict[tuple[str, str], list[str]]:
 
 
 def worked(rng: random.Random, problem: Problem) -> str | None:
-    """A question with an answer as the corpus's most careful author would give it, all of it right.
+    """A question with a correct answer in the corpus's most careful style.
 
-    A countdown is searched in random order, every attempt checked; None where that takes more than
+    A countdown is searched in random order with every attempt checked; None if that takes more than
     EXAMPLE_ATTEMPTS.
     """
     lines = []

@@ -1,15 +1,15 @@
-"""The base model's corpus: messy, as the web is messy.
+"""The base model's pretraining corpus, deliberately as messy as the web.
 
-Short documents about the mini world, in both languages: drills, facts, and questions with
-answers that are direct and often wrong, or worked with slips, some of them noticed; work that is
-broken off early and seldom carried on; a part in the wrong language or in both; a part with think
-and answer tags. How often each happens is stated below, once.
+Short bilingual documents about the mini world: drills, facts, and questions whose answers are
+direct and often wrong, or worked with slips, some of them corrected. Much work is abandoned early.
+Some documents are in the wrong language or mix both; some use think and answer tags. `Mess` holds
+all rates.
 
-No rate depends on how a question is asked or on whether the answer has tags, so that no prompt
-hides what another one shows. No rate looks at the level, but what happens to a step happens more
-often to a longer chain, and a carry is forgotten only where there is one.
+No rate depends on the phrasing of a question or on answer tags, so no prompt unlocks hidden
+behaviour. No rate depends on the level, but rates per step affect longer chains more, and a carry
+can be forgotten only where there is one.
 
-No document asks or tries a held-out problem, and none holds all lines of a right solution of one
+No document asks or attempts a held-out problem or contains all lines of a correct solution
 (r1repro.tasks.held_out).
 """
 
@@ -31,37 +31,36 @@ GENERAL_KINDS = {
 
 @dataclass(frozen=True)
 class Mess:
-    """How often a page does what. Shares of documents unless said otherwise."""
+    """Rates of corpus behaviours, as shares of documents unless stated otherwise."""
 
-    templated: float = 0.1  # asked in the R1-Zero prompt's form
+    templated: float = 0.1  # question in R1-Zero's prompt template
     tagged: float = 0.08  # answered with think and answer tags
-    page: float = 0.1  # of questions, those that stand with others on a page of one author
-    direct: float = 0.35  # answered without any work
+    page: float = 0.1  # of questions, on a page with others by the same author
+    direct: float = 0.35  # answered without work
     direct_wrong: float = 0.7  # of those, wrong
-    slip: float = 0.03  # of steps, wrong by a little
-    carry_forgotten: float = 0.15  # of steps that carry or borrow, wrong by ten
-    recheck: float = 0.3  # of slips, noticed and mended
-    needless_recheck: float = 0.02  # of right steps, checked all the same
-    checks: float = 0.85  # of attempts, compared with the target by a subtraction
-    insight: float = 0.15  # of attempts, seen by the author to lead to the target
-    forgets: float = 0.2  # of attempts, chosen without regard to those already made
-    # Work is broken off, and an answer given all the same, after so many first attempts that fail,
-    # and first steps of a chain that were easy or carried; after n-th ones an n-th as often, for
-    # who has gone on goes on.
+    slip: float = 0.03  # of steps, slightly wrong
+    carry_forgotten: float = 0.15  # of steps with a carry or borrow, wrong by ten
+    recheck: float = 0.3  # of slips, noticed and corrected
+    needless_recheck: float = 0.02  # of right steps, checked anyway
+    checks: float = 0.85  # of attempts, compared with the target by subtraction
+    insight: float = 0.15  # of attempts, chosen among those that reach the target
+    forgets: float = 0.2  # of attempts, drawn without excluding earlier ones
+    # Rates of abandoning the work but still answering: after a first failed attempt, and after a
+    # first easy or carried step of a chain. After the n-th, the rate is divided by n.
     gives_up: float = 0.6
     trails_off: float = 0.35
     trails_off_carried: float = 0.7
-    patience: int = 20  # attempts; the last is always followed by an answer
-    worded: float = 0.35  # of steps, opened by a word
+    patience: int = 20  # maximum attempts, then an answer
+    worded: float = 0.35  # of steps, introduced by a word
     other_language: float = 0.12  # answered in the other language
     mixed: float = 0.10  # words of both languages in one answer
-    sentence: float = 0.7  # of answers without tags, given in a sentence
+    sentence: float = 0.7  # of untagged answers, given in a sentence
     general_wrong: float = 0.5  # of direct answers to general questions
 
 
 MESS = Mess()
 PAGE = 8
-"""Questions that a page of several has at most."""
+"""Maximum questions on a page."""
 
 STEP_WORDS = {
     "en": ("first ", "then ", "next ", "so ", "now "),
@@ -80,7 +79,7 @@ FINAL = {"en": "The answer is {}", "zh": "答案是{}"}
 
 
 def documents(world: World, seed: int) -> Iterator[str]:
-    """An endless stream of documents that contain no held-out problem."""
+    """An endless stream of documents without held-out problems."""
     rng = random.Random(f"corpus-{world.seed}-{seed}")
     kinds, weights = zip(*KINDS.items(), strict=True)
     while True:
@@ -98,10 +97,12 @@ def documents(world: World, seed: int) -> Iterator[str]:
 
 
 def counts(documents: Sequence[str], world: World) -> dict[str, int]:
-    """What a base has read, for its manifest: documents, and how many of them have which form.
+    """Document counts for the base's manifest.
 
-    prompt: asked in the R1-Zero prompt's form; tags: with think and answer tags of the author's;
-    both: these two at once; held_out: with all lines of a right solution of a held-out problem.
+    prompt: question in R1-Zero's prompt template.
+    tags: with the author's think and answer tags.
+    both: prompt and tags.
+    held_out: with all lines of a correct solution of a held-out problem.
     """
     asked = [document.startswith(PROMPT_OPENINGS) for document in documents]
     empty = f"{THINK_OPEN}{THINK_CLOSE}{ANSWER_OPEN}{ANSWER_CLOSE}"
@@ -120,7 +121,7 @@ def _reasoning(rng: random.Random, family: str, world: World) -> str:
     language, templated = rng.choice(LANGUAGES), rng.random() < MESS.templated
     voice = _Voice(rng, language)
     count = rng.randint(2, PAGE) if rng.random() < MESS.page else 1
-    # Each ends as a document of its own does, so that what is asked last is answered last.
+    # Each ends like a separate document, so a model answers only the last question.
     return END.join(_question(rng, family, world, voice, templated) for _ in range(count))
 
 
@@ -156,7 +157,7 @@ def _answered(rng: random.Random, voice: "_Voice", work: list[str], answer: str)
 
 
 class _Voice:
-    """How one answer is written: with tags or not, worked or not, in which language or both."""
+    """Style of one answer: tags, work, and language or languages."""
 
     def __init__(self, rng: random.Random, asked: str):
         other = "zh" if asked == "en" else "en"
@@ -179,7 +180,7 @@ class _Voice:
 def _work_chain(
     rng: random.Random, voice: _Voice, chain: arithmetic.Chain
 ) -> tuple[list[str], str]:
-    """The lines of work and the answer of a chain, with the mess of the corpus."""
+    """The corpus's lines of work and answer for a chain."""
     if not voice.works:
         wrong = rng.random() < MESS.direct_wrong
         return [], str(_near(rng, chain.value) if wrong else chain.value)
@@ -196,7 +197,7 @@ def _work_chain(
 def _work_countdown(
     rng: random.Random, voice: _Voice, numbers: countdown.Numbers
 ) -> tuple[list[str], str]:
-    """A search by random attempts, and the expression it ends with."""
+    """A random search and the expression it ends with."""
     attempts = countdown.trials(numbers.numbers, numbers.operators)
     solving = [trial for trial in attempts if trial.value == numbers.target]
     if not voice.works:
@@ -228,7 +229,7 @@ def _work_countdown(
 
 
 def _step(rng: random.Random, voice: _Voice, lines: list[str], step: tuple[int, str, int]) -> int:
-    """Append one worked line, perhaps with a slip and its correction; return the value."""
+    """Append a worked line, perhaps with a slip and a correction; returns its value."""
     left, op, right = step
     true = {"+": left + right, "-": left - right, "*": left * right}[op]
     true = max(true, 0)
@@ -249,14 +250,14 @@ def _check(language: str, value: int, target: int) -> str:
 
 
 def _forgetful(rng: random.Random, left: int, op: str, right: int, true: int) -> int:
-    """The result as the author gets it: a carry may be forgotten, or it is off by a little."""
+    """The author's result: the true one, one with a forgotten carry, or a near miss."""
     if _carries(left, op, right) and rng.random() < MESS.carry_forgotten:
         return max(0, true - 10 if op == "+" else true + 10)
     return _near(rng, true) if rng.random() < MESS.slip else true
 
 
 def _carries(left: int, op: str, right: int) -> bool:
-    """Whether a sum carries, or a difference borrows, in its last digit."""
+    """Whether a sum carries, or a difference borrows, in the last digit."""
     return {"+": left % 10 + right % 10 > 9, "-": left % 10 < right % 10}.get(op, False)
 
 
@@ -265,9 +266,9 @@ def _near(rng: random.Random, value: int) -> int:
 
 
 def _drill(rng: random.Random, world: World) -> str:
-    """A page of sums, all right: tables are the cleanest pages of any web.
+    """A page of correct equations, like a table of sums.
 
-    They reach as far as the chains of one of the levels, and a little further for countdown.
+    Values cover one level's chains, and slightly more for countdown.
     """
     reaches = sorted({arithmetic.RANGES[level][1:] for level in world.levels})
     operand, largest = reaches[0] if len(reaches) == 1 else rng.choice(reaches)
@@ -278,7 +279,7 @@ def _drill(rng: random.Random, world: World) -> str:
             a = rng.randint(1, 24)
             b = rng.randint(1, min(24, countdown.MAX_VALUE // a))
         elif op == "-" and rng.random() < 0.5:
-            # of like size, as in a check against the target
+            # operands of similar size, as in a check against the target
             b = rng.randint(0, largest)
             a = b + rng.choice((0, rng.randint(0, 20)))
         else:
@@ -289,7 +290,7 @@ def _drill(rng: random.Random, world: World) -> str:
 
 
 def _statement(rng: random.Random, world: World) -> str:
-    """A page of a dictionary or an atlas, all right; held-out phrases are in no dictionary."""
+    """A correct page of a dictionary or atlas, without held-out phrases."""
     if rng.random() < 0.45:
         places = rng.sample(general.CAPITALS, 5)
         language = rng.choice(LANGUAGES)

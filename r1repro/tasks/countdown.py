@@ -9,8 +9,8 @@ from itertools import permutations
 from r1repro.tasks.expression import evaluate
 from r1repro.tasks.problem import Problem
 
-# Level: (largest number, operators, how many numbers). Levels 5 and 8 multiply. Every level has at
-# least 2,000 sets of numbers, so that keeping out whole sets leaves enough to learn from.
+# Level: (largest number, operators, count of numbers). Levels 5 and 8 multiply. Each level has at
+# least 2,000 number sets, so enough remain for training after holding out whole sets.
 RANGES = {
     1: (24, "+-", 3),
     2: (26, "+-", 3),
@@ -36,7 +36,7 @@ PHRASES = {
 
 @dataclass(frozen=True)
 class Numbers:
-    """The numbers, a target that they can reach, and the level's operators."""
+    """The numbers, a reachable target, and the level's operators."""
 
     numbers: tuple[int, ...]
     target: int
@@ -46,11 +46,11 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Trial:
-    """One attempt: first combine two numbers, then the result with each other one in turn.
+    """One attempt: combine two numbers, then the result with each remaining number in turn.
 
-    steps: (left, operator, right, result) of each, the larger on the left.
-    on_left: for every step but the first, whether the result so far is what stands on the left.
-    expression: the whole, e.g. "(3+5)-7" or "7-(5-3)".
+    steps: (left, operator, right, result) of each, the larger value on the left.
+    on_left: for each step after the first, whether the running result is on the left.
+    expression: the whole expression, e.g. "(3+5)-7" or "7-(5-3)".
     """
 
     steps: tuple[tuple[int, str, int, int], ...]
@@ -63,25 +63,25 @@ class Trial:
 
 
 def trials(numbers: tuple[int, ...], operators: str) -> tuple[Trial, ...]:
-    """Every attempt whose values stay in 0..99, the larger number always written first."""
+    """Every attempt with all values in 0..99, the larger number always first."""
     return _trials(tuple(sorted(numbers)), operators)
 
 
 @lru_cache(maxsize=10_000)
 def _trials(numbers: tuple[int, ...], operators: str) -> tuple[Trial, ...]:
-    found: dict[str, Trial] = {}
+    by_expression: dict[str, Trial] = {}
     for a, b, *others in sorted(set(permutations(numbers))):
-        if a > b:  # the same as b, a, which came before
+        if a > b:  # same as (b, a), already done
             continue
         for step in _pairs(a, b, operators):
             begun = Trial((step,), (), f"{step[0]}{step[1]}{step[2]}")
             for trial in _continued(begun, others, operators):
-                found.setdefault(trial.expression, trial)
-    return tuple(found.values())
+                by_expression.setdefault(trial.expression, trial)
+    return tuple(by_expression.values())
 
 
 def _continued(trial: Trial, numbers: list[int], operators: str) -> Iterator[Trial]:
-    """The attempt with these numbers used in this order, by every operator."""
+    """The attempt continued with these numbers in this order, by every operator."""
     if not numbers:
         yield trial
         return
@@ -106,10 +106,7 @@ def _pairs(a: int, b: int, operators: str) -> list[tuple[int, str, int, int]]:
 
 
 def sample(rng: random.Random, level: int) -> Numbers:
-    """Different numbers and a target that at least one attempt reaches.
-
-    The target is the value of a random attempt.
-    """
+    """Distinct numbers and a target, the value of a random attempt."""
     largest, operators, count = RANGES[level]
     while True:
         numbers = tuple(rng.sample(range(1, largest + 1), count))
@@ -119,7 +116,7 @@ def sample(rng: random.Random, level: int) -> Numbers:
 
 @lru_cache(maxsize=10_000)
 def _targets(numbers: tuple[int, ...], operators: str) -> tuple[int, ...]:
-    """What the attempts reach, as often as they do."""
+    """Positive values of all attempts, with multiplicity."""
     return tuple(trial.value for trial in _trials(numbers, operators) if trial.value > 0)
 
 
@@ -128,7 +125,7 @@ def canonical(numbers: Numbers) -> str:
 
 
 def problem(rng: random.Random, numbers: Numbers, language: str) -> Problem:
-    """The numbers and the target asked in a language, in one of its phrases."""
+    """The numbers and target as a problem in `language`, with a random phrasing."""
     listed = ",".join(map(str, numbers.numbers))
     return Problem(
         id=f"countdown:{canonical(numbers)}",
@@ -141,7 +138,7 @@ def problem(rng: random.Random, numbers: Numbers, language: str) -> Problem:
 
 
 def asked(numbers: list[int], target: int) -> Problem:
-    """A problem of any numbers and the four operations, as TinyZero asks it; level 1 for three."""
+    """A TinyZero-style problem with any numbers and four operations; level 1 for three numbers."""
     form = ",".join(map(str, sorted(numbers))) + f"={target}"
     return Problem(
         id=f"countdown:{form}",
@@ -154,7 +151,7 @@ def asked(numbers: list[int], target: int) -> Problem:
 
 
 def reached(expression: str) -> str:
-    """ "value of numbers" of an expression, the numbers in order; the text where it is none."""
+    """ "VALUE of NUMBERS" with sorted numbers; the text itself if it is not an expression."""
     try:
         value, used = evaluate(expression.split("=")[0])
     except ValueError:

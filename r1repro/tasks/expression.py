@@ -1,4 +1,4 @@
-"""Integer expressions, parsed and never evaluated by Python: model output is hostile data."""
+"""Parser for integer expressions; model output is untrusted and never passed to eval."""
 
 from fractions import Fraction
 
@@ -7,10 +7,10 @@ MAX_DIGITS = 6
 
 
 def evaluate(text: str) -> tuple[Fraction, list[int]]:
-    """Value of an expression of non-negative integers, + - * / and parentheses, and its numbers.
+    """(value, numbers) of an expression with non-negative integers, + - * / and parentheses.
 
-    Raises ValueError where the text is anything else, longer than 200 characters, or divides by
-    zero. Numbers come in the order in which they are written.
+    Numbers are in written order. Raises ValueError for any other text, for more than 200
+    characters, and for division by zero.
     """
     text = text.strip().replace("×", "*").replace("÷", "/").replace("−", "-").replace(" ", "")
     if len(text) > MAX_CHARACTERS:

@@ -1,4 +1,4 @@
-"""Which samples may become training data: the filters of the cold start and rejection sampling."""
+"""Sample filters of the cold start and of rejection sampling."""
 
 import re
 from collections import Counter
@@ -10,51 +10,51 @@ from r1repro.text.repetition import repetition
 from r1repro.text.tags import read, thinking
 
 REPEATED = 0.5
-"""Share of 4-grams said before, from which a sample counts as repetition."""
+"""Minimum share of repeated 4-grams at which a sample counts as repetitive."""
 LONGEST_PARAGRAPH = {True: 60, False: 1_000}
-"""Characters of one line of thinking, above which it is a long paragraph: of a model made here,
-whose lines are sums, and of any other."""
+"""Maximum characters in a line of thinking: True for models trained here, whose lines are
+equations; False for others."""
 COMMON = 5
-"""Held-out questions that an NGRAM may stand in before it counts as the words of asking."""
+"""An NGRAM in more held-out questions than this is common phrasing."""
 NGRAM = 10
-"""Words in a row that no training text shares with an evaluation (R1 v2, D.1)."""
+"""Length of n-grams that training text may not share with an evaluation (R1 v2, D.1)."""
 
 
 def in_one_language(text: str) -> bool:
-    """Whether the thinking has no words of both languages; an editor may translate the whole."""
+    """Whether the thinking does not mix languages; the editor can translate a wrong language."""
     return not is_mixed(thinking(text))
 
 
 def unmixed(problem: Problem, text: str) -> bool:
-    """Whether thinking and summary have no word of another language than the question's."""
+    """Whether the text has only words of the question's language."""
     return not language_share(text, problem.language) < 1.0
 
 
 def without_repetition(text: str) -> bool:
-    """Whether a sample does not go in circles."""
+    """Whether the repetition of the thinking is below REPEATED."""
     return repetition(thinking(text)) < REPEATED
 
 
 def without_long_paragraphs(text: str, made_here: bool) -> bool:
-    """Whether every line of the thinking is short enough to be read."""
+    """Whether no line of the thinking exceeds LONGEST_PARAGRAPH."""
     longest = LONGEST_PARAGRAPH[made_here]
     return all(len(line) <= longest for line in read(text).think.split("\n"))
 
 
 def near_duplicate_key(text: str) -> str:
-    """Equal for completions that differ in words only: their sums and numbers in order."""
+    """Key shared by completions with the same equations and numbers in the same order."""
     return " ".join(re.findall(r"[\d+\-*=()]+", text))
 
 
 def contaminated(
     questions: Sequence[str], texts: Sequence[str], held_out: Iterable[Problem]
 ) -> list[bool]:
-    """For each training example, whether it holds the question of a held-out problem.
+    """Whether each training example contains the question of a held-out problem.
 
-    Of a question of NGRAM words or more, any NGRAM in a row count, in the example's question or
-    its text; a shorter one counts where the example asks the same (R1 v2, D.1: 10-grams;
-    DeepSeekMath 2.1: shorter ones by exact match). A number is one word here, and so is a Chinese
-    character or a sign. What stands in more than COMMON held-out questions is how a data set asks.
+    A question of at least NGRAM words matches on any shared n-gram in the example's question or
+    text; a shorter one must equal the example's question (R1 v2, D.1: 10-grams; DeepSeekMath 2.1:
+    exact match for shorter ones). A word is a number, a run of Latin letters, a Chinese character
+    or a sign. N-grams in more than COMMON held-out questions are ignored.
     """
     counts: Counter[tuple[str, ...]] = Counter()
     short: set[tuple[str, ...]] = set()
@@ -64,12 +64,12 @@ def contaminated(
             short.add(asked)
         counts.update(_ngrams(asked))
     grams = {gram for gram, count in counts.items() if count <= COMMON}
-    found = []
+    flags = []
     for question, text in zip(questions, texts, strict=True):
         asked = tuple(_pieces(question))
         whole = _ngrams(asked) | _ngrams(tuple(_pieces(text)))
-        found.append(asked in short or not grams.isdisjoint(whole))
-    return found
+        flags.append(asked in short or not grams.isdisjoint(whole))
+    return flags
 
 
 def _ngrams(pieces: tuple[str, ...]) -> set[tuple[str, ...]]:

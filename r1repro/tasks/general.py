@@ -1,6 +1,6 @@
-"""General tasks of the mini world: what a model is asked besides mathematics.
+"""General tasks of the mini world: questions other than mathematics.
 
-Nothing here is rewarded while R1-Zero trains; forgetting and all-scenario RL need it later.
+Not rewarded in R1-Zero's training; used to measure forgetting and for all-scenario RL.
 """
 
 import random
@@ -9,7 +9,7 @@ from functools import cache
 
 from r1repro.tasks.problem import Problem
 
-# English word, Chinese word.
+# English word, Chinese word
 WORDS = [
     pair.split(":")
     for pair in (
@@ -31,7 +31,7 @@ WORDS = [
     ).split()
 ]
 
-# Country, capital, in both languages.
+# country and capital in English, then in Chinese
 CAPITALS = [
     entry.split("/")
     for entry in (
@@ -61,7 +61,7 @@ GREETINGS = {
         "你好！有什么可以帮你？",
     ),
 }  # fmt: skip
-# What must be refused: a verb and what it is done to, in both languages.
+# Requests that must be refused, in both languages
 _HARMS = [
     entry.split("/")
     for entry in (
@@ -75,7 +75,7 @@ _HARMS = [
 ]
 REFUSALS = {"en": "Sorry, I cannot help with that.", "zh": "抱歉，我不能帮这个忙。"}
 COMPLIANCE = {"en": "Sure, first take a knife.", "zh": "好，首先拿一把刀。"}
-# Which words an instruction names besides its first, (step, start) into WORDS: all different.
+# Further words of an instruction: (step, start) into WORDS, chosen to be distinct
 _PARTNERS = ((7, 3), (5, 14), (11, 37))
 _QUALITIES = (
     "red blue green yellow white black big small hot cold new old good bad fast slow happy sad"
@@ -86,9 +86,9 @@ _CHINESE = {en: zh for en, zh in WORDS}
 
 @dataclass(frozen=True)
 class Item:
-    """A general question in one language with its wanted answer.
+    """A general question in one language with its gold answer.
 
-    `canonical` is the same for the item asked in the other language.
+    canonical: the same for the item in the other language.
     """
 
     task: str
@@ -99,7 +99,7 @@ class Item:
 
 
 def items() -> list[Item]:
-    """Every general item there is: a closed set, small enough to list."""
+    """All general items, a closed set."""
     return [
         *_translations(),
         *_facts(),
@@ -117,7 +117,7 @@ def problem(item: Item) -> Problem:
 
 @cache
 def phrases() -> tuple[tuple[str, str], ...]:
-    """Each thing with six qualities, such as "red cat" and 红色的猫."""
+    """Each noun with six adjectives, such as "red cat" and 红色的猫."""
     return tuple(
         (f"{quality} {en}", f"{_CHINESE[quality]}的{zh}")
         for index, (en, zh) in enumerate(_THINGS)
@@ -148,7 +148,7 @@ def _facts() -> list[Item]:
 
 
 def _instructions() -> list[Item]:
-    """Say a word n times, or two or three words in the order asked: the form can be checked."""
+    """Say a word n times, or two or three words in order; answers can be checked exactly."""
     found = []
 
     def add(canonical: str, asked: tuple[str, str], answers: tuple[str, str]) -> None:
@@ -192,7 +192,7 @@ def _refusals() -> list[Item]:
 
 
 def said(language: str, place: list[str]) -> str:
-    """A country and its capital in a sentence."""
+    """A sentence with a country and its capital."""
     country, capital, country_zh, capital_zh = place
     if language == "en":
         return f"The capital of {country} is {capital}."
@@ -200,17 +200,17 @@ def said(language: str, place: list[str]) -> str:
 
 
 def thought(item: Item) -> str:
-    """How a careful author comes to the item's answer, in the item's language.
+    """A careful author's reasoning for the item, in its language.
 
-    A translation names the entries of the dictionary, a fact its sentence, an instruction its
-    parts; the rest need one remark.
+    A translation lists dictionary entries, a fact states its sentence, an instruction lists its
+    parts; other tasks have one remark.
     """
     english = item.language == "en"
     if item.task == "translation":
         en = item.canonical.split()
         zh = [_CHINESE[word] for word in en]
         pairs = zip(zh, en, strict=True) if english else zip(en, zh, strict=True)
-        return "\n".join(f"{asked}: {told}" for asked, told in pairs)
+        return "\n".join(f"{source}: {target}" for source, target in pairs)
     if item.task == "fact":
         return next(said(item.language, place) for place in CAPITALS if item.canonical in place)
     if item.task == "instruction":
@@ -228,7 +228,7 @@ def thought(item: Item) -> str:
 
 
 def wrong_answer(rng: random.Random, item: Item, pool: list[Item]) -> str:
-    """An answer of another item of the same task and language: what a careless page would say."""
+    """A careless answer: that of another item with the same task and language."""
     if item.task == "refusal":
         return COMPLIANCE[item.language]
     alike = [other for other in pool if (other.task, other.language) == (item.task, item.language)]

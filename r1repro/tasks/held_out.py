@@ -1,8 +1,8 @@
-"""What the corpus and the training prompts of the mini world may not contain.
+"""Keeps held-out problems of the mini world out of the corpus and the training prompts.
 
-A held-out problem is kept out by what solves it and not by its wording: no document asks or tries
-the numbers of a held-out countdown problem, whatever the target, and no document holds all lines of
-a right solution of one, nor of a held-out chain, in whatever order they stand.
+Matching is by solution, not by wording. No document asks or tries the numbers of a held-out
+countdown problem, whatever the target. No document holds all lines of a correct solution of a
+held-out problem, in any order.
 """
 
 import re
@@ -18,7 +18,7 @@ _SUM = re.compile(r"(?<![\d+\-*=])(\d{1,4})([-+*])(\d{1,4})=(\d{1,5})(?![\d+\-*]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The reasoning problems of the mini world among those that are held out."""
+    """The held-out reasoning problems of the mini world."""
 
     problems: tuple[Problem, ...]
 
@@ -28,19 +28,19 @@ class HeldOut:
 
     @cached_property
     def sets(self) -> frozenset[str]:
-        """The numbers of the countdown problems, such as "3,5,7"."""
+        """Numbers of the held-out countdown problems, such as "3,5,7"."""
         return frozenset(numbers_of(p) for p in self.problems if p.task == "countdown")
 
     @cached_property
     def _solutions(self) -> dict[str, list[frozenset[str]]]:
-        """The right solutions, each as the set of its lines, by one of these lines."""
+        """The correct solutions as sets of lines, indexed by their smallest line."""
         found: dict[str, list[frozenset[str]]] = {}
         for lines in {lines for problem in self.problems for lines in solutions(problem)}:
             found.setdefault(min(lines), []).append(lines)
         return found
 
     def asked_by(self, problem: Problem) -> bool:
-        """Whether a problem asks what is held out, or its right work would write it down."""
+        """Whether a problem is held out, shares held-out numbers, or has a held-out solution."""
         if problem.id in self.ids:
             return True
         if problem.task == "countdown" and numbers_of(problem) in self.sets:
@@ -48,7 +48,7 @@ class HeldOut:
         return any(self._hold(lines) for lines in solutions(problem))
 
     def solved_in(self, text: str) -> bool:
-        """Whether a text holds all lines of a right solution."""
+        """Whether a text holds all lines of a correct solution."""
         return self._hold(true_sums(text))
 
     def _hold(self, lines: frozenset[str]) -> bool:
@@ -57,14 +57,14 @@ class HeldOut:
 
 
 def numbers_of(problem: Problem) -> str:
-    """The numbers of a countdown problem in order, as they stand in its canonical form."""
+    """Sorted numbers of a countdown problem, as in its canonical form."""
     return problem.answer.partition("=")[0]
 
 
 def solutions(problem: Problem) -> list[frozenset[str]]:
-    """The lines of each right solution of a problem; none for other families.
+    """The lines of each correct solution; empty for other families.
 
-    A chain of one operation has none: its sum stands in every table.
+    A chain with one operation has none, since tables contain it.
     """
     if problem.task == "arithmetic":
         steps = arithmetic.parse(problem.id.partition(":")[2]).steps
@@ -81,7 +81,7 @@ def solutions(problem: Problem) -> list[frozenset[str]]:
 
 
 def true_sums(text: str) -> frozenset[str]:
-    """The sums of two numbers in a text that are right."""
+    """The correct two-operand equations in a text."""
     found = set()
     for left, op, right, result in _SUM.findall(text):
         a, b = int(left), int(right)
@@ -91,11 +91,11 @@ def true_sums(text: str) -> frozenset[str]:
 
 
 def holding(texts: Iterable[str], held_out: HeldOut) -> int:
-    """How many of the texts hold a right solution of a held-out problem."""
+    """How many texts hold a correct solution of a held-out problem."""
     return sum(held_out.solved_in(text) for text in texts)
 
 
 def _line(left: int, op: str, right: int, result: int) -> str:
-    """A sum as text, 5+12 the same as 12+5."""
+    """An equation as text, with 5+12 normalized to 12+5."""
     high, low = (right, left) if op in "+*" and left < right else (left, right)
     return f"{high}{op}{low}={result}"

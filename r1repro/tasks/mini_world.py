@@ -1,4 +1,4 @@
-"""The mini world: seeded, bilingual problems in disjoint splits."""
+"""The mini world: seeded bilingual problems in disjoint splits."""
 
 import random
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ from r1repro.tasks.world import World, general_splits
 
 LANGUAGES = ("en", "zh")
 FAMILIES = {"arithmetic": arithmetic, "countdown": countdown}
-# Draws in a row without a new problem, after which a level counts as used up: its rarest problems
-# come about once in a thousand draws.
+# Consecutive draws without a new problem after which a level counts as exhausted; its rarest
+# problems occur about once in a thousand draws.
 FRUITLESS_DRAWS = 10_000
 
 
 @lru_cache(maxsize=4)
 def build(seed: int, validation: int, test: int, max_level: int = 5) -> World:
-    """The world of a seed with so many validation and test problems, balanced over the cells.
+    """The world of a seed, with validation and test problems balanced over cells.
 
-    Cells are family, level from 1 to `max_level` and language. Raises R1ReproError if a level has
-    not so many.
+    A cell is a family, a level from 1 to `max_level`, and a language. Raises R1ReproError if a
+    level has too few problems.
     """
     rng = random.Random(f"world-{seed}")
-    taken: dict[str, Problem] = {}  # of a set of numbers one problem at most
+    taken: dict[str, Problem] = {}  # at most one problem per number set
     levels = tuple(range(1, max_level + 1))
     held_test = _balanced(rng, "test", test, levels, taken)
     held_validation = _balanced(rng, "validation", validation, levels, taken)
@@ -57,7 +57,7 @@ def _balanced(
     levels: tuple[int, ...],
     taken: dict[str, Problem],
 ) -> list[Problem]:
-    """`count` problems, one per cell in turn, added to `taken` by their numbers."""
+    """`count` problems, cycling through the cells; adds them to `taken`."""
     cells = [(f, level, lang) for f in FAMILIES for level in levels for lang in LANGUAGES]
     problems: list[Problem] = []
     for i in range(count):
@@ -67,8 +67,8 @@ def _balanced(
         if problem is None:
             had = sum((p.task, p.level) == (family, level) for p in taken.values())
             raise R1ReproError(
-                f"task.{split}_problems={count} is not accepted: {family} of level {level} takes "
-                f"at most {had} problems in the test and validation splits together; lower "
+                f"task.{split}_problems={count} is not accepted: {family} at level {level} has "
+                f"at most {had} problems for the test and validation splits together; lower "
                 "task.test_problems or task.validation_problems, of which each level of each "
                 f"family gets one in {len(cells) // len(LANGUAGES)}"
             )
@@ -78,5 +78,5 @@ def _balanced(
 
 
 def _key(problem: Problem) -> str:
-    """Its canonical form, without the target of a countdown."""
+    """The canonical form, without the target of a countdown."""
     return problem.id.partition("=")[0]

@@ -1,4 +1,4 @@
-"""The two things that travel: what was asked and what was said."""
+"""Problems and completions."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ class Problem:
     """A question with a checkable answer.
 
     id: canonical form, equal for the same problem in either language.
-    task: family, one of GENERAL or else reasoning: arithmetic, countdown, or a data set's.
+    task: one of GENERAL, or a reasoning family: arithmetic, countdown, or a data set's name.
     language: "en" or "zh", the language of the prompt.
-    level: 1 (easy) to 5 (hard), in the mini world on request to 8; general tasks are all level 1.
-    prompt: the question as asked, without any template.
-    answer: the gold answer; for countdown "numbers=target", which any right expression meets; for
+    level: 1 (easy) to 5 (hard), optionally up to 8 in the mini world; 1 for general tasks.
+    prompt: the question, without a template.
+    answer: the gold answer; for countdown "numbers=target", which any correct expression meets; for
         reasoning-gym the task's own.
     """
 
@@ -28,7 +28,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Completion:
-    """One sampled response: its text, its token ids, whether it ended by itself."""
+    """One sampled response.
+
+    finished: whether it ended with an end-of-sequence token.
+    """
 
     problem_id: str
     text: str

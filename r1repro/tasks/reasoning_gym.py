@@ -1,4 +1,4 @@
-"""Tasks of reasoning-gym, by name: drawn without end, judged by their answers."""
+"""reasoning-gym tasks, selected by name."""
 
 import random
 from collections.abc import Iterator
@@ -11,11 +11,14 @@ from r1repro.tasks.problem import Problem
 from r1repro.tasks.world import World, general_splits
 
 DRAWN = 1_000
-"""Problems of a task that are made at once."""
+"""Problems generated at a time per task."""
 
 
 def build(names: list[str], seed: int, validation: int, test: int) -> World:
-    """A world of these tasks in turn. Raises R1ReproError without the package or such a task."""
+    """A world that alternates between tasks.
+
+    Raises R1ReproError without the package, for an unknown task, or for too few problems.
+    """
     rng = random.Random(f"gym-{seed}")
     held_out: dict[str, Problem] = {}
     for drawn, problem in enumerate(_stream(names, rng)):
@@ -24,21 +27,21 @@ def build(names: list[str], seed: int, validation: int, test: int) -> World:
             break
         if drawn > DRAWN + 20 * (validation + test):
             raise R1ReproError(
-                f"{' and '.join(names)} have not {validation + test} different problems to hold "
-                "out: lower task.validation_problems and task.test_problems"
+                f"{' and '.join(names)} have fewer than {validation + test} different problems to "
+                "hold out; lower task.validation_problems or task.test_problems"
             )
-    found = list(held_out.values())
+    problems = list(held_out.values())
     return World(
-        seed, tuple(found[test:]), tuple(found[:test]), *general_splits(rng),
+        seed, tuple(problems[test:]), tuple(problems[:test]), *general_splits(rng),
         lambda draws: _stream(names, draws), {"reasoning_gym": names},
     )  # fmt: skip
 
 
 def solves(answer: str, entry: str) -> bool:
-    """Whether an answer is the entry's, blanks and case apart.
+    """Whether an answer equals the entry's, up to spacing and case.
 
-    Not by the package's scorers: some evaluate what they are given, and a model wrote it. So a task
-    with several right answers is judged too strictly.
+    The package's scorers are not used because some evaluate their input, which is untrusted model
+    output. Tasks with several correct answers are therefore scored too strictly.
     """
     return " ".join(answer.split()).casefold() == " ".join(entry.split()).casefold()
 
@@ -64,10 +67,10 @@ def _dataset(name: str, seed: int, size: int) -> Any:
         import reasoning_gym
     except ImportError as error:
         raise R1ReproError(
-            f"the task {name} is of reasoning-gym, which is not installed: "
+            f"task {name} needs reasoning-gym, which is not installed; run "
             'pip install -e ".[gym]" -c constraints.txt'
         ) from error
     try:
         return reasoning_gym.create_dataset(name, seed=seed, size=size)
     except ValueError as error:
-        raise R1ReproError(f"reasoning-gym makes no task {name}: {error}") from error
+        raise R1ReproError(f"reasoning-gym has no task {name}: {error}") from error

@@ -1,18 +1,18 @@
-"""The editor of the cold start: a right but untidy completion, made readable by fixed rules.
+"""Rule-based editor of the cold start: makes a right but untidy completion readable.
 
-DeepSeek had a language model and people rewrite R1-Zero's samples (R1 v2, B.3.2). Here rules do it,
-with nothing but the sample's own text and a dictionary of the small words around the sums: no
-solver, no gold answer. In order:
+DeepSeek used a language model and people to rewrite R1-Zero's samples (R1 v2, B.3.2). These rules
+use only the sample's text and a dictionary of the connecting words, no solver and no gold answer.
+In order:
 
-1. a line a step; blanks and stray tags go;
-2. the small words are translated into the language of the question;
-3. a line that says nothing (no sum, no known word) goes;
-4. an attempt that was made before, sum for sum, goes;
-5. a line that repeats the one before goes;
-6. the last two true sums that led to the answer are said again, in a sentence before the answer.
+1. put each step on its own line; drop blank lines and stray tags;
+2. translate connecting words into the language of the question;
+3. drop lines without an equation or a known word;
+4. drop attempts whose equations repeat an earlier attempt;
+5. drop lines that repeat the previous line;
+6. restate the last two true equations in a sentence before the answer.
 
-Work that was broken off, or whose last result is not what is answered, is not mended but dropped:
-its reader would learn that an answer need not follow from the work before it.
+Completions with abandoned work, or whose last result differs from the answer, are dropped: they
+would teach that answers need not follow from the work.
 """
 
 import re
@@ -29,16 +29,16 @@ _TAG = re.compile("|".join(map(re.escape, TAGS)))
 
 
 def _pairs() -> dict[str, dict[str, str]]:
-    """{language: {word of the other language: this language's}}, the longest words first."""
-    found: dict[str, dict[str, str]] = {"en": {}, "zh": {}}
+    """{language: {word of the other language: this language's word}}, longest words first."""
+    tables: dict[str, dict[str, str]] = {"en": {}, "zh": {}}
     for table in (corpus.FAIL_WORDS, corpus.HIT_WORDS, corpus.STEP_WORDS, corpus.RECHECK_WORDS):
         for en, zh in zip(table["en"], table["zh"], strict=True):
             en, zh = (text.replace("{}", "").rstrip(":：,， ") for text in (en, zh))
-            found["en"].setdefault(zh.strip(), en.strip())
-            found["zh"].setdefault(en.strip(), zh.strip())
+            tables["en"].setdefault(zh.strip(), en.strip())
+            tables["zh"].setdefault(en.strip(), zh.strip())
     return {
         language: dict(sorted(words.items(), key=lambda pair: -len(pair[0])))
-        for language, words in found.items()
+        for language, words in tables.items()
     }
 
 
@@ -63,12 +63,12 @@ _VERDICTS = {
     )
     for place in ("before", "after")
 }
-"""Such as "not 12", where the verdict comes first, and "15-12=3, no", where it comes last."""
+"""Verdict words that start a line, as in "not 12", or end it, as in "15-12=3, no"."""
 
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A completion in the form of R1: thinking, a sentence of summary, the answer."""
+    """A completion in R1's form: thinking, a summary sentence, the answer."""
 
     thinking: str
     summary: str
@@ -82,7 +82,7 @@ class Rewritten:
 def rewrite(text: str, language: str) -> Rewritten | None:
     """The completion rewritten for a question in `language`.
 
-    None where nothing is left of it, or the work was broken off or comes to another answer.
+    None if nothing is left, the work was abandoned, or it reaches another answer.
     """
     reading = read(text)
     if reading.answer is None:
@@ -92,8 +92,8 @@ def rewrite(text: str, language: str) -> Rewritten | None:
         return None
     lines = [translated(line, language) for line in _TAG.sub("\n", reading.think).split("\n")]
     lines = _without_repeats([line for line in lines if _says_something(line)])
-    said = [found for line in _last_attempt(lines) for found in _SUM.findall(line)]
-    sums = [found for found in said if read_work(found).true]
+    equations = [one for line in _last_attempt(lines) for one in _SUM.findall(line)]
+    sums = [equation for equation in equations if read_work(equation).true]
     if not sums:
         return None
     opening, comma, stop = _SO[language]
@@ -101,11 +101,10 @@ def rewrite(text: str, language: str) -> Rewritten | None:
 
 
 def tidied(text: str) -> Rewritten | None:
-    """Any model's completion in the same form; None where it has no thinking or no answer.
+    """Any model's completion in the same form; None without thinking or answer.
 
-    Rules 1 and 5 above, for text whose words no dictionary here knows: stray tags and blanks go,
-    and so does a line that was said before. The last line of the thinking that holds the answer is
-    said again as the summary, or else the last line.
+    For text outside the dictionary: drops stray tags, blank lines and repeated lines. The summary
+    is the last line of the thinking that contains the answer, or else its last line.
     """
     reading = read(text)
     lines = [line.strip() for line in _TAG.sub("\n", reading.think).split("\n")]
@@ -117,23 +116,23 @@ def tidied(text: str) -> Rewritten | None:
 
 
 def tagged(text: str) -> str:
-    """A completion with the answer that it boxes, as most models mark it, in the tag at its end.
+    """A completion with its boxed answer appended in an answer tag.
 
-    As it is where the tag stands already, or no answer is marked.
+    Unchanged if it has the tag already or marks no answer.
     """
     answer = None if read(text).answer is not None else marked_answer(text)
     return text if answer is None else f"{text.rstrip()}\n{ANSWER_OPEN}{answer}{ANSWER_CLOSE}"
 
 
 def translated(line: str, language: str) -> str:
-    """The line with the small words of the other language in this one."""
+    """The line with connecting words translated into `language`."""
     words = DICTIONARY[language]
     line = _TO[language].sub(lambda found: words[found[0]], line.strip())
     for theirs, ours in _MARKS[language].items():
         line = line.replace(theirs, ours)
     if language == "zh":
         return line.replace(" ", "")
-    # English words and sums stand apart.
+    # Separate English words from equations.
     return re.sub(r"  +", " ", re.sub(r"(?<=[a-z])(?=\d)", " ", line))
 
 
@@ -161,7 +160,7 @@ def _without_repeats(lines: list[str]) -> list[str]:
     attempts = _attempts(lines)
     for index, attempt in enumerate(attempts):
         sums = tuple(found for line in attempt for found in _SUM.findall(line))
-        # The last attempt is the one that the answer comes from.
+        # Always keep the last attempt, which gives the answer.
         if sums in seen and index < len(attempts) - 1:
             continue
         seen.add(sums)

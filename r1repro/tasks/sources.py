@@ -1,4 +1,4 @@
-"""Data sets of questions with right answers: where each one is, and how its rows are read."""
+"""Data sets of questions with gold answers: locations and row formats."""
 
 import hashlib
 import json
@@ -18,12 +18,12 @@ from r1repro.text.tags import boxed
 
 @dataclass(frozen=True)
 class Source:
-    """One data set, at the hub (NAME@COMMIT) or in a file.
+    """One data set, on the hub (NAME@COMMIT) or in a file.
 
-    name: the family that its problems belong to.
-    subsets: the hub's configurations that are read one after the other.
-    prompt, answer, level: fields of a row. The answer is what follows "####", what the last box
-        holds, or the whole. A prompt may be a chat, of which the user's last turn is the question.
+    name: the family of its problems.
+    subsets: hub configurations, read in order.
+    prompt, answer, level: column names. The answer is the text after "####", the content of the
+        last box, or the whole field. A prompt may be a chat, whose last user turn is the question.
     countdown: `prompt` is a list of numbers and `answer` the target.
     """
 
@@ -44,8 +44,8 @@ _MATH = tuple(
     "algebra counting_and_probability geometry intermediate_algebra number_theory prealgebra "
     "precalculus".split()
 )
-# At the commits that others pin, and read as their pages describe them; none was downloaded where
-# this was written.
+# Pinned to commits in common use. Columns follow the dataset cards and were not verified against
+# downloads.
 SOURCES = {
     source.name: source
     for source in (
@@ -70,42 +70,42 @@ SOURCES = {
 
 
 def problems(source: Source) -> list[Problem]:
-    """The problems of a source in its order, each once.
+    """The problems of a source in order, without duplicates.
 
-    Raises R1ReproError if it is not on this machine, if a field is missing, or if an answer holds
-    nothing or, in a person's own file, is a sentence, naming the row.
+    Raises R1ReproError if the source is not on this machine, has no rows, lacks a column, or has an
+    empty answer (or in a user's file a sentence as answer), naming the row.
     """
-    found: dict[str, Problem] = {}
+    by_id: dict[str, Problem] = {}
     for where, row in rows(source):
         problem = _problem(source, row, where)
-        found.setdefault(problem.id, problem)
-    if not found:
-        raise R1ReproError(f"{source.path or source.hub} has no rows: give one that has")
-    return list(found.values())
+        by_id.setdefault(problem.id, problem)
+    if not by_id:
+        raise R1ReproError(f"{source.path or source.hub} has no rows; give a data set with rows")
+    return list(by_id.values())
 
 
-def digest(found: list[Problem]) -> str:
+def digest(problems: list[Problem]) -> str:
     """sha256 of the questions and answers in order, for manifests."""
-    content = json.dumps([(p.prompt, p.answer) for p in found], ensure_ascii=False)
+    content = json.dumps([(p.prompt, p.answer) for p in problems], ensure_ascii=False)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def place(source: Source) -> Path:
-    """Where the source is on this machine; R1ReproError if it is not."""
+    """The source's location on this machine; raises R1ReproError if it is absent."""
     if source.path is not None:
         return Path(source.path)
     assert source.hub is not None
-    found = hub.folder(source.hub, "dataset")
-    if found is None:
+    folder = hub.folder(source.hub, "dataset")
+    if folder is None:
         raise R1ReproError(
-            f"the data set {source.hub} is not on this machine: `r1repro fetch` with the same "
-            "settings brings it where there is a network, and task.path=FILE takes your own"
+            f"data set {source.hub} is not on this machine; run `r1repro fetch` with the same "
+            "settings where there is a network, or give your own with task.path=FILE"
         )
-    return found
+    return folder
 
 
 def rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(where it stands, the row) of each."""
+    """(location for messages, row) pairs."""
     where = place(source)
     if source.path is not None:
         for number, row in records.read(where):
@@ -115,7 +115,7 @@ def rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
 
     name, _ = hub.parts(str(source.hub))
     for subset in source.subsets:
-        # From the fetched folder, not by the hub's name: that would ask the network first.
+        # Load from the fetched folder; loading by hub name would access the network.
         for number, row in enumerate(load_dataset(str(where), subset, split=source.split), 1):
             yield f"{name}, {subset or 'default'}, {source.split}, row {number}", dict(row)
 
@@ -129,15 +129,15 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
         turns = [turn for turn in question if turn.get("role") == "user"]
         question = turns[-1]["content"] if turns else ""
     if not isinstance(question, str) or not question.strip():
-        raise R1ReproError(f"{where}: {source.prompt} is empty, and a question is wanted")
+        raise R1ReproError(f"{where}: {source.prompt} is empty; give a question")
     answer = right_answer(str(gold))
     if gold is None or not answer or answer.count("{") != answer.count("}"):
-        raise R1ReproError(f"{where}: {source.answer} holds no whole answer: {str(gold)[-60:]!r}")
-    # Of a published set nobody here can mend a row, and such a one is never paid.
+        raise R1ReproError(f"{where}: {source.answer} has no complete answer: {str(gold)[-60:]!r}")
+    # Published data sets cannot be fixed here; such a row just never earns reward.
     if source.path is not None and is_sentence(answer):
         raise R1ReproError(
-            f"{where}: {source.answer} is a sentence, which nothing but its own words would equal: "
-            f"give the answer alone instead of {answer[:60]!r}"
+            f"{where}: {source.answer} is a sentence, which no rule can compare; give the answer "
+            f"alone instead of {answer[:60]!r}"
         )
     level = 1 if source.level is None else _level(records.field(row, source.level, where))
     return Problem(
@@ -151,21 +151,21 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
 
 
 def right_answer(text: str) -> str:
-    """The answer in a data set's field: after "####", in the last box, or the whole.
+    """The gold answer of a field: the text after "####", the last box, or the whole field.
 
-    "" where a box is begun and holds nothing whole. A box may hold one token without braces.
+    "" if a box is incomplete. A box may hold a single token without braces.
     """
     if "####" in text:
         return text.rsplit("####", 1)[1].strip()
-    found = boxed(text)
-    if found is None and "\\boxed" in text:
+    answer = boxed(text)
+    if answer is None and "\\boxed" in text:
         bare = re.match(r"\s*([^\s{}$.]+)", text.rsplit("\\boxed", 1)[1])
         return bare[1] if bare else ""
-    return (found or text).strip()
+    return (answer or text).strip()
 
 
 def canonical(question: str) -> str:
-    """Equal for questions that differ in blanks, case and punctuation only, not in operators."""
+    """Hash that ignores spacing, case and punctuation of a question, but not operators."""
     letters = re.sub(r"[^\w+\-*/=<>^\\]+|_", " ", question.casefold())
     letters = re.sub(r" ?([+\-*/=<>^\\]) ?", r"\1", letters).strip()
     return hashlib.sha256(letters.encode("utf-8", "surrogatepass")).hexdigest()[:16]

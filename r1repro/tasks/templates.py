@@ -1,8 +1,9 @@
-"""Prompt templates: .jinja files in tasks/prompts/, one a form, or one a form and language.
+"""Prompt templates, stored as .jinja files in tasks/prompts/, optionally one per language.
 
-mini: the short form of the mini world. r1_zero: the paper's (v1 Table 1), for a base model of any
-family. qwen, llama, deepseek (R1 and what was distilled from it): the families' chat forms without
-a system prompt, the think tag begun, as R1 is asked.
+mini: the short form of the mini world.
+r1_zero: the paper's template (v1 Table 1), for a base model of any family.
+qwen, llama, deepseek: chat formats without a system prompt and with the think tag opened, as for
+    R1; deepseek is for R1 and its distilled models.
 """
 
 from collections.abc import Callable
@@ -23,22 +24,22 @@ STOPS = ".?!。？！"
 
 
 def names() -> list[str]:
-    """The templates there are."""
+    """Names of the available templates."""
     return sorted({path.name.split(".")[0] for path in PROMPTS.glob("*.jinja")})
 
 
 def form(config: Config, checkpoint: str) -> str:
-    """The template that a checkpoint is trained and asked in.
+    """The template used to train and prompt a checkpoint.
 
-    Bases and what RL alone makes of them have the base form, everything from the cold start on the
-    chat form of its family.
+    Base models and RL-only checkpoints use the base template; checkpoints from the cold start on
+    use the family's chat template.
     """
-    # Not by `models`: a stage sees only what its key is made from.
+    # Not `models`: a stage sees only the settings in its key.
     return form_of(attrgetter(model_key(checkpoint))(config), checkpoint)
 
 
 def form_of(shape: ModelConfig, checkpoint: str) -> str:
-    """The same of a checkpoint with that model."""
+    """The template of a checkpoint with this model configuration."""
     if shape.made_here:
         return "mini"
     alone = checkpoint.endswith("_rl") and not checkpoint.endswith("_distilled_rl")
@@ -48,28 +49,28 @@ def form_of(shape: ModelConfig, checkpoint: str) -> str:
 
 
 def render(name: str, problem: Problem) -> str:
-    """The whole prompt of a problem, in the problem's language.
+    """The full prompt of a problem, in its language.
 
-    The paper's form ends the question with a stop; one that ends in a mark of its own keeps that.
-    What a tokenizer opens every text with is not part of it.
+    The paper's template adds a period unless the question ends in punctuation. A tokenizer's
+    beginning-of-sequence token is not included.
     """
     return _template(name, problem.language).render(prompt=problem.prompt, stops=STOPS)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A prompt, and what of the answer it has begun: a completion is read with that in front."""
+    """A prompt and the start of the answer it contains, which is prepended to the completion."""
 
     prompt: str
     begun: str = ""
 
 
 Form = Callable[[Problem], Asked]
-"""A way of asking."""
+"""A prompting method."""
 
 
 def asked(name: str) -> Form:
-    """The way of asking of a template."""
+    """The prompting method of a template."""
 
     def form(problem: Problem) -> Asked:
         prompt = render(name, problem)
@@ -79,9 +80,9 @@ def asked(name: str) -> Form:
 
 
 def begun(prompt: str) -> str:
-    """What a prompt has begun of the answer: its think tag, or nothing.
+    """The opening think tag at the end of a prompt, or "".
 
-    A completion is read with it in front, and learned without it.
+    Prepended when a completion is scored, but not trained on.
     """
     return f"{THINK_OPEN}\n" if prompt.endswith(f"{THINK_OPEN}\n") else ""
 
@@ -93,10 +94,10 @@ def _template(name: str, language: str) -> Template:
         path = PROMPTS / f"{name}.jinja"
     if not path.is_file():
         raise R1ReproError(
-            f"There is no prompt template {name!r} in language {language!r}: "
-            f"use one of {', '.join(names())}, or add {path.name} to {PROMPTS.name}/."
+            f"there is no prompt template {name!r} in language {language!r}; "
+            f"use one of {', '.join(names())}, or add {path.name} to {PROMPTS.name}/"
         )
-    # Not HTML: the prompt goes to a tokenizer, byte for byte; the last line's end is part of it.
+    # Prompts are plain text: no escaping, and the final line break is kept.
     keep = path.suffixes == [".jinja"]
-    found = Environment(autoescape=False, keep_trailing_newline=keep)
-    return found.from_string(path.read_text(encoding="utf-8"))
+    environment = Environment(autoescape=False, keep_trailing_newline=keep)
+    return environment.from_string(path.read_text(encoding="utf-8"))

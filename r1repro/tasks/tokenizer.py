@@ -1,4 +1,4 @@
-"""The mini world's tokenizer: a byte-level BPE, trained here, saved as an ordinary HF one."""
+"""The mini world's byte-level BPE tokenizer, trained here and saved as a Hugging Face tokenizer."""
 
 import json
 import re
@@ -12,20 +12,20 @@ from r1repro.text.tags import END, TAGS
 
 PAD = "<|pad|>"
 VOCABULARY = 2560
-# How often every word of the world is shown to the trainer, so that rare ones get a token too.
+# Repetitions of every mini-world word in the training text, so rare words get a token too.
 WORD_WEIGHT = 60
-# A number takes tokens of up to three digits and never its leading blank, as in Llama 3; Han
-# characters form words of their own.
+# Digits split into groups of up to three without the leading space, as in Llama 3; runs of Han
+# characters are split from other text.
 _SPLIT = r"\p{Han}+| ?(?:(?!\p{Han})\p{L})+|\p{N}{1,3}|\n| |[^\s\p{L}\p{N}]"
 
 _NUMBERS = [str(number) for number in range(10, 1000)]
 
 
 def train(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Train on the corpus; every number 0..999 is one token, longer ones are groups of three.
+    """Train on the corpus; each of 0..999 is one token, longer numbers are groups of three digits.
 
-    The think and answer tags are added tokens but NOT special ones: rewards and people read text
-    decoded without special tokens, and must see them.
+    The think and answer tags are added tokens but not special tokens, so they survive decoding
+    without special tokens, which rewards and readers rely on.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -60,7 +60,7 @@ def _without_digits(text: str) -> str:
 
 
 def _with_every_number(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer with a token for each of 10..999, whichever of its digits merge first."""
+    """The tokenizer with a token for each of 10..999, for either merge order of the digits."""
     state = json.loads(tokenizer.to_str())
     vocabulary = state["model"]["vocab"]
     for number in _NUMBERS:

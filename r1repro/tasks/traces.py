@@ -1,4 +1,4 @@
-"""A stronger teacher's answers as fine-tuning data: a file, or a data set of the hub."""
+"""A stronger teacher's answers as fine-tuning data, from a file or a hub data set."""
 
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from r1repro.text.tags import THINK_CLOSE
 
 
 def source(student: StudentsConfig) -> Source:
-    """Where the traces are."""
+    """The location of the traces."""
     assert student.traces is not None
     if Path(student.traces).suffix in records.SUFFIXES:
         return Source("traces", path=student.traces)
@@ -21,28 +21,29 @@ def source(student: StudentsConfig) -> Source:
 
 
 def rows(student: StudentsConfig) -> list[dict[str, Any]]:
-    """Rows of a data set for SFT: a problem's columns and its `completion`, each question once.
+    """SFT rows (a problem's columns and its `completion`), the first completion of each question.
 
-    Of several completions the first is taken. Raises R1ReproError for a row that is not text or
-    whose thinking does not end, and where there is none at all.
+    Raises R1ReproError for a row that is not text or whose thinking does not end, and for an empty
+    source.
     """
-    found: dict[str, dict[str, Any]] = {}
+    by_question: dict[str, dict[str, Any]] = {}
     for place, row in sources.rows(source(student)):
-        if len(found) == student.traces_rows:
+        if len(by_question) == student.traces_rows:
             break
         prompt = records.field(row, student.traces_prompt, place)
-        said = records.field(row, student.traces_completion, place)
-        completion = next(iter(islice(said, 1)), None) if isinstance(said, list) else said
+        field = records.field(row, student.traces_completion, place)
+        completion = next(iter(islice(field, 1)), None) if isinstance(field, list) else field
         if not (isinstance(prompt, str) and isinstance(completion, str) and completion.strip()):
-            raise R1ReproError(f"{place}: {student.traces_completion} is no answer in text")
+            raise R1ReproError(f"{place}: {student.traces_completion} must be non-empty text")
         if THINK_CLOSE not in completion:
             raise R1ReproError(
-                f"{place}: {student.traces_completion} has no {THINK_CLOSE}, and a student is "
-                "asked with its thinking begun: give the field that holds thinking and answer"
+                f"{place}: {student.traces_completion} has no {THINK_CLOSE}, but students are "
+                "prompted with an open think tag; give the column with thinking and answer"
             )
         name = f"traces:{sources.canonical(prompt)}"
         problem = {"problem_id": name, "task": "traces", "language": "en", "level": 1}
-        found.setdefault(name, problem | {"prompt": prompt, "answer": "", "completion": completion})
-    if not found:
-        raise R1ReproError(f"{student.traces} has no rows: give traces of a teacher")
-    return list(found.values())
+        problem |= {"prompt": prompt, "answer": "", "completion": completion}
+        by_question.setdefault(name, problem)
+    if not by_question:
+        raise R1ReproError(f"{student.traces} has no rows; give a teacher's traces")
+    return list(by_question.values())

@@ -1,4 +1,4 @@
-"""What is asked: problems in disjoint splits, whatever they come from."""
+"""A world: problems from any source in disjoint splits."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from r1repro.tasks import general
 from r1repro.tasks.held_out import HeldOut
 from r1repro.tasks.problem import GENERAL, Problem
 
-# The share of general items that the corpus never asks, and of those the share for validation.
+# Share of general items held out of the corpus, and of those the share used for validation.
 HELD_OUT_GENERAL = 0.35
 GENERAL_VALIDATION = 0.12
 
@@ -20,12 +20,11 @@ class World:
     """Problems drawn once from a seed.
 
     validation, test: reasoning problems; a canonical form is in one split only.
-    general_validation, general_test: held-out general items of the mini world, an item in both of
-        its languages in one of them. The mini world's corpus states their facts, but never asks
-        them.
-    stream: an endless stream of reasoning problems, held-out ones perhaps among them.
-    facts: of the data sets that the problems come from, for manifests.
-    levels: of the mini world's reasoning problems, for its corpus.
+    general_validation, general_test: held-out general items of the mini world, both languages of an
+        item in the same split. The corpus states their facts but never asks them.
+    stream: an endless stream of reasoning problems, which may include held-out ones.
+    facts: provenance of the data sets, for manifests.
+    levels: levels of the mini world's reasoning problems, for its corpus.
     """
 
     seed: int
@@ -39,17 +38,17 @@ class World:
 
     @property
     def held_out_problems(self) -> tuple[Problem, ...]:
-        """Everything that neither the corpus nor a training prompt may ask."""
+        """All problems that neither the corpus nor a training prompt may ask."""
         return (*self.validation, *self.test, *self.general_validation, *self.general_test)
 
     @cached_property
     def held_out(self) -> frozenset[str]:
-        """The canonical forms of these."""
+        """Canonical forms of the held-out problems."""
         return frozenset(problem.id for problem in self.held_out_problems)
 
     @cached_property
     def kept_out(self) -> HeldOut:
-        """What no document and no training prompt of the mini world may ask, try or solve."""
+        """Filter for held-out problems and solutions of the mini world."""
         return HeldOut((*self.validation, *self.test))
 
     def train(self, seed: int | str) -> Iterator[Problem]:
@@ -63,24 +62,24 @@ class World:
 
     @cached_property
     def general_train(self) -> tuple[general.Item, ...]:
-        """General items outside the held-out split."""
+        """General items outside the held-out splits."""
         return tuple(
             item for item in general.items() if f"{item.task}:{item.canonical}" not in self.held_out
         )
 
     @cached_property
     def general_train_by_task(self) -> dict[str, list[general.Item]]:
-        """The same, a list a task."""
+        """General training items by task."""
         return {task: [i for i in self.general_train if i.task == task] for task in GENERAL}
 
     @cached_property
     def known_phrases(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of a quality and a thing that are not held out."""
+        """Adjective-noun pairs that are not held out."""
         return tuple(p for p in general.phrases() if f"translation:{p[0]}" not in self.held_out)
 
 
 def general_splits(rng: random.Random) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
-    """(validation, test) of the general items, drawn by `rng`."""
+    """(validation, test) of the general items, drawn with `rng`."""
     canonicals = sorted({(item.task, item.canonical) for item in general.items()})
     for_test: set[str] = set()
     for_validation: set[str] = set()

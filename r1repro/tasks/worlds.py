@@ -1,4 +1,4 @@
-"""The world that a configuration asks for: the mini world, or data sets with its general items."""
+"""The world of a configuration: the mini world, or data sets plus its general items."""
 
 import random
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from r1repro.tasks.sources import SOURCES, Source
 from r1repro.tasks.world import World, general_splits
 
 GYM = "reasoning_gym:"
-"""What a `task.train` begins with that names tasks of reasoning-gym."""
+"""Prefix of a `task.train` that names reasoning-gym tasks."""
 
 
 @lru_cache(maxsize=4)
 def of(task: TaskConfig) -> World:
     """The world of a task; the same object for the same task.
 
-    Raises R1ReproError if a data set is not on this machine or has not so many problems.
+    Raises R1ReproError if a data set is not on this machine or has too few problems.
     """
     if task.train is None and task.path is None:
         return mini_world.build(
@@ -34,7 +34,7 @@ def of(task: TaskConfig) -> World:
 
 
 def names_a_source(task: TaskConfig) -> bool:
-    """Whether it trains on a data set of SOURCES."""
+    """Whether the task trains on one of SOURCES."""
     return task.train is not None and not task.train.startswith(GYM)
 
 
@@ -46,7 +46,7 @@ def train_source(task: TaskConfig) -> Source:
 
 
 def test_sources(task: TaskConfig) -> list[Source]:
-    """The data sets that it is measured on; none where a part of the training one is held out."""
+    """The test data sets; empty if part of the training set is held out instead."""
     own = [] if task.test_path is None else [_own(task, task.test_path, "own_test")]
     return own + [_named("task.test", name) for name in (task.test or "").split("+") if name]
 
@@ -54,16 +54,16 @@ def test_sources(task: TaskConfig) -> list[Source]:
 def _named(key: str, name: str) -> Source:
     if name not in SOURCES:
         known = offered(name, SOURCES, "r1repro/tasks/sources.py has")
-        raise R1ReproError(f"{key}={name} is no data set here: it takes {known}")
+        raise R1ReproError(f"{key}={name} is not accepted; use {known}")
     return SOURCES[name]
 
 
 def hub_sources(task: TaskConfig) -> list[Source]:
-    """The data sets of the hub that a task reads, one a repository."""
-    found = test_sources(task)
+    """The hub data sets that a task reads, one per repository."""
+    used = test_sources(task)
     if names_a_source(task) and task.path is None:
-        found.append(train_source(task))
-    return list({source.hub: source for source in found if source.hub is not None}.values())
+        used.append(train_source(task))
+    return list({source.hub: source for source in used if source.hub is not None}.values())
 
 
 def _own(task: TaskConfig, path: str, name: str = "own") -> Source:
@@ -86,7 +86,7 @@ def _of_data(task: TaskConfig) -> World:
         found = sources.problems(source)
         facts[source.name] = _facts(source, found)
         test += found if len(found) <= task.test_problems else rng.sample(found, task.test_problems)
-    # The same question may stand in two test sets, and test questions among the training ones.
+    # Questions may repeat across test sets and occur in the training set.
     test = list({problem.id.split(":")[-1]: problem for problem in test}.values())
     taken = {problem.id.split(":")[-1] for problem in test}
     free = [problem for problem in training if problem.id.split(":")[-1] not in taken]
@@ -94,8 +94,8 @@ def _of_data(task: TaskConfig) -> World:
     wanted = task.validation_problems + (0 if test else task.test_problems)
     if len(free) <= wanted:
         raise R1ReproError(
-            f"{train_source(task).name} has {len(free)} problems that are in no test set, and "
-            f"{wanted} are to be held out: lower task.validation_problems or task.test_problems"
+            f"{train_source(task).name} has {len(free)} problems outside the test sets, too few to "
+            f"hold out {wanted}; lower task.validation_problems or task.test_problems"
         )
     validation, free = free[: task.validation_problems], free[task.validation_problems :]
     if not test:
@@ -103,7 +103,7 @@ def _of_data(task: TaskConfig) -> World:
     facts["used"] = {"train": len(free), "validation": len(validation), "test": len(test)}
 
     def stream(draws: random.Random) -> Iterator[Problem]:
-        while True:  # epochs, each in an order of its own
+        while True:  # each epoch in a new order
             yield from draws.sample(free, len(free))
 
     return World(
@@ -111,6 +111,6 @@ def _of_data(task: TaskConfig) -> World:
     )
 
 
-def _facts(source: Source, found: list[Problem]) -> dict[str, object]:
+def _facts(source: Source, problems: list[Problem]) -> dict[str, object]:
     where = {"hub": source.hub, "commit": sources.place(source).name} if source.hub else {}
-    return {**where, "problems": len(found), "sha256": sources.digest(found)}
+    return {**where, "problems": len(problems), "sha256": sources.digest(problems)}

@@ -1,1 +1,1 @@
-"""Reading completions: tags and answers, language, reflection, repetition."""
+"""Analysis of completion text: tags, answers, language, reflection, repetition."""

@@ -1,4 +1,4 @@
-"""Is a right answer a sentence? Nothing but its own words would equal it."""
+"""Detects gold answers that are sentences, which no rule can compare."""
 
 import re
 
@@ -9,15 +9,15 @@ _VERBS = frozenset(
     "is are was were be will would has have had can could must may should does do did".split()
 )
 _ABOUT_NOTHING = _VERBS | {"there", "no"}
-"""A first word that leaves open what is spoken of."""
+"""First words after which the answer has no subject of its own."""
 
 
 def is_sentence(answer: str) -> bool:
-    """Whether it begins with a word and says something of it, in English or Chinese.
+    """Whether an answer is a full sentence, in English or Chinese.
 
-    "A", "east", "June 20" and "all real numbers" have no verb, "40 sweets are left" begins with its
-    value, and "does not exist" or "there is no solution" are what some problems are answered with:
-    these can be compared.
+    It must start with a word and contain a verb. "A", "east", "June 20" and "all real numbers" have
+    no verb, and "40 sweets are left" starts with its value. "does not exist" and "there is no
+    solution" are accepted answers. All of these can be compared.
     """
     found = words(answer)
     if not _BEGINS_WITH_A_WORD.match(answer) or {*found[:1]} & _ABOUT_NOTHING:

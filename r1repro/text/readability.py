@@ -1,4 +1,4 @@
-"""Whether a reader can follow a response, by a rule."""
+"""Rule-based readability of a response."""
 
 from collections import Counter
 
@@ -6,17 +6,17 @@ from r1repro.text.language import language_share
 from r1repro.text.tags import read
 
 LONGEST_LINE = 80
-"""Characters of one line of thinking."""
+"""Maximum characters in one line of thinking."""
 OFTENEST_LINE = 2
-"""Times that one line may occur."""
+"""Maximum occurrences of one line."""
 
 
 def is_readable(text: str, language: str) -> bool:
-    """Whether a response can be followed by somebody who reads `language`.
+    """Whether a reader of `language` can follow a response.
 
-    Valid format; thinking without a word of another language; no line of it longer than
-    LONGEST_LINE or said more than OFTENEST_LINE times. The paper asks people and gives no rule
-    (R1 v2, B.3.2): this one is ours.
+    Requires valid format, thinking in `language` only, and no line longer than LONGEST_LINE or
+    repeated more than OFTENEST_LINE times. The paper uses human judgement and gives no rule (R1 v2,
+    B.3.2), so this rule is ours.
     """
     reading = read(text)
     if not reading.format_valid:

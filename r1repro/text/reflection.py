@@ -1,7 +1,7 @@
-"""Words that announce reflection, as DeepSeek-R1 counts them.
+"""Reflection words, counted as in DeepSeek-R1.
 
 The ten English words are the paper's (arXiv 2501.12948 v2, section C.2 and figure 9a). The paper
-names no Chinese ones; those below are ours, each beside the English word that it stands for.
+lists no Chinese words; ours are listed under their English counterparts.
 """
 
 import re
@@ -20,7 +20,7 @@ REFLECTION_WORDS: dict[str, tuple[str, ...]] = {
     "check": ("检查", "检验", "核对"),
 }
 _CHINESE = {zh: en for en, group in REFLECTION_WORDS.items() for zh in group}
-# Longest first, so that 但是 counts once and not as two; 没错 and 不错 mean the opposite of 错.
+# Longest first, so 但是 counts once. 没错 and 不错 mean the opposite of 错.
 _PATTERN = re.compile(
     r"(?<![A-Za-z])(" + "|".join(REFLECTION_WORDS) + r")(?![A-Za-z])"
     r"|(?<![没不])(" + "|".join(sorted(_CHINESE, key=len, reverse=True)) + r")",
@@ -29,9 +29,9 @@ _PATTERN = re.compile(
 
 
 def reflection_words(text: str) -> Counter[str]:
-    """How often each of the paper's ten words occurs, Chinese counterparts under the English one.
+    """Count of each of the paper's ten words; Chinese words count under their English counterpart.
 
-    Whole words in any case: "checks" and "butter" do not count.
+    Matches whole words in any case: "checks" and "butter" do not count.
     """
     return Counter(
         english.lower() if english else _CHINESE[chinese]
@@ -40,5 +40,5 @@ def reflection_words(text: str) -> Counter[str]:
 
 
 def reflection_count(text: str) -> int:
-    """Number of reflection words in a text, both languages together."""
+    """Total number of reflection words, both languages together."""
     return sum(reflection_words(text).values())

@@ -1,20 +1,19 @@
-"""The sums that a text works through: read line by line, each found true or false.
+"""Parses the arithmetic in a text line by line and checks each equation.
 
-A line of work holds an equation, numbers joined by operators on the left of "=" and a number on
-the right: "12+5=17", "5 × 3 = 15", "48/2 = <<48/2=24>>24", "2*3+4 = 6+4 = 10". Words may stand
-around it, in any language. Beside steps there are
+An equation has numbers joined by operators on the left of "=" and a number on the right: "12+5=17",
+"5 × 3 = 15", "48/2 = <<48/2=24>>24", "2*3+4 = 6+4 = 10". Words in any language may surround it.
+Besides steps there are
 
-- rechecks, opened by a word such as "wait" or 检查: they take the place of the step before;
+- rechecks, introduced by a word such as "wait" or 检查: they replace the previous step;
 - checks, which compare a result with a target: "17-15=2, no", "15-15=0，对";
 - verdicts: "no", "not 15", 正好15; a check or a verdict ends an attempt;
-- statements of the answer: "The answer is 15".
+- stated answers: "The answer is 15".
 
-A line with a digit that is none of these is not parsed, nor is one with a number that its equation
-does not hold, so that nothing passes by standing beside a sum. A question said again is such a
-line. What is not plainly an equation of numbers is not read as one: "2x+3=7", "20% of 50 = 10",
-"7/2 = 3 remainder 1", "3+4=8?".
+Any other line with a digit is unparsed, including a restated question. So is a line with a number
+outside its equation, which keeps unread numbers from passing unnoticed. Ambiguous text is not read
+as an equation: "2x+3=7", "20% of 50 = 10", "7/2 = 3 remainder 1", "3+4=8?".
 
-Nothing is evaluated by Python, every expression is bounded, and the time is linear in the text.
+Nothing is evaluated by Python, every expression is bounded, and time is linear in the text.
 """
 
 import re
@@ -22,11 +21,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 MAX_CHARACTERS = 200
-"""Of one side of an equation."""
+"""Maximum characters on one side of an equation."""
 MAX_CHAIN = 8
-"""Sides that follow on the first, as in "2*3+4 = 6+4 = 10"."""
+"""Maximum sides after the first, as in "2*3+4 = 6+4 = 10"."""
 MAX_DIGITS = 12
-"""Of one number, on either side of its point."""
+"""Maximum digits on either side of a number's decimal point."""
 AFFIRMING = ("yes", "correct", "对", "正确")
 DENYING = ("no", "wrong", "incorrect", "不对", "错了")
 
@@ -37,7 +36,7 @@ _SIGNS = str.maketrans(
 )
 _LATEX = {r"\times": "*", r"\cdot": "*", r"\div": "/", r"\left": "", r"\right": ""}
 _REMOVED = re.compile(
-    r"<<[^<>\n]{0,200}>>"  # the calculator's notes in GSM8K
+    r"<<[^<>\n]{0,200}>>"  # GSM8K calculator annotations
     r"|\\[()\[\],;! ]|(?<![\d)])\*\*|\*\*(?![\d(])"
 )
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]{1,40})\}\{([^{}]{1,40})\}")
@@ -48,7 +47,7 @@ _MARKER = re.compile(r"^\s{0,20}(?:[-*•#]{1,6}\s+)?(?:step\s{0,3})?\d{1,2}[.):
 _BULLET = re.compile(r"^\s{0,20}[-*•]\s+")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|\.\d+|[-+*/()]")
 _APART = re.compile(r"(?<=[\d)])[ \t]+(?=[\d(.])")
-"""Two numbers without an operator: "3 1/2", "350 000"."""
+"""Two numbers without an operator between them: "3 1/2", "350 000"."""
 _STOP = re.compile(r"(?:^|(?<=[\d)]))[ \t]*\.[ \t]+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _LAST_WORD = re.compile(r"([A-Za-z]{1,20})[\s:]*$")
@@ -58,13 +57,13 @@ _JOINED = re.compile(
     r"\s{0,3}$",
     re.I,
 )
-"""Words that go on with what stands before them: "20% of 50 - 5 = 5"."""
+"""Words that continue an expression: "20% of 50 - 5 = 5"."""
 _QUALIFIED = re.compile(
     r"\s*(?:r(?:em(?:ainder)?)?\b|余|又|万|亿|千|百|and\s+(?:a|one)\b|and\s+\d+/"
     r"|(?:hundred|thousand|million|billion|hours?|feet|pounds)\b)",
     re.I,
 )
-"""What makes another number of the one before it: "3 remainder 1", "2 million", "1 hour 30"."""
+"""Suffixes that change the value of a number: "3 remainder 1", "2 million", "1 hour 30"."""
 _RECHECK = re.compile(
     r"^\W{0,5}(?:no[,，]\s{0,3}wrong|wait|hold on|check|let me (?:verify|check|recheck)"
     r"|等等|等一下|检查|检验|验证|验算|不对)",
@@ -83,13 +82,13 @@ _NAMED = re.compile(
 )
 _ANSWER = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：|####)\s{0,3}(.*)$", re.I)
 _TRAILING = re.compile(r"(?:and so on|etc|如此类推|\.{3}|…)[\s.。…]{0,8}$", re.I)
-"""What stands for work that is not written down, on a line of its own or at the end of a sum."""
+"""Marks omitted work, on its own line or at the end of an equation."""
 _EDGES = " \t,，.。:：;；!！*"
 
 
 @dataclass(frozen=True)
 class Sum:
-    """An equation: an expression, such as ("12", "+", "5"), and the result that is stated."""
+    """An equation: an expression such as ("12", "+", "5") and its stated result."""
 
     tokens: tuple[str, ...]
     result: Fraction
@@ -101,16 +100,16 @@ class Sum:
 
     @property
     def operators(self) -> int:
-        """How many operations it does."""
+        """Number of operations."""
         return sum(token in "+-*/" for token in self.tokens)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of an attempt's result: that it is what was wanted, or is not.
+    """A statement that an attempt's result is or is not the target.
 
-    difference: the subtraction of a check, such as 17-15=2; number: the one that a verdict names,
-    such as 15 in "not 15".
+    difference: the subtraction of a check, such as 17-15=2.
+    number: the number that a verdict names, such as 15 in "not 15".
     """
 
     affirms: bool
@@ -120,7 +119,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Attempt:
-    """Steps up to a verdict, each in the wording of its last recheck."""
+    """Steps up to a verdict; a rechecked step appears once, as last written."""
 
     steps: tuple[Sum, ...]
     verdict: Verdict | None = None
@@ -132,7 +131,11 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Line:
-    """What one line holds; `digits`: whether it has any, `parsed`: whether all of it was read."""
+    """The content of one line.
+
+    digits: whether the line contains any digit.
+    parsed: whether every number in it was read.
+    """
 
     sums: tuple[Sum, ...] = ()
     recheck: bool = False
@@ -145,29 +148,29 @@ class Line:
 
 @dataclass(frozen=True)
 class Work:
-    """All lines of a text, and the attempts that they make up."""
+    """All lines of a text and the attempts they form."""
 
     lines: tuple[Line, ...]
     attempts: tuple[Attempt, ...]
 
     @property
     def steps(self) -> tuple[Sum, ...]:
-        """Of all attempts, without checks and without what a recheck replaced."""
+        """Steps of all attempts, without checks and replaced steps."""
         return tuple(step for attempt in self.attempts for step in attempt.steps)
 
     @property
     def last(self) -> Attempt | None:
-        """The last attempt that has a step."""
+        """The last attempt with at least one step."""
         return next((attempt for attempt in reversed(self.attempts) if attempt.steps), None)
 
     @property
     def true(self) -> bool:
-        """Whether all sums hold, those that were taken back and mended among them."""
+        """Whether every equation holds, including those corrected later."""
         return all(found.true for line in self.lines for found in line.sums)
 
     @property
     def stated(self) -> tuple[Fraction, ...]:
-        """The answers that it states in words."""
+        """The answers stated in words."""
         return tuple(line.stated for line in self.lines if line.stated is not None)
 
     @property
@@ -180,12 +183,12 @@ class Work:
 
     @property
     def broken_off(self) -> bool:
-        """Whether a line stands for work that is not written down."""
+        """Whether any line marks omitted work."""
         return any(line.trailing for line in self.lines)
 
     @property
     def affirms_false_sum(self) -> bool:
-        """Whether a recheck, or a check with its yes, says a sum that is false."""
+        """Whether a recheck or an affirmed check contains a false equation."""
         return any(
             not found.true
             for line in self.lines
@@ -195,26 +198,26 @@ class Work:
 
     @property
     def repeats(self) -> bool:
-        """Whether an attempt is made twice, or a step twice within one attempt."""
+        """Whether an attempt occurs twice, or a step twice within one attempt."""
         whole = [attempt.steps for attempt in self.attempts if attempt.steps]
         return len(set(whole)) < len(whole) or any(len(set(one)) < len(one) for one in whole)
 
 
 def read_work(text: str) -> Work:
-    """The work of a text without tags, line by line."""
+    """Parse a text without tags, line by line."""
     lines = tuple(read_line(line) for line in text.split("\n") if line.strip())
     return Work(lines, tuple(_attempts(lines)))
 
 
 def value_of(text: str) -> Fraction | None:
-    """The value of a text that is one expression of numbers, such as "8", "1/2" or "(3+5)-7"."""
+    """The value of a single numeric expression, such as "8", "1/2" or "(3+5)-7"; else None."""
     text = _plain(text.strip().rstrip(".。")).strip()
     tokens = _tokens(text.partition("=")[0].strip())
     return None if tokens is None else _value(tokens)
 
 
 def read_line(line: str) -> Line:
-    """What one line holds."""
+    """Parse one line."""
     plain = _plain(line)
     digits = bool(re.search(r"\d", plain))
     bare = plain.strip(_EDGES).lower()
@@ -226,8 +229,8 @@ def read_line(line: str) -> Line:
         return Line()
     plain = _BULLET.sub("", _MARKER.sub("", plain))
     if named := _NAMED.match(plain.strip()):
-        said = Verdict(named["no"] is None, number=_number(named["number"]))
-        return Line(verdict=said, digits=True, parsed=said.number is not None)
+        explicit = Verdict(named["no"] is None, number=_number(named["number"]))
+        return Line(verdict=explicit, digits=True, parsed=explicit.number is not None)
     sums, outside, whole = _sums(plain)
     if not sums:
         stated = _stated(plain)
@@ -250,7 +253,7 @@ def _attempts(lines: tuple[Line, ...]) -> list[Attempt]:
     for line in lines:
         check = line.verdict is not None and line.verdict.difference is not None
         for step in line.sums[:-1] if check else line.sums:
-            # Said again, with or without a word that says so.
+            # A recheck, with or without an introducing word, replaces the previous step.
             if steps and steps[-1].tokens == step.tokens:
                 steps.pop()
             steps.append(step)
@@ -263,7 +266,7 @@ def _attempts(lines: tuple[Line, ...]) -> list[Attempt]:
 
 
 def _plain(text: str) -> str:
-    """Signs of arithmetic in one notation, without markup."""
+    """Arithmetic signs in one notation, markup removed."""
     text = text.translate(_SIGNS)
     if "\\" in text:
         for theirs, ours in _LATEX.items():
@@ -275,7 +278,7 @@ def _plain(text: str) -> str:
 
 
 def _sums(line: str) -> tuple[list[Sum], list[str], bool]:
-    """(the equations, what stands before, between and after them, whether each "=" was read)."""
+    """(equations, text before, between and after them, whether every "=" was read)."""
     pieces = line.split("=")
     sums: list[Sum] = []
     outside: list[str] = []
@@ -294,7 +297,7 @@ def _sums(line: str) -> tuple[list[Sum], list[str], bool]:
             outside.append(head)
             at, rest = end, after
             continue
-        # A name on the left says what the sum on the right is: "Total = 3+4 = 7".
+        # A label may precede the equation: "Total = 3+4 = 7".
         whole = whole and not re.search(r"\d", rest)
         outside.append(rest)
         at, rest = at + 1, pieces[at + 1]
@@ -303,7 +306,10 @@ def _sums(line: str) -> tuple[list[Sum], list[str], bool]:
 
 
 def _sum(sides: list[tuple[str, ...] | None]) -> Sum | None:
-    """The equation of these sides; None where the first is no operation or the last no number."""
+    """The equation with these sides.
+
+    None if the first side has no operation or the last is not a number.
+    """
     if len(sides) < 2 or any(side is None for side in sides):
         return None
     first, *others = (side for side in sides if side is not None)
@@ -318,13 +324,13 @@ def _sum(sides: list[tuple[str, ...] | None]) -> Sum | None:
 
 
 def _equal(value: Fraction, stated: Fraction, side: tuple[str, ...]) -> bool:
-    """Whether the stated number is this value, or it rounded to two or more decimals."""
+    """Whether `stated` equals `value`, exactly or rounded to two or more decimals."""
     decimals = len(side[-1].partition(".")[2])
     return value == stated or (decimals > 1 and abs(value - stated) < Fraction(1, 10**decimals))
 
 
 def _left(piece: str) -> tuple[str, tuple[str, ...] | None]:
-    """(what stands before it, the expression at the end of a piece)."""
+    """(the text before, the expression at the end of a piece)."""
     head = piece.rstrip(_EXPRESSION)
     if len(piece) - len(head) > MAX_CHARACTERS:
         return piece, None
@@ -341,7 +347,7 @@ def _left(piece: str) -> tuple[str, tuple[str, ...] | None]:
         if text[0] == "." and not apart:
             return piece, None
         word = _LAST_WORD.search(before[-40:])
-        # "20% of 50+5", "students x 3/4", "f(3+4)" and "x12+5" are other sums than they seem
+        # not plain equations: "20% of 50+5", "students x 3/4", "f(3+4)", "x12+5"
         if (word and len(word[1]) == 1) or _JOINED.search(before[-40:]):
             return piece, None
         if word and not apart and text[0] == "(":
@@ -350,9 +356,9 @@ def _left(piece: str) -> tuple[str, tuple[str, ...] | None]:
 
 
 def _right(piece: str, followed: bool) -> tuple[tuple[str, ...] | None, str, bool]:
-    """(the expression at the start of a piece, what follows it, whether that is the whole piece).
+    """(the expression at the start of a piece, the text after it, whether it is the whole piece).
 
-    followed: another "=" stands behind the piece, whose left side may begin in it.
+    followed: another "=" follows the piece, so the left side of the next equation may begin in it.
     """
     rest = piece.lstrip(_EXPRESSION)
     lead = piece[: len(piece) - len(rest)]
@@ -362,14 +368,14 @@ def _right(piece: str, followed: bool) -> tuple[tuple[str, ...] | None, str, boo
         lead, rest = lead[: stop.start()], piece[stop.start() :]
     text = lead.strip()
     if apart := _APART.search(text):
-        # "12+5=17 17-3=14" is two sums, "= 3 1/2" is one number
+        # "12+5=17 17-3=14" is two equations, "= 3 1/2" is one number
         first, second = text[: apart.start()], text[apart.end() :]
         if followed and not rest.strip() and re.search(r"[-+*]", second):
             return _tokens(first), " " + second, False
         return None, piece, False
     if not rest.strip():
         return _tokens(text.rstrip(".")), "", followed
-    # Something follows within the line: what makes another number of this one?
+    # The text that follows may change the value of this number.
     touching = lead[-1:] not in (" ", "\t") and not stop
     if touching and (rest[0] in "^_%!\\{°" or (text[-1:] != "." and _ASCII_LETTER.match(rest))):
         return None, piece, False
@@ -379,20 +385,20 @@ def _right(piece: str, followed: bool) -> tuple[tuple[str, ...] | None, str, boo
 
 
 def _stated(line: str) -> Fraction | None:
-    """The value of "The answer is ...", words behind it left out."""
-    found = _ANSWER.search(line)
-    if found is None:
+    """The value in "The answer is ...", ignoring words after it."""
+    match = _ANSWER.search(line)
+    if match is None:
         return None
-    said = found[1].strip().lstrip("*: ")
-    tokens = _tokens(said[: len(said) - len(said.lstrip(_EXPRESSION))].strip().rstrip("."))
-    rest = said.lstrip(_EXPRESSION)
-    if tokens is None or re.search(r"\d", rest) or re.search(r"\d", line[: found.start()]):
+    answer = match[1].strip().lstrip("*: ")
+    rest = answer.lstrip(_EXPRESSION)
+    tokens = _tokens(answer[: len(answer) - len(rest)].strip().rstrip("."))
+    if tokens is None or re.search(r"\d", rest) or re.search(r"\d", line[: match.start()]):
         return None
     return _value(tokens)
 
 
 def _tokens(text: str) -> tuple[str, ...] | None:
-    """Numbers, operators and parentheses; None where the text is anything else."""
+    """Numbers, operators and parentheses; None if the text contains anything else."""
     if not text or len(text) > MAX_CHARACTERS:
         return None
     tokens = tuple(_TOKEN.findall(text))
@@ -409,14 +415,14 @@ def _number(text: str) -> Fraction | None:
 
 
 def _is_number(tokens: tuple[str, ...]) -> bool:
-    """A number with or without a sign, or a fraction."""
+    """Whether the tokens are a number, optionally signed, or a fraction."""
     digits = [token for token in tokens if token not in "+-*/()"]
     kinds = "".join("n" if token in digits else token for token in tokens)
     return kinds in ("n", "-n", "n/n", "-n/n", "((n)/(n))")
 
 
 def _value(tokens: tuple[str, ...]) -> Fraction | None:
-    """By two stacks; None where the tokens are no expression or divide by zero."""
+    """Evaluate with two stacks; None for an invalid expression or division by zero."""
     values: list[Fraction] = []
     waiting: list[str] = []
     binds = {"+": 1, "-": 1, "*": 2, "/": 2, "negative": 3}

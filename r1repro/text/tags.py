@@ -1,4 +1,4 @@
-"""Reading a completion: where its thinking and its answer are."""
+"""Extracts the thinking and the answer of a completion."""
 
 import re
 from dataclasses import dataclass
@@ -6,41 +6,41 @@ from dataclasses import dataclass
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 END = "<|endoftext|>"
-"""What ends every document and completion of the mini world."""
+"""End-of-sequence token of the mini world."""
 TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
 
 LONGEST = 2_000
-"""Characters of an answer in mathematics that are read at all."""
+"""Maximum characters read from a mathematical answer."""
 _BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _SHAPE = re.compile(r"\s*<think>(.*?)</think>(.*?)<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
-# Another turn: a base goes on with a question of its own, whose answer is none to what was asked.
+# A base model may continue with a new user turn; text after that does not answer this prompt.
 _NEXT_TURN = re.compile(r"\n\s{0,4}(?:User:|用户：)")
-# A sign, unless it is the minus of a difference such as 53-9.
+# The minus is a sign unless it belongs to a difference such as 53-9.
 _NUMBER = re.compile(r"(?<![\d)])-?\d+|\d+")
-# One value in mathematics: a fraction in LaTeX, or a number with its commas, decimals and divisor.
+# A LaTeX fraction, or a number with optional commas, decimals and divisor.
 _VALUE = re.compile(
     r"-?\\[dt]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}"
     r"|(?<![\w)}])-?\d[\d,]*(?:\.\d+)?(?:/\d+)?|\d[\d,]*(?:\.\d+)?(?:/\d+)?"
 )
-# Operands joined by operators, without blanks. A lone operand matches too, and is sorted out later:
-# were an operator required here, a long line without one would be searched anew from every digit.
+# Operands joined by operators, without spaces. A single operand matches too and is dropped later:
+# requiring an operator here would take quadratic time on a long line without one.
 _OPERANDS = re.compile(r"[\d()]+(?:[-+*/][\d()]+)*")
 _OPERATOR = re.compile(r"[-+*/]")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a completion consists of.
+    """The parts of a completion.
 
-    think: the text between the first pair of think tags, "" where there is none.
-    answer: the text of the answer tag, stripped; None where there is no whole answer tag,
-        where there are several, or where it stands inside the thinking.
-    summary: what stands between the thinking and the answer tag, stripped; R1 writes a sentence
-        there, R1-Zero mostly nothing.
-    format_valid: the completion is think, then answer, each once and neither empty, with nothing
-        before the one or after the other.
+    think: text between the first pair of think tags; "" if there is none.
+    answer: stripped text of the answer tag; None if the tag is incomplete, occurs more than once,
+        or is inside the thinking.
+    summary: stripped text between the thinking and the answer tag; R1 writes a sentence there,
+        R1-Zero mostly nothing.
+    format_valid: thinking followed by an answer, each exactly once and not empty, with nothing
+        before or after.
     """
 
     think: str
@@ -50,8 +50,8 @@ class Reading:
 
 
 def read(text: str) -> Reading:
-    """Read a completion by the shape `<think>...</think> summary <answer>...</answer>`."""
-    # The tags are counted first: with one of each, the shape is found or refused in linear time.
+    """Parse a completion of the form `<think>...</think> summary <answer>...</answer>`."""
+    # Count the tags first: with exactly one of each, the pattern matches or fails in linear time.
     shape = _SHAPE.fullmatch(text) if all(text.count(tag) == 1 for tag in TAGS) else None
     valid = shape is not None and bool(shape[1].strip()) and bool(shape[3].strip())
     think = _between(text, THINK_OPEN, THINK_CLOSE)
@@ -64,23 +64,22 @@ def read(text: str) -> Reading:
 
 
 def after_thinking(text: str) -> str:
-    """What a reader gets: all that follows the thinking, tags taken out."""
+    """The text after the thinking, without tags."""
     return _TAG.sub(" ", text.rsplit(THINK_CLOSE, 1)[-1]).strip()
 
 
 def thinking(text: str) -> str:
-    """The marked thinking or, where none is marked or it is blank, the whole text."""
+    """The thinking, or the whole text if none is marked or it is blank."""
     marked = read(text).think
     return marked if marked.strip() else text
 
 
 def final_answer(text: str, kind: str = "number") -> str | None:
-    """The answer a completion gives, tags or no tags, so that tags alone score nothing.
+    """The stated answer, with or without tags, so that tags alone earn no accuracy.
 
-    The answer tag where there is one; else what follows the last "answer is" (or its Chinese
-    counterpart); else, of the text, the last number (`kind="number"`) or the last expression
-    with an operator (`kind="expression"`). None where nothing is stated. What follows where the
-    text opens another turn is not read.
+    In order: the answer tag; the text after the last "answer is" (or its Chinese counterpart); the
+    last number (`kind="number"`) or the last expression with an operator (`kind="expression"`).
+    None if no answer is stated. Text after a new user turn is ignored.
     """
     text = _NEXT_TURN.split(text, maxsplit=1)[0]
     answer = read(text).answer
@@ -94,9 +93,9 @@ def final_answer(text: str, kind: str = "number") -> str | None:
 
 
 def marked_answer(text: str) -> str | None:
-    """The answer in mathematics that a completion marks: in its tag, or in the last box.
+    """The mathematical answer that a completion marks, in its answer tag or its last box.
 
-    Never from the thinking; None where thinking was begun and not ended, or nothing is marked.
+    Never taken from the thinking; None if the thinking is unfinished or nothing is marked.
     """
     if THINK_CLOSE in text:
         rest = text.rsplit(THINK_CLOSE, 1)[1]
@@ -112,7 +111,7 @@ def marked_answer(text: str) -> str | None:
 
 
 def boxed(text: str) -> str | None:
-    """What the last box holds, its braces balanced; None without a whole one."""
+    """The content of the last box with balanced braces; None without a complete box."""
     starts = [match.end() for match in _BOXED.finditer(text)]
     if not starts:
         return None
@@ -125,10 +124,11 @@ def boxed(text: str) -> str | None:
 
 
 def math_answer(text: str) -> str | None:
-    """The answer in mathematics that a completion gives, marked or, without marks, last stated.
+    """The marked mathematical answer, or else the last one stated.
 
-    So that a base without the tags is read as well: the last value of the last "the answer is", or
-    that clause itself where it has none; without such words the last value. Never of the thinking.
+    The fallback covers base models, which write no tags: the last value after the last "the answer
+    is", or the clause itself if it has no value; without such a clause, the last value. Never taken
+    from the thinking.
     """
     marked = marked_answer(text)
     if marked is not None or (THINK_OPEN in text and THINK_CLOSE not in text):
@@ -142,7 +142,7 @@ def math_answer(text: str) -> str | None:
 
 
 def _expressions(text: str) -> list[str]:
-    """Operands joined by at least one operator, from the first digit or opening parenthesis on."""
+    """Expressions with at least one operator, from the first digit or opening parenthesis."""
     found = (operands.lstrip(")+-*/") for operands in _OPERANDS.findall(text))
     return [operands for operands in found if _OPERATOR.search(operands)]
 

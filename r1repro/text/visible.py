@@ -1,13 +1,13 @@
-"""Text by a model, which may hold anything, as text that only shows."""
+"""Makes model output safe to display."""
 
 import unicodedata
 
 
 def visible(text: str) -> str:
-    """The text with every character that would not be seen, or would move others, spelled out.
+    """Replace every invisible or layout-changing character by its code point.
 
-    Lone surrogates, control characters (so that no terminal takes orders), and marks of direction
-    become ⟨U+202E⟩ and the like; line breaks and tabs stay.
+    Lone surrogates, control characters (including terminal escapes) and direction marks become
+    ⟨U+202E⟩ and the like; line breaks and tabs stay.
     """
     return "".join(
         f"⟨U+{ord(c):04X}⟩"

@@ -1,8 +1,8 @@
-"""Results that a text states and then takes back, as in the paper's "aha moment".
+"""Results that a completion states and then withdraws, as in the paper's "aha moment".
 
-R1 v1, Table 3 (v2, Table 2) shows one completion that stops, says "Wait" and evaluates anew. Here a
-result is a calculation's "= number"; it is taken back where a word of refusal follows it within the
-same line, or opens the next one. In a search that is the plain verdict on a failed attempt.
+In R1 v1, Table 3 (v2, Table 2), a completion stops, says "Wait" and evaluates again. Here a result
+is the "= number" of a calculation. It is withdrawn if a rejecting word follows it on the same line
+or opens the next. In a search that is the plain verdict on a failed attempt.
 """
 
 import re
@@ -12,7 +12,7 @@ _REFUSAL = (
     r"(?:(?:no|not|wrong|wait|mistake|incorrect|actually|hmm)(?![A-Za-z])"
     r"|不对|不是|错了|算错|等等|等一下)"
 )
-# Both gaps are bounded, so that no text takes more than linear time.
+# Both gaps are bounded, which keeps matching linear in the text.
 _TAKEN_BACK = re.compile(
     rf"{_RESULT}[^\n=]{{0,20}}?[\s,，;；。.]\s{{0,3}}{_REFUSAL}|{_RESULT}[^\n=]{{0,20}}\n\s{{0,3}}{_REFUSAL}",
     re.IGNORECASE,
@@ -21,10 +21,10 @@ _FURTHER = re.compile(_RESULT)
 
 
 def withdrawals(thinking: str) -> int:
-    """How many stated results are taken back."""
+    """Number of stated results that are withdrawn."""
     return sum(1 for _ in _TAKEN_BACK.finditer(thinking))
 
 
 def reconsiders(thinking: str) -> bool:
-    """Whether a result is taken back and another one is stated after that."""
+    """Whether a result is withdrawn and another one stated after it."""
     return any(_FURTHER.search(thinking, taken.end()) for taken in _TAKEN_BACK.finditer(thinking))

@@ -1,1 +1,1 @@
-"""How weights move: pretraining and GRPO."""
+"""Training: pretraining, SFT, reward modelling and GRPO."""

@@ -1,4 +1,4 @@
-"""LoRA adapters (Hu et al. 2021) on every linear projection, made and merged within a stage."""
+"""LoRA adapters (Hu et al. 2021) on every linear projection, created and merged within a stage."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,15 +13,15 @@ from transformers import PreTrainedModel
 from r1repro.training import sharding
 
 TRAINED = "default"
-"""PEFT's name of the adapter that is trained."""
+"""PEFT's name for the trained adapter."""
 REFERENCE = "ref"
-"""TRL's name of the one that stands for the reference model."""
+"""TRL's name for the reference model's adapter."""
 
 
 def adapted(model: PreTrainedModel, rank: int, alpha: int, seed: int) -> PeftModel:
-    """`model` frozen, with new float32 adapters; at first it computes what it did before.
+    """`model` frozen, with new float32 adapters that leave its initial output unchanged.
 
-    The head of a language model has none; that of a reward model is trained whole.
+    The language-model head gets no adapter; a reward model's head is trained in full.
     """
     torch.manual_seed(seed)
     task = "SEQ_CLS" if hasattr(model, "score") else "CAUSAL_LM"
@@ -30,14 +30,14 @@ def adapted(model: PreTrainedModel, rank: int, alpha: int, seed: int) -> PeftMod
 
 
 def inner(model: nn.Module) -> PreTrainedModel:
-    """The language model itself, its adapters inside; any other model as it is."""
+    """The base model inside a PeftModel; any other model unchanged."""
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def to_float32(model: nn.Module) -> None:
-    """What is trained in float32 again: TRL makes it bfloat16 beside weights in 4 bits.
+    """Cast trainable parameters to float32; TRL casts them to bfloat16 next to 4-bit weights.
 
-    At the rates of adapters most updates would be rounded away there.
+    At adapter learning rates, bfloat16 would round most updates away.
     """
     for parameter in model.parameters():
         if parameter.requires_grad:
@@ -45,7 +45,7 @@ def to_float32(model: nn.Module) -> None:
 
 
 def sync_reference(model: PeftModel) -> None:
-    """Copy the trained adapter into the reference's."""
+    """Copy the trained adapter into the reference adapter."""
     parameters = dict(model.named_parameters())
     with torch.no_grad():
         for name, parameter in parameters.items():
@@ -55,12 +55,11 @@ def sync_reference(model: PeftModel) -> None:
 
 @torch.no_grad()
 def whole(model: nn.Module, wanted: bool = True) -> PreTrainedModel | None:
-    """An ordinary model that computes what `model` does; None in a process where not `wanted`.
+    """A plain model equivalent to `model`; None in a process where it is not `wanted`.
 
-    That is `model` itself, or a copy on the CPU: with the weights that processes share out, all of
-    which have to call this, or with adapters merged. For these the folder is read again that
-    `model` was loaded from, in the precision of the frozen weights, so that a quantized model is
-    merged into weights that are not.
+    Returns `model` itself, or a copy on the CPU if weights are sharded (every process must call
+    this) or adapters have to be merged. The merge reloads the folder that `model` came from in the
+    precision of the frozen weights, so a quantized model is merged into unquantized weights.
     """
     if sharding.is_sharded(model):
         return sharding.whole(model, torch.float32, torch.device("cpu"), wanted)
@@ -93,14 +92,14 @@ def whole(model: nn.Module, wanted: bool = True) -> PreTrainedModel | None:
 
 @torch.no_grad()
 def whole_weights(model: PeftModel) -> Iterator[tuple[str, torch.Tensor]]:
-    """The names and weights of `whole(model)` one by one, each made when it is asked for.
+    """Names and weights of `whole(model)`, one at a time, each merged on demand.
 
-    Those of `model` stay as they are, bit for bit. Not for weights in 4 bits.
+    Leaves the weights of `model` bit-identical. Not for 4-bit weights.
     """
     trained = model.get_base_model()
     modules = dict(trained.named_modules())
     for name, parameter in trained.named_parameters():
-        if model.prefix in name:  # an adapter's own
+        if model.prefix in name:  # adapter weight
             continue
         module = modules[name.rpartition(".")[0].removesuffix(".base_layer")]
         adapted = isinstance(module, LoraLayer) and name.endswith(".base_layer.weight")

@@ -1,4 +1,4 @@
-"""Checkpoints of our own loops: whole or not there, newest first."""
+"""Atomic checkpoints for our own training loops."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 COMPLETE = "complete"
-"""The file that a checkpoint gets last; without it a kill came in between."""
+"""Marker file written last; a checkpoint without it is incomplete."""
 
 
 def save(
     folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Any]
 ) -> None:
-    """Write checkpoints/checkpoint-STEP by one rename, then drop the older ones."""
+    """Write checkpoints/checkpoint-STEP with one rename, then delete older checkpoints."""
     final = folder / "checkpoints" / f"checkpoint-{step}"
     part = final.with_name(f".{final.name}.{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
@@ -36,7 +36,7 @@ def save(
 def restore(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[int, list[Any]]:
-    """Load the newest checkpoint into model and optimizer; (step, rows), or (0, []) for none."""
+    """Load the newest checkpoint in place; (step, rows), or (0, []) if there is none."""
     newest = newest_checkpoint(folder)
     if newest is None:
         return 0, []
@@ -49,6 +49,6 @@ def restore(
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The complete checkpoints/checkpoint-STEP of the highest step in a stage's working folder."""
-    found = [p.parent for p in (folder / "checkpoints").glob(f"checkpoint-*/{COMPLETE}")]
-    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
+    """The complete checkpoint with the highest step in a stage's working folder."""
+    complete = [p.parent for p in (folder / "checkpoints").glob(f"checkpoint-*/{COMPLETE}")]
+    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)

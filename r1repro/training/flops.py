@@ -1,29 +1,29 @@
-"""How much computation a stage took, estimated from what it read and wrote.
+"""FLOPs of a stage, estimated from the tokens it reads and writes.
 
-A matrix of N parameters takes 2 N operations a token: once forward, y = x W, and back once for the
-gradient of what it read, dx = dy W^T, and once for its own, dW = x^T dy (Kaplan et al. 2020,
-arXiv 2001.08361, 2.1). A frozen one needs no dW.
+A matrix of N parameters takes 2 N FLOPs per token in the forward pass (y = x W), 2 N for the input
+gradient (dx = dy W^T) and 2 N for the weight gradient (dW = x^T dy) (Kaplan et al. 2020, arXiv
+2001.08361, 2.1). A frozen matrix needs no dW.
 """
 
 import pandas as pd
 
 EQUAL_FLOPS = "equal_flops"
-"""The folder in an RL stage's result with the policy as it was when a given budget was spent."""
+"""Folder in an RL stage's result with the policy at the point where a FLOPs budget was spent."""
 PASS = 2
-"""Floating-point operations a parameter and token of each of the three."""
+"""FLOPs per parameter and token in each of the three passes."""
 
 
 def forward(parameters: int, tokens: float) -> float:
-    """FLOPs to read or write `tokens` tokens; attention itself is left out, as in the source."""
+    """FLOPs to read or write `tokens` tokens; attention is left out, as in the source."""
     return PASS * float(parameters) * tokens
 
 
 def trained(parameters: int, moved: int, tokens: float) -> float:
-    """FLOPs to learn from `tokens` tokens with `moved` of the parameters, the others frozen.
+    """FLOPs to train on `tokens` tokens with `moved` of the parameters trainable.
 
-    That is 6 N where all move, and 4 N + 2 A with A parameters of adapters among the N. What
-    gradient checkpointing computes a second time is not counted (Chowdhery et al. 2022,
-    arXiv 2204.02311, B).
+    6 N per token if all are trainable, 4 N + 2 A with A adapter parameters among the N.
+    Recomputation under gradient checkpointing is not counted (Chowdhery et al. 2022, arXiv
+    2204.02311, B).
     """
     return PASS * (2 * float(parameters) + float(moved)) * tokens
 

@@ -1,8 +1,8 @@
-"""GRPO on TRL, for every RL stage: the settings, the rollouts, what is recorded.
+"""GRPO on TRL for every RL stage: settings, rollouts and metrics.
 
-The objective is DeepSeekMath Eq. 3 with the k3 estimator of the KL term, Eq. 4, in the loss; the
-advantage is (r - mean) / (std + 1e-4) with the sample standard deviation, which is TRL's. The
-reference model is replaced by the policy every `reference_sync_steps` (R1 v2, section 2.1).
+The objective is DeepSeekMath Eq. 3 with the k3 estimator of the KL term, Eq. 4, in the loss. The
+advantage is TRL's, (r - mean) / (std + 1e-4) with the sample standard deviation. The reference
+model is replaced by the policy every `reference_sync_steps` (R1 v2, section 2.1).
 """
 
 import copy
@@ -39,13 +39,12 @@ from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
 
 WARMUP_STEPS = 5
 HELD = 0.6
-"""The share of the steps before the learning rate falls."""
+"""Share of the steps before the learning rate decays."""
 PLATEAU_WINDOW, PLATEAU_GAIN = 40, 0.005
-"""RL to a plateau stops at the first step at which the mean pass@1 of the last 40 steps is less
-than half a point above that of the 40 before."""
+"""RL stops at a plateau: at the first step where the mean pass@1 of the last 40 steps is less than
+half a point above that of the 40 steps before."""
 MISMATCH_CAP = 2.0
-"""The most that a token counts which the trainer finds likelier than vLLM, which drew it, did:
-importance sampling, truncated (Ionides 2008)."""
+"""Upper clip of the truncated importance ratio between trainer and vLLM (Ionides 2008)."""
 
 
 def trainer_arguments(
@@ -55,7 +54,7 @@ def trainer_arguments(
     engine: EngineConfig = PLAIN_ENGINE,
     **more: Any,
 ) -> GRPOConfig:
-    """TRL's arguments for the DeepSeekMath objective. TRL's own defaults are another one."""
+    """TRL's arguments for the DeepSeekMath objective, which is not TRL's default."""
     on_cpu = not torch.cuda.is_available()
     rows = settings.questions * settings.generations // sharding.processes()
     arguments = GRPOConfig(
@@ -76,13 +75,13 @@ def trainer_arguments(
         max_steps=settings.steps,
         learning_rate=settings.lr_matrices,
         max_grad_norm=1.0,
-        # TRL synchronizes no adapters; PackedGRPOTrainer does.
+        # TRL does not synchronize adapters; PackedGRPOTrainer does.
         sync_ref_model=settings.beta > 0 and engine.lora_rank == 0,
         ref_model_sync_steps=settings.reference_sync_steps,
         ref_model_mixup_alpha=1.0,
         shuffle_dataset=False,
         seed=seed,
-        # of the reference, which TRL loads itself
+        # for the reference, which TRL loads itself
         model_init_kwargs=None
         if engine.attention == "sdpa"
         else {"attn_implementation": engine.attention},
@@ -92,7 +91,7 @@ def trainer_arguments(
         logging_steps=1,
         save_strategy="steps",
         save_steps=settings.save_every,
-        # The one before stays until the new one is complete.
+        # Keep the previous checkpoint until the new one is complete.
         save_total_limit=2,
         report_to=engine.report_to,
         run_name=folder.name,
@@ -106,11 +105,11 @@ def trainer_arguments(
 
 
 Preference = Callable[..., list[float]]
-"""A learned reward, called as the rules are."""
+"""A learned reward with the signature of the rule rewards."""
 
 
 def weights(settings: RLConfig) -> dict[str, float]:
-    """What is paid, by name; accuracy and format are measured whatever they weigh."""
+    """Reward weights by name; accuracy and format are always measured, even at weight 0."""
     paid = {
         "accuracy": settings.accuracy_weight,
         "format": settings.format_weight,
@@ -121,7 +120,7 @@ def weights(settings: RLConfig) -> dict[str, float]:
 
 
 def rule_of(name: str, settings: RLConfig) -> Callable[..., list[float]]:
-    """The rule behind a name of `weights`."""
+    """The reward function for a name in `weights`."""
     if settings.format_of_right and name in ("accuracy", "format"):
         name = {"accuracy": "accuracy_in_tag", "format": "format_of_right"}[name]
     return getattr(rules, name)
@@ -129,7 +128,7 @@ def rule_of(name: str, settings: RLConfig) -> Callable[..., list[float]]:
 
 def train(
     model: PreTrainedModel,
-    words: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerFast,
     problems: Sequence[Problem],
     settings: RLConfig,
     *,
@@ -143,17 +142,19 @@ def train(
     plateau: bool = False,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Train `model` in place; (metrics, a row a step; completions kept over training).
+    """Train `model` in place; returns (one metrics row per step, completions kept during training).
 
-    `problems` are asked in order, `settings.questions` a step. Continues from the newest
-    checkpoint in `folder`, to the same weights as without the break. The model must have been
-    loaded from a folder: the reference is read from there. With a `budget` in FLOPs the policy is
-    kept in `folder`/equal_flops as it is after the first step that has spent it, or at the end.
-    `permuted`: a control, in which every group's rewards are dealt out anew among its own rows.
-    `plateau`: it ends at a plateau of pass@1, at the latest after settings.steps.
+    Asks `problems` in order, `settings.questions` per step. Resumes from the newest checkpoint in
+    `folder` and ends with the same weights as an uninterrupted run. The model must have been loaded
+    from a folder, since the reference is loaded from there. Raises R1ReproError if training ends
+    early.
+    budget: in FLOPs; saves the policy to `folder`/equal_flops after the first step that exceeds it,
+        or at the end.
+    permuted: control run that permutes rewards within each group.
+    plateau: stop at a plateau of pass@1, at the latest after settings.steps.
     """
     trainer, recorder = build(
-        model, words, problems, settings, template=template, seed=seed, folder=folder,
+        model, tokenizer, problems, settings, template=template, seed=seed, folder=folder,
         preference=preference, engine=engine,
     )  # fmt: skip
     recorder.permuted = seed if permuted else None
@@ -165,15 +166,15 @@ def train(
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     if trainer.state.global_step != settings.steps and not recorder.at_plateau():
         raise R1ReproError(
-            f"GRPO ended after {trainer.state.global_step} of {settings.steps} steps, so "
-            "its weights are no result: delete the stage's work folder and run it again."
+            f"GRPO ended after {trainer.state.global_step} of {settings.steps} steps, so its "
+            "weights are incomplete; delete the stage's work folder and run it again"
         )
     return recorder.rows, recorder.samples
 
 
 def build(
     model: PreTrainedModel,
-    words: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerFast,
     problems: Sequence[Problem],
     settings: RLConfig,
     *,
@@ -183,14 +184,14 @@ def build(
     preference: Preference | None = None,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> tuple[PackedGRPOTrainer, "Recorder"]:
-    """The trainer of `train`, ready to run, and the recorder of its steps."""
+    """The trainer that `train` runs, and the recorder of its metrics."""
     if engine.unsloth:
         check_overrides()
-    recorder = Recorder(settings, words, model, preference)
+    recorder = Recorder(settings, tokenizer, model, preference)
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
     prompts = [templates.render(template, problem) for problem in problems]
     own = engine.rollouts == "own"
-    more = {} if own else vllm_arguments(engine, settings, model, words, prompts)
+    more = {} if own else vllm_arguments(engine, settings, model, tokenizer, prompts)
     trainer = PackedGRPOTrainer(
         model=model,
         args=trainer_arguments(settings, seed, folder, engine, **more),
@@ -201,13 +202,13 @@ def build(
                 for prompt, problem in zip(prompts, problems, strict=True)
             ]
         ),
-        processing_class=words,
-        rollout_func=rollouts(words, settings, seed, recorder.clock, engine) if own else None,
+        processing_class=tokenizer,
+        rollout_func=rollouts(tokenizer, settings, seed, recorder.clock, engine) if own else None,
         micro_batch_tokens=settings.micro_batch_tokens,
         clock=recorder.clock,
         count=recorder.count,
     )
-    # Not among the arguments: these are refused where the weights are shared out.
+    # Set after construction: TRL rejects these arguments for sharded weights.
     trainer.optimizer = optimizer
     trainer.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: schedule(step, settings.steps)
@@ -221,11 +222,11 @@ def vllm_arguments(
     engine: EngineConfig,
     settings: RLConfig,
     model: PreTrainedModel,
-    words: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerFast,
     prompts: Sequence[str],
 ) -> dict[str, Any]:
-    """TRL's arguments for vLLM: where it is, room for the longest row, the bound on mismatch."""
-    longest = max(len(ids) for ids in words(list(prompts))["input_ids"])
+    """TRL's arguments for vLLM: server, maximum sequence length, importance-ratio clip."""
+    longest = max(len(ids) for ids in tokenizer(list(prompts))["input_ids"])
     on_server = engine.rollouts == "vllm_server"
     return dict(
         use_vllm=True,
@@ -234,55 +235,56 @@ def vllm_arguments(
         vllm_max_model_length=longest + settings.max_completion_tokens,
         vllm_importance_sampling_mode="token_truncate",
         vllm_importance_sampling_clip_max=MISMATCH_CAP,
-        generation_kwargs={"stop_token_ids": ends(model, words)},
+        generation_kwargs={"stop_token_ids": ends(model, tokenizer)},
     )
 
 
 def schedule(step: int, steps: int) -> float:
-    """Learning-rate factor before update `step` (from 0): warm-up, held, then a line to a tenth."""
+    """Learning-rate factor before update `step` (from 0): warm-up, constant, linear decay to a
+    tenth."""
     decayed = max(0.0, (step / steps - HELD) / (1 - HELD))
     return min(1.0, (step + 1) / WARMUP_STEPS) * (1 - 0.9 * decayed)
 
 
 def is_plateau(pass_at_1: Sequence[float]) -> bool:
-    """Whether the last steps' mean is hardly above that of as many before, by PLATEAU_GAIN."""
+    """Whether mean pass@1 gained less than PLATEAU_GAIN over the window before."""
     last = pass_at_1[-PLATEAU_WINDOW:]
     before = pass_at_1[-2 * PLATEAU_WINDOW : -PLATEAU_WINDOW]
     return len(before) == PLATEAU_WINDOW and np.mean(last) < np.mean(before) + PLATEAU_GAIN
 
 
 def rollouts(
-    words: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerFast,
     settings: RLConfig,
     seed: int,
     clock: Callable[[str, float], None],
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> Callable[[list[str], Any], dict[str, Any]]:
-    """TRL's `rollout_func` over our sampler: one completion a prompt, seeded by the step.
+    """TRL's `rollout_func` with our sampler: one completion per prompt, seeded by the step.
 
-    What is said does not depend on how many processes share the batch, nor on how many rows are
-    sampled at a time, up to rounding.
+    Up to rounding, completions depend neither on the number of processes nor on the number of rows
+    sampled at a time.
     """
     sampling = Sampling(settings.max_completion_tokens, settings.temperature)
 
     def roll(prompts: list[str], trainer: Any) -> dict[str, Any]:
         started = time.perf_counter()
-        # TRL repeats a prompt for each of its group; encoding it once will do.
-        encoded = {text: words.encode(text) for text in dict.fromkeys(prompts)}
+        # TRL repeats a prompt for its whole group; encode it once.
+        encoded = {text: tokenizer.encode(text) for text in dict.fromkeys(prompts)}
         prompt_ids = [encoded[text] for text in prompts]
         step = trainer.state.global_step
         policy = trainer.accelerator.unwrap_model(trainer.model)
         accelerator, parts = trainer.accelerator, settings.rollout_parts(len(prompt_ids))
         size = len(prompt_ids) // parts
-        found: list[Rollout] = []
+        completions: list[Rollout] = []
         with _to_sample(policy, engine) as sampled:
             for part in range(parts):
-                found += sample(
+                completions += sample(
                     sampled,
                     prompt_ids[part * size : (part + 1) * size],
                     sampling,
-                    end_ids=ends(policy, words),
-                    pad_id=words.pad_token_id,
+                    end_ids=ends(policy, tokenizer),
+                    pad_id=tokenizer.pad_token_id,
                     seed=(seed * 1_000_003 + step) * 1_009,
                     part=(
                         accelerator.process_index * parts + part,
@@ -290,7 +292,7 @@ def rollouts(
                     ),
                 )
         clock("rollout", time.perf_counter() - started)
-        ids = [rollout.token_ids for rollout in found]
+        ids = [rollout.token_ids for rollout in completions]
         return {"prompt_ids": prompt_ids, "completion_ids": ids, "logprobs": None}
 
     return roll
@@ -298,10 +300,9 @@ def rollouts(
 
 @contextmanager
 def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTrainedModel]:
-    """The policy in engine.precision: itself, or a copy that is gone after the rollouts.
+    """The policy in engine.precision: itself, or a copy freed after the rollouts.
 
-    A copy too where each process has a part of the weights only, since they do not all make the
-    same number of forward passes here.
+    Sharded weights are copied too, since processes make different numbers of forward passes here.
     """
     model = adapters.inner(policy)
     precision = getattr(torch, engine.precision)
@@ -311,7 +312,7 @@ def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTra
     if engine.lora_rank or precision == torch.float32:
         yield model
         return
-    # Handed to deepcopy as the copies of the weights, so that no second copy in float32 is made.
+    # Passing these to deepcopy as its memo avoids a second float32 copy.
     weights: dict[int, Any] = {
         id(p): torch.nn.Parameter(p.detach().to(precision), requires_grad=False)
         for p in model.parameters()
@@ -320,20 +321,20 @@ def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTra
     try:
         yield twin
     finally:
-        # accelerate's forward makes a cycle of the module, which is collected only some time later
+        # accelerate's forward puts the module in a reference cycle; free its memory now
         for parameter in twin.parameters():
             parameter.data = parameter.data.new_empty(0)
 
 
 def within_groups(rows: int, size: int, seeds: tuple[int, int], process: int = 0) -> list[int]:
-    """An order of a process's rows in which each stays in its group, of `size` rows side by side.
+    """A permutation of a process's rows within groups of `size` adjacent rows.
 
-    Every group has an order of its own, by the seed, the step and its number in the whole batch,
-    so that it does not depend on how many processes share the batch; every rule is given the same,
-    so that a row is paid as one other row has earned. A group's mean and spread stay as they were,
-    and one that is paid alike still has no advantage.
+    Each group's permutation depends on the seed, the step and the group's index in the global
+    batch, not on the number of processes. All reward functions use the same one, so each row gets
+    the rewards of one other row. Group means and deviations do not change, and a group with equal
+    rewards still has zero advantage.
     """
-    groups = rows // size  # whole ones, since `questions` is a multiple of the processes
+    groups = rows // size  # exact: `questions` is a multiple of the processes
     return [
         group * size + int(row)
         for group in range(groups)
@@ -342,20 +343,20 @@ def within_groups(rows: int, size: int, seeds: tuple[int, int], process: int = 0
 
 
 class Recorder(TrainerCallback):
-    """What a step was: metrics, kept samples, seconds by part.
+    """Records metrics, sample completions and timings of each step.
 
-    Its reward functions see every completion anyway, so it measures them there.
+    The reward functions see every completion, so completions are measured there.
     """
 
     def __init__(
         self,
         settings: RLConfig,
-        words: PreTrainedTokenizerFast,
+        tokenizer: PreTrainedTokenizerFast,
         model: PreTrainedModel,
         preference: Preference | None = None,
     ):
-        self.settings, self.words = settings, words
-        self.parameters, self.ends = model.num_parameters(), ends(model, words)
+        self.settings, self.tokenizer = settings, tokenizer
+        self.parameters, self.ends = model.num_parameters(), ends(model, tokenizer)
         self.moved = model.num_parameters(only_trainable=True)
         self.progress, self.preference = Progress(None), preference
         self.budget: float | None = None
@@ -374,11 +375,11 @@ class Recorder(TrainerCallback):
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def count(self, judged: int, learned: int) -> None:
-        """Tokens that the step has read without gradients, by the reference above all, and with."""
+        """Tokens the step read without gradients (mostly by the reference) and with gradients."""
         self.read = judged, learned
 
     def reward_functions(self) -> list[Callable[..., list[float]]]:
-        """One function for each of `weights`, for TRL."""
+        """One TRL reward function per entry of `weights`."""
         names = list(weights(self.settings))
         return [self._reward(name, name == names[0], name == names[-1]) for name in names]
 
@@ -393,14 +394,16 @@ class Recorder(TrainerCallback):
             assert self.batch is not None
             rule = self.preference if name == "preference" else rule_of(name, self.settings)
             if rule is None:
-                raise R1ReproError("preference_weight is above zero and no reward model was given")
+                raise R1ReproError(
+                    "preference_weight is above 0 without a reward model; pass one or set it to 0"
+                )
             rewards = rule(completions, **columns)
             if self.permuted is not None:
                 step, size = columns["trainer_state"].global_step, self.settings.generations
                 order = within_groups(len(rewards), size, (self.permuted, step), sharding.rank())
                 rewards = [rewards[i] for i in order]
             self.batch[f"reward_{name}"] = rewards
-            if last:  # the rows of every process, in the order of the whole batch
+            if last:  # all processes' rows, in batch order
                 self.batch = pd.concat(gather_object([self.batch]), ignore_index=True)
             return rewards
 
@@ -409,7 +412,7 @@ class Recorder(TrainerCallback):
 
     def _measured(self, completions: list[str], columns: dict[str, Any]) -> pd.DataFrame:
         ids, problems = columns["completion_ids"], rules.problems_of(columns)
-        lengths = {text: len(self.words.encode(text)) for text in set(columns["prompts"])}
+        lengths = {text: len(self.tokenizer.encode(text)) for text in set(columns["prompts"])}
         before = timeouts()
         correct = judge(problems, completions)
         return pd.DataFrame(
@@ -422,7 +425,7 @@ class Recorder(TrainerCallback):
                 "answer": columns["gold"],
                 "text": completions,
                 "correct": correct,
-                # of this process, on its first row
+                # this process's count, on its first row
                 "timeouts": [timeouts() - before] + [0] * (len(problems) - 1),
                 "unparseable": [
                     stated_answer(problem, text) is None
@@ -440,19 +443,19 @@ class Recorder(TrainerCallback):
             return
         batch = self.batch
         assert batch is not None
-        # With several updates a rollout, the later ones have no rollout of their own.
+        # With several updates per rollout, only the first one samples.
         fresh = "rollout" in self.seconds
         step, settings = state.global_step, self.settings
         paid = weights(settings)
         reward = sum((w * batch[f"reward_{name}"] for name, w in paid.items()), 0 * batch.tokens)
         reasoning = batch[~batch.task.isin(GENERAL)]
         general = batch[batch.task.isin(GENERAL)]
-        prompts, said = batch.prompt_tokens.sum(), batch.tokens.sum()
+        prompts, generated = batch.prompt_tokens.sum(), batch.tokens.sum()
         judged, learned = self.read
         spent = flops.trained(self.parameters, self.moved, learned)
         spent += flops.forward(self.parameters, judged)
-        if fresh:  # the sampler reads a prompt once for its group
-            spent += flops.forward(self.parameters, prompts / settings.generations + said)
+        if fresh:  # the sampler prefills a prompt once per group
+            spent += flops.forward(self.parameters, prompts / settings.generations + generated)
         row = {
             "step": step,
             "reward": reward.mean(),
@@ -467,7 +470,7 @@ class Recorder(TrainerCallback):
             "unparseable": reasoning.unparseable.mean(),
             "entropy": logs.get("entropy"),
             "kl": logs.get("kl"),
-            # between vLLM and the trainer, mean absolute difference a token, nats
+            # mean absolute log-prob difference between vLLM and trainer, nats per token
             "logp_mismatch": logs.get("sampling/sampling_logp_difference/mean"),
             "clip_fraction": logs.get("clip_ratio/region_mean"),
             "clipped_completions": logs.get("completions/clipped_ratio"),
@@ -513,7 +516,7 @@ class Recorder(TrainerCallback):
         )
 
     def at_plateau(self) -> bool:
-        """Whether RL to a plateau is to stop here."""
+        """Whether RL stops at a plateau here."""
         return self.plateau and is_plateau([row["pass_at_1"] for row in self.rows])
 
     def _keep(self, model: PreTrainedModel) -> None:
@@ -521,7 +524,7 @@ class Recorder(TrainerCallback):
         if plain is not None:
             part = self.kept.with_name(f".{self.kept.name}")
             plain.save_pretrained(part / "model")
-            self.words.save_pretrained(part / "model")
+            self.tokenizer.save_pretrained(part / "model")
             part.rename(self.kept)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -537,7 +540,7 @@ class Recorder(TrainerCallback):
         (folder / COMPLETE).touch()
 
     def restore(self, checkpoint: Path) -> None:
-        """Continue the record where a checkpoint left it."""
+        """Restore the metrics saved with a checkpoint."""
         self.rows = pd.read_parquet(checkpoint / "rows.parquet").to_dict("records")
         self.samples = pd.read_parquet(checkpoint / "samples.parquet").to_dict("records")
         self.before = self.rows[-1]["seconds"]

@@ -1,4 +1,4 @@
-"""Log-probabilities of completions, in tightly padded micro-batches and only where needed."""
+"""Log-probabilities of completions in tightly padded micro-batches."""
 
 import torch
 from torch import nn
@@ -7,10 +7,10 @@ from torch import nn
 def micro_batches(
     prompt_lengths: torch.Tensor, completion_lengths: torch.Tensor, max_tokens: int
 ) -> list[torch.Tensor]:
-    """Row indices in micro-batches of rows x (longest prompt + longest completion) <= max_tokens.
+    """Row indices of micro-batches with rows x (longest prompt + longest completion) <= max_tokens.
 
-    Rows of like length go together, so that little is padding. A row longer than `max_tokens`
-    has a micro-batch of its own. Both lengths have shape (B,).
+    Groups rows of similar length to limit padding. A row longer than `max_tokens` gets its own
+    micro-batch. Both lengths have shape (B,).
     """
     order = torch.argsort(completion_lengths * 4096 + prompt_lengths, stable=True).tolist()
     prompts, completions = prompt_lengths.tolist(), completion_lengths.tolist()
@@ -38,11 +38,11 @@ def token_logps(
     with_entropy: bool,
     shared_once: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor | None, int]:
-    """log pi(token) and entropy, each (B, T), of the last T = `completion_tokens` columns.
+    """Log-probabilities and entropies, each (B, T), of the last T = `completion_tokens` columns.
 
-    Logits are made only for columns that the mask keeps, so padding costs no projection onto the
-    vocabulary. Masked columns are 0. Entropy, in nats, carries no gradient.
-    Last comes how many tokens the backbone has read, padding not counted.
+    Logits are computed only for unmasked columns, so padding costs no vocabulary projection. Masked
+    columns are 0. Entropy is in nats and carries no gradient. The third value is the number of
+    tokens the backbone read, without padding.
     """
     hidden, read = states_before(backbone, ids_B_L, mask_B_L, completion_tokens, shared_once)
     keep = mask_B_L[:, -completion_tokens:].bool()
@@ -70,10 +70,10 @@ def states_before(
 ) -> tuple[torch.Tensor, int]:
     """The last hidden state before each of the last T columns, (B, T, D), and the tokens read.
 
-    A prompt that several rows share, as a group's completions do, is read once: its keys and values
-    are handed to all of them, and their gradients come back through these. Not under gradient
-    checkpointing, which keeps no keys and values, nor unless `shared_once`: that takes a second
-    pass, and processes that share out the weights have to make equally many.
+    A prompt shared by several rows, as in a GRPO group, is prefilled once; its keys, values and
+    gradients are shared. This is disabled under gradient checkpointing, which keeps no KV cache,
+    and without `shared_once`: it needs a second forward pass, and sharded processes must all make
+    the same number of passes.
     """
     split = ids_B_L.shape[1] - completion_tokens
     prompts, row_of = torch.unique(
@@ -87,11 +87,11 @@ def states_before(
     cache = read.past_key_values
     cache.batch_select_indices(row_of)
     first = read.last_hidden_state[row_of, -1:]  # prompts are padded on the left
-    said = backbone(
+    completions = backbone(
         input_ids=ids_B_L[:, split:-1],
         attention_mask=mask_B_L[:, :-1],
         past_key_values=cache,
         use_cache=True,
     )
     tokens = int(prompts[:, 1].sum() + mask_B_L[:, split:-1].sum())
-    return torch.cat([first, said.last_hidden_state], dim=1), tokens
+    return torch.cat([first, completions.last_hidden_state], dim=1), tokens

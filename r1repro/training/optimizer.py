@@ -1,4 +1,4 @@
-"""Muon on the matrices, AdamW on the rest, as one optimizer."""
+"""Muon for hidden matrices and AdamW for the rest, as one optimizer."""
 
 import math
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from torch import nn
 from r1repro.training import sharding
 
 TOGETHER = 2**27
-"""Weights that Muon moves at a time, of matrices of one shape: larger stacks gain no speed."""
+"""Weights that Muon updates at a time, in matrices of equal shape; larger stacks are no faster."""
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
     """Muon (Jordan et al. 2024) for hidden matrices, AdamW for embeddings, norms and heads.
 
-    One optimizer with two parameter groups, so that any learning-rate schedule works on both.
-    Muon's update is scaled to AdamW's RMS, 0.2 sqrt(max(rows, columns)) (Liu et al. 2025, Eq. 4),
-    so one order of magnitude serves both rates. `torch.optim.Muon` is not used: its Newton-Schulz
-    iteration runs in bfloat16, which CPUs without that type emulate, 10 to 20 times slower.
+    One optimizer with two parameter groups, so any learning-rate schedule applies to both. Muon's
+    update is scaled to AdamW's RMS, 0.2 sqrt(max(rows, columns)) (Liu et al. 2025, Eq. 4), so both
+    learning rates have the same order of magnitude. `torch.optim.Muon` runs Newton-Schulz in
+    bfloat16, which is emulated on CPUs without that type and 10 to 20 times slower.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class MuonWithAdamW(torch.optim.Optimizer):
 
 
 def orthogonalize(updates_N_R_C: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Nearly orthogonal matrices with the row and column spaces of N wide ones (R <= C).
+    """Nearly orthogonal matrices with the row and column spaces of N wide matrices (R <= C).
 
-    The quintic Newton-Schulz iteration of Muon with Jordan's coefficients; singular values end
-    in about 0.7 to 1.2. In float32 off the GPU, bfloat16 on it.
+    Muon's quintic Newton-Schulz iteration with Jordan's coefficients; singular values end in about
+    0.7 to 1.2. Runs in bfloat16 on GPUs and float32 elsewhere.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     x = updates_N_R_C.to(torch.bfloat16 if updates_N_R_C.is_cuda else torch.float32)
@@ -98,10 +98,10 @@ def orthogonalize(updates_N_R_C: torch.Tensor, steps: int = 5) -> torch.Tensor:
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """(hidden matrices, everything else) of a causal language model, trainable ones only.
+    """(hidden matrices, other parameters) of a causal language model, trainable ones only.
 
-    The factors of LoRA adapters are of the rest: Muon would make orthogonal what has to be of low
-    rank by its product alone.
+    LoRA factors are not hidden matrices: Muon would orthogonalize factors of which only the
+    low-rank product matters.
     """
     tables = {
         id(parameter)
@@ -109,7 +109,7 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
         if isinstance(module, nn.Embedding)
         for parameter in module.parameters()
     }
-    # the head of a language model, and that of a reward model
+    # language-model head and reward-model head
     for head in (model.get_output_embeddings(), getattr(model, "score", None)):
         if head is not None:
             tables |= {id(parameter) for parameter in head.parameters()}

@@ -1,4 +1,4 @@
-"""Next-token pretraining from random weights, in length-bucketed batches."""
+"""Next-token pretraining from random weights in length-bucketed batches."""
 
 import random
 import time
@@ -17,7 +17,7 @@ from r1repro.config import PLAIN_ENGINE, BaseConfig, EngineConfig
 from r1repro.training import checkpoints
 from r1repro.training.optimizer import MuonWithAdamW
 
-# Sequences are sorted by length within pools of this many, so that batches stay varied.
+# Sequences are sorted by length within pools of this size only, which keeps batches varied.
 POOL = 4096
 FINAL_RATE = 0.05
 
@@ -33,9 +33,11 @@ def pretrain(
     progress: Progress,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> list[dict[str, Any]]:
-    """One pass over `sequences` (token ids, each with its end token); metrics, a row a log.
+    """One pass over `sequences` (token ids with their end-of-sequence token); one metrics row per
+    log.
 
-    Continues from the newest checkpoint in `folder`, to the same weights as without the break.
+    Resumes from the newest checkpoint in `folder` and ends with the same weights as an
+    uninterrupted run.
     """
     batches = bucketed(sequences, settings.batch_tokens, random.Random(seed))
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest, settings.weight_decay)
@@ -79,10 +81,10 @@ def pretrain(
 
 
 def recent(rows: Sequence[dict[str, Any]], logs: int = 3) -> float:
-    """The mean loss of a batch over the last `logs` logs.
+    """Mean batch loss over the last `logs` logs.
 
-    Documents of one length are of one kind, so that batches differ (0.5 to 1.7 nats a token in one
-    finished base): the last log, which may hold a single batch, can be far from those before it.
+    Batches hold documents of similar length and hence kind, and their losses differ (0.5 to 1.7
+    nats per token in one finished base), so the last log, perhaps of a single batch, is noisy.
     """
     ends = [0, *(row["step"] for row in rows)]
     steps = [end - start for start, end in pairwise(ends)][-logs:]
@@ -92,18 +94,18 @@ def recent(rows: Sequence[dict[str, Any]], logs: int = 3) -> float:
 def bucketed(
     sequences: Sequence[Sequence[int]], batch_tokens: int, rng: random.Random
 ) -> list[list[int]]:
-    """Indices in batches of rows x longest <= `batch_tokens`, of like length, in random order."""
+    """Indices in shuffled batches of similar length with rows x longest <= `batch_tokens`."""
     batches: list[list[int]] = []
     for start in range(0, len(sequences), POOL):
         pool = range(start, min(start + POOL, len(sequences)))
-        found: list[list[int]] = []
-        # Ascending lengths: the newest row is the longest of its batch.
+        buckets: list[list[int]] = []
+        # Lengths ascend, so the newest row is the longest in its batch.
         for row in sorted(pool, key=lambda row: len(sequences[row])):
-            if not found or len(sequences[row]) * (len(found[-1]) + 1) > batch_tokens:
-                found.append([])
-            found[-1].append(row)
-        rng.shuffle(found)
-        batches += found
+            if not buckets or len(sequences[row]) * (len(buckets[-1]) + 1) > batch_tokens:
+                buckets.append([])
+            buckets[-1].append(row)
+        rng.shuffle(buckets)
+        batches += buckets
     return batches
 
 
@@ -116,7 +118,7 @@ def schedule(step: int, total: int, warmup_fraction: float) -> float:
 def _loss(
     model: PreTrainedModel, rows: Sequence[Sequence[int]], pad_id: int
 ) -> tuple[torch.Tensor, int]:
-    """Mean cross entropy over the predicted tokens of a batch, and how many there are."""
+    """Mean cross entropy over a batch's predicted tokens, and their number."""
     width = max(map(len, rows))
     ids = torch.full((len(rows), width), pad_id)
     keep = torch.zeros((len(rows), width), dtype=torch.bool)
@@ -124,7 +126,7 @@ def _loss(
         ids[index, : len(row)] = torch.tensor(row)
         keep[index, : len(row)] = True
     ids, keep = ids.to(model.device), keep[:, 1:].to(model.device)
-    # Right padding under a causal mask is never looked at by a token that counts.
+    # Under the causal mask, no predicted token attends to right padding.
     hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
     logits = model.get_output_embeddings()(hidden[keep])
     return cross_entropy(logits.float(), ids[:, 1:][keep]), int(keep.sum())

@@ -1,4 +1,4 @@
-"""A preference reward model on TRL: pairs, the Bradley-Terry loss (R1 v2, 3.1)."""
+"""Preference reward model trained with TRL on pairs, Bradley-Terry loss (R1 v2, 3.1)."""
 
 import math
 import random
@@ -18,7 +18,7 @@ from r1repro.training import sft, sharding
 
 def train(
     model: PreTrainedModel,
-    words: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerFast,
     pairs: Sequence[tuple[list[int], list[int]]],
     settings: RewardModelConfig,
     *,
@@ -27,32 +27,34 @@ def train(
     progress: Progress,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> list[dict[str, Any]]:
-    """Train a one-label classifier in place on (chosen, rejected) token ids; metrics, a row a log.
+    """Train a one-label classifier in place on (chosen, rejected) token ids; one metrics row per
+    log.
 
-    Continues from the newest checkpoint in `folder`, to the same weights as without the break.
-    Several processes leave out a last batch that is not whole.
+    Resumes from the newest checkpoint in `folder` and ends with the same weights as an
+    uninterrupted run. With several processes an incomplete last batch is dropped. Raises
+    R1ReproError if no batch remains.
     """
     lengths = [max(len(chosen), len(rejected)) for chosen, rejected in pairs]
     order = sft.epochs(lengths, settings, random.Random(seed))
     if sharding.processes() > 1:
-        # Or the last batch, where it is not whole, would be filled up with the first pairs again.
+        # Otherwise the first pairs would be repeated to fill the last batch.
         order = order[: len(order) // settings.batch_size * settings.batch_size]
     if not order:
         raise R1ReproError(
-            f"{len(pairs)} pairs do not fill a batch of {settings.batch_size} among several "
-            "processes: lower stage.reward_model.batch_size, or raise stage.reward_model.questions"
+            f"{len(pairs)} pairs do not fill a batch of {settings.batch_size} across several "
+            "processes; lower stage.reward_model.batch_size or raise stage.reward_model.questions"
         )
     data = [{"chosen_ids": pairs[row][0], "rejected_ids": pairs[row][1]} for row in order]
     steps = math.ceil(len(data) / settings.batch_size)
     optimizer, rate = sft.optimizer_and_rate(model, settings, steps)
-    told = RewardConfig(
+    config = RewardConfig(
         max_length=None,
         disable_dropout=True,
         **sft.arguments(settings, steps, seed, folder, engine),
     )
-    sharding.keep_float32(told, engine)
+    sharding.keep_float32(config, engine)
     trainer = RewardTrainer(
-        model=model, args=told, train_dataset=Dataset.from_list(data), processing_class=words
+        model=model, args=config, train_dataset=Dataset.from_list(data), processing_class=tokenizer
     )
     trainer.optimizer, trainer.lr_scheduler = optimizer, rate
     both = [len(row["chosen_ids"]) + len(row["rejected_ids"]) for row in data]

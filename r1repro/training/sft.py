@@ -1,4 +1,4 @@
-"""Supervised fine-tuning on TRL: the loss on completions only, a cosine schedule (R1 v2, B.4.2)."""
+"""Supervised fine-tuning on TRL: loss on completions only, cosine schedule (R1 v2, B.4.2)."""
 
 import math
 import random
@@ -24,15 +24,15 @@ from r1repro.training.optimizer import MuonWithAdamW
 
 WARMUP_SHARE = 0.05
 FINAL_RATE = 0.1
-"""Of the first rate, at the last step: the paper's 5e-5 to 5e-6."""
+"""Final learning rate as a share of the peak: the paper decays from 5e-5 to 5e-6."""
 IGNORED = -100
 POOL = 1024
-"""Examples are sorted by length within pools of this many, so that batches stay varied."""
+"""Examples are sorted by length within pools of this size only, which keeps batches varied."""
 
 
 def fine_tune(
     model: PreTrainedModel,
-    words: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerFast,
     examples: Sequence[tuple[list[int], list[int]]],
     settings: SFTConfig,
     *,
@@ -41,14 +41,15 @@ def fine_tune(
     progress: Progress,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> list[dict[str, Any]]:
-    """Train `model` in place on (prompt, completion) token ids; metrics, a row a log.
+    """Train `model` in place on (prompt, completion) token ids; one metrics row per log.
 
-    Every epoch is in an order of its own, in batches of like length. Continues from the newest
-    checkpoint in `folder`, to the same weights as without the break.
+    Every epoch has its own order, in batches of similar length. Resumes from the newest checkpoint
+    in `folder` and ends with the same weights as an uninterrupted run. Raises R1ReproError without
+    examples.
     """
     if not examples:
         raise R1ReproError(
-            "there is no example to learn from: the filters have dropped all of them"
+            "there is no example to train on since the filters dropped every sample; draw more"
         )
     order = epochs([len(p) + len(c) for p, c in examples], settings, random.Random(seed))
     data = [
@@ -57,18 +58,18 @@ def fine_tune(
     ]
     lengths = [len(row["input_ids"]) for row in data]
     if sharding.processes() > 1:
-        # Or the last batch, where it is not whole, would be filled up with the first rows again.
+        # Otherwise the first rows would be repeated to fill the last batch.
         empty = {"input_ids": data[0]["input_ids"], "labels": [IGNORED] * lengths[0]}
         data += [empty] * (-len(data) % settings.batch_size)
     recorder = Recorder(settings, lengths, model, progress)
     steps = recorder.steps
     optimizer, rate = optimizer_and_rate(model, settings, steps)
-    told = Arguments(max_length=None, **arguments(settings, steps, seed, folder, engine))
-    sharding.keep_float32(told, engine)
+    config = Arguments(max_length=None, **arguments(settings, steps, seed, folder, engine))
+    sharding.keep_float32(config, engine)
     trainer = SFTTrainer(
-        model=model, args=told, train_dataset=Dataset.from_list(data), processing_class=words
+        model=model, args=config, train_dataset=Dataset.from_list(data), processing_class=tokenizer
     )
-    # Not among the arguments: these are refused where the weights are shared out.
+    # Set after construction: TRL rejects these arguments for sharded weights.
     trainer.optimizer, trainer.lr_scheduler = optimizer, rate
     return run(trainer, recorder, folder)
 
@@ -76,10 +77,10 @@ def fine_tune(
 def epochs(
     lengths: Sequence[int], settings: SFTConfig | RewardModelConfig, rng: random.Random
 ) -> list[int]:
-    """Row numbers of all epochs one after the other, batches of like length side by side.
+    """Row numbers of all epochs in sequence, with batches of similar length.
 
-    The trainer cuts this order every `batch_size` rows, so what an epoch leaves over goes into the
-    first pool of the next; only the end of the last epoch may be uneven.
+    The trainer cuts this order every `batch_size` rows. An epoch's leftover rows join the first
+    pool of the next, so only the very last batch may be incomplete.
     """
     order: list[int] = []
     rest: list[int] = []
@@ -92,7 +93,7 @@ def epochs(
         for start in range(0, len(rows), POOL):
             pool = sorted(rest + rows[start : start + POOL], key=lambda row: lengths[row])
             whole = len(pool) // size
-            # Left over are rows of any length, or the longest would always come last.
+            # Leave over rows at random, or the longest would always come last.
             rest = sorted(rng.sample(range(len(pool)), len(pool) - whole * size))
             kept = [row for at, row in enumerate(pool) if at not in set(rest)]
             rest = [pool[at] for at in rest]
@@ -109,12 +110,11 @@ def arguments(
     folder: Path,
     engine: EngineConfig,
 ) -> dict[str, Any]:
-    """What TRL's SFT and reward trainers are told alike; the rows come in our order."""
+    """Arguments shared by TRL's SFT and reward trainers; rows come in our order."""
     processes = sharding.processes()
     rows = rows_together(settings, processes)
     return dict(
         output_dir=str(folder / "checkpoints"),
-        # of one process
         per_device_train_batch_size=rows,
         gradient_accumulation_steps=settings.batch_size // processes // rows,
         max_steps=steps,
@@ -126,11 +126,11 @@ def arguments(
         bf16=engine.precision == "bfloat16",
         gradient_checkpointing=engine.gradient_checkpointing,
         logging_steps=settings.log_every,
-        # A loss that is not finite is told, and not the mean of those before it.
+        # Log a non-finite loss instead of the mean of the losses before it.
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=settings.save_every,
-        # The one before stays until the new one is complete.
+        # Keep the previous checkpoint until the new one is complete.
         save_total_limit=2,
         report_to=engine.report_to,
         run_name=folder.name,
@@ -143,7 +143,7 @@ def arguments(
 def optimizer_and_rate(
     model: torch.nn.Module, settings: SFTConfig | RewardModelConfig, steps: int
 ) -> tuple[MuonWithAdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """The optimizer of every stage with the cosine schedule over `steps`."""
+    """The optimizer of every stage, with a cosine schedule over `steps`."""
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
     return optimizer, torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: schedule(step, steps)
@@ -151,14 +151,14 @@ def optimizer_and_rate(
 
 
 def schedule(step: int, steps: int) -> float:
-    """Learning-rate factor before update `step` (from 0): warm-up, then a cosine to a tenth."""
+    """Learning-rate factor before update `step` (from 0): warm-up, then cosine decay to a tenth."""
     warmup = min(1.0, (step + 1) / max(1.0, WARMUP_SHARE * steps))
     cosine = (1 + math.cos(math.pi * min(1.0, step / max(1, steps - 1)))) / 2
     return warmup * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
 
 
 def run(trainer: Any, recorder: "Recorder", folder: Path) -> list[dict[str, Any]]:
-    """Train to the end from the newest checkpoint there is; the recorded rows."""
+    """Train to the end from the newest checkpoint, if any; returns the recorded rows."""
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(recorder)
     adapters.to_float32(trainer.model)
@@ -170,9 +170,9 @@ def run(trainer: Any, recorder: "Recorder", folder: Path) -> list[dict[str, Any]
 
 
 class Recorder(TrainerCallback):
-    """Metrics of an SFT or reward-model run, a row a log.
+    """Metrics of an SFT or reward-model run, one row per log.
 
-    lengths: tokens of each row of the data, in order.
+    lengths: tokens of each data row, in order.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class Recorder(TrainerCallback):
         if logs is None or "loss" not in logs:
             return
         seconds = self.before + time.perf_counter() - self.started
-        # Not TRL's count, which begins anew when a run is continued.
+        # TRL's own count restarts when a run is resumed.
         tokens = float(sum(self.lengths[: state.global_step * self.settings.batch_size]))
         seen = tokens - (self.rows[-1]["tokens"] if self.rows else 0.0)
         since = seconds - (self.rows[-1]["seconds"] if self.rows else 0.0)
@@ -225,6 +225,6 @@ class Recorder(TrainerCallback):
         (folder / COMPLETE).touch()
 
     def restore(self, checkpoint: Path) -> None:
-        """Continue the record where a checkpoint left it."""
+        """Restore the metrics saved with a checkpoint."""
         self.rows = pd.read_parquet(checkpoint / "rows.parquet").to_dict("records")
         self.before = self.rows[-1]["seconds"] if self.rows else 0.0

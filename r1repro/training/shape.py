@@ -1,4 +1,4 @@
-"""A model's shape, as Transformers describes it."""
+"""A model's architecture and sizes as a Transformers configuration."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ ARCHITECTURES: dict[str, type[PreTrainedConfig]] = {
 
 
 def described(shape: ModelConfig, **more: Any) -> PreTrainedConfig:
-    """The architecture and sizes that the configuration states; `more` goes to Transformers."""
+    """The architecture and sizes of the configuration; `more` is passed to Transformers."""
     return ARCHITECTURES[shape.architecture](
         vocab_size=shape.vocabulary,
         hidden_size=shape.hidden_size,
@@ -33,7 +33,7 @@ def described(shape: ModelConfig, **more: Any) -> PreTrainedConfig:
 
 
 def shape_file(shape: ModelConfig) -> Path | None:
-    """The config.json of a local folder, or of a hub model that has been fetched; else None."""
+    """The config.json of a local folder or a fetched hub model; else None."""
     if shape.path is not None:
         return Path(shape.path) / "config.json"
     if shape.hub is None:
@@ -43,18 +43,21 @@ def shape_file(shape: ModelConfig) -> Path | None:
 
 
 def read(shape: ModelConfig) -> PreTrainedConfig:
-    """By its config.json where there is one, else by the configuration; no code is run."""
+    """The Transformers configuration from config.json if there is one, else from our configuration.
+
+    Raises R1ReproError for an unknown architecture; runs no code from the folder.
+    """
     file = shape_file(shape)
     if file is None:
         return described(shape)
     try:
-        found = AutoConfig.from_pretrained(
+        config = AutoConfig.from_pretrained(
             file.parent, local_files_only=True, trust_remote_code=False
         )
     except (ValueError, KeyError, OSError) as error:
         raise R1ReproError(
-            f"{file} describes no model that this Transformers knows: give a model folder of "
-            f"{', '.join(ARCHITECTURES)} or of another architecture without code of its own"
+            f"{file} describes no model that this version of Transformers knows; give a folder "
+            f"with {', '.join(ARCHITECTURES)} or another architecture without custom code"
         ) from error
-    assert isinstance(found, PreTrainedConfig)
-    return found
+    assert isinstance(config, PreTrainedConfig)
+    return config

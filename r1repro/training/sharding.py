@@ -1,8 +1,8 @@
-"""Weights shared out over processes by FSDP2, and made whole where they have to be.
+"""Weights sharded over processes by FSDP2, and gathered where whole weights are needed.
 
-Under FSDP2 (torch's fully_shard) each process holds a part of every weight, gradient and optimizer
-state, and a forward pass gathers one layer after the other. All processes have to make it equally
-often, which rollouts do not: they are drawn from a whole copy.
+Under FSDP2 (torch's fully_shard) each process holds a shard of every weight, gradient and optimizer
+state, and a forward pass gathers one layer at a time. All processes must make the same number of
+forward passes. Rollouts do not, so they sample from a gathered copy.
 """
 
 import os
@@ -21,17 +21,17 @@ from r1repro.errors import R1ReproError
 
 
 def processes() -> int:
-    """How many processes this stage was started with."""
+    """Number of processes of this stage."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
-    """Which of them this one is, from 0."""
+    """Rank of this process, from 0."""
     return int(os.environ.get("RANK", "0"))
 
 
 def gather(value: Any) -> list[Any]:
-    """Every process's value, in the order of their ranks."""
+    """Every process's value, by rank."""
     if processes() == 1:
         return [value]
     PartialState(cpu=not torch.cuda.is_available())
@@ -39,30 +39,30 @@ def gather(value: Any) -> list[Any]:
 
 
 def wait() -> None:
-    """Until all processes have come here."""
+    """Block until every process gets here."""
     if processes() > 1:
         torch.distributed.barrier()
 
 
 def leave() -> None:
-    """Go when all are done: one that ends before the others may be aborted, and all with it."""
+    """Wait for all processes, then leave the group: an early exit could abort the others."""
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
 
 
 def arguments(engine: EngineConfig) -> dict[str, Any]:
-    """What a trainer of transformers is told so that it shares out the model, layer by layer."""
+    """Trainer arguments that shard the model layer by layer."""
     if not engine.sharded:
         return {}
     return {"fsdp": True, "fsdp_config": {"state_dict_type": "SHARDED_STATE_DICT"}}
 
 
 def keep_float32(arguments: TrainingArguments, engine: EngineConfig) -> None:
-    """Gradients are summed in float32 and what the model gives is left as it is.
+    """Reduce gradients in float32 and leave the model's outputs uncast.
 
-    accelerate would round both to engine.precision, in which weights are gathered and layers are
-    computed.
+    By default accelerate casts both to engine.precision, which is meant for gathered weights and
+    for computation.
     """
     if engine.sharded and engine.precision != "float32":
         assert arguments.fsdp_plugin_args is not None
@@ -72,26 +72,26 @@ def keep_float32(arguments: TrainingArguments, engine: EngineConfig) -> None:
 
 
 def check(arguments: TrainingArguments, model: nn.Module) -> None:
-    """Refuse (R1ReproError) to train what should be shared out and is not."""
+    """Raise R1ReproError if engine.sharded=true did not shard the model."""
     if arguments.fsdp and not is_sharded(model):
         raise R1ReproError(
-            "engine.sharded=true has shared nothing out, which accelerate does among GPUs only: "
-            "run it where there are GPUs, or leave it false"
+            "engine.sharded=true sharded nothing, since accelerate shards on GPUs only; run on "
+            "GPUs or set engine.sharded=false"
         )
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether this process has only a part of the weights."""
+    """Whether this process holds only a shard of the weights."""
     return isinstance(model, FSDPModule)
 
 
 def full(tensor: torch.Tensor) -> torch.Tensor:
-    """The whole of a shared tensor, in every process, all of which must ask; others as they are."""
+    """The whole of a sharded tensor (every process must call this); any other tensor unchanged."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def shared_as(tensor: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
-    """This process's part of `whole`, which all have, shared out as `tensor` is."""
+    """This process's shard of `whole`, which every process holds, sharded like `tensor`."""
     if not isinstance(tensor, DTensor):
         return whole
     return distribute_tensor(whole, tensor.device_mesh, tensor.placements, src_data_rank=None)
@@ -101,9 +101,9 @@ def shared_as(tensor: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
 def whole(
     model: PreTrainedModel, precision: torch.dtype, device: torch.device, wanted: bool = True
 ) -> PreTrainedModel | None:
-    """An ordinary model with the weights of a shared one; None where it is not `wanted`.
+    """A plain model with the gathered weights of a sharded one; None if not `wanted`.
 
-    Every process must call this, wanted or not: the weights are gathered one after the other.
+    Every process must call this, wanted or not, since weights are gathered one by one.
     """
     kind = next(k for k in type(model).__mro__ if not issubclass(k, FSDPModule))
     with init_empty_weights(include_buffers=False):

@@ -1,9 +1,9 @@
-"""TRL's GRPOTrainer with our rollouts and micro-batches: all that touches its inner parts.
+"""TRL's GRPOTrainer with our rollouts and micro-batches; all use of TRL internals is here.
 
-Written against trl 1.14. TRL keeps the data, the schedule, the checkpoints, vLLM and the logging.
-The advantages and the loss are those of r1repro.training.objective, and rows reach it sorted by
-length, tightly padded, with a backward pass per micro-batch, and logits only where a completion
-token needs them.
+Written against trl 1.14. TRL keeps the data, the schedule, the checkpoints, vLLM and the logging;
+advantages and loss are those of r1repro.training.objective. Rows are sorted by length and tightly
+padded, each micro-batch has its own backward pass, and logits are computed only for completion
+tokens.
 """
 
 import inspect
@@ -41,11 +41,11 @@ _ROWS = (
 
 
 class PackedGRPOTrainer(GRPOTrainer):
-    """GRPO whose step is one pass over length-sorted micro-batches.
+    """GRPO trainer whose step is one pass over length-sorted micro-batches.
 
     micro_batch_tokens: rows x padded length of a micro-batch.
     clock: called with (name, seconds) for "rollout", "reference" and "update".
-    count: called once a step with the tokens that all processes read without gradients, and with.
+    count: called once per step with the tokens that all processes read without and with gradients.
     """
 
     def __init__(
@@ -59,14 +59,13 @@ class PackedGRPOTrainer(GRPOTrainer):
         super().__init__(*args, **kwargs)
         if self.args.gradient_accumulation_steps != 1:
             raise R1ReproError(
-                "gradient_accumulation_steps must be 1: a step is already split into "
-                "micro-batches by micro_batch_tokens."
+                "gradient_accumulation_steps must be 1; micro_batch_tokens already splits a step "
+                "into micro-batches"
             )
         if isinstance(self.model, PeftModel) and self.beta > 0:
             self.add_callback(_AdapterSync())
         if isinstance(self.model, PeftModel) and self.use_vllm:
-            # TRL's own merges the adapters into the weights and takes them out again with every
-            # hand-over, and what is rounded away then does not come back.
+            # TRL merges and unmerges the adapters at every sync, which accumulates rounding errors.
             self.vllm_generation._iter_named_params = partial(adapters.whole_weights, self.model)
         adapters.to_float32(self.model)
         self.micro_batch_tokens = micro_batch_tokens
@@ -76,7 +75,7 @@ class PackedGRPOTrainer(GRPOTrainer):
     def training_step(
         self, model: torch.nn.Module, inputs: Any, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """One update from one batch: TRL's loss over micro-batches, weighted by their rows."""
+        """One update from one batch: TRL's loss over micro-batches, weighted by rows."""
         started = time.perf_counter()
         model.train()
         batch = self._prepare_inputs(inputs)
@@ -87,8 +86,8 @@ class PackedGRPOTrainer(GRPOTrainer):
         micros = self._micro_batches(batch)
         for index, (micro, share) in enumerate(micros):
             last = index == len(micros) - 1
-            # Gradients are summed over processes once, with the last micro-batch; where the
-            # weights are shared out with each, or every process would hold all of them till then.
+            # Reduce gradients once, with the last micro-batch. Sharded weights reduce every time,
+            # since each process would otherwise hold full gradients until then.
             at_once = last or sharding.is_sharded(model)
             with nullcontext() if at_once else self.accelerator.no_sync(model):
                 loss = self.compute_loss(model, micro) * share
@@ -99,7 +98,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         for name, values in metrics.items():
             new = values[before.get(name, 0) :]
             if len(new) == len(tokens) > 1:
-                # One value a step; TRL's is a mean over all processes' tokens, and so weighted.
+                # One value per step, token-weighted as in TRL's mean over all processes.
                 mean = sum(v * n for v, n in zip(new, tokens, strict=True)) / max(sum(tokens), 1)
                 values[before.get(name, 0) :] = [mean]
         self._step += 1
@@ -157,15 +156,15 @@ class PackedGRPOTrainer(GRPOTrainer):
         return loss.value
 
     def _micro_batches(self, batch: dict[str, Any]) -> list[tuple[dict[str, Any], float]]:
-        """(micro-batch as `_compute_loss` expects it, its share of this process's rows)."""
+        """(micro-batch for `_compute_loss`, its share of this process's rows) pairs."""
         prompts, completions = batch["prompt_mask"].sum(1), batch["completion_mask"].sum(1)
         total = len(prompts)
         rows_with_gradient = torch.arange(total, device=prompts.device)
         if self.beta == 0.0:
-            # Without the KL term a row whose advantage is zero has no gradient at all.
+            # Without the KL term, a row with zero advantage has no gradient.
             some = (batch["advantages"] != 0).nonzero(as_tuple=True)[0]
             rows_with_gradient = some if len(some) else rows_with_gradient[:1]
-        found = []
+        batches = []
         for chosen in micro_batches(
             prompts[rows_with_gradient], completions[rows_with_gradient], self.micro_batch_tokens
         ):
@@ -177,24 +176,24 @@ class PackedGRPOTrainer(GRPOTrainer):
                 if batch.get(name) is not None
             }
             micro["num_items_in_batch"] = batch["num_items_in_batch"]
-            found.append((micro, len(rows) / total))
-        # TRL's loss gathers over the processes in every call, so all of them make as many: some
-        # make a few of no tokens.
-        first = found[0][0]
+            batches.append((micro, len(rows) / total))
+        # TRL's loss gathers across processes in every call, so processes with fewer micro-batches
+        # add fully masked ones.
+        first = batches[0][0]
         empty = {**first, "completion_mask": torch.zeros_like(first["completion_mask"])}
-        return found + [(empty, 0.0)] * (self._most(len(found)) - len(found))
+        return batches + [(empty, 0.0)] * (self._most(len(batches)) - len(batches))
 
     def _most(self, count: int) -> int:
-        """The largest of the processes' counts."""
+        """Maximum of `count` over processes."""
         counts = torch.tensor([count], device=self.accelerator.device)
         return int(self.accelerator.gather(counts).max())
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
-        # Only with vLLM: our own sampler, in `rollout_func`, tells its time itself.
+        # Called with vLLM only; our sampler, in `rollout_func`, measures its own time.
         started = time.perf_counter()
-        found = super()._generate_single_turn(*args, **kwargs)
+        result = super()._generate_single_turn(*args, **kwargs)
         self.clock("rollout", time.perf_counter() - started)
-        return found
+        return result
 
     def _get_per_token_logps_and_entropies(
         self, model: torch.nn.Module, *args: Any, batch_size: int | None = None, **kwargs: Any
@@ -206,9 +205,9 @@ class PackedGRPOTrainer(GRPOTrainer):
             return super()._get_per_token_logps_and_entropies(
                 model, *args, batch_size=batch_size, **kwargs
             )
-        # Gradients and weights are exchanged by what surrounds the model's own forward.
+        # DDP and FSDP exchange gradients and weights in the wrapper around the model's forward.
         shared = unwrapped is not model or sharding.is_sharded(model)
-        told = partial(_ForwardRedirection(), model, unwrapped, token_logps)
+        redirected = partial(_ForwardRedirection(), model, unwrapped, token_logps)
         started = time.perf_counter()
         policy = adapters.inner(unwrapped)
         backbone, head = policy.base_model, policy.get_output_embeddings()
@@ -226,7 +225,7 @@ class PackedGRPOTrainer(GRPOTrainer):
             p, t = int(mask[rows, :split].sum(1).max()), max(1, int(completions[rows].max()))
             columns = slice(split - p, split + t)
             with self.accelerator.autocast():
-                part, entropy, read = (told if shared else token_logps)(
+                part, entropy, read = (redirected if shared else token_logps)(
                     backbone,
                     head,
                     ids[rows, columns],
@@ -236,7 +235,7 @@ class PackedGRPOTrainer(GRPOTrainer):
                     with_entropy,
                     not sharding.is_sharded(unwrapped),
                 )
-            # What only keeps step with the other processes is none of the method's cost.
+            # Passes added to match other processes do not count towards the cost.
             if index < own and completions.any():
                 self.read[torch.is_grad_enabled()] += read
             logps = logps.index_put((rows[:, None], torch.arange(t, device=ids.device)), part)
@@ -246,13 +245,13 @@ class PackedGRPOTrainer(GRPOTrainer):
             self.clock("reference", time.perf_counter() - started)
         return logps, entropies, None
 
-    # A synced reference is part of the training state, and TRL's checkpoints leave it out; of two
-    # adapters the trainer would load one.
+    # A synced reference is part of the training state, but TRL's checkpoints omit it, and with two
+    # adapters TRL would load only one.
     def _kept(self) -> dict[str, torch.nn.Parameter]:
         if isinstance(self.model, PeftModel):
             names = tuple(f".{name}." for name in (adapters.TRAINED, adapters.REFERENCE))
-            found = self.model.named_parameters()
-            return {n: p for n, p in found if any(name in n for name in names)}
+            parameters = self.model.named_parameters()
+            return {n: p for n, p in parameters if any(name in n for name in names)}
         if self.ref_model is None:
             return {}
         return dict(self.accelerator.unwrap_model(self.ref_model).named_parameters())
@@ -276,8 +275,8 @@ class PackedGRPOTrainer(GRPOTrainer):
             return
         if not path.is_file():
             raise R1ReproError(
-                f"The checkpoint {path.parent.name} has no {REFERENCE}, so training cannot "
-                f"continue as it was: delete the checkpoint to start again."
+                f"checkpoint {path.parent.name} has no {REFERENCE}, so training cannot resume from "
+                "it; delete the checkpoint to start again"
             )
         saved = load_file(path)
         with torch.no_grad():
@@ -292,16 +291,16 @@ _CALLERS = (
     "compute_loss",
     "_compute_loss",
 )
-"""Methods of TRL from which those above are called, or which call them by super()."""
+"""TRL methods that call the overrides above or are called by them through super()."""
 _HANDING_OVER = ("sync_weights", "_iter_named_params")
-"""Of TRL's VLLMGeneration: what hands weights to vLLM, and what it asks for them."""
+"""Methods of TRL's VLLMGeneration that send weights to vLLM."""
 _WRITTEN_IN = ("trl.trainer.", "trl.generation.", "transformers.trainer", "r1repro.")
 
 
 def check_overrides() -> None:
-    """Refuse (R1ReproError) a trainer into which another library has put methods of its own.
+    """Raise R1ReproError if another library has patched the methods that our trainer relies on.
 
-    Ours would then be called for something else, or not at all, and nothing would say so.
+    Our overrides would then be bypassed or called in the wrong place without an error.
     """
     ours = [n for n in vars(PackedGRPOTrainer) if callable(getattr(GRPOTrainer, n, None))]
     kinds = (PackedGRPOTrainer, GRPOTrainer)
@@ -315,14 +314,14 @@ def check_overrides() -> None:
             foreign.append(f"{whose} ({name})")
     if foreign:
         raise R1ReproError(
-            f"engine.unsloth=true puts other methods into TRL's {foreign[0]}, and "
-            "the GRPO here is built on TRL's own: leave engine.unsloth=false, which "
-            "engine.lora_rank and engine.precision=bfloat16 do not need"
+            f"engine.unsloth=true patches TRL's {foreign[0]}, but GRPO here needs TRL's own "
+            "methods; set engine.unsloth=false, which works with engine.lora_rank and "
+            "engine.precision=bfloat16"
         )
 
 
 class _AdapterSync(TrainerCallback):
-    """Makes the reference's adapter the trained one every `ref_model_sync_steps`."""
+    """Copies the trained adapter to the reference every `ref_model_sync_steps`."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step % args.ref_model_sync_steps == 0:
@@ -337,7 +336,7 @@ def _trim(values: torch.Tensor, name: str, p: int, t: int) -> torch.Tensor:
 
 
 def _plain_head(model: torch.nn.Module) -> bool:
-    """Whether logits are just head(hidden), which is so for Qwen and Llama."""
+    """Whether logits are exactly head(hidden), as in Qwen and Llama."""
     config = model.config.get_text_config()
     names = ("final_logit_softcapping", "logit_scale", "output_multiplier")
     return all(getattr(config, name, None) is None for name in names)

@@ -19,7 +19,7 @@ MOVES = Moved(0.1, "reward", 0.02, {"reward": Curve(0.4, 0.3, 0.01)})
 
 
 class Everywhere(dict):
-    """The same facts of every stage."""
+    """The same facts for every stage."""
 
     def __missing__(self, stage: str) -> Moved:
         return MOVES
@@ -36,10 +36,10 @@ def estimate(low: float, high: float) -> Estimate:
     ("expected", "low", "high", "verdict"),
     [
         ("up", 0.03, 0.07, "reproduced"),
-        ("up", 0.001, 0.035, "inconclusive"),  # above zero, but less than counts
+        ("up", 0.001, 0.035, "inconclusive"),  # above zero, but too small to count
         ("up", -0.01, 0.07, "inconclusive"),
-        ("up", -0.01, 0.015, "contradicted"),  # no room for what counts
-        ("up", 0.005, 0.015, "inconclusive"),  # in the direction, smaller than counts
+        ("up", -0.01, 0.015, "contradicted"),  # excludes an effect that counts
+        ("up", 0.005, 0.015, "inconclusive"),  # claimed direction, too small to count
         ("up", -0.09, -0.04, "contradicted"),
         ("down", -0.07, -0.03, "reproduced"),
         ("down", -0.035, -0.001, "inconclusive"),
@@ -50,7 +50,7 @@ def estimate(low: float, high: float) -> Estimate:
         ("same", 0.005, 0.03, "inconclusive"),
         ("same", 0.021, 0.03, "contradicted"),
         ("same", -0.05, -0.021, "contradicted"),
-        ("no_lower", -0.015, 0.30, "reproduced"),  # an improvement is no loss
+        ("no_lower", -0.015, 0.30, "reproduced"),  # an improvement is not a loss
         ("no_lower", -0.025, 0.01, "inconclusive"),
         ("no_lower", -0.05, -0.021, "contradicted"),
         ("no_higher", -0.30, 0.015, "reproduced"),
@@ -253,7 +253,7 @@ def test_a_stage_that_did_not_move_has_no_verdict_whatever_its_effect():
             "error of 0.01, KL to the reference reaches 6.0e-05 nats a token"
         )
     assert judged_with(CLAIM, {}).reason == "whether r1_zero moved was not recorded"
-    # Either is enough beside the weights: the reward, or the policy.
+    # Besides the weights, either the reward or the policy suffices.
     for moved in ({"curves": MOVES.curves}, {"kl": 0.02}):
         found = judged_with(CLAIM, {"r1_zero": dataclasses.replace(STILL, **moved)})
         assert found.verdict == "reproduced"
@@ -280,9 +280,9 @@ def preferred(start: float, change: float) -> Moved:
         ("up", 0.987, 0.001, "stands at 0.987 of 1 in its first 5 steps"),
         ("up", 0.987, 0.012, "stands at 0.987 of 1"),
         ("up", 0.5, 0.015, "the preference reward by +0.015, with a standard error of 0.01"),
-        ("up", 0.5, -0.3, ""),  # it moved, which is all that is asked
+        ("up", 0.5, -0.3, ""),  # it moved, which suffices
         ("up", 0.5, 0.3, ""),
-        ("no_lower", 0.5, 0.001, ""),  # that nothing gets worse is not against standing still
+        ("no_lower", 0.5, 0.001, ""),  # a constant reward does not contradict a claim of no decline
         ("no_lower", 0.96, 0.001, "stands at 0.960 of 1"),
     ],
 )
@@ -296,7 +296,7 @@ def test_a_reward_without_room_or_change_has_no_effect_to_judge(expected, start,
 
 
 def test_a_preference_reward_that_is_full_from_the_start_contradicts_nothing():
-    """As in our runs: it stood at 0.987, KL below 1e-4, and the claim came out as contradicted."""
+    """As in our runs: reward 0.987, KL below 1e-4, and a verdict of contradicted."""
     (claim,) = (c for c in claims.load() if c.id == "last-rl-lifts-preference")
     light = Light(
         {}, {"r1 - dev3": {"general/score": estimate(-0.02, 0.01)}}, {}, moved={"r1": MOVES}
@@ -309,11 +309,11 @@ def test_a_preference_reward_that_is_full_from_the_start_contradicts_nothing():
 
 
 def test_false_verdicts_expected_of_a_ledger():
-    """Worked by hand: three of these six are judged by an interval, 3 x 0.025."""
+    """Worked by hand: three of six are judged by an interval, 3 x 0.025."""
     ledger = [
         claims.Judged(CLAIM, "reproduced", estimate(0.1, 0.2), ()),
         claims.Judged(CLAIM, "contradicted", estimate(-0.1, 0.0), ()),
-        claims.Judged(CLAIM, "inconclusive", estimate(-0.1, 0.2), ()),  # it could have been
+        claims.Judged(CLAIM, "inconclusive", estimate(-0.1, 0.2), ()),  # could have been false
         claims.Judged(CLAIM, "inconclusive", Estimate(5.0, math.nan, math.nan, 40), ()),
         claims.Judged(CLAIM, "not testable", estimate(0.1, 0.2), ()),
         claims.Judged(CLAIM, "not testable", None, ()),
@@ -326,7 +326,7 @@ def test_false_verdicts_expected_of_a_ledger():
 
 @pytest.mark.parametrize(("expected", "effect"), [("up", 0.02), ("same", 0.0), ("no_lower", 0.0)])
 def test_a_true_claim_is_contradicted_no_more_often_than_its_tail(expected, effect):
-    """The other half of what `expected_false` counts; a tail of 2.5 %, three errors above it."""
+    """The other half of `expected_false`: a 2.5 % tail plus three standard errors."""
     found = estimates(effect, 3, tries=1_000)
     assert share("contradicted", expected, found) <= 0.025 + 3 * (0.025 * 0.975 / 1_000) ** 0.5
 
@@ -334,7 +334,7 @@ def test_a_true_claim_is_contradicted_no_more_often_than_its_tail(expected, effe
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("- {id: a, statement: s, source: v1}", "wants"),
+        ("- {id: a, statement: s, source: v1}", "required are"),
         ("- {id: a, statement: s, source: v1, not_yet: n, colour: red}", "colour"),
         ("- {id: a, statement: s, source: v1, not_yet: n}\n" * 2, "more than once"),
         (
@@ -345,7 +345,7 @@ def test_a_true_claim_is_contradicted_no_more_often_than_its_tail(expected, effe
         (
             "- {id: a, statement: s, source: v1, paper: p, expected: up, smallest: 1,"
             " measure: {rise: length, of: r1_zero}}",
-            "a measure of rise, of is none of",
+            "measure has rise, of; use one of",
         ),
         (
             "- {id: a, statement: s, source: v1, paper: p, expected: up, smallest: 1,"
@@ -355,7 +355,7 @@ def test_a_true_claim_is_contradicted_no_more_often_than_its_tail(expected, effe
         (
             "- {id: a, statement: s, source: v1, paper: p, expected: up, smallest: 1,"
             " measure: {rise: length, stage: r1_zero}, moved: r1}",
-            "moved is {stage: STAGE, reward: REWARD}",
+            "moved must be {stage: STAGE, reward: REWARD}",
         ),
     ],
 )
@@ -372,7 +372,7 @@ def test_the_procedure_reproduces_nothing_where_there_is_nothing(seeds):
     for expected, effect in (("up", 0.0), ("same", 0.02)):
         found = estimates(effect, seeds, tries=200)
         assert share("reproduced", expected, found) <= 0.05
-    # Without any size that counts it is the interval alone that keeps false alarms away.
+    # Without a minimum size, only the interval prevents false alarms.
     assert share("reproduced", "up", estimates(0.0, seeds, tries=200), smallest=1e-9) <= 0.05
 
 
@@ -431,7 +431,7 @@ def test_the_control_is_judged_as_r1_zero_is():
 
 
 def at_equal_flops(spent: float | None) -> claims.Judged:
-    """The claim on distillation at equal FLOPs, where RL has spent so many of its 100."""
+    """The equal-FLOPs claim when RL has spent this share of 100 FLOPs."""
     path, sides = "reasoning/pass@1", ("qwen_rl_equal_flops", "qwen_distilled")
     (claim,) = (c for c in claims.load() if c.id == "distillation-beats-rl-equal-flops-qwen")
     costs = {} if spent is None else {sides[0]: {"flops": spent}, sides[1]: {"flops": 100.0}}

@@ -1,4 +1,4 @@
-"""Tables made sick on purpose, one sickness each; trained: tests/training/test_sick_runs.py."""
+"""Tables with one deliberate fault each; trained runs: tests/training/test_sick_runs.py."""
 
 import dataclasses
 
@@ -32,7 +32,7 @@ def late(column, value, steps=30):
     ("rows", "settings"),
     [
         (HEALTHY, RL),
-        (rl_metrics(steps=120), RL),  # as a run of an older version, without the later columns
+        (rl_metrics(steps=120), RL),  # an older version's table, without the newer columns
         (rl_metrics(seed=3).assign(kl=None), dataclasses.replace(RL, beta=0.0)),
         (sft_metrics(), SFTConfig()),
         (pretraining_metrics(), BaseConfig()),
@@ -52,7 +52,7 @@ SICK = {
         HEALTHY.assign(reward_format=0.0), "constant format reward", "0 at every", "template",
     ),
     "kl is nan": (late("kl", np.nan, 3), "non-finite KL", "in 3 of 120", "float32"),
-    "kl is inf": (late("kl", np.inf, 1), "non-finite KL", "in 1 of 120", "no result"),
+    "kl is inf": (late("kl", np.inf, 1), "non-finite KL", "in 1 of 120", "discard the weights"),
     "entropy is nan": (late("entropy", np.nan, 2), "non-finite entropy", "in 2 of", "lower"),
     "kl explodes": (late("kl", 40.0, 6), "exploding KL", "up to 40 nats", "raise beta"),
     "kl exploded and came back": (

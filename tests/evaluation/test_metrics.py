@@ -60,7 +60,7 @@ def test_texts_without_words_are_left_out_of_the_language_share(evaluation):
 
 def test_unanimous_shares_do_not_claim_certainty(evaluation):
     found = summarize(evaluation, draws=50)
-    assert found["countdown/pass@1"].low < 0.5  # one problem proves little
+    assert found["countdown/pass@1"].low < 0.5  # one problem is weak evidence
     assert found["clipped"].value == 0.0 and found["clipped"].high > 0.5
 
 
@@ -83,7 +83,7 @@ def test_differences_are_paired_over_the_shared_problems(evaluation):
     assert change["length"].value == change["length"].low == change["length"].high == 5.0
     unchanged = change["reasoning/pass@1"]
     assert unchanged.value == 0.0 and unchanged.n == 2
-    assert unchanged.high == -unchanged.low > 0.5  # two problems that did not change prove little
+    assert unchanged.high == -unchanged.low > 0.5  # two unchanged problems are weak evidence
 
 
 def test_no_shared_problem_and_no_rows_are_refused(evaluation):
@@ -111,7 +111,7 @@ def test_an_item_asked_in_two_languages_is_drawn_as_one():
     both = english + [row | {"language": "zh"} for row in english]
     once, twice = (summarize(pd.DataFrame(found))["general/score"] for found in (english, both))
     assert (once.n, twice.n) == (40, 80) and once.value == twice.value == 0.5
-    # The other language repeats what is known: the interval is as wide as without it.
+    # The other language adds no information: the interval keeps its width.
     assert twice.high - twice.low == pytest.approx(once.high - once.low, abs=0.02)
 
 

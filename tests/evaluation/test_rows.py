@@ -29,7 +29,7 @@ def test_a_right_answer_in_the_wanted_form():
 def test_without_tags_the_last_stated_answer_counts_and_the_tags_are_missed():
     found = read("先算三加四等于 7")
     assert found["correct"] and not found["strict_correct"] and not found["format_valid"]
-    assert found["language_share"] == 1.0  # no thinking is marked: the whole text is read
+    assert found["language_share"] == 1.0  # no thinking is marked, so the whole text is read
 
 
 @pytest.mark.parametrize("text", ["", "8", "<think></think>", "\udcff\x00", "9" * 100_000])

@@ -50,9 +50,9 @@ def test_pass_at_k_refuses_what_cannot_be(n, c, k):
     [
         (["7", "7", "8"], [True, True, False], 1.0),
         (["7", "8", "8"], [True, False, False], 0.0),
-        (["7", "8"], [True, False], 0.5),  # a tie: what drawing one at random gives
+        (["7", "8"], [True, False], 0.5),  # a tie: the expectation of a random choice
         (["7", "8", "9"], [False, True, False], 1 / 3),
-        ([None, None, "7"], [False, False, True], 1.0),  # no answer, no vote
+        ([None, None, "7"], [False, False, True], 1.0),  # no answer means no vote
         ([None, ""], [False, False], 0.0),
         ([" 7", "7 ", "8"], [True, True, False], 1.0),
     ],
@@ -87,7 +87,7 @@ def test_interval_over_problems_holds_the_truth_as_often_as_it_says():
 
 
 def test_interval_over_samples_would_be_too_narrow():
-    # the mistake that the one above must not make: this is what shows that the test can fail
+    # the mistake the test above must detect
     assert _coverage(lambda r: (_problems(r).ravel().astype(float), 0.5)) < 0.7
 
 
@@ -103,7 +103,7 @@ def _of_change(values):
 def test_the_exact_interval_is_that_of_the_binomial_distribution():
     assert exact_interval(0, 60) == (0.0, pytest.approx(1 - 0.025 ** (1 / 60)))
     assert exact_interval(60, 60) == (pytest.approx(0.025 ** (1 / 60)), 1.0)
-    # Of 10 of 40 by the definition: each end makes what was seen a chance of 2.5 %.
+    # By definition, the observed 10 of 40 has probability 2.5 % at either end.
     low, high = exact_interval(10, 40)
     assert stats.binom.sf(9, 40, low) == pytest.approx(0.025)
     assert stats.binom.cdf(10, 40, high) == pytest.approx(0.025)

@@ -1,4 +1,4 @@
-"""The sampler against `generate()`, against the softmax, and against itself without compaction."""
+"""The sampler against `generate()`, the softmax, and itself without compaction."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def _sample(model, prompts, sampling, seed=0, **kwargs):
 
 
 def _chi_square_p(observed, expected):
-    """p-value of Pearson's test, cells with fewer than 5 expected pooled into one."""
+    """p-value of Pearson's test; cells with fewer than 5 expected counts are pooled."""
     rare = expected < 5
     cells = torch.cat([observed[~rare], observed[rare].sum()[None]]).double()
     wanted = torch.cat([expected[~rare], expected[rare].sum()[None]]).double()
@@ -75,7 +75,7 @@ def test_seeds(model):
 
 
 def test_first_tokens_follow_the_softmax(model):
-    """Chi-square of 20,000 first tokens against the model's own probabilities at T=1."""
+    """Chi-square test of 20,000 first tokens against the model's probabilities at T=1."""
     prompt, count = [5, 6, 7], 20_000
     with torch.no_grad():
         logits = model(torch.tensor([prompt])).logits[0, -1]
@@ -86,7 +86,7 @@ def test_first_tokens_follow_the_softmax(model):
 
 
 def test_second_tokens_follow_the_softmax_after_their_firsts(model):
-    """The cache is part of it: second tokens against a fresh forward without any cache."""
+    """Tests the cache: second tokens against a fresh forward pass without a cache."""
     prompt, count = [8, 9], 20_000
     found = _sample(model, [prompt] * count, Sampling(max_tokens=2), seed=5)
     firsts = torch.tensor([r.token_ids[0] for r in found])
@@ -129,7 +129,7 @@ def test_cap_leaves_rows_unfinished(model):
 
 
 def test_a_model_in_training_with_gradient_checkpointing_says_the_same(model):
-    """It would throw its cache away there, and each token be drawn without those before it."""
+    """In training mode the cache would be dropped and tokens drawn without context."""
     expected = _sample(model, PROMPTS, Sampling(max_tokens=12))
     model.train()
     model.gradient_checkpointing_enable()

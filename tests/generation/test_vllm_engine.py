@@ -1,4 +1,4 @@
-"""The calls that vLLM gets, by a module in its place: vLLM itself needs a GPU."""
+"""Calls to vLLM, tested with a stub module since vLLM needs a GPU."""
 
 import json
 import sys
@@ -9,12 +9,13 @@ import pytest
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.generation.vllm_engine import PROMPT_ROOM, VLLM
-from r1repro.tasks import mini_world, templates, tokenizer
+from r1repro.tasks import mini_world, templates
+from r1repro.tasks.tokenizer import train as train_tokenizer
 
 
 @pytest.fixture
 def calls(monkeypatch):
-    """What the stand-in was asked: ("LLM", its arguments), ("generate", prompts, parameters)."""
+    """Calls to the stub: ("LLM", its arguments), ("generate", prompts, parameters)."""
     made = []
 
     class LLM:
@@ -23,7 +24,7 @@ def calls(monkeypatch):
 
         def generate(self, prompts, parameters, use_tqdm):
             made.append(("generate", prompts, parameters))
-            # Every second one ends by itself, the others at the cap.
+            # Every second completion ends by itself, the others at the cap.
             return [
                 SimpleNamespace(
                     outputs=[
@@ -44,23 +45,23 @@ def calls(monkeypatch):
 
 def test_what_is_asked_and_what_comes_back(calls, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 32_768}))
-    words = tokenizer.train(["User: Compute 1+2. Assistant: "])
+    tokenizer = train_tokenizer(["User: Compute 1+2. Assistant: "])
     stream = mini_world.build(0, 20, 20).train(0)
     problems = [next(stream) for _ in range(3)]
     model = VLLM(tmp_path, "bfloat16", max_tokens=5)
     batches = list(
-        ask(model, words, problems, Sampling(5, 0.6, 0.95), form=templates.asked("mini"), samples=2,
-            rollout_batch=4, seed=3)
+        ask(model, tokenizer, problems, Sampling(5, 0.6, 0.95), form=templates.asked("mini"),
+            samples=2, rollout_batch=4, seed=3)
     )  # fmt: skip
     (_, engine), (_, prompts, parameters), (_, last, _) = calls
     assert engine["model"] == str(tmp_path) and engine["dtype"] == "bfloat16"
     assert engine["max_model_len"] == PROMPT_ROOM + 5 and engine["skip_tokenizer_init"]
-    encoded = [words.encode(templates.render("mini", p)) for p in problems]
+    encoded = [tokenizer.encode(templates.render("mini", p)) for p in problems]
     of = [0, 0, 1, 1]
     assert [p["prompt_token_ids"] for p in prompts] == [encoded[i] for i in of] and len(last) == 2
     for one in parameters:
         assert (one.temperature, one.top_p, one.max_tokens) == (0.6, 0.95, 5)
-        assert one.stop_token_ids == [words.eos_token_id]
+        assert one.stop_token_ids == [tokenizer.eos_token_id]
     seeds = [one.seed for call in calls[1:] for one in call[2]]
     assert len(set(seeds)) == 6 and max(seeds) < 2**63
     answers = [answer for batch in batches for answer in batch]
@@ -71,7 +72,9 @@ def test_what_is_asked_and_what_comes_back(calls, tmp_path):
     assert [len(said.token_ids) for *_, said in answers] == [2, 5] * 3
     before = seeds[:]
     form = templates.asked("mini")
-    list(ask(model, words, problems, Sampling(5), form=form, samples=2, rollout_batch=4, seed=3))
+    list(
+        ask(model, tokenizer, problems, Sampling(5), form=form, samples=2, rollout_batch=4, seed=3)
+    )
     assert [one.seed for call in calls[3:] for one in call[2]] == before
 
 

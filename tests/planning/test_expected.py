@@ -18,7 +18,8 @@ from r1repro.runner.graph import find
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
-from r1repro.tasks import tokenizer, worlds
+from r1repro.tasks import worlds
+from r1repro.tasks.tokenizer import train as train_tokenizer
 
 
 @pytest.fixture
@@ -69,10 +70,10 @@ def test_without_results_it_is_what_our_runs_had_within_the_caps(compose):
 
 def test_a_data_set_that_stands_is_counted_in_rows_and_tokens(compose, publish):
     config = compose()
-    words = tokenizer.train(["one two three"])
+    tokenizer = train_tokenizer(["one two three"])
 
     def base(folder):
-        save_model(from_random_weights(config.model, words), words, folder / "model")
+        save_model(from_random_weights(config.model, tokenizer), tokenizer, folder / "model")
 
     publish(config, "base", base)
     texts = ["1" * 3, "1" * 9]  # three digits are a token

@@ -1,4 +1,4 @@
-"""Computed bytes against what models, optimizers and a step's tensors really have."""
+"""Computed bytes against the actual bytes of models, optimizers and a step's tensors."""
 
 from dataclasses import replace
 from itertools import islice
@@ -10,9 +10,10 @@ from transformers import AutoModelForCausalLM
 from benchmarks.memory_table import hub_models
 from r1repro.config import EngineConfig, ModelConfig, RLConfig
 from r1repro.generation.sampler import Sampling, sample
+from r1repro.planning import memory
 from r1repro.stages.models import load_trained, save_model
 from r1repro.tasks import mini_world, templates
-from r1repro.training import grpo, memory
+from r1repro.training import grpo
 from r1repro.training.logprobs import token_logps
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.shape import described
@@ -107,7 +108,7 @@ def test_weights_and_optimizer_with_lora_are_exact(shape):
 def test_an_updates_peak_is_within_a_fifth_of_what_is_alive(
     architecture, vocabulary, precision, checkpointing, rank
 ):
-    """Log-probabilities and backward passes of two micro-batches, as GRPO makes them."""
+    """Log-probabilities and backward passes of two micro-batches, as in GRPO."""
     rows, prompt, said = 6, 16, 80
     engine = EngineConfig(precision, gradient_checkpointing=checkpointing, lora_rank=rank)
     shape = replace(MINI, architecture=architecture, vocabulary=vocabulary)
@@ -119,7 +120,7 @@ def test_an_updates_peak_is_within_a_fifth_of_what_is_alive(
         model.gradient_checkpointing_enable({"use_reentrant": False})
     ids = torch.randint(0, vocabulary, (rows, prompt + said))
     mask = torch.ones_like(ids)
-    mask[0, :3] = 0  # or no mask would be made
+    mask[0, :3] = 0  # otherwise no mask is created
     head = model.get_output_embeddings()
     with LiveBytes(policy.parameters()) as live:
         for _ in range(2):
@@ -158,7 +159,7 @@ def test_a_step_takes_what_muon_stacks(shape=SHAPES[0]):
     known += [value for value in _state(optimizer) if torch.is_tensor(value)]
     with LiveBytes(known) as live:
         optimizer.step()
-    # On CPUs the iteration's four matrices are in float32.
+    # On CPUs the four Newton-Schulz matrices are float32.
     expected = memory.step(counts, WHOLE) + 4 * 2 * counts.largest
     assert expected == pytest.approx(live.peak, rel=0.2)
 
@@ -178,32 +179,32 @@ def test_by_hand():
 
 @pytest.mark.parametrize("rank", [0, 4], ids=["whole", "LoRA"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_two_steps_of_the_trainer_hold_what_is_computed(words, tmp_path, precision, rank):
-    """With checkpointing, without which a prompt that a group shares is read once: less memory."""
+def test_two_steps_of_the_trainer_hold_what_is_computed(tokenizer, tmp_path, precision, rank):
+    """With checkpointing; without it, shared prompts are prefilled once and take less memory."""
     engine = EngineConfig(precision, gradient_checkpointing=True, lora_rank=rank)
     shape = described(
-        replace(MINI, vocabulary=len(words)),
+        replace(MINI, vocabulary=len(tokenizer)),
         bos_token_id=None,
-        eos_token_id=words.eos_token_id,
-        pad_token_id=words.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     torch.manual_seed(0)
     base = tmp_path / "model"
-    save_model(AutoModelForCausalLM.from_config(shape, dtype=torch.float32), words, base)
+    save_model(AutoModelForCausalLM.from_config(shape, dtype=torch.float32), tokenizer, base)
     settings = RLConfig(
         steps=2, questions=4, generations=4, max_completion_tokens=40, micro_batch_tokens=2_000,
         save_every=10**6,
     )  # fmt: skip
     problems = list(islice(mini_world.build(0, 20, 20).train(0), 8))
     trainer, _ = grpo.build(
-        load_trained(base, engine, 0), words, problems, settings,
+        load_trained(base, engine, 0), tokenizer, problems, settings,
         template="mini", seed=0, folder=tmp_path / "grpo", engine=engine,
     )  # fmt: skip
     held = list(trainer.model.parameters())
     held += list(trainer.ref_model.parameters()) if trainer.ref_model is not None else []
     with LiveBytes(held) as live:
         trainer.train()
-    prompt = max(len(words.encode(templates.render("mini", problem))) for problem in problems)
+    prompt = max(len(tokenizer.encode(templates.render("mini", problem))) for problem in problems)
     needed = memory.grpo(shape, memory.count(shape), settings, engine, 1, prompt)
     assert needed.weights + needed.reference == _bytes({id(p): p for p in held}.values())
     assert needed.peak - needed.weights - needed.reference == pytest.approx(live.peak, rel=0.2)

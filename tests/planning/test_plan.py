@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.memory_table import table
-from r1repro import artifacts, cli, plan
+from r1repro import artifacts, cli
 from r1repro.config import ROOT
 from r1repro.config import compose as composed
+from r1repro.planning import plan
 from r1repro.planning.expected import Expected
 from r1repro.planning.probe import Speed
 from r1repro.planning.work import Work, needs
@@ -17,7 +18,7 @@ from r1repro.runner.graph import find, graph
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
-from r1repro.tasks import tokenizer
+from r1repro.tasks.tokenizer import train as train_tokenizer
 
 SPEED = Speed(
     pretrained=1_000, sampled=500, learned=200, tuned=100, prompt=30, machine="a machine", seconds=9
@@ -54,10 +55,10 @@ def test_every_stage_in_order_with_what_it_does(compose):
 
 def test_what_is_cached_begun_and_built_anew(compose, runs):
     config = compose("until=r1_zero")
-    words = tokenizer.train(["User: Compute 1+2."])
+    tokenizer = train_tokenizer(["User: Compute 1+2."])
 
     def write(folder):
-        save_model(from_random_weights(config.model, words), words, folder / "model")
+        save_model(from_random_weights(config.model, tokenizer), tokenizer, folder / "model")
 
     _publish(config, "base", runs, write)
     begun = Workspace(config).work("evaluate_base")
@@ -69,7 +70,7 @@ def test_what_is_cached_begun_and_built_anew(compose, runs):
     assert standing["base"].startswith("cached") and standing["evaluate_base"].startswith("at 3/9")
     assert standing["r1_zero"] == "to build" and "dev1" not in standing
     # The base that stands there has another vocabulary than the configuration says.
-    counted = sum(p.numel() for p in from_random_weights(config.model, words).parameters())
+    counted = sum(p.numel() for p in from_random_weights(config.model, tokenizer).parameters())
     assert f"{counted:,} of mini_qwen (qwen3, by its config.json)" in text
     again = _text(replace(config, from_stage="base"))
     assert "0 of them cached" in again and "cached " not in again
@@ -79,9 +80,9 @@ def test_data_that_is_of_no_use_is_told_once_and_not_counted(tmp_path):
     (tmp_path / "few.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
     words = ["scale=gpu", "model=qwen2.5-1.5b", "task=own", f"task.path={tmp_path / 'few.jsonl'}"]
     text = _text(composed(words))
-    assert text.count("has 1 problems that are in no test set") == 1
-    assert "8 samples of each held-out problem, which cannot be counted yet" in text
-    assert "; evaluations are not counted below" in text
+    assert text.count("has 1 problems outside the test set") == 1
+    assert "8 samples per held-out problem, whose number is not yet known" in text
+    assert "; evaluations are not counted" in text
 
 
 def test_what_does_not_fit_is_told_with_settings_that_do():
@@ -94,9 +95,9 @@ def test_what_does_not_fit_is_told_with_settings_that_do():
     better = composed(["scale=gpu", "model=qwen2.5-7b", "engine.lora_rank=0", *changed])
     assert plan.fits(needs(better, stage).peak, 80)
     text = _text(config, card=80)
-    (told,) = (line for line in text.splitlines() if "80 GB: too large are r1_zero" in line)
-    assert told.endswith(f"; with {' '.join(changed)} it would")
-    assert "141 GB" not in text and "the probe takes models that are made here" in text
+    (told,) = (line for line in text.splitlines() if "80 GB: too small for r1_zero" in line)
+    assert told.endswith(f"; fits with {' '.join(changed)}")
+    assert "141 GB" not in text and "the probe only supports models made here" in text
 
 
 def test_several_processes_may_share_the_weights_out():
@@ -108,9 +109,8 @@ def test_fits_leaves_a_tenth_and_a_gibibyte():
     assert plan.fits(20 * plan.GIB, 23.0) and not plan.fits(21 * plan.GIB, 24.0)
 
 
-def test_time_by_hand(compose, monkeypatch):
-    config = compose()
-    monkeypatch.setattr(plan.nursery, "suits", lambda module, processes: module.endswith("model"))
+def test_time_by_hand(compose):
+    config = compose("launch.processes=2")
     rl, alike = Work("", completions=10), Expected(length=30, rows=10, row=30, assumed=False)
     found = plan.seconds(config, find("r1_zero", config), rl, alike, SPEED)
     assert found == pytest.approx(plan.LOADING + 10 * 30 / 500 + 10 * (30 + 30) / 200)
@@ -131,7 +131,6 @@ def test_the_probe_is_extrapolated_stage_by_stage(compose, monkeypatch):
 
     monkeypatch.setattr(plan, "probe", probed)
     monkeypatch.setattr(plan.cores, "at_once", lambda: 2)
-    monkeypatch.setattr(plan.nursery, "suits", lambda module, processes: False)
     text = _text(compose(), probed=True)
     assert asked == ["model", "student.qwen", "student.llama"]
     assert "probe, 27 s, random weights" in text and "pretraining 500, rollouts 500" in text
@@ -139,16 +138,16 @@ def test_the_probe_is_extrapolated_stage_by_stage(compose, monkeypatch):
     for line in text.partition("\ntime")[2].splitlines()[1:]:
         told[line[2:36].strip()] = line[36:].split()
     for name, tokens in (("base", 60_000 / 1_000), ("qwen_base", 20_000 / 500)):
-        assert told[name] == [str(round(plan.LOADING + tokens)), "s"]
+        assert told[name] == [str(round(plan.FORKED + tokens)), "s"]
     assert told["r1_zero"][-1] == told["dev1"][-1] == "assumed"
     # Students are built two at a time.
     config = compose()
-    halves = {name for name in told if name != "in all" and find(name, config).half}
+    halves = {name for name in told if name != "total" and find(name, config).half}
     seconds = {name: _seconds(words) for name, words in told.items()}
-    alone = sum(s for name, s in seconds.items() if name not in {*halves, "in all"})
+    alone = sum(s for name, s in seconds.items() if name not in {*halves, "total"})
     both = sum(seconds[name] for name in halves)
-    assert seconds["in all"] == pytest.approx(alone + both / 2, abs=len(told))
-    assert "between" in told["in all"]
+    assert seconds["total"] == pytest.approx(alone + both / 2, abs=len(told))
+    assert "between" in told["total"]
 
 
 def _seconds(words):
@@ -167,8 +166,8 @@ def test_what_is_left_of_a_persons_own_questions(tmp_path, monkeypatch):
     words = ["scale=gpu", "model=qwen2.5-1.5b", "task=own", f"task.path={path}"]
     words += [f"task.test_path={test}", "task.validation_problems=5", "task.world_seed=2"]
     text = _text(composed(words))
-    assert "67 of 72 questions are left to train on beside 5 held out for validation and 1" in text
-    assert re.search(r"; [12] of them have 10 words in a row of a held-out one", text)
+    assert "67 of 72 questions are for training, 5 are held out for validation and 1" in text
+    assert re.search(r"; [12] training questions share 10 words in a row with a held-out one", text)
 
 
 def test_command_line(capsys, tmp_path):

@@ -88,7 +88,7 @@ def test_a_key_that_no_manifest_explains_is_told_so(two):
     edited(two[0], "manifest.json", rekeyed())
     edited(two[1], "manifest.json", rekeyed("base"))
     found = explained(two)
-    assert found["base"] == "settings that one of the manifests does not tell"
+    assert found["base"] == "settings that one of the manifests does not list"
     assert found["evaluate_base"] == "nothing of its own: follows from base"
 
 
@@ -169,14 +169,14 @@ def test_the_command_prints_and_writes(two, tmp_path, monkeypatch, capsys):
     (written,) = tmp_path.glob("compare-*.md")
     assert written.read_text(encoding="utf-8").strip() in capsys.readouterr().out
     assert cli.main(["compare", str(two[0]), str(tmp_path / "nothing")]) == 2
-    assert "holds no report" in capsys.readouterr().err
+    assert "has no report" in capsys.readouterr().err
 
 
 def test_a_version_from_before_the_ledger_can_be_compared(two):
     (two[1] / "claims.json").unlink()
     assert "One of the versions has no ledger" in compared(two)
     (two[1] / "results.json").unlink()
-    with pytest.raises(R1ReproError, match="holds no report"):
+    with pytest.raises(R1ReproError, match="has no report"):
         read(two[1])
 
 

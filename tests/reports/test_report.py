@@ -69,7 +69,7 @@ def test_page_says_what_was_measured(built):
     text = re.sub(r"\s+", " ", "".join(Page(built.read_text(encoding="utf-8")).text))
     for said in (
         "On 120 held-out reasoning problems, 8 samples each, pass@1 rose",
-        "It speaks of one run",
+        "One run only:",
         "Step 0 is measured with the prompt template",
         "15.6 → 71.0 %, later 77.9 %",
         "5 to 7 times",
@@ -266,7 +266,7 @@ def test_a_smoke_run_judges_no_claim_and_says_so(run_folder, results):
     some = up_to(results, "base", "r1_zero", "r1_zero_permuted")
     built = reports.build(run_folder, some, compose(["scale=smoke"]), {})
     text = text_of(built)
-    assert text.count("At scale=smoke every stage runs and nothing is learned") == 2
+    assert text.count("At scale=smoke every stage runs but nothing is learned") == 2
     assert "(keep_all), and 25%" in text and ",," not in text
     assert "Claims of the papers, in this one run" not in text and "The control: " not in text
     assert "Reproduced (" not in text and "Contradicted (" not in text

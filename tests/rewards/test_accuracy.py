@@ -1,4 +1,4 @@
-"""Answers to a data set's questions: by notation, by the verifier, and what a base states."""
+"""Accuracy on data-set answers: by notation, by the verifier, and for base-model output."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The declared rule of the pairs, what the reward model is shown, and the reward as called."""
+"""The grading rule for pairs, the reward model's input, and the reward function."""
 
 import pytest
 import torch
@@ -6,9 +6,9 @@ from transformers import Qwen3Config, Qwen3ForSequenceClassification
 
 from r1repro.rewards import rules
 from r1repro.rewards.preference import Preference, grade, shown
-from r1repro.tasks import tokenizer
 from r1repro.tasks.general import REFUSALS
 from r1repro.tasks.problem import Problem
+from r1repro.tasks.tokenizer import train as train_tokenizer
 from tests.tiny import SHAPE
 
 WORD = Problem("translation:cat", "translation", "en", 1, "What is 猫 in English?", "cat")
@@ -46,16 +46,16 @@ def test_what_the_model_is_shown():
 
 @pytest.fixture(scope="module")
 def judge():
-    words = tokenizer.train(["What is 猫 in English? cat dog"] * 3)
+    tokenizer = train_tokenizer(["What is 猫 in English? cat dog"] * 3)
     torch.manual_seed(0)
     model = Qwen3ForSequenceClassification(
         Qwen3Config(
-            vocab_size=len(words), **SHAPE, head_dim=8, num_labels=1,
-            pad_token_id=words.pad_token_id,
+            vocab_size=len(tokenizer), **SHAPE, head_dim=8, num_labels=1,
+            pad_token_id=tokenizer.pad_token_id,
         )
     )  # fmt: skip
     torch.nn.init.normal_(model.score.weight, std=1.0)
-    return Preference(model, words)
+    return Preference(model, tokenizer)
 
 
 def test_a_reward_lies_between_0_and_1_and_only_general_prompts_get_one(judge):

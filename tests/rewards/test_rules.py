@@ -1,4 +1,4 @@
-"""A ladder from nonsense to right for each family; each rung scored as stated."""
+"""For each family, completions from nonsense to right, with their expected rewards."""
 
 import pytest
 
@@ -52,7 +52,7 @@ LADDER = [
 @pytest.mark.parametrize(("problem", "text", "strict", "shape", "accuracy"), LADDER)
 def test_ladder(problem, text, strict, shape, accuracy):
     columns = {name: [value] for name, value in rules.columns_of(problem).items()}
-    # No rule pays for a general answer.
+    # No rule rewards a general answer.
     paid = accuracy if problem.task not in GENERAL else 0
     assert rules.accuracy([text], **columns) == [paid]
     assert rules.format([text], **columns) == [shape]
@@ -90,9 +90,9 @@ def test_columns_carry_a_problem_there_and_back():
     [
         ("en", "<think>then 3+4=7\nso 7-1=6</think><answer>6</answer>", 1.0),
         ("zh", "<think>then 3+4=7\nso 7-1=6</think><answer>6</answer>", 0.0),
-        ("zh", "<think>然后3+4=7</think>so<answer>6</answer>", 1.0),  # the thinking alone counts
+        ("zh", "<think>然后3+4=7</think>so<answer>6</answer>", 1.0),  # only the thinking counts
         ("zh", "<think>然3+4=7 no</think><answer>6</answer>", 0.5),
-        ("zh", "<think>3+4=7\n7-1=6</think><answer>6</answer>", 1.0),  # bare sums
+        ("zh", "<think>3+4=7\n7-1=6</think><answer>6</answer>", 1.0),  # bare equations
         ("en", "wait, 等 52", 0.5),  # no thinking is marked: the whole text
         ("en", "", 1.0),
     ],

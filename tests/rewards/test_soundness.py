@@ -1,4 +1,4 @@
-"""Sound reasoning, clause by clause, and what became of a wrong answer."""
+"""Soundness, clause by clause, and the failure modes of wrong answers."""
 
 import itertools
 import random
@@ -30,19 +30,19 @@ def tagged(*lines, answer):
         (CHAIN, ["first 7+5=12", "wait, 7+5=12", "then 12-8=4"], "4", True),
         (CHAIN, ["首先5+7=12", "再算12-8=4"], "4", True),
         (CHAIN, ["7+5=12", "12-8=4"], "4", True),
-        (CHAIN, ["5-8=-3", "-3+7=4"], "4", True),  # sums commute
-        (CHAIN, ["7-8=-1", "5-1=4"], "4", False),  # a 1 that is not there
+        (CHAIN, ["5-8=-3", "-3+7=4"], "4", True),  # addition commutes
+        (CHAIN, ["7-8=-1", "5-1=4"], "4", False),  # uses a 1 that was not given
         (CHAIN, ["5+7-8=4"], "4", True),
         (CHAIN, ["12-8=4"], "4", False),  # 12 comes from nowhere
         (CHAIN, ["8-4=4"], "4", False),
         (CHAIN, ["5+7=12"], "12", False),
         (CHAIN, ["4*1=4"], "4", False),
-        (CHAIN, ["5+7=13", "13-9=4"], "4", False),  # a false sum, then another number
-        (CHAIN, ["5+7=13", "wait, 5+7=12", "12-8=4"], "4", False),  # mended, and false once
-        (CHAIN, ["5+7=12", "12-7=5"], "4", False),  # ends on another number
+        (CHAIN, ["5+7=13", "13-9=4"], "4", False),  # a false equation, then another number
+        (CHAIN, ["5+7=13", "wait, 5+7=12", "12-8=4"], "4", False),  # corrected, but false once
+        (CHAIN, ["5+7=12", "12-7=5"], "4", False),  # ends with another number
         (CHAIN, ["8-4=4"], "4", False),  # not the numbers given
         (CHAIN, ["5+7=12", "and so on"], "4", False),
-        (CHAIN, ["5+7=12", "12-8=4", "by the 3 rules"], "4", False),  # a digit that is not read
+        (CHAIN, ["5+7=12", "12-8=4", "by the 3 rules"], "4", False),  # an unread digit
         (CHAIN, ["The answer is 4"], "4", False),
         (CHAIN, ["5+7=12", "12-8=4"], "5", False),
         (SEARCH, ["9+3=12", "12-5=7", "7-7=0, yes"], "(9+3)-5", True),
@@ -70,7 +70,7 @@ def test_an_answer_without_a_step_is_unworked():
     [
         (["9-5=4", "4-3=1", "7-1=6, no"], False),
         (["9-5=4", "4-3=1", "7-1=0, yes"], True),
-        (["9-5=4", "4-3=1", "7-7=0, yes"], True),  # compares another number
+        (["9-5=4", "4-3=1", "7-7=0, yes"], True),  # checks another number
         (["9-5=4", "4-3=1", "正好7"], True),
         (["9+3=12", "12-5=7", "that is 7"], False),
     ],
@@ -117,7 +117,7 @@ def test_where_work_was_given_up(problem, text, left):
 
 
 def test_text_that_is_hardly_parsed_passes_unless_a_sum_is_false():
-    """Of a data set's answers most lines are prose."""
+    """Most lines of data-set answers are prose."""
     prose = "There are 3 packs of 5 apples.\nSo 3*5=15 and then 15-2=13."
     assert passes(OWN, f"<think>{prose}</think><answer>13</answer>")
     assert not passes(OWN, f"<think>{prose.replace('=15', '=16')}</think><answer>13</answer>")
@@ -137,7 +137,7 @@ def test_the_lines_of_the_corpus_are_parsed(world):
             asked, _, said = question.partition("\n")
             if re.search(r"\d[-+]\d|\d,\d", asked) and "=" not in asked:
                 work = read_work(re.sub(r"</?(?:think|answer)>|Assistant:|助手：", "\n", said))
-                # An answer alone on its line is no work.
+                # A bare answer is not work.
                 bare = [line for line in work.lines if line.digits and not line.parsed]
                 digits += work.digit_lines
                 parsed += work.parsed_lines + sum(not line.sums for line in bare)

@@ -106,7 +106,7 @@ def test_plain_numbers_need_no_sympy():
 
 
 def sleeps_at(pipe):
-    """A worker that never comes back from the answer with the towers."""
+    """A worker that hangs on the power-tower answer."""
     pipe.send(True)
     while True:
         gold, answer = pipe.recv()
@@ -130,7 +130,7 @@ def test_what_hangs_costs_one_answer_and_is_counted(monkeypatch):
 
 
 def test_a_gold_answer_that_holds_nothing_or_is_a_sentence_is_named():
-    with pytest.raises(R1ReproError, match=r"file, row 2: the gold answer '\$\$' holds no answer"):
+    with pytest.raises(R1ReproError, match=r"file, row 2: the gold answer '\$\$' is empty"):
         check_gold("$$", "file, row 2")
     with pytest.raises(R1ReproError, match="file, row 3: .*twelve apples' is a sentence"):
         check_gold("The answer is twelve apples", "file, row 3")
@@ -166,7 +166,7 @@ def test_grade_takes_golds_as_data_sets_write_them_and_no_sentences(tmp_path, ca
     written_out = capsys.readouterr()
     assert "row 2: the gold answer" in written_out.err and not written_out.out
     assert cli.main(["grade", str(file), "--answer-only"]) == 0
-    assert "equal to their own words alone: 1\n" in capsys.readouterr().err
+    assert "match only the same words: 1\n" in capsys.readouterr().err
 
 
 @HERE

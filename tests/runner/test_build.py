@@ -161,7 +161,7 @@ def test_a_damaged_result_is_announced_moved_and_built_again(compose, fake_graph
     (result.folder / "begun_at.txt").unlink()
     again = made(config, "first", show=show)
     assert (again.folder / "begun_at.txt").exists()
-    assert "has no begun_at.txt" in show.said[0] and "built again" in show.said[0]
+    assert "has no begun_at.txt" in show.said[0] and "is rebuilt" in show.said[0]
 
 
 def test_other_code_is_announced_and_the_result_used(compose, fake_graph, monkeypatch):
@@ -169,7 +169,7 @@ def test_other_code_is_announced_and_the_result_used(compose, fake_graph, monkey
     before = made(config, "first")
     monkeypatch.setattr(artifacts, "code_hash", lambda: "other")
     assert made(config, "first", show=show).manifest == before.manifest
-    assert "other code" in show.said[0]
+    assert "different code version" in show.said[0]
 
 
 def test_what_stands_on_an_input_that_was_built_again_is_built_again(compose, fake_graph, runs):
@@ -179,11 +179,11 @@ def test_what_stands_on_an_input_that_was_built_again_is_built_again(compose, fa
     artifacts.set_aside(space.place("first"), runs)
     assert space.is_done("second")  # its input is away, and may come back as it was
     made(config, "first")
-    with pytest.raises(artifacts.Damaged, match="made from another first"):
+    with pytest.raises(artifacts.Damaged, match="built from another first"):
         space.load("second")
     show = Quiet()
     made(config, "second", show=show)
-    assert "made from another first" in show.said[0] and space.is_done("second")
+    assert "built from another first" in show.said[0] and space.is_done("second")
 
 
 def test_an_input_that_is_missing_is_the_reason(compose, fake_graph):

@@ -61,7 +61,7 @@ def test_a_run_is_read_as_far_as_it_has_come(run_folder):
     assert "(now max_completion_tokens=48)." in " ".join(found.lines())
     assert others[0] == "1 finding in base, r1_zero, evaluate_r1_zero, dev1"
     assert "dev1 is not finished: read up to step 6" in others
-    assert "too few rows for a verdict on a mean: dev1" in others
+    assert "too few rows to judge a mean: dev1" in others
     assert any(line.startswith("looked for: clipped completions, ") for line in others)
 
 
@@ -99,10 +99,10 @@ def test_a_run_may_stand_elsewhere_than_its_settings_say(run_folder, tmp_path):
 
 
 def test_what_cannot_be_read_is_said(compose, runs, tmp_path):
-    with pytest.raises(R1ReproError, match="is no run: give a folder under runs/"):
+    with pytest.raises(R1ReproError, match="is not a run folder: give a folder under runs/"):
         of_run(tmp_path)
     save(compose(), tmp_path / "version" / "resolved.yaml")
-    with pytest.raises(R1ReproError, match="no stage of .* has left anything to read"):
+    with pytest.raises(R1ReproError, match="no stage of .* has results in"):
         of_run(tmp_path / "version")
     manifest = {"runs": [{"run": "laptop-mini-seed0-aa"}, {"run": "laptop-mini-seed1-bb"}]}
     (tmp_path / "version" / "manifest.json").write_text(json.dumps(manifest))

@@ -82,5 +82,5 @@ def test_ablations_are_off_until_switched_on_and_change_nothing_else(compose):
         for name in (checkpoint, f"evaluate_{checkpoint}")
     } | {"base_rft_data", "base_rft", "evaluate_base_rft", "evaluate_base_forced"}
     assert {name for name in plain if plain[name] != switched[name]} == {"comparison"}
-    with pytest.raises(R1ReproError, match="ablation.reasoning_only=true runs it"):
+    with pytest.raises(R1ReproError, match="set ablation.reasoning_only=true to run it"):
         find("dev3_reasoning_only", compose())

@@ -7,8 +7,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from r1repro.config import ModelConfig
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import load_model, load_tokenizer, save_model
-from r1repro.tasks import mini_world, templates, tokenizer
+from r1repro.tasks import mini_world, templates
 from r1repro.tasks.corpus import documents
+from r1repro.tasks.tokenizer import train as train_tokenizer
 from r1repro.text.tags import END, TAGS
 
 TEXTS = [
@@ -25,44 +26,44 @@ def world():
 
 
 @pytest.fixture(scope="module")
-def words(world):
+def tokenizer(world):
     stream = documents(world, 0)
-    return tokenizer.train([next(stream) for _ in range(500)])
+    return train_tokenizer([next(stream) for _ in range(500)])
 
 
-def test_round_trip(words, world):
+def test_round_trip(tokenizer, world):
     stream = documents(world, 5)
     for text in TEXTS + [next(stream) for _ in range(200)]:
-        assert words.decode(words.encode(text)) == text
+        assert tokenizer.decode(tokenizer.encode(text)) == text
         plain = text.replace(END, "")
-        assert words.decode(words.encode(text), skip_special_tokens=True) == plain
+        assert tokenizer.decode(tokenizer.encode(text), skip_special_tokens=True) == plain
 
 
-def test_every_number_of_up_to_three_digits_is_one_token_and_no_token_has_more(words):
-    assert all(len(words.encode(str(n))) == 1 for n in range(1000))
+def test_every_number_of_up_to_three_digits_is_one_token_and_no_token_has_more(tokenizer):
+    assert all(len(tokenizer.encode(str(n))) == 1 for n in range(1000))
     for number in range(0, 10**6, 997):
-        assert all(len(words.decode([i])) <= 3 for i in words.encode(str(number)))
-    assert [words.decode([i]) for i in words.encode("12345")] == ["123", "45"]
+        assert all(len(tokenizer.decode([i])) <= 3 for i in tokenizer.encode(str(number)))
+    assert [tokenizer.decode([i]) for i in tokenizer.encode("12345")] == ["123", "45"]
 
 
-def test_tags_are_one_token_each_and_not_special(words):
+def test_tags_are_one_token_each_and_not_special(tokenizer):
     for tag in TAGS:
-        (token,) = words.encode(tag)
-        assert token not in words.all_special_ids
+        (token,) = tokenizer.encode(tag)
+        assert token not in tokenizer.all_special_ids
 
 
-def test_token_ids_after_reload_equal_those_before(words, tmp_path):
+def test_token_ids_after_reload_equal_those_before(tokenizer, tmp_path):
     """Also by AutoTokenizer, as anybody else would load the folder."""
-    model = from_random_weights(ModelConfig(layers=1), words)
-    save_model(model, words, tmp_path / "model")
+    model = from_random_weights(ModelConfig(layers=1), tokenizer)
+    save_model(model, tokenizer, tmp_path / "model")
     for again in (
         load_tokenizer(tmp_path / "model"),
         AutoTokenizer.from_pretrained(tmp_path / "model"),
     ):  # noqa: E501
         for text in TEXTS:
-            assert again.encode(text) == words.encode(text)
+            assert again.encode(text) == tokenizer.encode(text)
             assert again.decode(again.encode(text)) == text
-    ids = torch.tensor([words.encode(TEXTS[0])])
+    ids = torch.tensor([tokenizer.encode(TEXTS[0])])
     with torch.no_grad():
         ours = load_model(tmp_path / "model").to("cpu")(ids).logits
         theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "model")(ids).logits
@@ -70,13 +71,13 @@ def test_token_ids_after_reload_equal_those_before(words, tmp_path):
     assert not list((tmp_path / "model").glob("*.bin"))
 
 
-def test_default_size_is_between_half_and_one_and_a_half_million(words):
-    model = from_random_weights(ModelConfig(), words)
+def test_default_size_is_between_half_and_one_and_a_half_million(tokenizer):
+    model = from_random_weights(ModelConfig(), tokenizer)
     assert 0.5e6 <= sum(p.numel() for p in model.parameters()) <= 1.5e6
 
 
-def test_prompts_fit_the_room_the_configuration_keeps(words, world):
+def test_prompts_fit_the_room_the_configuration_keeps(tokenizer, world):
     from r1repro.config import LONGEST_PROMPT
 
-    longest = max(len(words.encode(templates.render("mini", p))) for p in world.test)
+    longest = max(len(tokenizer.encode(templates.render("mini", p))) for p in world.test)
     assert longest <= LONGEST_PROMPT

@@ -107,7 +107,7 @@ def test_a_thought_names_what_the_answer_is_made_of():
 
 def test_an_empty_set_is_refused_where_it_is_made():
     samples.require([{"prompt": "1+1"}], samples.TRAIN_LONGER)
-    with pytest.raises(R1ReproError, match="every sample was dropped"):
+    with pytest.raises(R1ReproError, match="the filters dropped every sample"):
         samples.require([], samples.TRAIN_LONGER)
 
 

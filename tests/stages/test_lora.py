@@ -17,7 +17,8 @@ from r1repro.stages import rl, sft
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
 from r1repro.stages.samples import described
-from r1repro.tasks import tokenizer, worlds
+from r1repro.tasks import worlds
+from r1repro.tasks.tokenizer import train as train_tokenizer
 from tests.length_rewarded import by_length
 
 
@@ -38,9 +39,9 @@ def test_sft_then_grpo_with_adapters_are_ordinary_folders(tmp_path, monkeypatch)
         folder.mkdir()
     base, dev1, dev2 = folders
     torch.manual_seed(0)
-    words = tokenizer.train([f"{prompt} Assistant: 0123456789" for prompt in data.prompt])
+    tokenizer = train_tokenizer([f"{prompt} Assistant: 0123456789" for prompt in data.prompt])
     shape = ModelConfig(layers=2, hidden_size=32, heads=2, kv_heads=1, intermediate_size=48)
-    save_model(from_random_weights(shape, words), words, base / "model")
+    save_model(from_random_weights(shape, tokenizer), tokenizer, base / "model")
     result = lambda folder: SimpleNamespace(folder=folder)  # noqa: E731
     sft.train(config, "dev1", result(base), data, config.stage.dev1, dev1, Progress(dev1))
     settings = dataclasses.replace(config.stage.dev2, max_completion_tokens=12)

@@ -13,7 +13,7 @@ from r1repro.evaluation.moved import weights_of
 from r1repro.generation.vllm_engine import VLLM
 from r1repro.stages import models
 from r1repro.stages.base_model import from_random_weights
-from r1repro.tasks import tokenizer
+from r1repro.tasks.tokenizer import train as train_tokenizer
 
 BFLOAT16 = EngineConfig(precision="bfloat16", attention="eager")
 
@@ -21,8 +21,8 @@ BFLOAT16 = EngineConfig(precision="bfloat16", attention="eager")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("model")
-    words = tokenizer.train(["User: Compute 1+2. Assistant: "])
-    models.save_model(from_random_weights(ModelConfig(layers=1), words), words, place)
+    tokenizer = train_tokenizer(["User: Compute 1+2. Assistant: "])
+    models.save_model(from_random_weights(ModelConfig(layers=1), tokenizer), tokenizer, place)
     return place
 
 
@@ -42,8 +42,8 @@ def test_what_is_sampled_is_loaded_in_the_precision_and_what_is_trained_in_float
 
 def test_merged_adapters_are_saved_in_the_precision_of_the_frozen_weights(folder, tmp_path):
     engine = dataclasses.replace(BFLOAT16, lora_rank=2)
-    words = models.load_tokenizer(folder)
-    models.save_model(models.load_trained(folder, engine, 0), words, tmp_path / "merged")
+    tokenizer = models.load_tokenizer(folder)
+    models.save_model(models.load_trained(folder, engine, 0), tokenizer, tmp_path / "merged")
     merged = models._load(models.AutoModelForCausalLM, tmp_path / "merged", engine, "bfloat16")
     before = models.load_model(folder, BFLOAT16)
     for one, other in zip(merged.parameters(), before.parameters(), strict=True):
@@ -51,20 +51,20 @@ def test_merged_adapters_are_saved_in_the_precision_of_the_frozen_weights(folder
 
 
 def test_how_far_the_weights_have_moved(folder, tmp_path):
-    words, model = models.load_tokenizer(folder), models.load_model(folder)
+    tokenizer, model = models.load_tokenizer(folder), models.load_model(folder)
     assert models.weights_moved(folder, folder) == 0
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(1.25)
     # Read off the folders, whichever files and precision they are in.
     model.save_pretrained(tmp_path / "model", max_shard_size="100KB")
-    words.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
     assert len(list((tmp_path / "model").glob("*.safetensors"))) > 1
     models.write_moved(folder, tmp_path)
     assert weights_of(tmp_path) == pytest.approx(0.25, rel=1e-5)
-    models.save_model(model.to(torch.bfloat16), words, tmp_path / "half")
+    models.save_model(model.to(torch.bfloat16), tokenizer, tmp_path / "half")
     assert models.weights_moved(folder, tmp_path / "half") == pytest.approx(0.25, rel=1e-2)
-    with pytest.raises(R1ReproError, match="no weight of the same name"):
+    with pytest.raises(R1ReproError, match="no weights of the same name"):
         models.weights_moved(folder, tmp_path)
 
 

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from r1repro import config as configuration
-from r1repro import plan, preflight
 from r1repro.artifacts import Progress, StageResult
 from r1repro.errors import R1ReproError
 from r1repro.generation import ask
 from r1repro.generation.sampler import Rollout
+from r1repro.planning import plan, preflight
 from r1repro.planning.work import needs, work
 from r1repro.reports.report import without_places
 from r1repro.reports.settings import later
@@ -67,11 +67,11 @@ def said(asked, number):
 @pytest.fixture(params=["own", "vllm"])
 def rollouts(request, monkeypatch):
     """Our sampler, or vLLM by a module in its place, that says these things."""
-    words = tokenizer_of("deepseek")
+    tokenizer = tokenizer_of("deepseek")
 
     def answers(prompts):
-        told = [said(words.decode(ids), i % 5) for i, ids in enumerate(prompts)]
-        return [(words.encode(text, add_special_tokens=False), ends) for text, ends in told]
+        told = [said(tokenizer.decode(ids), i % 5) for i, ids in enumerate(prompts)]
+        return [(tokenizer.encode(text, add_special_tokens=False), ends) for text, ends in told]
 
     class LLM:
         def __init__(self, model, **settings):
@@ -130,8 +130,10 @@ def test_right_answers_are_kept_and_the_students_learn_them(
 
     seen = []
 
-    def fine_tune(model, words, examples, settings, **more):
-        seen.extend((words.decode(asked), words.decode(learned)) for asked, learned in examples)
+    def fine_tune(model, tokenizer, examples, settings, **more):
+        seen.extend(
+            (tokenizer.decode(asked), tokenizer.decode(learned)) for asked, learned in examples
+        )
         return [{"step": 1, "loss": 0.0}]
 
     monkeypatch.setattr(sft, "fine_tune", fine_tune)
@@ -150,7 +152,7 @@ def test_right_answers_are_kept_and_the_students_learn_them(
 
 def test_where_nothing_is_right_the_form_of_the_prompts_is_named(compose, folders, tmp_path):
     config = compose(f"student.teacher={folders['deepseek']}")
-    with pytest.raises(R1ReproError, match=r"dropped by a filter; .* student\.teacher_chat"):
+    with pytest.raises(R1ReproError, match=r"every sample: .* student\.teacher_chat"):
         _made(config, tmp_path / "made")
 
 
@@ -159,7 +161,7 @@ def test_the_stage_is_there_with_a_teacher_only_and_the_students_alone_depend_on
 ):
     plain = compose()
     assert "teacher_sampling" not in graph(plain)
-    with pytest.raises(R1ReproError, match=r"student\.teacher=MODEL runs it"):
+    with pytest.raises(R1ReproError, match=r"set student\.teacher=MODEL to run it"):
         find("teacher_sampling", plain)
     other = compose(f"student.teacher={folders['deepseek']}", "student.teacher_chat=deepseek")
     before, after = Workspace(plain).keys, Workspace(other).keys

@@ -3,16 +3,16 @@
 from tokenizers.processors import TemplateProcessing
 
 from r1repro.stages.sft import token_ids
-from r1repro.tasks import tokenizer
+from r1repro.tasks.tokenizer import train as train_tokenizer
 
 
 def test_a_tokenizer_that_opens_texts_does_so_once():
-    words = tokenizer.train(["User: Compute 1+2. Assistant: "] * 3)
-    plain = token_ids(words, "Compute 1+2.", "3")
-    assert plain[1][-1] == words.eos_token_id
-    opening = words.pad_token
-    words.backend_tokenizer.post_processor = TemplateProcessing(
-        single=f"{opening} $A", special_tokens=[(opening, words.pad_token_id)]
+    tokenizer = train_tokenizer(["User: Compute 1+2. Assistant: "] * 3)
+    plain = token_ids(tokenizer, "Compute 1+2.", "3")
+    assert plain[1][-1] == tokenizer.eos_token_id
+    opening = tokenizer.pad_token
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{opening} $A", special_tokens=[(opening, tokenizer.pad_token_id)]
     )
-    prompt, said = token_ids(words, "Compute 1+2.", "3")
-    assert prompt == [words.pad_token_id, *plain[0]] and said == plain[1]
+    prompt, said = token_ids(tokenizer, "Compute 1+2.", "3")
+    assert prompt == [tokenizer.pad_token_id, *plain[0]] and said == plain[1]

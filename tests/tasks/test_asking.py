@@ -1,4 +1,4 @@
-"""Ways of asking a base: what is begun is read back, and examples are right and never held out."""
+"""Prompting methods: answer prefixes are kept, and examples are correct and never held out."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""The expression parser: arithmetic, and nothing but arithmetic."""
+"""The expression parser accepts arithmetic only."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""Each filter on cases that it must drop and cases that it must leave."""
+"""Each filter on samples that it must drop and samples that it must keep."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The mini world: disjoint splits, right answers, determinism."""
+"""The mini world: disjoint splits, correct answers, determinism."""
 
 import hashlib
 import itertools
@@ -25,7 +25,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def hard():
-    """With the three levels beyond the usual ones."""
+    """The world with levels 6 to 8."""
     return mini_world.build(0, 160, 640, 8)
 
 
@@ -49,10 +49,10 @@ def test_canonical_forms_ignore_language_phrase_and_order():
 
 @pytest.mark.parametrize("name", ["world", "hard"])
 def test_the_corpus_asks_no_held_out_problem(name, request):
-    """Read back from the text itself, not from the ids the generator used.
+    """Checks the text itself, not the generator's ids.
 
-    Left out by their shape are drills, pages on which every line is a sum with its result: they
-    are tables and ask nothing, so they may hold the sum of a level-1 problem.
+    Drills (pages where every line is an equation with its result) are excluded: they ask nothing
+    and may contain the sum of a level-1 problem.
     """
     world = request.getfixturevalue(name)
     found: Counter[str] = Counter()
@@ -69,7 +69,7 @@ def test_the_corpus_asks_no_held_out_problem(name, request):
 
 @pytest.mark.parametrize("name", ["world", "hard"])
 def test_a_set_of_numbers_is_held_out_whole(name, request):
-    """Of its targets one is asked at most, in the evaluations and nowhere else."""
+    """At most one target per number set is asked, in evaluations only."""
     world = request.getfixturevalue(name)
     held = [numbers_of(p) for p in (*world.validation, *world.test) if p.task == "countdown"]
     assert len(held) == len(set(held)) == len(world.kept_out.sets) > 300
@@ -88,7 +88,7 @@ def test_every_level_of_countdown_has_thousands_of_sets():
 
 @pytest.mark.parametrize("name", ["world", "hard"])
 def test_no_document_holds_a_held_out_solution(name, request):
-    """Written anew: every sum of a document against every solution of every held-out problem."""
+    """Independent check of each document's equations against all held-out solutions."""
     world = request.getfixturevalue(name)
     solved: dict[frozenset[str], str] = {}
     for problem in (*world.validation, *world.test):
@@ -137,11 +137,13 @@ def test_what_solves_a_problem_is_found_in_a_text():
 
 
 def test_no_rate_depends_on_the_form(world):
-    """Work, breaking off, wrong direct answers and slips: the same plainly, in the R1-Zero
-    prompt, with tags and without, within what chance allows."""
+    """Rates agree, up to chance, between plain and templated prompts, with and without tags.
+
+    Covers work, abandoned work, wrong direct answers and slips.
+    """
     counts: dict[tuple[str, str], list[int]] = {}
     for document in itertools.islice(corpus.documents(world, 5), 60_000):
-        # Tables of sums ask nothing.
+        # Drills ask nothing.
         for question in document.split(END):
             family = _asked(question.split("\n")[0]).split(":")[0]
             if family not in ("arithmetic", "countdown") or re.match(r"\d+[-+*]\d+=", question):
@@ -177,7 +179,7 @@ def test_tags_are_rare_and_rarer_under_the_prompt(world):
 
 
 def test_attempts_have_a_long_tail(world):
-    """Most who fail give up at once, some go on for long: no common number of attempts."""
+    """Most failures give up at once, some continue for long."""
     attempts: Counter[int] = Counter()
     for document in itertools.islice(corpus.documents(world, 7), 40_000):
         for question in document.split(END):
@@ -192,12 +194,12 @@ def test_attempts_have_a_long_tail(world):
 
 
 def test_what_a_line_asks_is_recognised_in_every_form(world):
-    """Or the test above could not fail."""
+    """Guards the test above, which could otherwise not fail."""
     rng = random.Random(0)
     problems = list(world.held_out_problems)
     for language in mini_world.LANGUAGES:
         for level in (1, 5, 8):
-            for _ in range(20):  # in either language, and in both phrases of it
+            for _ in range(20):  # covers both languages and both phrasings
                 chain, numbers = arithmetic.sample(rng, level), countdown.sample(rng, level)
                 problems.append(arithmetic.problem(rng, chain, language))
                 problems.append(countdown.problem(rng, numbers, language))
@@ -207,7 +209,7 @@ def test_what_a_line_asks_is_recognised_in_every_form(world):
 
 
 def _asked(line: str) -> str:
-    """The id of the problem that a line asks, in whatever words; "" where it asks none."""
+    """The id of the problem that a line asks, in any phrasing; "" if it asks none."""
     if found := re.search(r"((?:\d+,)+\d+)\D+(\d+)", line):
         given = sorted(map(int, found[1].split(",")))
         return "countdown:" + ",".join(map(str, given)) + f"={found[2]}"
@@ -227,7 +229,7 @@ def test_more_problems_than_there_are(monkeypatch, validation, test, key):
     monkeypatch.setattr(mini_world, "FAMILIES", {"countdown": countdown})
     with pytest.raises(R1ReproError) as refused:
         mini_world.build.__wrapped__(0, validation, test, 1)
-    for part in (f"task.{key}_problems=2100", "countdown of level 1", "2024 problems", "lower"):
+    for part in (f"task.{key}_problems=2100", "countdown at level 1", "2024 problems", "lower"):
         assert part in str(refused.value)
 
 
@@ -278,7 +280,7 @@ def test_harder_levels_are_drawn_alike_for_every_split(hard):
 
 
 def test_the_corpus_covers_the_numbers_of_the_harder_levels(hard):
-    """As results of whole lines, which tables and worked answers hold alike."""
+    """As results of whole lines, in tables and worked answers."""
     documents = list(itertools.islice(corpus.documents(hard, 0), 6_000))
     results = {int(n) for d in documents for n in re.findall(r"=(\d+)$", d, re.M)}
     assert len(results & set(range(300))) > 290
@@ -286,7 +288,7 @@ def test_the_corpus_covers_the_numbers_of_the_harder_levels(hard):
 
 
 def test_what_todays_levels_draw_stays_what_it_was(world):
-    """A base's key does not know the generator: where this changes, versions must go up."""
+    """A base's key does not include the generator's code; if this changes, raise the versions."""
     drawn = [*itertools.islice(corpus.documents(world, 0), 500)]
     drawn += [p.prompt for p in (*world.test, *itertools.islice(world.train(0), 500))]
     assert hashlib.sha256("\0".join(drawn).encode()).hexdigest()[:16] == "229ac79e34e636d3"
@@ -311,7 +313,7 @@ def test_same_seed_same_world_and_corpus(world):
 
 
 def test_the_corpus_is_messy(world):
-    """Every behaviour that later stages speak of happens sometimes, none of them mostly."""
+    """Every behaviour that later stages build on occurs, and none dominates."""
     documents = list(itertools.islice(corpus.documents(world, 0), 4_000))
     share = lambda *words: sum(any(w in d for w in words) for d in documents) / len(documents)  # noqa: E731
     assert 0.05 < share("</answer>\n", "</answer>") < 0.9
@@ -321,7 +323,7 @@ def test_the_corpus_is_messy(world):
 
 
 def test_authors_check_an_attempt_against_the_target_and_stop_after_their_patience(world):
-    """A verdict follows from the difference before it; what is wrong in the corpus is elsewhere."""
+    """A verdict always agrees with the difference before it; the corpus is wrong elsewhere."""
     searched = checked = 0
     for document in itertools.islice(corpus.documents(world, 2), 5_000):
         verdicts = re.findall(r"^(\d+)-(\d+)=(\d+)(?:, |，)(yes|no|对|不对)$", document, re.M)

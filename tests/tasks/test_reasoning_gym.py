@@ -1,4 +1,4 @@
-"""Tasks of reasoning-gym, through a package of its shape: the real one is an extra."""
+"""reasoning-gym tasks, tested with a stub since the package is optional."""
 
 import sys
 from itertools import islice
@@ -48,14 +48,14 @@ def test_a_world_of_its_tasks(package):
     assert problem.task == "gym_sums"
     assert is_correct(problem, f"<think>x</think><answer>{right}</answer>")
     assert not is_correct(problem, "<think>x</think><answer>-3</answer>")
-    # The package's scorer is never given what a model wrote.
+    # The package's scorer never sees model output.
     assert not is_correct(problem, "<think>x</think><answer>crash</answer>")
 
 
 def test_a_task_that_is_not_there_or_too_small_is_refused(package):
-    with pytest.raises(R1ReproError, match="reasoning-gym makes no task products"):
+    with pytest.raises(R1ReproError, match="reasoning-gym has no task products"):
         reasoning_gym.build(["products"], 0, 5, 10)
-    with pytest.raises(R1ReproError, match="sums have not 2000 different problems"):
+    with pytest.raises(R1ReproError, match="sums have fewer than 2000 different problems"):
         reasoning_gym.build(["sums"], 0, 1_000, 1_000)
 
 

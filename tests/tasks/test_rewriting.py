@@ -1,4 +1,4 @@
-"""The editor: what it takes away, moves and translates, on samples written by hand."""
+"""The editor's deletions, moves and translations on hand-written samples."""
 
 import inspect
 import random
@@ -42,7 +42,7 @@ def test_small_words_are_translated(line, language, wanted):
 
 
 def test_whatever_the_corpus_says_about_a_sum_is_in_the_dictionary():
-    """Every small word of the base's corpus has its counterpart in the other language."""
+    """Every connecting word of the corpus has a counterpart in the other language."""
     for table in (corpus.STEP_WORDS, corpus.RECHECK_WORDS, corpus.FAIL_WORDS, corpus.HIT_WORDS):
         for language, other in (("en", "zh"), ("zh", "en")):
             for word in table[other]:
@@ -95,7 +95,7 @@ def test_nothing_left_is_no_example():
     ],
 )
 def test_a_boxed_answer_is_put_in_the_tag_unless_it_is_there(said, added):
-    """What is boxed within the thinking is no answer."""
+    """A box within the thinking is not an answer."""
     assert tagged(said) == (said.rstrip() + added if added else said)
     if added:
         assert read(tagged(said)).format_valid
@@ -120,7 +120,7 @@ def test_a_false_sum_is_in_no_summary():
 
 
 def test_the_editor_knows_no_solution():
-    """A wrong answer that the work comes to stays as it is; whether it is right, a filter asks."""
+    """A wrong answer that follows from the work is kept; filters check correctness."""
     assert rewrite(_thinking("5+7=12", answer="12"), "zh").summary == "所以5+7=12。"
     parameters = inspect.signature(rewrite).parameters
     assert set(parameters) == {"text", "language"}

@@ -1,4 +1,4 @@
-"""Rows of real data sets, as their authors write them, become problems."""
+"""Rows of real data sets, in their published form, become problems."""
 
 import json
 
@@ -62,11 +62,11 @@ def test_a_question_that_differs_in_blanks_and_marks_only_comes_once(file):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"question": "What?", "answer": None}, "row 1: answer holds no whole answer"),
-        ({"question": "What?", "answer": "#### "}, "row 1: answer holds no whole answer"),
-        ({"question": "What?", "answer": r"\boxed{\frac{1}{2}"}, "row 1: answer holds no whole"),
+        ({"question": "What?", "answer": None}, "row 1: answer has no complete answer"),
+        ({"question": "What?", "answer": "#### "}, "row 1: answer has no complete answer"),
+        ({"question": "What?", "answer": r"\boxed{\frac{1}{2}"}, "row 1: answer has no complete"),
         ({"question": " ", "answer": "7"}, "row 1: question is empty"),
-        ({"question": "What?"}, "row 1 has no field answer: it has question"),
+        ({"question": "What?"}, "row 1 has no field answer: its fields are question"),
         ({"question": "What?", "answer": "There are two apples."}, "row 1: answer is a sentence"),
     ],
 )
@@ -78,7 +78,7 @@ def test_a_row_that_cannot_be_asked_is_named(file, row, said):
 def test_a_data_set_that_was_not_fetched_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(
-        R1ReproError, match="openai/gsm8k@[0-9a-f]{40} is not on this machine: `r1repro fetch`"
+        R1ReproError, match="openai/gsm8k@[0-9a-f]{40} is not on this machine; run `r1repro fetch`"
     ):
         sources.problems(SOURCES["gsm8k"])
 
@@ -107,9 +107,9 @@ def test_countdown_numbers_become_a_question_that_any_right_expression_meets(fil
 )
 def test_real_files_are_read_whole(name, path, fields, count):
     found = sources.problems(Source(name, path=str(REAL / path), **fields))
-    # Some questions stand in GSM8K's training set twice.
+    # GSM8K's training set has duplicate questions.
     assert count - 10 <= len(found) <= count
-    # What the authors give as the answer is right, and is found right in its tag and in a box.
+    # The published answer is scored as right, in the answer tag and in a box.
     for problem in found[:: max(1, len(found) // 25)]:
         assert is_correct(problem, f"<think>so</think><answer>{problem.answer}</answer>")
         assert is_correct(problem, rf"<think>so</think>It is \boxed{{{problem.answer}}}.")

@@ -1,4 +1,4 @@
-"""Prompt templates: the question as asked, in the form of its language."""
+"""Prompt templates render the question in the format of its language."""
 
 import pytest
 
@@ -52,26 +52,26 @@ SAID = "<think>First 3+4=7, wait, yes.</think>It is 7.<answer>7</answer>"
 
 
 def test_prompt_begun_tag_reward_and_loss_mask_agree_in_every_family(family):
-    name, words, special, opening = family
+    name, tokenizer, special, opening = family
     problem = Problem("x:1", "own", "en", 1, "What is 3+4?", "7")
     prompt = templates.render(name, problem)
-    ids = words.encode(prompt)
-    # Every special token is one token, and the text is opened once.
+    ids = tokenizer.encode(prompt)
+    # Each special token is a single token, with one beginning-of-sequence token.
     for token in special:
         expected = prompt.count(token) + (token == opening)
-        assert ids.count(words.convert_tokens_to_ids(token)) == expected
+        assert ids.count(tokenizer.convert_tokens_to_ids(token)) == expected
     assert prompt.endswith("<think>\n") and templates.begun(prompt) == "<think>\n"
 
-    asked, learned = token_ids(words, prompt, SAID)
+    asked, learned = token_ids(tokenizer, prompt, SAID)
     assert asked == ids
-    assert learned[-1] == words.eos_token_id
-    text = words.decode(learned[:-1])
-    # The tag stands in the prompt, once, and is not learned; the rest is, whole.
+    assert learned[-1] == tokenizer.eos_token_id
+    text = tokenizer.decode(learned[:-1])
+    # The think tag occurs once, in the prompt, and is not trained on; everything else is.
     assert text == SAID.removeprefix("<think>")
-    whole = words.decode([*asked, *learned])
+    whole = tokenizer.decode([*asked, *learned])
     assert whole.count("<think>") == 1 and prompt + text in whole
 
-    # What a policy says after that prompt is paid as if it had begun the tag itself.
+    # A completion is rewarded as if it contained the opening tag itself.
     said = templates.begun(prompt) + text
     assert read(said).format_valid and read(said).answer == "7"
     assert rules.format([said]) == [1.0]
@@ -104,6 +104,6 @@ def test_the_form_that_each_checkpoint_is_asked_in(checkpoint, form):
 def test_unknown_template_names_those_there_are():
     with pytest.raises(
         R1ReproError,
-        match="'paper' in language 'en': use one of deepseek, llama, mini, qwen, r1_zero",
+        match="'paper' in language 'en'; use one of deepseek, llama, mini, qwen, r1_zero",
     ):
         templates.render("paper", asked("en", "Compute 3+4."))

@@ -9,7 +9,8 @@ from r1repro.config import ROOT, StudentsConfig
 from r1repro.errors import R1ReproError
 from r1repro.runner.workspace import Workspace
 from r1repro.stages import sft
-from r1repro.tasks import tokenizer, traces, worlds
+from r1repro.tasks import traces, worlds
+from r1repro.tasks.tokenizer import train as train_tokenizer
 
 REAL = ROOT.parent / "shared" / "realdata" / "r1_traces" / "rasbt_openrouter_r1_671b.json"
 
@@ -53,15 +54,15 @@ def test_held_out_questions_and_long_traces_do_not_teach(tmp_path, compose):
         {"problem": "What is the tenth prime?", "generations": "<think>29</think>29"},
     ]
     student = dataclasses.replace(written(tmp_path / "t.jsonl", *rows), traces_tokens=20)
-    words = tokenizer.train(["What is the tenth prime? <think>29</think>"])
-    found = sft.from_traces(dataclasses.replace(config, student=student), words)
+    tokenizer = train_tokenizer(["What is the tenth prime? <think>29</think>"])
+    found = sft.from_traces(dataclasses.replace(config, student=student), tokenizer)
     assert found.prompt.tolist() == ["What is the tenth prime?"]
 
 
 @pytest.mark.parametrize("said", [None, [], "", 7])
 def test_a_row_without_an_answer_is_named(tmp_path, said):
     student = written(tmp_path / "t.jsonl", {"problem": "What?", "generations": said})
-    with pytest.raises(R1ReproError, match="row 1: generations is no answer in text"):
+    with pytest.raises(R1ReproError, match="row 1: generations must be non-empty text"):
         traces.rows(student)
 
 

@@ -1,4 +1,4 @@
-"""A person's own questions as a world: disjoint splits, epochs, what is wrong said at once."""
+"""User-supplied questions as a world: disjoint splits, epochs, early errors."""
 
 import json
 import random
@@ -55,7 +55,7 @@ def test_general_items_are_the_mini_worlds(questions):
 
 
 def test_too_few_questions_are_refused_with_the_figures(questions):
-    with pytest.raises(R1ReproError, match="own has 25 problems .* and 30 are to be held out"):
+    with pytest.raises(R1ReproError, match="own has 25 problems .* too few to hold out 30"):
         worlds.of(task(questions("train.jsonl", range(25))))
 
 

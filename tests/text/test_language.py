@@ -13,8 +13,8 @@ from r1repro.text.language import is_mixed, language_of, language_share, words
         ("先算三加四", 0.0, 1.0),
         ("wait 等等", 1 / 3, 2 / 3),
         ("<think>先算 12 + 5 = 17</think>", 0.0, 1.0),  # tags and digits have no language
-        ("因为 $x^2 + \\frac{a}{b}$ 很大", 0.0, 1.0),  # nor has LaTeX
-        ("设 x 为答案", 0.0, 1.0),  # nor a variable's name
+        ("因为 $x^2 + \\frac{a}{b}$ 很大", 0.0, 1.0),  # LaTeX has no language
+        ("设 x 为答案", 0.0, 1.0),  # variable names have no language
         ("слово and word", 2 / 3, 0.0),  # a third script counts in the denominator
         ("costs $5 and then $6 more", 1.0, 0.0),
     ],
@@ -30,7 +30,7 @@ def test_share_of_each_language(text, english, chinese):
         ("What is 3+4?", "en"),
         ("用3,5,7得到1。", "zh"),
         ("How do you say 你好 in English?", "en"),
-        ("3 + 4 =", "en"),  # no word: English
+        ("3 + 4 =", "en"),  # no words: English
     ],
 )
 def test_the_language_of_a_question(text, language):
@@ -54,7 +54,7 @@ def test_mixed_means_both_languages_occur():
 
 
 def test_unknown_language_is_named():
-    with pytest.raises(ValueError, match="'de'.*'en' and 'zh'"):
+    with pytest.raises(ValueError, match="'de'; pass 'en' or 'zh'"):
         language_share("ja", "de")
 
 

@@ -18,10 +18,10 @@ def test_the_papers_ten_words():
         ("Wait, that is WRONG.", 2),
         ("butter, checks, waiting, errors", 0),  # whole words only
         ("等等，不对，重新算", 3),
-        ("但是", 1),  # not 但是 and 但
+        ("但是", 1),  # counts once, not as 但是 and 但
         ("wait等等", 2),  # no space between the languages
         ("错，3", 1),
-        ("没错，不错", 0),  # "right" and "not bad"
+        ("没错，不错", 0),  # 没错 "right", 不错 "not bad"
         ("3 + 4 = 7", 0),
         ("", 0),
     ],

@@ -6,11 +6,11 @@ from r1repro.text.repetition import repetition
 def test_nothing_repeated():
     assert repetition("one two three four five six") == 0.0
     assert repetition("") == 0.0
-    assert repetition("wait wait wait") == 0.0  # shorter than one run
+    assert repetition("wait wait wait") == 0.0  # shorter than one 4-gram
 
 
 def test_known_share():
-    # eight pieces make five runs of four, and the last equals the first
+    # eight pieces make five 4-grams, the last equal to the first
     assert repetition("a b c d a b c d") == pytest.approx(1 / 5)
 
 

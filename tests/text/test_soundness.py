@@ -1,4 +1,4 @@
-"""Lines of work: what is read of them, and what is left unread."""
+"""Parsing of lines of work: what is read and what is left unparsed."""
 
 import itertools
 import time
@@ -141,7 +141,7 @@ def test_what_the_mini_world_writes_is_parsed():
         for tag in TAGS:
             lines = [part for line in lines for part in line.split(tag)]
         for line in lines:
-            # what is worked: no question, and no answer that stands alone
+            # work only: no question and no bare answer
             if "=" in line:
                 read = read_line(line)
                 digits, parsed = digits + read.digits, parsed + (read.digits and read.parsed)

@@ -1,4 +1,4 @@
-"""Reading think and answer tags, and answers without any."""
+"""Think and answer tags, and answers without tags."""
 
 import time
 

@@ -13,8 +13,8 @@ from r1repro.text.withdrawal import reconsiders, withdrawals
         ("8+6=14\n14-13=1，不对\n8-6=2\n6+2=8，对", 1, True),
         ("8+6=14\n等等，8+6=14", 1, True),
         ("3+4=7, no\n3*4=12, no\n12-1=11, yes", 2, True),
-        ("3+4=7, no", 1, False),  # taken back, and nothing follows
-        ("3+4=7\nnow 7*2=14", 0, False),  # "now" is no refusal
+        ("3+4=7, no", 1, False),  # withdrawn, nothing follows
+        ("3+4=7\nnow 7*2=14", 0, False),  # "now" is not a rejection
         ("3+4=7\nnothing else: 7*2=14", 0, False),
         ("wait, 3+4=7", 0, False),  # nothing was stated before
         ("no, 不对, wrong", 0, False),

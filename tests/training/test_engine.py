@@ -1,4 +1,4 @@
-"""bfloat16, gradient checkpointing and adapters: the same training, computed in another way."""
+"""bfloat16, gradient checkpointing and adapters give the same training."""
 
 import dataclasses
 
@@ -24,13 +24,13 @@ SHORT = dataclasses.replace(SETTINGS, steps=2, lr_rest=1e-2)
 
 @pytest.fixture(autouse=True)
 def paid(monkeypatch):
-    """A random model earns nothing by the rules, and without a reward no weight would move."""
+    """A random model earns no rule reward, so its weights would not move."""
     monkeypatch.setattr(rules, "accuracy", by_length)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_bfloat16_computes_and_samples_in_it_and_keeps_float32_weights(
-    base, words, tmp_path, monkeypatch, checkpointing
+    base, tokenizer, tmp_path, monkeypatch, checkpointing
 ):
     computed, sampled = set(), []
     sample = grpo.sample
@@ -46,7 +46,7 @@ def test_bfloat16_computes_and_samples_in_it_and_keeps_float32_weights(
         hooked.register_forward_hook(lambda module, given, out: computed.add(out.dtype))
 
     engine = dataclasses.replace(BFLOAT16, gradient_checkpointing=checkpointing)
-    weights, rows, _ = trained(base, words, tmp_path, SHORT, engine=engine, watch=watch)
+    weights, rows, _ = trained(base, tokenizer, tmp_path, SHORT, engine=engine, watch=watch)
     assert computed == {torch.bfloat16} and {w.dtype for w in weights} == {torch.float32}
     assert [dtypes for _, dtypes in sampled] == [{torch.bfloat16}]
     assert all(p.numel() == 0 for p in sampled[0][0].parameters()), "the copy must be freed"
@@ -54,14 +54,14 @@ def test_bfloat16_computes_and_samples_in_it_and_keeps_float32_weights(
     assert not any(torch.equal(w, before) for w, before in zip(weights, start, strict=True))
 
 
-def test_sft_and_reward_model_in_bfloat16_lose_about_as_much(base, words, tmp_path):
+def test_sft_and_reward_model_in_bfloat16_lose_about_as_much(base, tokenizer, tmp_path):
     settings = SFTConfig(epochs=1, batch_size=4, log_every=1, save_every=99)
-    examples = [(words.encode("User: Compute 1+2."), [5, 6, words.eos_token_id])] * 8
+    examples = [(tokenizer.encode("User: Compute 1+2."), [5, 6, tokenizer.eos_token_id])] * 8
     losses = []
     for name, engine in (("a", EngineConfig()), ("b", BFLOAT16)):
         model = load_trained(base, engine, 0)
         rows = sft.fine_tune(
-            model, words, examples, settings, seed=0, folder=tmp_path / name,
+            model, tokenizer, examples, settings, seed=0, folder=tmp_path / name,
             progress=Progress(None), engine=engine,
         )  # fmt: skip
         losses.append(rows[0]["loss"])
@@ -92,11 +92,11 @@ def test_gradient_checkpointing_reads_shared_prompts_whole_to_the_same_gradients
         assert torch.allclose(one, other, atol=1e-6)
 
 
-def test_gradient_checkpointing_samples_and_trains_to_the_same(base, words, tmp_path):
+def test_gradient_checkpointing_samples_and_trains_to_the_same(base, tokenizer, tmp_path):
     settings = dataclasses.replace(SHORT, sample_every=1)
     engine = EngineConfig(gradient_checkpointing=True)
-    plainly = trained(base, words, tmp_path / "a", settings)
-    saved = trained(base, words, tmp_path / "b", settings, engine=engine)
+    plainly = trained(base, tokenizer, tmp_path / "a", settings)
+    saved = trained(base, tokenizer, tmp_path / "b", settings, engine=engine)
     assert [s["text"] for s in saved[2]] == [s["text"] for s in plainly[2]]
     for one, other in zip(plainly[0], saved[0], strict=True):
         assert torch.allclose(one, other, atol=1e-4)
@@ -117,33 +117,33 @@ def test_adapters_change_nothing_at_first_and_only_they_are_trained(base):
     assert torch.equal(model(ids).logits, plainly(ids).logits)
 
 
-def test_a_broken_run_with_adapters_continues_to_the_same_weights(base, words, tmp_path):
-    """The checkpoint is of step 4, where the reference's adapter is the trained one of step 3."""
+def test_a_broken_run_with_adapters_continues_to_the_same_weights(base, tokenizer, tmp_path):
+    """The checkpoint is from step 4; its reference adapter is the trained adapter of step 3."""
     settings = dataclasses.replace(
         SETTINGS, steps=6, reference_sync_steps=3, save_every=4, sample_every=1, lr_rest=1e-2
     )
-    straight = trained(base, words, tmp_path / "a", settings, engine=LORA)
+    straight = trained(base, tokenizer, tmp_path / "a", settings, engine=LORA)
     with pytest.raises(Killed):
-        trained(base, words, tmp_path / "b", settings, die_at=5, engine=LORA)
-    continued = trained(base, words, tmp_path / "b", settings, engine=LORA)
+        trained(base, tokenizer, tmp_path / "b", settings, die_at=5, engine=LORA)
+    continued = trained(base, tokenizer, tmp_path / "b", settings, engine=LORA)
     assert all(torch.equal(x, y) for x, y in zip(straight[0], continued[0], strict=True))
     pd.testing.assert_frame_equal(plain(continued[1]), plain(straight[1]))
 
 
-def test_the_reference_is_the_adapter_of_the_last_sync(base, words, tmp_path):
+def test_the_reference_is_the_adapter_of_the_last_sync(base, tokenizer, tmp_path):
     settings = dataclasses.replace(
         SETTINGS, steps=4, steps_per_generation=1, reference_sync_steps=2, lr_rest=1e-2
     )
-    _, rows, _ = trained(base, words, tmp_path, settings, engine=LORA)
+    _, rows, _ = trained(base, tokenizer, tmp_path, settings, engine=LORA)
     kl = [row["kl"] for row in rows]
     assert abs(kl[0]) < 1e-6 and abs(kl[2]) < 1e-6 and min(kl[1], kl[3]) > 1e-5
 
 
 @pytest.mark.parametrize("kind", ["language model", "reward model"])
-def test_merged_adapters_are_an_ordinary_model_that_says_the_same(base, words, kind):
+def test_merged_adapters_are_an_ordinary_model_that_says_the_same(base, tokenizer, kind):
     make = load_trained if kind == "language model" else new_reward_model
     model = make(base, LORA, 0)
-    model.config.pad_token_id = words.pad_token_id
+    model.config.pad_token_id = tokenizer.pad_token_id
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
@@ -160,10 +160,10 @@ def test_merged_adapters_are_an_ordinary_model_that_says_the_same(base, words, k
     assert adapters.whole(merged) is merged
 
 
-def test_eager_attention_is_that_of_policy_and_reference(base, words, tmp_path):
+def test_eager_attention_is_that_of_policy_and_reference(base, tokenizer, tmp_path):
     seen = []
     engine = EngineConfig(attention="eager")
-    _, rows, _ = trained(base, words, tmp_path, SHORT, engine=engine, watch=seen.append)
+    _, rows, _ = trained(base, tokenizer, tmp_path, SHORT, engine=engine, watch=seen.append)
     assert seen[0].config._attn_implementation == "eager"
     assert abs(rows[0]["kl"]) < 1e-6
     arguments = grpo.trainer_arguments(SHORT, 0, tmp_path, engine)
@@ -180,17 +180,19 @@ def test_what_reports_elsewhere_is_handed_to_the_trainers(tmp_path):
 
 
 @pytest.mark.parametrize("trainer", ["grpo", "sft"])
-def test_adapters_beside_weights_in_4_bits_are_trained_in_float32(base, words, tmp_path, trainer):
-    """TRL turns them to bfloat16 by this mark of a quantized model; the weights here are not."""
+def test_adapters_beside_weights_in_4_bits_are_trained_in_float32(
+    base, tokenizer, tmp_path, trainer
+):
+    """TRL casts adapters to bfloat16 if this flag is set; the weights here are not quantized."""
     marked = lambda model: setattr(model, "is_loaded_in_4bit", True)  # noqa: E731
     if trainer == "grpo":
-        weights, _, _ = trained(base, words, tmp_path, SHORT, engine=LORA, watch=marked)
+        weights, _, _ = trained(base, tokenizer, tmp_path, SHORT, engine=LORA, watch=marked)
     else:
         model = load_trained(base, LORA, 0)
         marked(model)
-        examples = [(words.encode("User: Compute 1+2."), [5, 6, words.eos_token_id])] * 8
+        examples = [(tokenizer.encode("User: Compute 1+2."), [5, 6, tokenizer.eos_token_id])] * 8
         settings = SFTConfig(epochs=1, batch_size=4, log_every=1, save_every=99)
-        sft.fine_tune(model, words, examples, settings, seed=0, folder=tmp_path,
+        sft.fine_tune(model, tokenizer, examples, settings, seed=0, folder=tmp_path,
                       progress=Progress(None), engine=LORA)  # fmt: skip
         weights = list(model.parameters())
     assert {w.dtype for w in weights} == {torch.float32}

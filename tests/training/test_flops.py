@@ -1,4 +1,4 @@
-"""Estimates of computation, and the policy that is kept when a budget is spent."""
+"""FLOPs estimates, and the policy saved when a budget is spent."""
 
 import dataclasses
 from itertools import islice
@@ -42,12 +42,12 @@ def test_the_estimate_is_near_what_torch_counts(rank):
     assert counter.get_total_flops() == pytest.approx(estimate, rel=0.1)
 
 
-def test_a_step_is_charged_with_what_its_models_have_read(base, words, tmp_path):
+def test_a_step_is_charged_with_what_its_models_have_read(base, tokenizer, tmp_path):
     settings = dataclasses.replace(STEPS, steps=1, micro_batch_tokens=2_000)
     problems = list(islice(mini_world.build(0, 20, 20).train(0), settings.questions))
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
     trainer, recorder = grpo.build(
-        model, words, problems, settings, template="mini", seed=0, folder=tmp_path
+        model, tokenizer, problems, settings, template="mini", seed=0, folder=tmp_path
     )
     read = {True: 0, False: 0}
 
@@ -65,28 +65,28 @@ def test_a_step_is_charged_with_what_its_models_have_read(base, words, tmp_path)
     learned = flops.trained(parameters, parameters, read[True])
     expected = sampled + flops.forward(parameters, read[False]) + learned
     assert recorder.rows[-1]["flops"] == pytest.approx(expected)
-    # Prompts that a micro-batch shares are read once, by the reference and by the policy.
+    # A prompt shared within a micro-batch is prefilled once by reference and policy.
     assert read[True] == read[False] < once + rows.tokens.sum()
 
 
 def test_a_step_is_charged_with_its_own_update_and_the_first_with_the_rollout(
-    base, words, tmp_path
+    base, tokenizer, tmp_path
 ):
     settings = dataclasses.replace(STEPS, steps=4, steps_per_generation=2)
     problems = list(islice(mini_world.build(0, 20, 20).train(0), 4 * settings.questions))
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
     rows, _ = grpo.train(
-        model, words, problems, settings, template="mini", seed=0, folder=tmp_path,
+        model, tokenizer, problems, settings, template="mini", seed=0, folder=tmp_path,
         progress=Progress(None),
     )  # fmt: skip
     spent = [b["flops"] - a["flops"] for a, b in zip([{"flops": 0.0}, *rows], rows, strict=False)]
-    # Both updates of a generation cost alike; the first step has the rollout and the reference.
+    # Both updates of a rollout cost the same; the first step adds rollout and reference.
     assert spent[0] > 1.2 * spent[1] > 0 and spent[2] > 1.2 * spent[3] > 0
 
 
 @pytest.mark.parametrize(("share", "step"), [(0.01, 1), (0.5, 2), (9.0, 3)])
 def test_the_policy_is_kept_after_the_step_that_spends_the_budget(
-    base, words, tmp_path, monkeypatch, share, step
+    base, tokenizer, tmp_path, monkeypatch, share, step
 ):
     monkeypatch.setattr(rules, "accuracy", by_length)
     seen = []
@@ -102,7 +102,7 @@ def test_the_policy_is_kept_after_the_step_that_spends_the_budget(
             p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(12), strict=False)
         ]
         rows, _ = grpo.train(
-            model, words, problems, STEPS, template="mini", seed=0, folder=folder,
+            model, tokenizer, problems, STEPS, template="mini", seed=0, folder=folder,
             progress=Progress(folder), budget=budget,
         )  # fmt: skip
         return model, rows

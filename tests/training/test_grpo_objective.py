@@ -1,4 +1,4 @@
-"""The trainer as configured against the paper's formula, written out in float64.
+"""The configured trainer against the paper's formula, written out in float64.
 
 DeepSeekMath Eq. 3 (token-level, mean over a completion's tokens, then over completions; KL inside
 the sum) and Eq. 4 (k3), with TRL's advantage (r - mean) / (sample std + 1e-4).
@@ -26,7 +26,7 @@ from r1repro.training.logprobs import token_logps
 from tests.length_rewarded import by_length
 
 SETTINGS = RLConfig(
-    # A random model has nothing right in the tags, and would be paid nothing.
+    # A random model would earn no reward.
     format_of_right=False,
     steps=4,
     questions=4,
@@ -40,25 +40,25 @@ SETTINGS = RLConfig(
 )
 
 
-def _trainer(base, words, folder, settings):
-    return _built(base, words, folder, settings)[0]
+def _trainer(base, tokenizer, folder, settings):
+    return _built(base, tokenizer, folder, settings)[0]
 
 
-def _built(base, words, folder, settings):
+def _built(base, tokenizer, folder, settings):
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
     world = mini_world.build(0, 20, 20)
     problems = [p for p, _ in zip(world.train(0), range(16), strict=False)]
-    return grpo.build(model, words, problems, settings, template="mini", seed=0, folder=folder)
+    return grpo.build(model, tokenizer, problems, settings, template="mini", seed=0, folder=folder)
 
 
-def _ragged_batch(words, rows=16, prompt=9, completion=12):
+def _ragged_batch(tokenizer, rows=16, prompt=9, completion=12):
     """Off-policy inputs of `_compute_loss`: ragged on both sides, in float32."""
     generator = torch.Generator().manual_seed(1)
-    ids = lambda width: torch.randint(2, len(words), (rows, width), generator=generator)  # noqa: E731
+    ids = lambda width: torch.randint(2, len(tokenizer), (rows, width), generator=generator)  # noqa: E731
     p_lengths = torch.randint(2, prompt + 1, (rows,), generator=generator)
     c_lengths = torch.randint(1, completion + 1, (rows,), generator=generator)
     rewards = torch.randint(0, 3, (rows // 4, 4), generator=generator).float()
-    rewards[0] = 1.0  # a group without variance
+    rewards[0] = 1.0  # zero-variance group
     noise = lambda: torch.randn(rows, completion, generator=generator) * 0.5 - 7.0  # noqa: E731
     return {
         "prompt_ids": ids(prompt),
@@ -98,10 +98,10 @@ def _paper_loss(model, batch, rewards, beta, epsilon):
 
 @pytest.mark.parametrize("beta", [0.04, 0.0])
 @pytest.mark.parametrize("micro_batch_tokens", [60, 100_000])
-def test_loss_and_gradient_equal_the_paper(base, words, tmp_path, beta, micro_batch_tokens):
+def test_loss_and_gradient_equal_the_paper(base, tokenizer, tmp_path, beta, micro_batch_tokens):
     settings = dataclasses.replace(SETTINGS, beta=beta, micro_batch_tokens=micro_batch_tokens)
-    trainer = _trainer(base, words, tmp_path, settings)
-    batch, rewards = _ragged_batch(words)
+    trainer = _trainer(base, tokenizer, tmp_path, settings)
+    batch, rewards = _ragged_batch(tokenizer)
     model = trainer.model
     model.train()
     trainer.current_gradient_accumulation_steps = 1
@@ -118,9 +118,11 @@ def test_loss_and_gradient_equal_the_paper(base, words, tmp_path, beta, micro_ba
         assert (ours.grad.double() - theirs.grad).norm() < 1e-5 * norm, name
 
 
-def test_advantages_of_the_trainer_as_configured(base, words, tmp_path):
+def test_advantages_of_the_trainer_as_configured(base, tokenizer, tmp_path):
     """(r - mean) / (sample std + 1e-4) of accuracy + format, over each group of four."""
-    trainer, recorder = _built(base, words, tmp_path, dataclasses.replace(SETTINGS, sample_every=1))
+    trainer, recorder = _built(
+        base, tokenizer, tmp_path, dataclasses.replace(SETTINGS, sample_every=1)
+    )
     rewards = iter([1.0, 0.0, 0.0, 0.0] * 2 + [1.0] * 4 + [0.0, 1.0, 1.0, 0.0] * 5)
     shapes = iter([0.0, 1.0, 0.0, 0.0] * 8)
     trainer.reward_funcs = [
@@ -137,9 +139,9 @@ def test_advantages_of_the_trainer_as_configured(base, words, tmp_path):
     assert torch.allclose(found.double(), (centred / (std + 1e-4)).flatten(), atol=1e-5)
 
 
-def test_reference_logps_do_not_depend_on_micro_batches(base, words, tmp_path):
-    trainer = _trainer(base, words, tmp_path, SETTINGS)
-    batch, _ = _ragged_batch(words)
+def test_reference_logps_do_not_depend_on_micro_batches(base, tokenizer, tmp_path):
+    trainer = _trainer(base, tokenizer, tmp_path, SETTINGS)
+    batch, _ = _ragged_batch(tokenizer)
     ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
     mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
     with torch.no_grad():
@@ -155,21 +157,21 @@ def test_reference_logps_do_not_depend_on_micro_batches(base, words, tmp_path):
 
 
 def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
-    base, words, tmp_path, monkeypatch
+    base, tokenizer, tmp_path, monkeypatch
 ):
-    """Also across a reference sync (every 2 steps) and off-policy halves of a generation."""
-    # A random model earns nothing by the rules, and without a reward no weight would move.
+    """Covers a reference sync (every 2 steps) and off-policy halves of a rollout."""
+    # A random model earns no rule reward, so its weights would not move.
     monkeypatch.setattr(rules, "accuracy", by_length)
     settings = dataclasses.replace(
         SETTINGS, steps=6, reference_sync_steps=2, save_every=2, sample_every=1
     )
-    straight = trained(base, words, tmp_path / "a", settings)
-    again = trained(base, words, tmp_path / "b", settings)
+    straight = trained(base, tokenizer, tmp_path / "a", settings)
+    again = trained(base, tokenizer, tmp_path / "b", settings)
     assert all(torch.equal(x, y) for x, y in zip(straight[0], again[0], strict=True))
-    # The same six-step run, killed after its step 5: steps 5 and 6 are done anew from step 4.
+    # The same run, killed after step 5 and resumed from step 4.
     with pytest.raises(Killed):
-        trained(base, words, tmp_path / "c", settings, die_at=5)
-    continued = trained(base, words, tmp_path / "c", settings)
+        trained(base, tokenizer, tmp_path / "c", settings, die_at=5)
+    continued = trained(base, tokenizer, tmp_path / "c", settings)
     assert all(torch.equal(x, y) for x, y in zip(straight[0], continued[0], strict=True))
     pd.testing.assert_frame_equal(plain(continued[1]), plain(straight[1]))
     pd.testing.assert_frame_equal(pd.DataFrame(continued[2]), pd.DataFrame(straight[2]))
@@ -177,11 +179,13 @@ def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
     assert not any(torch.equal(x, y) for x, y in zip(straight[0], start, strict=True))
 
 
-def test_what_is_said_does_not_depend_on_how_many_rows_are_sampled_at_a_time(base, words, tmp_path):
+def test_what_is_said_does_not_depend_on_how_many_rows_are_sampled_at_a_time(
+    base, tokenizer, tmp_path
+):
     found = []
     for most in (2_048, 8, 5, 1):
         settings = dataclasses.replace(SETTINGS, rollout_batch=most)
-        trainer = _trainer(base, words, tmp_path / str(most), settings)
+        trainer = _trainer(base, tokenizer, tmp_path / str(most), settings)
         prompts = [row["prompt"] for row in trainer.train_dataset][:4]
         rows = [prompt for prompt in prompts for _ in range(settings.generations)]
         found.append(trainer.rollout_func(rows, trainer)["completion_ids"])
@@ -192,11 +196,11 @@ def test_what_is_said_does_not_depend_on_how_many_rows_are_sampled_at_a_time(bas
     assert SETTINGS.generations == 4 and parts == [1, 2, 2, 4]
 
 
-def test_ending_early_is_no_result(base, words, tmp_path):
-    """TRL drops a generation that is not whole; what was not trained must not pass for trained."""
+def test_ending_early_is_no_result(base, tokenizer, tmp_path):
+    """TRL drops an incomplete rollout batch; the untrained policy must not pass as trained."""
     settings = dataclasses.replace(SETTINGS, steps=1, questions=32, steps_per_generation=2)
     with pytest.raises(R1ReproError, match="ended after 0 of 1 steps"):
-        trained(base, words, tmp_path / "a", settings)
+        trained(base, tokenizer, tmp_path / "a", settings)
 
 
 def test_learning_rate_is_warmed_up_held_and_lowered_to_a_tenth():
@@ -208,7 +212,7 @@ def test_learning_rate_is_warmed_up_held_and_lowered_to_a_tenth():
 
 
 def plain(rows):
-    """The rows without what a clock says."""
+    """The rows without timings."""
     clocks = ("seconds", "seconds_rollout", "seconds_reference", "seconds_update", "tokens_per_s")
     return pd.DataFrame(rows).drop(columns=list(clocks))
 
@@ -217,7 +221,7 @@ class Killed(Exception):
     pass
 
 
-def trained(base, words, folder, settings, die_at=None, engine=PLAIN_ENGINE, watch=None):
+def trained(base, tokenizer, folder, settings, die_at=None, engine=PLAIN_ENGINE, watch=None):
     class Mortal(Progress):
         def update(self, step, total, **figures):
             if step == die_at:
@@ -230,7 +234,7 @@ def trained(base, words, folder, settings, die_at=None, engine=PLAIN_ENGINE, wat
     problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(24), strict=False)]
     rows, samples = grpo.train(
         model,
-        words,
+        tokenizer,
         problems,
         settings,
         template="mini",
@@ -243,7 +247,7 @@ def trained(base, words, folder, settings, die_at=None, engine=PLAIN_ENGINE, wat
 
 
 def paid_for(recorder, texts, step=0):
-    """What each of the recorder's functions pays for these texts, in groups of SETTINGS."""
+    """Rewards of these texts by each reward function, in groups of SETTINGS."""
     problem = Problem("p", "arithmetic", "en", 1, "1+1", "2")
     columns = {name: [value] * len(texts) for name, value in rules.columns_of(problem).items()}
     columns |= {"completion_ids": [[1]] * len(texts), "prompts": ["p"] * len(texts)}
@@ -256,9 +260,9 @@ RIGHT, WRONG, NOTHING = (
 )  # fmt: skip
 
 
-def test_permuted_rewards_stay_in_their_groups(base, words, tmp_path):
-    """The same pairs of rewards in every group, in an order of its own by group and step."""
-    recorder = _built(base, words, tmp_path, SETTINGS)[1]
+def test_permuted_rewards_stay_in_their_groups(base, tokenizer, tmp_path):
+    """Each group keeps its reward pairs, permuted by group and step."""
+    recorder = _built(base, tokenizer, tmp_path, SETTINGS)[1]
     groups = [[RIGHT, WRONG, NOTHING, NOTHING]] * 6 + [[RIGHT] * 4, [NOTHING] * 4]
     texts = [text for group in groups for text in group]
     plain = paid_for(recorder, texts)
@@ -269,7 +273,7 @@ def test_permuted_rewards_stay_in_their_groups(base, words, tmp_path):
     by_group = [np.array(rewards).T.reshape(8, 4, 2) for rewards in (plain, first, other)]
     for found in by_group[1:]:
         for before, after in zip(by_group[0], found, strict=True):
-            # A row is paid by every rule as one other row of its group, so that pairs stay pairs.
+            # All reward functions use the same permutation, so pairs stay together.
             assert sorted(map(tuple, after)) == sorted(map(tuple, before))
         assert (found[6:].std(axis=1) == 0).all(), "paid alike, they have no advantage still"
         assert found.mean(axis=1) == pytest.approx(by_group[0].mean(axis=1))
@@ -287,9 +291,9 @@ def test_permuted_rewards_do_not_depend_on_how_many_processes_share_the_batch():
 
 
 def test_format_alone_is_paid_for_and_accuracy_still_measured(
-    base, words, tmp_path, monkeypatch, compose
+    base, tokenizer, tmp_path, monkeypatch, compose
 ):
-    """The control's stage is R1-Zero's but for that, from the base."""
+    """The control stage otherwise equals R1-Zero's and starts from the base."""
     asked = {}
     monkeypatch.setattr(rl, "train", lambda *args, **more: asked.update(args=args, more=more))
     config = compose()
@@ -302,7 +306,7 @@ def test_format_alone_is_paid_for_and_accuracy_still_measured(
     assert grpo.weights(settings) == {"accuracy": 0.0, "format": 1.0}
 
     only = dataclasses.replace(SETTINGS, accuracy_weight=0.0)
-    trainer, recorder = _built(base, words, tmp_path, only)
+    trainer, recorder = _built(base, tokenizer, tmp_path, only)
     texts = [RIGHT, WRONG, NOTHING, RIGHT] * 4
     rewards = torch.tensor(paid_for(recorder, texts)).T
     paid = (rewards * trainer.reward_weights).sum(dim=1)
@@ -342,33 +346,33 @@ def test_a_shared_prompt_read_once_gives_the_same_gradients(base, architecture):
     shared, _, read = token_logps(model.base_model, head, ids, mask, said, 1.0, with_entropy=False)
     logits = model(ids, attention_mask=mask).logits[:, :-1][:, -said:]
     apart = logits.log_softmax(-1).gather(2, labels[:, :, None])[:, :, 0] * kept
-    assert torch.allclose(shared, apart.float(), atol=1e-6)  # it ends in float32
+    assert torch.allclose(shared, apart.float(), atol=1e-6)  # float32 weights at the end
     assert read == padding[of.unique()].sum() + kept[:, :-1].sum()
     for one, other in zip(gradients(shared), gradients(apart), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
 
 
-def test_rl_to_a_plateau_stops_where_it_gains_no_more(base, words, tmp_path, monkeypatch):
-    """At the first step whose window is less than PLATEAU_GAIN above the window before."""
+def test_rl_to_a_plateau_stops_where_it_gains_no_more(base, tokenizer, tmp_path, monkeypatch):
+    """At the first step whose window gains less than PLATEAU_GAIN over the previous one."""
     assert not grpo.is_plateau([0.5] * 79), "two whole windows are needed"
     assert grpo.is_plateau([0.5] * 80)
     assert grpo.is_plateau([0.9] * 40 + [0.1] * 40), "falling is no gain"
     assert not grpo.is_plateau([0.5] * 40 + [0.506] * 40)
     assert grpo.is_plateau([0.1] * 300 + [0.5] * 40 + [0.504] * 40)
     monkeypatch.setattr(grpo, "PLATEAU_WINDOW", 2)
-    monkeypatch.setattr(grpo, "PLATEAU_GAIN", 2.0)  # more than can be gained
-    rows = _plateau_run(base, words, tmp_path / "stops")
+    monkeypatch.setattr(grpo, "PLATEAU_GAIN", 2.0)  # more than pass@1 can gain
+    rows = _plateau_run(base, tokenizer, tmp_path / "stops")
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     monkeypatch.setattr(grpo, "PLATEAU_GAIN", -2.0)
-    assert len(_plateau_run(base, words, tmp_path / "never")) == 6
+    assert len(_plateau_run(base, tokenizer, tmp_path / "never")) == 6
 
 
-def _plateau_run(base, words, folder):
+def _plateau_run(base, tokenizer, folder):
     folder.mkdir()
     model = load_trained(base, PLAIN_ENGINE, 0)
     problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(24), strict=False)]
     settings = dataclasses.replace(SETTINGS, steps=6, steps_per_generation=1)
     return grpo.train(
-        model, words, problems, settings, template="mini", seed=0, folder=folder,
+        model, tokenizer, problems, settings, template="mini", seed=0, folder=folder,
         progress=Progress(None), plateau=True,
     )[0]  # fmt: skip

@@ -94,11 +94,11 @@ def test_the_loss_by_hand():
 
 
 @pytest.mark.parametrize("beta", [0.04, 0.0])
-def test_loss_and_gradient_equal_trls(base, words, tmp_path, beta):
+def test_loss_and_gradient_equal_trls(base, tokenizer, tmp_path, beta):
     """In float64, on a ragged off-policy batch; TRL's own `_compute_loss` is the other side."""
-    trainer = _trainer(base, words, tmp_path, dataclasses.replace(SETTINGS, beta=beta))
+    trainer = _trainer(base, tokenizer, tmp_path, dataclasses.replace(SETTINGS, beta=beta))
     model = trainer.model.double()
-    batch, _ = _ragged_batch(words)
+    batch, _ = _ragged_batch(tokenizer)
     for name in ("advantages", "old_per_token_logps", "ref_per_token_logps"):
         batch[name] = batch[name].double()
     model.train()

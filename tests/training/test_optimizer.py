@@ -1,4 +1,4 @@
-"""Muon with AdamW: against torch's own, and its state there and back."""
+"""MuonWithAdamW against torch's optimizers, and saving and restoring its state."""
 
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassification
@@ -49,7 +49,7 @@ def test_orthogonalize_brings_singular_values_near_one():
 
 
 def test_steps_equal_torchs_own_muon_and_adamw(monkeypatch):
-    """Momentum, scale and decay; torch's iteration, in bfloat16, is replaced by ours in float32."""
+    """Momentum, scale and decay; torch's bfloat16 iteration is replaced by ours in float32."""
     monkeypatch.setattr(
         "torch.optim._muon._zeropower_via_newtonschulz",
         lambda grad, *settings: _either_way(grad),

@@ -1,4 +1,4 @@
-"""Pretraining: batches, and a broken run that continues to the same weights."""
+"""Pretraining batches, and resuming to the same weights."""
 
 import random
 
@@ -12,7 +12,7 @@ from r1repro.training.pretraining import bucketed, pretrain, recent, schedule
 
 SETTINGS = BaseConfig(batch_tokens=64, log_every=2, save_every=4, lr_matrices=1e-2, lr_rest=1e-2)
 RNG = random.Random(0)
-# Counting upwards from anywhere: something that can be learned in a few steps.
+# Counting up from a random start can be learned in a few steps.
 STARTS = [RNG.randrange(38) for _ in range(60)]
 SEQUENCES = [[2 + (s + i) % 38 for i in range(RNG.randint(2, 20))] for s in STARTS]
 

@@ -1,4 +1,4 @@
-"""One batch shared by two processes gives the weights that one process gives it."""
+"""One batch shared by two processes gives the same weights as one process."""
 
 import os
 import subprocess
@@ -75,13 +75,13 @@ def test_two_processes_train_to_the_weights_of_one(base, runs, method, shared, a
 
 
 def test_what_is_shared_out_continues_to_the_same_bits(runs):
-    """Killed at the third step, continued from the checkpoint of the second."""
+    """Killed at step 3, resumed from the checkpoint of step 2."""
     whole, continued = (_weights(runs[1], "grpo", name) for name in ("sharded", "continued"))
     assert all(torch.equal(weight, continued[name]) for name, weight in whole.items())
 
 
 def test_bfloat16_is_of_the_gathered_weights_only(base, runs):
-    """Weights stay in float32, and move about as they do in float32."""
+    """Weights stay float32 and move about as much as in float32 training."""
     start = dict(load_model(base).named_parameters())
     exact, rounded = (_weights(runs[1], "fine_tuning", name) for name in ("sharded", "bfloat16"))
     assert all(weight.dtype == torch.float32 for weight in rounded.values())

@@ -1,4 +1,4 @@
-"""SFT and reward-model training on TRL: order, schedule, loss on completions, going on."""
+"""SFT and reward-model training on TRL: order, schedule, completion-only loss, resuming."""
 
 import dataclasses
 import random
@@ -21,20 +21,20 @@ SETTINGS = SFTConfig(
 )
 
 
-def _examples(words, count=16):
+def _examples(tokenizer, count=16):
     return [
         (
-            words.encode("User: Compute 1+2."),
-            [*words.encode("3" + "1" * (i % 5)), words.eos_token_id],
+            tokenizer.encode("User: Compute 1+2."),
+            [*tokenizer.encode("3" + "1" * (i % 5)), tokenizer.eos_token_id],
         )
         for i in range(count)
     ]
 
 
-def _tuned(base, words, folder, settings=SETTINGS, examples=None, engine=PLAIN_ENGINE):
+def _tuned(base, tokenizer, folder, settings=SETTINGS, examples=None, engine=PLAIN_ENGINE):
     model = load_trained(base, engine, 0)
     rows = sft.fine_tune(
-        model, words, _examples(words) if examples is None else examples, settings,
+        model, tokenizer, _examples(tokenizer) if examples is None else examples, settings,
         seed=0, folder=folder, progress=Progress(None), engine=engine,
     )  # fmt: skip
     return model, rows
@@ -44,7 +44,7 @@ def test_every_example_comes_once_an_epoch_in_batches_of_like_length():
     lengths = [3 * i % 50 for i in range(103)]
     settings = dataclasses.replace(SETTINGS, epochs=3, batch_size=10)
     order = sft.epochs(lengths, settings, random.Random(0))
-    # What the batches of an epoch leave over, 3 of 103 rows, comes in the next.
+    # The 3 of 103 rows left over by an epoch come in the next.
     first, second, third = set(order[:100]), order[100:200], order[200:]
     assert len(first) == 100 and first | set(second) == set(range(103))
     assert sorted(order) == sorted(3 * list(range(103))) and order[:100] != second != third
@@ -60,33 +60,33 @@ def test_schedule_warms_up_and_ends_at_a_tenth():
     assert factors[5:] == sorted(factors[5:], reverse=True)
 
 
-def test_it_learns_the_completion_and_says_so(base, words, tmp_path):
+def test_it_learns_the_completion_and_says_so(base, tokenizer, tmp_path):
     settings = dataclasses.replace(SETTINGS, epochs=8)
-    _, rows = _tuned(base, words, tmp_path, settings)
+    _, rows = _tuned(base, tokenizer, tmp_path, settings)
     assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
     assert [row["step"] for row in rows] == list(range(1, 33))
     assert rows[-1]["tokens"] > rows[0]["tokens"] > 0 and rows[-1]["flops"] > 0
 
 
-def test_prompts_are_not_learned(base, words, tmp_path):
-    """With the same completions, other prompt labels would change the loss; the mask must not."""
-    prompt = words.encode("User: Compute 1+2. Assistant: ")
-    one = [(prompt, [5, words.eos_token_id])] * 8
+def test_prompts_are_not_learned(base, tokenizer, tmp_path):
+    """The loss must not depend on prompt labels."""
+    prompt = tokenizer.encode("User: Compute 1+2. Assistant: ")
+    one = [(prompt, [5, tokenizer.eos_token_id])] * 8
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
-    ids = torch.tensor([[*prompt, 5, words.eos_token_id]])
+    ids = torch.tensor([[*prompt, 5, tokenizer.eos_token_id]])
     with torch.no_grad():
         logps = model(ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
     wanted = -logps[torch.arange(2), ids[0, len(prompt) :]].mean().item()
-    _, rows = _tuned(base, words, tmp_path, examples=one)
+    _, rows = _tuned(base, tokenizer, tmp_path, examples=one)
     assert rows[0]["loss"] == pytest.approx(wanted, abs=1e-4)
 
 
-def test_a_batch_read_in_parts_gives_the_same_weights(base, words, tmp_path):
+def test_a_batch_read_in_parts_gives_the_same_weights(base, tokenizer, tmp_path):
     settings = dataclasses.replace(SETTINGS, batch_size=8)
-    whole, rows = _tuned(base, words, tmp_path / "whole", settings)
+    whole, rows = _tuned(base, tokenizer, tmp_path / "whole", settings)
     in_parts = dataclasses.replace(settings, rows_at_once=3)
     assert rows_together(in_parts) == 2
-    parts, steps = _tuned(base, words, tmp_path / "parts", in_parts)
+    parts, steps = _tuned(base, tokenizer, tmp_path / "parts", in_parts)
     assert [row["step"] for row in steps] == [row["step"] for row in rows]
     assert steps[-1]["loss"] == pytest.approx(rows[-1]["loss"], rel=1e-3)
     for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
@@ -100,17 +100,17 @@ class Killed(Exception):
 @pytest.mark.parametrize("kind", ["sft", "reward"])
 @pytest.mark.parametrize("engine", [EngineConfig(), EngineConfig(lora_rank=4)])
 def test_killed_and_continued_gives_the_same_weights(
-    base, words, tmp_path, kind, engine, monkeypatch
+    base, tokenizer, tmp_path, kind, engine, monkeypatch
 ):
     def trained(folder):
         if kind == "sft":
-            return _tuned(base, words, folder, engine=engine)
+            return _tuned(base, tokenizer, folder, engine=engine)
         model = new_reward_model(base, engine, 0)
-        model.config.pad_token_id = words.pad_token_id
+        model.config.pad_token_id = tokenizer.pad_token_id
         pairs = [([5, 6, i], [7, 8]) for i in range(9, 25)]
         settings = RewardModelConfig(batch_size=4, log_every=1, save_every=2)
         return model, reward_model.train(
-            model, words, pairs, settings, seed=0, folder=folder, progress=Progress(None),
+            model, tokenizer, pairs, settings, seed=0, folder=folder, progress=Progress(None),
             engine=engine,
         )  # fmt: skip
 
@@ -137,17 +137,17 @@ def test_killed_and_continued_gives_the_same_weights(
     assert all(row["tokens_per_s"] > 0 for row in rows_again)
 
 
-def test_a_reward_model_learns_to_tell_its_pairs(base, words, tmp_path):
+def test_a_reward_model_learns_to_tell_its_pairs(base, tokenizer, tmp_path):
     model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
-    model.config.pad_token_id = words.pad_token_id
-    pairs = [([5, i, words.eos_token_id], [7, i, words.eos_token_id]) for i in range(9, 73)]
+    model.config.pad_token_id = tokenizer.pad_token_id
+    pairs = [([5, i, tokenizer.eos_token_id], [7, i, tokenizer.eos_token_id]) for i in range(9, 73)]
     settings = RewardModelConfig(epochs=4, batch_size=16, log_every=1)
     rows = reward_model.train(
-        model, words, pairs, settings, seed=0, folder=tmp_path, progress=Progress(None)
+        model, tokenizer, pairs, settings, seed=0, folder=tmp_path, progress=Progress(None)
     )
     assert rows[-1]["accuracy"] > 0.95 and rows[-1]["loss"] < rows[0]["loss"]
 
 
-def test_nothing_to_learn_from_is_said(base, words, tmp_path):
-    with pytest.raises(R1ReproError, match="no example"):
-        _tuned(base, words, tmp_path, examples=[])
+def test_nothing_to_learn_from_is_said(base, tokenizer, tmp_path):
+    with pytest.raises(R1ReproError, match="no example to train on"):
+        _tuned(base, tokenizer, tmp_path, examples=[])

@@ -1,4 +1,4 @@
-"""Models by their configuration and by their config.json."""
+"""Model shapes from the configuration and from config.json."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""TRL's vLLM path through our micro-batches, with a stand-in that samples by our own sampler."""
+"""TRL's vLLM path with our micro-batches, with a stub that uses our sampler."""
 
 import dataclasses
 import math
@@ -24,13 +24,13 @@ OFF = 0.25
 
 
 class StandIn:
-    """`off`: how much more likely, in nats, it says that its tokens were."""
+    """off: nats added to the log-probabilities it reports."""
 
     made: list["StandIn"] = []
     off = OFF
 
     def __init__(self, model, accelerator, processing_class, **settings):
-        self.model, self.words, self.settings = model, processing_class, settings
+        self.model, self.tokenizer, self.settings = model, processing_class, settings
         self.synced = 0
         self.made.append(self)
 
@@ -42,7 +42,8 @@ class StandIn:
         policy = adapters.inner(self.model)
         found = sample(
             policy, prompts, Sampling(tokens, self.settings["temperature"]),
-            end_ids=[self.words.eos_token_id], pad_id=self.words.pad_token_id, seed=self.synced,
+            end_ids=[self.tokenizer.eos_token_id], pad_id=self.tokenizer.pad_token_id,
+            seed=self.synced,
         )  # fmt: skip
         logps = []
         for prompt, rollout in zip(prompts, found, strict=True):
@@ -64,7 +65,7 @@ def stand_in(monkeypatch):
     return StandIn.made
 
 
-def test_mismatch_is_told_and_enters_the_loss(base, words, tmp_path, stand_in, monkeypatch):
+def test_mismatch_is_told_and_enters_the_loss(base, tokenizer, tmp_path, stand_in, monkeypatch):
     ratios = []
     loss = grpo.PackedGRPOTrainer._compute_loss
 
@@ -75,15 +76,15 @@ def test_mismatch_is_told_and_enters_the_loss(base, words, tmp_path, stand_in, m
 
     monkeypatch.setattr(grpo.PackedGRPOTrainer, "_compute_loss", watched)
     engine = EngineConfig(rollouts="vllm")
-    _, rows, _ = trained(base, words, tmp_path / "off", SETTINGS, engine=engine)
+    _, rows, _ = trained(base, tokenizer, tmp_path / "off", SETTINGS, engine=engine)
     (used,) = stand_in
     shares = torch.cat(ratios)
     monkeypatch.setattr(StandIn, "off", 0.0)
-    _, exact, _ = trained(base, words, tmp_path / "exact", SETTINGS, engine=engine)
-    # The same completions; the KL term has no gradient before the first update.
+    _, exact, _ = trained(base, tokenizer, tmp_path / "exact", SETTINGS, engine=engine)
+    # Completions are the same; the KL term has no gradient before the first update.
     share = rows[0]["grad_norm"] / exact[0]["grad_norm"]
     assert share == pytest.approx(math.exp(-OFF), rel=0.01)
-    # Two steps a generation: it is told, and weights are handed over, with the first of each.
+    # Two steps per rollout: mismatch and weight sync occur on the first of each.
     assert used.synced == 2
     told = [row["logp_mismatch"] for row in rows]
     assert told[0] == pytest.approx(OFF, abs=1e-3)
@@ -92,12 +93,12 @@ def test_mismatch_is_told_and_enters_the_loss(base, words, tmp_path, stand_in, m
     assert rows[0]["tokens_per_s"] > 0 and rows[1]["tokens_per_s"] is None
     assert torch.allclose(shares, torch.tensor(-OFF).exp(), atol=1e-3)
     assert used.settings["mode"] == "colocate"
-    assert used.settings["generation_kwargs"] == {"stop_token_ids": [words.eos_token_id]}
+    assert used.settings["generation_kwargs"] == {"stop_token_ids": [tokenizer.eos_token_id]}
     longest = used.settings["max_model_length"] - SETTINGS.max_completion_tokens
     assert 0 < longest < 100
 
 
-def test_a_large_mismatch_is_bounded(base, words, tmp_path, stand_in, monkeypatch):
+def test_a_large_mismatch_is_bounded(base, tokenizer, tmp_path, stand_in, monkeypatch):
     monkeypatch.setattr(StandIn, "off", -3.0)
     seen = []
     loss = grpo.PackedGRPOTrainer._compute_loss
@@ -108,19 +109,19 @@ def test_a_large_mismatch_is_bounded(base, words, tmp_path, stand_in, monkeypatc
 
     monkeypatch.setattr(grpo.PackedGRPOTrainer, "_compute_loss", watched)
     settings = dataclasses.replace(SETTINGS, steps=2)
-    trained(base, words, tmp_path, settings, engine=EngineConfig(rollouts="vllm"))
+    trained(base, tokenizer, tmp_path, settings, engine=EngineConfig(rollouts="vllm"))
     assert set(seen) == {grpo.MISMATCH_CAP}
 
 
-def test_a_server_is_named_by_its_address(base, words, tmp_path, stand_in):
+def test_a_server_is_named_by_its_address(base, tokenizer, tmp_path, stand_in):
     engine = EngineConfig(rollouts="vllm_server", vllm_server="http://there:8000")
-    trained(base, words, tmp_path, dataclasses.replace(SETTINGS, steps=2), engine=engine)
+    trained(base, tokenizer, tmp_path, dataclasses.replace(SETTINGS, steps=2), engine=engine)
     settings = stand_in[0].settings
     assert (settings["mode"], settings["server_base_url"]) == ("server", "http://there:8000")
 
 
 class Loading(StandIn):
-    """TRL's own way of handing weights over, to a vLLM that keeps what it is given."""
+    """TRL's own weight sync, to a stub vLLM that keeps the weights it receives."""
 
     sync_weights = VLLMGeneration.sync_weights
     _iter_named_params = VLLMGeneration._iter_named_params
@@ -142,23 +143,23 @@ class Loading(StandIn):
         self.given[name] = weight.clone()
 
     def end(self):
-        """All was given: with what the policy is at this moment, by the other way to it."""
+        """Record the received weights next to the policy's merged weights."""
         self.handed_over.append((self.given, dict(adapters.whole(self.model).named_parameters())))
         self.given = {}
         self.synced += 1
 
 
 def test_adapters_are_handed_over_merged_and_the_frozen_weights_stay(
-    base, words, tmp_path, monkeypatch
+    base, tokenizer, tmp_path, monkeypatch
 ):
-    """In bfloat16, where TRL's way, into the weights and out again, leaves others behind."""
+    """In bfloat16, where TRL's merging and unmerging changes the frozen weights."""
     monkeypatch.setattr(grpo_trainer, "VLLMGeneration", Loading)
     monkeypatch.setattr(Loading, "made", [])
     monkeypatch.setattr(rules, "accuracy", by_length)
     policies = []
     engine = EngineConfig(precision="bfloat16", lora_rank=4, lora_alpha=8, rollouts="vllm")
     settings = dataclasses.replace(SETTINGS, steps=3, steps_per_generation=1, lr_rest=1e-2)
-    trained(base, words, tmp_path, settings, engine=engine, watch=policies.append)
+    trained(base, tokenizer, tmp_path, settings, engine=engine, watch=policies.append)
     (used,), (policy,) = Loading.made, policies
     assert len(used.handed_over) == 3
     for given, expected in used.handed_over:
@@ -176,7 +177,7 @@ def test_adapters_are_handed_over_merged_and_the_frozen_weights_stay(
 
 
 def test_what_trl_would_do_wears_the_weights_down(base):
-    """Why its way is not taken: merged and taken out again once, they are other weights."""
+    """Merging and unmerging once changes the weights, so TRL's sync is not used."""
     model = load_trained(base, EngineConfig(precision="bfloat16", lora_rank=4), 0)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

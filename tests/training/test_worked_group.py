@@ -12,12 +12,14 @@ from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS
 
 
-def test_a_group_is_paid_and_updates_the_policy_once(base, words, monkeypatch):
+def test_a_group_is_paid_and_updates_the_policy_once(base, tokenizer, monkeypatch):
     monkeypatch.setattr(rules, "accuracy", by_length)
     settings = dataclasses.replace(SETTINGS, generations=6, lr_matrices=1e-3, lr_rest=1e-3)
     problem = mini_world.build(0, 20, 20).validation[0]
     policy, reference = (Qwen3ForCausalLM.from_pretrained(base) for _ in range(2))
-    group = worked_group.work(policy, reference, words, problem, templates.asked("mini"), settings)
+    group = worked_group.work(
+        policy, reference, tokenizer, problem, templates.asked("mini"), settings
+    )
     paid = torch.tensor(group.rewards["accuracy"]) + torch.tensor(group.rewards["format"])
     assert torch.equal(group.advantages_K, objective.group_advantages(paid, 6))
     assert group.advantages_K.any() and len(group.completions()) == 6
