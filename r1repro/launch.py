@@ -1,4 +1,4 @@
-"""What `r1repro run` does: the notebooks with their stages, then the report."""
+"""Implements `r1repro run`: builds the stages, executes the notebooks and writes the report."""
 
 import hashlib
 import json
@@ -18,9 +18,9 @@ from r1repro.runner.workspace import Workspace
 
 
 def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Path:
-    """Run the sequence and write its report; returns report.html.
+    """Run the sequence and write its report; returns the path of report.html.
 
-    Raises R1ReproError before anything runs where this machine lacks what the run needs.
+    Raises R1ReproError before anything runs if a check of r1repro.planning.preflight fails.
     """
     preflight.check(config)
     preflight.check_room(config, sequence.wanted_stages(Workspace(config)))

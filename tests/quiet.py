@@ -1,4 +1,4 @@
-"""A display that keeps what it is told, for tests of what is built."""
+"""A display that records its calls, for tests of builds."""
 
 from r1repro.artifacts import StageResult
 from r1repro.runner.build import build
@@ -6,7 +6,7 @@ from r1repro.runner.workspace import Workspace
 
 
 class Quiet:
-    """`watch` is called with the names of the running stages, twice a second."""
+    """Records messages and results; `watch` is called with the names of the running stages."""
 
     def __init__(self, watch=lambda names: None) -> None:
         self.said: list[str] = []
@@ -22,5 +22,5 @@ class Quiet:
 
 
 def made(config, *names, show=None):
-    """The result of the last of these stages, built where missing."""
+    """The result of the last of these stages; missing ones are built."""
     return build(Workspace(config), names, show or Quiet())[names[-1]]

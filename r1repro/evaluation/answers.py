@@ -1,4 +1,4 @@
-"""Which answers reports show, chosen by a stated rule."""
+"""Choice of the answers shown in reports, by a fixed rule."""
 
 from collections.abc import Mapping
 
@@ -38,7 +38,7 @@ def chosen(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows without right answers whose reasoning is unsound, which are not informative.
+    """The rows without right answers reached by unsound reasoning, which are not informative.
 
     General tasks have no reasoning to judge.
     """

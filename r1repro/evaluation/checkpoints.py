@@ -119,35 +119,35 @@ ABLATIONS = {
     },
 }
 WAYS_OF_STUDENTS = (
-    ("base", "distilled", "what distillation gives a student"),
-    ("rl", "distilled", "distillation against RL alone, each as long as it was trained"),
-    ("rl_equal_flops", "distilled", "distillation against RL up to as many FLOPs"),
+    ("base", "distilled", "the effect of distillation on a student"),
+    ("rl", "distilled", "distillation against RL alone, each at its full training"),
+    ("rl_equal_flops", "distilled", "distillation against RL up to the same FLOPs"),
     ("distilled", "distilled_rl", "what RL adds to a distilled student"),
 )
 """Compared pairs of each student: (before, after) of ARMS, and the question they answer."""
 PAIRS: dict[tuple[str, str], str] = {
     ("base", "r1_zero"): "what RL alone does to the base",
-    ("r1_zero", "dev1"): "what a cold start from the base has and lacks beside R1-Zero",
+    ("r1_zero", "dev1"): "how the cold start from the base differs from R1-Zero",
     ("dev1", "dev2"): "what reasoning RL adds to the cold start",
-    ("dev2", "dev3"): "what SFT of the base on Dev2's answers and general data keeps and adds",
+    ("dev2", "dev3"): "what SFT of the base on Dev2's answers and general data changes",
     ("dev3", "r1"): "what RL for all scenarios adds",
     ("r1_zero", "dev2"): "whether RL after a cold start ends higher than RL alone",
-    ("r1_zero", "r1"): "what the stages after R1-Zero are worth together",
-    ("base", "base_best"): "what the best way of asking gives over the template",
-    ("base", "base_plain"): "what the template costs or gives",
-    ("base", "base_begun"): "what a begun think tag gives",
-    ("base", "base_few_shot"): "what worked examples give",
-    ("base_forced", "r1_zero"): "what RL adds to persistence alone",
-    ("base_best", "r1_zero"): "what RL adds to the best way of asking the base",
+    ("r1_zero", "r1"): "the total effect of the stages after R1-Zero",
+    ("base", "base_best"): "the effect of the best prompt against the template",
+    ("base", "base_plain"): "the effect of the plain prompt against the template",
+    ("base", "base_begun"): "the effect of an opened think tag in the prompt",
+    ("base", "base_few_shot"): "the effect of worked examples in the prompt",
+    ("base_forced", "r1_zero"): "what RL adds to forced continuation",
+    ("base_best", "r1_zero"): "what RL adds to the best prompt of the base",
     ("base_rft", "r1_zero"): "RL against one round of fine-tuning on the base's right samples",
-    ("base", "r1_zero_permuted"): "what RL does without a signal",
-    ("base_best", "r1_zero_permuted"): "the same against the best way of asking the base",
-    ("base", "r1_zero_format_only"): "what RL does for the format alone",
-    ("base_best", "r1_zero_format_only"): "the same against the best way of asking the base",
-    ("base_best", "r1_zero_equal_weights"): "what the paper's sum of rewards adds to it",
-    ("dev1", "dev2_no_language_reward"): "what reasoning RL does without the language reward",
+    ("base", "r1_zero_permuted"): "the effect of RL without a reward signal",
+    ("base_best", "r1_zero_permuted"): "the same against the best prompt of the base",
+    ("base", "r1_zero_format_only"): "the effect of RL with the format reward alone",
+    ("base_best", "r1_zero_format_only"): "the same against the best prompt of the base",
+    ("base_best", "r1_zero_equal_weights"): "what RL by the paper's reward adds to the best prompt",
+    ("dev1", "dev2_no_language_reward"): "the effect of reasoning RL without the language reward",
     **{
-        (ablation.plain, name): f"what changes {ablation.title[0].lower()}{ablation.title[1:]}"
+        (ablation.plain, name): f"the effect of training {within_sentence(ablation.title)}"
         for name, ablation in ABLATIONS.items()
     },
     **{

@@ -1,1 +1,1 @@
-"""Before a run: what each stage will do and cost, and whether this machine can."""
+"""Predicts the work, memory and time of a run, and checks the machine before it."""

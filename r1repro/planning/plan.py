@@ -47,7 +47,7 @@ SPREAD = 1.25
 """Error factor of a predicted time: predictions were 0.85 to 1.22 of the time that real steps of
 the laptop run's training stages took within the same minutes."""
 LOADING, FORKED = 6.0, 1.0
-"""Startup time of a stage in seconds: in a new process, and forked from the server."""
+"""Startup time of a stage in seconds: in a new process, and forked from the fork server."""
 
 
 def plan(config: Config, card: float | None = None, probed: bool = True) -> Iterator[str]:

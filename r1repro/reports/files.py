@@ -19,7 +19,7 @@ def write_figure(figure: Figure, path: Path) -> None:
 
 
 FORMULA = 200
-"""Pixels of width up to which a picture is a formula within a line, and keeps its size."""
+"""Largest width in pixels of an inline formula, whose size is kept."""
 
 
 def lighter(page: str) -> str:

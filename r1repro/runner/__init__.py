@@ -1,1 +1,1 @@
-"""How a graph of stages runs: what is there, what is built, and by which processes."""
+"""Runs the graph of stages: finds cached results and builds the others in separate processes."""

@@ -1,4 +1,4 @@
-"""`python -m r1repro.runner NAME RESOLVED`: one stage, as a launched process runs it."""
+"""Entry point of a launched stage: `python -m r1repro.runner NAME RESOLVED`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Builds stages: what is done is loaded, the rest is started as its inputs become ready."""
+"""Builds stages: loads finished results and starts the other stages when their inputs are done."""
 
 import signal
 import time
@@ -19,24 +19,24 @@ POLL_SECONDS = 0.5
 
 
 class Display(Protocol):
-    """Shows a person how stages get on."""
+    """Shows the user the progress of stages."""
 
     def say(self, sentence: str) -> None:
-        """Something that is worth a line."""
+        """Show a message."""
 
     def running(self, names: Sequence[str]) -> None:
-        """Called twice a second with the stages that are being built."""
+        """Called about twice a second with the stages that are being built."""
 
     def done(self, result: StageResult, built: bool) -> None:
-        """A stage's result is there; built: by this call, and not before it."""
+        """Called when a stage's result is available; built: false if it was cached."""
 
 
 def build(space: Workspace, names: Sequence[str], show: Display) -> dict[str, StageResult]:
-    """The results of these stages, by name; what they are made from must be among them, or done.
+    """The results of these stages, by name; their inputs must be finished or among them.
 
-    A stage starts when its inputs are done and the machine has room: alone, or two at a time where
-    both take half of the cores. If one fails, or the caller is interrupted, the others are ended
-    too; each continues from its newest checkpoint the next time. Raises StageFailed.
+    A stage starts when its inputs are finished and cores are free: `half` stages run two at a time,
+    all others alone. If a stage fails or the caller is interrupted, the running stages are ended
+    and resume from their newest checkpoints the next time. Raises StageFailed with the reason.
     """
     found: dict[str, StageResult] = {}
     waiting = list(names)
@@ -137,7 +137,7 @@ class _Building:
         return True
 
     def is_over(self, space: Workspace, show: Display) -> bool:
-        """Whether the result is there. Raises StageFailed with the stage's reason."""
+        """Whether the stage has ended. Raises StageFailed with its reason if it failed."""
         if self._held is None:
             return self._start(space, show) and self.process is None
         if self.process is None:
@@ -162,7 +162,7 @@ class _Building:
 
 
 def failure(space: Workspace, name: str) -> str:
-    """ ", since it failed: REASON" where the stage's log ends in a reason, else ""."""
+    """ ", since it failed: REASON" if the stage's log ends with a reason, else ""."""
     log = space.work(name) / "log.txt"
     if not log.is_file():
         return ""

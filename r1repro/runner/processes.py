@@ -48,7 +48,7 @@ PRELOADED = [
 LAUNCHER = "-m accelerate.commands.launch --num_machines 1 --mixed_precision no".split()
 LAUNCHER += ["--dynamo_backend", "no", "--main_process_port", "0"]
 REASON = "r1repro: "
-"""Begins the last line of a failed stage's log."""
+"""Prefix of the last line in the log of a failed stage."""
 
 
 class Running(Protocol):
@@ -80,7 +80,7 @@ class _Launched:
 
 
 def start(space: Workspace, name: str, log: BinaryIO, lock: int) -> Running:
-    """Start the stage's process; it writes to `log`, holds `lock`, and ends when this one does."""
+    """Start the stage's process, which writes to `log`, holds `lock` and ends with this process."""
     processes = space.processes(name)
     # A complete work folder only has to be renamed, by a single process.
     if artifacts.is_complete(space.work(name), space.keys[name]):
@@ -113,7 +113,7 @@ def launcher(processes: int) -> list[str]:
 
 
 def end(running: Running) -> None:
-    """End a stage and all it has started: SIGTERM, then SIGKILL after five seconds."""
+    """End a stage and its child processes: SIGTERM, then SIGKILL after five seconds."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(running.pid, sign)
@@ -145,7 +145,7 @@ def _fork(config: Config, name: str, log: BinaryIO, lock: int) -> Running:
 
 
 class _Passed:
-    """An open file's number that is another one in the fork."""
+    """A file descriptor that is pickled as its duplicate in the child process."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -162,9 +162,9 @@ def _received(passed: Any) -> int:
 def _forked(
     config: Config, name: str, code: str, log: int, lock: int, environment: dict[str, str]
 ) -> None:
-    """In the fork: a session of its own, the log as its output, then the stage.
+    """In the fork: start a session, redirect output to the log, run the stage, and exit.
 
-    lock: stays open as long as this process lives, and so the stage stays locked.
+    lock: kept open, so that the stage stays locked until this process ends.
     """
     os.setsid()
     os.environ.clear()
@@ -173,7 +173,7 @@ def _forked(
         os.dup2(log, number)
     if code != artifacts.code_hash():
         raise SystemExit(
-            f"{REASON}the code was changed since this session started: restart it to run the new"
+            f"{REASON}the code was changed since this session started: restart it to use the change"
         )
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -185,7 +185,7 @@ def _forked(
 
 
 def run_reported(config: Config, name: str) -> int:
-    """Run the stage here; the exit code, after the reason of a failure as the log's last line."""
+    """Run the stage in this process; returns the exit code, after printing why a stage failed."""
     try:
         run_here(Workspace(config), name)
     except Exception as error:
@@ -282,7 +282,7 @@ def _paths() -> dict[str, str]:
 
 
 def _code() -> str:
-    """The hash of the code as it is on disk now."""
+    """Hash of the code currently on disk, not cached."""
     return artifacts.code_hash.__wrapped__()
 
 
@@ -299,7 +299,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _no_main() -> Iterator[None]:
-    """Keep multiprocessing from importing the caller's main module in the fork: it needs none."""
+    """Keep multiprocessing from importing the caller's main module in the fork."""
     before = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:

@@ -116,7 +116,7 @@ def _notebooks(space: Workspace, wanted: Sequence[str]) -> dict[str, list[str]]:
 def set_aside_from(space: Workspace) -> None:
     """Move from_stage and all its dependents out of the cache; nothing is deleted.
 
-    Raises R1ReproError for a stage that does not exist.
+    Raises R1ReproError if the stage does not exist or another run is building one of them.
     """
     wanted_stages(space)
     for name in space.stages:
@@ -132,7 +132,7 @@ def set_aside_from(space: Workspace) -> None:
 
 
 class Terminal:
-    """One line a stage: rewritten in a terminal, once a minute where output is not one."""
+    """One line per stage, rewritten every second in a terminal, else printed every minute."""
 
     def __init__(self, space: Workspace, wanted: Sequence[str]) -> None:
         self.space, self.wanted = space, wanted
@@ -204,7 +204,7 @@ def _execute(
         try:
             build(space, stages, show)
         except StageFailed:
-            with suppress(StageFailed):  # the cell of the failed stage says why, and stops there
+            with suppress(StageFailed):  # raised by the cell of the failed stage
                 _papermill(source, executed, folder / "resolved.yaml", {})
             raise
         if done and executed.is_file() and _recorded(executed) == mark:
@@ -223,7 +223,7 @@ def _execute(
 
 
 def _papermill(source: Path, executed: Path, resolved: Path, mark: dict[str, Any]) -> None:
-    """Execute a notebook to `executed`; a copy that fails is kept as NAME.failed.ipynb."""
+    """Execute a notebook to `executed`; a failed copy is kept as NAME.failed.ipynb."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError

@@ -14,21 +14,21 @@ from r1repro.tasks import traces, worlds
 
 @dataclass(frozen=True)
 class Workspace:
-    """The stages of one configuration, where they are built and where their results are.
+    """The stages of one configuration and their folders.
 
-    runs/cache/STAGE-KEY holds a result, runs/work/STAGE-KEY one that is being built.
+    Results are in runs/cache/STAGE-KEY, stages that are being built in runs/work/STAGE-KEY.
     """
 
     config: Config
 
     @cached_property
     def stages(self) -> dict[str, Stage]:
-        """Every stage of the configuration by name, inputs before what is made from them."""
+        """All stages of the configuration by name, in topological order."""
         return graph(self.config)
 
     @cached_property
     def keys(self) -> dict[str, str]:
-        """The key of every stage: sha256 of its settings, its inputs' keys and its version."""
+        """Key of each stage: SHA-256 of its settings, its inputs' keys and its version."""
         found: dict[str, str] = {}
         for stage in self.stages.values():
             found[stage.name] = artifacts.digest(
@@ -46,7 +46,7 @@ class Workspace:
         return runs_folder(self.config)
 
     def find(self, name: str) -> Stage:
-        """The stage of this name. Raises R1ReproError with the names there are."""
+        """The stage of that name. Raises R1ReproError if it is unknown or its switch is off."""
         return find(name, self.config)
 
     def work(self, name: str) -> Path:
@@ -89,13 +89,14 @@ class Workspace:
         return [other for other in self.stages if other in needed]
 
     def processes(self, name: str) -> int:
-        """How many processes the stage is started with."""
+        """Number of processes in which the stage runs."""
         return self.config.launch.processes if self.find(name).distributed else 1
 
     def settings(self, stage: Stage) -> dict[str, Any]:
-        """The values that enter the stage's key, by dotted path.
+        """The settings that enter the stage's key, by dotted path.
 
-        A file or folder enters by the size and time of its files, a name of the hub by its commit.
+        Files and folders are represented by the size and modification time of their files, names on
+        the hub by their cached commit.
         """
         config = self.config
         found = {path: values(config, path) for path in stage.config}

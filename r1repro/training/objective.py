@@ -1,11 +1,10 @@
 """The objective of GRPO, as pure functions on tensors. The trainer's loss is `grpo_loss`.
 
-Letters at the end of a name are its dimensions: B completions, side by side by group, and T
-tokens of each, padded on the right. mask_B_T is 1 where a token was sampled. Logarithms are
-natural.
+The suffix of a name gives its dimensions: B completions, ordered by group, and T tokens, padded on
+the right. mask_B_T is 1 for sampled tokens. Logarithms are natural.
 
-Equations are those of DeepSeekMath (arXiv 2402.03300), which R1 (arXiv 2501.12948) trains by, and
-of Dr. GRPO (arXiv 2503.20783) where it differs.
+Equations are those of DeepSeekMath (arXiv 2402.03300), used by R1 (arXiv 2501.12948), and of
+Dr. GRPO (arXiv 2503.20783) for its variants.
 """
 
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ STD_FLOOR = 1e-4
 
 
 def group_advantages(rewards_B: Tensor, group_size: int, by_std: bool = True) -> Tensor:
-    """A_i = (r_i - mean(r)) / std(r) over each group, for all of its tokens (DeepSeekMath 4.1.2).
+    """A_i = (r_i - mean(r)) / std(r) within each group, for every token (DeepSeekMath 4.1.2).
 
-    by_std: false leaves the division out (Dr. GRPO, Eq. 4). The deviation is that of a sample, with
-    n - 1. A group of equal rewards has advantages of zero.
+    by_std: false omits the division (Dr. GRPO, Eq. 4). The standard deviation is the sample one,
+    with n - 1. Equal rewards give advantages of zero.
     """
     rewards_G_K = rewards_B.view(-1, group_size)
     centred_G_K = rewards_G_K - rewards_G_K.mean(1, keepdim=True)
@@ -31,7 +30,7 @@ def group_advantages(rewards_B: Tensor, group_size: int, by_std: bool = True) ->
 
 
 def importance_ratio(logps_B_T: Tensor, old_logps_B_T: Tensor) -> Tensor:
-    """pi_theta(o_t) / pi_old(o_t): of the policy to the one that sampled (Eq. 3)."""
+    """pi_theta(o_t) / pi_old(o_t), where pi_old is the sampling policy (Eq. 3)."""
     return torch.exp(logps_B_T - old_logps_B_T)
 
 
@@ -43,7 +42,7 @@ def clipped_surrogate(ratio_B_T: Tensor, advantages_B: Tensor, epsilon: float) -
 
 
 def is_clipped(ratio_B_T: Tensor, advantages_B: Tensor, epsilon: float) -> Tensor:
-    """Where the minimum takes the clipped ratio, so that the token has no gradient."""
+    """Tokens whose minimum is the clipped term, so that they have no gradient."""
     advantages_B_1 = advantages_B[:, None]
     too_low = (ratio_B_T < 1 - epsilon) & (advantages_B_1 < 0)
     too_high = (ratio_B_T > 1 + epsilon) & (advantages_B_1 > 0)
@@ -51,12 +50,12 @@ def is_clipped(ratio_B_T: Tensor, advantages_B: Tensor, epsilon: float) -> Tenso
 
 
 def k1(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
-    """log(pi_theta / pi_ref): unbiased for KL(pi_theta, pi_ref) under pi_theta, of either sign."""
+    """log(pi_theta / pi_ref): unbiased for KL(pi_theta, pi_ref) under pi_theta; may be negative."""
     return logps_B_T - reference_logps_B_T
 
 
 def k2(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
-    """(log(pi_theta / pi_ref))^2 / 2: never negative, and biased."""
+    """(log(pi_theta / pi_ref))^2 / 2: biased, never negative."""
     return (logps_B_T - reference_logps_B_T).square() / 2
 
 
@@ -67,23 +66,23 @@ def k3(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
 
 
 def mean_of_completions(values_B_T: Tensor, mask_B_T: Tensor) -> Tensor:
-    """1/B sum_i 1/|o_i| sum_t: a completion counts once, however long it is (Eq. 3)."""
+    """1/B sum_i 1/|o_i| sum_t: every completion has the same weight (Eq. 3)."""
     return ((values_B_T * mask_B_T).sum(-1) / mask_B_T.sum(-1).clamp(min=1.0)).mean()
 
 
 def mean_of_tokens(values_B_T: Tensor, mask_B_T: Tensor) -> Tensor:
-    """Sum over all tokens by their number: a token counts once (DAPO, arXiv 2503.14476, Eq. 8)."""
+    """Mean over all tokens: every token has the same weight (DAPO, arXiv 2503.14476, Eq. 8)."""
     return (values_B_T * mask_B_T).sum() / mask_B_T.sum().clamp(min=1.0)
 
 
 def sum_by_constant(values_B_T: Tensor, mask_B_T: Tensor, length: int) -> Tensor:
-    """1/B sum_i 1/length sum_t, with the same length for all: the cap (Dr. GRPO, Eq. 4)."""
+    """1/B sum_i 1/length sum_t, with the cap as length of every completion (Dr. GRPO, Eq. 4)."""
     return (values_B_T * mask_B_T).sum() / (len(values_B_T) * length)
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The loss, a scalar, and of what it is made: KL and where the ratio is clipped, by token."""
+    """The scalar loss, with the KL of each token and whether its ratio is clipped."""
 
     value: Tensor
     kl_B_T: Tensor | None
@@ -100,10 +99,10 @@ def grpo_loss(
     beta: float,
     weights_B_T: Tensor | None = None,
 ) -> Loss:
-    """-J of GRPO (DeepSeekMath Eq. 3): the clipped surrogate less beta times the KL, k3.
+    """-J of GRPO (DeepSeekMath Eq. 3): the clipped surrogate minus beta times the KL (k3).
 
-    reference_logps_B_T: None where beta is 0. weights_B_T: of the surrogate's tokens, the truncated
-    importance weights of an engine that samples by other numerics.
+    reference_logps_B_T: None if beta is 0. weights_B_T: truncated importance weights of the
+    surrogate's tokens, for samples of an engine with other numerics.
     """
     ratio_B_T = importance_ratio(logps_B_T, old_logps_B_T)
     losses_B_T = -clipped_surrogate(ratio_B_T, advantages_B, epsilon)

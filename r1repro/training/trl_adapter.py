@@ -115,7 +115,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         return self.rewards
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
-        """TRL's rollout and rewards; the advantages are objective.group_advantages of their sum."""
+        """TRL's rollout and rewards, with advantages from objective.group_advantages."""
         batch = super()._generate_and_score_completions(inputs)
         rewards_B = (self.rewards * self.reward_weights.to(self.rewards.device)).sum(1)
         advantages_B = objective.group_advantages(rewards_B, self.num_generations)
@@ -124,7 +124,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         return batch
 
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-        """objective.grpo_loss of a micro-batch."""
+        """objective.grpo_loss of a micro-batch; also logs entropy, clipping and KL per token."""
         mask_B_T = inputs["completion_mask"]
         logps_B_T, entropies_B_T, _ = self._get_per_token_logps_and_entropies(
             model,
@@ -133,7 +133,7 @@ class PackedGRPOTrainer(GRPOTrainer):
             mask_B_T.shape[1],
             compute_entropy=True,
         )
-        # Without it the policy has not moved since the rollout, and is its own old policy.
+        # If absent, the policy has not changed since the rollout and is its own old policy.
         old_logps_B_T = inputs.get("old_per_token_logps")
         loss = objective.grpo_loss(
             logps_B_T,
@@ -146,12 +146,12 @@ class PackedGRPOTrainer(GRPOTrainer):
             inputs.get("importance_sampling_ratio"),
         )
         assert entropies_B_T is not None
-        told = {"entropy": entropies_B_T, "clip_ratio/region_mean": loss.clipped_B_T}
+        logged = {"entropy": entropies_B_T, "clip_ratio/region_mean": loss.clipped_B_T}
         if loss.kl_B_T is not None:
-            told["kl"] = loss.kl_B_T
-        sums = [(values * mask_B_T).sum() for values in told.values()]
+            logged["kl"] = loss.kl_B_T
+        sums = [(values * mask_B_T).sum() for values in logged.values()]
         sums = self.accelerator.reduce(torch.stack([*sums, mask_B_T.sum()]), "sum")
-        for name, value in zip(told, (sums[:-1] / sums[-1].clamp(min=1)).tolist(), strict=True):
+        for name, value in zip(logged, (sums[:-1] / sums[-1].clamp(min=1)).tolist(), strict=True):
             self._metrics["train"][name].append(value)
         return loss.value
 

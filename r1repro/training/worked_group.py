@@ -1,4 +1,4 @@
-"""One group of completions worked through by the functions of the objective, for reading."""
+"""A worked example of GRPO: one group of completions and one update."""
 
 from dataclasses import dataclass
 
@@ -21,10 +21,10 @@ from r1repro.training.optimizer import MuonWithAdamW
 
 @dataclass(frozen=True)
 class WorkedGroup:
-    """K completions of one problem, what they are paid, and one update of the policy from them.
+    """K completions of one problem, their rewards, and one update of the policy.
 
-    tokens: of each completion as text; before and after: log-probabilities (K, T) by the policy
-    that sampled them and by the same after the update; reference_K_T: by the reference.
+    tokens: decoded tokens of each completion; before_K_T, after_K_T: their log-probabilities under
+    the policy before and after the update; reference_K_T: the same under the reference.
     """
 
     texts: list[str]
@@ -38,12 +38,12 @@ class WorkedGroup:
     loss: objective.Loss
 
     def completions(self) -> pd.DataFrame:
-        """A row a completion: its text, each reward, and its advantage."""
+        """One row per completion: text, rewards and advantage."""
         rows = {"completion": self.texts, **self.rewards, "advantage": self.advantages_K.tolist()}
         return pd.DataFrame(rows).rename_axis("sample")
 
     def tokens_of(self, sample: int, epsilon: float) -> pd.DataFrame:
-        """A row a token of one completion: log-probabilities, ratio after the update, clip, KL."""
+        """One row per token of a completion: log-probabilities, ratio, clipping and KL."""
         row, length = slice(sample, sample + 1), len(self.tokens[sample])
         ratio = objective.importance_ratio(self.after_K_T[row], self.before_K_T[row])
         clipped = objective.is_clipped(ratio, self.advantages_K[row], epsilon)
@@ -67,7 +67,7 @@ def work(
     settings: RLConfig,
     seed: int = 0,
 ) -> WorkedGroup:
-    """Sample a group from the policy, reward it, and update the policy in place by one step."""
+    """Sample a group from the policy, compute its rewards, and update the policy in place once."""
     sampling = Sampling(settings.max_completion_tokens, settings.temperature)
     [batch] = ask(
         model, tokenizer, [problem], sampling, form=form, samples=settings.generations,

@@ -1,4 +1,4 @@
-"""What is built, in which order and beside what; failure, interrupt, and what is announced."""
+"""Build order, parallel stages, failures, interrupts and messages."""
 
 import os
 import signal
@@ -42,14 +42,14 @@ def free(config, name) -> bool:
 
 def test_two_halves_are_built_at_once(compose, runs, pair):
     config = compose()
-    (runs / "meet").touch()  # alone, each would wait in vain for the other
+    (runs / "meet").touch()  # each stage waits for the other, so they must run in parallel
     together = []
     show = Quiet(lambda names: together.append(sorted(names)))
     found = build(Workspace(config), ["first", *CHAINS], show)
     assert list(found) == ["first", *CHAINS]
     assert {name: result.name for name, result in found.items()} == {name: name for name in found}
     assert ["left_1", "right_1"] in together and all(len(names) <= 2 for names in together)
-    assert ["first"] in together, "a whole stage has the machine to itself"
+    assert ["first"] in together, "a stage that is not half runs alone"
     again = Quiet()
     assert build(Workspace(config), CHAINS, again) == {name: found[name] for name in CHAINS}
     assert again.loaded == CHAINS and not again.built
@@ -70,7 +70,7 @@ def test_when_one_fails_the_other_stops_and_goes_on_later(compose, runs, pair):
         (runs / word).touch()
     with pytest.raises(StageFailed, match="stage right_1 failed: ValueError: the bridge fell"):
         build(Workspace(config), CHAINS, Quiet())
-    assert free(config, "left_1") and free(config, "right_1"), "nothing runs any more"
+    assert free(config, "left_1") and free(config, "right_1"), "no stage is running"
     for word in ("meet", "hold-left_1", "fail-right_1"):
         (runs / word).unlink()
     found = build(Workspace(config), CHAINS, Quiet())
@@ -148,7 +148,7 @@ def test_a_distributed_stage_runs_in_as_many_processes_as_asked(compose, fake_gr
 
 
 def test_more_processes_than_there_are_gpus(compose, fake_graph, monkeypatch):
-    monkeypatch.setattr(processes, "launcher", lambda count: [])  # so few are started then
+    monkeypatch.setattr(processes, "launcher", lambda count: [])  # so one process is started
     config = compose("launch.processes=2")
     made(config, "first")
     with pytest.raises(StageFailed, match="launch.processes=2 started 1"):
@@ -177,7 +177,7 @@ def test_what_stands_on_an_input_that_was_built_again_is_built_again(compose, fa
     space = Workspace(config)
     made(config, "first", "second")
     artifacts.set_aside(space.place("first"), runs)
-    assert space.is_done("second")  # its input is away, and may come back as it was
+    assert space.is_done("second")  # the missing input may be restored unchanged
     made(config, "first")
     with pytest.raises(artifacts.Damaged, match="built from another first"):
         space.load("second")

@@ -17,7 +17,7 @@ from tests.reports.made_up import checkpoint, pretraining_metrics, rl_metrics, s
 
 
 def finish(config, runs, name, rows):
-    """Make the table the finished result of a stage."""
+    """Publish the table as the finished result of a stage."""
     folder = Workspace(config).work(name)
     folder.mkdir(parents=True)
     table = "evaluation" if name.startswith("evaluate_") else "metrics"

@@ -1,4 +1,4 @@
-"""SIGKILL in the middle of R1-Zero: the run goes on and ends with the very same weights."""
+"""After SIGKILL in the middle of R1-Zero the run resumes and ends with identical weights."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from tests.quiet import Quiet, made
 
 
 def _compose(runs):
-    """Enough steps that the process is still at them when it is killed."""
+    """Enough steps that the process is still running when it is killed."""
     small = ["stage.base.tokens=20000", "stage.r1_zero.steps=12", "stage.r1_zero.save_every=1"]
     return config.compose(["scale=smoke", f"runs={runs}", *small])
 
@@ -53,5 +53,5 @@ def test_killed_and_continued_gives_the_same_weights(tmp_path, monkeypatch):
     assert _weights(result) == _weights(expected) != _weights(base)
     assert result.metrics().step.tolist() == expected.metrics().step.tolist() == list(range(1, 13))
     assert result.metrics().reward.tolist() == expected.metrics().reward.tolist()
-    # Against the start of the stage, and not of what was continued.
+    # Measured from the start of the stage, not of the resumed session.
     assert weights_of(result.folder) == weights_of(expected.folder) > 0

@@ -1,4 +1,4 @@
-"""A stage's process: forked, it fails with its own reason and ends with who asked for it."""
+"""Forked stages: they report their own failures and end with the parent process."""
 
 import signal
 import subprocess
@@ -68,7 +68,7 @@ def test_it_ends_with_the_process_that_asked(tmp_path):
     asked.send_signal(signal.SIGKILL)
     asked.wait()
     while _alive(stage):
-        assert time.monotonic() < until, "it goes on though nobody follows"
+        assert time.monotonic() < until, "it outlives its parent"
         time.sleep(0.1)
 
 

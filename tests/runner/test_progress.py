@@ -1,4 +1,4 @@
-"""How far a stage is, what is left, and how it is shown."""
+"""Progress, time estimates and their display."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def test_estimate_follows_the_speed_of_this_machine(compose, fake_graph, monkeyp
     made(found, "first")
     taken = progress.seconds_taken(space, names)
     assert list(taken) == ["first"]
-    assert progress.run_left(space, names, taken, 0.0) == 5  # too little to judge by
+    assert progress.run_left(space, names, taken, 0.0) == 5  # too short to calibrate
     monkeypatch.setattr(progress, "TELLING", 10.0)
     assert progress.run_left(space, names, {"first": 40.0}, 0.0) == 10
 
@@ -79,7 +79,7 @@ def test_the_terminal_writes_over_what_runs_at_once(compose, fake_graph, monkeyp
     terminal.running(names)
     terminal.running(names)
     frames = capsys.readouterr().out.split("\x1b[2F\x1b[J")
-    assert len(frames) == 2, "two lines are written over"
+    assert len(frames) == 2, "two lines are overwritten"
     for frame in frames:
         assert [text.split()[:2] for text in frame.splitlines()] == [
             ["first", "50"],

@@ -1,4 +1,4 @@
-"""The notebooks in order: executed once, named in errors, ended with the run."""
+"""The sequence of notebooks: caching, errors and interrupts."""
 
 import json
 import os
@@ -103,7 +103,7 @@ def test_ending_the_run_ends_the_stage_and_a_rerun_continues(fake_notebooks, com
     parent.send_signal(sign)
     _, said = parent.communicate(timeout=60)
     if sign == signal.SIGINT:
-        assert (parent.returncode, said) == (130, ""), "the kernel says nothing of it"
+        assert (parent.returncode, said) == (130, ""), "the kernel prints nothing"
 
     def is_free() -> bool:
         with artifacts.lock(work.with_name(work.name + ".lock")) as held:

@@ -1,4 +1,4 @@
-"""The objective by hand, and against TRL's own loss."""
+"""The objective against values computed by hand and against TRL's loss."""
 
 import dataclasses
 import math
@@ -22,7 +22,7 @@ def test_advantages_by_hand():
 
 
 def test_the_surrogate_by_hand():
-    """Where the clip takes the gradient away: above it with A > 0, below it with A < 0."""
+    """Clipping removes the gradient above the range if A > 0 and below it if A < 0."""
     ratio = torch.tensor([[0.5, 1.0, 1.5], [0.5, 1.0, 1.5]], requires_grad=True)
     advantages = torch.tensor([2.0, -1.0])
     found = objective.clipped_surrogate(ratio, advantages, 0.2)
@@ -40,7 +40,7 @@ def test_the_surrogate_by_hand():
 
 
 def test_estimators_of_kl_by_hand():
-    """pi 0.2 and 0.4 of what the reference gives 0.4 each."""
+    """Two tokens with pi 0.2 and 0.4, to which the reference gives 0.4 each."""
     policy, reference = torch.tensor([[0.2, 0.4]]).log(), torch.tensor([[0.4, 0.4]]).log()
     two = math.log(2)
     assert objective.k1(policy, reference)[0].tolist() == pytest.approx([-two, 0])
@@ -53,12 +53,12 @@ def test_k1_and_k3_are_unbiased_and_k2_is_not():
     policy = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
     reference = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
     exact = (policy * (policy / reference).log()).sum()
-    told = {
+    found = {
         name: (policy * getattr(objective, name)(policy.log(), reference.log())).sum()
         for name in ("k1", "k2", "k3")
     }
-    assert told["k1"] == pytest.approx(exact) and told["k3"] == pytest.approx(exact)
-    assert abs(told["k2"] - exact) > 0.01
+    assert found["k1"] == pytest.approx(exact) and found["k3"] == pytest.approx(exact)
+    assert abs(found["k2"] - exact) > 0.01
 
 
 def test_lengths_are_normalized_in_three_ways():
@@ -95,7 +95,7 @@ def test_the_loss_by_hand():
 
 @pytest.mark.parametrize("beta", [0.04, 0.0])
 def test_loss_and_gradient_equal_trls(base, tokenizer, tmp_path, beta):
-    """In float64, on a ragged off-policy batch; TRL's own `_compute_loss` is the other side."""
+    """In float64, on a ragged off-policy batch; compared with TRL's own `_compute_loss`."""
     trainer = _trainer(base, tokenizer, tmp_path, dataclasses.replace(SETTINGS, beta=beta))
     model = trainer.model.double()
     batch, _ = _ragged_batch(tokenizer)

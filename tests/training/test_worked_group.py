@@ -1,4 +1,4 @@
-"""A group worked through: what it shows is what the functions of the objective give."""
+"""The worked example agrees with the functions of the objective."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS
 
 
-def test_a_group_is_paid_and_updates_the_policy_once(base, tokenizer, monkeypatch):
+def test_a_group_is_rewarded_and_updates_the_policy_once(base, tokenizer, monkeypatch):
     monkeypatch.setattr(rules, "accuracy", by_length)
     settings = dataclasses.replace(SETTINGS, generations=6, lr_matrices=1e-3, lr_rest=1e-3)
     problem = mini_world.build(0, 20, 20).validation[0]
@@ -23,7 +23,7 @@ def test_a_group_is_paid_and_updates_the_policy_once(base, tokenizer, monkeypatc
     paid = torch.tensor(group.rewards["accuracy"]) + torch.tensor(group.rewards["format"])
     assert torch.equal(group.advantages_K, objective.group_advantages(paid, 6))
     assert group.advantages_K.any() and len(group.completions()) == 6
-    # Before any training the policy is its own reference, and after one update it is not.
+    # The policy equals the reference before the update and differs from it after.
     kept = group.mask_K_T.bool()
     assert torch.allclose(group.before_K_T[kept], group.reference_K_T[kept], atol=1e-5)
     assert (group.after_K_T - group.before_K_T)[kept].abs().max() > 1e-4
