@@ -86,9 +86,6 @@ def run_seeds(configs: Sequence[Config]) -> Path:
     """Run each configuration in turn, and write one report of all; returns its path."""
     from r1repro.reports import seeds
 
-    for config in configs:
-        if config.until is not None:
-            raise R1ReproError("until= makes no whole run, and seeds are joined of whole runs")
     if len(configs) < 2:
         raise R1ReproError("--multirun wants several seeds, such as seed=0,1,2")
     for config in configs:  # before any run, or a later one would set aside what an earlier built
@@ -99,6 +96,8 @@ def run_seeds(configs: Sequence[Config]) -> Path:
     first = configs[0]
     short = artifacts.digest([folder.name for folder in folders])[:8]
     name = f"{first.scale}-{first.task.name}-{len(folders)}seeds-{short}"
+    if first.until is not None:
+        name = f"{name}-until-{first.until}"
     return seeds.join(folders, runs_folder(first) / name)
 
 

@@ -1,5 +1,6 @@
 """What RL adds: the ways of asking the base, the best of them, and what the gain is made of."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +12,21 @@ from r1repro.reports.held_out import HeldOut
 from r1repro.reports.tables import Row, Table, label
 from r1repro.rewards.soundness import MODES
 
+WAYS = {
+    "plain": "the question alone",
+    "template": "the template",
+    "begun": "the think tag begun",
+    "step": "the first step begun",
+    "few_1": "1 worked example before it",
+}
+
 
 def named(way: str, temperature: float | None) -> str:
-    """A way of asking in words, such as "few_2, greedy" or "template, T 0.6"."""
+    """A way of asking in words: "2 worked examples before it, greedy", "the template, T 0.6"."""
+    words = WAYS.get(way, re.sub(r"^few_(\d+)$", r"\1 worked examples before it", way))
     if temperature is None:
-        return way
-    return f"{way}, greedy" if temperature == 0 else f"{way}, T {temperature:g}"
+        return words
+    return f"{words}, greedy" if temperature == 0 else f"{words}, T {temperature:g}"
 
 
 def ways(search: pd.DataFrame) -> pd.DataFrame:
