@@ -32,14 +32,6 @@ ROWS = {
 }
 
 
-WAYS = {
-    "plain": "the question alone",
-    "template": "the template",
-    "begun": "the think tag begun",
-    "step": "the first step begun",
-}
-
-
 def number(value: float, signed: bool = False) -> str:
     return f"{100 * value:{'+' if signed else ''}.1f}".replace("-", "−")
 
@@ -47,13 +39,6 @@ def number(value: float, signed: bool = False) -> str:
 def interval(estimate: dict[str, float], signed: bool = False) -> str:
     low, high = (number(estimate[end], signed) for end in ("low", "high"))
     return f"{number(estimate['value'], signed)} [{low}, {high}]"
-
-
-def way(found: dict[str, Any]) -> str:
-    """How the base is best asked, in words."""
-    count = found["way"].removeprefix("few_")
-    words = WAYS.get(found["way"]) or f"{count} worked example{'s' * (count != '1')} before it"
-    return named(words, found["temperature"])
 
 
 def table(results: dict[str, Any]) -> list[str]:
@@ -75,7 +60,7 @@ def text(version: Path) -> str:
     results, adds = read["results"], read["results"]["adds"]
     bullets = [
         f"**RL adds {interval(adds[family], True)} points in {family}** to the best of 32 ways of "
-        f"asking the base ({way(adds[family])}: "
+        f"asking the base ({named(adds[family]['way'], adds[family]['temperature'])}: "
         f"{number(results['base_best'][f'{family}/pass@1']['value'])} %, "
         f"R1-Zero {number(results['r1_zero'][f'{family}/pass@1']['value'])} %)."
         for family in ("arithmetic", "countdown")

@@ -30,9 +30,6 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Path:
 
 def run_seeds(configs: Sequence[Config]) -> Path:
     """Run each configuration in turn and write a joint report; returns its path."""
-    for config in configs:
-        if config.until is not None:
-            raise R1ReproError("--multirun joins only whole runs: leave out until=")
     if len(configs) < 2:
         raise R1ReproError("--multirun needs several seeds, such as seed=0,1,2")
     for config in configs:  # before any run, so that no run sets aside an earlier one's results
@@ -42,6 +39,8 @@ def run_seeds(configs: Sequence[Config]) -> Path:
     first = configs[0]
     short = artifacts.digest([folder.name for folder in folders])[:8]
     name = f"{first.scale}-{first.task.name}-{len(folders)}seeds-{short}"
+    if first.until is not None:
+        name = f"{name}-until-{first.until}"
     return seeds.join(folders, runs_folder(first) / name)
 
 

@@ -1,5 +1,6 @@
 """The gain of RL over the best prompt of the base, and its decomposition."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +12,21 @@ from r1repro.evaluation.results import Results
 from r1repro.reports.tables import Row, Table, label
 from r1repro.rewards.soundness import MODES
 
+WAYS = {
+    "plain": "the question alone",
+    "template": "the template",
+    "begun": "the think tag begun",
+    "step": "the first step begun",
+    "few_1": "1 worked example before it",
+}
+
 
 def named(way: str, temperature: float | None) -> str:
-    """Label of a prompt and temperature, such as "few_2, greedy" or "template, T 0.6"."""
+    """Label of a prompt and temperature: "2 worked examples before it, greedy"."""
+    words = WAYS.get(way, re.sub(r"^few_(\d+)$", r"\1 worked examples before it", way))
     if temperature is None:
-        return way
-    return f"{way}, greedy" if temperature == 0 else f"{way}, T {temperature:g}"
+        return words
+    return f"{words}, greedy" if temperature == 0 else f"{words}, T {temperature:g}"
 
 
 def ways(search: pd.DataFrame) -> pd.DataFrame:

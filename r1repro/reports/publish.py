@@ -51,6 +51,8 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     name = "-".join(
         (manifest["scale"], manifest["task"], manifest["created"][:10], manifest["hash"])
     )
+    if manifest.get("until"):
+        name = f"{name}-until-{manifest['until']}"
     version = reports_folder / name
     if version.exists():
         raise R1ReproError(

@@ -244,9 +244,10 @@ def _manifest(
     }
     return {
         "run": run_folder.name,
-        "hash": run_folder.name.rsplit("-", 1)[-1],
+        "hash": run_folder.name.partition("-until-")[0].rsplit("-", 1)[-1],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "finished": all(name in results for name in needed(config)),
+        "until": config.until,
+        "finished": config.until is not None or all(name in results for name in needed(config)),
         "scale": config.scale,
         "task": config.task.name,
         "data": data,

@@ -187,6 +187,11 @@ def _require_alike(one: SeedRun, other: SeedRun) -> None:
         | {f"version of {n}": stage["version"] for n, stage in run.manifest["stages"].items()}
         for run in (one, other)
     )
+    if one.manifest.get("until") != other.manifest.get("until"):
+        raise R1ReproError(
+            f"{one.folder.name} and {other.folder.name} end with different stages: run both with "
+            "the same until=STAGE, or without"
+        )
     for key in sorted(first.keys() | second.keys()):
         if key not in SEEDS and first.get(key) != second.get(key):
             raise R1ReproError(
@@ -201,8 +206,9 @@ def _manifest(target: Path, runs: Sequence[SeedRun]) -> dict[str, Any]:
     seeds = [run.manifest["seeds"] for run in runs]
     return {
         "run": target.name,
-        "hash": target.name.rsplit("-", 1)[-1],
+        "hash": target.name.partition("-until-")[0].rsplit("-", 1)[-1],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "until": first.get("until"),
         "finished": True,
         "scale": first["scale"],
         "task": first["task"],

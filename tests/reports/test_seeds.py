@@ -1,13 +1,15 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from r1repro.config import save
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.results import read_results, write_results
 from r1repro.evaluation.statistics import Estimate, t_interval
-from r1repro.reports import seeds
+from r1repro.reports import report, seeds
 from tests.reports.test_report import Page
 
 PATH = "reasoning/pass@1"
@@ -86,6 +88,29 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
     manifest = json.loads((joined[0].parent / "manifest.json").read_text())
     assert manifest["seeds"]["seed"] == [0, 1, 2] and len(manifest["runs"]) == 3
     assert (joined[0].parent / "notebooks" / "00_base_model.ipynb").is_file()
+
+
+def test_runs_cut_at_one_stage_are_joined(built, results, config, tmp_path):
+    begun = ("base", "r1_zero", "evaluate_base", "evaluate_r1_zero")
+    cut = report.build(
+        tmp_path / "run0-01234567-until-r1_zero",
+        {name: result for name, result in results.items() if name.startswith(begun)},
+        replace(config, until="r1_zero"),
+        {},
+    )
+    save(config, cut.parent / "resolved.yaml")
+    said = cut.read_text(encoding="utf-8")
+    assert "This run ends with the notebook of r1_zero" in said
+    other = seed_of(cut, tmp_path / "run1", 1, 0.1)
+    page = seeds.join([cut.parent, other], tmp_path / "2seeds-89abcdef-until-r1_zero")
+    said = page.read_text(encoding="utf-8")
+    assert "These runs end with the notebook of r1_zero" in said
+    manifest = json.loads((page.parent / "manifest.json").read_text())
+    assert (manifest["hash"], manifest["until"]) == ("89abcdef", "r1_zero")
+    found = read_results(page.parent / "results.json")
+    assert "r1_zero" in found and "r1" not in found
+    with pytest.raises(R1ReproError, match="end with different stages"):
+        seeds.join([cut.parent, seed_of(built, tmp_path / "run2", 2)], tmp_path / "none")
 
 
 def test_runs_of_differing_configuration_are_not_joined(built, tmp_path):
