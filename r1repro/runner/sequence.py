@@ -1,4 +1,5 @@
-"""The whole sequence: for every notebook in order, its stages are built and papermill executes it.
+"""The whole sequence: for every notebook in order, its stages are built and papermill executes it,
+while the next one's are built.
 
 A notebook is skipped if its executed copy is up to date (same stage keys, source and code); stages
 are cached individually (r1repro.runner.build).
@@ -12,6 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,10 +79,19 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
         space = Workspace(whole)
         began = time.time()
         show = Terminal(space, wanted)
-        executed = [
-            _execute(space, folder, notebooks / f"{name}.ipynb", stages, wanted, show)
-            for name, stages in plan.items()
-        ]
+        executing: list[Future[bool]] = []
+        # A notebook takes seconds, most of them on one core: the next stages need not wait for it.
+        with ThreadPoolExecutor(1) as pool:
+            for name, stages in plan.items():
+                for one in executing:
+                    if one.done():
+                        one.result()  # raises if the notebook failed
+                source = notebooks / f"{name}.ipynb"
+                done = all(space.is_done(other) for other in stages)
+                _build(space, folder, source, stages, show)
+                mark = _mark(space, source, wanted[: wanted.index(stages[-1]) + 1])
+                executing.append(pool.submit(_execute, space, folder, source, stages, mark, done))
+        executed = [one.result() for one in executing]
         results = {name: _result(space, name) for name in wanted}
         _table(results)
         return Outcome(folder, results, time.time() - began if any(executed) else None)
@@ -187,39 +198,51 @@ class Terminal:
         self.passing = len(cut)
 
 
+def _build(space: Workspace, folder: Path, source: Path, stages: list[str], show: Terminal) -> None:
+    """Build a notebook's stages; if one fails, so does the copy of the notebook."""
+    try:
+        build(space, stages, show)
+    except StageFailed as error:
+        with suppress(StageFailed):  # raised by the cell of the failed stage
+            _papermill(source, folder / "notebooks" / source.name, folder / "resolved.yaml", {})
+        raise _located(space, folder, source, stages, error) from error
+
+
 def _execute(
     space: Workspace,
     folder: Path,
     source: Path,
     stages: list[str],
-    wanted: list[str],
-    show: Terminal,
+    mark: dict[str, Any],
+    done: bool,
 ) -> bool:
-    """Build a notebook's stages and execute it; returns False if its copy was up to date."""
+    """Execute a notebook whose stages are built; returns False if its copy was up to date.
+
+    done: the stages had been built by an earlier run.
+    """
     executed = folder / "notebooks" / source.name
-    mark = _mark(space, source, wanted[: wanted.index(stages[-1]) + 1])
-    done = all(space.is_done(name) for name in stages)
-    failed = executed.with_name(f"{source.stem}.failed.ipynb")
+    if done and executed.is_file() and _recorded(executed) == mark:
+        return False
     try:
-        try:
-            build(space, stages, show)
-        except StageFailed:
-            with suppress(StageFailed):  # raised by the cell of the failed stage
-                _papermill(source, executed, folder / "resolved.yaml", {})
-            raise
-        if done and executed.is_file() and _recorded(executed) == mark:
-            return False
         _papermill(source, executed, folder / "resolved.yaml", mark)
     except StageFailed as error:
-        unfinished = [name for name in stages if not space.is_done(name)]
-        named = [name for name in unfinished if f"stage {name} " in str(error)] or unfinished
-        where = f"stage {named[0]}, " if named else ""
-        raise StageFailed(
-            f"{where}notebook {source.name}: {error}; the executed cells are in {failed}, "
-            "and the same command without from= resumes here"
-        ) from error
-    failed.unlink(missing_ok=True)
+        raise _located(space, folder, source, stages, error) from error
+    executed.with_name(f"{source.stem}.failed.ipynb").unlink(missing_ok=True)
     return True
+
+
+def _located(
+    space: Workspace, folder: Path, source: Path, stages: list[str], error: StageFailed
+) -> StageFailed:
+    """The failure with its stage, its notebook and what to do."""
+    unfinished = [name for name in stages if not space.is_done(name)]
+    named = [name for name in unfinished if f"stage {name} " in str(error)] or unfinished
+    where = f"stage {named[0]}, " if named else ""
+    failed = folder / "notebooks" / f"{source.stem}.failed.ipynb"
+    return StageFailed(
+        f"{where}notebook {source.name}: {error}; the executed cells are in {failed}, "
+        "and the same command without from= resumes here"
+    )
 
 
 def _papermill(source: Path, executed: Path, resolved: Path, mark: dict[str, Any]) -> None:
