@@ -1,7 +1,10 @@
 # make reproduce   install, run every stage at scale=laptop, print where the report is
 # make test        install, run every test
+# make test-fast   install, run the tests that train nothing and start no kernel
+# make lint        install, check style, types, layers and what the repository may hold
 # make lab         install, open JupyterLab on notebooks/
 # make gpu-check   what one GPU does, made for 8 minutes; installs nothing
+# make install     .venv with the package, its tests' tools and the pinned versions
 #
 # PYTHON=... names the interpreter to build .venv from; otherwise python3 is taken where it is
 # 3.11 to 3.13, or else the newest of those that starts.
@@ -10,13 +13,30 @@ SUITS = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c '$(SUITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: reproduce test lab gpu-check install
+# Functions of text and numbers. Left out are files that import torch, draw many thousand documents
+# or start the verifier's workers.
+FAST = tests/text tests/tasks tests/rewards tests/evaluation \
+	tests/test_errors.py tests/test_hygiene.py tests/test_readme.py tests/test_records.py
+SLOW = tests/tasks/test_mini_world.py tests/tasks/test_templates.py tests/tasks/test_traces.py \
+	tests/rewards/test_preference.py tests/rewards/test_rules.py tests/rewards/test_verifier.py
+
+.PHONY: reproduce test test-fast lint lab gpu-check install
 
 reproduce: install
 	.venv/bin/r1repro run
 
 test: install
 	.venv/bin/python -m pytest
+
+test-fast: install
+	.venv/bin/python -m pytest $(FAST) $(addprefix --ignore=,$(SLOW))
+
+lint: install
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	git ls-files -z | xargs -0 .venv/bin/python -m tests.hygiene
 
 # As root, in a container, JupyterLab asks to be told that it is meant.
 lab: install

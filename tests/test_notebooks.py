@@ -13,6 +13,7 @@ from r1repro.notebook import Run, open_run
 from r1repro.runner.graph import graph
 from r1repro.runner.workspace import Workspace
 from r1repro.tasks import filters, worlds
+from tests.hygiene import faults
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TRAIN = ("r1repro.stages.rl", "r1repro.stages.sft")
@@ -37,8 +38,8 @@ def test_there_is_one_for_every_stage():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_source_is_clean(path):
+    assert not list(faults([path]))
     cells = code_cells(path)
-    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in cells)
     (parameters,) = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
     for line in ('config_path = ""', "overrides = []", 'build_missing = "ask"'):
         assert line in text(parameters)

@@ -15,7 +15,7 @@ def test_figures_are_of_the_version_that_is_named():
 
 
 def test_links_lead_somewhere():
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]):
         links = re.findall(r"\]\(([^)#:]+)[)#]", page.read_text(encoding="utf-8"))
         missing = [link for link in links if not (page.parent / link).exists()]
         assert not missing, (page.name, missing)
