@@ -1,4 +1,6 @@
-"""`python -m benchmarks.readme reports/VERSION`: README's figures, written from a version.
+"""`python -m benchmarks.readme reports/VERSION [reports/VERSION]`: README's figures.
+
+The first version is of the whole sequence, the second of R1-Zero over several seeds.
 
 What stands in README between the two marks is written by this and nothing else; a test compares.
 """
@@ -15,7 +17,7 @@ from r1repro.reports.baseline import named
 BEGIN, END = "<!-- figures of {} -->", "<!-- end of figures -->"
 COLUMNS = {
     "base": "base, template",
-    "base_best": "base, best way",
+    "base_best": "base, best prompt",
     "r1_zero": "R1-Zero",
     "dev1": "Dev1",
     "dev2": "Dev2",
@@ -51,34 +53,35 @@ def table(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def text(version: Path) -> str:
-    """The part of README that tells what a version found."""
-    read = {
-        name: json.loads((version / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("results", "claims", "manifest")
-    }
-    results, adds = read["results"], read["results"]["adds"]
+def text(whole: Path, several: Path | None = None) -> str:
+    """README's part on what was found.
+
+    whole: a version of the whole sequence; several: of R1-Zero over several seeds, from which the
+    figures on RL are taken.
+    """
+    results, claims = _read(whole, "results"), _read(whole, "claims")
+    rl = _read(several, "results") if several else results
     bullets = [
-        f"**RL adds {interval(adds[family], True)} points in {family}** to the best of 32 ways of "
-        f"asking the base ({named(adds[family]['way'], adds[family]['temperature'])}: "
-        f"{number(results['base_best'][f'{family}/pass@1']['value'])} %, "
-        f"R1-Zero {number(results['r1_zero'][f'{family}/pass@1']['value'])} %)."
-        for family in ("arithmetic", "countdown")
+        f"**RL adds {interval(one, True)} points in {family}** over the best of 8 prompts at 4 "
+        f"temperatures (base, {named(one['way'], one['temperature'])}: "
+        f"{number(rl['base_best'][f'{family}/pass@1']['value'])} %, "
+        f"R1-Zero {number(rl['r1_zero'][f'{family}/pass@1']['value'])} %)."
+        for family, one in rl["adds"].items()
     ]
-    bullets += list(_controls(results))
-    bullets += list(_later(results))
-    verdicts = [c["verdict"] for c in read["claims"] if not c["ours"] and not c["control"]]
+    bullets += [*_forced(rl), *_controls(rl), *_later(results)]
+    verdicts = [c["verdict"] for c in claims if not c["ours"] and not c["control"]]
     counts = ", ".join(
         f"{verdicts.count(v)} {v}"
         for v in ("reproduced", "contradicted", "inconclusive", "not testable")
     )
     bullets.append(f"Of the papers' {len(verdicts)} claims: {counts}.")
-    seeds = read["manifest"]["seeds"]["seed"]
-    told = f"seeds {', '.join(map(str, seeds))}" if isinstance(seeds, list) else f"seed {seeds}"
+    told = f"the whole sequence with {_seeds(whole)}"
+    if several:
+        told = f"R1-Zero and its controls with {_seeds(several)} on one base; {told}"
+    versions = [one for one in (whole, several) if one]
     lines = [
-        BEGIN.format(f"reports/{version.name}"),
-        f"Held-out problems of the mini world, {told}, 95 % intervals "
-        f"([report](reports/{version.name}/report.html)):",
+        BEGIN.format(" ".join(f"reports/{one.name}" for one in versions)),
+        f"Held-out problems of the mini world, 95 % intervals; {told}:",
         "",
         *(f"* {bullet}" for bullet in bullets),
         "",
@@ -88,13 +91,37 @@ def text(version: Path) -> str:
     return "\n".join(lines)
 
 
+def _read(version: Path, name: str) -> Any:
+    return json.loads((version / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _seeds(version: Path) -> str:
+    """The seeds of a version, as a link to its report."""
+    seeds = _read(version, "manifest")["seeds"]["seed"]
+    told = f"seeds {', '.join(map(str, seeds))}" if isinstance(seeds, list) else f"seed {seeds}"
+    return f"[{told}](reports/{version.name}/report.html)"
+
+
+def _forced(results: dict[str, Any]) -> Iterator[str]:
+    if "base_forced" in results:
+        forced, trained, base = (
+            number(results[name]["reasoning/pass@1"]["value"])
+            for name in ("base_forced", "r1_zero", "base")
+        )
+        yield (
+            "**Most of that is persistence**: forced to continue wherever it gives up, the "
+            f"untrained base goes from {base} to {forced} % of all problems; R1-Zero reaches "
+            f"{trained} %."
+        )
+
+
 def _controls(results: dict[str, Any]) -> Iterator[str]:
     path = "reasoning/pass@1"
     others = {
-        "r1_zero_permuted": "with rewards permuted within each group",
-        "r1_zero_format_only": "paid for the format alone",
-        "base_rft": "the base fine-tuned on as many samples of its own",
-        "r1_zero_equal_weights": "with the paper's plain sum of accuracy and format",
+        "r1_zero_permuted": "rewards permuted within each group",
+        "r1_zero_format_only": "rewarded for format alone",
+        "base_rft": "base fine-tuned on as many of its own samples",
+        "r1_zero_equal_weights": "the paper's plain sum of accuracy and format",
     }
     told = [
         f"{words} {number(results[name][path]['value'])} %"
@@ -103,7 +130,7 @@ def _controls(results: dict[str, Any]) -> Iterator[str]:
     ]
     if told:
         yield (
-            f"R1-Zero has {number(results['r1_zero'][path]['value'])} % of all problems; "
+            f"Controls, against {number(results['r1_zero'][path]['value'])} % for R1-Zero: "
             + "; ".join(told)
             + "."
         )
@@ -111,21 +138,12 @@ def _controls(results: dict[str, Any]) -> Iterator[str]:
 
 def _later(results: dict[str, Any]) -> Iterator[str]:
     path = "reasoning/pass@1"
-    if "base_forced" in results:
-        forced, trained, base = (
-            number(results[name][path]["value"]) for name in ("base_forced", "r1_zero", "base")
-        )
-        yield (
-            f"**Most of that is persistence**: made to go on wherever it gives up, without any "
-            f"training, the base goes from {base} to {forced} % of all problems; R1-Zero has "
-            f"{trained} %."
-        )
     yield (
         f"Of R1-Zero's right answers {number(results['r1_zero']['sound']['value'])} % are sound "
         f"(arithmetic {number(results['r1_zero']['arithmetic/sound']['value'])}, countdown "
-        f"{number(results['r1_zero']['countdown/sound']['value'])}): nothing in the reward asks "
-        f"for true steps. {number(results['r1_zero']['false_check']['value'])} % of its answers "
-        "affirm what is false."
+        f"{number(results['r1_zero']['countdown/sound']['value'])}); "
+        f"{number(results['r1_zero']['false_check']['value'])} % of its answers affirm a false "
+        "statement. No reward asks for true steps."
     )
     if "qwen_distilled" in results:
         told = []
@@ -141,15 +159,15 @@ def _later(results: dict[str, Any]) -> Iterator[str]:
         yield f"Students of half the size: {'; '.join(told)}."
 
 
-def main(version: str) -> None:
-    """Write README's part anew."""
+def main(*versions: str) -> None:
+    """Write README's part again."""
     readme = ROOT / "README.md"
     before = readme.read_text(encoding="utf-8")
     begin = before.index(BEGIN.split("{")[0])
     end = before.index(END) + len(END)
-    after = before[:begin] + text(ROOT / version) + before[end:]
+    after = before[:begin] + text(*(ROOT / version for version in versions)) + before[end:]
     readme.write_text(after, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -9,9 +9,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_figures_are_of_the_version_that_is_named():
-    named = re.search(re.escape(BEGIN.split("{")[0]) + r"(reports/[^ ]+)", README)
-    told = README[named.start() : README.index(END) + len(END)]
-    assert told == text(ROOT / named[1])
+    begin = README.index(BEGIN.split("{")[0])
+    versions = re.findall(r"reports/[^ ]+", README[begin:].partition("-->")[0])
+    told = README[begin : README.index(END) + len(END)]
+    assert told == text(*(ROOT / version for version in versions))
 
 
 def test_links_lead_somewhere():
