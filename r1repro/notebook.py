@@ -110,7 +110,7 @@ class Live:
     def __init__(self, space: Workspace) -> None:
         self._space = space
         self._shown = 0.0
-        self._handles: dict[str, DisplayHandle] = {}
+        self._handles: dict[str, DisplayHandle | None] = {}
 
     def say(self, sentence: str) -> None:
         print(sentence)
@@ -135,7 +135,7 @@ class Live:
         self._show(result.name, page + line)
 
     def _show(self, name: str, page: str) -> None:
-        if name in self._handles:
-            self._handles[name].update(HTML(page))
-        else:
-            self._handles[name] = display(HTML(page), display_id=True)
+        if name not in self._handles:
+            self._handles[name] = display(HTML(page), display_id=True)  # None outside a notebook
+        elif handle := self._handles[name]:
+            handle.update(HTML(page))

@@ -47,9 +47,8 @@ def token_logps(
     hidden, read = states_before(backbone, ids_B_L, mask_B_L, completion_tokens, shared_once)
     keep = mask_B_L[:, -completion_tokens:].bool()
     labels = ids_B_L[:, -completion_tokens:][keep]
-    logits_N_V = head(hidden[keep])
-    logits_N_V = logits_N_V.to(torch.promote_types(logits_N_V.dtype, torch.float32))
-    logps_N_V = (logits_N_V / temperature).log_softmax(-1)
+    # In one expression, so that no name keeps the logits while the softmax is computed.
+    logps_N_V = (_at_least_float32(head(hidden[keep])) / temperature).log_softmax(-1)
     logps_N = logps_N_V.gather(1, labels[:, None])[:, 0]
     logps = torch.zeros(keep.shape, dtype=logps_N.dtype, device=logps_N.device)
     logps = logps.masked_scatter(keep, logps_N)
@@ -95,3 +94,7 @@ def states_before(
     )
     tokens = int(prompts[:, 1].sum() + mask_B_L[:, split:-1].sum())
     return torch.cat([first, completions.last_hidden_state], dim=1), tokens
+
+
+def _at_least_float32(values: torch.Tensor) -> torch.Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
