@@ -143,7 +143,8 @@ def _later(results: dict[str, Any]) -> Iterator[str]:
         f"(arithmetic {number(results['r1_zero']['arithmetic/sound']['value'])}, countdown "
         f"{number(results['r1_zero']['countdown/sound']['value'])}); "
         f"{number(results['r1_zero']['false_check']['value'])} % of its answers affirm a false "
-        "statement. No reward asks for true steps."
+        f"statement (base: {number(results['base']['false_check']['value'])}). No reward asks for "
+        "true steps."
     )
     if "qwen_distilled" in results:
         told = []

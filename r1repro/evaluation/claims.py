@@ -1,4 +1,4 @@
-"""The papers' claims, declared in conf/claims.yaml before the runs, and their verdicts.
+"""The papers' claims, declared in conf/claims.yaml, and their verdicts.
 
 An effect has a 95 % interval: over the problems of one run, or, with several seeds, Student's t
 over the seeds combined with the problems' spread (`statistics.over_seeds`). `verdict` compares the
@@ -351,17 +351,20 @@ def ledger(runs: Sequence[Light], scale: str) -> tuple[list[Judged], list[Judged
 
 
 def control(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:
-    """Claims about RL from the base, judged for RL with permuted rewards instead.
+    """Rises and falls claimed of RL from the base, judged for RL with permuted rewards instead.
 
-    Empty if that control did not run. No claimed rise in accuracy should be reproduced here.
+    Both sides have the same prompt: the base's best one would hide a rise. Empty if that control
+    did not run. No claimed rise in accuracy should be reproduced here.
     """
     judged = []
     for claim in claims:
+        if claim.expected not in ("up", "down"):
+            continue
         match claim.measure:
             case Change(_, "base" | "base_best", "r1_zero") | Times(
                 _, "base" | "base_best", "r1_zero"
             ):
-                measure = replace(claim.measure, after=CONTROL)
+                measure = replace(claim.measure, before="base", after=CONTROL)
                 judged.append(_judge(replace(claim, measure=measure), runs))
     return judged if any(one.effect is not None for one in judged) else []
 

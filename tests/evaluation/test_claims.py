@@ -223,14 +223,11 @@ def test_every_declared_claim_can_be_answered_by_the_stages():
 
 def test_accuracy_of_rl_is_counted_from_the_best_way_of_asking_the_base():
     declared = {claim.id: claim for claim in claims.load()}
-    for name in (
-        "rl-raises-accuracy",
-        "harder-problems-gain-more",
-        "rl-sharpens",
-        "pass-at-k-stays",
-        "format-reward-does-not-raise-accuracy",
-    ):
+    for name in ("rl-raises-accuracy", "harder-problems-gain-more"):
         assert declared[name].measure.before == "base_best", name
+    # Copies of one greedy answer have no pass@k, and a better prompt would hide a control's rise.
+    for name in ("rl-sharpens", "pass-at-k-stays", "format-reward-does-not-raise-accuracy"):
+        assert declared[name].measure.before == "base", name
     told = {"r1_zero": {"reasoning/pass@1": estimate(0.6, 0.7)}}
     (one,) = claims.judge([declared["rl-raises-accuracy"]], [Light(told, {}, {})])
     assert (one.verdict, one.reason) == ("not testable", "there is no evaluation of base_best")
@@ -419,12 +416,15 @@ def test_the_control_is_judged_as_r1_zero_is():
     changes = {
         "r1_zero - base_best": {path: estimate(0.3, 0.4)},
         "r1_zero - base": {"language_share": estimate(-0.2, -0.1)},
-        "r1_zero_permuted - base_best": {path: estimate(-0.02, 0.01)},
-        "r1_zero_permuted - base": {"language_share": estimate(-0.2, -0.1)},
-    }
+        "r1_zero_permuted - base_best": {path: estimate(-0.3, -0.2)},
+        "r1_zero_permuted - base": {
+            path: estimate(0.1, 0.2), "language_share": estimate(-0.2, -0.1)
+        },
+    }  # fmt: skip
     light = Light({}, changes, {}, moved={"r1_zero_permuted": MOVES})
     judged = {j.claim.id: j.verdict for j in claims.control(claims.load(), [light])}
-    assert judged["rl-raises-accuracy"] == "contradicted"
+    assert judged["rl-raises-accuracy"] == "reproduced", "a rise over the base in the same prompt"
+    assert "pass-at-k-stays" not in judged, "a claim of no rise is no effect of the reward"
     assert judged["language-mixing-appears"] == "reproduced", "and the report says so"
     assert "last-rl-lifts-preference" not in judged
     assert claims.control(claims.load(), [run()]) == []
