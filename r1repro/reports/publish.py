@@ -75,6 +75,10 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
             target.with_name(f"{file.name}.gz").write_bytes(packed)
         elif file.name == RESOLVED:
             save(without_places(load(file)), target)
+        elif file.suffix == ".json":  # without the spaces and line breaks for people
+            data = json.loads(file.read_text(encoding="utf-8"))
+            text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+            target.write_text(text + "\n", encoding="utf-8")
         else:
             shutil.copyfile(file, target)
     size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
