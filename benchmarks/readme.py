@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from r1repro.config import ROOT
-from r1repro.reports.baseline import named
 
 BEGIN, END = "<!-- figures of {} -->", "<!-- end of figures -->"
 COLUMNS = {
@@ -61,14 +60,17 @@ def text(whole: Path, several: Path | None = None) -> str:
     """
     results, claims = _read(whole, "results"), _read(whole, "claims")
     rl = _read(several, "results") if several else results
+    adds = " and ".join(f"{interval(one, True)} in {family}" for family, one in rl["adds"].items())
+    sides = ", ".join(
+        f"{number(rl['base_best'][f'{family}/pass@1']['value'])} to "
+        f"{number(rl['r1_zero'][f'{family}/pass@1']['value'])} %"
+        for family in rl["adds"]
+    )
     bullets = [
-        f"**RL adds {interval(one, True)} points in {family}** over the best of 8 prompts at 4 "
-        f"temperatures (base, {named(one['way'], one['temperature'])}: "
-        f"{number(rl['base_best'][f'{family}/pass@1']['value'])} %, "
-        f"R1-Zero {number(rl['r1_zero'][f'{family}/pass@1']['value'])} %)."
-        for family, one in rl["adds"].items()
+        f"**RL adds points: {adds}**, over the base with the best of 8 prompts at 4 temperatures "
+        f"({sides})."
     ]
-    bullets += [*_forced(rl), *_controls(rl), *_later(results)]
+    bullets += [*_forced(rl), *_controls({**results, **rl}), *_later(results)]
     verdicts = [c["verdict"] for c in claims if not c["ours"] and not c["control"]]
     counts = ", ".join(
         f"{verdicts.count(v)} {v}"
@@ -109,9 +111,8 @@ def _forced(results: dict[str, Any]) -> Iterator[str]:
             for name in ("base_forced", "r1_zero", "base")
         )
         yield (
-            "**Most of that is persistence**: forced to continue wherever it gives up, the "
-            f"untrained base goes from {base} to {forced} % of all problems; R1-Zero reaches "
-            f"{trained} %."
+            "**Most of that is persistence**: forced to continue until it reaches the target, the "
+            f"untrained base goes from {base} to {forced} %; R1-Zero reaches {trained} %."
         )
 
 
