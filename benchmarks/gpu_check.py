@@ -46,6 +46,7 @@ from r1repro.errors import R1ReproError
 from r1repro.planning import memory
 from r1repro.reports.publish import publish
 from r1repro.runner.sequence import run_folder
+from r1repro.runner.workspace import Workspace
 from r1repro.stages.base_model import TOKENIZER_DOCUMENTS
 from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
 from r1repro.tasks import corpus, templates, worlds
@@ -112,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found["unsloth"] = {"finished": finished, "seconds": time.monotonic() - started}
     if not ran(sequence, ends - time.monotonic()):
         return 1
-    folder = run_folder(compose(sequence))
+    folder = run_folder(Workspace(compose(sequence)))
     write_atomically(folder / FIGURES, json.dumps(found, indent=1) + "\n")
     print(f"figures: {folder / FIGURES}")
     if rehearsed:
