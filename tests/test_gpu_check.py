@@ -8,6 +8,7 @@ import torch
 from benchmarks import gpu_check
 from r1repro.config import ROOT, compose
 from r1repro.runner.sequence import run_folder
+from r1repro.runner.workspace import Workspace
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 
@@ -33,7 +34,7 @@ def test_rehearsal_times_both_sides_and_writes_the_figures(tmp_path, monkeypatch
     monkeypatch.setattr(gpu_check, "ran", lambda words, seconds: ran.append(words) is None)
     assert gpu_check.main(["--rehearse"]) == 0
     assert ran == [asked]
-    found = json.loads((run_folder(compose(asked)) / gpu_check.FIGURES).read_text())
+    found = json.loads((run_folder(Workspace(compose(asked))) / gpu_check.FIGURES).read_text())
     for name in ("rollout_ratio", "grpo_step_ratio"):
         assert 0 < found[name] < 1_000
     steps = found["grpo_step_seconds"]
