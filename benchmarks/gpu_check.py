@@ -46,6 +46,7 @@ from r1repro.errors import R1ReproError
 from r1repro.planning import memory
 from r1repro.reports.publish import publish
 from r1repro.runner.sequence import run_folder
+from r1repro.runner.workspace import Workspace
 from r1repro.stages.base_model import TOKENIZER_DOCUMENTS
 from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
 from r1repro.tasks import corpus, templates, worlds
@@ -82,7 +83,7 @@ SEQUENCE = """
     stage.reward_model.questions=1000
     evaluation.samples=4 evaluation.samples_between=2 evaluation.max_completion_tokens=128
 """.split()
-REHEARSED = ["scale=smoke", "until=base"]
+REHEARSED = ["scale=smoke"]
 TINY = ModelConfig(hidden_size=32, layers=2, intermediate_size=48, vocabulary=2_560)
 
 
@@ -96,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("no GPU is here: gpu-check wants one that torch sees (--rehearse tries the script)")
         return 2
     ends = time.monotonic() + SECONDS
+    until = "base" if rehearsed else None
     if rehearsed:
         small = dataclasses.replace(
             SETTINGS, questions=2, generations=4, max_completion_tokens=8, micro_batch_tokens=512
@@ -107,12 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(json.dumps(found, indent=1), flush=True)
     if importlib.util.find_spec("unsloth") and not rehearsed:
         started = time.monotonic()
-        overrides = [*SEQUENCE, "engine.unsloth=true", "engine.lora_rank=16", "until=r1_zero"]
-        finished = ran(overrides, UNSLOTH_SECONDS)
+        overrides = [*SEQUENCE, "engine.unsloth=true", "engine.lora_rank=16"]
+        finished = ran(overrides, UNSLOTH_SECONDS, "r1_zero")
         found["unsloth"] = {"finished": finished, "seconds": time.monotonic() - started}
-    if not ran(sequence, ends - time.monotonic()):
+    if not ran(sequence, ends - time.monotonic(), until):
         return 1
-    folder = run_folder(compose(sequence))
+    folder = run_folder(Workspace(compose(sequence)), until)
     write_atomically(folder / FIGURES, json.dumps(found, indent=1) + "\n")
     print(f"figures: {folder / FIGURES}")
     if rehearsed:
@@ -207,10 +209,11 @@ def _median(pairs: Sequence[tuple[float, float]], side: int) -> float:
     return statistics.median(pair[side] for pair in pairs)
 
 
-def ran(overrides: Sequence[str], seconds: float) -> bool:
+def ran(overrides: Sequence[str], seconds: float, until: str | None = None) -> bool:
     """Whether `r1repro run` with these settings ended well within that time."""
+    words = ["run", *overrides, *(["--until", until] if until else [])]
     process = subprocess.Popen(
-        [sys.executable, "-m", "r1repro.cli", "run", *overrides], cwd=ROOT, start_new_session=True
+        [sys.executable, "-m", "r1repro.cli", *words], cwd=ROOT, start_new_session=True
     )
     try:
         return process.wait(timeout=max(1.0, seconds)) == 0

@@ -80,7 +80,7 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
             raise R1ReproError(
                 f"stage {checkpoint} is not built at scale={config.scale}, seed={config.seed}: "
                 f"build it with `{' '.join(filter(None, ('r1repro run', typed)))} "
-                f"until={checkpoint}`"
+                f"--until {checkpoint}`"
             )
         return _policy(result.folder / "model", checkpoint), templates.form(config, checkpoint)
     folder = Path(checkpoint).expanduser().resolve()

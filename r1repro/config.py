@@ -414,13 +414,11 @@ class LaunchConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything a run depends on. `from_stage` is written `from=` on the command line."""
+    """Everything a run depends on."""
 
     seed: int = 0
     base_seed: int = 0
     runs: str = "runs"
-    from_stage: str | None = None
-    until: str | None = None
     scale: str = "laptop"
     model: ModelConfig = field(default_factory=ModelConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
@@ -434,11 +432,11 @@ class Config:
 
 SEEDS = ("seed", "base_seed")
 """Settings that may differ between the runs of a joint report."""
+FLAGS = ("from", "until")
+"""Flags of the command line that look like settings."""
 # Settings that change no result, as does every save_every.
 RESULT_FREE = (
     "runs",
-    "from_stage",
-    "until",
     "scale",
     "engine.vllm_server",
     "engine.report_to",
@@ -464,7 +462,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
             f"no folder conf/ in {ROOT}: r1repro runs from a checkout; "
             "clone it and install with `pip install -e .`"
         )
-    texts = [_cli_word(text) for text in overrides]
+    texts = list(overrides)
     for text in texts:
         _check_override(text)
     # A frozen dataclass gives a read-only node, into which Hydra cannot merge conf/.
@@ -508,7 +506,7 @@ def sweep(overrides: Sequence[str]) -> list[Config]:
     from hydra.errors import HydraException
 
     try:
-        parsed = OverridesParser.create().parse_overrides([_cli_word(text) for text in overrides])
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
         raise R1ReproError(
             f"the overrides cannot be read: {' '.join(str(error).split())}"
@@ -896,7 +894,7 @@ def _check_ranges(config: Config) -> None:
             key.rsplit(".", 1)[-1], (1, 2**40, "a whole number of at least 1")
         )
         if not low <= value <= high:
-            raise _refused(_person_key(key), value, accepted)
+            raise _refused(key, value, accepted)
 
 
 def check_model_folder(key: str, path: str) -> None:
@@ -939,7 +937,11 @@ def _check_override(text: str) -> None:
         raise malformed from error
     if not override.key_or_group:
         raise malformed
-    key, shown = override.key_or_group, _person_key(override.key_or_group)
+    key = override.key_or_group
+    if key in FLAGS:
+        raise R1ReproError(
+            f"`{text}` is not a setting: write `--{key} STAGE` after `r1repro run` or `plan`"
+        )
     if override.is_delete() or override.is_add() or override.is_force_add():
         raise R1ReproError(
             f"`{text}` would add or delete a key: only key=value for a key that exists is accepted"
@@ -957,10 +959,10 @@ def _check_override(text: str) -> None:
         hint = (
             f"its keys are {offered(key, inside, 'r1repro/config.py has')}"
             if inside
-            else f"the nearest one is {_person_key(known[0])}"
+            else f"the nearest one is {known[0]}"
         )
         word = "is a group of settings" if inside else "is not a setting"
-        raise R1ReproError(f"`{shown}` in `{text}` {word}: {hint}")
+        raise R1ReproError(f"`{key}` in `{text}` {word}: {hint}")
     value, kinds = override.value(), accepted[key]
     if value is None and type(None) in kinds:
         return
@@ -974,7 +976,7 @@ def _check_override(text: str) -> None:
     if not fits:
         names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
         name = names[kinds[0]]
-        raise _refused(shown, value, name)
+        raise _refused(key, value, name)
 
 
 def _accepted_types() -> dict[str, tuple[type, ...]]:
@@ -1026,15 +1028,6 @@ def _make_writable(node: Any) -> None:
         child = node._get_node(key)
         if OmegaConf.is_config(child):
             _make_writable(child)
-
-
-def _cli_word(text: str) -> str:
-    # `from` is a Python keyword, so the field has another name.
-    return f"from_stage={text[5:]}" if text.startswith("from=") else text
-
-
-def _person_key(key: str) -> str:
-    return "from" if key == "from_stage" else key
 
 
 def _listed(names: Sequence[str]) -> str:
