@@ -39,7 +39,6 @@ from r1repro.config import (
     EngineConfig,
     ModelConfig,
     RLConfig,
-    TaskConfig,
     compose,
 )
 from r1repro.errors import R1ReproError
@@ -59,7 +58,9 @@ SECONDS = 465.0
 UNSLOTH_SECONDS = 100.0
 FIGURES = "gpu_check.json"
 ENGINE = EngineConfig(precision="bfloat16")
-SETTINGS = RLConfig(
+LAPTOP = compose()
+SETTINGS = dataclasses.replace(
+    LAPTOP.stage.r1_zero,
     steps=grpo_step.STEPS,
     questions=8,
     generations=8,
@@ -84,7 +85,7 @@ SEQUENCE = """
     evaluation.samples=4 evaluation.samples_between=2 evaluation.max_completion_tokens=128
 """.split()
 REHEARSED = ["scale=smoke"]
-TINY = ModelConfig(hidden_size=32, layers=2, intermediate_size=48, vocabulary=2_560)
+TINY = dataclasses.replace(LAPTOP.model, hidden_size=32, layers=2, intermediate_size=48)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,7 +134,7 @@ def throughput(
     shape: ModelConfig, settings: RLConfig, stock_rows: Sequence[int], rounds: int
 ) -> dict[str, Any]:
     """Figures of a model of that shape from random weights, asked the mini world's questions."""
-    world = worlds.of(TaskConfig())
+    world = worlds.of(LAPTOP.task)
     tokenizer = train_tokenizer(islice(corpus.documents(world, 0), TOKENIZER_DOCUMENTS))
     problems = list(islice(world.train(0), grpo_step.STEPS * settings.questions))
     texts = [

@@ -19,7 +19,7 @@ RUN_HELP = """\
 settings are Hydra overrides, such as
   scale=smoke | laptop | gpu | paper   size of the run (default laptop)
   seed=3                          seed of everything after the base
-  stage.r1_zero.steps=200         any key of conf/ and r1repro/config.py
+  stage.r1_zero.steps=200         any key of r1repro/config/schema.py
   ablation=all                    run the ablations, or one: ablation.reasoning_only=true
 finished stages are loaded, an interrupted one resumes"""
 
