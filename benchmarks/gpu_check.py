@@ -39,7 +39,6 @@ from r1repro.config import (
     EngineConfig,
     ModelConfig,
     RLConfig,
-    TaskConfig,
     compose,
 )
 from r1repro.errors import R1ReproError
@@ -59,7 +58,9 @@ SECONDS = 465.0
 UNSLOTH_SECONDS = 100.0
 FIGURES = "gpu_check.json"
 ENGINE = EngineConfig(precision="bfloat16")
-SETTINGS = RLConfig(
+LAPTOP = compose()
+SETTINGS = dataclasses.replace(
+    LAPTOP.stage.r1_zero,
     steps=grpo_step.STEPS,
     questions=8,
     generations=8,
@@ -83,8 +84,8 @@ SEQUENCE = """
     stage.reward_model.questions=1000
     evaluation.samples=4 evaluation.samples_between=2 evaluation.max_completion_tokens=128
 """.split()
-REHEARSED = ["scale=smoke", "until=base"]
-TINY = ModelConfig(hidden_size=32, layers=2, intermediate_size=48, vocabulary=2_560)
+REHEARSED = ["scale=smoke"]
+TINY = dataclasses.replace(LAPTOP.model, hidden_size=32, layers=2, intermediate_size=48)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("no GPU is here: gpu-check wants one that torch sees (--rehearse tries the script)")
         return 2
     ends = time.monotonic() + SECONDS
+    until = "base" if rehearsed else None
     if rehearsed:
         small = dataclasses.replace(
             SETTINGS, questions=2, generations=4, max_completion_tokens=8, micro_batch_tokens=512
@@ -108,12 +110,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(json.dumps(found, indent=1), flush=True)
     if importlib.util.find_spec("unsloth") and not rehearsed:
         started = time.monotonic()
-        overrides = [*SEQUENCE, "engine.unsloth=true", "engine.lora_rank=16", "until=r1_zero"]
-        finished = ran(overrides, UNSLOTH_SECONDS)
+        overrides = [*SEQUENCE, "engine.unsloth=true", "engine.lora_rank=16"]
+        finished = ran(overrides, UNSLOTH_SECONDS, "r1_zero")
         found["unsloth"] = {"finished": finished, "seconds": time.monotonic() - started}
-    if not ran(sequence, ends - time.monotonic()):
+    if not ran(sequence, ends - time.monotonic(), until):
         return 1
-    folder = run_folder(Workspace(compose(sequence)))
+    folder = run_folder(Workspace(compose(sequence)), until)
     write_atomically(folder / FIGURES, json.dumps(found, indent=1) + "\n")
     print(f"figures: {folder / FIGURES}")
     if rehearsed:
@@ -132,7 +134,7 @@ def throughput(
     shape: ModelConfig, settings: RLConfig, stock_rows: Sequence[int], rounds: int
 ) -> dict[str, Any]:
     """Figures of a model of that shape from random weights, asked the mini world's questions."""
-    world = worlds.of(TaskConfig())
+    world = worlds.of(LAPTOP.task)
     tokenizer = train_tokenizer(islice(corpus.documents(world, 0), TOKENIZER_DOCUMENTS))
     problems = list(islice(world.train(0), grpo_step.STEPS * settings.questions))
     texts = [
@@ -208,10 +210,11 @@ def _median(pairs: Sequence[tuple[float, float]], side: int) -> float:
     return statistics.median(pair[side] for pair in pairs)
 
 
-def ran(overrides: Sequence[str], seconds: float) -> bool:
+def ran(overrides: Sequence[str], seconds: float, until: str | None = None) -> bool:
     """Whether `r1repro run` with these settings ended well within that time."""
+    words = ["run", *overrides, *(["--until", until] if until else [])]
     process = subprocess.Popen(
-        [sys.executable, "-m", "r1repro.cli", "run", *overrides], cwd=ROOT, start_new_session=True
+        [sys.executable, "-m", "r1repro.cli", *words], cwd=ROOT, start_new_session=True
     )
     try:
         return process.wait(timeout=max(1.0, seconds)) == 0

@@ -5,9 +5,7 @@ python -m benchmarks.memory_table
 
 from dataclasses import replace
 
-from omegaconf import OmegaConf
-
-from r1repro.config import ROOT, ModelConfig, compose
+from r1repro.config import ModelConfig, compose, groups
 from r1repro.planning.memory import count
 from r1repro.planning.plan import CARDS, GIB, fits
 from r1repro.planning.work import model_of_stage, needs
@@ -25,14 +23,9 @@ PROCESSES = 8
 
 
 def hub_models() -> dict[str, ModelConfig]:
-    """The models of conf/model/ that come from the hub, by name."""
-    found = {}
-    for file in sorted((ROOT / "conf" / "model").glob("*.yaml")):
-        written = OmegaConf.to_container(OmegaConf.load(file))
-        assert isinstance(written, dict)
-        if "hub" in written.get("model", {}):
-            found[file.stem] = ModelConfig(**written["model"])
-    return found
+    """The models of conf/models.yaml that come from the hub, by name."""
+    found = groups.table("model").items()
+    return {name: ModelConfig(**shape) for name, shape in found if "hub" in shape}
 
 
 def table() -> str:

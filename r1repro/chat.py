@@ -11,7 +11,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from r1repro.config import Config, EngineConfig, ModelConfig, model_key
+from r1repro.config import Config, EngineConfig, OriginConfig, model_key
 from r1repro.errors import R1ReproError, offered
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
@@ -80,7 +80,7 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
             raise R1ReproError(
                 f"stage {checkpoint} is not built at scale={config.scale}, seed={config.seed}: "
                 f"build it with `{' '.join(filter(None, ('r1repro run', typed)))} "
-                f"until={checkpoint}`"
+                f"--until {checkpoint}`"
             )
         return _policy(result.folder / "model", checkpoint), templates.form(config, checkpoint)
     folder = Path(checkpoint).expanduser().resolve()
@@ -128,7 +128,8 @@ def _form(place: Path) -> str:
         return "r1_zero"
     path, hub = (str(told[name]) if told.get(name) else None for name in ("path", "hub"))
     return templates.form_of(
-        ModelConfig(path=path, hub=hub, chat=str(told.get("chat") or "mini")), checkpoint
+        OriginConfig(name=shape, path=path, hub=hub, chat=str(told.get("chat") or "mini")),
+        checkpoint,
     )
 
 

@@ -19,9 +19,7 @@ RUN_HELP = """\
 settings are Hydra overrides, such as
   scale=smoke | laptop | gpu | paper   size of the run (default laptop)
   seed=3                          seed of everything after the base
-  stage.r1_zero.steps=200         any key of conf/ and r1repro/config.py
-  from=STAGE                      rebuild this stage and all that depend on it
-  until=STAGE                     stop after the notebook of this stage
+  stage.r1_zero.steps=200         any key of r1repro/config/schema.py
   ablation=all                    run the ablations, or one: ablation.reasoning_only=true
 finished stages are loaded, an interrupted one resumes"""
 
@@ -55,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _decontaminate(args)
         if args.command == "doctor":
             return _doctor(args.run)
-        return _run(args.settings, args.multirun)
+        return _run(args)
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -71,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if args.command != "run":
             return 130
-        print("interrupted: run the same command without from= to resume", file=sys.stderr)
+        print("interrupted: run the same command without --from to resume", file=sys.stderr)
         return 130
 
 
@@ -85,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=RUN_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run.add_argument("settings", nargs="*", metavar="key=value")
+    _add_stages(run)
     run.add_argument(
         "-m",
         "--multirun",
@@ -98,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=RUN_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    plan.add_argument("settings", nargs="*", metavar="key=value")
+    _add_stages(plan)
     plan.add_argument("--card", type=float, metavar="GB", help="memory of the card to plan for")
     plan.add_argument(
         "--no-probe", action="store_true", help="skip the ten-second probe that predicts the time"
@@ -155,15 +153,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(settings: Sequence[str], multirun: bool) -> int:
+def _add_stages(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("settings", nargs="*", metavar="key=value")
+    parser.add_argument(
+        "--from",
+        dest="from_stage",
+        metavar="STAGE",
+        help="rebuild this stage and all that depend on it",
+    )
+    parser.add_argument("--until", metavar="STAGE", help="stop after the notebook of this stage")
+
+
+def _run(args: argparse.Namespace) -> int:
     from r1repro.cluster import submit, work
     from r1repro.config import compose, sweep
 
-    configs = sweep(settings) if multirun else [compose(settings)]
+    configs = sweep(args.settings) if args.multirun else [compose(args.settings)]
     if configs[0].launch.cluster == "here":
-        work(configs, multirun)
+        work(configs, args.multirun, args.from_stage, args.until)
     else:
-        job, log = submit(configs, multirun)
+        job, log = submit(configs, args.multirun, args.from_stage, args.until)
         print(f"job {job}, log: {log}")
     return 0
 
@@ -189,7 +198,8 @@ def _plan(args: argparse.Namespace) -> int:
         raise R1ReproError(
             f"--card={args.card:g} is not accepted: give the GB of a card, such as 24"
         )
-    for line in plan(compose(args.settings), args.card, not args.no_probe):
+    config, probed = compose(args.settings), not args.no_probe
+    for line in plan(config, args.card, probed, args.from_stage, args.until):
         print(line, flush=True)
     return 0
 

@@ -12,14 +12,27 @@ from r1repro.config import Config, runs_folder
 from r1repro.errors import R1ReproError
 
 
-def work(configs: Sequence[Config], multirun: bool) -> Path:
+def work(
+    configs: Sequence[Config],
+    multirun: bool,
+    from_stage: str | None = None,
+    until: str | None = None,
+) -> Path:
     """Run the configurations in this process; returns the report's path."""
-    report = launch.run_seeds(configs) if multirun else launch.run(configs[0])
+    if multirun:
+        report = launch.run_seeds(configs, from_stage, until)
+    else:
+        report = launch.run(configs[0], from_stage=from_stage, until=until)
     print(f"report: {report}", flush=True)
     return report
 
 
-def submit(configs: Sequence[Config], multirun: bool) -> tuple[str, Path]:
+def submit(
+    configs: Sequence[Config],
+    multirun: bool,
+    from_stage: str | None = None,
+    until: str | None = None,
+) -> tuple[str, Path]:
     """Submit one job for all configurations; returns (job id, path of its log)."""
     try:
         import submitit
@@ -46,5 +59,5 @@ def submit(configs: Sequence[Config], multirun: bool) -> tuple[str, Path]:
             mem_gb=settings.memory,
             **({"slurm_partition": settings.partition} if settings.partition else {}),
         )
-    job = executor.submit(work, configs, multirun)
+    job = executor.submit(work, configs, multirun, from_stage, until)
     return str(job.job_id), Path(job.paths.stdout)

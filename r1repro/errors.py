@@ -18,7 +18,7 @@ class StageFailed(R1ReproError):
 def offered(wrong: str, names: Collection[str], where: str) -> str:
     """The accepted names, for an error: all if few, else the nearest and where the rest are listed.
 
-    where: where all names are listed, with its verb, such as "conf/model/ has".
+    where: where all names are listed, with its verb, such as "conf/models.yaml has".
     """
     if len(names) <= LISTED:
         return ", ".join(names)

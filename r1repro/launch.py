@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +13,54 @@ from r1repro.errors import R1ReproError
 from r1repro.planning import preflight
 from r1repro.reports import report, seeds
 from r1repro.runner import sequence
+from r1repro.runner.sequence import Outcome
 from r1repro.runner.workspace import Workspace
 
 
-def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Path:
+def run(
+    config: Config,
+    notebooks: Path = ROOT / "notebooks",
+    from_stage: str | None = None,
+    until: str | None = None,
+) -> Path:
     """Run the sequence and write its report; returns the path of report.html.
+
+    from_stage, until: as of r1repro.runner.sequence.run.
 
     Raises R1ReproError before anything runs if a check of r1repro.planning.preflight fails.
     """
     preflight.check(config)
-    preflight.check_room(config, sequence.wanted_stages(Workspace(config)))
-    outcome = sequence.run(config, notebooks)
-    return _report(config, outcome.folder, outcome.results, outcome.seconds)
+    preflight.check_room(config, sequence.wanted_stages(Workspace(config), from_stage, until))
+    outcome = sequence.run(config, notebooks, from_stage, until)
+    return _report(config, outcome, until)
 
 
-def run_seeds(configs: Sequence[Config]) -> Path:
+def run_seeds(
+    configs: Sequence[Config], from_stage: str | None = None, until: str | None = None
+) -> Path:
     """Run each configuration in turn and write a joint report; returns its path."""
     if len(configs) < 2:
         raise R1ReproError("--multirun needs several seeds, such as seed=0,1,2")
     for config in configs:  # before any run, so that no run sets aside an earlier one's results
-        if config.from_stage is not None:
-            sequence.set_aside_from(Workspace(config))
-    folders = [run(replace(config, from_stage=None)).parent for config in configs]
+        space = Workspace(config)
+        sequence.wanted_stages(space, from_stage, until)
+        if from_stage is not None:
+            sequence.set_aside_from(space, from_stage)
+    folders = [run(config, until=until).parent for config in configs]
     first = configs[0]
     short = artifacts.digest([folder.name for folder in folders])[:8]
     name = f"{first.scale}-{first.task.name}-{len(folders)}seeds-{short}"
-    if first.until is not None:
-        name = f"{name}-until-{first.until}"
+    if until is not None:
+        name = f"{name}-until-{until}"
     return seeds.join(folders, runs_folder(first) / name)
 
 
-def _report(
-    config: Config, folder: Path, results: dict[str, StageResult], seconds: float | None
-) -> Path:
+def _report(config: Config, outcome: Outcome, until: str | None) -> Path:
     """Build the report unless it is up to date; returns its path.
 
-    seconds: wall time of this run; None if nothing was executed, in which case the report keeps
-    the time of the run that did.
+    If nothing was executed, it keeps the wall time of the run that did.
     """
+    folder, results, seconds = outcome.folder, outcome.results, outcome.seconds
     manifest = _report_manifest(folder)
     if seconds is None and manifest.get("finished") and _facts(manifest) == _current_facts(results):
         return folder / "report.html"
@@ -59,7 +68,7 @@ def _report(
     whole = seconds if seconds is not None else manifest.get("wall", {}).get("this run")
     if whole is not None:
         wall["this run"] = round(whole, 2)
-    return report.build(folder, results, config, wall)
+    return report.build(folder, results, config, wall, until)
 
 
 def _report_manifest(folder: Path) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def test_what_is_not_built_names_the_command(talk):
         "stage r1 is not built at scale=smoke, seed=3: build it with `r1repro run seed=3 runs="
         in err
     )
-    assert err.endswith("scale=smoke until=r1`\n")
+    assert err.endswith("scale=smoke --until r1`\n")
 
 
 @pytest.mark.parametrize("broken", ["config.json", "tokenizer.json", "model.safetensors"])

@@ -28,12 +28,14 @@ def cli_run(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]"
         ("sed=3", "error: `sed`"),
         ("seed=ten", "error: seed=ten is not accepted"),
         ("model.kv_heads=3", "error: model.kv_heads=3"),
-        ("from=base_model", "error: there is no stage base_model: the stages are "),
-        ("until=end", "error: there is no stage end"),
+        ("--from base_model", "error: there is no stage base_model: the stages are "),
+        ("--until end", "error: there is no stage end"),
+        ("from=r1_zero", "error: `from=r1_zero` is not a setting: write `--from STAGE`"),
+        ("until=r1_zero", "error: `until=r1_zero` is not a setting: write `--until STAGE`"),
     ],
 )
 def test_what_a_person_can_mend_ends_in_two(override, said, tmp_path, capsys):
-    assert cli.main(["run", "scale=smoke", f"runs={tmp_path}", override]) == 2
+    assert cli.main(["run", "scale=smoke", f"runs={tmp_path}", *override.split()]) == 2
     written = capsys.readouterr()
     assert written.err.startswith(said) and written.err.count("\n") == 1
     assert len(written.err) < 300
@@ -41,7 +43,7 @@ def test_what_a_person_can_mend_ends_in_two(override, said, tmp_path, capsys):
 
 
 def test_broken_stage_ends_in_one(monkeypatch, tmp_path, capsys):
-    def broken(config):
+    def broken(config, **stages):
         raise StageFailed("stage base, notebook 00_base_model.ipynb: it fell")
 
     monkeypatch.setattr(launch, "run", broken)
@@ -63,7 +65,7 @@ def test_a_world_without_so_many_problems_is_refused_before_anything_runs(tmp_pa
 
 
 def test_interrupt(monkeypatch, capsys):
-    def interrupted(config):
+    def interrupted(config, **stages):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(launch, "run", interrupted)
@@ -72,7 +74,7 @@ def test_interrupt(monkeypatch, capsys):
 
 
 def test_last_line_is_the_report(monkeypatch, capsys):
-    monkeypatch.setattr(launch, "run", lambda config: Path("r/report.html"))
+    monkeypatch.setattr(launch, "run", lambda config, **stages: Path("r/report.html"))
     assert cli.main(["run", "scale=smoke"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "report: r/report.html"
 
@@ -109,9 +111,12 @@ def test_help_and_no_command():
 
 def test_multirun_may_stand_anywhere_among_the_settings(monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr(
-        launch, "run_seeds", lambda configs: seen.append([c.seed for c in configs]) or "x"
-    )
+
+    def run_seeds(configs, *stages):
+        seen.append([config.seed for config in configs])
+        return "x"
+
+    monkeypatch.setattr(launch, "run_seeds", run_seeds)
     for words in (
         ["--multirun", "scale=smoke", "seed=0,1"],
         ["scale=smoke", "--multirun", "seed=0,1"],
@@ -124,7 +129,8 @@ def test_multirun_may_stand_anywhere_among_the_settings(monkeypatch, capsys):
 
 
 def test_a_wrong_name_gets_the_nearest_and_where_all_are(tmp_path, capsys):
-    for words in (["run", "scale=smoke", f"runs={tmp_path}", "from=r1zero"], ["chat", "r1zero"]):
+    wrong = ["run", "scale=smoke", f"runs={tmp_path}", "--from", "r1zero"]
+    for words in (wrong, ["chat", "r1zero"]):
         assert cli.main(words) == 2
         nearest = "r1_zero, evaluate_r1_zero, r1"
         told = f"the stages are {nearest} and others (`r1repro plan` lists all "

@@ -10,18 +10,19 @@ from r1repro import cli, cluster, launch
 from r1repro.errors import R1ReproError
 
 
-def of_fake_notebooks(configs, multirun):
+def of_fake_notebooks(configs, multirun, from_stage, until):
     """In the job, in place of `cluster.work`: the same with the notebooks of the fake stages."""
-    return launch.run(configs[0], Path(configs[0].runs).parent / "notebooks")
+    return launch.run(configs[0], Path(configs[0].runs).parent / "notebooks", from_stage, until)
 
 
 def test_a_job_on_this_machine_makes_the_report(compose, fake_notebooks, runs, monkeypatch):
     import submitit
 
     monkeypatch.setattr(cluster, "work", of_fake_notebooks)
-    number, log = cluster.submit([compose("launch.cluster=local")], multirun=False)
+    number, log = cluster.submit([compose("launch.cluster=local")], False, until="first")
     job = submitit.LocalJob(runs / "jobs", number)
     report = job.result()
+    assert report.parent.name.endswith("-until-first")
     assert report.is_file() and report.is_relative_to(runs)
     assert f"run: {report.parent}" in log.read_text()
 
@@ -50,20 +51,21 @@ def slurm(monkeypatch):
 
 def test_what_slurm_is_asked_for(slurm, runs, capsys):
     words = ["launch.cluster=slurm", "launch.processes=2", "launch.hours=3", "launch.partition=a"]
+    words += ["--from", "dev1", "--until", "r1"]
     assert cli.main(["run", "scale=smoke", f"runs={runs}", *words]) == 0
     assert capsys.readouterr().out == "job 17, log: jobs/17.out\n"
     assert slurm["cluster"] == "slurm" and slurm["folder"] == runs / "jobs"
     assert slurm["timeout_min"] == 180 and slurm["slurm_partition"] == "a"
     assert (slurm["gpus_per_node"], slurm["tasks_per_node"], slurm["mem_gb"]) == (2, 1, 64)
-    configs, multirun = slurm["given"]
-    assert slurm["function"] is cluster.work and not multirun
+    configs, *others = slurm["given"]
+    assert slurm["function"] is cluster.work and others == [False, "dev1", "r1"]
     assert configs[0].launch.processes == 2 and not list(runs.iterdir())
 
 
 def test_seeds_are_one_job(slurm, runs):
     words = ["-m", "launch.cluster=local", "seed=0,1"]
     assert cli.main(["run", "scale=smoke", f"runs={runs}", *words]) == 0
-    configs, multirun = slurm["given"]
+    configs, multirun, *_ = slurm["given"]
     assert [config.seed for config in configs] == [0, 1] and multirun
     assert "gpus_per_node" not in slurm
 

@@ -16,8 +16,32 @@ def test_scales_compose():
         assert config.compose([f"scale={scale}"]).scale == scale
 
 
-def test_defaults_of_conf_are_those_of_the_schema():
-    assert config.compose([]) == config.Config()
+def test_the_laptop_is_the_default():
+    assert config.compose([]) == config.compose(["scale=laptop"])
+
+
+def test_a_table_is_a_group():
+    assert config.choices("task") == sorted(config.groups.table("task"))
+    assert config.compose(["ablation=all"]).ablation.base_forced
+    found = config.compose(["scale=gpu", "model=qwen2.5-1.5b", "task=gsm8k"])
+    assert (found.model.hidden_size, found.task.test_problems) == (1536, 1319)
+    assert (found.student.name, found.student.llama.name) == ("hub", "llama-3.2-1b")
+
+
+@pytest.mark.parametrize(
+    ("words", "steps", "precision"),
+    [
+        (["scale=gpu"], 400, "float32"),
+        (["scale=gpu", "model=qwen2.5-0.5b"], 400, "bfloat16"),
+        (["model=qwen2.5-0.5b", "scale=gpu", "stage.r1_zero.steps=7"], 7, "bfloat16"),
+        (["scale=paper", "model=qwen2.5-7b", "engine.precision=float32"], 10_400, "float32"),
+    ],
+)
+def test_pretrained_models_have_settings_of_their_own_which_overrides_change(
+    words, steps, precision
+):
+    found = config.compose(words)
+    assert (found.stage.r1_zero.steps, found.engine.precision) == (steps, precision)
 
 
 def test_every_model_and_data_set_of_the_hub_is_pinned():
@@ -32,8 +56,8 @@ def test_every_model_and_data_set_of_the_hub_is_pinned():
 
 
 def test_override_wins_over_scale():
-    found = config.compose(["stage.base.tokens=7000", "scale=smoke", "seed=3", "from=r1_zero"])
-    assert (found.stage.base.tokens, found.seed, found.from_stage) == (7000, 3, "r1_zero")
+    found = config.compose(["stage.base.tokens=7000", "scale=smoke", "seed=3"])
+    assert (found.stage.base.tokens, found.seed) == (7000, 3)
     assert found.stage.r1_zero.steps == config.compose(["scale=smoke"]).stage.r1_zero.steps
 
 
@@ -49,7 +73,7 @@ def test_saved_configuration_is_read_back(tmp_path):
     [
         ("stage.r1_zero.stpes=3", ["stage.r1_zero.stpes", "stage.r1_zero.steps"]),
         ("sed=3", ["sed", "seed"]),
-        ("stage.r1_zero=3", ["a group of settings", "stage.r1_zero.beta", "config.py has all"]),
+        ("stage.r1_zero=3", ["a group of settings", "stage.r1_zero.beta", "schema.py has all"]),
         ("seed=ten", ["seed=ten", "whole number"]),
         ("seed=1.5", ["seed=1.5", "whole number"]),
         ("seed=true", ["seed=True", "whole number"]),
@@ -62,7 +86,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.base.lr_rest=nan", ["stage.base.lr_rest=nan", "from 0 to 1"]),
         ("scale=huge", ["scale=huge", "gpu, laptop, paper, smoke"]),
         ("scale=null", ["scale=None", "gpu, laptop, paper, smoke"]),
-        ("model=qwen2.5-1b", ["qwen2.5-1.5b, ", "and others (conf/model/ has all 14)"]),
+        ("model=qwen2.5-1b", ["qwen2.5-1.5b, ", "and others (conf/models.yaml has all 14)"]),
         ("task=chess", ["task=chess", "mini"]),
         ("model.architecture=rnn", ["model.architecture=rnn", "qwen3"]),
         ("seed", ["`seed`", "key=value"]),

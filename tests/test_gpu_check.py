@@ -21,7 +21,7 @@ def test_without_a_gpu_it_says_so_and_ends_in_two(capsys):
 
 def test_the_sequence_is_a_configuration():
     config = compose(gpu_check.SEQUENCE)
-    assert (config.scale, config.engine.precision, config.until) == ("gpu", "bfloat16", None)
+    assert (config.scale, config.engine.precision) == ("gpu", "bfloat16")
     model = compose(["scale=gpu", "model=qwen2.5-0.5b"]).model
     assert (model.architecture, model.hidden_size) == ("qwen2", 896)
 
@@ -31,10 +31,12 @@ def test_rehearsal_times_both_sides_and_writes_the_figures(tmp_path, monkeypatch
     asked = [*gpu_check.REHEARSED, f"runs={tmp_path}"]
     monkeypatch.setattr(gpu_check, "REHEARSED", asked)
     ran = []
-    monkeypatch.setattr(gpu_check, "ran", lambda words, seconds: ran.append(words) is None)
+    monkeypatch.setattr(gpu_check, "ran", lambda *words: ran.append(words) is None)
     assert gpu_check.main(["--rehearse"]) == 0
-    assert ran == [asked]
-    found = json.loads((run_folder(Workspace(compose(asked))) / gpu_check.FIGURES).read_text())
+    assert [(words, until) for words, _, until in ran] == [(asked, "base")]
+    found = json.loads(
+        (run_folder(Workspace(compose(asked)), "base") / gpu_check.FIGURES).read_text()
+    )
     for name in ("rollout_ratio", "grpo_step_ratio"):
         assert 0 < found[name] < 1_000
     steps = found["grpo_step_seconds"]
@@ -46,7 +48,7 @@ def test_rehearsal_times_both_sides_and_writes_the_figures(tmp_path, monkeypatch
 def test_a_run_that_fails_or_takes_too_long_is_told(capfd, tmp_path):
     assert not gpu_check.ran(["scale=nonsense"], 60)
     assert "scale=nonsense" in capfd.readouterr().err
-    assert not gpu_check.ran(["scale=smoke", "until=base", f"runs={tmp_path}"], 0)
+    assert not gpu_check.ran(["scale=smoke", f"runs={tmp_path}"], 0, "base")
     assert "the time ran out" in capfd.readouterr().out
 
 

@@ -21,6 +21,7 @@ from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTCon
 from r1repro.rewards import rules
 from r1repro.stages.models import load_tokenizer, load_trained, new_reward_model, save_model
 from r1repro.training import adapters, reward_model, sft, sharding
+from tests.laptop import laptop
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, Killed, trained
 
@@ -64,7 +65,9 @@ def grpo(base, out, engine, name=None, die_at=None):
 
 def fine_tuning(base, out, engine):
     """Fourteen examples in batches of four: the last one is not whole."""
-    settings = SFTConfig(epochs=1, batch_size=4, lr_matrices=1e-3, lr_rest=1e-3, log_every=1)
+    settings = laptop(
+        SFTConfig, epochs=1, batch_size=4, lr_matrices=1e-3, lr_rest=1e-3, log_every=1
+    )
     model, tokenizer = load_trained(base, engine, 0), load_tokenizer(base)
     more = dict(
         seed=0,
@@ -77,7 +80,7 @@ def fine_tuning(base, out, engine):
 
 def preference(base, out, engine):
     """Two batches of four pairs."""
-    settings = RewardModelConfig(batch_size=4, epochs=1, lr_matrices=1e-3, lr_rest=1e-3)
+    settings = laptop(RewardModelConfig, batch_size=4, epochs=1, lr_matrices=1e-3, lr_rest=1e-3)
     settings = dataclasses.replace(settings, log_every=1)
     model, tokenizer = new_reward_model(base, engine, 0), load_tokenizer(base)
     model.config.pad_token_id = tokenizer.pad_token_id

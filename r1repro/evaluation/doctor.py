@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from r1repro.config import BaseConfig, EvaluationConfig, RewardModelConfig, RLConfig, SFTConfig
+from r1repro.config import BaseConfig, EvaluationConfig, RLConfig, SFTConfig
 from r1repro.tasks.problem import GENERAL
 
-Settings = RLConfig | SFTConfig | RewardModelConfig | BaseConfig | EvaluationConfig
+Settings = RLConfig | SFTConfig | BaseConfig | EvaluationConfig
 """The training or evaluation settings of a stage."""
 
 STEPS = 5

@@ -50,19 +50,22 @@ LOADING, FORKED = 6.0, 1.0
 """Startup time of a stage in seconds: in a new process, and forked from the fork server."""
 
 
-def plan(config: Config, card: float | None = None, probed: bool = True) -> Iterator[str]:
-    """Yields the lines of the plan.
+def plan(
+    config: Config,
+    card: float | None = None,
+    probed: bool = True,
+    from_stage: str | None = None,
+    until: str | None = None,
+) -> Iterator[str]:
+    """Yields the lines of the plan of a run with that `from_stage` and `until`.
 
     card: memory to plan for, in GB; None plans for the GPU of this machine, else for CARDS. Raises
     R1ReproError for a stage that does not exist or a model shape that cannot be read.
     """
-    names = sequence.wanted_stages(Workspace(config))
-    rebuilt = {
-        name
-        for name in names
-        if config.from_stage and config.from_stage in Workspace(config).with_inputs(name)
-    }
-    left = [name for name in names if name in rebuilt or not Workspace(config).is_done(name)]
+    space = Workspace(config)
+    names = sequence.wanted_stages(space, from_stage, until)
+    rebuilt = {name for name in names if from_stage in space.with_inputs(name)}
+    left = [name for name in names if name in rebuilt or not space.is_done(name)]
     works = {name: work(config, find(name, config)) for name in names}
     yield f"scale={config.scale} model={config.model.name} task={config.task.name}"
     yield f"{len(names)} stages, {len(names) - len(left)} of them cached"

@@ -8,7 +8,7 @@ from pathlib import Path
 from r1repro import hub
 from r1repro.config import (
     Config,
-    ModelConfig,
+    OriginConfig,
     check_model_folder,
     from_elsewhere,
     models,
@@ -118,11 +118,11 @@ def _check_disk(config: Config, left: Sequence[str]) -> None:
         )
 
 
-def _place(shape: ModelConfig) -> Path:
+def _place(shape: OriginConfig) -> Path:
     return hub.model_folder(shape.path, shape.hub)
 
 
-def _bytes(shape: ModelConfig) -> int:
+def _bytes(shape: OriginConfig) -> int:
     """Bytes of a model in float32, assuming that its files hold two bytes per parameter."""
     if shape.made_here:
         return 0

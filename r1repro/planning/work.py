@@ -13,7 +13,7 @@ from r1repro.config import (
     TEACHER,
     Config,
     EngineConfig,
-    ModelConfig,
+    OriginConfig,
     RLConfig,
     SamplesConfig,
     model_key,
@@ -202,7 +202,7 @@ def model_of_stage(stage: Stage) -> str:
     return model_key(stage.name.removeprefix("evaluate_"))
 
 
-def model_of(config: Config, key: str) -> ModelConfig:
+def model_of(config: Config, key: str) -> OriginConfig:
     """The model's shape; for a base that is already built, with its folder as path."""
     model = with_teacher(config)[key]
     base = "base" if key == "model" else f"{key.removeprefix('student.')}_base"
@@ -212,7 +212,7 @@ def model_of(config: Config, key: str) -> ModelConfig:
 
 
 @cache
-def counted(model: ModelConfig) -> tuple[PreTrainedConfig, Counts]:
+def counted(model: OriginConfig) -> tuple[PreTrainedConfig, Counts]:
     """The model's shape and its parameters."""
     shape = read(model)
     return shape, memory.count(shape)

@@ -46,10 +46,12 @@ def build(
     results: Mapping[str, StageResult],
     config: Config,
     wall: Mapping[str, float],
+    until: str | None = None,
 ) -> Path:
     """Write report.html, its data, figures/ and manifest.json of a run; returns report.html.
 
-    results: finished stages by name; wall: seconds by name. If stages are missing, the report
+    results: finished stages by name; wall: seconds by name; until: the stage that the run was to
+    end with, None for a whole one. If stages are missing, the report
     covers the others and its manifest says that it is unfinished.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +71,7 @@ def build(
         for name, result in results.items()
         if (result.folder / "dataset.parquet").is_file()
     }
-    manifest = _manifest(run_folder, results, config, wall)
+    manifest = _manifest(run_folder, results, config, wall, until)
     stages_moved = {
         name: moved.facts(rows, moved.weights_of(results[name].folder))
         for name, rows in tables.items()
@@ -220,6 +222,7 @@ def _manifest(
     results: Mapping[str, StageResult],
     config: Config,
     wall: Mapping[str, float],
+    until: str | None,
 ) -> dict[str, Any]:
     data = worlds.of(config.task).facts
     config = without_places(config)
@@ -246,8 +249,8 @@ def _manifest(
         "run": run_folder.name,
         "hash": run_folder.name.partition("-until-")[0].rsplit("-", 1)[-1],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "until": config.until,
-        "finished": config.until is not None or all(name in results for name in needed(config)),
+        "until": until,
+        "finished": until is not None or all(name in results for name in needed(config)),
         "scale": config.scale,
         "task": config.task.name,
         "data": data,

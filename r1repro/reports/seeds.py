@@ -190,7 +190,7 @@ def _require_alike(one: SeedRun, other: SeedRun) -> None:
     if one.manifest.get("until") != other.manifest.get("until"):
         raise R1ReproError(
             f"{one.folder.name} and {other.folder.name} end with different stages: run both with "
-            "the same until=STAGE, or without"
+            "the same --until STAGE, or without"
         )
     for key in sorted(first.keys() | second.keys()):
         if key not in SEEDS and first.get(key) != second.get(key):

@@ -91,7 +91,7 @@ def _load(space: Workspace, name: str, show: Display) -> StageResult | None:
         return None
     if result is not None and result.manifest.get("code") != artifacts.code_hash():
         show.say(
-            f"{name}: cached result of a different code version is used; from={name} rebuilds it"
+            f"{name}: cached result of a different code version is used; --from {name} rebuilds it"
         )
     return result
 
@@ -129,7 +129,7 @@ class _Building:
             elif begun.read_text() != artifacts.code_hash():
                 show.say(
                     f"{self.name} was started by a different code version and resumes; "
-                    f"from={self.name} starts over"
+                    f"--from {self.name} starts over"
                 )
             out: BinaryIO = self._held.enter_context(self.log.open("ab"))
             self.began_at = out.tell()

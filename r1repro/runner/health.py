@@ -14,7 +14,6 @@ import pandas as pd
 from r1repro.config import (
     BaseConfig,
     Config,
-    RewardModelConfig,
     RLConfig,
     SFTConfig,
     load,
@@ -133,7 +132,7 @@ def _settings(config: Config, name: str) -> Settings | None:
         return config.evaluation
     paths = [path for path in find(name, config).config if path.startswith("stage.")]
     found = getattr(config.stage, paths[0].removeprefix("stage.")) if paths else None
-    trained = isinstance(found, (BaseConfig, RLConfig, SFTConfig, RewardModelConfig))
+    trained = isinstance(found, BaseConfig | RLConfig | SFTConfig)
     return found if trained else None
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,29 +41,34 @@ class Outcome:
     seconds: float | None
 
 
-def run_folder(space: Workspace) -> Path:
+def run_folder(space: Workspace, until: str | None = None) -> Path:
     """runs/<scale>-<task>-seed<seed>-<hash of every key>/."""
     config, short = space.config, artifacts.digest(space.keys)[:8]
     name = f"{config.scale}-{config.task.name}-seed{config.seed}-{short}"
     # A partial run has its own folder, so that it does not overwrite the report of a whole run.
-    return space.runs / (f"{name}-until-{config.until}" if config.until else name)
+    return space.runs / (f"{name}-until-{until}" if until else name)
 
 
-def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
-    """Execute the notebooks up to `config.until`; rebuild `config.from_stage` and its dependents.
+def run(
+    config: Config,
+    notebooks: Path = ROOT / "notebooks",
+    from_stage: str | None = None,
+    until: str | None = None,
+) -> Outcome:
+    """Execute the notebooks, up to that of `until`; rebuild `from_stage` and its dependents.
 
     Prints a line per stage and a final table. Raises R1ReproError before anything runs if a stage
     or notebook does not exist, and StageFailed with stage, notebook and reason if a stage fails.
     """
     space = Workspace(config)
-    wanted = wanted_stages(space)
+    wanted = wanted_stages(space, from_stage, until)
     plan = _notebooks(space, wanted)
     for name in plan:
         if not (notebooks / f"{name}.ipynb").is_file():
             raise R1ReproError(
                 f"no notebook {name}.ipynb in {notebooks}: restore it from the checkout"
             )
-    folder = run_folder(space)
+    folder = run_folder(space, until)
     with artifacts.lock(folder / "lock") as held:
         if held is None:
             owner = (folder / "lock").read_text().strip()
@@ -71,12 +76,9 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
                 f"{folder} is in use by process {owner}: wait for it, or stop it and run again"
             )
         print(f"run: {folder}", flush=True)
-        if config.from_stage is not None:
-            set_aside_from(space)
-        # Notebooks and stages see the same configuration in a partial run as in a whole one.
-        whole = replace(config, from_stage=None, until=None)
-        save(whole, folder / "resolved.yaml")
-        space = Workspace(whole)
+        if from_stage is not None:
+            set_aside_from(space, from_stage)
+        save(config, folder / "resolved.yaml")
         began = time.time()
         show = Terminal(space, wanted)
         executing: list[Future[bool]] = []
@@ -97,19 +99,24 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Outcome:
         return Outcome(folder, results, time.time() - began if any(executed) else None)
 
 
-def wanted_stages(space: Workspace) -> list[str]:
-    """The stages of this run: all, or those of the notebooks up to that of `until`."""
-    names, config = list(space.stages), space.config
-    for name in filter(None, (config.from_stage, config.until)):
+def wanted_stages(
+    space: Workspace, from_stage: str | None = None, until: str | None = None
+) -> list[str]:
+    """The stages of this run: all, or those of the notebooks up to that of `until`.
+
+    Raises R1ReproError if one of the two does not exist or `until` comes before `from_stage`.
+    """
+    names = list(space.stages)
+    for name in filter(None, (from_stage, until)):
         space.find(name)
-    if config.until is None:
+    if until is None:
         return names
-    if config.from_stage and names.index(config.until) < names.index(config.from_stage):
+    if from_stage and names.index(until) < names.index(from_stage):
         raise R1ReproError(
-            f"until={config.until} comes before from={config.from_stage}: "
+            f"--until {until} comes before --from {from_stage}: "
             "name a later stage (`r1repro plan` shows the order)"
         )
-    last = space.find(config.until).notebook
+    last = space.find(until).notebook
     cut = max(i for i, stage in enumerate(space.stages.values()) if stage.notebook == last)
     return names[: cut + 1]
 
@@ -124,14 +131,14 @@ def _notebooks(space: Workspace, wanted: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def set_aside_from(space: Workspace) -> None:
+def set_aside_from(space: Workspace, from_stage: str) -> None:
     """Move from_stage and all its dependents out of the cache; nothing is deleted.
 
     Raises R1ReproError if the stage does not exist or another run is building one of them.
     """
-    wanted_stages(space)
+    space.find(from_stage)
     for name in space.stages:
-        if space.config.from_stage not in space.with_inputs(name):
+        if from_stage not in space.with_inputs(name):
             continue
         work, result = space.work(name), space.place(name)
         with artifacts.lock(work.with_name(work.name + ".lock")) as held:
@@ -241,7 +248,7 @@ def _located(
     failed = folder / "notebooks" / f"{source.stem}.failed.ipynb"
     return StageFailed(
         f"{where}notebook {source.name}: {error}; the executed cells are in {failed}, "
-        "and the same command without from= resumes here"
+        "and the same command without --from resumes here"
     )
 
 

@@ -205,9 +205,11 @@ def rft_data(
     settings = SamplesConfig(
         questions=rl.steps * rl.questions,
         samples=rl.generations,
+        kept=rl.generations,
         temperature=rl.temperature,
         max_completion_tokens=rl.max_completion_tokens,
         rollout_batch=rl.rollout_batch,
+        keep_all=config.stage.base_rft.keep_all,
     )
     problems = list(islice(worlds.of(config.task).train(config.seed), settings.questions))
     place, template = inputs["base"].folder / "model", templates.form(config, "base")
@@ -216,7 +218,7 @@ def rft_data(
     kept = {
         (problem.id, said.text): samples.described(problem) | {"completion": said.text}
         for (problem, _, said), so in zip(answers, right, strict=True)
-        if config.stage.base_rft.keep_all or (so and said.finished)
+        if settings.keep_all or (so and said.finished)
     }
     rows = list(kept.values())
     samples.require(rows, "train the base for longer")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jinja2 import Environment, Template
 
-from r1repro.config import Config, ModelConfig, model_key
+from r1repro.config import Config, OriginConfig, model_key
 from r1repro.errors import R1ReproError
 from r1repro.tasks.problem import Problem
 from r1repro.text.tags import THINK_OPEN
@@ -38,14 +38,14 @@ def form(config: Config, checkpoint: str) -> str:
     return form_of(attrgetter(model_key(checkpoint))(config), checkpoint)
 
 
-def form_of(shape: ModelConfig, checkpoint: str) -> str:
+def form_of(model: OriginConfig, checkpoint: str) -> str:
     """The template of a checkpoint with this model configuration."""
-    if shape.made_here:
+    if model.made_here:
         return "mini"
     alone = checkpoint.endswith("_rl") and not checkpoint.endswith("_distilled_rl")
     if alone or "base" in checkpoint or "r1_zero" in checkpoint or "_rl_equal" in checkpoint:
         return "r1_zero"
-    return "r1_zero" if shape.chat == "mini" else shape.chat
+    return "r1_zero" if model.chat == "mini" else model.chat
 
 
 def render(name: str, problem: Problem) -> str:

@@ -16,7 +16,7 @@ from trl import SFTConfig as Arguments
 from trl import SFTTrainer
 
 from r1repro.artifacts import Progress
-from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig, rows_together
+from r1repro.config import PLAIN_ENGINE, EngineConfig, SFTConfig, rows_together
 from r1repro.errors import R1ReproError
 from r1repro.training import adapters, flops, sharding
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
@@ -74,9 +74,7 @@ def fine_tune(
     return run(trainer, recorder, folder)
 
 
-def epochs(
-    lengths: Sequence[int], settings: SFTConfig | RewardModelConfig, rng: random.Random
-) -> list[int]:
+def epochs(lengths: Sequence[int], settings: SFTConfig, rng: random.Random) -> list[int]:
     """Row numbers of all epochs in sequence, with batches of similar length.
 
     The trainer cuts this order every `batch_size` rows. An epoch's leftover rows join the first
@@ -104,7 +102,7 @@ def epochs(
 
 
 def arguments(
-    settings: SFTConfig | RewardModelConfig,
+    settings: SFTConfig,
     steps: int,
     seed: int,
     folder: Path,
@@ -141,7 +139,7 @@ def arguments(
 
 
 def optimizer_and_rate(
-    model: torch.nn.Module, settings: SFTConfig | RewardModelConfig, steps: int
+    model: torch.nn.Module, settings: SFTConfig, steps: int
 ) -> tuple[MuonWithAdamW, torch.optim.lr_scheduler.LambdaLR]:
     """The optimizer of every stage, with a cosine schedule over `steps`."""
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
@@ -177,7 +175,7 @@ class Recorder(TrainerCallback):
 
     def __init__(
         self,
-        settings: SFTConfig | RewardModelConfig,
+        settings: SFTConfig,
         lengths: Sequence[int],
         model: PreTrainedModel,
         progress: Progress,

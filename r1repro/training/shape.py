@@ -6,7 +6,7 @@ from typing import Any
 from transformers import AutoConfig, LlamaConfig, PreTrainedConfig, Qwen2Config, Qwen3Config
 
 from r1repro import hub
-from r1repro.config import ModelConfig
+from r1repro.config import ModelConfig, OriginConfig
 from r1repro.errors import R1ReproError
 
 ARCHITECTURES: dict[str, type[PreTrainedConfig]] = {
@@ -32,7 +32,7 @@ def described(shape: ModelConfig, **more: Any) -> PreTrainedConfig:
     )
 
 
-def shape_file(shape: ModelConfig) -> Path | None:
+def shape_file(shape: OriginConfig) -> Path | None:
     """The config.json of a local folder or a fetched hub model; else None."""
     if shape.path is not None:
         return Path(shape.path) / "config.json"
@@ -42,13 +42,14 @@ def shape_file(shape: ModelConfig) -> Path | None:
     return fetched and fetched / "config.json"
 
 
-def read(shape: ModelConfig) -> PreTrainedConfig:
+def read(shape: OriginConfig) -> PreTrainedConfig:
     """The Transformers configuration from config.json if there is one, else from our configuration.
 
     Raises R1ReproError for an unknown architecture; runs no code from the folder.
     """
     file = shape_file(shape)
     if file is None:
+        assert isinstance(shape, ModelConfig)
         return described(shape)
     try:
         config = AutoConfig.from_pretrained(

@@ -9,9 +9,10 @@ import pytest
 from r1repro.config import BaseConfig, EvaluationConfig, RLConfig, SFTConfig
 from r1repro.evaluation import doctor
 from r1repro.evaluation.doctor import Finding, examine, grouped
+from tests.laptop import laptop
 from tests.reports.made_up import checkpoint, pretraining_metrics, rl_metrics, sft_metrics
 
-RL = RLConfig()
+RL = laptop(RLConfig)
 HEALTHY = rl_metrics(steps=120).assign(
     lr=1.3e-3, unparseable=0.01, verifier_timeouts=0.0, logp_mismatch=0.004
 )
@@ -34,10 +35,10 @@ def late(column, value, steps=30):
         (HEALTHY, RL),
         (rl_metrics(steps=120), RL),  # an older version's table, without the newer columns
         (rl_metrics(seed=3).assign(kl=None), dataclasses.replace(RL, beta=0.0)),
-        (sft_metrics(), SFTConfig()),
-        (pretraining_metrics(), BaseConfig()),
-        (checkpoint("base"), EvaluationConfig()),
-        (checkpoint("r1"), EvaluationConfig()),
+        (sft_metrics(), laptop(SFTConfig)),
+        (pretraining_metrics(), laptop(BaseConfig)),
+        (checkpoint("base"), laptop(EvaluationConfig)),
+        (checkpoint("r1"), laptop(EvaluationConfig)),
     ],
     ids=["rl", "older", "without KL", "sft", "base", "evaluate_base", "evaluate_r1"],
 )
@@ -142,16 +143,18 @@ def test_a_few_steps_give_no_verdict_but_on_what_is_not_finite():
 
 def test_fine_tuning_that_learns_nothing():
     flat = sft_metrics().assign(loss=1.2)
-    assert named(flat, SFTConfig()) == ["learning rate that does nothing"]
-    assert named(sft_metrics().assign(lr=0.0), SFTConfig()) == ["learning rate that does nothing"]
+    assert named(flat, laptop(SFTConfig)) == ["learning rate that does nothing"]
+    assert named(sft_metrics().assign(lr=0.0), laptop(SFTConfig)) == [
+        "learning rate that does nothing"
+    ]
     broken = sft_metrics()
     broken.loc[9, "loss"] = np.nan
-    (finding,) = examine("dev1", broken, SFTConfig())
+    (finding,) = examine("dev1", broken, laptop(SFTConfig))
     assert finding.what == "non-finite loss" and "first at step 50" in finding.figure
 
 
 def test_evaluations_that_say_little_of_reasoning():
-    rows, settings = checkpoint("r1"), EvaluationConfig()
+    rows, settings = checkpoint("r1"), laptop(EvaluationConfig)
     reasoning = rows.task.isin(["arithmetic", "countdown"])
     unread = rows.assign(extracted=rows.extracted.where(~reasoning | (rows["sample"] > 3)))
     (finding,) = examine("evaluate_r1", unread, settings)

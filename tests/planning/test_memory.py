@@ -17,6 +17,7 @@ from r1repro.training import grpo
 from r1repro.training.logprobs import token_logps
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.shape import described
+from tests.laptop import laptop
 from tests.live_bytes import LiveBytes
 
 PUBLISHED = {
@@ -33,7 +34,8 @@ PUBLISHED = {
     "llama-3.1-8b": 8_030_261_248,
     "llama-3.3-70b-instruct": 70_553_706_496,
 }
-MINI = ModelConfig(
+MINI = laptop(
+    ModelConfig,
     hidden_size=96, layers=3, heads=4, kv_heads=2, head_dim=32, intermediate_size=288,
     vocabulary=2_000, max_position=256,
 )  # fmt: skip
@@ -128,7 +130,8 @@ def test_an_updates_peak_is_within_a_fifth_of_what_is_alive(
                 logps, entropy, _ = token_logps(model.base_model, head, ids, mask, said, 1.0, True)
             logps.mean().backward()
             del logps, entropy
-    settings = RLConfig(
+    settings = laptop(
+    RLConfig,
         questions=3, generations=2, max_completion_tokens=said,
         micro_batch_tokens=rows * (prompt + said),
     )  # fmt: skip
@@ -191,7 +194,8 @@ def test_two_steps_of_the_trainer_hold_what_is_computed(tokenizer, tmp_path, pre
     torch.manual_seed(0)
     base = tmp_path / "model"
     save_model(AutoModelForCausalLM.from_config(shape, dtype=torch.float32), tokenizer, base)
-    settings = RLConfig(
+    settings = laptop(
+    RLConfig,
         steps=2, questions=4, generations=4, max_completion_tokens=40, micro_batch_tokens=2_000,
         save_every=10**6,
     )  # fmt: skip

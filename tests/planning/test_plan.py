@@ -54,7 +54,7 @@ def test_every_stage_in_order_with_what_it_does(compose):
 
 
 def test_what_is_cached_begun_and_built_anew(compose, runs):
-    config = compose("until=r1_zero")
+    config = compose()
     tokenizer = train_tokenizer(["User: Compute 1+2."])
 
     def write(folder):
@@ -64,7 +64,7 @@ def test_what_is_cached_begun_and_built_anew(compose, runs):
     begun = Workspace(config).work("evaluate_base")
     begun.mkdir(parents=True)
     artifacts.Progress(begun).update(3, 9)
-    text = _text(config)
+    text = _text(config, until="r1_zero")
     told = text.partition("parameters")[0].splitlines()
     standing = {x.split()[0]: " ".join(x.split()[1:3]) for x in told if x[:2] == "  "}
     assert standing["base"].startswith("cached") and standing["evaluate_base"].startswith("at 3/9")
@@ -72,7 +72,7 @@ def test_what_is_cached_begun_and_built_anew(compose, runs):
     # The base that stands there has another vocabulary than the configuration says.
     counted = sum(p.numel() for p in from_random_weights(config.model, tokenizer).parameters())
     assert f"{counted:,} of mini_qwen (qwen3, by its config.json)" in text
-    again = _text(replace(config, from_stage="base"))
+    again = _text(config, from_stage="base", until="r1_zero")
     assert "0 of them cached" in again and "cached " not in again
 
 
@@ -171,12 +171,12 @@ def test_what_is_left_of_a_persons_own_questions(tmp_path, monkeypatch):
 
 
 def test_command_line(capsys, tmp_path):
-    words = ["plan", "scale=smoke", f"runs={tmp_path / 'none'}", "until=base"]
+    words = ["plan", "scale=smoke", f"runs={tmp_path / 'none'}", "--until", "base"]
     assert cli.main([*words, "--no-probe", "--card", "24"]) == 0
     assert "24 GB: everything fits" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
     assert cli.main([*words, "--card", "0"]) == 2
-    assert cli.main(["plan", "until=nowhere"]) == 2
+    assert cli.main(["plan", "--until", "nowhere"]) == 2
     assert "there is no stage nowhere" in capsys.readouterr().err
 
 

@@ -1,6 +1,5 @@
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,8 +94,9 @@ def test_runs_cut_at_one_stage_are_joined(built, results, config, tmp_path):
     cut = report.build(
         tmp_path / "run0-01234567-until-r1_zero",
         {name: result for name, result in results.items() if name.startswith(begun)},
-        replace(config, until="r1_zero"),
+        config,
         {},
+        until="r1_zero",
     )
     save(config, cut.parent / "resolved.yaml")
     said = cut.read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ from r1repro.rewards import rules
 from r1repro.rewards.accuracy import is_correct, is_strictly_correct
 from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.training import grpo
+from tests.laptop import laptop
 
 CHAIN = Problem("arithmetic:53+7-8", "arithmetic", "en", 2, "Compute 53+7-8.", "52")
 SEARCH = Problem("countdown:3,5,7=1", "countdown", "zh", 1, "用3,5,7得到1。", "3,5,7=1")
@@ -72,7 +73,7 @@ def test_what_is_paid_in_the_tag_and_for_the_format_of_right_answers(
 
 
 def test_the_setting_chooses_the_rules():
-    right, equal = RLConfig(), RLConfig(format_of_right=False)
+    right, equal = laptop(RLConfig), laptop(RLConfig, format_of_right=False)
     assert grpo.rule_of("accuracy", right) is rules.accuracy_in_tag
     assert grpo.rule_of("format", right) is rules.format_of_right
     assert grpo.rule_of("accuracy", equal) is rules.accuracy

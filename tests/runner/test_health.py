@@ -13,6 +13,7 @@ from r1repro.notebook import Run
 from r1repro.runner.health import Health, of_run, of_stages
 from r1repro.runner.workspace import Workspace
 from r1repro.training.checkpoints import COMPLETE
+from tests.laptop import laptop
 from tests.reports.made_up import checkpoint, pretraining_metrics, rl_metrics, sft_metrics
 
 
@@ -125,7 +126,7 @@ def test_many_sick_stages_are_a_few_lines_and_other_scales_say_nothing_of_smoke(
     found = tuple(
         finding
         for name in ("r1_zero", "dev2", "r1", "qwen_rl", "llama_rl", "qwen_distilled_rl", "x")
-        for finding in examine(name, rl_metrics().assign(clipped_completions=0.6), RLConfig())
+        for finding in examine(name, rl_metrics().assign(clipped_completions=0.6), laptop(RLConfig))
     )
     rows = {finding.stage: 110 for finding in found}
     lines = Health("laptop", found, rows, {}, ()).lines()

@@ -117,11 +117,11 @@ def test_ending_the_run_ends_the_stage_and_a_rerun_continues(fake_notebooks, com
 
 
 def test_from_builds_anew_and_until_stops(fake_notebooks, compose, runs):
-    early = sequence.run(compose("until=first"), fake_notebooks)
+    early = sequence.run(compose(), fake_notebooks, until="first")
     assert list(early.results) == ["first"]
     made = early.results["first"].folder
     inode = made.stat().st_ino
-    outcome = sequence.run(compose("from=first"), fake_notebooks)
+    outcome = sequence.run(compose(), fake_notebooks, "first")
     assert early.folder.name == f"{outcome.folder.name}-until-first"
     assert made.stat().st_ino != inode
     assert len(list((runs / "replaced").iterdir())) == 1
@@ -129,9 +129,9 @@ def test_from_builds_anew_and_until_stops(fake_notebooks, compose, runs):
 
 def test_unknown_stage_and_wrong_order(fake_notebooks, compose):
     with pytest.raises(R1ReproError, match="no stage third: the stages are first, second"):
-        sequence.run(compose("from=third"), fake_notebooks)
-    with pytest.raises(R1ReproError, match="until=first comes before from=second"):
-        sequence.run(compose("from=second", "until=first"), fake_notebooks)
+        sequence.run(compose(), fake_notebooks, "third")
+    with pytest.raises(R1ReproError, match="--until first comes before --from second"):
+        sequence.run(compose(), fake_notebooks, "second", "first")
 
 
 def test_missing_notebook(fake_notebooks, compose):

@@ -11,6 +11,7 @@ from r1repro.tasks import mini_world, templates
 from r1repro.tasks.corpus import documents
 from r1repro.tasks.tokenizer import train as train_tokenizer
 from r1repro.text.tags import END, TAGS
+from tests.laptop import laptop
 
 TEXTS = [
     "User: Compute 53+7-8. <think></think><answer></answer>\nAssistant: <think>53+7=60",
@@ -54,7 +55,7 @@ def test_tags_are_one_token_each_and_not_special(tokenizer):
 
 def test_token_ids_after_reload_equal_those_before(tokenizer, tmp_path):
     """Also by AutoTokenizer, as anybody else would load the folder."""
-    model = from_random_weights(ModelConfig(layers=1), tokenizer)
+    model = from_random_weights(laptop(ModelConfig, layers=1), tokenizer)
     save_model(model, tokenizer, tmp_path / "model")
     for again in (
         load_tokenizer(tmp_path / "model"),
@@ -72,7 +73,7 @@ def test_token_ids_after_reload_equal_those_before(tokenizer, tmp_path):
 
 
 def test_default_size_is_between_half_and_one_and_a_half_million(tokenizer):
-    model = from_random_weights(ModelConfig(), tokenizer)
+    model = from_random_weights(laptop(ModelConfig), tokenizer)
     assert 0.5e6 <= sum(p.numel() for p in model.parameters()) <= 1.5e6
 
 

@@ -15,6 +15,7 @@ from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
 from r1repro.tasks import asking, worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
+from tests.laptop import laptop
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def searched(config, tmp_path_factory):
     """A random base, and what the search over the ways of asking it left."""
     place = tmp_path_factory.mktemp("base")
     tokenizer = train_tokenizer(["User: Compute 1+2. Assistant: "])
-    shape = ModelConfig(layers=1, hidden_size=32, heads=1, kv_heads=1, intermediate_size=32)
+    shape = laptop(ModelConfig, layers=1, hidden_size=32, heads=1, kv_heads=1, intermediate_size=32)
     save_model(from_random_weights(shape, tokenizer), tokenizer, place / "model")
     inputs = {"base": SimpleNamespace(folder=place)}
     folder = tmp_path_factory.mktemp("search")

@@ -19,6 +19,7 @@ from r1repro.stages.models import save_model
 from r1repro.stages.samples import described
 from r1repro.tasks import worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
+from tests.laptop import laptop
 from tests.length_rewarded import by_length
 
 
@@ -40,7 +41,7 @@ def test_sft_then_grpo_with_adapters_are_ordinary_folders(tmp_path, monkeypatch)
     base, dev1, dev2 = folders
     torch.manual_seed(0)
     tokenizer = train_tokenizer([f"{prompt} Assistant: 0123456789" for prompt in data.prompt])
-    shape = ModelConfig(layers=2, hidden_size=32, heads=2, kv_heads=1, intermediate_size=48)
+    shape = laptop(ModelConfig, layers=2, hidden_size=32, heads=2, kv_heads=1, intermediate_size=48)
     save_model(from_random_weights(shape, tokenizer), tokenizer, base / "model")
     result = lambda folder: SimpleNamespace(folder=folder)  # noqa: E731
     sft.train(config, "dev1", result(base), data, config.stage.dev1, dev1, Progress(dev1))

@@ -14,6 +14,7 @@ from r1repro.generation.vllm_engine import VLLM
 from r1repro.stages import models
 from r1repro.stages.base_model import from_random_weights
 from r1repro.tasks.tokenizer import train as train_tokenizer
+from tests.laptop import laptop
 
 BFLOAT16 = EngineConfig(precision="bfloat16", attention="eager")
 
@@ -22,7 +23,9 @@ BFLOAT16 = EngineConfig(precision="bfloat16", attention="eager")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("model")
     tokenizer = train_tokenizer(["User: Compute 1+2. Assistant: "])
-    models.save_model(from_random_weights(ModelConfig(layers=1), tokenizer), tokenizer, place)
+    models.save_model(
+        from_random_weights(laptop(ModelConfig, layers=1), tokenizer), tokenizer, place
+    )
     return place
 
 

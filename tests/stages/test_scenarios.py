@@ -7,8 +7,9 @@ from r1repro.config import AllScenarioConfig
 from r1repro.stages.rl import scenarios
 from r1repro.tasks import worlds
 from r1repro.tasks.problem import GENERAL
+from tests.laptop import laptop
 
-SETTINGS = AllScenarioConfig(steps=8, questions=6, general_from=0.75, general_share=0.5)
+SETTINGS = laptop(AllScenarioConfig, steps=8, questions=6, general_from=0.75, general_share=0.5)
 
 
 def _general(settings):
@@ -30,7 +31,7 @@ def test_throughout_they_are_there_from_the_first_step():
 
 
 def test_the_default_is_the_papers_last_400_of_1700_steps():
-    assert abs(AllScenarioConfig().general_from - 1300 / 1700) < 0.02
+    assert abs(laptop(AllScenarioConfig).general_from - 1300 / 1700) < 0.02
 
 
 def test_every_family_is_asked_in_turn():

@@ -2,13 +2,14 @@
 
 import pytest
 
-from r1repro.config import Config, compose
+from r1repro.config import compose
 from r1repro.errors import R1ReproError
 from r1repro.rewards import rules
 from r1repro.stages.sft import token_ids
 from r1repro.tasks import mini_world, templates
 from r1repro.tasks.problem import Problem
 from r1repro.text.tags import read
+from tests.laptop import laptop
 from tests.tiny import FAMILIES, tokenizer_of
 
 
@@ -98,7 +99,7 @@ def test_a_form_that_begins_nothing_leaves_the_tag_to_the_completion():
 def test_the_form_that_each_checkpoint_is_asked_in(checkpoint, form):
     there = compose(["scale=gpu", "model=qwen2.5-1.5b"])
     assert templates.form(there, checkpoint) == form
-    assert templates.form(Config(), checkpoint) == "mini"
+    assert templates.form(laptop(), checkpoint) == "mini"
 
 
 def test_unknown_template_names_those_there_are():

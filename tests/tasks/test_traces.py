@@ -11,13 +11,14 @@ from r1repro.runner.workspace import Workspace
 from r1repro.stages import sft
 from r1repro.tasks import traces, worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
+from tests.laptop import laptop
 
 REAL = ROOT.parent / "shared" / "realdata" / "r1_traces" / "rasbt_openrouter_r1_671b.json"
 
 
 def written(path, *rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return StudentsConfig(traces=str(path))
+    return laptop(StudentsConfig, traces=str(path))
 
 
 def test_each_question_once_with_the_first_of_its_answers(tmp_path):
@@ -68,6 +69,6 @@ def test_a_row_without_an_answer_is_named(tmp_path, said):
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the real files are not beside the checkout")
 def test_real_traces_without_their_thinking_are_refused():
-    student = StudentsConfig(traces=str(REAL), traces_completion="message_content")
+    student = laptop(StudentsConfig, traces=str(REAL), traces_completion="message_content")
     with pytest.raises(R1ReproError, match="row 1: message_content has no </think>"):
         traces.rows(student)

@@ -9,6 +9,7 @@ import pytest
 from r1repro.config import TaskConfig
 from r1repro.errors import R1ReproError
 from r1repro.tasks import worlds
+from tests.laptop import laptop
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def questions(tmp_path):
 
 def task(path, **settings):
     found = {"validation_problems": 10, "test_problems": 20} | settings
-    return TaskConfig(name="own", path=path, **found)
+    return laptop(TaskConfig, name="own", path=path, **found)
 
 
 def test_splits_are_disjoint_and_the_stream_goes_through_the_rest_in_epochs(questions):
@@ -60,6 +61,6 @@ def test_too_few_questions_are_refused_with_the_figures(questions):
 
 
 def test_the_mini_world_is_what_a_plain_task_means():
-    world = worlds.of(TaskConfig(validation_problems=20, test_problems=20))
+    world = worlds.of(laptop(TaskConfig, validation_problems=20, test_problems=20))
     assert {p.task for p in world.test} == {"arithmetic", "countdown"}
     assert next(world.stream(random.Random(0))).task in ("arithmetic", "countdown")

@@ -14,6 +14,7 @@ from r1repro.stages.models import load_trained, new_reward_model
 from r1repro.training import adapters, grpo, sft
 from r1repro.training.logprobs import token_logps
 from r1repro.training.optimizer import split_parameters
+from tests.laptop import laptop
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, Killed, plain, trained
 
@@ -55,7 +56,7 @@ def test_bfloat16_computes_and_samples_in_it_and_keeps_float32_weights(
 
 
 def test_sft_and_reward_model_in_bfloat16_lose_about_as_much(base, tokenizer, tmp_path):
-    settings = SFTConfig(epochs=1, batch_size=4, log_every=1, save_every=99)
+    settings = laptop(SFTConfig, epochs=1, batch_size=4, log_every=1, save_every=99)
     examples = [(tokenizer.encode("User: Compute 1+2."), [5, 6, tokenizer.eos_token_id])] * 8
     losses = []
     for name, engine in (("a", EngineConfig()), ("b", BFLOAT16)):
@@ -174,7 +175,7 @@ def test_what_reports_elsewhere_is_handed_to_the_trainers(tmp_path):
     engine = EngineConfig(report_to="wandb")
     assert grpo.trainer_arguments(SHORT, 0, tmp_path).report_to == []
     assert grpo.trainer_arguments(SHORT, 0, tmp_path, engine).report_to == ["wandb"]
-    settings = SFTConfig(epochs=1)
+    settings = laptop(SFTConfig, epochs=1)
     assert sft.arguments(settings, 3, 0, tmp_path, engine)["report_to"] == "wandb"
     assert sft.arguments(settings, 3, 0, tmp_path, engine)["run_name"] == tmp_path.name
 
@@ -191,7 +192,7 @@ def test_adapters_beside_weights_in_4_bits_are_trained_in_float32(
         model = load_trained(base, LORA, 0)
         marked(model)
         examples = [(tokenizer.encode("User: Compute 1+2."), [5, 6, tokenizer.eos_token_id])] * 8
-        settings = SFTConfig(epochs=1, batch_size=4, log_every=1, save_every=99)
+        settings = laptop(SFTConfig, epochs=1, batch_size=4, log_every=1, save_every=99)
         sft.fine_tune(model, tokenizer, examples, settings, seed=0, folder=tmp_path,
                       progress=Progress(None), engine=LORA)  # fmt: skip
         weights = list(model.parameters())

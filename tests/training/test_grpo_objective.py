@@ -23,9 +23,11 @@ from r1repro.tasks import mini_world
 from r1repro.tasks.problem import Problem
 from r1repro.training import grpo
 from r1repro.training.logprobs import token_logps
+from tests.laptop import laptop
 from tests.length_rewarded import by_length
 
-SETTINGS = RLConfig(
+SETTINGS = laptop(
+    RLConfig,
     # A random model would earn no reward.
     format_of_right=False,
     steps=4,

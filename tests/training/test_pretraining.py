@@ -9,8 +9,11 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 from r1repro.artifacts import Progress
 from r1repro.config import BaseConfig, EngineConfig
 from r1repro.training.pretraining import bucketed, pretrain, recent, schedule
+from tests.laptop import laptop
 
-SETTINGS = BaseConfig(batch_tokens=64, log_every=2, save_every=4, lr_matrices=1e-2, lr_rest=1e-2)
+SETTINGS = laptop(
+    BaseConfig, batch_tokens=64, log_every=2, save_every=4, lr_matrices=1e-2, lr_rest=1e-2
+)
 RNG = random.Random(0)
 # Counting up from a random start can be learned in a few steps.
 STARTS = [RNG.randrange(38) for _ in range(60)]

@@ -15,9 +15,10 @@ from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTCon
 from r1repro.errors import R1ReproError
 from r1repro.stages.models import load_trained, new_reward_model
 from r1repro.training import reward_model, sft
+from tests.laptop import laptop
 
-SETTINGS = SFTConfig(
-    epochs=2, batch_size=4, lr_matrices=1e-2, lr_rest=1e-2, log_every=1, save_every=2
+SETTINGS = laptop(
+    SFTConfig, epochs=2, batch_size=4, lr_matrices=1e-2, lr_rest=1e-2, log_every=1, save_every=2
 )
 
 
@@ -108,7 +109,7 @@ def test_killed_and_continued_gives_the_same_weights(
         model = new_reward_model(base, engine, 0)
         model.config.pad_token_id = tokenizer.pad_token_id
         pairs = [([5, 6, i], [7, 8]) for i in range(9, 25)]
-        settings = RewardModelConfig(batch_size=4, log_every=1, save_every=2)
+        settings = laptop(RewardModelConfig, batch_size=4, log_every=1, save_every=2)
         return model, reward_model.train(
             model, tokenizer, pairs, settings, seed=0, folder=folder, progress=Progress(None),
             engine=engine,
@@ -141,7 +142,7 @@ def test_a_reward_model_learns_to_tell_its_pairs(base, tokenizer, tmp_path):
     model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
     model.config.pad_token_id = tokenizer.pad_token_id
     pairs = [([5, i, tokenizer.eos_token_id], [7, i, tokenizer.eos_token_id]) for i in range(9, 73)]
-    settings = RewardModelConfig(epochs=4, batch_size=16, log_every=1)
+    settings = laptop(RewardModelConfig, epochs=4, batch_size=16, log_every=1)
     rows = reward_model.train(
         model, tokenizer, pairs, settings, seed=0, folder=tmp_path, progress=Progress(None)
     )

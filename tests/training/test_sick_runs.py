@@ -13,9 +13,11 @@ from r1repro.evaluation.doctor import examine
 from r1repro.rewards import rules
 from r1repro.tasks import mini_world, templates
 from r1repro.training import grpo, sft
+from tests.laptop import laptop
 from tests.length_rewarded import by_length
 
-SETTINGS = RLConfig(
+SETTINGS = laptop(
+    RLConfig,
     format_of_right=False,
     steps=10,
     questions=4,
@@ -71,7 +73,7 @@ def test_a_cap_too_short(base, tokenizer, tmp_path):
     problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(80), strict=False)]
     answer = [*tokenizer.encode("3") * 6, tokenizer.eos_token_id]
     examples = [(tokenizer.encode(templates.render("mini", p)), answer) for p in problems]
-    settings = SFTConfig(epochs=6, batch_size=8, lr_matrices=1e-2, lr_rest=1e-2)
+    settings = laptop(SFTConfig, epochs=6, batch_size=8, lr_matrices=1e-2, lr_rest=1e-2)
     sft.fine_tune(
         model, tokenizer, examples, settings, seed=0, folder=tmp_path, progress=Progress(None)
     )
@@ -94,7 +96,9 @@ def test_a_base_that_earns_nothing(base, tokenizer, tmp_path):
 
 @pytest.mark.parametrize("sick", ["rate", "weight"])
 def test_fine_tuning(base, tokenizer, tmp_path, sick):
-    settings = SFTConfig(epochs=2, batch_size=4, lr_matrices=1e-2, lr_rest=1e-2, log_every=1)
+    settings = laptop(
+        SFTConfig, epochs=2, batch_size=4, lr_matrices=1e-2, lr_rest=1e-2, log_every=1
+    )
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
     if sick == "rate":
         settings = dataclasses.replace(settings, lr_matrices=0.0, lr_rest=0.0)

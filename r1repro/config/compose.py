@@ -1,0 +1,311 @@
+"""Composing conf/ and overrides to a configuration, and its views: saved, read, as keys.
+
+It is composed and validated once, before anything runs; notebooks and stages `load` it.
+"""
+
+import difflib
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from r1repro import records
+from r1repro.config import groups
+from r1repro.config.groups import GROUPS, ROOT, check_choice, refused
+from r1repro.config.schema import Config, ModelConfig, StudentsConfig, TaskConfig
+from r1repro.config.validate import validate
+from r1repro.errors import R1ReproError, offered
+
+SEEDS = ("seed", "base_seed")
+"""Settings that may differ between the runs of a joint report."""
+# Settings that change no result, as does every save_every.
+RESULT_FREE = (
+    "runs",
+    "scale",
+    "engine.vllm_server",
+    "engine.report_to",
+    *(f"launch.{name}" for name in ("cluster", "partition", "hours", "cpus", "memory")),
+)
+
+
+def compose(overrides: Sequence[str] = ()) -> Config:
+    """Compose conf/ with Hydra overrides such as `scale=smoke` or `seed=3`.
+
+    Raises R1ReproError with the key, its value and what is accepted.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not (ROOT / "conf").is_dir():
+        raise R1ReproError(
+            f"no folder conf/ in {ROOT}: r1repro runs from a checkout; "
+            "clone it and install with `pip install -e .`"
+        )
+    for text in overrides:
+        _check_override(text)
+    ConfigStore.instance().store(name="schema", node=_schema())
+    groups.register()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+            config = OmegaConf.to_object(hydra_compose("config", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise R1ReproError(f"the configuration cannot be composed: {reason}") from error
+    assert isinstance(config, Config)
+    # Stages run from the checkout, but typed paths are relative to the working directory.
+    config = replace(
+        config,
+        task=_resolved_task(config.task),
+        model=_resolved(config.model),
+        student=_resolved_students(config.student),
+    )
+    validate(config)
+    return config
+
+
+def sweep(overrides: Sequence[str]) -> list[Config]:
+    """One configuration per value of a comma list such as `seed=0,1,2`.
+
+    Raises R1ReproError if the configurations differ in anything but one seed.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise R1ReproError(
+            f"the overrides cannot be read: {' '.join(str(error).split())}"
+        ) from error
+    found: list[list[str]] = []
+    for one in parsed:
+        if not one.is_sweep_override():
+            found.append([str(one.input_line)])
+            continue
+        words = [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]
+        if one.key_or_group not in SEEDS:
+            raise R1ReproError(
+                f"{one.input_line} varies {one.key_or_group}, and --multirun joins runs that "
+                f"differ only in {' or '.join(SEEDS)}: run each value separately"
+            )
+        if doubled := sorted({word for word in words if words.count(word) > 1}):
+            raise R1ReproError(f"{doubled[0]} is given twice: give each seed once")
+        found.append(words)
+    if sum(len(words) > 1 for words in found) > 1:
+        raise R1ReproError(
+            "seed and base_seed are both lists, which makes runs that share a base and are not "
+            "independent: vary one of them"
+        )
+    return [compose(words) for words in itertools.product(*found)]
+
+
+def _schema() -> Any:
+    """The schema as a node into which Hydra can merge conf/; what has no default is missing."""
+    from omegaconf import MISSING as VALUE_MISSING
+    from omegaconf import OmegaConf
+
+    def blank(kind: Any) -> Any:
+        hints = get_type_hints(kind)
+        return kind(
+            **{
+                f.name: blank(hints[f.name]) if is_dataclass(hints[f.name]) else VALUE_MISSING
+                for f in fields(kind)
+                if f.default is MISSING
+            }
+        )
+
+    def make_writable(node: Any) -> None:
+        # A frozen dataclass gives a read-only node.
+        OmegaConf.set_readonly(node, None)
+        for key in node:
+            child = node._get_node(key)
+            if OmegaConf.is_config(child):
+                make_writable(child)
+
+    schema = OmegaConf.structured(blank(Config))
+    make_writable(schema)
+    return schema
+
+
+def _resolved(model: ModelConfig) -> ModelConfig:
+    return model if model.path is None else replace(model, path=_absolute(model.path))
+
+
+def _resolved_task(task: TaskConfig) -> TaskConfig:
+    if task.path is None:
+        return task
+    name = "own" if task.name == "mini" else task.name
+    test = None if task.test_path is None else _absolute(task.test_path)
+    return replace(task, name=name, path=_absolute(task.path), test_path=test)
+
+
+def _resolved_students(student: StudentsConfig) -> StudentsConfig:
+    traces, teacher = student.traces, student.teacher
+    if traces is not None and Path(traces).suffix in records.SUFFIXES:
+        traces = _absolute(traces)
+    # Whether it names a folder rather than a model of the hub.
+    if teacher is not None and (teacher.startswith(("/", ".", "~")) or Path(teacher).is_dir()):
+        teacher = _absolute(teacher)
+    return replace(
+        student,
+        traces=traces,
+        teacher=teacher,
+        qwen=_resolved(student.qwen),
+        llama=_resolved(student.llama),
+    )
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())
+
+
+def _check_override(text: str) -> None:
+    """Raise R1ReproError for an override that Hydra rejects at length or silently accepts."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    malformed = R1ReproError(
+        f"`{text}` is not a setting: write key=value, such as seed=3 or stage.r1_zero.steps=200"
+    )
+    try:
+        override = OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        raise malformed from error
+    key = override.key_or_group
+    if not key:
+        raise malformed
+    if key in ("from", "until"):
+        raise R1ReproError(
+            f"`{text}` is not a setting: write `--{key} STAGE` after `r1repro run` or `plan`"
+        )
+    if override.is_delete() or override.is_add() or override.is_force_add():
+        raise R1ReproError(
+            f"`{text}` would add or delete a key: only key=value for a key that exists is accepted"
+        )
+    if override.is_sweep_override():
+        raise R1ReproError(f"`{text}` has several values: give one, or use --multirun for seeds")
+    if key in GROUPS:
+        check_choice(key, override.value())
+        return
+    accepted = _accepted_types()
+    if key not in accepted:
+        raise _unknown(key, text, list(accepted))
+    _check_type(key, override.value(), accepted[key])
+
+
+def _unknown(key: str, text: str, known: Sequence[str]) -> R1ReproError:
+    inside = [name for name in known if name.startswith(key + ".")]
+    if inside:
+        names = offered(key, inside, "r1repro/config/schema.py has")
+        return R1ReproError(f"`{key}` in `{text}` is a group of settings: its keys are {names}")
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+    return R1ReproError(f"`{key}` in `{text}` is not a setting: the nearest one is {nearest}")
+
+
+def _check_type(key: str, value: object, kinds: tuple[type, ...]) -> None:
+    if value is None and type(None) in kinds:
+        return
+    accepted, said = {
+        bool: ((), "true or false"),
+        str: ((str, int, float), "a string"),
+        float: ((int, float), "a number"),
+        int: ((int,), "a whole number"),
+    }[kinds[0]]
+    if isinstance(value, bool) != (kinds[0] is bool) or not isinstance(value, (bool, *accepted)):
+        raise refused(key, value, said)
+
+
+def _accepted_types() -> dict[str, tuple[type, ...]]:
+    def walk(kind: Any, prefix: str) -> Iterator[tuple[str, tuple[type, ...]]]:
+        for name, hint in get_type_hints(kind).items():
+            if is_dataclass(hint):
+                yield from walk(hint, f"{prefix}{name}.")
+            else:
+                yield f"{prefix}{name}", get_args(hint) or (hint,)
+
+    return dict(walk(Config, ""))
+
+
+def save(config: Config, path: Path) -> None:
+    """Write the resolved configuration as YAML, atomically."""
+    from omegaconf import OmegaConf
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
+    part.replace(path)
+
+
+def load(path: Path | str) -> Config:
+    """Read a file written by `save`. Raises R1ReproError if it is missing or malformed."""
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    path = Path(path)
+    if not path.is_file():
+        raise R1ReproError(
+            f"no configuration at {path}: "
+            "give the resolved.yaml of a run, or leave config_path empty"
+        )
+    try:
+        config = OmegaConf.to_object(OmegaConf.merge(_schema(), OmegaConf.load(path)))
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise R1ReproError(
+            f"{path} is not a configuration of this version ({reason}): compose it again"
+        ) from error
+    assert isinstance(config, Config)
+    validate(config)
+    return config
+
+
+def values(config: Config, path: str) -> Any:
+    """The value at a dotted path as plain data, without the settings that change no result."""
+    node: Any = config
+    for word in path.split("."):
+        node = getattr(node, word)
+    return _plain(node, path)
+
+
+def _plain(node: Any, path: str) -> Any:
+    if not is_dataclass(node):
+        return node
+    inner = ((f.name, f"{path}.{f.name}") for f in fields(node))
+    return {
+        name: _plain(getattr(node, name), inside)
+        for name, inside in inner
+        if inside not in RESULT_FREE and name != "save_every"
+    }
+
+
+def only(config: Config, paths: Sequence[str]) -> Config:
+    """The configuration with None for all but `paths` and the settings that change no result.
+
+    Stages get this, so that a stage that uses a setting outside its key fails.
+    """
+    saving = (p for p in _accepted_types() if p.endswith(".save_every"))
+    return _only(config, "", (*paths, *RESULT_FREE, *saving))
+
+
+def _only(node: Any, path: str, kept: Sequence[str]) -> Any:
+    if any(path == keep or path.startswith(keep + ".") for keep in kept):
+        return node
+    if not is_dataclass(node) or not any(keep.startswith(path) for keep in kept):
+        return None
+    inner = {f.name: f"{path}.{f.name}".lstrip(".") for f in fields(node)}
+    whole: Any = node
+    return replace(whole, **{n: _only(getattr(node, n), p, kept) for n, p in inner.items()})
+
+
+def runs_folder(config: Config) -> Path:
+    """The folder of all results; a relative `runs` is resolved against the checkout."""
+    return (ROOT / Path(config.runs).expanduser()).resolve()

@@ -1,0 +1,65 @@
+"""The groups of conf/ that a run chooses from: a scale is a file, all others are tables."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from r1repro.errors import R1ReproError, offered
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout: conf/, notebooks/ and a relative `runs` are resolved against it."""
+
+TABLES = ("model", "task", "student", "ablation")
+"""Groups whose choices, with the settings of each, are in conf/GROUPs.yaml."""
+GROUPS = ("scale", *TABLES)
+HUB_SCALES = ("smoke", "gpu", "paper")
+"""The scales that a pretrained model can be trained at."""
+
+
+@cache
+def table(group: str) -> dict[str, dict[str, Any]]:
+    """The settings of every choice of a group in TABLES, with its name among them."""
+    from omegaconf import OmegaConf
+
+    found: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / f"{group}s.yaml"))
+    return {name: {"name": name, **(settings or {})} for name, settings in found.items()}
+
+
+def choices(group: str) -> list[str]:
+    """The choices in conf/ for one of GROUPS."""
+    if group in TABLES:
+        return sorted(table(group))
+    return sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
+
+
+def check_choice(group: str, name: object) -> None:
+    """Raise R1ReproError unless the group has that choice."""
+    names = choices(group)
+    if name not in names:
+        where = f"conf/{group}s.yaml has" if group in TABLES else f"conf/{group}/ has"
+        raise refused(group, name, f"one of {offered(str(name), names, where)}")
+
+
+def refused(key: str, value: object, accepted: str) -> R1ReproError:
+    """The error for a value that a setting does not take."""
+    return R1ReproError(f"{key}={value} is not accepted: {key} takes {accepted}")
+
+
+def register() -> None:
+    """Make the tables' choices known to Hydra.
+
+    A model that is not trained here brings the students of the hub.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    for group in TABLES:
+        for name, settings in table(group).items():
+            node: dict[str, Any] = {group: settings}
+            if group == "student":
+                node[group] = {
+                    key: table("model")[value] if key in ("qwen", "llama") else value
+                    for key, value in settings.items()
+                }
+            if group == "model" and ("hub" in settings or "path" in settings):
+                node["defaults"] = [{"override /student": "hub"}]
+            ConfigStore.instance().store(name=name, node=node, group=group, package="_global_")

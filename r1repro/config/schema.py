@@ -1,0 +1,398 @@
+"""The settings: the type of each, and what it accepts.
+
+Values are in conf/, the laptop's in conf/scale/laptop.yaml; what has a default here is an option
+that no scale needs.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+LONGEST_PROMPT = 64
+"""Positions, in tokens, reserved for a prompt with its template."""
+
+
+class Within(NamedTuple):
+    """The range of a number, and how an error says it."""
+
+    low: float
+    high: float
+    said: str
+
+    def accepts(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+class OneOf(NamedTuple):
+    """The choices of a string."""
+
+    names: tuple[str, ...]
+
+    @property
+    def said(self) -> str:
+        return f"one of {', '.join(self.names)}"
+
+    def accepts(self, value: str) -> bool:
+        return value in self.names
+
+
+Count = Annotated[int, Within(1, 2**40, "a whole number of at least 1")]
+Seed = Annotated[int, Within(0, 2**32 - 1, "a whole number from 0 to 4294967295")]
+Fraction = Annotated[float, Within(0, 1, "from 0 to 1")]
+Rate = Fraction
+Temperature = Annotated[float, Within(1e-3, 100, "above zero")]
+Weight = Annotated[float, Within(0, 1e6, "zero or more")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginConfig:
+    """Where a model is from, and how it is asked. Without `hub` and `path` it is trained here.
+
+    hub: a model of the Hugging Face hub, NAME@COMMIT, or NAME for the latest.
+    path: a folder in HF format, which takes precedence over `hub`.
+    chat: prompt format from the cold start on, one of tasks/prompts/; the stages before it use the
+        paper's base format.
+    """
+
+    name: str
+    hub: str | None = None
+    path: str | None = None
+    chat: str = "mini"
+
+    @property
+    def made_here(self) -> bool:
+        """Whether the base is trained from random weights."""
+        return self.path is None and self.hub is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(OriginConfig):
+    """A trained model with its shape, by which `r1repro plan` counts without its weights."""
+
+    architecture: Annotated[str, OneOf(("qwen2", "qwen3", "llama"))]
+    hidden_size: Count
+    layers: Count
+    heads: Count
+    kv_heads: Count
+    head_dim: Count
+    intermediate_size: Count
+    max_position: Count
+    vocabulary: Count
+    tied: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskConfig:
+    """Which problems, and how many of each split.
+
+    train, test: data sets of r1repro/tasks/sources.py, those of `test` joined by "+"; null is the
+        mini world. Without `test` a part of the training problems is held out.
+    path, test_path: your own files instead; prompt, answer, level: their fields; language: the
+        language of their questions.
+    max_level: hardest level of the mini world; 6 to 8 are longer chains of larger numbers, and
+        countdown from four numbers.
+    """
+
+    name: str
+    world_seed: Seed
+    validation_problems: Count
+    test_problems: Count
+    train: str | None = None
+    test: str | None = None
+    path: str | None = None
+    test_path: str | None = None
+    prompt: str = "question"
+    answer: str = "answer"
+    level: str | None = None
+    language: Annotated[str, OneOf(("en", "zh"))] = "en"
+    max_level: Annotated[int, Within(1, 8, "a level from 1 to 8")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseConfig:
+    """Pretraining: total tokens, and learning rates of Muon (matrices) and AdamW (the rest)."""
+
+    tokens: Count
+    batch_tokens: Count
+    lr_matrices: Rate
+    lr_rest: Rate
+    warmup_fraction: Fraction
+    weight_decay: Fraction
+    log_every: Count
+    save_every: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLConfig:
+    """GRPO with the KL term in the loss: `questions` x `generations` completions per step.
+
+    The reward is the weighted sum of the rule-based rewards.
+    format_of_right: reward accuracy only if the answer is in its tag, and the format only of right
+        answers; false rewards each independently, as in the paper.
+    rollout_batch: completions sampled at a time, which bounds the KV cache.
+    micro_batch_tokens: tokens of a forward and backward pass.
+    """
+
+    steps: Count
+    questions: Count
+    generations: Annotated[
+        int,
+        Within(2, 2**40, "at least 2, since an advantage compares the answers of one group"),
+    ]
+    max_completion_tokens: Count
+    lr_matrices: Rate
+    lr_rest: Rate
+    beta: Annotated[float, Within(0, 100, "zero or more")]
+    epsilon: Annotated[float, Within(0, 1000, "zero or more")]
+    temperature: Temperature
+    steps_per_generation: Count
+    reference_sync_steps: Count
+    format_of_right: bool
+    accuracy_weight: Weight
+    format_weight: Weight
+    language_weight: Weight
+    preference_weight: Weight
+    rollout_batch: Count
+    micro_batch_tokens: Count
+    save_every: Count
+    sample_every: Count
+
+    def rollout_parts(self, rows: int) -> int:
+        """Number of equal parts, in whole groups, in which a process samples `rows` completions."""
+        groups = max(1, rows // self.generations)
+        fitting = (n for n in range(1, groups) if groups % n == 0)
+        return next((n for n in fitting if rows // n <= self.rollout_batch), groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllScenarioConfig(RLConfig):
+    """RL on reasoning prompts, mixed with general prompts in the last part of the steps.
+
+    general_from: share of the steps before the first general prompt (R1: 1,300 of 1,700).
+    general_share: share of general questions in every later step.
+    """
+
+    general_from: Fraction
+    general_share: Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class SFTConfig:
+    """Supervised fine-tuning on completions, cosine schedule to a tenth of the rate.
+
+    rows_at_once: most rows per forward pass; the gradients of a batch are accumulated.
+    """
+
+    epochs: Count
+    batch_size: Count
+    rows_at_once: Count
+    lr_matrices: Rate
+    lr_rest: Rate
+    log_every: Count
+    save_every: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class RFTConfig(SFTConfig):
+    """Rejection-sampling fine-tuning of the base on as many samples as R1-Zero draws.
+
+    keep_all: train on all samples, for scale=smoke, where no answer is right.
+    """
+
+    keep_all: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplesConfig:
+    """A data set of `questions` x `samples` samples of a policy, at most `kept` per question.
+
+    keep_all: drop nothing, for scale=smoke, where no answer is right.
+    """
+
+    questions: Count
+    samples: Count
+    kept: Count
+    temperature: Temperature
+    max_completion_tokens: Count
+    rollout_batch: Count
+    keep_all: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectionConfig(SamplesConfig):
+    """Rejection sampling; `general_share` of the data set is general (R1: 200k of 800k)."""
+
+    # With 1 no reasoning problem would be left: the largest float below it.
+    general_share: Annotated[float, Within(0, 1 - 2**-53, "from 0 to below 1")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardModelConfig(SFTConfig):
+    """The preference reward model: pairs from `samples` answers to each general prompt."""
+
+    questions: Count
+    samples: Count
+    temperature: Temperature
+    max_completion_tokens: Count
+    rollout_batch: Count
+
+
+def rows_together(settings: SFTConfig, processes: int = 1) -> int:
+    """Largest equal part of a process's batch that is at most rows_at_once, in rows."""
+    share = settings.batch_size // processes
+    most = min(share, settings.rows_at_once)
+    return next(rows for rows in range(most, 0, -1) if share % rows == 0)
+
+
+@dataclass(frozen=True)
+class StagesConfig:
+    """Settings of each training stage, by its name."""
+
+    base: BaseConfig
+    r1_zero: RLConfig
+    base_rft: RFTConfig
+    cold_start_data: SamplesConfig
+    dev1: SFTConfig
+    dev2: RLConfig
+    rejection_sampling: RejectionConfig
+    dev3: SFTConfig
+    reward_model: RewardModelConfig
+    r1: AllScenarioConfig
+    qwen_base: BaseConfig
+    llama_base: BaseConfig
+    qwen_distilled: SFTConfig
+    llama_distilled: SFTConfig
+    qwen_rl: RLConfig
+    llama_rl: RLConfig
+    qwen_distilled_rl: RLConfig
+    llama_distilled_rl: RLConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentsConfig:
+    """The two students of distillation, each with its own base.
+
+    traces: a stronger teacher's answers instead of Dev2's, as a file or a data set of the hub;
+        traces_prompt, traces_completion: its fields; traces_rows: most rows, each of at most
+        traces_tokens tokens.
+    teacher: a stronger teacher, a model folder or a model of the hub, that answers the questions of
+        rejection sampling; its answers pass the same filters. teacher_chat: its prompt format, one
+        of tasks/prompts/; teacher_tokens: most tokens of an answer, null for Dev2's cap.
+    """
+
+    name: str
+    traces: str | None = None
+    traces_prompt: str = "problem"
+    traces_completion: str = "generations"
+    traces_rows: Count = 20_000
+    traces_tokens: Count = 8_192
+    teacher: str | None = None
+    teacher_chat: str = "qwen"
+    teacher_tokens: Count | None = None
+    qwen: ModelConfig
+    llama: ModelConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationConfig:
+    """Which ablations run beside the plain sequence."""
+
+    name: str
+    base_rft: bool = False
+    base_forced: bool = False
+    permuted_rewards: bool = False
+    format_only: bool = False
+    equal_weights: bool = False
+    no_language_reward: bool = False
+    reasoning_only: bool = False
+    preference_throughout: bool = False
+    rl_plateau: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How a checkpoint is sampled on the held-out problems; `split` "validation" is for trials.
+
+    samples: per reasoning problem, for base and R1-Zero; `samples_between`: the same for the other
+        checkpoints; `general_samples`: per general item; `search_samples`: per validation problem
+        in the search for the best prompt of the base.
+    """
+
+    split: Annotated[str, OneOf(("test", "validation"))] = "test"
+    samples: Count
+    samples_between: Count
+    general_samples: Count
+    search_samples: Count
+    temperature: Temperature
+    top_p: Annotated[float, Within(1e-6, 1, "above 0 and at most 1")]
+    max_completion_tokens: Count
+    rollout_batch: Count
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """How models are loaded, trained and sampled.
+
+    precision: of the computation. Full fine-tuning keeps float32 weights and computes under
+        autocast; with LoRA the frozen weights have this precision, as do models that only sample.
+    attention: attention implementation, as named by transformers.
+    sharded: shard weights, gradients and optimizer state over the processes (FSDP2); rollouts use
+        a full copy of the weights.
+    lora_rank: rank of the adapters, which are merged at the end of a stage. quantized: frozen
+        weights in 4 bits (QLoRA).
+    rollouts: our sampler ("own"), vLLM in the same process ("vllm"), or for training on a server
+        at `vllm_server` ("vllm_server"; sampling with fixed weights then uses vLLM in-process).
+    report_to: where the trainers log besides metrics.parquet.
+    """
+
+    precision: Annotated[str, OneOf(("float32", "bfloat16"))] = "float32"
+    attention: Annotated[str, OneOf(("sdpa", "eager", "flash_attention_2"))] = "sdpa"
+    gradient_checkpointing: bool = False
+    sharded: bool = False
+    lora_rank: Annotated[
+        int, Within(0, 4096, "0, which trains the weights themselves, or more")
+    ] = 0
+    lora_alpha: Count = 64
+    quantized: bool = False
+    unsloth: bool = False
+    rollouts: Annotated[str, OneOf(("own", "vllm", "vllm_server"))] = "own"
+    vllm_server: str = "http://localhost:8000"
+    report_to: Annotated[str, OneOf(("none", "tensorboard", "wandb", "trackio"))] = "none"
+
+
+PLAIN_ENGINE = EngineConfig()
+"""Full models in float32, our sampler."""
+
+
+@dataclass(frozen=True)
+class LaunchConfig:
+    """Number of processes of a training stage (started by `accelerate launch` if above one).
+
+    Every process holds the whole model, unless engine.sharded is true.
+    cluster: where `r1repro run` runs: "here", or as a submitit job on "slurm" or in the background
+        ("local"). A Slurm job gets one GPU per process, and `hours`, `cpus` and `memory` (GiB).
+    """
+
+    processes: Count = 1
+    cluster: Annotated[str, OneOf(("here", "local", "slurm"))] = "here"
+    partition: str | None = None
+    hours: Count = 24
+    cpus: Count = 8
+    memory: Count = 64
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run depends on."""
+
+    seed: Seed
+    base_seed: Seed
+    runs: str
+    scale: str
+    model: ModelConfig
+    task: TaskConfig
+    stage: StagesConfig
+    student: StudentsConfig
+    ablation: AblationConfig
+    evaluation: EvaluationConfig
+    engine: EngineConfig
+    launch: LaunchConfig
