@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, runs_folder
-from r1repro.errors import R1ReproError
+from r1repro.errors import R1ReproError, StageFailed
 from r1repro.planning import preflight
 from r1repro.reports import report, seeds
 from r1repro.runner import sequence
@@ -25,7 +26,7 @@ def run(config: Config, notebooks: Path = ROOT / "notebooks") -> Path:
     preflight.check(config)
     preflight.check_room(config, sequence.wanted_stages(Workspace(config)))
     outcome = sequence.run(config, notebooks)
-    return _report(config, outcome.folder, outcome.results, outcome.seconds)
+    return _report(config, outcome, notebooks)
 
 
 def run_seeds(configs: Sequence[Config]) -> Path:
@@ -41,25 +42,35 @@ def run_seeds(configs: Sequence[Config]) -> Path:
     name = f"{first.scale}-{first.task.name}-{len(folders)}seeds-{short}"
     if first.until is not None:
         name = f"{name}-until-{first.until}"
-    return seeds.join(folders, runs_folder(first) / name)
+    return seeds.join(folders, runs_folder(first) / name, partial(_execute, ROOT / "notebooks"))
 
 
-def _report(
-    config: Config, folder: Path, results: dict[str, StageResult], seconds: float | None
-) -> Path:
+def _execute(notebooks: Path, name: str, folder: Path, parameters: Mapping[str, Any]) -> None:
+    """Execute a notebook that is a report; see `report.Execute`."""
+    source = notebooks / f"{name}.ipynb"
+    try:
+        sequence.execute(source, folder, parameters, sequence.source_of(source))
+    except StageFailed as error:
+        raise StageFailed(f"notebook {source.name}: {error}") from error
+
+
+def _report(config: Config, outcome: sequence.Outcome, notebooks: Path) -> Path:
     """Build the report unless it is up to date; returns its path.
 
-    seconds: wall time of this run; None if nothing was executed, in which case the report keeps
-    the time of the run that did.
+    If nothing was executed, the report keeps the wall time of the run that did.
     """
+    folder, results, seconds = outcome.folder, outcome.results, outcome.seconds
     manifest = _report_manifest(folder)
-    if seconds is None and manifest.get("finished") and _facts(manifest) == _current_facts(results):
+    source = notebooks / f"{sequence.ARTICLE}.ipynb"
+    executed = sequence.recorded(folder / "notebooks" / source.name)
+    same = executed == sequence.source_of(source) and manifest.get("finished")
+    if seconds is None and same and _facts(manifest) == _current_facts(results):
         return folder / "report.html"
     wall = {name: result.manifest["seconds"] for name, result in results.items()}
     whole = seconds if seconds is not None else manifest.get("wall", {}).get("this run")
     if whole is not None:
         wall["this run"] = round(whole, 2)
-    return report.build(folder, results, config, wall)
+    return report.build(folder, results, config, wall, partial(_execute, notebooks))
 
 
 def _report_manifest(folder: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from r1repro.planning import preflight
 from r1repro.runner import progress
 from r1repro.runner.build import build, failure
 from r1repro.runner.health import of_stages
+from r1repro.runner.sequence import wanted_stages
 from r1repro.runner.workspace import Workspace
 
 REFRESH_SECONDS = 2.0
@@ -62,6 +63,12 @@ class Run:
             self._ask(names, inputs)
         built = build(self.space, [*inputs, *names], Live(self.space))
         return {name: built[name] for name in names}
+
+    def built(self, until: str | None = None) -> dict[str, StageResult]:
+        """Every stage that is built, of a run that ends with the notebook of `until` if given."""
+        space = Workspace(replace(self.config, until=until))
+        found = {name: space.load(name) for name in wanted_stages(space)}
+        return {name: result for name, result in found.items() if result is not None}
 
     def doctor(self, *names: str) -> None:
         """Print the doctor's findings on these stages, each with its remedy."""
