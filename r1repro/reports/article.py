@@ -174,10 +174,10 @@ def details(told: Report) -> Html | None:
     """pass@1 by family, level and language, and the general tasks."""
     groups: dict[str, list[str]] = {}
     for path in sorted(_paths(told), key=lambda p: (p.count("/"), "level_" not in p, p)):
-        first, *_, last = path.split("/")
+        first = path.partition("/")[0]
         if first == "general":
             groups.setdefault("General tasks", []).append(path)
-        elif last == "pass@1" and first not in ("reasoning", "pass@1"):
+        elif path.endswith("/pass@1") and first != "reasoning":
             other = "By level" if first.startswith("level_") else "By language"
             group = first.capitalize() if path.startswith(_families(told)) else other
             groups.setdefault(f"pass@1 · {group}", []).append(path)

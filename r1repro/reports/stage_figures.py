@@ -142,7 +142,7 @@ def drops(samples: pd.DataFrame, stage: str) -> pd.DataFrame:
 
 
 @described
-def dropbars(samples: pd.DataFrame, stage: str) -> Drawing:
+def drop_bars(samples: pd.DataFrame, stage: str) -> Drawing:
     """The same as bars, with what is kept as the last."""
     counts = _counts(samples, stage)
     kept = len(samples) - sum(counts.values())

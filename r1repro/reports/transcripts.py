@@ -87,7 +87,7 @@ def side_by_side(
 
 def answered(rows: pd.DataFrame, most: int | None = None, limit: int = LIMIT) -> Html:
     """Rows of `chosen` for a notebook; each problem but the first is folded."""
-    made = []
+    made: list[Markup] = []
     for problem in problems(rows)[:most]:
         named = {checkpoint(name, i)[0]: row for i, (name, row) in enumerate(problem.items())}
         first, *_ = named.values()

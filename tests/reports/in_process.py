@@ -1,6 +1,7 @@
 """Executes a notebook in this process: no kernel has to start, and what is patched here holds."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from r1repro.config import ROOT
 def execute(name: str, folder: Path, parameters: Mapping[str, Any]) -> None:
     """An `r1repro.reports.report.Execute`."""
     notebook = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    before = sys.modules["__main__"]
     shell = InteractiveShell.instance()
+    sys.modules["__main__"] = before  # which a shell replaces, and processes of other tests ask for
     shell.reset(new_session=True)
     select_figure_formats(shell, {"png"})
     for cell in notebook["cells"]:
