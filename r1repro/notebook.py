@@ -117,7 +117,7 @@ class Live:
     def __init__(self, space: Workspace) -> None:
         self._space = space
         self._shown = 0.0
-        self._handles: dict[str, DisplayHandle] = {}
+        self._handles: dict[str, DisplayHandle | None] = {}
 
     def say(self, sentence: str) -> None:
         print(sentence)
@@ -142,7 +142,8 @@ class Live:
         self._show(result.name, page + line)
 
     def _show(self, name: str, page: str) -> None:
-        if name in self._handles:
-            self._handles[name].update(HTML(page))
-        else:
+        handle = self._handles.get(name)
+        if handle is None:  # the first time, and always outside of IPython
             self._handles[name] = display(HTML(page), display_id=True)
+        else:
+            handle.update(HTML(page))

@@ -17,7 +17,7 @@ def test_several_seeds_are_run_and_then_joined(fake_graph, compose, monkeypatch,
 
     monkeypatch.setattr(launch, "run", run)
     monkeypatch.setattr(sequence, "set_aside_from", lambda space: aside.append(space.config.seed))
-    monkeypatch.setattr(seeds, "join", lambda folders, target: (folders, target.name))
+    monkeypatch.setattr(seeds, "join", lambda folders, target, execute: (folders, target.name))
     configs = [compose(f"seed={seed}", "from=second") for seed in (0, 1)]
     folders, name = launch.run_seeds(configs)
     assert ran == [(0, None), (1, None)] and aside == [0, 1], "set aside before any of them runs"
