@@ -164,6 +164,8 @@ def write(folder: Path, told: Report, execute: Callable[[], object], **more: obj
     held_out.write(folder, told.held_out)
     write_json(folder / "claims.json", as_data(told.judged, told.control))
     execute()
+    for old in (folder / "notebooks").glob("*.html"):
+        old.unlink()
     for name, page in notebooks.pages(notebooks.executed(folder)).items():
         artifacts.write_atomically(folder / name, page)
     named = {"run": folder.name, "hash": folder.name.partition("-until-")[0].rsplit("-", 1)[-1]}
