@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, runs_folder
-from r1repro.errors import R1ReproError
+from r1repro.errors import R1ReproError, StageFailed
 from r1repro.planning import preflight
 from r1repro.reports import report, seeds
 from r1repro.runner import sequence
@@ -32,7 +33,7 @@ def run(
     preflight.check(config)
     preflight.check_room(config, sequence.wanted_stages(Workspace(config), from_stage, until))
     outcome = sequence.run(config, notebooks, from_stage, until)
-    return _report(config, outcome, until)
+    return _report(config, outcome, notebooks, until)
 
 
 def run_seeds(
@@ -52,23 +53,35 @@ def run_seeds(
     name = f"{first.scale}-{first.task.name}-{len(folders)}seeds-{short}"
     if until is not None:
         name = f"{name}-until-{until}"
-    return seeds.join(folders, runs_folder(first) / name)
+    return seeds.join(folders, runs_folder(first) / name, partial(_execute, ROOT / "notebooks"))
 
 
-def _report(config: Config, outcome: Outcome, until: str | None) -> Path:
+def _execute(notebooks: Path, name: str, folder: Path, parameters: Mapping[str, Any]) -> None:
+    """Execute a notebook that is a report; see `report.Execute`."""
+    source = notebooks / f"{name}.ipynb"
+    try:
+        sequence.execute(source, folder, parameters, sequence.source_of(source))
+    except StageFailed as error:
+        raise StageFailed(f"notebook {source.name}: {error}") from error
+
+
+def _report(config: Config, outcome: Outcome, notebooks: Path, until: str | None) -> Path:
     """Build the report unless it is up to date; returns its path.
 
-    If nothing was executed, it keeps the wall time of the run that did.
+    If nothing was executed, the report keeps the wall time of the run that did.
     """
     folder, results, seconds = outcome.folder, outcome.results, outcome.seconds
     manifest = _report_manifest(folder)
-    if seconds is None and manifest.get("finished") and _facts(manifest) == _current_facts(results):
+    source = notebooks / f"{sequence.ARTICLE}.ipynb"
+    executed = sequence.recorded(folder / "notebooks" / source.name)
+    same = executed == sequence.source_of(source) and manifest.get("finished")
+    if seconds is None and same and _facts(manifest) == _current_facts(results):
         return folder / "report.html"
     wall = {name: result.manifest["seconds"] for name, result in results.items()}
     whole = seconds if seconds is not None else manifest.get("wall", {}).get("this run")
     if whole is not None:
         wall["this run"] = round(whole, 2)
-    return report.build(folder, results, config, wall, until)
+    return report.build(folder, results, config, wall, partial(_execute, notebooks), until)
 
 
 def _report_manifest(folder: Path) -> dict[str, Any]:

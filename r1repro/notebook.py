@@ -20,6 +20,7 @@ from r1repro.planning import preflight
 from r1repro.runner import progress
 from r1repro.runner.build import build, failure
 from r1repro.runner.health import of_stages
+from r1repro.runner.sequence import wanted_stages
 from r1repro.runner.workspace import Workspace
 
 REFRESH_SECONDS = 2.0
@@ -62,6 +63,12 @@ class Run:
             self._ask(names, inputs)
         built = build(self.space, [*inputs, *names], Live(self.space))
         return {name: built[name] for name in names}
+
+    def built(self, until: str | None = None) -> dict[str, StageResult]:
+        """Every stage that is built, of a run that ends with the notebook of `until` if given."""
+        names = wanted_stages(self.space, until=until)
+        found = {name: self.space.load(name) for name in names}
+        return {name: result for name, result in found.items() if result is not None}
 
     def doctor(self, *names: str) -> None:
         """Print the doctor's findings on these stages, each with its remedy."""
@@ -135,7 +142,8 @@ class Live:
         self._show(result.name, page + line)
 
     def _show(self, name: str, page: str) -> None:
-        if name not in self._handles:
-            self._handles[name] = display(HTML(page), display_id=True)  # None outside a notebook
-        elif handle := self._handles[name]:
+        handle = self._handles.get(name)
+        if handle is None:  # the first time, and always outside of IPython
+            self._handles[name] = display(HTML(page), display_id=True)
+        else:
             handle.update(HTML(page))

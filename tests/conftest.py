@@ -9,6 +9,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported: threads of several workers would wait for each other actively.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+ARTICLE = "08_r1_zero_vs_r1"
 PARAMETERS = 'config_path = ""\noverrides = []\nbuild_missing = "ask"'
 OPEN = (
     "from r1repro.notebook import open_run\nrun = open_run(config_path, overrides, build_missing)"
@@ -34,11 +35,16 @@ def fake_graph(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fake_notebooks(tmp_path: Path, fake_graph: None) -> Path:
-    """A folder with a notebook for each of the two fake stages."""
+    """A folder with a notebook for each of the two fake stages, and one that is the report."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    for name, stage in (("00_first", "first"), ("01_second", "second")):
-        cells = [_cell(PARAMETERS, ["parameters"]), _cell(f"{OPEN}\nrun.stage('{stage}').key", [])]
+    for name, shown in (
+        ("00_first", "run.stage('first').key"),
+        ("01_second", "run.stage('second').key"),
+        (ARTICLE, "sorted(run.built(until))"),
+    ):
+        parameters = f"{PARAMETERS}\nuntil = None"
+        cells = [_cell(parameters, ["parameters"]), _cell(f"{OPEN}\n{shown}", [])]
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         notebook = {
             "cells": cells,

@@ -19,7 +19,7 @@ def test_several_seeds_are_run_and_then_joined(fake_graph, compose, monkeypatch,
     monkeypatch.setattr(
         sequence, "set_aside_from", lambda space, name: aside.append((space.config.seed, name))
     )
-    monkeypatch.setattr(seeds, "join", lambda folders, target: (folders, target.name))
+    monkeypatch.setattr(seeds, "join", lambda folders, target, execute: (folders, target.name))
     configs = [compose(f"seed={seed}") for seed in (0, 1)]
     folders, name = launch.run_seeds(configs, "second")
     assert aside == [(0, "second"), (1, "second")], "set aside before any of them runs"

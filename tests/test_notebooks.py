@@ -11,11 +11,13 @@ from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.notebook import Run, open_run
 from r1repro.runner.graph import graph
+from r1repro.runner.sequence import ARTICLE
 from r1repro.runner.workspace import Workspace
 from r1repro.tasks import filters, worlds
 from tests.hygiene import faults
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+SEEDS = ROOT / "notebooks" / "seeds.ipynb"
 TRAIN = ("r1repro.stages.rl", "r1repro.stages.sft")
 
 
@@ -36,12 +38,13 @@ def test_there_is_one_for_every_stage():
     assert {stage.notebook for stage in graph().values()} <= names
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*NOTEBOOKS, SEEDS], ids=lambda path: path.stem)
 def test_source_is_clean(path):
     assert not list(faults([path]))
     cells = code_cells(path)
     (parameters,) = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
-    for line in ('config_path = ""', "overrides = []", 'build_missing = "ask"'):
+    own = ('config_path = ""', "overrides = []", 'build_missing = "ask"')
+    for line in ("runs = []",) if path == SEEDS else own:
         assert line in text(parameters)
     assert all(text(cell).count("\n") < 15 for cell in cells)
     built = set(re.findall(r'run\.stage\("(\w+)"\)', "\n".join(map(text, cells))))
@@ -54,11 +57,12 @@ def test_source_is_clean(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_notebook_that_trains_a_policy_asks_the_doctor(path):
-    assert asks_the_doctor(path) == any(
+def test_the_report_and_every_notebook_that_trains_a_policy_ask_the_doctor(path):
+    trains = any(
         stage.notebook == path.stem and stage.run.split(":")[0] in TRAIN
         for stage in graph().values()
     )
+    assert asks_the_doctor(path) == (trains or path.stem == ARTICLE)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +84,9 @@ def test_the_sequence_runs_headless(smoke):
     page = report.read_text(encoding="utf-8")
     assert "R1-Zero" in page
     assert not re.search(r"""(?:src|href)=["']?https?:""", page)
+    links = set(re.findall(r'href="(notebooks/[^"]+)"', page))
+    assert links == {f"notebooks/{path.stem}.html" for path in NOTEBOOKS if path.stem != ARTICLE}
+    assert all((report.parent / link).is_file() for link in links)
 
 
 @pytest.mark.parametrize("stage", ["cold_start_data", "rejection_sampling"])

@@ -7,11 +7,10 @@ base pretrained on corrections writes some without RL.
 import pandas as pd
 
 from r1repro.evaluation.checkpoints import MAIN
-from r1repro.evaluation.metrics import families, label, reconsidered, shown
+from r1repro.evaluation.metrics import families, reconsidered
 from r1repro.evaluation.results import Results
 from r1repro.evaluation.rows import with_work
-from r1repro.reports.figures import checkpoint
-from r1repro.reports.tables import Row, Table
+from r1repro.reports.tables import Row, Table, side_by_side
 from r1repro.reports.transcripts import LANGUAGES
 from r1repro.tasks.problem import GENERAL
 
@@ -19,17 +18,13 @@ RATES = ("reconsidered", "reconsidered_right")
 _KIND = ["task", "language"]
 
 
-def rates(summaries: Results) -> Table:
+def rates(summaries: Results) -> Table | None:
     """Shares of the held-out answers: two rows per family, one column per checkpoint."""
-    main = [name for name in MAIN if name in summaries]
-    found = families(path for name in main for path in summaries[name])
-    paths = [f"{task}/{name}" for task in found for name in RATES]
-    rows = [
-        Row(label(path), tuple(shown(summaries[name].get(path), path) for name in main))
-        for path in paths
-        if any(path in summaries[name] for name in main)
-    ]
-    return Table(tuple(checkpoint(name)[0] for name in main), tuple(rows), "Held-out answers")
+    main = {name: summaries[name] for name in MAIN if name in summaries}
+    there = {path for each in main.values() for path in each}
+    paths = [f"{task}/{name}" for task in families(there) for name in RATES]
+    paths = [path for path in paths if path in there]
+    return side_by_side(main, {}, paths, "Held-out answers") if paths else None
 
 
 def firsts(completions: pd.DataFrame) -> pd.DataFrame:

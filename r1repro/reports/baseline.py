@@ -39,7 +39,7 @@ def ways(search: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(None)
 
 
-def adds(held_out: HeldOut) -> Table:
+def adds(held_out: HeldOut) -> Table | None:
     """R1-Zero and the best prompt of the base, one row per family; see `HeldOut.adds`."""
     rows = []
     changes = held_out.changes.get("r1_zero - base_best", {})
@@ -52,7 +52,7 @@ def adds(held_out: HeldOut) -> Table:
         gain = shown(changes[path], path, signed=True)
         rows.append(Row(family.capitalize(), (best, *cells, gain)))
     columns = ("Best way of asking", "Base so asked", "R1-Zero", "RL adds")
-    return Table(columns, tuple(rows), "Family")
+    return Table(columns, tuple(rows), "Family") if rows else None
 
 
 def split(summaries: Results, before: str, after: str) -> Table:

@@ -22,7 +22,7 @@ from r1repro.evaluation.claims import (
     exposed,
 )
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports.figures import PANELS, checkpoint
+from r1repro.reports.drawing import PANELS, checkpoint
 
 
 def counts(judged: Sequence[Judged]) -> dict[str, int]:
@@ -44,6 +44,34 @@ def false_verdicts(judged: Sequence[Judged], several: bool) -> str:
     return (
         f"{told}. That is of this run; taken for any seed, which no interval over problems covers, "
         f"it is {expected_false(judged, ANY_SEED):.1f}, by the simulated {100 * ANY_SEED:g} % each."
+    )
+
+
+def control(judged: Sequence[Judged]) -> str:
+    """The result of the permuted-reward control as sentences; "" if it did not run."""
+    if not judged:
+        return ""
+    first = judged[0]
+    assert first.claim.measure is not None
+    if first.effect is None or first.verdict == "not testable":
+        return f"The control does not test “{first.claim.statement}”: {first.reason}."
+    changed = told(first.claim.measure, first.effect)
+    meant = (
+        "as it should be"
+        if first.verdict != "reproduced"
+        else "which should not happen: the procedure or the control is broken"
+    )
+    others = [one.claim.statement for one in judged[1:] if one.verdict == "reproduced"]
+    rest = (
+        f" Of the other claims on the effect of RL on the base these are reproduced with permuted "
+        f"rewards too, so they are not an effect of the reward: {' '.join(others)}"
+        if others
+        else " None of the other claims on the effect of RL on the base is reproduced there."
+    )
+    return (
+        "The control: with the rewards of every group permuted the same stage changes pass@1 by "
+        f"{changed}, and the claim “{first.claim.statement}” would be {first.verdict}, {meant}."
+        f"{rest}"
     )
 
 

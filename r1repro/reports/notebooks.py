@@ -1,9 +1,12 @@
-"""Executed notebooks as HTML pages."""
+"""Executed notebooks as HTML pages; that of the last one is the report."""
 
 import base64
 import io
 import json
+import posixpath
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +16,112 @@ from matplotlib.mathtext import math_to_image
 from nbconvert.exporters import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from r1repro.artifacts import write_atomically
-from r1repro.reports.html import PNG, environment
-
 Notebook = dict[str, Any]
+PNG = "data:image/png;base64,"
+TEMPLATES = Path(__file__).parent / "templates"
 _SIZES = re.compile(r"\\[Bb]igg?(?![A-Za-z])")  # mathtext knows none
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
 
 
-def page(notebook: Notebook, name: str) -> str:
+@dataclass(frozen=True)
+class _Page:
+    """What the template asks for besides the cells.
+
+    contents: anchor and heading; pages: words, link and title of the others; words may be empty.
+    """
+
+    title: str
+    contents: Sequence[tuple[str, str]]
+    pages: Sequence[tuple[str, str, str]]
+    style: str = HtmlFormatter(style="default").get_style_defs(".highlight")
+
+
+def executed(folder: Path) -> dict[str, Notebook]:
+    """The executed notebooks of a run's folder by name, in order."""
+    return {
+        file.stem: json.loads(file.read_text(encoding="utf-8"))
+        for file in sorted((folder / "notebooks").glob("*.ipynb"))
+        if "." not in file.stem  # not a failed or running copy
+    }
+
+
+def pages(found: Mapping[str, Notebook]) -> dict[str, str]:
+    """The pages of a run's notebooks by file: notebooks/NAME.html, and report.html of the last."""
+    files = dict.fromkeys(found, "report.html")
+    files |= {name: f"notebooks/{name}.html" for name in list(found)[:-1]}
+    titles = {name: _title(notebook) or name for name, notebook in found.items()}
+    names, written = list(found), {}
+    for i, (name, notebook) in enumerate(found.items()):
+        folder = posixpath.dirname(files[name]) or "."
+        links = {other: posixpath.relpath(file, folder) for other, file in files.items()}
+        near = {names[i - 1]: "Before"} if i else {}
+        near |= dict.fromkeys(names[i + 1 : i + 2], "Next") | {names[-1]: "The report"}
+        others = [(near.get(o, ""), links[o], titles[o]) for o in names if o != name]
+        written[files[name]] = _linked(page(notebook, titles[name], others), links)
+    return written
+
+
+def page(notebook: Notebook, title: str, pages: Sequence[tuple[str, str, str]] = ()) -> str:
     """A notebook as one self-contained HTML page without scripts; formulas become images."""
     found = nbformat.reads(json.dumps(notebook), as_version=4)
+    found.cells = _shown(found.cells)
+    contents = []
     for cell in found.cells:
         if cell.cell_type == "markdown":
             cell.source = _FORMULA.sub(_drawn, cell.source)
-    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True,
-                            exclude_output_prompt=True)  # fmt: skip
-    body, _ = exporter.from_notebook_node(found)
-    style = HtmlFormatter(style="default").get_style_defs(".highlight")
-    template = environment().get_template("notebook.html.j2")
-    return template.render(title=name, body=Markup(body), style=Markup(style))
+            contents += re.findall(r"^## (.+)$", cell.source, re.MULTILINE)
+    exporter = HTMLExporter(
+        template_name="article", extra_template_basedirs=[str(TEMPLATES)],
+        exclude_input_prompt=True, exclude_output_prompt=True,
+    )  # fmt: skip
+    exporter.register_filter("setup", _is_setup)
+    anchors = [(heading.replace(" ", "-"), heading) for heading in contents]
+    resources = {"page": _Page(title, anchors, pages)}
+    body: str = exporter.from_notebook_node(found, resources)[0]
+    return body
 
 
-def write_pages(folder: Path) -> dict[str, str]:
-    """Write a page for every executed notebook of a folder; returns {file name: title}."""
-    titles = {}
-    for file in sorted(folder.glob("*.ipynb")):
-        if "." in file.stem:  # a failed or running copy
+def _shown(cells: Sequence[Any]) -> list[Any]:
+    """The cells of a page.
+
+    Sections whose heading has the tag "optional" are left out if no cell of them shows anything. A
+    cell with the tag "caption" is the caption of the figure before it.
+    """
+    sections: list[list[Any]] = [[]]
+    for cell in cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("#"):
+            sections.append([])
+        sections[-1].append(cell)
+    kept: list[Any] = []
+    for section in sections:
+        optional = bool(section) and _tagged(section[0], "optional")
+        if optional and not any(cell.get("outputs") for cell in section):
             continue
-        notebook = json.loads(file.read_text(encoding="utf-8"))
-        write_atomically(file.with_suffix(".html"), page(notebook, file.stem))
-        titles[file.with_suffix(".html").name] = _title(notebook) or file.stem
-    return titles
+        for cell in section:
+            if not _tagged(cell, "caption"):
+                kept.append(cell)
+            elif kept[-1].get("outputs"):
+                kept[-1].metadata["caption"] = cell.source
+    return kept
+
+
+def _tagged(cell: Any, tag: str) -> bool:
+    return tag in cell.metadata.get("tags", ())
+
+
+def _is_setup(cell: Any) -> bool:
+    """Whether the outputs of a cell are folded away with its source."""
+    return any(_tagged(cell, tag) for tag in ("parameters", "setup"))
+
+
+def _linked(text: str, links: Mapping[str, str]) -> str:
+    """Links to notebooks as links to their pages, or as plain text where there is no page."""
+
+    def link(found: re.Match[str]) -> str:
+        name, words = found.groups()
+        return f'<a href="{links[name]}">{words}</a>' if name in links else words
+
+    return re.sub(r'<a href="(\w+)\.ipynb">(.*?)</a>', link, text)
 
 
 def _title(notebook: Notebook) -> str:

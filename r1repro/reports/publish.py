@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from r1repro.artifacts import write_atomically
 from r1repro.config import ROOT, load, save
 from r1repro.errors import R1ReproError
@@ -18,7 +16,7 @@ from r1repro.evaluation.checkpoints import MAIN
 from r1repro.evaluation.claims import VERDICTS
 from r1repro.evaluation.results import read_results
 from r1repro.reports import notebooks
-from r1repro.reports.figures import checkpoint
+from r1repro.reports.drawing import checkpoint
 from r1repro.reports.files import lighter
 from r1repro.reports.report import FILES, git_state, without_places
 
@@ -35,11 +33,11 @@ INDEXED = ("reasoning/pass@1", "general/score", "format_valid")
 def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Path:
     """Copy the finished report of a run to reports_folder/<scale>-<task>-<date>-<hash>/.
 
-    Copies report.html, results, claims, manifest and every executed notebook as a page, with
-    compressed images, and rewrites index.html and README.md of the folder. Raises R1ReproError if
-    the report is unfinished or modified, if the run is at scale=smoke, if the checkout has
-    uncommitted changes or had them when the report was written, or if the version exists or is too
-    large. Returns the version's folder.
+    Copies results, claims, manifest and every executed notebook as a page with compressed images,
+    the last of them as report.html, and rewrites README.md of the folder. Raises
+    R1ReproError if the report is unfinished or modified, if the run is at scale=smoke, if the
+    checkout has uncommitted changes or had them when the report was written, or if the version
+    exists or is too large. Returns the version's folder.
     """
     manifest = _finished(run_folder)
     if manifest["scale"] == "smoke":
@@ -61,26 +59,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
         )
     part = reports_folder / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
-    for file in _sources(run_folder):
-        target = part / file.relative_to(run_folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if file.suffix == ".ipynb":
-            text = _without_places(file.read_text(encoding="utf-8"), run_folder, checkout)
-            page = notebooks.page(json.loads(text), file.stem)
-            target.with_suffix(".html").write_text(lighter(page), encoding="utf-8")
-        elif file.suffix == ".html":
-            target.write_text(lighter(file.read_text(encoding="utf-8")), encoding="utf-8")
-        elif file.name == "differences.json":  # large, repetitive and machine-read
-            packed = gzip.compress(file.read_bytes(), mtime=0)
-            target.with_name(f"{file.name}.gz").write_bytes(packed)
-        elif file.name == RESOLVED:
-            save(without_places(load(file)), target)
-        elif file.suffix == ".json":  # without the spaces and line breaks for people
-            data = json.loads(file.read_text(encoding="utf-8"))
-            text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-            target.write_text(text + "\n", encoding="utf-8")
-        else:
-            shutil.copyfile(file, target)
+    _copy(run_folder, part, checkout)
     size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
     if size > LARGEST:
         shutil.rmtree(part)
@@ -93,31 +72,38 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     return version
 
 
+def _copy(run_folder: Path, part: Path, checkout: Path) -> None:
+    """Write what a version has of a run to `part`."""
+    (part / "notebooks").mkdir(parents=True)
+    for name in ("results.json", "claims.json", "manifest.json"):
+        data = json.loads((run_folder / name).read_text(encoding="utf-8"))
+        compact = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        (part / name).write_text(compact + "\n", encoding="utf-8")
+    # large, repetitive and machine-read
+    packed = gzip.compress((run_folder / "differences.json").read_bytes(), mtime=0)
+    (part / "differences.json.gz").write_bytes(packed)
+    save(without_places(load(run_folder / RESOLVED)), part / RESOLVED)
+    written = json.dumps(notebooks.executed(run_folder), ensure_ascii=False)
+    executed = json.loads(_without_places(written, run_folder, checkout))
+    for name, page in notebooks.pages(executed).items():
+        (part / name).write_text(lighter(page), encoding="utf-8")
+
+
 def write_index(reports_folder: Path) -> None:
-    """Write index.html and README.md, which list the versions of a folder, newest first."""
+    """Write README.md, which lists the versions of a folder, newest first."""
     manifests = [
         (json.loads((folder / "manifest.json").read_text(encoding="utf-8")), folder)
         for folder in reports_folder.iterdir()
         if (folder / "manifest.json").is_file() and not folder.name.startswith(".")
     ]
     manifests.sort(key=lambda pair: (pair[0]["created"], pair[1].name), reverse=True)
-    versions = [_entry(manifest, folder) for manifest, folder in manifests]
-    environment = Environment(
-        loader=PackageLoader("r1repro.reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    page = environment.get_template("index.html.j2").render(versions=versions)
-    write_atomically(reports_folder / "index.html", page)
-    lines = ["# Published reports", ""]
-    lines += [INTERVALS, ""]
-
-    for entry in versions:
-        lines += [f"## [{entry['name']}]({entry['name']}/report.html)", ""]
-        lines += [f"* {line}" for line in entry["figures"]]
-        lines += [f"* seed {entry['seed']}, base seed {entry['base_seed']}"]
-        lines += [f"* commit {entry['commit'][:10]}, {entry['created']}", ""]
+    lines = ["# Published reports", "", INTERVALS, ""]
+    for manifest, folder in manifests:
+        seeds, commit = manifest["seeds"], manifest["git"]["commit"]
+        lines += [f"## [{folder.name}]({folder.name}/report.html)", ""]
+        lines += [f"* {line}" for line in _figures(folder)]
+        lines += [f"* seed {_listed(seeds['seed'])}, base seed {_listed(seeds['base_seed'])}"]
+        lines += [f"* commit {commit[:10]}, {manifest['created']}", ""]
     write_atomically(reports_folder / "README.md", "\n".join(lines))
 
 
@@ -125,7 +111,8 @@ def _listed(seed: int | list[int]) -> str:
     return ", ".join(map(str, dict.fromkeys(seed))) if isinstance(seed, list) else str(seed)
 
 
-def _entry(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _figures(folder: Path) -> list[str]:
+    """The figures of a version in lines."""
     results = read_results(folder / "results.json")
     figures = []
     for path in INDEXED:
@@ -140,14 +127,7 @@ def _entry(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
     if counts:
         told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
         figures.append(f"Claims of the papers: {told}")
-    return {
-        "name": folder.name,
-        "figures": figures,
-        "seed": _listed(manifest["seeds"]["seed"]),
-        "base_seed": _listed(manifest["seeds"]["base_seed"]),
-        "commit": manifest["git"]["commit"],
-        "created": manifest["created"],
-    }
+    return figures
 
 
 def _verdicts(folder: Path) -> dict[str, int]:
@@ -218,9 +198,3 @@ def _without_places(notebook: str, run_folder: Path, checkout: Path) -> str:
             for written in (json.dumps(str(place)), json.dumps(str(place), ensure_ascii=False)):
                 notebook = notebook.replace(written[1:-1], places[place])
     return notebook
-
-
-def _sources(run_folder: Path) -> list[Path]:
-    files = [run_folder / name for name in (*FILES, "manifest.json", RESOLVED)]
-    files += sorted((run_folder / "notebooks").glob("*.ipynb"))
-    return [file for file in files if file.is_file()]

@@ -1,12 +1,13 @@
-"""The report of one run, from its stored results."""
+"""The report of one run: its data, from the stored results, and its executed notebook."""
 
 import hashlib
 import subprocess
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 from pyarrow import parquet
@@ -14,14 +15,16 @@ from pyarrow import parquet
 from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, ModelConfig, values
-from r1repro.evaluation import claims, doctor, held_out, moved
+from r1repro.evaluation import claims, held_out, moved
 from r1repro.evaluation.checkpoints import ABLATIONS, ARMS, CHAIN, FORCED, RFT, STUDENTS, WAYS
-from r1repro.evaluation.doctor import Finding
+from r1repro.evaluation.claims import Judged
 from r1repro.evaluation.held_out import HeldOut
-from r1repro.evaluation.results import COSTS, Costs, read_costs, write_json
-from r1repro.reports import aha, figures, html
+from r1repro.evaluation.moved import Moved
+from r1repro.evaluation.results import COSTS, Costs, Results, read_costs, write_json
+from r1repro.reports import aha, figures
 from r1repro.reports.claims import as_data
 from r1repro.reports.files import write_figure
+from r1repro.runner.sequence import ARTICLE
 from r1repro.tasks import asking, worlds
 
 FILES = ("report.html", "results.json", "differences.json", "claims.json")
@@ -41,92 +44,138 @@ STAGES = (
 """Stages that a finished report needs, besides the ablations that are switched on."""
 
 
+Execute: TypeAlias = Callable[[str, Path, Mapping[str, Any]], object]
+"""Executes the notebook of a name into a run's folder, with parameters."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report is made of, for one run or several seeds.
+
+    curves: metrics by stage, averaged over seeds; judged, control: the verdicts on the claims, and
+    those on the control; sizes: examples in each data set, by stage; taken_back: rows of
+    `aha.firsts` (with a column `seed`); moved: whether each trained stage moved; by_seed, r1_zero:
+    measures and R1-Zero's metrics of every seed. For several seeds `held_out` is the mean, with the
+    first seed's answers, and `costs` has an entry a seed.
+    """
+
+    manifest: Mapping[str, Any]
+    config: Config
+    held_out: HeldOut
+    curves: Mapping[str, pd.DataFrame]
+    judged: Sequence[Judged] = ()
+    control: Sequence[Judged] = ()
+    costs: Sequence[Costs] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    taken_back: pd.DataFrame = field(default_factory=pd.DataFrame)
+    moved: Mapping[str, Moved] = field(default_factory=dict)
+    by_seed: Mapping[str, Results] = field(default_factory=dict)
+    r1_zero: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def summaries(self) -> Results:
+        return self.held_out.summaries
+
+    @property
+    def changes(self) -> Results:
+        return self.held_out.changes
+
+    @property
+    def over(self) -> str:
+        """What the intervals are over, in words."""
+        several = len(self.by_seed)
+        return f"over {several} seeds and the problems" if several else "over problems"
+
+
+def read(results: Mapping[str, StageResult], config: Config, until: str | None = None) -> Report:
+    """The report of one run from its finished stages; until: as in `build`."""
+    held, costs = measured(results, results.get("comparison"))
+    curves = {name: result.metrics() for name, result in results.items() if _has(result, "metrics")}
+    taken_back = pd.DataFrame()
+    if "r1_zero" in results:
+        taken_back = aha.firsts(results["r1_zero"].completions())
+    stages_moved = {
+        name: moved.facts(rows, moved.weights_of(results[name].folder))
+        for name, rows in curves.items()
+    }
+    light = claims.Light(held.summaries, held.changes, curves, costs, stages_moved)
+    return Report(
+        _manifest(results, config, until),
+        config,
+        held,
+        curves,
+        *claims.ledger([light], config.scale),
+        costs=[costs],
+        sizes={
+            name: parquet.read_metadata(result.folder / "dataset.parquet").num_rows
+            for name, result in results.items()
+            if _has(result, "dataset")
+        },
+        taken_back=taken_back,
+        moved=stages_moved,
+    )
+
+
+def _has(result: StageResult, table: str) -> bool:
+    return (result.folder / f"{table}.parquet").is_file()
+
+
 def build(
     run_folder: Path,
     results: Mapping[str, StageResult],
     config: Config,
     wall: Mapping[str, float],
+    execute: Execute,
     until: str | None = None,
 ) -> Path:
-    """Write report.html, its data, figures/ and manifest.json of a run; returns report.html.
+    """Write the data of a run's report, execute its notebook and write its pages.
 
     results: finished stages by name; wall: seconds by name; until: the stage that the run was to
-    end with, None for a whole one. If stages are missing, the report
-    covers the others and its manifest says that it is unfinished.
+    end with, None for a whole one. If stages are missing, the report covers the others and its
+    manifest says that it is unfinished. Returns report.html.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
-    comparison = results.get("comparison")
-    held, costs = measured(results, comparison)
-    tables = {
-        name: pd.read_parquet(result.folder / "metrics.parquet")
-        for name, result in results.items()
-        if (result.folder / "metrics.parquet").is_file()
-    }
-    completions = taken_back = pd.DataFrame()
-    if "r1_zero" in results:
-        completions = pd.read_parquet(results["r1_zero"].folder / "completions.parquet")
-        taken_back = aha.firsts(completions)
-    sizes = {
-        name: parquet.read_metadata(result.folder / "dataset.parquet").num_rows
-        for name, result in results.items()
-        if (result.folder / "dataset.parquet").is_file()
-    }
-    manifest = _manifest(run_folder, results, config, wall, until)
-    stages_moved = {
-        name: moved.facts(rows, moved.weights_of(results[name].folder))
-        for name, rows in tables.items()
-    }
-    light = claims.Light(held.summaries, held.changes, tables, costs, stages_moved)
-    judged, control = claims.ledger([light], config.scale)
-    told = html.Run(
-        manifest,
-        config,
-        tables,
-        held,
-        judged,
-        control,
-        costs,
-        sizes=sizes,
-        completions=completions,
-        taken_back=taken_back,
-        findings=examined(results, tables, config),
-    )
+    told = read(results, config, until)
     curves = [
-        rows.assign(stage=stage) for stage, rows in tables.items() if "pass_at_1" in rows.columns
+        rows.assign(stage=stage) for stage, rows in told.curves.items() if "pass_at_1" in rows
     ]
     if curves:
         pd.concat(curves).to_parquet(run_folder / CURVES, index=False)
-    taken_back.to_parquet(run_folder / TAKEN_BACK, index=False)
-    write_json(run_folder / COSTS, costs)
-    moved.write(run_folder / moved.FILE, stages_moved)
-    if "r1_zero" in tables and "r1_zero" in held.summaries:
-        drawn = figures.headline(tables["r1_zero"], figures.main(held.summaries))
+    told.taken_back.to_parquet(run_folder / TAKEN_BACK, index=False)
+    write_json(run_folder / COSTS, told.costs[0])
+    moved.write(run_folder / moved.FILE, told.moved)
+    if "r1_zero" in told.curves and "r1_zero" in told.summaries:
+        drawn = figures.headline(told.curves["r1_zero"], figures.main(told.summaries))
         write_figure(drawn, run_folder / "figures" / "headline")
-    write(run_folder, told)
-    return run_folder / "report.html"
+    given = {"config_path": str(run_folder / "resolved.yaml"), "until": until}
+    run = partial(execute, ARTICLE, run_folder, {**given, "build_missing": False})
+    return write(run_folder, told, run, wall=dict(wall))
 
 
-def write(folder: Path, told: html.Run) -> None:
-    """Write report.html, its figures, measures and claims, and the manifest with their hashes.
+def write(folder: Path, told: Report, execute: Callable[[], object], **more: object) -> Path:
+    """Write what reports of one and of several runs share; returns report.html.
 
-    The executed notebooks in `folder` are converted to pages linked from the report.
+    That is measures, claims, the executed notebook, the pages, and the manifest with their hashes
+    and what `more` adds.
     """
     # Imported here, since stages import this package and nbconvert takes a second.
     from r1repro.reports import notebooks
 
     # It lists the other files' hashes, so it is deleted first and written last.
     (folder / "manifest.json").unlink(missing_ok=True)
-    drawn = html.images(told)
-    told = replace(told, notebooks=notebooks.write_pages(folder / "notebooks"))
-    artifacts.write_atomically(folder / "report.html", html.page(told, drawn))
-    (folder / "figures").mkdir(exist_ok=True)
-    for name, data in drawn.items():
-        (folder / "figures" / f"{name}.png").write_bytes(data)
     held_out.write(folder, told.held_out)
     write_json(folder / "claims.json", as_data(told.judged, told.control))
-    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+    execute()
+    for old in (folder / "notebooks").glob("*.html"):
+        old.unlink()
+    for name, page in notebooks.pages(notebooks.executed(folder)).items():
+        artifacts.write_atomically(folder / name, page)
+    named = {"run": folder.name, "hash": folder.name.partition("-until-")[0].rsplit("-", 1)[-1]}
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
     ledger = hashlib.sha256(claims.FILE.read_bytes()).hexdigest()
-    write_json(folder / "manifest.json", {**told.manifest, "claims": ledger, "files": files})
+    written = {**named, **told.manifest, **more, "claims": ledger, "files": hashes}
+    write_json(folder / "manifest.json", written)
+    return folder / "report.html"
 
 
 def measured(
@@ -143,23 +192,6 @@ def measured(
     searched = results.get("base_search")
     ways = {} if searched is None else asking.read_best(searched.folder)
     return held_out.measure(evaluations, ways), {}
-
-
-def examined(
-    results: Mapping[str, StageResult], tables: Mapping[str, pd.DataFrame], config: Config
-) -> dict[str, tuple[Finding, ...]]:
-    """The doctor's findings in each trained stage (metrics in tables) or evaluated one."""
-    found = {}
-    for name, rows in tables.items():
-        settings = getattr(config.stage, ABLATIONS[name].plain if name in ABLATIONS else name, None)
-        if settings is not None:
-            found[name] = doctor.examine(name, rows, settings)
-    for name, result in results.items():
-        if name.startswith("evaluate_"):
-            columns = ["task", "extracted", "finished"]
-            rows = pd.read_parquet(result.folder / "evaluation.parquet", columns=columns)
-            found[name] = doctor.examine(name, rows, config.evaluation)
-    return found
 
 
 def git_state(folder: Path) -> dict[str, Any]:
@@ -218,11 +250,7 @@ def needed(config: Config) -> list[str]:
 
 
 def _manifest(
-    run_folder: Path,
-    results: Mapping[str, StageResult],
-    config: Config,
-    wall: Mapping[str, float],
-    until: str | None,
+    results: Mapping[str, StageResult], config: Config, until: str | None
 ) -> dict[str, Any]:
     data = worlds.of(config.task).facts
     config = without_places(config)
@@ -233,21 +261,12 @@ def _manifest(
             "engine", "launch",
         )
     }  # fmt: skip
+    named = ("version", "inputs", "code", "seconds", "hardware", "versions")
     stages = {
-        name: {
-            "key": result.key,
-            "version": result.manifest.get("version"),
-            "inputs": result.manifest.get("inputs"),
-            "code": result.manifest.get("code"),
-            "seconds": result.manifest.get("seconds"),
-            "hardware": result.manifest.get("hardware"),
-            "versions": result.manifest.get("versions"),
-        }
+        name: {"key": result.key, **{n: result.manifest.get(n) for n in named}}
         for name, result in results.items()
     }
     return {
-        "run": run_folder.name,
-        "hash": run_folder.name.partition("-until-")[0].rsplit("-", 1)[-1],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "until": until,
         "finished": until is not None or all(name in results for name in needed(config)),
@@ -265,6 +284,5 @@ def _manifest(
         "versions": artifacts.versions(),
         # of the training process if known, since this one may not see the GPU
         "hardware": stages.get("r1_zero", {}).get("hardware") or artifacts.hardware(),
-        "wall": dict(wall),
         "stages": stages,
     }

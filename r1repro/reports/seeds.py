@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from r1repro import artifacts
@@ -19,10 +19,10 @@ from r1repro.evaluation import claims, held_out, metrics, moved, statistics
 from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.results import Results, flat, read_costs
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import figures, html
+from r1repro.reports import figures
 from r1repro.reports.files import write_figure
 from r1repro.reports.publish import RESOLVED
-from r1repro.reports.report import CURVES, TAKEN_BACK, git_state, write
+from r1repro.reports.report import CURVES, TAKEN_BACK, Execute, Report, git_state, write
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,68 @@ class SeedRun:
         return f"seed {seeds['seed']}, base seed {seeds['base_seed']}"
 
 
-def join(folders: Sequence[Path], target: Path) -> Path:
+ARTICLE = "seeds"
+"""The notebook that is the report of several runs."""
+
+
+def join(folders: Sequence[Path], target: Path, execute: Execute) -> Path:
     """Write the report of several finished runs into `target`; returns its report.html.
+
+    Raises R1ReproError as `read` does.
+    """
+    runs, told = _runs(folders), read(folders)
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(runs[0].folder / RESOLVED, target / RESOLVED)
+    pd.concat(
+        [
+            table.assign(stage=stage, seed=run.name)
+            for run in runs
+            for stage, table in run.light.tables.items()
+        ]
+    ).to_parquet(target / CURVES, index=False)
+    shutil.rmtree(target / "notebooks", ignore_errors=True)
+    if (runs[0].folder / "notebooks").is_dir():  # only the first seed's notebooks are included
+        shutil.copytree(runs[0].folder / "notebooks", target / "notebooks")
+    write_figure(figures.seeds(told.r1_zero, told.by_seed), target / "figures" / "headline")
+    given = {"runs": [str(folder) for folder in folders]}
+    return write(target, told, partial(execute, ARTICLE, target, given))
+
+
+def read(folders: Sequence[str | Path]) -> Report:
+    """The report of several finished runs.
 
     Intervals: statistics.over_seeds. Raises R1ReproError if there are fewer than two runs, one is
     unfinished, two have the same seeds, only some share a base, or they differ in more than seeds.
     """
-    runs = [_read(folder) for folder in folders]
+    runs = _runs(folders)
+    judged, control = claims.ledger([run.light for run in runs], runs[0].manifest["scale"])
+    reflection = {
+        f"{group} of {run.name}": p for run in runs for group, p in run.held_out.reflection.items()
+    }
+    held = HeldOut(
+        _within(over_seeds([run.held_out.summaries for run in runs])),
+        over_seeds([run.held_out.changes for run in runs]),
+        reflection,
+        runs[0].held_out.answers,
+        _shared_ways(runs),
+    )
+    return Report(
+        _manifest(runs),
+        load(runs[0].folder / RESOLVED),
+        held,
+        _mean_curves(runs),
+        judged,
+        control,
+        costs=[run.light.costs for run in runs],
+        taken_back=pd.concat([run.taken_back.assign(seed=run.name) for run in runs]),
+        by_seed={run.name: run.held_out.summaries for run in runs},
+        r1_zero={run.name: run.light.tables["r1_zero"] for run in runs},
+    )
+
+
+def _runs(folders: Sequence[str | Path]) -> list[SeedRun]:
+    """The runs in the order of their seeds."""
+    runs = [_read(Path(folder)) for folder in folders]
     if len(runs) < 2:
         raise R1ReproError("a joint report needs at least two runs: give seeds, such as seed=0,1,2")
     for other in runs[1:]:
@@ -61,49 +116,7 @@ def join(folders: Sequence[Path], target: Path) -> Path:
             f"the runs have base seeds {', '.join(map(str, bases))}, and runs that share a base "
             "are not independent: give all one base, or one each"
         )
-    runs = sorted(runs, key=lambda run: (run.manifest["seeds"]["base_seed"],
-                                         run.manifest["seeds"]["seed"]))  # fmt: skip
-    scale = runs[0].manifest["scale"]
-    judged, control = claims.ledger([run.light for run in runs], scale)
-    held = HeldOut(
-        _within(over_seeds([run.held_out.summaries for run in runs])),
-        over_seeds([run.held_out.changes for run in runs]),
-        {
-            f"{group} of {run.name}": p
-            for run in runs
-            for group, p in run.held_out.reflection.items()
-        },
-        runs[0].held_out.answers,
-        _shared_ways(runs),
-    )
-    whole = html.Run(
-        _manifest(target, runs),
-        load(runs[0].folder / RESOLVED),
-        _mean_curves(runs),
-        held,
-        judged,
-        control,
-        costs=_mean_costs(runs),
-        costs_by_seed=[run.light.costs for run in runs],
-        taken_back=pd.concat([run.taken_back.assign(seed=run.name) for run in runs]),
-        by_seed={run.name: run.held_out.summaries for run in runs},
-        curves={run.name: run.light.tables["r1_zero"] for run in runs},
-    )
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(runs[0].folder / RESOLVED, target / RESOLVED)
-    pd.concat(
-        [
-            table.assign(stage=stage, seed=run.name)
-            for run in runs
-            for stage, table in run.light.tables.items()
-        ]
-    ).to_parquet(target / CURVES, index=False)
-    shutil.rmtree(target / "notebooks", ignore_errors=True)
-    if (runs[0].folder / "notebooks").is_dir():  # only the first seed's notebooks are included
-        shutil.copytree(runs[0].folder / "notebooks", target / "notebooks")
-    write(target, whole)
-    write_figure(figures.seeds(whole.curves, whole.by_seed), target / "figures" / "headline")
-    return target / "report.html"
+    return sorted(runs, key=lambda run: [run.manifest["seeds"][n] for n in ("base_seed", "seed")])
 
 
 def _mean_curves(runs: Sequence[SeedRun]) -> dict[str, pd.DataFrame]:
@@ -114,15 +127,6 @@ def _mean_curves(runs: Sequence[SeedRun]) -> dict[str, pd.DataFrame]:
         .mean(numeric_only=True)
         for stage in runs[0].light.tables
         if all(stage in run.light.tables for run in runs)
-    }
-
-
-def _mean_costs(runs: Sequence[SeedRun]) -> dict[str, dict[str, float]]:
-    return {
-        student: {
-            unit: float(np.mean([run.light.costs[student][unit] for run in runs])) for unit in cost
-        }
-        for student, cost in runs[0].light.costs.items()
     }
 
 
@@ -201,12 +205,11 @@ def _require_alike(one: SeedRun, other: SeedRun) -> None:
             )
 
 
-def _manifest(target: Path, runs: Sequence[SeedRun]) -> dict[str, Any]:
+def _manifest(runs: Sequence[SeedRun]) -> dict[str, Any]:
     first = runs[0].manifest
     seeds = [run.manifest["seeds"] for run in runs]
+    kept = ("run", "seeds", "git", "code", "versions", "hardware", "wall", "stages")
     return {
-        "run": target.name,
-        "hash": target.name.partition("-until-")[0].rsplit("-", 1)[-1],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "until": first.get("until"),
         "finished": True,
@@ -218,20 +221,5 @@ def _manifest(target: Path, runs: Sequence[SeedRun]) -> dict[str, Any]:
         "config": {k: v for k, v in first["config"].items() if k not in SEEDS},
         "versions": first["versions"],
         "hardware": first["hardware"],
-        "runs": [
-            {
-                name: run.manifest[name]
-                for name in (
-                    "run",
-                    "seeds",
-                    "git",
-                    "code",
-                    "versions",
-                    "hardware",
-                    "wall",
-                    "stages",
-                )
-            }
-            for run in runs
-        ],
+        "runs": [{name: run.manifest[name] for name in kept} for run in runs],
     }

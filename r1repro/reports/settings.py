@@ -1,17 +1,18 @@
-"""Settings of a run and of the paper, as rows (setting, here, in the paper)."""
+"""Settings of a run beside those of the paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from r1repro.config import Config, RLConfig, SamplesConfig, SFTConfig, StudentsConfig
+from r1repro.reports.tables import Row, Table
 
 
-def r1_zero(config: Config) -> Sequence[tuple[str, str, str]]:
+def r1_zero(config: Config) -> Table:
     """Settings of R1-Zero here and in the paper (v2 §2.1 unless noted)."""
     model, grpo, held = config.model, config.stage.r1_zero, config.evaluation
     base = config.stage.base
     batch = grpo.questions * grpo.generations
-    return (
+    return _beside(
         (
             "Base model",
             (f"from {Path(model.path).name}" if model.path else f"{model.hub}")
@@ -45,6 +46,7 @@ def r1_zero(config: Config) -> Sequence[tuple[str, str, str]]:
             f"every {grpo.reference_sync_steps} steps",
             "every 400 steps",
         ),
+        ("Updates a rollout", f"{grpo.steps_per_generation}", "16"),
         ("Rollout temperature", f"{grpo.temperature:g}", "1.0"),
         (
             "Longest completion",
@@ -61,7 +63,7 @@ def r1_zero(config: Config) -> Sequence[tuple[str, str, str]]:
     )
 
 
-def later(config: Config, sizes: Mapping[str, int]) -> Sequence[tuple[str, str, str]]:
+def later(config: Config, sizes: Mapping[str, int]) -> Table:
     """The stages after R1-Zero in short, beside the paper's (R1 v2, sections as named).
 
     sizes: the examples in each data set, by stage; those not known are left out.
@@ -73,7 +75,7 @@ def later(config: Config, sizes: Mapping[str, int]) -> Sequence[tuple[str, str, 
     def examples(name: str) -> str:
         return f"; {sizes[name]:,} examples" if name in sizes else ""
 
-    return (
+    return _beside(
         (
             "Cold-start data",
             f"{cold.questions:,} questions × {cold.samples} samples of R1-Zero at "
@@ -126,6 +128,11 @@ def later(config: Config, sizes: Mapping[str, int]) -> Sequence[tuple[str, str, 
             "further gains, no figures (v1 §3.2)",
         ),
     )
+
+
+def _beside(*rows: tuple[str, str, str]) -> Table:
+    made = tuple(Row(name, (ours, theirs)) for name, ours, theirs in rows)
+    return Table(("This run", "The paper"), made, "Setting")
 
 
 _PAPER_SFT = "2 to 3 epochs, batch 128, lr 5e-5 → 5e-6 by cosine"

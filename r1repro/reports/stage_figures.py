@@ -4,39 +4,22 @@ Each function takes a stage's stored tables and returns a Figure, a table of tex
 escaped model text.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from r1repro.evaluation import metrics
-from r1repro.evaluation.checkpoints import ARMS, WAYS_OF_STUDENTS
-from r1repro.evaluation.results import Costs
+from r1repro.evaluation.checkpoints import ARMS, STUDENTS
+from r1repro.evaluation.results import Costs, Results
 from r1repro.evaluation.statistics import Estimate, interval, resampled_ratios, share_interval
-from r1repro.reports.figures import (
-    BLUE,
-    DASHES,
-    GREEN,
-    ORANGE,
-    VERMILION,
-    Evaluation,
-    _empty,
-    _figure,
-    _from_zero,
-    _line,
-    _percent,
-    _points,
-    _summaries,
-    _whole_steps,
-    checkpoint,
-)
-from r1repro.reports.tables import by_checkpoint
-from r1repro.reports.transcripts import LANGUAGES, LIMIT, Html, _page, heading, text_html
+from r1repro.reports import drawing
+from r1repro.reports.drawing import BLUE, GREEN, ORANGE, VERMILION, Drawing, described
+from r1repro.reports.figures import evaluated_students
+from r1repro.reports.markup import Html
+from r1repro.reports.tables import general_paths
+from r1repro.reports.transcripts import LANGUAGES, LIMIT, card, cards
 from r1repro.text.tags import thinking
 from r1repro.training.flops import equal_flops_row
 
@@ -69,18 +52,20 @@ WAYS: dict[str, tuple[str, str]] = {
 """Colour and marker of each kind of training in ARMS."""
 
 
-@_figure
-def fine_tuning(runs: Mapping[str, pd.DataFrame], pairs: bool = False) -> Figure:
+@described
+def fine_tuning(runs: Mapping[str, pd.DataFrame], pairs: bool = False) -> Drawing:
     """Loss, accuracy and learning rate over the updates of {stage: metrics}.
 
     pairs: whether the metrics are those of a reward model, whose accuracy is over pairs.
     """
-    figure = _empty(10.4, 2.9)
+    figure = drawing.empty(10.4, 2.9)
     loss, right, rate = figure.subplots(1, 3)
     for i, (name, rows) in enumerate(runs.items()):
-        label, colour, _ = checkpoint(name, i)
+        label, colour, _ = drawing.checkpoint(name, i)
         for panel, column in ((loss, "loss"), (right, "accuracy"), (rate, "lr")):
-            _line(panel, rows, column, colour, label, DASHES[i % len(DASHES)])
+            drawing.line(
+                panel, rows, column, colour, label, drawing.DASHES[i % len(drawing.DASHES)]
+            )
     if pairs:
         loss.set(title="Loss on pairs", ylabel="nats per pair")
         right.set(title="Chosen scores higher, in training", ylabel="share of pairs")
@@ -89,13 +74,13 @@ def fine_tuning(runs: Mapping[str, pd.DataFrame], pairs: bool = False) -> Figure
         right.set(title="Most likely token is right", ylabel="share of tokens")
     right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     rate.set(title="Learning rate", ylabel="of the matrices (Muon)")
-    _from_zero(loss)
-    _from_zero(rate)
+    drawing.from_zero(loss)
+    drawing.from_zero(rate)
     for panel in (loss, right, rate):
         panel.set_xlabel("update")
     if len(runs) > 1:
         loss.legend()
-    _whole_steps([loss, right, rate])
+    drawing.whole_steps([loss, right, rate])
     return figure
 
 
@@ -121,7 +106,7 @@ def speed(
         told.append(f"{100 * mean.iloc[-1]:.1f}\u00a0%")
         told.append(f"{rows['reward_deviation'].head(first).mean():.3f}")
         told.append(f"{100 * right.head(first).diff().std():.1f} points")
-        columns[checkpoint(name)[0]] = told
+        columns[drawing.checkpoint(name)[0]] = told
     index = ["pass@1 at the first step"]
     index += [f"step at which it reaches {100 * share:.0f}\u00a0%" for share in shares]
     index += [
@@ -156,13 +141,13 @@ def drops(samples: pd.DataFrame, stage: str) -> pd.DataFrame:
     return table
 
 
-@_figure
-def drop_bars(samples: pd.DataFrame, stage: str) -> Figure:
+@described
+def drop_bars(samples: pd.DataFrame, stage: str) -> Drawing:
     """The same as bars, with what is kept as the last."""
     counts = _counts(samples, stage)
     kept = len(samples) - sum(counts.values())
     names, sizes = [*counts, "kept"], [*counts.values(), kept]
-    figure = _empty(7.2, 0.7 + 0.3 * len(names))
+    figure = drawing.empty(7.2, 0.7 + 0.3 * len(names))
     panel = figure.subplots()
     bars = panel.barh(names, sizes, color=[*([ORANGE] * len(counts)), GREEN], height=0.7)
     panel.bar_label(bars, labels=[f"{n:,}" for n in sizes], padding=3, fontsize=8.5)
@@ -200,10 +185,10 @@ def acceptance_table(samples: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-@_figure
-def acceptance(samples: pd.DataFrame) -> Figure:
+@described
+def acceptance(samples: pd.DataFrame) -> Drawing:
     """The same over the levels, a line a family, both languages together."""
-    figure = _empty(5.6, 3.4)
+    figure = drawing.empty(5.6, 3.4)
     panel = figure.subplots()
     tasks = sorted(samples["task"].unique())
     for i, (task, colour, marker) in enumerate(zip(tasks, (BLUE, VERMILION), "os", strict=False)):
@@ -212,10 +197,10 @@ def acceptance(samples: pd.DataFrame) -> Figure:
             for level, rows in samples[samples["task"] == task].groupby("level")
         }
         x = [level + 0.06 * (i - 0.5) for level in levels]
-        _bars(panel, x, list(levels.values()), colour, marker, str(task), DASHES[i])
+        drawing.bars(panel, x, list(levels.values()), colour, marker, str(task), drawing.DASHES[i])
     panel.set(title="Samples that pass every filter", xlabel="level", ylabel="share of samples")
     panel.set_xticks(sorted(samples["level"].unique()))
-    _percent(panel)
+    drawing.percent(panel)
     panel.legend()
     return figure
 
@@ -251,47 +236,35 @@ def _thinking_length(text: str) -> int:
 
 def before_and_after(data: pd.DataFrame, limit: int = LIMIT) -> Html:
     """Rows of a cold-start data set: original and rewritten sample."""
-    texts = {"as sampled": "original", "rewritten": "completion"}
-    return _page([_card(row, texts, limit) for _, row in data.iterrows()])
+    return cards(
+        card(row, [("as sampled", row["original"]), ("rewritten", row["completion"])], limit)
+        for _, row in data.iterrows()
+    )
 
 
 def examples(data: pd.DataFrame, limit: int = LIMIT) -> Html:
     """Rows of a data set: question and target completion."""
-    return _page([_card(row, {"": "completion"}, limit) for _, row in data.iterrows()])
+    return cards(card(row, [("", row["completion"])], limit) for _, row in data.iterrows())
 
 
-@_figure
-def general_families(evaluations: Mapping[str, Evaluation]) -> Figure:
+@described
+def general_families(evaluations: Mapping[str, drawing.Evaluation]) -> Drawing:
     """The share of right answers to held-out general prompts, by family, with 95 % intervals."""
-    summaries = _summaries(evaluations)
-    families = _general(path for summary in summaries.values() for path in summary)
-    figure = _empty(7.6, 3.3)
+    summaries = drawing.summarized(evaluations)
+    families = general_paths(path for summary in summaries.values() for path in summary)
+    figure = drawing.empty(7.6, 3.3)
     panel = figure.subplots()
     for j, (name, summary) in enumerate(summaries.items()):
         there = [i for i, path in enumerate(families) if path in summary]
         offset = 0.14 * (j - (len(summaries) - 1) / 2)
-        _points(panel, [i + offset for i in there], [summary[families[i]] for i in there], name, j)
+        drawing.points(
+            panel, [i + offset for i in there], [summary[families[i]] for i in there], name, j
+        )
     panel.set(title="General tasks", ylabel="right answers, held-out prompts", xlabel="family")
     panel.set_xticks(range(len(families)), [path.removeprefix("general/") for path in families])
-    _percent(panel)
+    drawing.percent(panel)
     panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=max(len(summaries), 1))
     return figure
-
-
-def changes(pairs: Mapping[tuple[str, str], Mapping[str, Estimate]]) -> pd.DataFrame:
-    """The paired changes of `metrics.compare` by (before, after), with 95 % intervals.
-
-    The rows of the headline table, and general tasks by family.
-    """
-    every = {path: None for each in pairs.values() for path in each}
-    paths = [*metrics.headline(every), *_general(every)]
-    columns = {
-        f"{checkpoint(after)[0]} less {checkpoint(before)[0]}": [
-            metrics.shown(each.get(path), path, signed=True) for path in paths
-        ]
-        for (before, after), each in pairs.items()
-    }
-    return pd.DataFrame(columns, index=pd.Index([_label(path) for path in paths], name="measure"))
 
 
 def by_student(settings: Mapping[str, object], text: str) -> str:
@@ -331,10 +304,10 @@ def _longer(pairs: pd.DataFrame) -> pd.Series:
     return (np.sign(gap) + 1) / 2
 
 
-@_figure
-def pair_lengths(pairs: pd.DataFrame) -> Figure:
+@described
+def pair_lengths(pairs: pd.DataFrame) -> Drawing:
     """Length differences of the pairs, and score differences of the held-out pairs."""
-    figure = _empty(9.2, 3.0)
+    figure = drawing.empty(9.2, 3.0)
     left, right = figure.subplots(1, 2)
     gap = pairs["chosen"].str.len() - pairs["rejected"].str.len()
     edge = max(1, int(gap.abs().max())) + 0.5 if len(gap) else 1.5
@@ -355,47 +328,11 @@ def show_pairs(pairs: pd.DataFrame, limit: int = LIMIT) -> Html:
     """The first held-out pair by id of each task and language, with its scores."""
     ordered = pairs[pairs["split"] == "held out"].sort_values("problem_id", kind="stable")
     firsts = ordered.drop_duplicates(["task", "language"]).sort_values(["task", "language"])
-    cards = []
+    made = []
     for _, row in firsts.iterrows():
-        texts = {
-            f"chosen · score {row['score_chosen']:.3f}": "chosen",
-            f"rejected · score {row['score_rejected']:.3f}": "rejected",
-        }
-        cards.append(_card(row, texts, limit))
-    return _page(cards)
-
-
-@dataclass(frozen=True)
-class Student:
-    """Costs and scores of one student's checkpoints, by the names of ARMS.
-
-    costs: FLOPs and seconds after the base; changes: paired, by (before, after).
-    """
-
-    costs: Mapping[str, Mapping[str, float]]
-    summaries: Mapping[str, Mapping[str, Estimate]]
-    changes: Mapping[tuple[str, str], Mapping[str, Estimate]]
-
-    def table(self) -> pd.DataFrame:
-        """The headline table, one column per checkpoint."""
-        ways = [ARMS[arm] for arm in self.summaries]
-        return by_checkpoint(self.summaries).set_axis(ways, axis="columns")
-
-
-COMPARED = tuple((before, after) for before, after, _ in WAYS_OF_STUDENTS)
-"""The paired differences (before, after) of a student's checkpoints, the same for each student."""
-
-
-def student(name: str, costs: Costs, evaluations: Mapping[str, pd.DataFrame]) -> Student:
-    """Measure one student's checkpoints on the same bootstrap draws of problems.
-
-    name: as in STUDENTS; costs: of `r1repro.stages.comparison.costs`; evaluations: rows of
-    evaluation.parquet by the names of ARMS.
-    """
-    free = {"flops": 0.0, "seconds": 0.0}
-    summaries, changes = metrics.compare(evaluations, COMPARED)
-    spent = {arm: costs[f"{name}_{arm}"] if arm != "base" else free for arm in evaluations}
-    return Student(spent, summaries, changes)
+        texts = [(f"{n} · score {row[f'score_{n}']:.3f}", row[n]) for n in ("chosen", "rejected")]
+        made.append(card(row, texts, limit))
+    return cards(made)
 
 
 def reached(rl: pd.DataFrame, budget: float) -> str:
@@ -407,75 +344,37 @@ def reached(rl: pd.DataFrame, budget: float) -> str:
     return f"RL alone has spent them at step {step} of {last}"
 
 
-def students_table(students: Mapping[str, Student]) -> pd.DataFrame:
-    """Scores of each student's checkpoints, with their cost after the base."""
-    paths = ("reasoning/pass@1", "reasoning/strict_pass@1", "format_valid", "general/score")
-    rows = {}
-    for name, student in students.items():
-        for arm, summary in student.summaries.items():
-            cost = student.costs[arm]
-            rows[name, ARMS[arm]] = {
-                "FLOPs": f"{cost['flops']:.2e}" if cost["flops"] else "–",
-                "wall time": f"{cost['seconds'] / 60:.1f} min" if cost["seconds"] else "–",
-                **{_label(path): metrics.shown(summary.get(path), path) for path in paths},
-            }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["student", "way"])
-
-
-def students_changes(students: Mapping[str, Student]) -> pd.DataFrame:
-    """The paper's comparisons as paired changes of pass@1 over problems."""
-    columns = {
-        name: [
-            metrics.shown(student.changes[pair].get("reasoning/pass@1"), "pass@1", signed=True)
-            for pair in COMPARED
-        ]
-        for name, student in students.items()
-    }
-    index = [f"{ARMS[after]} less {ARMS[before]}" for before, after in COMPARED]
-    return pd.DataFrame(columns, index=pd.Index(index, name="pass@1"))
-
-
-@_figure
-def pass_against_flops(students: Mapping[str, Student]) -> Figure:
+@described
+def pass_against_flops(summaries: Results, costs: Costs) -> Drawing:
     """Held-out pass@1 over the FLOPs spent after the base, one panel per student."""
-    figure = _empty(4.6 * len(students), 3.7)
-    panels = figure.subplots(1, len(students), sharey=True, squeeze=False).ravel()
-    for panel, (name, student) in zip(panels, students.items(), strict=True):
-        right = {arm: found["reasoning/pass@1"] for arm, found in student.summaries.items()}
-        cost = {arm: spent["flops"] for arm, spent in student.costs.items()}
+    names = evaluated_students(summaries)
+    figure = drawing.empty(4.6 * len(names), 3.7)
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False).ravel()
+    for panel, name in zip(panels, names, strict=True):
+        right = {
+            arm: summaries[f"{name}_{arm}"]["reasoning/pass@1"]
+            for arm in ARMS
+            if f"{name}_{arm}" in summaries
+        }
+        cost = {arm: costs[f"{name}_{arm}"]["flops"] for arm in right if arm != "base"}
         if "base" in right:
             panel.axhline(right["base"].value, color="#6b7280", linestyle=":", label=ARMS["base"])
-        for line in (("distilled", "distilled_rl"), ("rl_equal_flops", "rl")):
-            there = [arm for arm in line if arm in right]
+        for way in (("distilled", "distilled_rl"), ("rl_equal_flops", "rl")):
+            there = [arm for arm in way if arm in right]
             panel.plot(
                 [cost[arm] for arm in there], [right[arm].value for arm in there],
-                color=WAYS[line[0]][0], linewidth=1.0, linestyle="--",
+                color=WAYS[way[0]][0], linewidth=1.0, linestyle="--",
             )  # fmt: skip
         for arm, (colour, marker) in WAYS.items():
             if arm in right:
-                _bars(panel, [cost[arm]], [right[arm]], colour, marker, ARMS[arm], "")
-        panel.set(title=name, xlabel="FLOPs after the base", xscale="log")
-        panel.set_ylabel("pass@1, held-out problems")
-        _percent(panel)
-    for panel in panels[1:]:
-        panel.set_ylabel("")
+                drawing.bars(panel, [cost[arm]], [right[arm]], colour, marker, ARMS[arm], "")
+        panel.set(title=STUDENTS[name], xlabel="FLOPs after the base", xscale="log")
+        panel.set_ylabel("pass@1, held-out problems" if panel is panels[0] else "")
+        drawing.percent(panel)
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=7.8
     )
     return figure
-
-
-def _label(path: str) -> str:
-    """A path in words, with general tasks by their family."""
-    if path.startswith("general/") and path != "general/score":
-        return f"General tasks: {path.removeprefix('general/')}"
-    return metrics.label(path)
-
-
-def _general(paths: Iterable[str]) -> list[str]:
-    """The paths of the families of general tasks among these."""
-    found = {path for path in paths if path.startswith("general/")}
-    return sorted(found - {"general/score", *(f"general/{language}" for language in LANGUAGES)})
 
 
 def _accepted(samples: pd.DataFrame) -> Estimate:
@@ -487,42 +386,3 @@ def _counts(samples: pd.DataFrame, stage: str) -> dict[str, int]:
     between = [name for name in found.index if name not in ("", *FILTERS[stage], *SURPLUS)]
     order = [*FILTERS[stage], *between, *(name for name in SURPLUS if name in found)]
     return {name: int(found.get(name, 0)) for name in order}
-
-
-def _card(row: pd.Series, texts: Mapping[str, str], limit: int) -> Markup:
-    """A row as a card: heading, question, and the texts of the named columns."""
-    place = heading(row) if "level" in row else f"{row['task']} · {LANGUAGES[row['language']]}"
-    parts = [
-        Markup('<div class="r1t"><div class="head">{} · {}</div>').format(place, row["problem_id"])
-    ]
-    if "prompt" in row:
-        parts.append(_text(row["prompt"], row["language"], limit))
-    for name, column in texts.items():
-        if name:
-            parts.append(Markup("<div><b>{}</b></div>").format(name))
-        parts.append(_text(row[column], row["language"], limit))
-    return Markup("").join(parts) + Markup("</div>")
-
-
-def _text(text: object, language: str, limit: int) -> Markup:
-    return Markup('<pre lang="{}">{}</pre>').format(language, text_html(text, limit))
-
-
-def _bars(
-    axes: Axes,
-    x: Sequence[float],
-    estimates: Sequence[Estimate],
-    colour: str,
-    marker: str,
-    label: str,
-    dash: str,
-) -> None:
-    """Estimates with their intervals."""
-    value = np.array([e.value for e in estimates])
-    below = np.nan_to_num(value - np.array([e.low for e in estimates])).clip(0)
-    above = np.nan_to_num(np.array([e.high for e in estimates]) - value).clip(0)
-    axes.errorbar(
-        x, value, yerr=[below, above], color=colour, marker=marker, markersize=6.5,
-        markeredgecolor="white", markeredgewidth=0.8, capsize=3, elinewidth=1.4, linewidth=1.5,
-        linestyle=dash or "none", label=label, zorder=5, clip_on=False,
-    )  # fmt: skip

@@ -1,13 +1,14 @@
-"""Tables of the whole pipeline as text, shared by the notebook and the page.
+"""Tables of the whole pipeline as text.
 
-They are built from the comparison stage's results. The paper's figures are separate rows or notes,
-marked as context, since its models, tasks and counts differ.
+They are built from the comparison stage's results. The paper's figures are separate rows or
+a column, marked as context, since its models, tasks and counts differ.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import pandas as pd
+from markupsafe import Markup, escape
 
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
@@ -24,10 +25,25 @@ from r1repro.evaluation.checkpoints import (
 from r1repro.evaluation.claims import are_equal, flops_shares
 from r1repro.evaluation.results import Costs, Results
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports.figures import SUITES, checkpoint, stage_pairs
+from r1repro.reports.drawing import checkpoint
+from r1repro.reports.transcripts import LANGUAGES
 
 Summary = Mapping[str, Estimate]
 
+# The paper's figures by our measure, for context only: its model and tasks differ. v1 and v2 are
+# versions of arXiv 2501.12948.
+PAPER: dict[str, tuple[str, str]] = {
+    "reasoning/pass@1": (
+        "15.6 → 71.0 %, later 77.9 %; R1 79.8 %",
+        "AIME 2024; v1 §2.2.4, v2 §2.3, Table 3",
+    ),
+    "reasoning/cons@k": ("86.7 %", "R1-Zero, AIME 2024, cons@64; v1 Table 2"),
+    "length": ("about 550 → 9,650 tokens", "R1-Zero, training prompts, read off v1 Fig. 3"),
+    "reflection_per_response": ("5 to 7 times", "R1-Zero, count of ten words; v2 §C.2, Fig. 9a"),
+    "language_share": ("R1-Zero mixes, no figure", "v1 §2.2.4"),
+    "repetition": ("R1-Zero repeats, no figure", "repository README"),
+    "general/score": ("R1-Zero 24.7 %, R1 87.6 %", "AlpacaEval 2.0 LC; v2 Table 3"),
+}
 # R1 v2 (arXiv 2501.12948), Table 3: the paper's figures for each stage of CHAIN, in per cent, by
 # our closest measure.
 PAPER_STAGES: dict[str, tuple[str, tuple[float, ...]]] = {
@@ -75,29 +91,63 @@ _ABLATION_PATHS = (
 class Row:
     """A row of a table: one cell per column, or none in a heading between rows.
 
-    context: whether these are the paper's figures; note: text and source shown beside the row.
+    Lines after the first of a label or cell are small print; context: whether these are the
+    paper's figures.
     """
 
     label: str
     cells: tuple[str, ...] = ()
     context: bool = False
-    note: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under named columns; `notes` is the heading of the rows' notes, if any."""
+    """Rows under named columns. A column is set as context if its name begins with the paper."""
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     first: str = "Measure"
-    notes: str | None = None
 
-    def frame(self) -> pd.DataFrame:
-        """The table as a DataFrame, without headings between rows."""
-        rows = [row for row in self.rows if row.cells]
-        found = pd.DataFrame([row.cells for row in rows], columns=list(self.columns))
-        return found.set_axis(pd.Index([row.label for row in rows], name=self.first))
+    def _repr_html_(self) -> str:
+        styles = [self._style(name, i) for i, name in enumerate(self.columns)]
+        head = Markup("").join(
+            Markup('<th scope="col" class="{}">{}</th>').format(*pair)
+            for pair in zip(("", *styles), (self.first, *self.columns), strict=True)
+        )
+        body = Markup("").join(self._body(row, styles) for row in self.rows)
+        start = Markup('<div class="scroll"><table><thead><tr>{}</tr></thead>').format(head)
+        return start + Markup("<tbody>{}</tbody></table></div>").format(body)
+
+    def _style(self, name: str, place: int) -> str:
+        if name.startswith("The paper"):
+            return "context"
+        cells = [row.cells[place] for row in self.rows if row.cells]
+        return "num" if all(map(_NUMBER.match, cells)) else "text"
+
+    def _body(self, row: Row, styles: Sequence[str]) -> Markup:
+        if not row.cells:
+            heading = Markup('<tr class="group"><th colspan="{}">{}</th></tr>')
+            return heading.format(len(self.columns) + 1, row.label)
+        cells = Markup("").join(
+            Markup('<td class="{}">{}</td>').format(style, _written(text))
+            for style, text in zip(styles, row.cells, strict=True)
+        )
+        return Markup('<tr class="{}"><th scope="row">{}</th>{}</tr>').format(
+            "context" if row.context else "", _written(row.label), cells
+        )
+
+
+_NUMBER = re.compile(r"[+−×]?\s?\d|–")
+
+
+def _written(text: str) -> Markup:
+    """The text of a cell, with its interval and the lines after the first in small print."""
+    first, *more = text.split("\n")
+    value, bracket, interval = first.partition(" [")
+    found = escape(value)
+    if bracket:
+        found += Markup(" <small>[{}</small>").format(interval)
+    return found + Markup("").join(Markup("<br><small>{}</small>").format(one) for one in more)
 
 
 def label(name: str) -> str:
@@ -123,10 +173,24 @@ def beside(change: Estimate) -> str:
     return "lower" if change.high < 0 else "not clearly different"
 
 
-def main_pair(changes: Results) -> tuple[str, str] | None:
-    """The pair of the headline: (R1-Zero, R1), else (base, R1-Zero), else None."""
-    first, second, third = MAIN
-    return next((p for p in ((second, third), (first, second)) if key(*p) in changes), None)
+def side_by_side(
+    summaries: Results,
+    changes: Mapping[tuple[str, str], Summary],
+    paths: Mapping[str, str] | Sequence[str],
+    first: str = "Measure",
+) -> Table:
+    """One row per measure, one column per checkpoint and per paired change.
+
+    paths: the measures, with a label for each if it is not the measure's own.
+    """
+    named = paths if isinstance(paths, Mapping) else {path: metrics.label(path) for path in paths}
+    columns = (*map(label, summaries), *(f"{change_label(pair)}, paired" for pair in changes))
+    rows = []
+    for path, name in named.items():
+        cells = [metrics.shown(each.get(path), path) for each in summaries.values()]
+        cells += [metrics.shown(each.get(path), path, signed=True) for each in changes.values()]
+        rows.append(Row(name, tuple(cells)))
+    return Table(columns, tuple(rows), first)
 
 
 def compared(
@@ -135,48 +199,41 @@ def compared(
     paths: Mapping[str, str] | Sequence[str],
     first: str = "Measure",
 ) -> Table:
-    """One row per measure, one column per headline checkpoint, and their paired change.
-
-    paths: the measures, with a label for each if it is not the measure's own.
-    """
-    shown = [name for name in MAIN if name in summaries]
-    pair = main_pair(changes)
-    named = paths if isinstance(paths, Mapping) else {path: metrics.label(path) for path in paths}
-    columns = [label(name) for name in shown]
-    columns += [f"{change_label(pair)}, paired"] if pair else []
-    rows = []
-    for path, name in named.items():
-        cells = [metrics.shown(summaries[c].get(path), path) for c in shown]
-        if pair:
-            cells.append(metrics.shown(changes[key(*pair)].get(path), path, signed=True))
-        rows.append(Row(name, tuple(cells)))
-    return Table(tuple(columns), tuple(rows), first)
+    """`side_by_side` of the headline's checkpoints and their change."""
+    pair = next((p for p in (MAIN[1:], MAIN[:2]) if key(*p) in changes), None)
+    main = {name: summaries[name] for name in MAIN if name in summaries}
+    return side_by_side(main, {pair: changes[key(*pair)]} if pair else {}, paths, first)
 
 
 def by_checkpoint(
     summaries: Results, changes: Mapping[tuple[str, str], Summary] | None = None
-) -> pd.DataFrame:
-    """Headline measures for a notebook: one row per measure, columns of checkpoints and changes.
+) -> Table:
+    """The headline measures of these checkpoints, and paired changes from `metrics.compare`."""
+    every = {path: None for each in summaries.values() for path in each}
+    return side_by_side(summaries, changes or {}, metrics.headline(every))
 
-    changes: paired, from `metrics.compare`.
-    """
-    paths = metrics.headline({path: None for each in summaries.values() for path in each})
-    columns = {
-        label(name): [metrics.shown(each.get(path), path) for path in paths]
-        for name, each in summaries.items()
-    } | {
-        f"{change_label(pair)}, paired": [
-            metrics.shown(each.get(path), path, signed=True) for path in paths
-        ]
-        for pair, each in (changes or {}).items()
-    }
-    return pd.DataFrame(columns, pd.Index([metrics.label(path) for path in paths], name="Measure"))
+
+def changed(pairs: Mapping[tuple[str, str], Summary]) -> Table:
+    """Paired changes from `metrics.compare`: the headline measures, and general tasks by family."""
+    every = {path: None for each in pairs.values() for path in each}
+    return side_by_side({}, pairs, [*metrics.headline(every), *general_paths(every)])
+
+
+def general_paths(paths: Iterable[str]) -> list[str]:
+    """The paths of the families of general tasks among these."""
+    found = {path for path in paths if path.startswith("general/")}
+    return sorted(found - {"general/score", *(f"general/{language}" for language in LANGUAGES)})
 
 
 def headline(summaries: Results, changes: Results) -> Table:
-    """The first table: the checkpoints of MAIN, and the paired change."""
-    main = {path for name in MAIN for path in summaries.get(name, {})}
-    return compared(summaries, changes, metrics.headline(dict.fromkeys(main)))
+    """The first table: the checkpoints of MAIN, the paired change, and the paper's figures."""
+    paths = metrics.headline({path: None for name in MAIN for path in summaries.get(name, {})})
+    found = compared(summaries, changes, paths, "Held-out problems")
+    rows = []
+    for path, row in zip(paths, found.rows, strict=True):
+        generic = "reasoning/cons@k" if path.startswith("reasoning/cons@") else path
+        rows.append(replace(row, cells=(*row.cells, "\n".join(PAPER.get(generic, ())))))
+    return Table((*found.columns, "The paper, for context"), tuple(rows), found.first)
 
 
 def stages(summaries: Results) -> Table | None:
@@ -201,36 +258,13 @@ def stages(summaries: Results) -> Table | None:
     return Table(tuple(map(label, shown)), tuple(rows), "Held-out suite")
 
 
-def soundness(summaries: Results) -> Table:
+def soundness(summaries: Results) -> Table | None:
     """Sound, unworked and falsely checked answers of every checkpoint with reasoning answers."""
-    shown = [name for name, each in summaries.items() if "sound" in each]
-    there = {path for name in shown for path in summaries[name]}
+    shown = {name: each for name, each in summaries.items() if "sound" in each}
+    there = {path for each in shown.values() for path in each}
     scopes = ["", *(f"{family}/" for family in metrics.families(there))]
     paths = [f"{scope}{name}" for name in ("sound", "unworked", "false_check") for scope in scopes]
-    rows = tuple(
-        Row(
-            metrics.label(path),
-            tuple(metrics.shown(summaries[name].get(path), path) for name in shown),
-        )
-        for path in paths
-    )
-    return Table(tuple(label(name) for name in shown), rows, "Measure")
-
-
-def forgetting(changes: Results) -> Table | None:
-    """The change of each stage against the previous one, paired over problems."""
-    pairs = stage_pairs(changes)
-    if not pairs:
-        return None
-    rows = [
-        Row(
-            metrics.label(path),
-            tuple(metrics.shown(changes[key(*p)].get(path), path, signed=True) for p in pairs),
-        )
-        for path in SUITES
-        if any(path in changes[key(*pair)] for pair in pairs)
-    ]
-    return Table(tuple(map(change_label, pairs)), tuple(rows), "Held-out suite")
+    return side_by_side(shown, {}, paths) if shown else None
 
 
 def by_seed(runs: Mapping[str, Results]) -> Table:
@@ -259,26 +293,29 @@ def arms(name: str, costs: Sequence[Costs]) -> dict[str, str]:
     return {**ARMS, arm: f"RL after {spent}\u00a0% of distillation’s FLOPs"}
 
 
-def student(name: str, summaries: Results, costs: Costs, by_run: Sequence[Costs] = ()) -> Table:
+def student(name: str, summaries: Results, costs: Sequence[Costs]) -> Table:
     """One student after each kind of training, with the cost beyond its base.
 
-    costs: averaged over runs; by_run: the costs of every run, if there are several.
+    costs: of each run; their mean is shown.
     """
     rows = []
-    for arm, words in arms(name, by_run or [costs]).items():
+    for arm, words in arms(name, costs).items():
         checkpoint_name = f"{name}_{arm}"
         if checkpoint_name not in summaries:
             continue
         found = summaries[checkpoint_name]
         cells = [metrics.shown(found.get(path), path) for path in _STUDENT_PATHS]
-        cost = costs.get(checkpoint_name)
-        cells += [tera(cost["flops"]), duration(cost["seconds"])] if cost else ["–", "–"]
+        spent = [run[checkpoint_name] for run in costs if checkpoint_name in run]
+        flops, seconds = (
+            sum(cost[unit] for cost in spent) / max(1, len(spent)) for unit in ("flops", "seconds")
+        )
+        cells += [tera(flops), duration(seconds)] if spent else ["–", "–"]
         rows.append(Row(words, tuple(cells)))
     columns = (*_STUDENT_PATHS.values(), "FLOPs (10¹²)", "Wall time")
     return Table(columns, tuple(rows), STUDENTS[name])
 
 
-def student_changes(changes: Results, costs: Sequence[Costs]) -> Table:
+def student_changes(changes: Results, costs: Sequence[Costs]) -> Table | None:
     """Changes of the declared pairs of every student; costs: of each run."""
     rows = [
         Row(
@@ -292,7 +329,8 @@ def student_changes(changes: Results, costs: Sequence[Costs]) -> Table:
         for before, after in ((f"{name}_{a}", f"{name}_{b}") for a, b, _ in WAYS_OF_STUDENTS)
         if key(before, after) in changes
     ]
-    return Table(tuple(_STUDENT_PATHS.values()), tuple(rows), "Change, paired")
+    columns = tuple(_STUDENT_PATHS.values())
+    return Table(columns, tuple(rows), "Change, paired") if rows else None
 
 
 def _arm(name: str, costs: Sequence[Costs]) -> str:
@@ -336,19 +374,9 @@ def ablations(summaries: Results, changes: Results) -> Iterator[tuple[str, Table
         found = changes.get(key(ablation.plain, name))
         if found is None:
             continue
-        sides = (ablation.plain, name)
-        rows = [
-            Row(
-                metrics.label(path),
-                (
-                    *(metrics.shown(summaries[side].get(path), path) for side in sides),
-                    metrics.shown(found[path], path, signed=True),
-                ),
-            )
-            for path in metrics.spread(_ABLATION_PATHS, found)
-            if path in found
-        ]
-        yield name, Table((*map(label, sides), "Change, paired"), tuple(rows))
+        sides = {side: summaries[side] for side in (ablation.plain, name)}
+        paths = [path for path in metrics.spread(_ABLATION_PATHS, found) if path in found]
+        yield name, side_by_side(sides, {(ablation.plain, name): found}, paths)
 
 
 def ablation_sentence(name: str, changes: Results) -> str:

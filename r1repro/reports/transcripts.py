@@ -5,14 +5,14 @@ surrogate pairs, a hundred thousand digits in a row. All of it is shown as text.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from markupsafe import Markup, escape
 
 from r1repro.evaluation.answers import chosen, shown
-from r1repro.reports.figures import checkpoint
+from r1repro.reports.drawing import checkpoint
+from r1repro.reports.markup import Html
 from r1repro.text.visible import visible
 
 LIMIT = 4_000
@@ -23,22 +23,12 @@ LANGUAGES = {"en": "English", "zh": "Chinese"}
 _TAG = re.compile(r"(</?(?:think|answer)>)")
 _CSS = """
 .r1t{font:14px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;
- margin:.6em 0;border:1px solid #d8dce1;border-radius:6px;padding:.6em .8em;max-width:60em}
+ margin:.6em 0;border:1px solid #d8dce1;border-radius:6px;padding:.4em .8em;max-width:60em}
 .r1t pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.3em 0;font:13px/1.5 ui-monospace,
  Menlo,Consolas,"DejaVu Sans Mono","Noto Sans Mono CJK SC",monospace;unicode-bidi:isolate}
 .r1t .head{color:#5b6169}.r1t .tag{color:#8a5a00}.r1t .cut{background:#fff3d6;padding:0 .3em}
 .r1t .right{color:#00664c}.r1t .wrong{color:#a33b00}
 """
-
-
-@dataclass(frozen=True)
-class Html:
-    """HTML that a notebook renders."""
-
-    text: str
-
-    def _repr_html_(self) -> str:
-        return self.text
 
 
 def text_html(text: object, limit: int = LIMIT) -> Markup:
@@ -85,46 +75,70 @@ def over_training(completions: pd.DataFrame, most: int = 12) -> pd.DataFrame:
 
 def show(rows: pd.DataFrame, limit: int = LIMIT) -> Html:
     """Rows of completions.parquet or evaluation.parquet as cards, for a notebook."""
-    cards = [_card(row, [("", row)], limit) for _, row in rows.iterrows()]
-    return _page(cards)
+    return cards(card(row, [_answer("", row)], limit) for _, row in rows.iterrows())
 
 
 def side_by_side(
     evaluations: Mapping[str, pd.DataFrame], most: int | None = None, limit: int = LIMIT
 ) -> Html:
     """The same problems answered by each checkpoint, chosen by RULE, for a notebook."""
-    cards = []
-    for problem in problems(chosen(evaluations))[:most]:
-        answers = [(checkpoint(name, i)[0], row) for i, (name, row) in enumerate(problem.items())]
-        cards.append(_card(answers[0][1], answers, limit))
-    return _page(cards)
+    return answered(chosen(evaluations), most, limit)
+
+
+def answered(rows: pd.DataFrame, most: int | None = None, limit: int = LIMIT) -> Html:
+    """Rows of `chosen` for a notebook; each problem but the first is folded."""
+    made: list[Markup] = []
+    for problem in problems(rows)[:most]:
+        named = {checkpoint(name, i)[0]: row for i, (name, row) in enumerate(problem.items())}
+        first, *_ = named.values()
+        texts = [_answer(name, row) for name, row in named.items()]
+        marks = Markup("").join(
+            Markup(' · <span class="{0}">{1} {0}</span>').format(_right(row), name)
+            for name, row in named.items()
+        )
+        made.append(card(first, texts, limit, marks, opened=not made))
+    return cards(made)
+
+
+def _right(row: pd.Series) -> str:
+    return "right" if row["correct"] else "wrong"
+
+
+def _answer(name: str, row: pd.Series) -> tuple[Markup, object]:
+    head = Markup('<b>{}</b> <span class="{}">{}</span>').format(name, _right(row), verdict(row))
+    return head, row["text"]
 
 
 def heading(row: pd.Series) -> str:
     """Heading of a row, such as "Arithmetic · English · level 3"."""
     place = [str(row["task"]).capitalize(), LANGUAGES.get(row["language"], str(row["language"]))]
-    place.append(f"level {row['level']}")
+    place += [f"level {row['level']}"] if "level" in row else []
     place = [f"step {row['step']}", *place] if "step" in row else place
     return " · ".join([str(row["seed"]), *place] if "seed" in row else place)
 
 
-def _card(row: pd.Series, answers: list[tuple[str, pd.Series]], limit: int) -> Markup:
-    parts = [
-        Markup('<div class="r1t"><div class="head">{} · {}</div><pre lang="{}">{}</pre>').format(
-            heading(row), row["problem_id"], row["language"], text_html(row["prompt"], limit)
-        )
-    ]
-    for name, answer in answers:
-        parts.append(
-            Markup('<div><b>{}</b> <span class="{}">{}</span></div><pre lang="{}">{}</pre>').format(
-                name,
-                "right" if answer["correct"] else "wrong",
-                verdict(answer),
-                row["language"],
-                text_html(answer["text"], limit),
-            )
-        )
-    return Markup("").join(parts) + Markup("</div>")
+def card(
+    row: pd.Series,
+    texts: Iterable[tuple[str, object]],
+    limit: int,
+    marks: str = "",
+    opened: bool = True,
+) -> Markup:
+    """A row as a card: heading and `marks`, question, gold answer, and texts with their heads."""
+
+    def text(written: object) -> Markup:
+        return Markup('<pre lang="{}">{}</pre>').format(row["language"], text_html(written, limit))
+
+    start = Markup('<details class="r1t"{}><summary class="head">{} · {}{}</summary>')
+    state = Markup(" open") if opened else ""
+    parts = [start.format(state, heading(row), row["problem_id"], marks)]
+    parts += [text(row["prompt"])] if "prompt" in row else []
+    if "answer" in row:
+        gold = Markup("<div>Gold answer: <code>{}</code></div>")
+        parts.append(gold.format(text_html(row["answer"])))
+    for head, written in texts:
+        parts += [Markup("<div>{}</div>").format(head), text(written)]
+    return Markup("").join(parts) + Markup("</details>")
 
 
 def verdict(row: pd.Series) -> str:
@@ -135,5 +149,6 @@ def verdict(row: pd.Series) -> str:
     return " · ".join(words)
 
 
-def _page(cards: list[Markup]) -> Html:
-    return Html(str(Markup("<style>{}</style>").format(Markup(_CSS)) + Markup("").join(cards)))
+def cards(made: Iterable[Markup]) -> Html:
+    """Cards with their style, for a notebook."""
+    return Html(Markup("<style>{}</style>").format(Markup(_CSS)) + Markup("").join(made))

@@ -117,6 +117,8 @@ def of_stages(config: Config, names: Sequence[str]) -> Health:
         if settings is None:
             continue
         rows, finished = _rows(config, name)
+        if rows is None and finished:  # it made a data set with the settings of a trained stage
+            continue
         if rows is None or not len(rows):
             unread.append(name)
             continue
@@ -140,8 +142,9 @@ def _rows(config: Config, name: str) -> tuple[pd.DataFrame | None, bool]:
     """The stage's metrics or evaluation rows, and whether the stage is finished."""
     result = Workspace(config).load(name)
     if result is not None:
-        evaluated = name.startswith("evaluate_")
-        return result.evaluation() if evaluated else result.metrics(), True
+        table = "evaluation" if name.startswith("evaluate_") else "metrics"
+        file = result.folder / f"{table}.parquet"
+        return pd.read_parquet(file) if file.is_file() else None, True
     # Imported here, since it imports torch, which finished stages do not need.
     from r1repro.training.checkpoints import newest_checkpoint
 

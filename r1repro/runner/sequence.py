@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +27,10 @@ from r1repro.errors import R1ReproError, StageFailed
 from r1repro.runner import progress
 from r1repro.runner.build import build
 from r1repro.runner.workspace import Workspace
+
+ARTICLE = "08_r1_zero_vs_r1"
+"""The notebook that is the report of a run. It is executed once all stages are built, whichever
+they are (r1repro.launch)."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ def run(
                 source = notebooks / f"{name}.ipynb"
                 done = all(space.is_done(other) for other in stages)
                 _build(space, folder, source, stages, show)
+                if name == ARTICLE:
+                    continue
                 mark = _mark(space, source, wanted[: wanted.index(stages[-1]) + 1])
                 executing.append(pool.submit(_execute, space, folder, source, stages, mark, done))
         executed = [one.result() for one in executing]
@@ -211,7 +217,7 @@ def _build(space: Workspace, folder: Path, source: Path, stages: list[str], show
         build(space, stages, show)
     except StageFailed as error:
         with suppress(StageFailed):  # raised by the cell of the failed stage
-            _papermill(source, folder / "notebooks" / source.name, folder / "resolved.yaml", {})
+            execute(source, folder, _given(folder), {})
         raise _located(space, folder, source, stages, error) from error
 
 
@@ -228,10 +234,10 @@ def _execute(
     done: the stages had been built by an earlier run.
     """
     executed = folder / "notebooks" / source.name
-    if done and executed.is_file() and _recorded(executed) == mark:
+    if done and recorded(executed) == mark:
         return False
     try:
-        _papermill(source, executed, folder / "resolved.yaml", mark)
+        execute(source, folder, _given(folder), mark)
     except StageFailed as error:
         raise _located(space, folder, source, stages, error) from error
     executed.with_name(f"{source.stem}.failed.ipynb").unlink(missing_ok=True)
@@ -252,14 +258,25 @@ def _located(
     )
 
 
-def _papermill(source: Path, executed: Path, resolved: Path, mark: dict[str, Any]) -> None:
-    """Execute a notebook to `executed`; a failed copy is kept as NAME.failed.ipynb."""
+def _given(folder: Path) -> dict[str, Any]:
+    """The parameters of a notebook of a run."""
+    return {"config_path": str(folder / "resolved.yaml"), "build_missing": False}
+
+
+def execute(
+    source: Path, folder: Path, parameters: Mapping[str, Any], mark: Mapping[str, Any]
+) -> None:
+    """Execute a notebook into `folder`/notebooks; a failed copy is kept as NAME.failed.ipynb.
+
+    mark: stored in the copy's metadata.
+    """
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    executed = folder / "notebooks" / source.name
     # The copy gets its final name only once it is complete.
     part = executed.with_name(f"{source.stem}.running.ipynb")
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -267,7 +284,7 @@ def _papermill(source: Path, executed: Path, resolved: Path, mark: dict[str, Any
         papermill.execute_notebook(
             source,
             part,
-            {"config_path": str(resolved), "overrides": [], "build_missing": False},
+            dict(parameters),
             kernel_name="python3",
             cwd=ROOT,
             progress_bar=False,
@@ -288,24 +305,27 @@ def _papermill(source: Path, executed: Path, resolved: Path, mark: dict[str, Any
     except DeadKernelError as error:
         raise StageFailed("its kernel died, perhaps because memory ran out") from error
     notebook = json.loads(part.read_text(encoding="utf-8"))
-    notebook["metadata"]["r1repro"] = mark
+    notebook["metadata"]["r1repro"] = dict(mark)
     artifacts.write_atomically(executed, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
     part.unlink()
 
 
 def _mark(space: Workspace, source: Path, stages: Sequence[str]) -> dict[str, Any]:
     """What the executed copy of a notebook depends on."""
-    return {
-        "source": hashlib.sha256(source.read_bytes()).hexdigest(),
-        "code": artifacts.code_hash(),
-        "keys": {name: space.keys[name] for name in stages},
-    }
+    keys = {name: space.keys[name] for name in stages}
+    return {**source_of(source), "code": artifacts.code_hash(), "keys": keys}
 
 
-def _recorded(executed: Path) -> dict[str, Any] | None:
+def source_of(notebook: Path) -> dict[str, str]:
+    """The part of a mark that says what a notebook's source was."""
+    return {"source": hashlib.sha256(notebook.read_bytes()).hexdigest()}
+
+
+def recorded(executed: Path) -> dict[str, Any] | None:
+    """The mark of an executed notebook; None if it has none."""
     try:
         found = json.loads(executed.read_text(encoding="utf-8"))["metadata"].get("r1repro")
-    except (ValueError, KeyError):
+    except (OSError, ValueError, KeyError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -1,6 +1,7 @@
 """Made-up results as fixtures; what takes seconds is made once."""
 
 import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -8,11 +9,14 @@ import pandas as pd
 import pytest
 
 from r1repro import reports
-from r1repro.artifacts import Progress
-from r1repro.config import compose, save
+from r1repro.artifacts import Progress, StageResult
+from r1repro.config import Config, compose, save
 from r1repro.evaluation.metrics import compare
+from r1repro.runner.sequence import wanted_stages
+from r1repro.runner.workspace import Workspace
 from r1repro.stages import comparison
-from tests.reports.made_up import Result, checkpoint, make_results
+from tests.reports import in_process
+from tests.reports.made_up import checkpoint, make_results
 
 RUN = "laptop-mini-seed0-0123abcd"
 BUDGET = 1e12
@@ -32,14 +36,9 @@ def evaluations() -> dict[str, pd.DataFrame]:
     return {name: checkpoint(name) for name in ("base", "r1_zero", "r1")}
 
 
-@pytest.fixture(scope="session")
-def config():
-    return compose(["ablation=all"])
-
-
-@pytest.fixture(scope="session")
-def results(tmp_path_factory, config) -> dict[str, Result]:
-    found = make_results(tmp_path_factory.mktemp("results"))
+def compared(config: Config, **made: bool) -> dict[str, StageResult]:
+    """Made-up results of every stage, the comparison too."""
+    found = make_results(config, **made)
     inputs = {name: result for name, result in found.items() if name != "comparison"}
     with pytest.MonkeyPatch.context() as patch:
         # the real one loads the teacher's weights, and nothing here has any
@@ -49,15 +48,36 @@ def results(tmp_path_factory, config) -> dict[str, Result]:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory, results, config) -> Path:
+def config(tmp_path_factory) -> Config:
+    return compose(["ablation=all", f"runs={tmp_path_factory.mktemp('runs')}"])
+
+
+@pytest.fixture(scope="session")
+def results(config) -> dict[str, StageResult]:
+    return compared(config)
+
+
+def of_run(
+    folder: Path, config: Config, results: Mapping[str, StageResult], until: str | None = None
+) -> Path:
+    """The report of a run with these results, in a folder as the runner leaves it."""
+    folder.mkdir(exist_ok=True)
+    save(config, folder / "resolved.yaml")
+    wanted = wanted_stages(Workspace(config), until=until)
+    some = {name: result for name, result in results.items() if name in wanted}
+    wall = {name: 60.0 for name in some}
+    return reports.build(folder, some, config, wall, in_process.execute, until)
+
+
+@pytest.fixture(scope="session")
+def built(results, config) -> Path:
     """The report of a finished run; tests only read it."""
-    folder = tmp_path_factory.mktemp("runs") / RUN
+    folder = Path(config.runs) / RUN
     (folder / "notebooks").mkdir(parents=True)
     (folder / "notebooks" / "00_base_model.ipynb").write_text(
         '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
     )
-    save(config, folder / "resolved.yaml")
-    return reports.build(folder, results, config, {name: 60.0 for name in results})
+    return of_run(folder, config, results)
 
 
 @pytest.fixture

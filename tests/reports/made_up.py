@@ -1,11 +1,13 @@
 """Made-up results of a run, in the shape in which the stages store theirs."""
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from r1repro.artifacts import StageResult
+from r1repro.config import Config
+from r1repro.runner.workspace import Workspace
 
 HOSTILE = {
     "script": "<script>alert('pwned')</script><img src=x onerror=alert(1)><think>3</think>",
@@ -16,16 +18,6 @@ HOSTILE = {
     "control": "nul \x00 bell \x07 escape \x1b[31m",
     "chinese": "<think>先算 3 + 4 = 7，等等，不对，再算 3 + 4 = 7。</think>\n<answer>7</answer>",
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the report asks of a stage's result."""
-
-    name: str
-    key: str
-    folder: Path
-    manifest: dict
 
 
 GENERAL = ("translation", "fact", "instruction", "greeting", "refusal")
@@ -51,6 +43,12 @@ ABLATIONS = {
     "r1_preference_throughout": (0.6, 0.85),
     "qwen_rl_plateau": (0.45, 0.02), "llama_rl_plateau": (0.45, 0.02),
 }  # fmt: skip
+
+
+BEST = {
+    "arithmetic": {"way": "plain", "temperature": 0.0, "pass@1": 0.4},
+    "countdown": {"way": "few_1", "temperature": 0.6, "pass@1": 0.3},
+}
 
 
 def checkpoint(name: str) -> pd.DataFrame:
@@ -158,8 +156,8 @@ def completions() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def make_results(folder: Path, hostile: bool = False) -> dict[str, Result]:
-    """Every stage that the report reads, ablations too; the comparison is left to be made."""
+def make_results(config: Config, hostile: bool = False) -> dict[str, StageResult]:
+    """Every stage that the report reads, where a run would find it; the comparison is empty."""
     evaluated = {name: checkpoint(name) for name in (*SKILLS, *ABLATIONS)}
     if hostile:
         # at the head of the transcripts: the first problem of each cell by id, sample 0
@@ -186,20 +184,22 @@ def make_results(folder: Path, hostile: bool = False) -> dict[str, Result]:
         tables[name] = {"dataset": completions()}
     tables |= {f"evaluate_{name}": {"evaluation": rows} for name, rows in evaluated.items()}
     tables["comparison"] = {}
-    results = {}
+    results, space = {}, Workspace(config)
+    tables = {name: tables.get(name, {}) for name in space.stages}
     for i, (name, files) in enumerate(tables.items()):
-        place = folder / "cache" / f"{name}-{i:012d}"
-        place.mkdir(parents=True)
+        place, key = space.place(name), space.keys[name]
+        place.mkdir(parents=True, exist_ok=True)
         for file, rows in files.items():
             rows.to_parquet(place / f"{file}.parquet")
         if "metrics" in files and name != "base":
             (place / "moved.json").write_text('{"weights": 0.1}')
-        key = f"{i:064d}"
+        if name == "base_search":
+            (place / "best.json").write_text(json.dumps(BEST))
         manifest = {
-            "key": key, "stage": name, "version": 1, "config": {}, "inputs": {},
+            "key": key, "stage": name, "version": 1, "config": {}, "inputs": {}, "files": {},
             "code": "c0de" * 16, "versions": {"torch": "2.13.0", "numpy": "2.4.6"},
             "hardware": {"processor": "made up", "cores": 2, "gpus": []}, "seconds": 60.0 + i,
         }  # fmt: skip
         (place / "manifest.json").write_text(json.dumps(manifest))
-        results[name] = Result(name, key, place, manifest)
+        results[name] = StageResult(name, key, place, manifest)
     return results

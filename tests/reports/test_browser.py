@@ -13,6 +13,7 @@ import pytest
 
 from r1repro.config import ROOT
 from r1repro.reports import notebooks, seeds
+from tests.reports.in_process import execute
 from tests.reports.test_seeds import seed_of
 
 websocket = pytest.importorskip("websocket")  # JupyterLab brings it
@@ -94,7 +95,8 @@ def pages(built, tmp_path_factory) -> dict[str, Path]:
     article = place / "notebook.html"
     source = json.loads((ROOT / "notebooks" / "01_r1_zero_grpo.ipynb").read_text(encoding="utf-8"))
     article.write_text(notebooks.page(source, "01"), encoding="utf-8")
-    return {"run": built, "seeds": seeds.join(runs, place / "joined"), "notebook": article}
+    joined = seeds.join(runs, place / "joined", execute)
+    return {"run": built, "seeds": joined, "notebook": article}
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -9,7 +9,7 @@ from r1repro.evaluation import held_out
 from r1repro.evaluation.checkpoints import CHAIN, key
 from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import figures
+from r1repro.reports import drawing, figures
 from tests.reports.made_up import pretraining_metrics, rl_metrics
 
 
@@ -44,7 +44,7 @@ def test_evaluated_checkpoints_stand_beside_the_curve(evaluations):
 
 def test_levels_are_drawn_where_they_were_measured(evaluations):
     summaries = {name: summarize(rows, draws=50) for name, rows in evaluations.items()}
-    panel = figures.by_level(summaries).axes[0]
+    panel = figures.headline(rl_metrics(), summaries).axes[1]
     for line, summary in zip(panel.containers, summaries.values(), strict=True):
         drawn = line.lines[0].get_ydata()
         assert list(drawn) == [summary[f"level_{i}/pass@1"].value for i in range(1, 6)]
@@ -53,23 +53,22 @@ def test_levels_are_drawn_where_they_were_measured(evaluations):
     families.draw_without_rendering()
     first = families.axes[0]
     assert first.get_legend().get_window_extent().y1 < first.get_window_extent().y0, "on the lines"
-    assert len(figures.headline(rl_metrics(), summaries).axes) == 2
 
 
 def test_checkpoints_of_the_chain_look_different_and_all_names_are():
-    chain = [figures.CHECKPOINTS[name] for name in ("base", *CHAIN)]
+    chain = [drawing.CHECKPOINTS[name] for name in ("base", *CHAIN)]
     assert len({colour for _, colour, _ in chain}) == len({mark for *_, mark in chain}) == 6
-    assert len({label for label, *_ in figures.CHECKPOINTS.values()}) == len(figures.CHECKPOINTS)
+    assert len({label for label, *_ in drawing.CHECKPOINTS.values()}) == len(drawing.CHECKPOINTS)
 
 
 def test_only_clear_changes_are_coloured(results):
     changes = held_out.read(results["comparison"].folder).changes
     figure = figures.stage_changes(changes)
     (panel,) = figure.axes
-    cells = [change.get(path) for change in _of_the_chain(changes) for path in figures.SUITES]
+    cells = [change.get(path) for change in _of_the_chain(changes) for path in drawing.SUITES]
     assert len(panel.patches) == len(cells) == 4 * 12
     clear = [cell.low > 0 or cell.high < 0 for cell in cells]
-    coloured = [to_hex(patch.get_facecolor()) != figures.PALE for patch in panel.patches]
+    coloured = [to_hex(patch.get_facecolor()) != drawing.PALE for patch in panel.patches]
     assert coloured == clear and 0 < sum(clear) < len(clear)
     drawn = [text.get_window_extent() for text in panel.texts]
     width = panel.patches[0].get_window_extent().width
@@ -77,9 +76,9 @@ def test_only_clear_changes_are_coloured(results):
 
 
 def test_a_change_that_does_not_exist_is_a_dash():
-    none = {path: Estimate(math.nan, math.nan, math.nan, 0) for path in figures.SUITES}
+    none = {path: Estimate(math.nan, math.nan, math.nan, 0) for path in drawing.SUITES}
     panel = figures.stage_changes({"dev1 - r1_zero": none}).axes[0]
-    assert [text.get_text() for text in panel.texts] == ["–"] * len(figures.SUITES)
+    assert [text.get_text() for text in panel.texts] == ["–"] * len(drawing.SUITES)
 
 
 def test_students_stand_where_they_were_measured(results):

@@ -3,28 +3,28 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 
-from r1repro import reports
-from r1repro.config import compose
+from r1repro.config import Config, compose
 from r1repro.evaluation import checkpoints, moved
 from r1repro.evaluation.claims import Change, Claim, Judged
 from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.results import read_costs, read_results, write_results
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import html
-from r1repro.reports.figures import CHECKPOINTS
+from r1repro.reports import article, claims, notebooks, report
+from r1repro.reports.drawing import CHECKPOINTS
 from r1repro.reports.report import STAGES, needed
 from r1repro.runner.graph import graph
 from r1repro.stages import comparison
-from tests.reports.conftest import BUDGET
+from tests.reports.conftest import BUDGET, compared, of_run
 from tests.reports.made_up import ABLATIONS, HOSTILE, SKILLS, make_results, rl_metrics, sft_metrics
 
-IMAGES = 17
-"""Base 1, R1-Zero 3, results 3, the stages 2, students 1, ablations that RL made 4."""
+IMAGES = 13
+"""Headline 1, results 2, the stages 2, students 1, ablations that RL made 7."""
 
 
 class Page(HTMLParser):
@@ -42,6 +42,8 @@ class Page(HTMLParser):
         self.tags.append(tag)
         self.addresses += [v for k, v in attrs if k in ("src", "href", "srcset", "data", "action")]
         assert not any(k.startswith("on") for k, _ in attrs)
+        if tag == "img":
+            assert dict(attrs).get("alt"), "a picture without alternative text"
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -55,45 +57,52 @@ class Page(HTMLParser):
 
 
 def test_page_is_whole_and_asks_for_nothing(built):
-    page = Page(built.read_text(encoding="utf-8"))
-    assert "script" not in page.tags
-    links = [a for a in page.addresses if not a.startswith(("data:", "#"))]
-    assert links == ["notebooks/00_base_model.html"]
-    Page((built.parent / links[0]).read_text(encoding="utf-8"))
-    assert page.tags.count("img") == IMAGES
-    assert "@import" not in built.read_text() and "url(" not in built.read_text()
+    written = built.read_text(encoding="utf-8")
+    page = Page(written)
+    assert "script" not in page.tags and "Content-Security-Policy" in written
+    links = {a for a in page.addresses if not a.startswith(("data:", "#"))}
+    assert links == {"notebooks/00_base_model.html"}
+    assert 'href="../report.html"' in (built.parent / "notebooks/00_base_model.html").read_text()
+    assert page.tags.count("img") == IMAGES and page.tags.count("figcaption") >= 6
+    assert "@import" not in written and "url(" not in written
+    assert not (built.parent / "notebooks" / "08_r1_zero_vs_r1.html").exists(), "is the report"
+    for anchor in (a for a in page.addresses if a.startswith("#")):
+        assert f'id="{anchor[1:]}"' in written
     assert built.stat().st_size < 4 * 2**20
 
 
 def test_page_says_what_was_measured(built):
-    text = re.sub(r"\s+", " ", "".join(Page(built.read_text(encoding="utf-8")).text))
+    text = text_of(built)
+    assert text.index("Over the best way of asking") < text.index("The run in one picture")
     for said in (
         "On 120 held-out reasoning problems, 8 samples each, pass@1 rose",
-        "One run only:",
+        "One run only.",
         "Step 0 is measured with the prompt template",
         "15.6 → 71.0 %, later 77.9 %",
         "5 to 7 times",
-        "From random weights to R1",
         "From R1-Zero to R1, paired over the same problems",
         "context, the paper: IF-Eval, prompt strict",
         "Qwen: distilled",
         "without the reward language consistency falls over the steps",
-        "120 of reasoning, 60 general ones",
-        "8 samples of each reasoning problem and 2 of each general one for base and R1-Zero",
-        "seed 0, base seed 0",
+        "seed 0 · base seed 0",
         "levels 1, 3 and 5",
         "Claims of the papers, in this one run: ",
         "pass@1; Base → R1-Zero",
         "PPO is not built",
         "The control: with the rewards of every group permuted",
-        "r1repro doctor finds nothing wrong in the 50 stages that trained or evaluated a model",
+        "no findings in 50 stages",
+        "Clopper and Pearson",
+        "to build in total",
+        "Key of r1_zero",
+        "Hash of the code",
+        "DeepSeek-V3-Base, 671B parameters",
     ):
-        assert said in text
+        assert said in text, said
 
 
 def test_results_hold_every_checkpoint_and_measure(built, results):
     stored = json.loads((built.parent / "results.json").read_text())
-    assert set(stored) == {*SKILLS, *ABLATIONS}
+    assert set(stored) == {*SKILLS, *ABLATIONS, "adds"}
     assert {"general/score", "general/fact", "readability"} <= set(stored["r1"])
     rows = pd.read_parquet(results["evaluate_r1_zero"].folder / "evaluation.parquet")
     estimate = stored["r1_zero"]["reasoning/pass@1"]
@@ -122,10 +131,14 @@ def test_manifest_says_what_it_stands_on(built, config):
     assert str(built.parent.parent) not in (built.parent / "manifest.json").read_text()
 
 
-def test_hostile_model_text_is_shown_as_text(tmp_path, run_folder, config):
-    results = make_results(tmp_path / "hostile", hostile=True)
-    del results["comparison"]  # the estimates are then made here
-    built = reports.build(run_folder, results, config, {})
+@pytest.fixture
+def fresh(tmp_path) -> Config:
+    """A configuration without results."""
+    return compose(["ablation=all", f"runs={tmp_path}"])
+
+
+def test_hostile_model_text_is_shown_as_text(run_folder, fresh):
+    built = of_run(run_folder, fresh, compared(fresh, hostile=True))
     written = built.read_text(encoding="utf-8")
     page = Page(written)
     assert written.count("&lt;script&gt;") >= 3  # as a prompt, R1-Zero's answer and R1's
@@ -142,42 +155,47 @@ def text_of(built) -> str:
     return re.sub(r"\s+", " ", "".join(Page(built.read_text(encoding="utf-8")).text))
 
 
-def up_to(results, *checkpoints):
-    names = {*checkpoints, *(f"evaluate_{name}" for name in checkpoints)}
-    return {name: result for name, result in results.items() if name in names}
-
-
-def test_a_run_without_all_stages_says_so(run_folder, results, config):
-    text = text_of(reports.build(run_folder, up_to(results, "base"), config, {}))
-    assert "This run is not finished" in text and "From random weights to a base" in text
-    assert json.loads((run_folder / "manifest.json").read_text())["finished"] is False
-    assert json.loads((run_folder / "differences.json").read_text()) == {}
-    text_of(reports.build(run_folder, {}, config, {}))
+def test_a_run_cut_at_its_base_says_so(run_folder, results, config):
+    built = of_run(run_folder, replace(config, until="base"), results)
+    text = text_of(built)
+    assert "This run ends with the notebook of base" in text
+    for missing in ("What RL adds", "Ablations", "R1-Zero − Base", "The run in one picture"):
+        assert missing not in text
+    assert json.loads((run_folder / "manifest.json").read_text())["finished"] is True
+    changes = json.loads((run_folder / "differences.json").read_text())
+    assert changes and all("base" in key for key in changes)
 
 
 def test_a_run_up_to_r1_zero_tells_nothing_of_later_stages(run_folder, results, config):
-    built = reports.build(run_folder, up_to(results, "base", "r1_zero"), config, {})
+    built = of_run(run_folder, replace(config, until="r1_zero"), results)
     text = text_of(built)
-    assert "From random weights to R1-Zero" in text and "R1-Zero − Base, paired" in text
-    for missing in ("The stages ", "Distillation", "Ablations", "R1 − R1-Zero", "R1 40 RL steps"):
+    assert "R1-Zero − Base, paired" in text and "By family: arithmetic +" in text
+    for missing in ("The stages, as in", "Distillation", "Dev2 − Dev1", "R1 − R1-Zero"):
         assert missing not in text
-    assert set(json.loads((run_folder / "differences.json").read_text())) == {"r1_zero - base"}
+    assert "r1_zero - base" in json.loads((run_folder / "differences.json").read_text())
 
 
 def test_a_run_up_to_dev2_has_the_stages_that_are_there(run_folder, results, config):
-    some = up_to(results, "base", "r1_zero", "dev1", "dev2")
-    text = text_of(reports.build(run_folder, some, config, {}))
-    assert "From random weights to Dev2" in text
-    assert "Dev2 − Dev1" in text and "Dev3 − Dev2" not in text and "Distillation" not in text
+    text = text_of(of_run(run_folder, replace(config, until="dev2"), results))
+    assert "The stages, as in the paper" in text and "What each stage wins" in text
+    assert "Dev3 of the" not in text and "Distillation" not in text
 
 
-def test_what_the_doctor_finds_stands_on_the_page(tmp_path, run_folder, config):
-    results = make_results(tmp_path)
+def test_without_some_stage_a_run_is_not_finished(results, config):
+    some = {name: results[name] for name in ("base", "evaluate_base")}
+    told = report.read(some, config)
+    assert told.manifest["finished"] is False
+    assert "not finished: it has the stages base, eval" in article.facts(told)._repr_html_()
+    assert "in this one run: 0 reproduced" in article.abstract(told)._repr_html_()
+
+
+def test_what_the_doctor_finds_stands_on_the_page(run_folder, fresh):
+    results = make_results(fresh)
     sick = rl_metrics().assign(clipped_completions=0.6)
     sick.to_parquet(results["r1_zero"].folder / "metrics.parquet")
-    text = text_of(reports.build(run_folder, up_to(results, "r1_zero"), config, {}))
-    assert "Clipped completions (25 % of completions at most): r1_zero 60 %" in text
-    assert "(now max_completion_tokens=256)" in text and "finds nothing wrong" not in text
+    text = text_of(of_run(run_folder, replace(fresh, until="r1_zero"), results))
+    assert "clipped completions (25 % of completions at most): r1_zero 60 %" in text
+    assert "(now max_completion_tokens=256)" in text and "no findings" not in text
 
 
 def test_what_is_switched_on_belongs_to_a_finished_run(config):
@@ -253,22 +271,24 @@ def test_reports_never_need_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_what_the_control_reproduces_too_is_marked():
+def test_what_the_control_reproduces_too_is_marked(results, config):
     one = Claim(
         "a", "It rises.", "v1", "", Change("reasoning/pass@1", "base", "r1_zero"), "up", 0.1
     )
     judged = [Judged(one, "reproduced", Estimate(0.2, 0.1, 0.3, 9), ())]
-    assert html.ledgers(judged, judged)["reproduced"][0]["control"] == "with permuted rewards too"
-    assert html.ledgers(judged)["reproduced"][0]["control"] == ""
+    told = replace(report.read({}, config), judged=judged)
+    marked = replace(told, control=judged)
+    assert "with permuted rewards too" in article.ledger(marked)._repr_html_()
+    assert "permuted" not in article.ledger(told)._repr_html_()
 
 
-def test_a_smoke_run_judges_no_claim_and_says_so(run_folder, results):
-    some = up_to(results, "base", "r1_zero", "r1_zero_permuted")
-    built = reports.build(run_folder, some, compose(["scale=smoke"]), {})
+def test_a_smoke_run_judges_no_claim_and_says_so(tmp_path, run_folder):
+    smoke = compose(["scale=smoke", "ablation=all", f"runs={tmp_path}"])
+    built = of_run(run_folder, replace(smoke, until="r1_zero"), make_results(smoke))
     text = text_of(built)
-    assert text.count("At scale=smoke every stage runs but nothing is learned") == 2
+    assert text.count("At scale=smoke every stage runs but nothing is learned") == 1
     assert "(keep_all), and 25%" in text and ",," not in text
-    assert "Claims of the papers, in this one run" not in text and "The control: " not in text
+    assert "in this one run" not in text and "The control: " not in text
     assert "Reproduced (" not in text and "Contradicted (" not in text
     written = json.loads((built.parent / "claims.json").read_text())
     assert {claim["verdict"] for claim in written} == {"not testable"}
@@ -282,13 +302,11 @@ def test_what_has_moved_is_kept_beside_the_report(built):
     assert {name for name, one in found.items() if moved.still(one)} == set()
 
 
-def test_a_stage_that_stood_still_has_no_verdict(tmp_path, run_folder, config):
-    results = make_results(tmp_path)
+def test_a_stage_that_stood_still_has_no_verdict(fresh):
+    results = compared(fresh)
     flat = rl_metrics().assign(reward=1.987, kl=6e-5, reward_accuracy=0.99, pass_at_1=0.99)
     flat.to_parquet(results["r1"].folder / "metrics.parquet")
-    some = up_to(results, "base", "r1_zero", "dev3", "r1")
-    built = reports.build(run_folder, some, config, {})
-    told = {one["id"]: one for one in json.loads((built.parent / "claims.json").read_text())}
+    told = {one["id"]: one for one in claims.as_data(report.read(results, fresh).judged)}
     for name in ("last-rl-leaves-reasoning", "r1-keeps-up-with-zero"):
         assert told[name]["verdict"] == "not testable"
         assert told[name]["reason"].startswith("nothing moved: in r1 the weights by 10 %")
@@ -311,17 +329,15 @@ def test_other_scales_do_not_say_so(built):
     assert "nothing is learned" not in text_of(built)
 
 
-def test_a_notebook_that_failed_is_no_page(run_folder, config):
-    (run_folder / "notebooks").mkdir(parents=True)
-    source = "# 01 · R1-Zero: pure RL"
-    heading = {"cell_type": "markdown", "metadata": {}, "source": source, "id": "a"}
+def test_a_notebook_that_failed_is_no_page(tmp_path):
+    heading = {"cell_type": "markdown", "metadata": {}, "source": "# 01 · R1: RL", "id": "a"}
     told = {"cells": [heading], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    for name in ("01_r1_zero_grpo", "02_cold_start_sft.failed"):
-        (run_folder / "notebooks" / f"{name}.ipynb").write_text(json.dumps(told))
-    page = reports.build(run_folder, {}, config, {}).read_text(encoding="utf-8")
-    assert '<a href="notebooks/01_r1_zero_grpo.html">01 · R1-Zero</a>.</p>' in page
-    assert page.count('href="notebooks/') == 1
-
-
-def test_without_notebooks_none_is_linked(run_folder, config):
-    assert "executed notebooks" not in text_of(reports.build(run_folder, {}, config, {}))
+    (tmp_path / "notebooks").mkdir()
+    for name in ("01_r1_zero_grpo", "02_cold_start_sft.failed", "08_r1_zero_vs_r1"):
+        (tmp_path / "notebooks" / f"{name}.ipynb").write_text(json.dumps(told))
+    pages = notebooks.pages(notebooks.executed(tmp_path))
+    assert list(pages) == ["notebooks/01_r1_zero_grpo.html", "report.html"]
+    assert (
+        '<a href="notebooks/01_r1_zero_grpo.html"><small>Before</small>01 · R1</a>'
+        in (pages["report.html"])
+    )

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from r1repro.config import save
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.results import read_results, write_results
 from r1repro.evaluation.statistics import Estimate, t_interval
-from r1repro.reports import report, seeds
+from r1repro.reports import seeds
+from tests.reports.conftest import of_run
+from tests.reports.in_process import execute
 from tests.reports.test_report import Page
 
 PATH = "reasoning/pass@1"
@@ -37,7 +38,7 @@ def seed_of(built: Path, folder: Path, seed: int, shift: float = 0.0, **changed:
 def joined(built, tmp_path_factory) -> tuple[Path, list[Path]]:
     place = tmp_path_factory.mktemp("seeds")
     runs = [seed_of(built, place / f"run{s}", s, 0.02 * s) for s in (1, 0, 2)]
-    return seeds.join(runs, place / "laptop-mini-3seeds-0123abcd"), runs
+    return seeds.join(runs, place / "laptop-mini-3seeds-0123abcd", execute), runs
 
 
 def test_the_mean_over_seeds_has_an_interval_by_t(joined):
@@ -64,71 +65,64 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
     page = Page(text)
     said = " ".join("".join(page.text).split())
     for words in (
-        "From random weights to R1, 3 seeds",
+        "Several seeds",
         "On 120 held-out reasoning problems, 3 seeds, 8 samples each, pass@1 rose",
         "mean over 3 seeds and the problems",
         "found 4 times in 5 from",
         "Verdicts that are false by chance: at most",
-        "Of seed 0, base seed 0; the executed notebooks are its too",
         "RL step of the first sound one kept",
         "Without the language-consistency reward",
         "p < 0.001 for all answers of seed 1, base seed 0",
-        "seeds 0, 1, 2",
-        "All runs share one base (base seed 0)",
-        "Student’s t over the seeds, and",
+        "seed 0, 1, 2 · base seed 0",
+        "Student's t over the seeds, and",
         "seed 2, base seed 0",
     ):
         assert words in said, words
-    assert "script" not in page.tags
-    links = [a for a in page.addresses if not a.startswith(("data:", "#"))]
-    assert links == ["notebooks/00_base_model.html"]
-    assert (joined[0].parent / links[0]).is_file()
-    assert "The executed notebooks of seed 0, base seed 0: " in said
+    assert "script" not in page.tags and page.tags.count("img") == 6
+    links = {a for a in page.addresses if not a.startswith(("data:", "#"))}
+    first = {f"notebooks/{name}.html" for name in ("00_base_model", "08_r1_zero_vs_r1")}
+    assert first <= links and all((joined[0].parent / link).is_file() for link in first)
+    assert (
+        'href="../report.html"' in (joined[0].parent / "notebooks/00_base_model.html").read_text()
+    )
     manifest = json.loads((joined[0].parent / "manifest.json").read_text())
     assert manifest["seeds"]["seed"] == [0, 1, 2] and len(manifest["runs"]) == 3
     assert (joined[0].parent / "notebooks" / "00_base_model.ipynb").is_file()
 
 
 def test_runs_cut_at_one_stage_are_joined(built, results, config, tmp_path):
-    begun = ("base", "r1_zero", "evaluate_base", "evaluate_r1_zero")
-    cut = report.build(
-        tmp_path / "run0-01234567-until-r1_zero",
-        {name: result for name, result in results.items() if name.startswith(begun)},
-        config,
-        {},
-        until="r1_zero",
-    )
-    save(config, cut.parent / "resolved.yaml")
-    said = cut.read_text(encoding="utf-8")
-    assert "This run ends with the notebook of r1_zero" in said
+    folder = tmp_path / "run0-01234567-until-r1_zero"
+    cut = of_run(folder, config, results, "r1_zero")
     other = seed_of(cut, tmp_path / "run1", 1, 0.1)
-    page = seeds.join([cut.parent, other], tmp_path / "2seeds-89abcdef-until-r1_zero")
+    target = tmp_path / "2seeds-89abcdef-until-r1_zero"
+    page = seeds.join([cut.parent, other], target, execute)
     said = page.read_text(encoding="utf-8")
     assert "These runs end with the notebook of r1_zero" in said
+    assert "Training of R1-Zero" in said and "Distillation" not in said
     manifest = json.loads((page.parent / "manifest.json").read_text())
     assert (manifest["hash"], manifest["until"]) == ("89abcdef", "r1_zero")
     found = read_results(page.parent / "results.json")
     assert "r1_zero" in found and "r1" not in found
     with pytest.raises(R1ReproError, match="end with different stages"):
-        seeds.join([cut.parent, seed_of(built, tmp_path / "run2", 2)], tmp_path / "none")
+        seeds.join([cut.parent, seed_of(built, tmp_path / "run2", 2)], tmp_path / "none", execute)
 
 
 def test_runs_of_differing_configuration_are_not_joined(built, tmp_path):
     one, other = seed_of(built, tmp_path / "a", 0), seed_of(built, tmp_path / "b", 1, steps=7)
     with pytest.raises(R1ReproError, match=r"differ in stage\.r1_zero\.steps \(\d+ and 7\)"):
-        seeds.join([one, other], tmp_path / "joined")
+        seeds.join([one, other], tmp_path / "joined", execute)
     assert not (tmp_path / "joined").exists()
 
 
 def test_what_cannot_be_joined_is_named(built, tmp_path):
     one, twin = seed_of(built, tmp_path / "a", 0), seed_of(built, tmp_path / "b", 0)
     with pytest.raises(R1ReproError, match="same seeds twice"):
-        seeds.join([one, twin], tmp_path / "joined")
+        seeds.join([one, twin], tmp_path / "joined", execute)
     with pytest.raises(R1ReproError, match="at least two"):
-        seeds.join([one], tmp_path / "joined")
+        seeds.join([one], tmp_path / "joined", execute)
     (twin / "curves.parquet").unlink()
     with pytest.raises(R1ReproError, match="b cannot be read"):
-        seeds.join([one, twin], tmp_path / "joined")
+        seeds.join([one, twin], tmp_path / "joined", execute)
 
 
 def test_runs_that_share_some_bases_are_not_joined(built, tmp_path):
@@ -137,7 +131,7 @@ def test_runs_that_share_some_bases_are_not_joined(built, tmp_path):
     manifest["seeds"]["base_seed"] = manifest["config"]["base_seed"] = 1
     (runs[2] / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(R1ReproError, match="base seeds 0, 0, 1"):
-        seeds.join(runs, tmp_path / "joined")
+        seeds.join(runs, tmp_path / "joined", execute)
 
 
 def test_results_of_differing_stage_versions_are_not_joined(built, tmp_path):
@@ -146,4 +140,4 @@ def test_results_of_differing_stage_versions_are_not_joined(built, tmp_path):
     manifest["stages"]["dev1"]["version"] = 99
     (other / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(R1ReproError, match="version of dev1"):
-        seeds.join([one, other], tmp_path / "joined")
+        seeds.join([one, other], tmp_path / "joined", execute)

@@ -5,9 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from r1repro.evaluation import held_out
 from r1repro.evaluation.checkpoints import ARMS
-from r1repro.evaluation.metrics import differences, shown, summarize
-from r1repro.reports import figures, stage_figures
+from r1repro.evaluation.metrics import summarize
+from r1repro.evaluation.results import read_costs
+from r1repro.reports import drawing, figures, stage_figures
 from r1repro.stages import cold_start_data, rejection_sampling
 from r1repro.training.flops import equal_flops_row
 from tests.reports.made_up import HOSTILE, evaluation, rl_metrics
@@ -159,7 +161,7 @@ def test_curves_of_training(steps):
     plain, late = rl_metrics(steps).assign(reward_deviation=0.5), all_scenarios(steps, steps // 2)
     learned = pd.DataFrame({"step": range(1, steps + 1), "loss": 0.7, "accuracy": 0.6, "lr": 1e-3})
     for figure in (
-        figures.over_steps({"dev2": plain, "r1": late}, tuple(figures.PANELS), 3),
+        figures.over_steps({"dev2": plain, "r1": late}, tuple(drawing.PANELS), 3),
         stage_figures.fine_tuning({"dev3": learned, "dev3_reasoning_only": learned}),
         stage_figures.fine_tuning({"reward_model": learned}, pairs=True),
     ):
@@ -191,16 +193,12 @@ def with_general(skill: float, seed: int) -> pd.DataFrame:
     return pd.concat([rows, general.assign(problem_id="fact:" + general.problem_id)])
 
 
-def test_general_families_and_changes():
+def test_general_families():
     before, after = with_general(0.3, 1), with_general(0.8, 2)
     panel = stage_figures.general_families({"dev1": before, "dev3": after}).axes[0]
     assert [tick.get_text() for tick in panel.get_xticklabels()] == ["fact"]
     values = [container.lines[0].get_ydata()[0] for container in panel.containers]
     assert values == [summarize(rows)["general/fact"].value for rows in (before, after)]
-    found = differences(before, after)
-    table = stage_figures.changes({("dev1", "dev3"): found})
-    for label, path in (("pass@1", "reasoning/pass@1"), ("General tasks: fact", "general/fact")):
-        assert table.loc[label, "Dev3 less Dev1"] == shown(found[path], path, signed=True)
 
 
 def test_held_out_pairs_measure_the_reward_model():
@@ -222,34 +220,6 @@ def test_only_held_out_pairs_are_shown():
     assert nothing.loc["all", "right, held out"] == "–"
 
 
-@pytest.fixture(scope="module")
-def student() -> stage_figures.Student:
-    costs = {
-        f"qwen_{arm}": {"flops": 1e10 * (i + 1), "seconds": 30.0 + i}
-        for i, arm in enumerate(stage_figures.WAYS)
-    }
-    evaluations = {
-        arm: evaluation(0.2 + 0.1 * i, problems=40, samples=4, seed=i).assign(readable=True)
-        for i, arm in enumerate(("base", *stage_figures.WAYS))
-    }
-    return stage_figures.student("qwen", costs, evaluations)
-
-
-def test_a_student_is_charged_for_what_its_way_took(student):
-    assert [(arm, cost["flops"], cost["seconds"]) for arm, cost in student.costs.items()] == [
-        ("base", 0.0, 0.0),
-        ("distilled", 1e10, 30.0),
-        ("distilled_rl", 2e10, 31.0),
-        ("rl_equal_flops", 3e10, 32.0),
-        ("rl", 4e10, 33.0),
-    ]
-    table = stage_figures.students_table({"Qwen": student})
-    assert table.loc[("Qwen", "RL alone"), "FLOPs"] == "4.00e+10"
-    assert table.loc[("Qwen", "Distilled"), "wall time"] == "0.5 min"
-    assert table.loc[("Qwen", "Base"), "wall time"] == "–"
-    assert list(student.table().columns)[:2] == ["Base", "Distilled"]
-
-
 def test_rl_that_never_spends_the_budget_says_so():
     rl = pd.DataFrame({"step": [1, 2], "flops": [1e10, 2e10]})
     assert equal_flops_row(rl, 9e10) == 1
@@ -257,20 +227,15 @@ def test_rl_that_never_spends_the_budget_says_so():
     assert "at step 1 of 2" in stage_figures.reached(rl, 1e10)
 
 
-def test_students_are_drawn_and_compared(student):
-    figure = stage_figures.pass_against_flops({"Qwen": student, "Llama": student})
+def test_students_are_drawn_where_they_were_measured(results):
+    folder = results["comparison"].folder
+    summaries, costs = held_out.read(folder).summaries, read_costs(folder)
+    figure = stage_figures.pass_against_flops(summaries, costs)
     assert [panel.get_title("left") for panel in figure.axes] == ["Qwen", "Llama"]
     drawn = {
         container.get_label(): container.lines[0].get_xydata()[0]
         for container in figure.axes[0].containers
     }
     for arm in stage_figures.WAYS:
-        value = student.summaries[arm]["reasoning/pass@1"].value
-        assert list(drawn[ARMS[arm]]) == [student.costs[arm]["flops"], value]
-    table = stage_figures.students_changes({"Qwen": student})
-    change = student.changes["rl", "distilled"]["reasoning/pass@1"]
-    alone, taught = (
-        student.summaries[arm]["reasoning/pass@1"].value for arm in ("rl", "distilled")
-    )
-    assert change.value == pytest.approx(taught - alone)
-    assert table.loc["Distilled less RL alone", "Qwen"] == shown(change, "pass@1", signed=True)
+        value = summaries[f"qwen_{arm}"]["reasoning/pass@1"].value
+        assert list(drawn[ARMS[arm]]) == [costs[f"qwen_{arm}"]["flops"], value]

@@ -8,7 +8,7 @@ from r1repro.evaluation.checkpoints import CHAIN, PAIRS, key, names, pairs
 from r1repro.evaluation.metrics import compare, differences, shown, summarize
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import tables
-from r1repro.reports.tables import PAPER_STAGES
+from r1repro.reports.tables import PAPER_STAGES, Row
 from tests.reports.made_up import checkpoint
 
 
@@ -63,7 +63,9 @@ def test_the_stages_stand_as_columns_with_the_papers_rows_marked(found):
     assert not any("paper" in row.label for row in table.rows if not row.context)
     assert {"General score", "Translation", "Refusal", "Readable responses"} <= set(rows)
     assert all(not row.cells or len(row.cells) == 5 for row in table.rows)
-    assert "Reasoning" not in table.frame().index and "General score" in table.frame().index
+    shown = table._repr_html_()
+    assert '<tr class="group"><th colspan="6">Reasoning</th></tr>' in shown
+    assert '<tr class="context"><th scope="row">context, the paper: SimpleQA</th>' in shown
 
 
 def test_the_papers_columns_follow_the_stages_that_are_there(found):
@@ -75,25 +77,25 @@ def test_the_papers_columns_follow_the_stages_that_are_there(found):
     assert tables.stages({name: found[0][name] for name in ("base", "r1_zero")}) is None
 
 
-def test_each_stage_is_held_against_the_one_before(found):
-    _, changes = found
-    table = tables.forgetting(changes)
-    assert table.columns == ("Dev1 − R1-Zero", "Dev2 − Dev1", "Dev3 − Dev2", "R1 − Dev3")
-    (score,) = [row for row in table.rows if row.label == "General tasks: General score"]
-    value = changes["dev3 - dev2"]["general/score"].value
-    assert score.cells[2].startswith(f"{100 * value:+.1f}\u00a0points [")
-    assert tables.forgetting({"r1_zero - base": changes["r1_zero - base"]}) is None
-
-
 def test_the_headline_shows_the_last_main_pair_that_is_there(found):
     summaries, changes = found
     assert tables.headline(summaries, changes).columns == (
-        "Base", "R1-Zero", "R1", "R1 − R1-Zero, paired",
+        "Base", "R1-Zero", "R1", "R1 − R1-Zero, paired", "The paper, for context",
     )  # fmt: skip
     first = {"base": summaries["base"], "r1_zero": summaries["r1_zero"]}
     change = {"r1_zero - base": changes["r1_zero - base"]}
-    assert tables.headline(first, change).columns == ("Base", "R1-Zero", "R1-Zero − Base, paired")
-    assert tables.headline({"base": summaries["base"]}, {}).columns == ("Base",)
+    assert tables.headline(first, change).columns[2] == "R1-Zero − Base, paired"
+    alone = tables.headline({"base": summaries["base"]}, {})
+    assert alone.columns == ("Base", "The paper, for context")
+    assert alone.rows[0].cells[1].startswith("15.6 → 71.0 %") and alone.rows[1].cells[1] == ""
+
+
+def test_a_table_shows_small_print_and_escapes_all_text():
+    row = Row("<b>\nnote", ("75.0\u00a0% [70.1, 80.2]", "a & b"))
+    shown = tables.Table(("Here", "The paper"), (row,), "<i>")._repr_html_()
+    assert '<th scope="row">&lt;b&gt;<br><small>note</small></th>' in shown
+    assert '<td class="num">75.0\u00a0% <small>[70.1, 80.2]</small></td>' in shown
+    assert '<td class="context">a &amp; b</td>' in shown and "&lt;i&gt;" in shown
 
 
 def test_levels_beyond_five_have_their_lines():
@@ -108,7 +110,7 @@ def test_levels_beyond_five_have_their_lines():
 def test_students_have_what_they_cost_beside_them(found):
     summaries, changes = found
     costs = {"qwen_rl": {"flops": 2.2e12, "seconds": 253.0}}
-    table = tables.student("qwen", summaries, costs)
+    table = tables.student("qwen", summaries, [costs])
     assert [row.label for row in table.rows] == [
         "Base", "RL alone", "RL up to distillation’s FLOPs", "Distilled", "Distilled, then RL",
     ]  # fmt: skip
@@ -142,7 +144,7 @@ def test_no_table_calls_flops_equal_that_are_not(found, shares, label):
     """Of several seeds too, where the mean might be equal and a seed is not."""
     summaries, changes = found
     costs = spent(*shares)
-    table = tables.student("qwen", summaries, costs[0], costs)
+    table = tables.student("qwen", summaries, costs)
     changed = [row.label for row in tables.student_changes(changes, costs).rows]
     told = tables.distilled_sentences(summaries, changes, costs)[0]
     assert table.rows[2].label == label
@@ -211,11 +213,22 @@ def test_a_notebooks_table_has_the_reports_names(found):
     pair = ("dev1", "dev2")
     some = {name: summaries[name] for name in ("r1_zero", *pair, "r1_zero_permuted")}
     table = tables.by_checkpoint(some, {pair: changes[key(*pair)]})
-    assert list(table.columns) == [
+    assert table.columns == (
         "R1-Zero", "Dev1", "Dev2", "R1-Zero, rewards permuted", "Dev2 − Dev1, paired",
-    ]  # fmt: skip
-    assert table.index[0] == "pass@1" and table.index.name == "Measure"
-    assert table.loc["pass@1", "Dev2"] == shown(summaries["dev2"]["reasoning/pass@1"], "pass@1")
+    )  # fmt: skip
+    first = table.rows[0]
+    assert first.label == "pass@1" and table.first == "Measure"
+    assert first.cells[2] == shown(summaries["dev2"]["reasoning/pass@1"], "pass@1")
     change = changes[key(*pair)]["reasoning/pass@1"]
-    assert table.loc["pass@1"].iloc[-1] == shown(change, "pass@1", signed=True)
-    assert list(tables.by_checkpoint(some).columns) == list(table.columns)[:-1]
+    assert first.cells[-1] == shown(change, "pass@1", signed=True)
+    assert tables.by_checkpoint(some).columns == table.columns[:-1]
+
+
+def test_changes_have_the_general_families_too(found):
+    pair = ("dev1", "dev3")
+    _, changes = compare({name: checkpoint(name) for name in pair}, [pair], draws=50)
+    table = tables.changed(changes)
+    assert table.columns == ("Dev3 − Dev1, paired",)
+    rows = {row.label: row.cells[0] for row in table.rows}
+    value = changes[pair]["general/fact"].value
+    assert rows["General tasks: Fact"].startswith(f"{100 * value:+.1f}")

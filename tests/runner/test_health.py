@@ -135,3 +135,13 @@ def test_many_sick_stages_are_a_few_lines_and_other_scales_say_nothing_of_smoke(
     )
     assert lines[1] == "    qwen_distilled_rl, x 60 %" and len(lines) < 10
     assert "7 findings in 7 stages" in lines and all(len(line) <= 100 for line in lines)
+
+
+def test_a_stage_that_made_a_data_set_is_left_out(compose):
+    config = compose("ablation.base_rft=true")
+    space = Workspace(config)
+    place = space.place("base_rft_data")
+    place.mkdir(parents=True)
+    manifest = {"key": space.keys["base_rft_data"], "files": {}}
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    assert of_stages(config, ["base_rft_data"]) == Health(config.scale, (), {}, {}, ())

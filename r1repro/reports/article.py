@@ -1,0 +1,290 @@
+"""What the notebooks 08 and seeds say of a report in words and tables."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from markupsafe import Markup
+
+from r1repro.duration import duration
+from r1repro.evaluation import metrics
+from r1repro.evaluation.checkpoints import MAIN, key
+from r1repro.evaluation.claims import VERDICTS, Judged
+from r1repro.evaluation.doctor import LOOKED_FOR
+from r1repro.reports import baseline, claims, tables
+from r1repro.reports.markup import Html, folded, joined, paragraphs
+from r1repro.reports.report import Report
+from r1repro.reports.tables import Row, Table
+from r1repro.reports.transcripts import LANGUAGES
+from r1repro.text.reflection import REFLECTION_WORDS
+
+SMOKE = (
+    "At scale=smoke every stage runs but nothing is learned: no claim of the papers can be tested, "
+    "and the figures on this page say nothing about the method."
+)
+
+
+def facts(told: Report) -> Html:
+    """Scale, task, seeds, commit and date in a line, and a warning if this is no whole run."""
+    manifest = told.manifest
+    said = {"scale": manifest["scale"], "task": manifest["task"]}
+    said |= {name: _listed(manifest["seeds"][name]) for name in ("seed", "base_seed")}
+    said |= {"commit": _commit(manifest["git"]), "date": manifest["created"][:10]}
+    line = paragraphs(
+        " · ".join(f"{name.replace('_', ' ')} {value}" for name, value in said.items()),
+        style="facts",
+    )
+    cut = ""
+    if manifest["until"]:
+        who = "These runs end" if told.by_seed else "This run ends"
+        cut = f"{who} with the notebook of {manifest['until']}; this report covers only its stages."
+    elif not manifest["finished"]:
+        cut = f"This run is not finished: it has the stages {', '.join(manifest['stages'])}."
+    smoke = SMOKE if manifest["scale"] == "smoke" else ""
+    return joined(line, paragraphs(cut, smoke, style="note warn"))
+
+
+def abstract(told: Report) -> Html | None:
+    """The results in a few sentences, each worded as its interval allows, and the verdicts."""
+    said = [baseline.told(told.held_out.adds), _alone(told), _later(told) or _by_family(told)]
+    counts = claims.counts(told.judged)
+    if any(counts.values()) and told.manifest["scale"] != "smoke":
+        where = "" if told.by_seed else ", in this one run"
+        found = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+        said.append(f"Claims of the papers{where}: {found}.")
+    return paragraphs(*said, style="abstract")
+
+
+def _alone(told: Report) -> str:
+    path = "reasoning/pass@1"
+    change = told.changes.get(key("base", "r1_zero"), {}).get(path)
+    if change is None:
+        return ""
+    before, after = (told.summaries[name][path] for name in MAIN[:2])
+    seeds = f"{len(told.by_seed)} seeds, " if told.by_seed else ""
+    mean = f"mean {told.over}" if told.by_seed else "paired over problems"
+    return (
+        f"On {before.n:,} held-out reasoning problems, {seeds}{_samples(told)} samples each, "
+        f"pass@1 {tables.verb(change)}: {metrics.shown(before, path)} for the base, "
+        f"{metrics.shown(after, path)} after R1-Zero, "
+        f"{metrics.shown(change, path, signed=True)}, {mean}."
+    )
+
+
+def _later(told: Report) -> str:
+    changes = told.changes.get(key("r1_zero", "r1"), {})
+    parts = [
+        f"{words} {tables.verb(changes[path])}, {metrics.shown(told.summaries['r1'][path], path)} "
+        f"({metrics.shown(changes[path], path, signed=True)})"
+        for path, words in (
+            ("reasoning/pass@1", "pass@1"),
+            ("general/score", "the general score"),
+            ("language_share", "the share of the language asked in the thinking"),
+            ("readability", "the share of readable answers"),
+        )
+        if path in changes
+    ]
+    start = "From R1-Zero to R1, paired over the same problems: "
+    return f"{start}{'; '.join(parts)}." if parts else ""
+
+
+def _by_family(told: Report) -> str:
+    changes = told.changes.get(key("base", "r1_zero"), {})
+    parts = [
+        f"{task} {metrics.shown(changes[f'{task}/pass@1'], 'reasoning/pass@1', signed=True)}"
+        for task in metrics.families(changes)
+    ]
+    return f"By family: {'; '.join(parts)}." if parts else ""
+
+
+def chance(told: Report) -> Html | None:
+    """How many verdicts are false by chance, and what the control says of the claims."""
+    if not told.judged or told.manifest["scale"] == "smoke":
+        return None
+    return paragraphs(
+        claims.false_verdicts(told.judged, several=bool(told.by_seed)), claims.control(told.control)
+    )
+
+
+def ledger(told: Report) -> Html | None:
+    """The claims by verdict, the papers' before our own questions.
+
+    A claim that is also reproduced on the control is marked: it is not an effect of the reward.
+    """
+    without_reward = {one.claim.id for one in told.control if one.verdict == "reproduced"}
+    ordered = sorted(told.judged, key=lambda one: one.claim.ours)
+    parts = []
+    for verdict in VERDICTS:
+        found = [one for one in ordered if one.verdict == verdict]
+        ours = sum(one.claim.ours for one in found)
+        questions = f", {ours} questions of ours" if ours else ""
+        title = f"{verdict.capitalize()} ({len(found) - ours} of the papers{questions})"
+        if found:
+            clear = verdict in ("reproduced", "contradicted")
+            parts.append(folded(title, _claims(found, without_reward), opened=clear))
+    return joined(*parts) if parts else None
+
+
+def _claims(found: Sequence[Judged], without_reward: set[str]) -> Table:
+    rows = []
+    for one in found:
+        claim, measure = one.claim, one.claim.measure
+        small = (
+            claims.measured(measure) if measure else "",
+            one.reason,
+            "our question" if claim.ours else "",
+            "with permuted rewards too" if claim.id in without_reward else "",
+        )
+        tuned = f"by validation accuracy: {claim.tuned}" if claim.tuned else ""
+        cells = (
+            claims.told(measure, one.effect) if measure else "–",
+            _lines(claims.wanted(claim), claims.findable(one), tuned),
+            _lines(claim.paper, claim.source),
+        )
+        rows.append(Row(_lines(claim.statement, *small), cells))
+    return Table(("Here", "Declared", "The paper"), tuple(rows), "Claim")
+
+
+def stages(told: Report) -> Html | None:
+    """Every stage: its time to build, its key, and whether this code built it."""
+    every = told.manifest.get("stages", {})
+    rows = tuple(
+        Row(
+            name,
+            (
+                duration(stage["seconds"]),
+                stage["key"][:12],
+                "this code" if stage["code"] == told.manifest["code"] else "other code",
+            ),
+        )
+        for name, stage in every.items()
+    )
+    whole = duration(sum(stage["seconds"] for stage in every.values()))
+    table = Table(("Time to build", "Key", "Built by"), rows, "Stage")
+    return folded(f"{len(rows)} stages, {whole} to build in total", table) if rows else None
+
+
+def limits() -> Html:
+    """What the doctor looks for."""
+    rows = tuple(Row(name, (limit,)) for name, limit in LOOKED_FOR.items())
+    return folded("What it looks for", Table(("Limit",), rows, "Check"))
+
+
+def details(told: Report) -> Html | None:
+    """pass@1 by family, level and language, and the general tasks."""
+    groups: dict[str, list[str]] = {}
+    for path in sorted(_paths(told), key=lambda p: (p.count("/"), "level_" not in p, p)):
+        first = path.partition("/")[0]
+        if first == "general":
+            groups.setdefault("General tasks", []).append(path)
+        elif path.endswith("/pass@1") and first != "reasoning":
+            other = "By level" if first.startswith("level_") else "By language"
+            group = first.capitalize() if path.startswith(_families(told)) else other
+            groups.setdefault(f"pass@1 · {group}", []).append(path)
+    return _compared(told, dict(sorted(groups.items(), key=lambda pair: pair[0][0] == "G")))
+
+
+def behaviours(told: Report) -> Html | None:
+    """How answers are written: overall, by family and by language."""
+    paths = _paths(told)
+    scopes = {"": "All reasoning problems"}
+    scopes |= {scope: scope.strip("/").capitalize() for scope in _families(told)}
+    scopes |= {f"{language}/": name for language, name in LANGUAGES.items()}
+    wanted = [name for name in metrics.MEASURES if not name.endswith("pass@1")]
+    groups = {
+        f"Behaviour · {title}": [s + n for n in wanted if s + n in paths]
+        for s, title in scopes.items()
+    }
+    return _compared(told, {title: found for title, found in groups.items() if found})
+
+
+def _paths(told: Report) -> set[str]:
+    return {path for name in MAIN for path in told.summaries.get(name, {})}
+
+
+def _families(told: Report) -> tuple[str, ...]:
+    return tuple(f"{family}/" for family in metrics.families(_paths(told)))
+
+
+def _compared(told: Report, groups: Mapping[str, Sequence[str]]) -> Html | None:
+    found = [
+        folded(group, tables.compared(told.summaries, told.changes, paths))
+        for group, paths in groups.items()
+    ]
+    return joined(*found) if found else None
+
+
+def reflection(told: Report) -> Html | None:
+    """The permutation test of reflection words from the base to R1-Zero."""
+    found = told.held_out.reflection.items()
+    each = [f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'} for {name}" for name, p in found]
+    return paragraphs(
+        "Reflection words per answer, R1-Zero against the base, by a sign-flip permutation test "
+        f"over problems: {', '.join(each)}."
+        if each
+        else ""
+    )
+
+
+def reflection_words() -> Table:
+    """The words that are counted: the paper's ten, and Chinese counterparts that are ours."""
+    rows = tuple(Row(word, ("、".join(group),)) for word, group in REFLECTION_WORDS.items())
+    return Table(("Counted with it",), rows, "The paper’s word")
+
+
+def asked(told: Report) -> Table | None:
+    """How many problems were asked, and how often each."""
+    first: Mapping[str, Any] = next(iter(told.summaries.values()), {})
+    settings = told.config.evaluation
+    rows = []
+    for path, name, samples in (
+        ("reasoning/pass@1", "Reasoning", _samples(told)),
+        ("general/score", "General", settings.general_samples),
+    ):
+        if path in first:
+            rows.append(Row(name, (f"{first[path].n:,}", f"{samples}")))
+    columns = ("Held-out problems", "Samples of base and R1-Zero")
+    return Table(columns, tuple(rows), "Problems") if rows else None
+
+
+def _samples(told: Report) -> int:
+    one = next(iter(told.by_seed.values()), told.summaries)
+    return metrics.samples(next(iter(one.values()), {}))
+
+
+def manifest(told: Report) -> Html:
+    """What the report stands on: commit, versions, hardware, keys and the configuration."""
+    facts = told.manifest
+    rows = [Row(run["run"], (_run(run),)) for run in facts.get("runs", ())]  # of several seeds
+    rows += [
+        Row("Commit", (_commit(facts["git"], 40),)),
+        Row("Hash of the code", (facts["code"],)),
+        Row("Seeds", (", ".join(f"{n} {_listed(v)}" for n, v in facts["seeds"].items()),)),
+        Row("Versions", (", ".join(f"{n} {v}" for n, v in facts["versions"].items()),)),
+        Row("Hardware", ("; ".join(f"{n}: {_listed(v)}" for n, v in facts["hardware"].items()),)),
+    ]
+    rows += [Row(f"Key of {n}", (stage["key"],)) for n, stage in facts.get("stages", {}).items()]
+    written = yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True)
+    whole = Html(Markup("<pre>{}</pre>").format(written))
+    return joined(Table(("Value",), tuple(rows), ""), folded("The whole configuration", whole))
+
+
+def _run(run: Mapping[str, Any]) -> str:
+    seeds = ", ".join(f"{name} {value}" for name, value in run["seeds"].items())
+    machine = run["hardware"].get("processor") or run["hardware"].get("machine")
+    seconds = sum(stage["seconds"] for stage in run["stages"].values())
+    return f"{seeds}, commit {_commit(run['git'])}, {machine}; stages took {duration(seconds)}"
+
+
+def _commit(git: Mapping[str, Any], length: int = 10) -> str:
+    return (git["commit"] or "none")[:length] + (" + uncommitted changes" if git["dirty"] else "")
+
+
+def _listed(value: object) -> str:
+    if not isinstance(value, list | tuple):
+        return str(value)
+    return ", ".join(map(str, dict.fromkeys(value))) or "none"
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(part for part in parts if part)
