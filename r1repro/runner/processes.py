@@ -178,10 +178,8 @@ def _forked(
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    exit_code = run_reported(config, name)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+    # Not os._exit: multiprocessing then frees semaphores, and would warn about them otherwise.
+    raise SystemExit(run_reported(config, name))
 
 
 def run_reported(config: Config, name: str) -> int:
