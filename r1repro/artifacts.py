@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
@@ -44,23 +43,37 @@ class StageResult:
 
     def metrics(self):  # type: ignore[no-untyped-def]
         """metrics.parquet as a DataFrame, one row per step."""
-        return self._table("metrics.parquet")
+        return renamed(self.table("metrics"))
 
     def completions(self):  # type: ignore[no-untyped-def]
         """completions.parquet as a DataFrame: completions sampled during training."""
-        return self._table("completions.parquet")
+        return self.table("completions")
 
     def evaluation(self):  # type: ignore[no-untyped-def]
         """evaluation.parquet as a DataFrame, one row per problem and sample."""
-        return self._table("evaluation.parquet")
+        return self.table("evaluation")
 
-    def _table(self, name: str):  # type: ignore[no-untyped-def]
+    def table(self, name: str):  # type: ignore[no-untyped-def]
+        """NAME.parquet as a DataFrame. Raises R1ReproError if the stage has none."""
         import pandas as pd
 
-        if not (self.folder / name).is_file():
+        file = self.folder / f"{name}.parquet"
+        if not file.is_file():
             held = ", ".join(self.manifest["files"])
-            raise R1ReproError(f"stage {self.name} has no {name}; its files are {held}")
-        return pd.read_parquet(self.folder / name)
+            raise R1ReproError(f"stage {self.name} has no {file.name}; its files are {held}")
+        return pd.read_parquet(file)
+
+
+_RENAMED = {
+    "clipped_completions": "clipped",
+    "general_correct": "general/score",
+    "reflection": "reflection_per_response",
+}
+
+
+def renamed(rows):  # type: ignore[no-untyped-def]
+    """Training rows of any age by the names that evaluations use for the same measures."""
+    return rows.rename(columns=_RENAMED)
 
 
 FACTS = "facts.json"
@@ -118,18 +131,6 @@ def digest(value: Any) -> str:
     """sha256 of plain data as canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def code_hash() -> str:
-    """sha256 over the package's own modules and templates, by path."""
-    package = Path(__file__).parent
-    found = hashlib.sha256()
-    for file in sorted(package.rglob("*")):
-        if file.suffix not in (".py", ".jinja", ".j2"):
-            continue
-        found.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes())
-    return found.hexdigest()
 
 
 def result_folder(runs: Path, name: str, key: str) -> Path:

@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _plan(args)
         if args.command == "publish":
             return _publish(args.run)
+        if args.command == "join":
+            return _join(args.folders)
         if args.command == "compare":
             return _compare(args.first, args.second)
         if args.command == "fetch":
@@ -108,6 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("settings", nargs="*", metavar="key=value")
     publish = commands.add_parser("publish", help="copy a finished report to reports/")
     publish.add_argument("run", type=Path, help="the run's folder under runs/")
+    join = commands.add_parser("join", help="write a joint report of runs that differ in seeds")
+    join.add_argument(
+        "folders", type=Path, nargs="+", metavar="folder", help="a folder of reports/ or runs/"
+    )
     compare = commands.add_parser("compare", help="show what differs between two reports, and why")
     compare.add_argument("first", type=Path, help="a folder of reports/ or runs/")
     compare.add_argument("second", type=Path)
@@ -211,6 +217,13 @@ def _publish(folder: Path) -> int:
     if not folder.is_dir():
         raise R1ReproError(f"no run at {folder}: give a folder under runs/ with a report.html")
     print(f"published: {publish(folder, ROOT / 'reports')}")
+    return 0
+
+
+def _join(folders: Sequence[Path]) -> int:
+    from r1repro.launch import join
+
+    print(f"report: {join(folders)}")
     return 0
 
 

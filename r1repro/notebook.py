@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import HTML, DisplayHandle, display
@@ -63,6 +63,12 @@ class Run:
             self._ask(names, inputs)
         built = build(self.space, [*inputs, *names], Live(self.space))
         return {name: built[name] for name in names}
+
+    def evaluations(self, *checkpoints: str) -> dict[str, Any]:
+        """Rows of the evaluations of these checkpoints, by name; see `stages`."""
+        named = {name: f"evaluate_{name}" for name in checkpoints}
+        made = self.stages(*named.values())
+        return {name: made[stage].evaluation() for name, stage in named.items()}
 
     def built(self, until: str | None = None) -> dict[str, StageResult]:
         """Every stage that is built, of a run that ends with the notebook of `until` if given."""

@@ -12,10 +12,8 @@ from r1repro.config.compose import (
 )
 from r1repro.config.groups import ROOT, choices
 from r1repro.config.models import (
-    STUDENTS,
     TEACHER,
     from_elsewhere,
-    model_key,
     models,
     stronger_teacher,
     with_teacher,
@@ -41,10 +39,9 @@ from r1repro.config.schema import (
 from r1repro.config.validate import check_model_folder
 
 __all__ = [
-    "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "STUDENTS", "TEACHER", "AllScenarioConfig",
+    "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "TEACHER", "AllScenarioConfig",
     "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "ModelConfig", "OriginConfig",
     "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig", "TaskConfig",
-    "check_model_folder", "choices", "compose", "from_elsewhere", "load", "model_key", "models",
-    "only", "rows_together", "runs_folder", "save", "stronger_teacher", "sweep", "values",
-    "with_teacher",
+    "check_model_folder", "choices", "compose", "from_elsewhere", "load", "models", "only",
+    "rows_together", "runs_folder", "save", "stronger_teacher", "sweep", "values", "with_teacher",
 ]  # fmt: skip

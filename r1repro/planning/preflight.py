@@ -15,6 +15,7 @@ from r1repro.config import (
     runs_folder,
 )
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.checkpoints import EVALUATIONS
 from r1repro.runner.graph import find
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.engines import check_engine
@@ -22,9 +23,9 @@ from r1repro.tasks import templates, traces, worlds
 from r1repro.tasks.sources import Source
 
 WITHOUT_WEIGHTS = (
-    "evaluate_", "cold_start_data", "rejection_sampling", "teacher_sampling", "comparison",
+    "cold_start_data", "rejection_sampling", "teacher_sampling", "comparison", *EVALUATIONS,
 )  # fmt: skip
-"""Prefixes of the names of stages that store no model."""
+"""Stages that store no model."""
 WORKING = 3
 """Approximate disk space of a running stage's checkpoints, in models: weights and optimizer."""
 
@@ -104,7 +105,7 @@ def _check_memory(config: Config, left: Sequence[str]) -> None:
 
 
 def _check_disk(config: Config, left: Sequence[str]) -> None:
-    made = [name for name in left if not name.startswith(WITHOUT_WEIGHTS)]
+    made = [name for name in left if name not in WITHOUT_WEIGHTS]
     wanted = (len(made) + WORKING) * max(map(_bytes, models(config).values())) if made else 0
     place = runs_folder(config)
     while not place.exists():

@@ -16,12 +16,12 @@ from r1repro.config import (
     OriginConfig,
     RLConfig,
     SamplesConfig,
-    model_key,
     models,
     rows_together,
     with_teacher,
 )
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.checkpoints import BASE_OF, about
 from r1repro.planning import memory
 from r1repro.planning.memory import Counts, Memory
 from r1repro.runner.graph import Stage
@@ -199,15 +199,15 @@ def model_of_stage(stage: Stage) -> str:
     """Key of the model that the stage uses."""
     if stage.switch == TEACHER:
         return TEACHER
-    return model_key(stage.name.removeprefix("evaluate_"))
+    return about(stage.name).model
 
 
 def model_of(config: Config, key: str) -> OriginConfig:
     """The model's shape; for a base that is already built, with its folder as path."""
     model = with_teacher(config)[key]
-    base = "base" if key == "model" else f"{key.removeprefix('student.')}_base"
-    if key != TEACHER and model.path is None and Workspace(config).is_done(base):
-        return replace(model, path=str(Workspace(config).place(base) / "model"))
+    base, space = BASE_OF.get(key), Workspace(config)
+    if base is not None and model.path is None and space.is_done(base):
+        return replace(model, path=str(space.place(base) / "model"))
     return model
 
 

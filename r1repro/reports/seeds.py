@@ -1,4 +1,4 @@
-"""Joint report of several seeds, from the small result files of their runs."""
+"""Joint report of several seeds, from the small files of their runs or published versions."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from r1repro import artifacts
+from r1repro import artifacts, marks
 from r1repro.config import ROOT, SEEDS, load
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import claims, held_out, metrics, moved, statistics
@@ -27,7 +27,7 @@ from r1repro.reports.report import CURVES, TAKEN_BACK, Execute, Report, git_stat
 
 @dataclass(frozen=True)
 class SeedRun:
-    """The files read from one run: its manifest and small results."""
+    """The files read from one run or version: its manifest and small results."""
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -83,7 +83,7 @@ def read(folders: Sequence[str | Path]) -> Report:
         _within(over_seeds([run.held_out.summaries for run in runs])),
         over_seeds([run.held_out.changes for run in runs]),
         reflection,
-        runs[0].held_out.answers,
+        pd.DataFrame(),  # each run has its own
         _shared_ways(runs),
     )
     return Report(
@@ -158,10 +158,12 @@ def _within(summaries: Results) -> dict[str, dict[str, Estimate]]:
 
 
 def _read(folder: Path) -> SeedRun:
-    advice = "let `r1repro run` finish it first"
+    advice = "give finished runs, or versions that were published of them with their curves"
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        curves = pd.read_parquet(folder / CURVES)
+        if "runs" in manifest:
+            raise R1ReproError(f"{folder} joins several runs already: {advice}")
+        curves = artifacts.renamed(pd.read_parquet(folder / CURVES))
         found, costs = held_out.read(folder), read_costs(folder)
         taken_back = pd.read_parquet(folder / TAKEN_BACK)
         stages_moved = moved.read(folder / moved.FILE)
@@ -217,7 +219,7 @@ def _manifest(runs: Sequence[SeedRun]) -> dict[str, Any]:
         "task": first["task"],
         "seeds": {name: [each[name] for each in seeds] for name in seeds[0]},
         "git": git_state(ROOT),
-        "code": artifacts.code_hash(),
+        "code": marks.everything(),
         "config": {k: v for k, v in first["config"].items() if k not in SEEDS},
         "versions": first["versions"],
         "hardware": first["hardware"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from r1repro import artifacts, cores
+from r1repro import artifacts, cores, marks
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.errors import StageFailed
 from r1repro.runner import processes
@@ -89,11 +89,16 @@ def _load(space: Workspace, name: str, show: Display) -> StageResult | None:
         moved = artifacts.set_aside(space.place(name), space.runs)
         show.say(f"{error}. It was moved to {moved}, and {name} is rebuilt.")
         return None
-    if result is not None and result.manifest.get("code") != artifacts.code_hash():
+    if result is not None and result.manifest.get("code") != _code(space, name):
         show.say(
             f"{name}: cached result of a different code version is used; --from {name} rebuilds it"
         )
     return result
+
+
+def _code(space: Workspace, name: str) -> str:
+    """The mark of the code that builds a stage."""
+    return marks.of_function(space.find(name).run)
 
 
 @dataclass
@@ -125,8 +130,8 @@ class _Building:
             folder.mkdir(parents=True, exist_ok=True)
             begun = folder / "code"
             if not begun.exists():
-                begun.write_text(artifacts.code_hash())
-            elif begun.read_text() != artifacts.code_hash():
+                begun.write_text(_code(space, self.name))
+            elif begun.read_text() != _code(space, self.name):
                 show.say(
                     f"{self.name} was started by a different code version and resumes; "
                     f"--from {self.name} starts over"

@@ -19,16 +19,15 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 
 from r1repro.config import (
-    STUDENTS,
     TEACHER,
     Config,
     EvaluationConfig,
     RLConfig,
     SamplesConfig,
     SFTConfig,
-    model_key,
 )
 from r1repro.errors import R1ReproError, offered
+from r1repro.evaluation.checkpoints import CHECKPOINTS, EVALUATIONS, STUDENTS, about, of_student
 
 
 @dataclass(frozen=True)
@@ -145,25 +144,19 @@ def _problems(config: Config) -> int:
 
 def _asked_as(checkpoint: str) -> tuple[str, ...]:
     """The settings that determine a checkpoint's prompt format."""
-    return tuple(f"{model_key(checkpoint)}.{name}" for name in ("path", "hub", "chat"))
+    return tuple(f"{about(checkpoint).model}.{name}" for name in ("path", "hub", "chat"))
 
 
 def _student_form(name: str) -> tuple[str, ...]:
     """Prompt format and traces of a student; empty for a teacher, whose key has its whole shape."""
-    if model_key(name) == "model":
+    if about(name).model == "model":
         return ()
     traces = [f"traces{rest}" for rest in ("", "_prompt", "_completion", "_rows", "_tokens")]
     return (*_asked_as(name), *(f"student.{key}" for key in traces))
 
 
-def _evaluation(
-    checkpoint: str,
-    notebook: str,
-    policy: str | None = None,
-    run: str = "run",
-    ablation: str | None = None,
-) -> Stage:
-    """The stage evaluate_X of a checkpoint X, trained by the stage `policy` (default X)."""
+def _evaluation(checkpoint: str, notebook: str, run: str = "run") -> Stage:
+    """The stage evaluate_X of a checkpoint X."""
     read = [f.name for f in fields(EvaluationConfig) if f.name != "samples" or run == "in_depth"]
     return Stage(
         name=f"evaluate_{checkpoint}",
@@ -177,15 +170,20 @@ def _evaluation(
             *_SAMPLED,
         ),
         seconds=_in_depth_seconds if run == "in_depth" else _evaluation_seconds,
-        inputs=(policy or checkpoint,),
+        inputs=(CHECKPOINTS[checkpoint].trained or checkpoint,),
         notebook=notebook,
-        switch=ablation and f"ablation.{ablation}",
+        switch=_switch(checkpoint),
     )
+
+
+def _switch(checkpoint: str) -> str | None:
+    found = CHECKPOINTS[checkpoint].switch
+    return f"ablation.{found}" if found else None
 
 
 def _way(name: str) -> Stage:
     """The stage evaluate_base_X: the base with another prompt."""
-    stage = _evaluation(f"base_{name}", "00_base_model", policy="base")
+    stage = _evaluation(f"base_{name}", "00_base_model")
     searched = ("base_search",) if name in ("best", "few_shot") else ()
     return replace(
         stage,
@@ -201,7 +199,6 @@ def _rl(
     notebook: str,
     settings: str,
     run: str | None = None,
-    ablation: str | None = None,
 ) -> Stage:
     """A GRPO stage; the first input is the initial policy."""
     return Stage(
@@ -216,7 +213,7 @@ def _rl(
         inputs=start,
         notebook=notebook,
         distributed=True,
-        switch=ablation and f"ablation.{ablation}",
+        switch=_switch(name),
     )
 
 
@@ -227,7 +224,6 @@ def _sft(
     notebook: str,
     settings: str,
     run: str | None = None,
-    ablation: str | None = None,
 ) -> Stage:
     """A stage of supervised fine-tuning of `base` on the data set of stage `data`."""
     return Stage(
@@ -239,15 +235,15 @@ def _sft(
         inputs=(base, data),
         notebook=notebook,
         distributed=True,
-        switch=ablation and f"ablation.{ablation}",
+        switch=_switch(name),
     )
 
 
 def _student(name: str) -> tuple[Stage, ...]:
     """A student's stages: base, distilled, RL alone, distilled then RL, and their evaluations."""
     notebook = "07_distillation"
-    base, distilled, rl = f"{name}_base", f"{name}_distilled", f"{name}_rl"
-    both, plateau = f"{name}_distilled_rl", f"{name}_rl_plateau"
+    base, rl, equal_flops, distilled, both = of_student(name).values()
+    plateau = f"{rl}_plateau"
     taught = _sft(distilled, base, "rejection_sampling", notebook, distilled, run="distilled")
     stages = (
         Stage(
@@ -265,12 +261,12 @@ def _student(name: str) -> tuple[Stage, ...]:
         ),
         _rl(both, (distilled,), notebook, both, run="distilled_rl"),
         *(_evaluation(checkpoint, notebook) for checkpoint in (base, distilled, rl, both)),
-        _evaluation(f"{rl}_equal_flops", notebook, policy=rl, run="equal_flops"),
+        _evaluation(equal_flops, notebook, run="equal_flops"),
         replace(
-            _rl(plateau, (base,), notebook, rl, run="student_rl_plateau", ablation="rl_plateau"),
+            _rl(plateau, (base,), notebook, rl, run="student_rl_plateau"),
             seconds=lambda config: 3 * _rl_seconds(rl)(config),
         ),
-        _evaluation(plateau, notebook, ablation="rl_plateau"),
+        _evaluation(plateau, notebook),
     )  # fmt: skip
     # Their versions were incremented when they were limited to half of the cores.
     return tuple(replace(stage, version=stage.version + 1, half=True) for stage in stages)
@@ -302,8 +298,7 @@ _CHAIN: tuple[Stage, ...] = (
         inputs=("base",),
         notebook="00_base_model",
     ),
-    *(_way(name) for name in ("best", "plain", "begun", "few_shot")),
-    replace(_way("forced"), switch="ablation.base_forced"),
+    *(_way(name) for name in ("best", "plain", "begun", "few_shot", "forced")),
     Stage(
         name="base_rft_data",
         version=1,
@@ -315,23 +310,18 @@ _CHAIN: tuple[Stage, ...] = (
         switch="ablation.base_rft",
     ),
     replace(
-        _sft(
-            "base_rft", "base", "base_rft_data", "01_r1_zero_grpo", "base_rft",
-            ablation="base_rft",
-        ),
+        _sft("base_rft", "base", "base_rft_data", "01_r1_zero_grpo", "base_rft"),
         seconds=lambda config: _rft_data_seconds(config) / 2,
     ),
-    _evaluation("base_rft", "01_r1_zero_grpo", ablation="base_rft"),
+    _evaluation("base_rft", "01_r1_zero_grpo"),
     _rl("r1_zero", ("base",), "01_r1_zero_grpo", "r1_zero"),
     _evaluation("r1_zero", "01_r1_zero_grpo", run="in_depth"),
-    _rl(
-        "r1_zero_permuted", ("base",), "01_r1_zero_grpo", "r1_zero", ablation="permuted_rewards"
-    ),
-    _evaluation("r1_zero_permuted", "01_r1_zero_grpo", ablation="permuted_rewards"),
-    _rl("r1_zero_format_only", ("base",), "01_r1_zero_grpo", "r1_zero", ablation="format_only"),
-    _evaluation("r1_zero_format_only", "01_r1_zero_grpo", ablation="format_only"),
-    _rl("r1_zero_equal_weights", ("base",), "01_r1_zero_grpo", "r1_zero", ablation="equal_weights"),
-    _evaluation("r1_zero_equal_weights", "01_r1_zero_grpo", ablation="equal_weights"),
+    _rl("r1_zero_permuted", ("base",), "01_r1_zero_grpo", "r1_zero"),
+    _evaluation("r1_zero_permuted", "01_r1_zero_grpo"),
+    _rl("r1_zero_format_only", ("base",), "01_r1_zero_grpo", "r1_zero"),
+    _evaluation("r1_zero_format_only", "01_r1_zero_grpo"),
+    _rl("r1_zero_equal_weights", ("base",), "01_r1_zero_grpo", "r1_zero"),
+    _evaluation("r1_zero_equal_weights", "01_r1_zero_grpo"),
     Stage(
         name="cold_start_data",
         version=3,
@@ -345,11 +335,8 @@ _CHAIN: tuple[Stage, ...] = (
     _evaluation("dev1", "02_cold_start_sft"),
     _rl("dev2", ("dev1",), "03_reasoning_rl", "dev2"),
     _evaluation("dev2", "03_reasoning_rl"),
-    _rl(
-        "dev2_no_language_reward", ("dev1",), "03_reasoning_rl", "dev2",
-        ablation="no_language_reward",
-    ),
-    _evaluation("dev2_no_language_reward", "03_reasoning_rl", ablation="no_language_reward"),
+    _rl("dev2_no_language_reward", ("dev1",), "03_reasoning_rl", "dev2"),
+    _evaluation("dev2_no_language_reward", "03_reasoning_rl"),
     Stage(
         name="rejection_sampling",
         version=3,
@@ -376,11 +363,8 @@ _CHAIN: tuple[Stage, ...] = (
     ),
     _sft("dev3", "base", "rejection_sampling", "05_mixed_sft", "dev3"),
     _evaluation("dev3", "05_mixed_sft"),
-    _sft(
-        "dev3_reasoning_only", "base", "rejection_sampling", "05_mixed_sft", "dev3",
-        ablation="reasoning_only",
-    ),
-    _evaluation("dev3_reasoning_only", "05_mixed_sft", ablation="reasoning_only"),
+    _sft("dev3_reasoning_only", "base", "rejection_sampling", "05_mixed_sft", "dev3"),
+    _evaluation("dev3_reasoning_only", "05_mixed_sft"),
     Stage(
         name="reward_model",
         version=3,
@@ -393,13 +377,8 @@ _CHAIN: tuple[Stage, ...] = (
     ),
     _rl("r1", ("dev3", "reward_model"), "06_all_scenario_rl", "r1"),
     _evaluation("r1", "06_all_scenario_rl"),
-    _rl(
-        "r1_preference_throughout", ("dev3", "reward_model"), "06_all_scenario_rl", "r1",
-        ablation="preference_throughout",
-    ),
-    _evaluation(
-        "r1_preference_throughout", "06_all_scenario_rl", ablation="preference_throughout"
-    ),
+    _rl("r1_preference_throughout", ("dev3", "reward_model"), "06_all_scenario_rl", "r1"),
+    _evaluation("r1_preference_throughout", "06_all_scenario_rl"),
     *_student("qwen"),
     *_student("llama"),
 )  # fmt: skip
@@ -413,10 +392,10 @@ STAGES: tuple[Stage, ...] = (
         config=(),
         seconds=lambda config: 16,
         inputs=(
-            *(s.name for s in _CHAIN if s.name.startswith("evaluate_")),
+            *(s.name for s in _CHAIN if s.name in EVALUATIONS),
             "base_search",
             *("r1_zero", "dev2", "r1", "rejection_sampling", "teacher_sampling"),
-            *(f"{s}_{arm}" for s in STUDENTS for arm in ("distilled", "rl", "distilled_rl")),
+            *(of_student(s)[arm] for s in STUDENTS for arm in ("distilled", "rl", "distilled_rl")),
         ),
         notebook="08_r1_zero_vs_r1",
     ),

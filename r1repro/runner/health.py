@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from r1repro import artifacts
 from r1repro.config import (
     BaseConfig,
     Config,
@@ -20,6 +21,7 @@ from r1repro.config import (
     runs_folder,
 )
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.checkpoints import EVALUATIONS
 from r1repro.evaluation.doctor import (
     LOOKED_FOR,
     STEPS,
@@ -130,7 +132,7 @@ def of_stages(config: Config, names: Sequence[str]) -> Health:
 
 
 def _settings(config: Config, name: str) -> Settings | None:
-    if name.startswith("evaluate_"):
+    if name in EVALUATIONS:
         return config.evaluation
     paths = [path for path in find(name, config).config if path.startswith("stage.")]
     found = getattr(config.stage, paths[0].removeprefix("stage.")) if paths else None
@@ -142,9 +144,9 @@ def _rows(config: Config, name: str) -> tuple[pd.DataFrame | None, bool]:
     """The stage's metrics or evaluation rows, and whether the stage is finished."""
     result = Workspace(config).load(name)
     if result is not None:
-        table = "evaluation" if name.startswith("evaluate_") else "metrics"
+        table = "evaluation" if name in EVALUATIONS else "metrics"
         file = result.folder / f"{table}.parquet"
-        return pd.read_parquet(file) if file.is_file() else None, True
+        return artifacts.renamed(pd.read_parquet(file)) if file.is_file() else None, True
     # Imported here, since it imports torch, which finished stages do not need.
     from r1repro.training.checkpoints import newest_checkpoint
 
@@ -152,5 +154,6 @@ def _rows(config: Config, name: str) -> tuple[pd.DataFrame | None, bool]:
     if newest is None:
         return None, False
     if (newest / "rows.parquet").is_file():
-        return pd.read_parquet(newest / "rows.parquet"), False
-    return pd.DataFrame(json.loads((newest / "rows.json").read_text(encoding="utf-8"))), False
+        return artifacts.renamed(pd.read_parquet(newest / "rows.parquet")), False
+    rows = json.loads((newest / "rows.json").read_text(encoding="utf-8"))
+    return artifacts.renamed(pd.DataFrame(rows)), False

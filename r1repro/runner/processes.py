@@ -20,11 +20,11 @@ from multiprocessing.connection import wait
 from types import ModuleType
 from typing import Any, BinaryIO, Protocol
 
-from r1repro import artifacts
+from r1repro import artifacts, marks
 from r1repro.config import ROOT, Config, only, save
 from r1repro.cores import take_half
 from r1repro.errors import R1ReproError
-from r1repro.runner.graph import resolve
+from r1repro.runner.graph import find, resolve
 from r1repro.runner.progress import worked
 from r1repro.runner.workspace import Workspace
 
@@ -42,7 +42,7 @@ ENVIRONMENT = {
 PRELOADED = [
     f"r1repro.stages.{name}"
     for name in ("base_model", "rl", "sft", "evaluate", "cold_start_data", "rejection_sampling")
-] + ["r1repro.stages.reward_model"]
+] + ["r1repro.stages.reward_model", "r1repro.runner.held"]
 # accelerate's defaults, given explicitly to avoid a warning. Port 0 is any free port, since another
 # stage may run in parallel.
 LAUNCHER = "-m accelerate.commands.launch --num_machines 1 --mixed_precision no".split()
@@ -134,7 +134,8 @@ def _fork(config: Config, name: str, log: BinaryIO, lock: int) -> Running:
     process = context.Process(
         target=_forked,
         args=(
-            config, name, _code(), _Passed(log.fileno()), _Passed(lock),
+            config, name, marks.of_function(find(name, config).run),
+            _Passed(log.fileno()), _Passed(lock),
             {**os.environ, **ENVIRONMENT, **_one_gpu(1)},
         ),
         name=f"r1repro {name}",
@@ -171,7 +172,7 @@ def _forked(
     os.environ.update(environment)
     for number in (1, 2):
         os.dup2(log, number)
-    if code != artifacts.code_hash():
+    if code != marks.of_function(find(name, config).run):
         raise SystemExit(
             f"{REASON}the code was changed since this session started: restart it to use the change"
         )
@@ -245,7 +246,7 @@ def run_here(space: Workspace, name: str) -> None:
             "config": space.settings(stage),
             "inputs": {other: space.keys[other] for other in stage.inputs},
             "built_from": {o: artifacts.fingerprint(r.folder) for o, r in inputs.items()},
-            "code": artifacts.code_hash(),
+            "code": marks.of_function(stage.run),
             "versions": artifacts.versions(),
             "hardware": artifacts.hardware(),
             "processes": space.processes(name),
@@ -277,11 +278,6 @@ def _one_gpu(processes: int) -> dict[str, str]:
 def _paths() -> dict[str, str]:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {"PYTHONPATH": os.pathsep.join(paths)}
-
-
-def _code() -> str:
-    """Hash of the code currently on disk, not cached."""
-    return artifacts.code_hash.__wrapped__()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1repro import artifacts
+from r1repro import artifacts, marks
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, save
 from r1repro.duration import duration
@@ -312,13 +312,13 @@ def execute(
 
 def _mark(space: Workspace, source: Path, stages: Sequence[str]) -> dict[str, Any]:
     """What the executed copy of a notebook depends on."""
-    keys = {name: space.keys[name] for name in stages}
-    return {**source_of(source), "code": artifacts.code_hash(), "keys": keys}
+    return {**mark_of(source), "keys": {name: space.keys[name] for name in stages}}
 
 
-def source_of(notebook: Path) -> dict[str, str]:
-    """The part of a mark that says what a notebook's source was."""
-    return {"source": hashlib.sha256(notebook.read_bytes()).hexdigest()}
+def mark_of(notebook: Path) -> dict[str, str]:
+    """The part of a mark that says what a notebook's source and the code that it imports were."""
+    source = hashlib.sha256(notebook.read_bytes()).hexdigest()
+    return {"source": source, "code": marks.of_notebook(notebook)}
 
 
 def recorded(executed: Path) -> dict[str, Any] | None:

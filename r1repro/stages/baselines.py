@@ -14,6 +14,7 @@ import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SamplesConfig
+from r1repro.evaluation import checkpoints
 from r1repro.evaluation.rows import row
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
@@ -22,7 +23,7 @@ from r1repro.rewards.accuracy import judge
 from r1repro.stages import samples
 from r1repro.stages.evaluate import Part, measure, parts, sampling
 from r1repro.stages.models import load_sampled, load_tokenizer
-from r1repro.tasks import asking, templates, worlds
+from r1repro.tasks import asking, worlds
 from r1repro.tasks.problem import Completion
 from r1repro.tasks.templates import Asked, Form
 
@@ -212,7 +213,7 @@ def rft_data(
         keep_all=config.stage.base_rft.keep_all,
     )
     problems = list(islice(worlds.of(config.task).train(config.seed), settings.questions))
-    place, template = inputs["base"].folder / "model", templates.form(config, "base")
+    place, template = inputs["base"].folder / "model", checkpoints.form(config, "base")
     answers, tokens = samples.draw(config, place, template, problems, settings, progress)
     right = judge([p for p, _, _ in answers], [said.text for _, _, said in answers])
     kept = {
@@ -233,7 +234,7 @@ def _one_way(
 
 
 def _ways(config: Config) -> dict[str, Form]:
-    return asking.ways(worlds.of(config.task), templates.form(config, "base"))
+    return asking.ways(worlds.of(config.task), checkpoints.form(config, "base"))
 
 
 def _samples(config: Config) -> int:

@@ -6,9 +6,10 @@ import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
+from r1repro.evaluation import checkpoints
 from r1repro.rewards import soundness
 from r1repro.stages import samples
-from r1repro.tasks import filters, templates
+from r1repro.tasks import filters
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.rewriting import Rewritten, rewrite, tidied
 
@@ -29,7 +30,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     """
     settings = config.stage.cold_start_data
     problems = samples.training_problems(config, "cold start", settings.questions)
-    place, template = inputs["r1_zero"].folder / "model", templates.form(config, "r1_zero")
+    place, template = inputs["r1_zero"].folder / "model", checkpoints.form(config, "r1_zero")
     answers, tokens = samples.draw(config, place, template, problems, settings, progress)
     kept, table = samples.sift(answers, () if settings.keep_all else FILTERS)
     rows: list[dict[str, object]] = []

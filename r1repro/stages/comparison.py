@@ -8,7 +8,7 @@ import pandas as pd
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
 from r1repro.evaluation import held_out
-from r1repro.evaluation.checkpoints import STUDENTS
+from r1repro.evaluation.checkpoints import STUDENTS, evaluated, of_student
 from r1repro.evaluation.results import COSTS, write_json
 from r1repro.stages.distillation import distillation_flops, training_data
 from r1repro.tasks import asking
@@ -23,11 +23,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     {"r1_zero - base": {path: {...}}}, paired over problems, for every pair of
     r1repro.evaluation.checkpoints.PAIRS. costs.json: see `costs`.
     """
-    evaluations = {
-        name.removeprefix("evaluate_"): pd.read_parquet(result.folder / "evaluation.parquet")
-        for name, result in inputs.items()
-        if name.startswith("evaluate_")
-    }
+    evaluations = {name: result.evaluation() for name, result in evaluated(inputs).items()}
     held_out.write(folder, held_out.measure(evaluations, _ways(inputs)))
     write_json(folder / COSTS, costs(inputs))
     progress.update(1, 1)
@@ -46,7 +42,8 @@ def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
     """
     found: dict[str, dict[str, float]] = {}
     for name in STUDENTS:
-        stages = [f"{name}_distilled", f"{name}_rl", f"{name}_distilled_rl"]
+        arms = of_student(name)
+        stages = [arms["distilled"], arms["rl"], arms["distilled_rl"]]
         if not {*stages, "rejection_sampling", "dev2"} <= inputs.keys():
             continue
         data = training_data(inputs)
@@ -57,10 +54,10 @@ def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
         equal, last, more = rl.iloc[equal_flops_row(rl, budget)], rl.iloc[-1], both.iloc[-1]
         seconds = float(distilled["seconds"].iloc[-1]) + float(data.manifest["seconds"])
         found |= {
-            f"{name}_rl": _cost(last["flops"], last["seconds"]),
-            f"{name}_rl_equal_flops": _cost(equal["flops"], equal["seconds"]),
-            f"{name}_distilled": _cost(budget, seconds),
-            f"{name}_distilled_rl": _cost(budget + more["flops"], seconds + more["seconds"]),
+            arms["rl"]: _cost(last["flops"], last["seconds"]),
+            arms["rl_equal_flops"]: _cost(equal["flops"], equal["seconds"]),
+            arms["distilled"]: _cost(budget, seconds),
+            arms["distilled_rl"]: _cost(budget + more["flops"], seconds + more["seconds"]),
         }
     return found
 

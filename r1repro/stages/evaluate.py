@@ -14,6 +14,7 @@ import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
+from r1repro.evaluation import checkpoints
 from r1repro.evaluation.rows import row
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
@@ -120,6 +121,6 @@ def measure(config: Config, place: Path, asked: Sequence[Part], progress: Progre
 def _evaluate(
     config: Config, name: str, place: Path, samples: int, folder: Path, progress: Progress
 ) -> None:
-    form = templates.asked(templates.form(config, name))
+    form = templates.asked(checkpoints.form(config, name))
     rows = measure(config, place, parts(config, form, form, samples), progress)
     rows.to_parquet(folder / "evaluation.parquet")

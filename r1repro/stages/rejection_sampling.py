@@ -13,10 +13,11 @@ import pandas as pd
 from r1repro import hub
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SamplesConfig, stronger_teacher
+from r1repro.evaluation import checkpoints
 from r1repro.stages import samples
 from r1repro.stages.distillation import stored_parameters
 from r1repro.stages.models import load_tokenizer
-from r1repro.tasks import filters, general, templates, worlds
+from r1repro.tasks import filters, general, worlds
 from r1repro.tasks.rewriting import tagged
 from r1repro.tasks.world import World
 
@@ -38,7 +39,7 @@ def sieve(made_here: bool) -> tuple[tuple[str, samples.Filter], ...]:
 
 def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
     """Sample Dev2; writes samples.parquet (every sample and its filter) and dataset.parquet."""
-    place, template = inputs["dev2"].folder / "model", templates.form(config, "dev2")
+    place, template = inputs["dev2"].folder / "model", checkpoints.form(config, "dev2")
     answers, tokens = _answers(config, config.stage.rejection_sampling, place, template, progress)
     made_here = config.model.made_here
     data, table = chosen(config, answers, made_here, samples.TRAIN_LONGER)

@@ -10,6 +10,7 @@ import pandas as pd
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, RewardModelConfig
 from r1repro.errors import R1ReproError
+from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.rewards.preference import Preference, encoded, grade, shown
@@ -124,7 +125,7 @@ def _answers(
             tokenizer,
             problems[rank::processes],
             Sampling(settings.max_completion_tokens, settings.temperature),
-            form=templates.asked(templates.form(config, writer)),
+            form=templates.asked(checkpoints.form(config, writer)),
             samples=settings.samples,
             rollout_batch=settings.rollout_batch,
             seed=config.seed + 2 + 1_000_003 * rank,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import AllScenarioConfig, Config, RLConfig
+from r1repro.evaluation import checkpoints
 from r1repro.rewards.preference import Preference
 from r1repro.stages.distillation import distillation_flops
 from r1repro.stages.models import (
@@ -19,7 +20,7 @@ from r1repro.stages.models import (
     save_model,
     write_moved,
 )
-from r1repro.tasks import general, templates, worlds
+from r1repro.tasks import general, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import grpo
 
@@ -87,32 +88,31 @@ def student_rl(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """RL from a student's base; the policy is also saved once distillation's FLOPs are spent."""
-    ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
-    (distilled,) = (result for name, result in inputs.items() if name.endswith("_distilled"))
-    budget = distillation_flops(distilled, inputs)
-    checkpoint = name.replace("_base", "_rl")
-    settings = getattr(config.stage, checkpoint)
-    train(config, checkpoint, base, settings, folder, progress, budget=budget)
+    arms = checkpoints.arms_of(inputs)
+    budget = distillation_flops(inputs[arms["distilled"]], inputs)
+    settings = getattr(config.stage, arms["rl"])
+    base = inputs[arms["base"]]
+    train(config, arms["rl"], base, settings, folder, progress, budget=budget)
 
 
 def student_rl_plateau(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """RL from a student's base until its gains stop, by the rule in training/grpo.py."""
-    ((name, base),) = inputs.items()
-    checkpoint = name.replace("_base", "_rl")
-    settings: RLConfig = getattr(config.stage, checkpoint)
+    arms = checkpoints.arms_of(inputs)
+    settings: RLConfig = getattr(config.stage, arms["rl"])
     settings = replace(settings, steps=PLATEAU_TIMES * settings.steps)
-    train(config, checkpoint, base, settings, folder, progress, plateau=True)
+    base = inputs[arms["base"]]
+    train(config, arms["rl"], base, settings, folder, progress, plateau=True)
 
 
 def distilled_rl(
     config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
 ) -> None:
     """RL from a distilled student."""
-    ((name, distilled),) = inputs.items()
-    settings = getattr(config.stage, f"{name}_rl")
-    train(config, f"{name}_rl", distilled, settings, folder, progress)
+    arms = checkpoints.arms_of(inputs)
+    settings, distilled = getattr(config.stage, arms["distilled_rl"]), inputs[arms["distilled"]]
+    train(config, arms["distilled_rl"], distilled, settings, folder, progress)
 
 
 def train(
@@ -144,7 +144,7 @@ def train(
         tokenizer,
         problems,
         settings,
-        template=templates.form(config, name),
+        template=checkpoints.form(config, name),
         seed=config.seed,
         folder=folder,
         progress=progress,

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SFTConfig
 from r1repro.errors import R1ReproError
+from r1repro.evaluation import checkpoints
 from r1repro.rewards.rules import problems_of_rows
 from r1repro.stages.distillation import training_data
 from r1repro.stages.models import load_tokenizer, load_trained, save_model, write_moved
@@ -53,12 +54,12 @@ def distilled(
 ) -> None:
     """A student's base on the same data set, or on a stronger teacher's answers or traces."""
     data = pd.read_parquet(training_data(inputs).folder / "dataset.parquet")
-    ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
+    arms = checkpoints.arms_of(inputs)
+    base = inputs[arms["base"]]
     if config.student.traces is not None:
         data = from_traces(config, load_tokenizer(base.folder / "model"))
-    checkpoint = name.replace("_base", "_distilled")
-    settings = getattr(config.stage, checkpoint)
-    train(config, checkpoint, base, data, settings, folder, progress)
+    settings = getattr(config.stage, arms["distilled"])
+    train(config, arms["distilled"], base, data, settings, folder, progress)
 
 
 def from_traces(config: Config, tokenizer: PreTrainedTokenizerFast) -> pd.DataFrame:
@@ -96,7 +97,7 @@ def train(
     """
     place = base.folder / "model"
     tokenizer, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
-    template = templates.form(config, name)
+    template = checkpoints.form(config, name)
     examples = [
         token_ids(tokenizer, templates.render(template, problem), text)
         for problem, text in zip(problems_of_rows(data), data.completion, strict=True)

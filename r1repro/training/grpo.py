@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallba
 from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig
 
-from r1repro.artifacts import Progress
+from r1repro.artifacts import Progress, renamed
 from r1repro.config import PLAIN_ENGINE, EngineConfig, RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.sampler import Rollout, Sampling, ends, sample
@@ -462,7 +462,7 @@ class Recorder(TrainerCallback):
             "reward_deviation": reward.std(),
             **{f"reward_{name}": batch[f"reward_{name}"].mean() for name in paid},
             "pass_at_1": reasoning.correct.mean(),
-            "general_correct": general.correct.mean() if len(general) else None,
+            "general/score": general.correct.mean() if len(general) else None,
             "preference": general.reward_preference.mean()
             if len(general) and "preference" in paid
             else None,
@@ -473,12 +473,12 @@ class Recorder(TrainerCallback):
             # mean absolute log-prob difference between vLLM and trainer, nats per token
             "logp_mismatch": logs.get("sampling/sampling_logp_difference/mean"),
             "clip_fraction": logs.get("clip_ratio/region_mean"),
-            "clipped_completions": logs.get("completions/clipped_ratio"),
+            "clipped": logs.get("completions/clipped_ratio"),
             "zero_variance_groups": logs.get("frac_reward_zero_std"),
             "length": batch.tokens.mean(),
             "length_correct": batch.tokens[batch.correct].mean(),
             "length_wrong": batch.tokens[~batch.correct].mean(),
-            "reflection": batch.text.map(reflection_count).mean(),
+            "reflection_per_response": batch.text.map(reflection_count).mean(),
             "language_share": _language_share(batch),
             "verifier_timeouts": batch.timeouts.sum() if fresh else 0,
             "lr": logs.get("learning_rate"),
@@ -541,7 +541,7 @@ class Recorder(TrainerCallback):
 
     def restore(self, checkpoint: Path) -> None:
         """Restore the metrics saved with a checkpoint."""
-        self.rows = pd.read_parquet(checkpoint / "rows.parquet").to_dict("records")
+        self.rows = renamed(pd.read_parquet(checkpoint / "rows.parquet")).to_dict("records")
         self.samples = pd.read_parquet(checkpoint / "samples.parquet").to_dict("records")
         self.before = self.rows[-1]["seconds"]
 

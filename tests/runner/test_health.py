@@ -38,7 +38,7 @@ def run_folder(compose, runs):
     """A run whose R1-Zero is cut off, and whose Dev1 is in the making."""
     config = compose()
     finish(config, runs, "base", pretraining_metrics())
-    finish(config, runs, "r1_zero", rl_metrics().assign(clipped_completions=0.6))
+    finish(config, runs, "r1_zero", rl_metrics().assign(clipped=0.6))
     finish(config, runs, "evaluate_r1_zero", checkpoint("r1_zero"))
     newest = begin(config, "dev1", 8)
     sft_metrics(3).assign(step=[2, 4, 6]).to_parquet(newest / "rows.parquet")
@@ -126,7 +126,7 @@ def test_many_sick_stages_are_a_few_lines_and_other_scales_say_nothing_of_smoke(
     found = tuple(
         finding
         for name in ("r1_zero", "dev2", "r1", "qwen_rl", "llama_rl", "qwen_distilled_rl", "x")
-        for finding in examine(name, rl_metrics().assign(clipped_completions=0.6), laptop(RLConfig))
+        for finding in examine(name, rl_metrics().assign(clipped=0.6), laptop(RLConfig))
     )
     rows = {finding.stage: 110 for finding in found}
     lines = Health("laptop", found, rows, {}, ()).lines()
