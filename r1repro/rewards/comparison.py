@@ -2,8 +2,8 @@
 
 An answer is equal, different or in doubt; a doubt is an answer that cannot be read as a whole, or
 whose form leaves open whether it is the gold one. Only equal answers are right. Rounding counts
-where the question asks for it, where the gold answer is itself a rounded decimal, or where a decimal
-shows as many digits as a machine prints; elsewhere a rounded answer is "rounded", which only the
+where the question asks for it, where the gold answer is itself a rounded decimal, or where a
+decimal shows as many digits as a machine prints; elsewhere a rounded answer is "rounded", which only the
 lenient score counts.
 """
 
@@ -77,6 +77,7 @@ def compare(gold: str, answer: str, rounded: bool = False, quick: bool = False) 
 
 def _choices(gold: str, answer: str) -> str | None:
     """The verdict on a multiple-choice question; None if the gold answer is no choice."""
+    gold, answer = (re.sub(r"\{(\([A-J]\))\}", r"\1", text) for text in (gold, answer))
     several = re.fullmatch("[A-J]{2,6}", gold)
     if several and list(gold) == sorted(set(gold)):
         if _SEVERAL.fullmatch(answer):
@@ -195,12 +196,9 @@ class _Comparison:
         pair = [list(one.parts) for one in (gold, answer)]
         for i, one in enumerate((gold, answer)):
             labels = _labels(one.parts)
-            if one.kind == "" and all(re.fullmatch("[a-z]", label) for label in labels):
-                if len(set(labels)) == len(labels):
-                    pair[i] = [
-                        part
-                        for _, part in sorted(zip(labels, pair[i], strict=True), key=lambda x: x[0])
-                    ]
+            letters = one.kind == "" and all(re.fullmatch("[a-z]", label) for label in labels)
+            if letters and len(set(labels)) == len(labels):
+                pair[i] = [pair[i][labels.index(label)] for label in sorted(labels)]
         pair = [list(map(_bare, parts)) for parts in pair]
         result = self.ordered(*pair)
         named = all(_labels(one.parts)[0] for one in (gold, answer) if one.kind == "" and one.parts)
@@ -225,8 +223,6 @@ class _Comparison:
         assert gold.equation and answer.equation
         if self.quick:
             raise Undecided
-        if not names(answer.equation[1]) and not answer.name:
-            return DOUBT
         same = same_equation(gold.equation, answer.equation)
         return DOUBT if same is None else EQUAL if same else DIFFERENT
 

@@ -53,7 +53,7 @@ def expression(text: str) -> Tree:
     """The tree of a text. Raises Unreadable unless all of it is one expression."""
     parser = _Parser(_tokens(text))
     try:
-        tree = parser.total()
+        tree = parser.chosen_or_over(parser.total())
     except RecursionError as error:
         raise Unreadable("nested too deep") from error
     if parser.place < len(parser.tokens):
@@ -258,12 +258,18 @@ class _Parser:
         opening = self.take()
         self.bars, before = (1 if opening == "|" else 0), self.bars
         tree = self.total()
-        if opening == "{" and self.peek() in (r"\choose", r"\over"):
-            kind, other = self.take(), self.total()
-            tree = ("fn", "binom", tree, other) if kind == r"\choose" else ("/", tree, other)
+        if opening == "{":
+            tree = self.chosen_or_over(tree)
         self.take(_CLOSING[opening])
         self.bars = before
         return ("fn", "abs", tree) if opening == "|" else tree
+
+    def chosen_or_over(self, tree: Tree) -> Tree:
+        r"""A group such as {10 \choose 3} or {1 \over 2}, after its first part."""
+        if self.peek() not in (r"\choose", r"\over"):
+            return tree
+        kind, other = self.take(), self.total()
+        return ("fn", "binom", tree, other) if kind == r"\choose" else ("/", tree, other)
 
     def name(self, letter: str) -> Tree:
         """A variable with its index and primes, a constant, or a function without definition."""
@@ -384,10 +390,7 @@ class _Parser:
         if self.peek() == "^":
             self.take()
             power = self.exponent()
-        if self.peek() == "(":
-            given = self.arguments()
-        else:
-            given = [self.argument()]
+        given = self.arguments() if self.peek() == "(" else [self.argument()]
         if (_KNOWN[name] == 1) != (len(given) == 1):
             raise Unreadable(f"{name} of {len(given)} numbers")
         if power == ("neg", ("num", Fraction(1))) and name in _INVERSE:

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from mpmath.libmp import to_rational
+
 from r1repro.rewards.expressions import Tree, Unreadable, expression
 from r1repro.rewards.notation import compact
 from r1repro.rewards.units import Unit, split_money, split_unit, unit_of
@@ -64,8 +66,9 @@ _TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
 _GROUPED = re.compile(
     r"(?<![\d.,])(\d{1,3})((?:,\d{3})+|(?: \d{3})+|(?:'\d{3})+|(?:_\d{3})+)(?![\d,_'])"
 )
-_INNER_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})*,0\d\d(?:,\d{3})*(?![\d,])")
+_INNER_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})*,0\d\d(?:,\d{3})*(?!\d|,\d)")
 _ANGLE = re.compile(r"(\d+)\s*\^\s*\{?\s*\\circ\s*\}?\s*(\d+)\s*'(?:\s*(\d+)\s*(?:''|\"))?")
+_CHOSEN = re.compile(r"(?:(?:\{\s*\})?\s*[_^]\s*)?\{?(\d{1,4})\}?\s*C\s*_?\s*\{?(\d{1,4})\}?")
 _TIMES_TEN = re.compile(r"(?<=\d)\s*x\s*(?=10\s*\^)")
 
 
@@ -104,7 +107,7 @@ def grouped(text: str, inside: bool = False) -> str:
 
 def _tree(text: str) -> Tree | None:
     try:
-        return expression(_TIMES_TEN.sub("*", grouped(text)))
+        return expression(_CHOSEN.sub(r"\\binom{\1}{\2}", _TIMES_TEN.sub("*", grouped(text))))
     except Unreadable:
         return None
 
@@ -160,7 +163,7 @@ def is_rounded(tree: Tree, decimal: Leaf, scale: Fraction = Fraction(1)) -> bool
     if not isinstance(value, Fraction):
         if value.imag or not abs(value.real) < 1e30:
             return False
-        value = Fraction(str(value.real))
+        value = Fraction(*map(int, to_rational(value.real._mpf_)))
     stated = number(decimal.tree)
     return abs(value - Fraction(stated) * scale) <= abs(scale) * Fraction(1, 2 * 10**digits)
 

@@ -96,10 +96,11 @@ def _node(text: str) -> Node:
 def _list(text: str) -> Node | None:
     """A list, a union or both values of a plus-minus; None for a single thing."""
     joined = _AND.sub(lambda found: _joint(found, text), text)
+    named = "=" in _sides(text)[1]
     inequality = re.search(r"[<>]|\\[lg]eq|\\neq", text) is not None
     if inequality and (r"\wedge" in text or re.search(r"\band\b", text, re.I)):
         return Leaf(text)
-    for sign in (";", ",", r"\cup"):
+    for sign in (";", ",", r"\cup")[: 2 if named else 3]:
         parts = _split(joined, sign, sign == "," and not set("([") & set(text))
         if len(parts) > MOST_PARTS:
             return Leaf(text)
@@ -165,8 +166,6 @@ def _bracketed(text: str) -> Node | None:
     body = text[named.end() :] if named else text
     if body.startswith(r"\{") and body.endswith(r"\}") and r"\}" not in body[2:-2]:
         return _set(_split(body[2:-2]))
-    if body.startswith(r"\langle") and body.endswith(r"\rangle"):
-        body = f"({body[7:-7]})"
     if body.startswith("]") or body.endswith("["):  # ]2, 5[ is (2, 5)
         turned = {"]": "(", "[": ")"}
         body = (turned["]"] if body[0] == "]" else body[0]) + body[1:]

@@ -50,7 +50,7 @@ _COMMANDS = {
     r"\rvert": "|", r"\vert": "|", r"\mid": "|", r"\pounds": "GBP ", r"\euro": "EUR ",
     r"\dots": r"\ldots", r"\cdots": r"\ldots", r"\lbrace": r"\{", r"\rbrace": r"\}",
     r"\land": r"\wedge", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\to": r"\to",
-    r"\exp": r"\exp", r"\qty": "", r"\lparen": "(", r"\rparen": ")",
+    r"\exp": r"\exp", r"\qty": "", r"\langle": "(", r"\rangle": ")", r"\lparen": "(", r"\rparen": ")",
 }  # fmt: skip
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _CLAUSE = re.compile(
@@ -63,6 +63,7 @@ _PHRASE = re.compile(
     r"|^(?:it is|it's)\s+(?=[\\\d$-])",
     re.IGNORECASE,
 )
+_SHORT = re.compile(r"\\frac\s*(\d)\s*(\d)(?!\d)")
 _QUOTES = (
     ("**", "**"), ("__", "__"), ("``", "''"), ("*", "*"), ("`", "`"), ("'", "'"), ('"', '"'),
 )  # fmt: skip
@@ -76,9 +77,9 @@ _FUNCTIONS = frozenset(
 def clean(answer: str) -> str:
     r"""The answer in one notation; words as `\text{...}`, blanks single, matrix rows by `\cr`."""
     text = _one_script(mended(answer[: 2 * LONGEST]))[:LONGEST]
-    text = _DOUBLED.sub(r"\\", text)
     if "matrix}" in text or "array}" in text or "cases}" in text:
         text = text.replace("\\\\", r" \cr ")
+    text = _DOUBLED.sub(r"\\", text)
     text = _unquoted(_BOLD.sub(r" \1 ", _MONEY.sub("USD ", text)).strip())
     text = _BLANKS.sub(" ", text.replace(r"\!", "").replace("{,}", ","))
     text = _SPACING.sub(" ", text)
@@ -87,7 +88,7 @@ def clean(answer: str) -> str:
     text = _COMMAND.sub(lambda found: _COMMANDS.get(found[0], found[0]), text)
     for _ in range(3):
         text = _WRAPPERS.sub(r"{\1}", text)
-    text = _WORDS.sub(lambda found: _word(found[1]), text)
+    text = _SHORT.sub(r"\\frac{\1}{\2}", _WORDS.sub(_word, text))
     text = " ".join(text.replace(r"\%", "%").split())
     text = _unquoted(_CLAUSE.sub("", text))
     return _unquoted(_PHRASE.sub("", text, count=1))
@@ -117,14 +118,20 @@ def _vulgar(found: re.Match[str]) -> str:
     return rf"\frac{{{top}}}{{{bottom}}}"
 
 
-def _word(inside: str) -> str:
+def _word(found: re.Match[str]) -> str:
     r"""What a text command holds: mathematics bare, words as `\text{words}`."""
-    word = " ".join(inside.split())
-    if word in _FUNCTIONS:
+    word = " ".join(found[1].split())
+    after_number = re.search(r"[\d})]\s*$", found.string[: found.start()]) is not None
+    if word in _FUNCTIONS and not (after_number and word in ("min", "sec")):
         return rf"\{word} "
-    letters = re.findall(r"[^\W\d_]", word)
-    if not letters or word in ("e", "i", "d") or re.fullmatch(r"\(?[A-Z]\)?\.?", word):
+    if not re.search(r"[^\W\d_]", word) or word in ("e", "i", "d"):
         return f" {word} "
+    if re.fullmatch(r"\(?[A-Z]\)?\.?", word) and not after_number:
+        return f" {word} "
+    joint = re.fullmatch(r"(?:(.*?)\s*,?\s*\b)?(and|or)(?:\b\s*(.*))?", word)
+    if joint and not (joint[1] and joint[3]):
+        sides = [rf"\text{{{side}}}" if side else "" for side in joint.groups()[::2]]
+        return f" {sides[0]} {joint[2]} {sides[1]} "
     return rf" \text{{{word}}} "
 
 

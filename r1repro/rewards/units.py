@@ -173,9 +173,11 @@ def split_unit(text: str) -> tuple[str, Unit | None, Fraction] | None:
         scale, plain = Fraction(_SCALES[word]), plain[len(word) :].strip()
         if not plain:
             return head, None, scale
-    if not marked and (_is_formula(plain) or (plain not in UNITS and _is_product(plain))):
+    if not marked and (_is_formula(plain) or (_known(plain) is None and _is_product(plain))):
         return whole
     unit = unit_of(plain)
+    if unit and unit.dimensions == (("degree", 1),) and _ANGLED.search(head):
+        return whole
     return None if unit is None else (head, unit, scale)
 
 
@@ -269,6 +271,8 @@ def _known(plain: str) -> Unit | None:
         place = joint.end()
 
 
+_ANGLED = re.compile(r"sin|cos|tan|cot|sec|csc")
+"""Functions of an angle: the degrees belong to their argument."""
 _MONEY = re.compile(
     r"(-?)\s*(?:\\text\s*\{\s*)?(USD|EUR|GBP|CNY|INR|RMB|Rs\.?)\s*\}?\s*(-?[\d.].*)", re.DOTALL
 )

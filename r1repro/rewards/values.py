@@ -179,9 +179,9 @@ class Evaluation:
                 return self.seen(exact)
         self.inexact()
         values = [_number(x) for x in given]
-        if self.real and name in ("ln", "log", "plainlog", "lg", "logbase"):
-            if any(mp.im(x) or mp.re(x) <= 0 for x in values):
-                raise NoValue("a logarithm of no positive number")
+        positive = all(not mp.im(x) and mp.re(x) > 0 for x in values)
+        if self.real and name in _LOGARITHMS and not positive:
+            raise NoValue("a logarithm of no positive number")
         if self.real and name in ("arcsin", "arccos") and abs(values[0]) > 1:
             raise NoValue("no such angle")
         if name == "exp" and not abs(values[0]) < MOST_BITS / 2:
@@ -189,7 +189,7 @@ class Evaluation:
         if name in ("factorial", "binom") and any(abs(x) > 2_000 for x in values):
             raise NoValue("too large")
         if name in ("log", "plainlog"):
-            values.append(self.point.get(f"base of {name}", mp.e))
+            values.append(self.point.get(f"base of {name}", +mp.e))
             name = "logbase"
         try:
             found = _FUNCTIONS[name](*values)
@@ -200,6 +200,7 @@ class Evaluation:
         return self.seen(found)
 
 
+_LOGARITHMS = ("ln", "log", "plainlog", "lg", "logbase")
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(mp, name) for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh")},
     "cosh": mp.cosh, "tanh": mp.tanh, "arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan,
@@ -288,7 +289,7 @@ def same_value(one: Tree, other: Tree) -> bool | None:
     some = mp.mpf("6.18")
     found = _agree(one, other, real, {"base of log": some, "base of plainlog": some})
     if not found and (holds(one, "fn", "plainlog") or holds(other, "fn", "plainlog")):
-        return _agree(one, other, real, {"base of log": some, "base of plainlog": +mp.e})
+        return _agree(one, other, real, {"base of log": some})
     return found
 
 

@@ -134,6 +134,7 @@ class Verifier:
                 index, late = next(answers)
                 verdicts[index] = late
             yield verdicts.pop(i)
+        next(answers, None)  # lets the last worker go idle rather than be replaced
 
     def _compared(self, jobs: list[_Job]) -> Iterator[tuple[int, Verdict]]:
         waiting = iter(jobs)
