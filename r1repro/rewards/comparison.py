@@ -22,7 +22,7 @@ from r1repro.rewards.leaves import (
     significant,
     words_of,
 )
-from r1repro.rewards.math_answers import parse
+from r1repro.rewards.math_answers import calculates, parse
 from r1repro.rewards.notation import clean
 from r1repro.rewards.units import Unit
 from r1repro.rewards.values import exact, names, same_equation, same_value
@@ -72,6 +72,8 @@ def compare(gold: str, answer: str, rounded: bool = False, quick: bool = False) 
         return chosen
     if words_of(one) and words_of(other):
         return DIFFERENT
+    if quick and (calculates(one) or calculates(other)):
+        raise Undecided
     return _Comparison(rounded, quick).nodes(parse(gold), parse(answer))
 
 

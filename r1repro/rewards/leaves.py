@@ -75,7 +75,7 @@ _TIMES_TEN = re.compile(r"(?<=\d)\s*x\s*(?=10\s*\^)")
 def leaf(text: str) -> Leaf:
     """The value that a text without separators and relations is."""
     text = " ".join(text.split())
-    body = _ABOUT.sub("", text, count=1) if _ABOUT.match(text) else text
+    body = without_about(text)
     if endless := _ENDLESS.fullmatch(body):
         far: Tree = ("var", "∞")
         return Leaf(text, ("neg", far) if endless[1] == "-" else far)
@@ -96,6 +96,12 @@ def leaf(text: str) -> Leaf:
         spelled = _spelled(body)
         return Leaf(text) if spelled is None else Leaf(text, ("num", Fraction(spelled)))
     return Leaf(shown if unit or money else body, tree, unit=money or unit, scale=scale)
+
+
+def without_about(text: str) -> str:
+    """The text without a word before it that leaves the number, such as "about" or "only"."""
+    found = _ABOUT.match(text)
+    return text[found.end() :] if found else text
 
 
 def grouped(text: str, inside: bool = False) -> str:

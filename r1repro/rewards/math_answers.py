@@ -9,7 +9,16 @@ import re
 from dataclasses import replace
 
 from r1repro.rewards.expressions import GREEK, NAMED, Tree, Unreadable, expression
-from r1repro.rewards.leaves import Group, Leaf, Node, grouped, is_rounded, leaf, significant
+from r1repro.rewards.leaves import (
+    Group,
+    Leaf,
+    Node,
+    grouped,
+    is_rounded,
+    leaf,
+    significant,
+    without_about,
+)
 from r1repro.rewards.notation import clean, compact
 from r1repro.rewards.values import names, same_value
 
@@ -62,6 +71,13 @@ def parse(answer: str) -> Node:
     return _node(clean(answer))
 
 
+def calculates(text: str) -> bool:
+    """Whether a cleaned text has to be computed to be read, such as 30 + 7 = 37."""
+    sides, signs = _sides(text)
+    equals = text.count("=") + text.count(r"\approx")
+    return equals > 1 or (bool(equals) and not (len(signs) == 1 and _is_name(sides[0])))
+
+
 def plain(answer: str) -> str:
     """The answer in one notation, without its unit: a key that equal answers mostly share."""
     text = clean(answer)
@@ -72,7 +88,7 @@ def plain(answer: str) -> str:
 
 
 def _node(text: str) -> Node:
-    text = text.strip().strip(",;").strip()
+    text = without_about(text.strip().strip(",;").strip())
     while text.startswith("{") and _closes(text) == len(text) - 1 and len(_split(text[1:-1])) == 1:
         text = text[1:-1].strip()
     if text in (r"\emptyset", "{}", r"\{\}", r"\{ \}", "{ }"):
@@ -269,8 +285,9 @@ def _equation(text: str, sides: list[str], signs: list[str]) -> Node:
     about = [i for i, side in enumerate(sides) if _is_name(side)]
     if len(sides) == 2 and about == [1]:
         sides, about = sides[::-1], [0]
-    named = bool(about) and about[0] == 0 and len(about) < len(sides)
-    rest = sides[1:] if named else sides
+    named = bool(about) and about[0] == 0
+    leading = next((i for i, side in enumerate(sides) if i not in about), len(sides) - 1)
+    rest = sides[leading:] if named else sides
     first = _node(rest[0])
     if len(rest) > 1 and not _all_equal(rest, signs[-(len(rest) - 1) :]):
         return Leaf(text, equation=_trees(sides) if len(sides) == 2 else None)
@@ -278,16 +295,16 @@ def _equation(text: str, sides: list[str], signs: list[str]) -> Node:
         return first if len(rest) > 1 else Leaf(text)
     name, argument = _short(sides[0]), _APPLIED.fullmatch(sides[0])
     if argument and isinstance(first, Leaf) and first.tree:
-        first = replace(first, tree=_renamed(first.tree, argument[2]))
+        first = replace(first, tree=_renamed(first.tree, argument[1]))
     if isinstance(first, Leaf):
         first = replace(first, equation=_trees([sides[0], rest[0]]))
     return _named(first, name)
 
 
 def _all_equal(sides: list[str], signs: list[str]) -> bool:
-    """Whether the sides of a calculation such as 30 + 7 = 37 are equal numbers."""
+    """Whether the sides of a calculation such as 30 + 7 = 37, or of an identity, are equal."""
     leaves = [leaf(side) for side in sides]
-    if any(leaf.tree is None or names(leaf.tree) for leaf in leaves):
+    if any(one.tree is None for one in leaves):
         return False
     for sign, one, other in zip(signs, leaves, leaves[1:], strict=False):
         assert one.tree and other.tree

@@ -30,7 +30,7 @@ _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _STACKED = re.compile("([⁰¹²³⁴⁵⁶⁷⁸⁹]+)[⁄/]([₀₁₂₃₄₅₆₇₈₉]+)")
 _POWER = re.compile(r"<(sup|sub)>(.*?)</\1>")
-_DOUBLED = re.compile(r"\\\\(?=(?:frac|pi|sqrt|text|left|right|infty|cup)(?![a-z]))")
+_DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 _SIGNS = {
     "−": "-", "–": "-", "—": "-", "π": r"\pi ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ",
     "≤": r"\leq ", "≥": r"\geq ", "⩽": r"\leq ", "⩾": r"\geq ", "≠": r"\neq ", "≈": r"\approx ",
@@ -64,6 +64,7 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _SHORT = re.compile(r"\\frac\s*(\d)\s*(\d)(?!\d)")
+_STOP = re.compile(r"(?<=[\w}])\s*\.(?=\s*[\])])")  # a stop before a closing bracket
 _QUOTES = (
     ("**", "**"), ("__", "__"), ("``", "''"), ("*", "*"), ("`", "`"), ("'", "'"), ('"', '"'),
 )  # fmt: skip
@@ -80,8 +81,8 @@ def clean(answer: str) -> str:
     if "matrix}" in text or "array}" in text or "cases}" in text:
         text = text.replace("\\\\", r" \cr ")
     text = _DOUBLED.sub(r"\\", text)
-    text = _unquoted(_BOLD.sub(r" \1 ", _MONEY.sub("USD ", text)).strip())
-    text = _BLANKS.sub(" ", text.replace(r"\!", "").replace("{,}", ","))
+    text = _BOLD.sub(r" \1 ", _MONEY.sub("USD ", text))
+    text = _unquoted(_BLANKS.sub(" ", text.replace(r"\!", "").replace("{,}", ",")))
     text = _SPACING.sub(" ", text)
     for sign, written in _SIGNS.items():
         text = text.replace(sign, written)
@@ -89,7 +90,7 @@ def clean(answer: str) -> str:
     for _ in range(3):
         text = _WRAPPERS.sub(r"{\1}", text)
     text = _SHORT.sub(r"\\frac{\1}{\2}", _WORDS.sub(_word, text))
-    text = " ".join(text.replace(r"\%", "%").split())
+    text = " ".join(_STOP.sub("", text.replace(r"\%", "%")).split())
     text = _unquoted(_CLAUSE.sub("", text))
     return _unquoted(_PHRASE.sub("", text, count=1))
 

@@ -139,11 +139,11 @@ UNITS = _table()
 
 _FLAT = (
     (re.compile(r"\\text\s*\{([^{}]*)\}"), r" \1 "),
-    (re.compile(r"\s*\^\s*\{?\s*\\circ\s*\}?"), "°"),
+    (re.compile(r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ)"), "°"),
     (re.compile(r"\\pi(?![A-Za-z])"), "π"),
     (re.compile(r"\\Omega(?![A-Za-z])"), "Ω"),
-    (re.compile(r"(?<=[A-Za-z\u4e00-\u9fff])\s*\^\s*\{?\s*2\s*\}?"), "²"),
-    (re.compile(r"(?<=[A-Za-z\u4e00-\u9fff])\s*\^\s*\{?\s*3\s*\}?"), "³"),
+    (re.compile(r"(?<=[A-Za-z\u4e00-\u9fff])\s*\^\s*(?:\{\s*2\s*\}|2(?!\d))"), "²"),
+    (re.compile(r"(?<=[A-Za-z\u4e00-\u9fff])\s*\^\s*(?:\{\s*3\s*\}|3(?!\d))"), "³"),
 )
 _DEEP = {"°": r"^\circ ", "π": r"\pi ", "Ω": r"\Omega ", "²": "^2", "³": "^3"}
 _TAIL = re.compile(r"[A-Za-z\u4e00-\u9fff%¢Ωμ°][A-Za-z\u4e00-\u9fff%¢Ωμ°²³/.' -]*")

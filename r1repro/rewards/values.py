@@ -354,7 +354,18 @@ def _agree(one: Tree, other: Tree, real: bool, bases: dict[str, Value]) -> bool 
     return True if defined >= (_FEWEST if free else 1) else None
 
 
-_BROKEN = ("-2137/1000", "-293/1000", "411/1000", "731/1000", "1713/1000", "53/10", "23/2", "151/3")
+_BROKEN = (
+    "-2137/1000",
+    "-293/1000",
+    "137/1000",
+    "411/1000",
+    "731/1000",
+    "879/1000",
+    "1713/1000",
+    "53/10",
+    "113/10",
+    "151/3",
+)
 _WHOLE = (2, 3, 5, 8, 37)
 
 

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from r1repro.errors import R1ReproError
-from r1repro.rewards.comparison import DIFFERENT, DOUBT, EQUAL, ROUNDED, Undecided, compare
+from r1repro.rewards.comparison import DIFFERENT, DOUBT, EQUAL, ROUNDED, compare
 from r1repro.rewards.math_answers import plain
 from r1repro.text.prose import is_sentence
 from r1repro.text.tags import marked_answer
@@ -64,7 +64,7 @@ def quick(gold: str, answer: str, rounded: bool = False) -> str | None:
     """The result of `compare` where rational arithmetic decides; None where a worker has to."""
     try:
         return compare(gold, answer, rounded, quick=True)
-    except Undecided:
+    except Exception:  # Undecided, or a failure, which the worker repeats and names
         return None
 
 
