@@ -16,7 +16,9 @@ from typing import Any
 Tree = tuple[Any, ...]
 
 DEEPEST = 60
-"""Levels of nesting that are read."""
+"""Levels of brackets that are read."""
+_MOST_LEVELS = 250
+"""Levels of a tree: a sum of many terms is as deep as it is long."""
 _LONGEST_NUMBER = 400
 _TOKEN = re.compile(
     r"\s*(?:(?P<repeat>\d*\.\d*(?:\\overline\s*\{?\d+\}?|\\dot\s*\{?\d\}?(?:\d*\\dot\s*\{?\d\}?)?))"
@@ -58,7 +60,12 @@ def expression(text: str) -> Tree:
         raise Unreadable("nested too deep") from error
     if parser.place < len(parser.tokens):
         raise Unreadable(f"{parser.tokens[parser.place][1]!r} is left over")
-    return tree
+    level = [tree]
+    for _ in range(_MOST_LEVELS):
+        level = [part for one in level for part in one[1:] if isinstance(part, tuple)]
+        if not level:
+            return tree
+    raise Unreadable("nested too deep")
 
 
 def _tokens(text: str) -> list[tuple[str, str, bool]]:
