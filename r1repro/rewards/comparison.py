@@ -3,8 +3,8 @@
 An answer is equal, different or in doubt; a doubt is an answer that cannot be read as a whole, or
 whose form leaves open whether it is the gold one. Only equal answers are right. Rounding counts
 where the question asks for it, where the gold answer is itself a rounded decimal, or where a
-decimal shows as many digits as a machine prints; elsewhere a rounded answer is "rounded", which only the
-lenient score counts.
+decimal has as many digits as a machine prints; elsewhere a rounded answer is "rounded", which only
+the lenient score counts.
 """
 
 import re
@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from r1repro.rewards.equations import same_equation
+from r1repro.rewards.expressions import Tree
 from r1repro.rewards.leaves import (
     Group,
     Leaf,
@@ -25,7 +27,7 @@ from r1repro.rewards.leaves import (
 from r1repro.rewards.math_answers import calculates, parse
 from r1repro.rewards.notation import clean
 from r1repro.rewards.units import Unit
-from r1repro.rewards.values import exact, names, same_equation, same_value
+from r1repro.rewards.values import exact, names, same_value
 
 EQUAL, ROUNDED, DOUBT, DIFFERENT = "equal", "rounded", "in doubt", "different"
 RESULTS = (EQUAL, ROUNDED, DOUBT, DIFFERENT)
@@ -247,7 +249,7 @@ class _Comparison:
 
     def values(self, gold: Leaf, answer: Leaf, one: "Size", other: "Size") -> str:
         assert gold.tree and answer.tree
-        trees = [_times(leaf.tree, size) for leaf, size in ((gold, one), (answer, other))]
+        trees = [_times(gold.tree, one), _times(answer.tree, other)]
         if self.quick and any(exact(tree) is None for tree in trees):
             raise Undecided
         same = same_value(*trees)
@@ -255,12 +257,12 @@ class _Comparison:
             return EQUAL
         if names(trees[0]) or names(trees[1]):
             return DOUBT if same is None else DIFFERENT
-        if decimals(gold) is None and is_rounded(trees[0], answer, _plain(other)):
+        if decimals(gold) is None and is_rounded(trees[0], answer, other[0]):
             if significant(answer) >= _MACHINE_DIGITS:
                 return EQUAL
             coarse = (decimals(answer) or 0) < 2 or significant(answer) < 2
             return DIFFERENT if coarse else EQUAL if self.rounded else ROUNDED
-        if decimals(answer) is None and is_rounded(trees[1], gold, _plain(one)):
+        if decimals(answer) is None and is_rounded(trees[1], gold, one[0]):
             return EQUAL if self.rounded or significant(gold) >= _GOLD_DIGITS else ROUNDED
         return DOUBT if same is None else DIFFERENT
 
@@ -269,11 +271,7 @@ Size = tuple[Fraction, bool]
 """A factor, and whether pi belongs to it."""
 
 
-def _plain(size: Size) -> Fraction:
-    return size[0]
-
-
-def _times(tree: tuple, size: Size) -> tuple:
+def _times(tree: Tree, size: Size) -> Tree:
     factor, with_pi = size
     if with_pi:
         tree = ("*", tree, ("const", "pi"))

@@ -8,10 +8,10 @@ Trees: ("num", Fraction), ("const", "pi"|"e"|"i"), ("var", name), ("+"|"*", a, b
 definition and ("fn", name, a, ...) for a known one.
 """
 
-import re
-import unicodedata
 from fractions import Fraction
 from typing import Any
+
+from r1repro.rewards.tokens import FUNCTIONS, GREEK, SPELLED, Token, Unreadable, tokens, value
 
 Tree = tuple[Any, ...]
 
@@ -19,41 +19,15 @@ DEEPEST = 60
 """Levels of brackets that are read."""
 _MOST_LEVELS = 250
 """Levels of a tree: a sum of many terms is as deep as it is long."""
-_LONGEST_NUMBER = 400
-_TOKEN = re.compile(
-    r"\s*(?:(?P<repeat>\d*\.\d*(?:\\overline\s*\{?\d+\}?|\\dot\s*\{?\d\}?(?:\d*\\dot\s*\{?\d\}?)?))"
-    r"|(?P<dots>\d*\.\d{2,}\s*(?:\\ldots|\.\.\.))"
-    r"|(?P<num>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+(?![\w.]))?)"
-    r"|(?P<cmd>\\[A-Za-z]+|\\[|{}])"
-    r"|(?P<word>[A-Za-z]+)|(?P<greek>[\u0370-\u03ff])|(?P<sign>\*\*|[-+*/^_!|(){}\[\],:']))"
-)
-_KNOWN = {
-    "sin": 1, "cos": 1, "tan": 1, "cot": 1, "sec": 1, "csc": 1, "sinh": 1, "cosh": 1, "tanh": 1,
-    "arcsin": 1, "arccos": 1, "arctan": 1, "ln": 1, "log": 1, "lg": 1, "exp": 1, "abs": 1,
-    "floor": 1, "ceil": 1, "gcd": 2, "lcm": 2, "max": 2, "min": 2,
-}  # fmt: skip
-_SPELLED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "ceiling": "ceil"}
 _INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
-GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon"
-    " phi chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell"
-).split()
-_PLAIN = sorted([*_KNOWN, *_SPELLED, "sqrt", "cbrt", "pi", *GREEK], key=len, reverse=True)
-_PLAIN_WORD = re.compile("|".join(word for word in _PLAIN if len(word) > 2 or word in ("pi", "ln")))
-NAMED = frozenset(_PLAIN)
-"""Names of functions and Greek letters in plain text."""
 _UNDEFINED = frozenset("fghFGH")
 """Letters that name a function where a parenthesis follows."""
 _CLOSING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", "|": "|"}
 
 
-class Unreadable(ValueError):
-    """The text is not one whole expression."""
-
-
 def expression(text: str) -> Tree:
     """The tree of a text. Raises Unreadable unless all of it is one expression."""
-    parser = _Parser(_tokens(text))
+    parser = _Parser(tokens(text))
     try:
         tree = parser.chosen_or_over(parser.total())
     except RecursionError as error:
@@ -68,51 +42,10 @@ def expression(text: str) -> Tree:
     raise Unreadable("nested too deep")
 
 
-def _tokens(text: str) -> list[tuple[str, str, bool]]:
-    """(kind, text, preceded by a blank) of each token."""
-    found, place, text = [], 0, text.strip()
-    while place < len(text):
-        match = _TOKEN.match(text, place)
-        if match is None or match.lastgroup is None:
-            raise Unreadable(f"{text[place : place + 10]!r} is no mathematics")
-        kind, token = match.lastgroup, match[match.lastgroup]
-        blank = match.start(kind) > place
-        place = match.end()
-        if kind == "word":
-            found += _letters(token, blank)
-        else:
-            found.append(("var", _greek(token), blank) if kind == "greek" else (kind, token, blank))
-    return found
-
-
-def _greek(letter: str) -> str:
-    """The command of a Greek letter, so that a sign and its command are one name."""
-    *_, size, _, name = ("", "", *unicodedata.name(letter, "").split())
-    name = name.replace("LAMDA", "LAMBDA").lower()
-    return "\\" + (name.capitalize() if size == "CAPITAL" else name)
-
-
-def _letters(word: str, blank: bool) -> list[tuple[str, str, bool]]:
-    """A run of letters as plain names such as sqrt or pi, and single letters."""
-    found, place = [], 0
-    while place < len(word):
-        named = _PLAIN_WORD.match(word, place)
-        token = named[0] if named else word[place]
-        if named and token in GREEK:
-            token = "\\" + token
-        kind = "cmd" if named and token.startswith("\\") else "plain" if named else "var"
-        found.append((kind, token, blank and place == 0))
-        place += len(named[0]) if named else 1
-    letters = {token for kind, token, _ in found if kind == "var"}
-    if len(found) > 3 and not letters <= set("abcd") and letters & set("aeiou"):
-        raise Unreadable(f"{word!r} is a word")
-    return found
-
-
 class _Parser:
     """Recursive descent over tokens; `place` is the next one."""
 
-    def __init__(self, tokens: list[tuple[str, str, bool]]) -> None:
+    def __init__(self, tokens: list[Token]) -> None:
         self.tokens, self.place, self.depth, self.bars = tokens, 0, 0, 0
 
     def peek(self, ahead: int = 0) -> str:
@@ -252,7 +185,7 @@ class _Parser:
         kind, token = self.kind(), self.peek()
         if kind in ("num", "repeat", "dots"):
             self.take()
-            return ("num", _value(kind, token))
+            return ("num", value(kind, token))
         if token in _CLOSING and token != r"\{":
             return self.bracketed()
         if kind == "var":
@@ -330,7 +263,7 @@ class _Parser:
         return found
 
     def command(self, name: str, plain: bool) -> Tree:
-        name = _SPELLED.get(name, name)
+        name = SPELLED.get(name, name)
         if name in ("frac", "binom"):
             top, bottom = self.piece(), self.piece()
             return ("/", top, bottom) if name == "frac" else ("fn", "binom", top, bottom)
@@ -356,7 +289,7 @@ class _Parser:
             return ("var", name + self.letters())
         if name == "pi":
             return ("const", "pi")
-        if name in _KNOWN:
+        if name in FUNCTIONS:
             return self.function(name, plain)
         if name in GREEK:
             return self.name("\\" + name)
@@ -398,7 +331,7 @@ class _Parser:
             self.take()
             power = self.exponent()
         given = self.arguments() if self.peek() == "(" else [self.argument()]
-        if (_KNOWN[name] == 1) != (len(given) == 1):
+        if (FUNCTIONS[name] == 1) != (len(given) == 1):
             raise Unreadable(f"{name} of {len(given)} numbers")
         if power == ("neg", ("num", Fraction(1))) and name in _INVERSE:
             name, power = _INVERSE[name], None
@@ -410,37 +343,8 @@ class _Parser:
     def argument(self) -> Tree:
         """Factors up to a sum, quotient or further function: sin 2x cos x is (sin 2x)(cos x)."""
         tree = self.mixed() or self.power()
-        while self.begins_factor() and self.peek().lstrip("\\") not in (*_KNOWN, *_SPELLED):
+        while self.begins_factor() and self.peek().lstrip("\\") not in (*FUNCTIONS, *SPELLED):
             if self.kind() == "num" or self.peek() in ("(", "["):
                 break
             tree = ("*", tree, self.power())
         return tree
-
-
-def _value(kind: str, token: str) -> Fraction:
-    """The exact value of a number token, with a repeating part where it shows one."""
-    if len(token) > _LONGEST_NUMBER:
-        raise Unreadable("a number too long")
-    if kind == "num":
-        head, _, power = token.replace("E", "e").partition("e")
-        if power and abs(int(power[:8])) > 5_000:
-            raise Unreadable("a number too large")
-        return Fraction(head) * Fraction(10) ** int(power[:8] or 0)
-    if kind == "repeat":
-        whole, _, rest = token.partition(".")
-        lead, _, repeated = rest.partition("\\")
-        return _repeating(whole, lead, re.sub(r"\D", "", repeated))
-    whole, _, rest = token.partition(".")
-    digits = re.match(r"\d+", rest)
-    shown = digits[0] if digits else ""
-    found = re.fullmatch(r"(\d*?)(?:(\d)\2{2,}|(\d{2,}?)\3+)", shown)
-    if found is None:
-        raise Unreadable("a decimal that goes on")
-    return _repeating(whole, found[1], found[2] or found[3])
-
-
-def _repeating(whole: str, lead: str, period: str) -> Fraction:
-    if not period:
-        raise Unreadable("nothing repeats")
-    value = Fraction(int(whole or 0)) + (Fraction(int(lead), 10 ** len(lead)) if lead else 0)
-    return value + Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(lead))

@@ -6,8 +6,9 @@ from fractions import Fraction
 
 from mpmath.libmp import to_rational
 
-from r1repro.rewards.expressions import Tree, Unreadable, expression
+from r1repro.rewards.expressions import Tree, expression
 from r1repro.rewards.notation import compact
+from r1repro.rewards.tokens import Unreadable
 from r1repro.rewards.units import Unit, split_money, split_unit, unit_of
 from r1repro.rewards.values import number
 
@@ -49,7 +50,8 @@ class Group:
 Node = Leaf | Group
 
 _ABOUT = re.compile(
-    r"(?:\\text\s*\{\s*)?(?:approximately|approx\.?|about|roughly|exactly|only|a total of|约|大约|共)"
+    r"(?:\\text\s*\{\s*)?(?:approximately|approx\.?|about|roughly|exactly|only|a total of"
+    r"|约|大约|共)"
     r"\s*\}?\s*(?=[\\\d(.A-Za-z-])",
     re.IGNORECASE,
 )
@@ -162,7 +164,7 @@ def significant(one: Leaf) -> int:
 
 
 def is_rounded(tree: Tree, decimal: Leaf, scale: Fraction = Fraction(1)) -> bool:
-    """Whether a decimal times `scale` is the rounded value of a number that it cannot show whole."""
+    """Whether a decimal times `scale` is the rounded value of a number."""
     digits, value = decimals(decimal), number(tree)
     if digits is None or decimal.tree is None or value is None:
         return False
@@ -170,8 +172,8 @@ def is_rounded(tree: Tree, decimal: Leaf, scale: Fraction = Fraction(1)) -> bool
         if value.imag or not abs(value.real) < 1e30:
             return False
         value = Fraction(*map(int, to_rational(value.real._mpf_)))
-    stated = number(decimal.tree)
-    return abs(value - Fraction(stated) * scale) <= abs(scale) * Fraction(1, 2 * 10**digits)
+    stated = Fraction(number(decimal.tree) or 0)
+    return abs(value - stated * scale) <= abs(scale) * Fraction(1, 2 * 10**digits)
 
 
 def same_text(one: str, other: str) -> bool:

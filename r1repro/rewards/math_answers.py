@@ -8,7 +8,7 @@ unit, the base of a number and the shape of a matrix stay part of the answer.
 import re
 from dataclasses import replace
 
-from r1repro.rewards.expressions import GREEK, NAMED, Tree, Unreadable, expression
+from r1repro.rewards.expressions import Tree, expression
 from r1repro.rewards.leaves import (
     Group,
     Leaf,
@@ -20,23 +20,18 @@ from r1repro.rewards.leaves import (
     without_about,
 )
 from r1repro.rewards.notation import clean, compact
+from r1repro.rewards.splitting import CLOSING, OPENING, closes, sides_of, split
+from r1repro.rewards.tokens import GREEK, NAMED, Unreadable
 from r1repro.rewards.values import names, same_value
 
 MOST_PARTS = 200
 """Parts of a list that are read."""
 
-_OPENING, _CLOSING = "([{", ")]}"
 _AND = re.compile(
     r"\s*,?\s*(?:\\text\s*\{\s*(?:and|or|或者?|和|以及|与|及)\s*\}|\b(?:and|or)\b|\\vee(?![a-z])"
     r"|\\wedge(?![a-z])|或者?|和|以及|与)\s*,?\s*",
     re.IGNORECASE,
 )
-_RELATION = re.compile(
-    r"\\(?:leq|geq|neq|approx|in|notin|equiv|cong|sim|simeq|to|rightarrow|Rightarrow|implies|iff"
-    r"|mapsto|subset|subseteq|supset|perp|parallel|propto|ll|gg|not)(?![A-Za-z])\s*=?"
-    r"|!=|<=|>=|==|=>|->|[=<>]"
-)
-_SIGNS = {"<=": r"\leq", ">=": r"\geq", "!=": r"\neq", r"\not=": r"\neq", r"\not =": r"\neq"}
 _FLIPPED = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
 _GREEK = rf"\\(?:{'|'.join(GREEK)})(?![A-Za-z])"
 _INDEX = r"(?:\s*_\s*(?:\w|\{[^{}]*\}))?'*"
@@ -73,7 +68,7 @@ def parse(answer: str) -> Node:
 
 def calculates(text: str) -> bool:
     """Whether a cleaned text has to be computed to be read, such as 30 + 7 = 37."""
-    sides, signs = _sides(text)
+    sides, signs = sides_of(text)
     equals = text.count("=") + text.count(r"\approx")
     return equals > 1 or (bool(equals) and not (len(signs) == 1 and _is_name(sides[0])))
 
@@ -89,7 +84,7 @@ def plain(answer: str) -> str:
 
 def _node(text: str) -> Node:
     text = without_about(text.strip().strip(",;").strip())
-    while text.startswith("{") and _closes(text) == len(text) - 1 and len(_split(text[1:-1])) == 1:
+    while text.startswith("{") and closes(text) == len(text) - 1 and len(split(text[1:-1])) == 1:
         text = text[1:-1].strip()
     if text in (r"\emptyset", "{}", r"\{\}", r"\{ \}", "{ }"):
         return Group("{}", ())
@@ -112,12 +107,12 @@ def _node(text: str) -> Node:
 def _list(text: str) -> Node | None:
     """A list, a union or both values of a plus-minus; None for a single thing."""
     joined = _AND.sub(lambda found: _joint(found, text), text)
-    named = "=" in _sides(text)[1]
+    named = "=" in sides_of(text)[1]
     inequality = re.search(r"[<>]|\\[lg]eq|\\neq", text) is not None
     if inequality and (r"\wedge" in text or re.search(r"\band\b", text, re.I)):
         return Leaf(text)
     for sign in (";", ",", r"\cup")[: 2 if named else 3]:
-        parts = _split(joined, sign, sign == "," and not set("([") & set(text))
+        parts = split(joined, sign, sign == "," and not set("([") & set(text))
         if len(parts) > MOST_PARTS:
             return Leaf(text)
         if len(parts) > 1:
@@ -133,7 +128,7 @@ def _list(text: str) -> Node | None:
 
 
 def _joint(found: re.Match[str], text: str) -> str:
-    """A comma for "and" and "or" between things; between two nouns, as in apples and pears, none."""
+    """A comma for "and" and "or" between things; none between nouns, as in apples and pears."""
     after = re.match(r"\\?[A-Za-z]{3,}(?: [A-Za-z]+)*\s*\}?\s*(?:$|,)", text[found.end() :])
     before = re.search(r"\d\s*(?:\\text\s*\{\s*)?[A-Za-z]{3,}\s*$", text[: found.start()])
     return found[0] if after and before else ", "
@@ -168,7 +163,7 @@ def _listed(parts: list[str]) -> Node:
 def _both(text: str) -> list[str] | None:
     """Both readings of a plus-minus sign; None without one, or where signs may be independent."""
     signs = _PLUS_MINUS.findall(text)
-    if not signs or (len(signs) > 1 and "mp" not in signs) or len(_split(text)) > 1:
+    if not signs or (len(signs) > 1 and "mp" not in signs) or len(split(text)) > 1:
         return None
     if text.startswith(("{", r"\{")):
         return None
@@ -181,27 +176,25 @@ def _bracketed(text: str) -> Node | None:
     named = re.match(r"[A-Z]'*(?:_\w)?\s*(?=\()", text)
     body = text[named.end() :] if named else text
     if body.startswith(r"\{") and body.endswith(r"\}") and r"\}" not in body[2:-2]:
-        return _set(_split(body[2:-2]))
+        return _set(split(body[2:-2]))
     if body.startswith("]") or body.endswith("["):  # ]2, 5[ is (2, 5)
         turned = {"]": "(", "[": ")"}
         body = (turned["]"] if body[0] == "]" else body[0]) + body[1:]
         body = body[:-1] + (turned["["] if body[-1] == "[" else body[-1])
-    if len(body) < 2 or body[0] not in _OPENING or body[-1] not in _CLOSING:
+    if len(body) < 2 or body[0] not in OPENING or body[-1] not in CLOSING:
         return None
-    if _closes(body) != len(body) - 1:
+    if closes(body) != len(body) - 1:
         return None
     kind, inside = body[0] + body[-1], grouped(body[1:-1], inside=True)
-    parts = _split(inside, ";") if len(_split(inside, ";")) > 1 else _split(inside)
+    parts = split(inside, ";") if len(split(inside, ";")) > 1 else split(inside)
     if kind == "{}":
         return _set(parts)
     if len(parts) < 2 or len(parts) > MOST_PARTS:
         return _node(inside) if kind == "()" and not named and parts else None
     nodes = tuple(map(_node, parts))
-    if kind == "[]" and all(isinstance(n, Group) and n.kind in ("[]", "()") for n in nodes):
-        if len({len(n.parts) for n in nodes if isinstance(n, Group)}) == 1:
-            return Group(
-                "matrix", tuple(replace(n, kind="()") for n in nodes if isinstance(n, Group))
-            )
+    rows = [replace(n, kind="()") for n in nodes if isinstance(n, Group) and n.kind in ("[]", "()")]
+    if kind == "[]" and len(rows) == len(nodes) and len({len(row.parts) for row in rows}) == 1:
+        return Group("matrix", tuple(rows))
     return Group(kind, nodes, named[0].strip() if named else "")
 
 
@@ -224,7 +217,7 @@ def _matrix(text: str) -> Node | None:
         factor = leaf(before).tree
         if factor is None:
             return None
-    rows = [_split(row, "&") for row in re.split(r"\\cr(?![a-z])", found["rows"]) if row.strip()]
+    rows = [split(row, "&") for row in re.split(r"\\cr(?![a-z])", found["rows"]) if row.strip()]
     if not rows or len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > MOST_PARTS:
         return Leaf(text)
     nodes = [[leaf(cell) for cell in row] for row in rows]
@@ -238,7 +231,7 @@ def _matrix(text: str) -> Node | None:
 
 def _relation(text: str) -> Node:
     """An equation, an inequality as an interval, or a single value."""
-    sides, signs = _sides(text)
+    sides, signs = sides_of(text)
     if signs and not sides[0] and signs[0] == r"\approx":
         sides, signs = sides[1:], signs[1:]
     if not signs:
@@ -330,7 +323,7 @@ def _named(node: Node, name: str) -> Node:
 
 
 def _is_name(side: str) -> bool:
-    """Whether the left side of an equation only names its value, and is no expression of its own."""
+    """Whether the left side of an equation only names its value, and is no expression."""
     if _NAME.fullmatch(side) is None or side.strip() in ("e", "i", r"\pi"):
         return False
     words = re.findall(r"[A-Za-z]{3,}", side)
@@ -363,55 +356,3 @@ def _renamed(tree: Tree, letter: str) -> Tree:
     if tree[0] == "var":
         return tree
     return (tree[0], *(_renamed(p, letter) if isinstance(p, tuple) else p for p in tree[1:]))
-
-
-def _sides(text: str) -> tuple[list[str], list[str]]:
-    """Sides and relation signs of a text, outside all brackets."""
-    sides, signs, depth, start = [], [], 0, 0
-    place = 0
-    while place < len(text):
-        depth += (text[place] in _OPENING) - (text[place] in _CLOSING)
-        found = _RELATION.match(text, place) if depth == 0 else None
-        if found is None:
-            place += 1
-            continue
-        sides.append(text[start:place].strip())
-        sign = " ".join(found[0].split())
-        signs.append(_SIGNS.get(sign, sign))
-        place = start = found.end()
-    return [*sides, text[start:].strip()], signs
-
-
-def _closes(text: str) -> int:
-    """Place of the bracket that closes the first one, of any kind; -1 without it."""
-    depth = 0
-    for place, sign in enumerate(text):
-        depth += (sign in _OPENING) - (sign in _CLOSING)
-        if depth == 0:
-            return place
-    return -1
-
-
-def _split(text: str, at: str = ",", thousands: bool = False) -> list[str]:
-    """Parts between `at` outside all brackets and vertical bars of set builders."""
-    parts, depth, start, place = [], 0, 0, 0
-    while place < len(text):
-        depth += (text[place] in _OPENING) - (text[place] in _CLOSING)
-        if (
-            depth == 0
-            and text.startswith(at, place)
-            and not (thousands and _inside_number(text, place))
-        ):
-            parts.append(text[start:place])
-            place = start = place + len(at)
-        else:
-            place += 1
-    parts.append(text[start:])
-    return [part.strip() for part in parts if part.strip()]
-
-
-def _inside_number(text: str, place: int) -> bool:
-    """Whether a comma separates thousands."""
-    start = re.search(r"(?<![\d.])\d{1,3}(?:,\d{3})*$", text[:place])
-    rest = re.match(r"(?:,\d{3})+(?!\d|,\d)", text[place:])
-    return start is not None and rest is not None and "," not in text[: start.start()][-1:]

@@ -7,6 +7,7 @@ Words stay, as `\text{...}`; r1repro.rewards.math_answers decides what they are.
 import re
 import unicodedata
 
+from r1repro.rewards.tokens import FUNCTIONS
 from r1repro.text.escapes import mended
 from r1repro.text.tags import LONGEST
 
@@ -49,8 +50,8 @@ _COMMANDS = {
     r"\varnothing": r"\emptyset", r"\lor": r"\vee", r"\neg": r"\lnot", r"\lvert": "|",
     r"\rvert": "|", r"\vert": "|", r"\mid": "|", r"\pounds": "GBP ", r"\euro": "EUR ",
     r"\dots": r"\ldots", r"\cdots": r"\ldots", r"\lbrace": r"\{", r"\rbrace": r"\}",
-    r"\land": r"\wedge", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\to": r"\to",
-    r"\exp": r"\exp", r"\qty": "", r"\langle": "(", r"\rangle": ")", r"\lparen": "(", r"\rparen": ")",
+    r"\land": r"\wedge", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\qty": "", r"\langle": "(", r"\rangle": ")",
+    r"\lparen": "(", r"\rparen": ")",
 }  # fmt: skip
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _CLAUSE = re.compile(
@@ -59,7 +60,8 @@ _CLAUSE = re.compile(
 )
 _PHRASE = re.compile(
     r"^(?:(?:so|thus|hence|therefore)\s*,?\s+)?(?:(?:the|my)\s+)?(?:final\s+|correct\s+)?"
-    r"(?:answer|result)\s*(?:is|=|:|would be)\s*:?\s*|^(?:最终|最后|正确)?答案\s*(?:是|为|:)\s*:?\s*"
+    r"(?:answer|result)\s*(?:is|=|:|would be)\s*:?\s*"
+    r"|^(?:最终|最后|正确)?答案\s*(?:是|为|:)\s*:?\s*"
     r"|^(?:it is|it's)\s+(?=[\\\d$-])",
     re.IGNORECASE,
 )
@@ -70,9 +72,6 @@ _QUOTES = (
 )  # fmt: skip
 _BOLD = re.compile(r"(?<![\w)\]}*])\*\*(?=[^*\s])([^*]+)\*\*(?![\w(\[{*])")
 _MONEY = re.compile(r"\\\$|(?<![\w$\\])\$(?=\d[\d.,]*\s*$)")
-_FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc log ln lg exp arcsin arccos arctan sinh cosh tanh gcd lcm max min".split()
-)
 
 
 def clean(answer: str) -> str:
@@ -123,7 +122,7 @@ def _word(found: re.Match[str]) -> str:
     r"""What a text command holds: mathematics bare, words as `\text{words}`."""
     word = " ".join(found[1].split())
     after_number = re.search(r"[\d})]\s*$", found.string[: found.start()]) is not None
-    if word in _FUNCTIONS and not (after_number and word in ("min", "sec")):
+    if word in FUNCTIONS and not (after_number and word in ("min", "sec")):
         return rf"\{word} "
     if not re.search(r"[^\W\d_]", word) or word in ("e", "i", "d"):
         return f" {word} "

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from r1repro.rewards.expressions import NAMED
+from r1repro.rewards.tokens import NAMED
 
 _SI = {
     "length": (("m",), ("meter", "metre"), "n u μ m c d k"),
@@ -77,17 +77,18 @@ _SCALES = {
     "dozen": 12, "万": 10**4, "亿": 10**8, "百": 100, "千": 1_000,
 }  # fmt: skip
 _CHANGES = frozenset(
-    """or more less fewer than least most at up down under over above below beyond not no non wrong
-    maybe perhaps possibly half halves third thirds quarter quarters fourth fourths fifth fifths sixth
-    sixths seventh eighth eighths ninth tenth tenths hundredth hundredths thousandth thousandths
-    squared cubed factorial times plus minus mod modulo divided multiplied multiple multiples point
-    vs versus if unless except but is are was were be to from between about around nor neither either
-    twice double triple doubled tripled dozens hundreds thousands millions pi infinity negative root
-    power exponent inclusive exclusive else otherwise guess approximately because since so when
-    remainder score gross pairs pair one two three four five six seven eight nine ten eleven twelve
-    zero twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion
-    trillion dozen until through within without instead rather false true yes all none any both
-    squares cubes reciprocal inverse log base percent and/or""".split()
+    """or more less fewer than least most at up down under over above below beyond not no non
+    wrong maybe perhaps possibly half halves third thirds quarter quarters fourth fourths
+    fifth fifths sixth sixths seventh eighth eighths ninth tenth tenths hundredth hundredths
+    thousandth thousandths squared cubed factorial times plus minus mod modulo divided
+    multiplied multiple multiples point vs versus if unless except but is are was were be to
+    from between about around nor neither either twice double triple doubled tripled dozens
+    hundreds thousands millions pi infinity negative root power exponent inclusive exclusive
+    else otherwise guess approximately because since so when remainder score gross pairs pair
+    one two three four five six seven eight nine ten eleven twelve zero twenty thirty forty
+    fifty sixty seventy eighty ninety hundred thousand million billion trillion dozen until
+    through within without instead rather false true yes all none any both squares cubes
+    reciprocal inverse log base percent and/or""".split()
 )
 _HAN_CHANGES = re.compile("[或和与及到至约半倍万千百亿十几多不非无余以第、]")
 _MEASURES = (

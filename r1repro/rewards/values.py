@@ -20,8 +20,8 @@ Value = Any
 MOST_BITS = 60_000
 """Largest exact number, in bits."""
 _MOST_DIGITS = 3_000
-_GUARD = 50
-_FEWEST = 4
+GUARD = 50
+FEWEST = 4
 """Sample points at which both sides must have a value."""
 
 
@@ -97,7 +97,7 @@ class Evaluation:
         if kind == "root":
             return self.root(first, second)
         if not (isinstance(first, Fraction) and isinstance(second, Fraction)):
-            first, second = _number(first), _number(second)
+            first, second = as_mpmath(first), as_mpmath(second)
         if kind == "/":
             if second == 0:
                 raise NoValue("division by zero")
@@ -130,15 +130,15 @@ class Evaluation:
             return self.whole_power(base, exponent.numerator)
         self.inexact()
         if base == 0:
-            if mp.re(_number(exponent)) > 0:
+            if mp.re(as_mpmath(exponent)) > 0:
                 return Fraction(0)
             raise NoValue("a power of zero")
-        if self.real and (mp.im(_number(base)) or mp.re(_number(base)) < 0):
+        if self.real and (mp.im(as_mpmath(base)) or mp.re(as_mpmath(base)) < 0):
             raise NoValue("a broken power of a negative number")
-        growth = abs(_number(exponent) * mp.log(_number(base)))
+        growth = abs(as_mpmath(exponent) * mp.log(as_mpmath(base)))
         if not growth < MOST_BITS:
             raise NoValue("too large")
-        return mp.power(_number(base), _number(exponent))
+        return mp.power(as_mpmath(base), as_mpmath(exponent))
 
     def whole_power(self, base: Value, exponent: int) -> Value:
         if base == 0 and exponent < 0:
@@ -159,7 +159,7 @@ class Evaluation:
         if isinstance(base, Fraction) and (exact := _exact_root(base, order)) is not None:
             return exact
         self.inexact()
-        value = _number(base)
+        value = as_mpmath(base)
         if not mp.im(value) and mp.re(value) < 0:
             if order % 2:
                 return -mp.root(-value, order)
@@ -171,14 +171,14 @@ class Evaluation:
         if undefined:  # any smooth function with no identities serves
             self.inexact()
             seed = sum(map(ord, name))
-            terms = [mp.cos(_number(x) * (seed + i) / 97) for i, x in enumerate(given)]
+            terms = [mp.cos(as_mpmath(x) * (seed + i) / 97) for i, x in enumerate(given)]
             return mp.exp(sum(terms, mp.mpf(seed) / 101))
         if all(isinstance(x, Fraction) for x in given):
             exact = _exact_function(name, given)
             if exact is not None:
                 return self.seen(exact)
         self.inexact()
-        values = [_number(x) for x in given]
+        values = [as_mpmath(x) for x in given]
         positive = all(not mp.im(x) and mp.re(x) > 0 for x in values)
         if self.real and name in _LOGARITHMS and not positive:
             raise NoValue("a logarithm of no positive number")
@@ -202,7 +202,8 @@ class Evaluation:
 
 _LOGARITHMS = ("ln", "log", "plainlog", "lg", "logbase")
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(mp, name) for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh")},
+    "sin": mp.sin, "cos": mp.cos, "tan": mp.tan, "cot": mp.cot, "sec": mp.sec, "csc": mp.csc,
+    "sinh": mp.sinh,
     "cosh": mp.cosh, "tanh": mp.tanh, "arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan,
     "ln": mp.log, "lg": mp.log10, "exp": mp.exp, "abs": abs, "floor": mp.floor, "ceil": mp.ceil,
     "factorial": mp.factorial, "binom": mp.binomial, "max": max, "min": min,
@@ -210,7 +211,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def _number(value: Value) -> Value:
+def as_mpmath(value: Value) -> Value:
     if isinstance(value, Fraction):
         return mp.mpf(value.numerator) / value.denominator
     return value
@@ -239,7 +240,8 @@ def _exact_function(name: str, given: list[Fraction]) -> Fraction | None:
     """The rational value of a function of rational numbers; None if it is left to mpmath."""
     first = given[0]
     if name in ("abs", "floor", "ceil"):
-        return Fraction({"abs": abs, "floor": math.floor, "ceil": math.ceil}[name](first))
+        down = first // 1 if name == "floor" else -(-first // 1)
+        return abs(first) if name == "abs" else Fraction(down)
     if name in ("max", "min"):
         return max(given) if name == "max" else min(given)
     if any(x.denominator != 1 or not 0 <= x <= 4_000 for x in given):
@@ -268,9 +270,9 @@ def number(tree: Tree, digits: int = 30) -> Value | None:
     known = exact(tree)
     if known is not None:
         return known
-    with mp.workdps(digits + _GUARD):
+    with mp.workdps(digits + GUARD):
         try:
-            return +_number(Evaluation(digits=digits).of(tree))
+            return +as_mpmath(Evaluation(digits=digits).of(tree))
         except (ArithmeticError, ValueError, RecursionError):
             return None
 
@@ -293,65 +295,15 @@ def same_value(one: Tree, other: Tree) -> bool | None:
     return found
 
 
-def same_equation(one: tuple[Tree, Tree], other: tuple[Tree, Tree]) -> bool | None:
-    """Whether two equations say the same: their differences, without divisors, are proportional."""
-    first, second = (_cleared(("+", left, ("neg", right)))[0] for left, right in (one, other))
-    free = sorted(names(first))
-    if not free or names(second) != names(first):
-        return False
-    ratios = []
-    for point in _points(free):
-        with mp.workdps(2 * _GUARD):
-            try:
-                values = [_number(Evaluation(point, True).of(tree)) for tree in (first, second)]
-            except (ArithmeticError, ValueError, RecursionError):
-                continue
-            if values[0] and values[1] and mp.isfinite(values[0] / values[1]):
-                ratios.append(values[0] / values[1])
-            elif values[0] or values[1]:
-                return False
-    if len(ratios) < _FEWEST:
-        return None
-    return all(abs(ratio - ratios[0]) <= abs(ratios[0]) * mp.mpf(10) ** -30 for ratio in ratios)
-
-
-_ONE: Tree = ("num", Fraction(1))
-
-
-def _cleared(tree: Tree) -> tuple[Tree, Tree]:
-    """A tree as numerator and divisor without further divisors."""
-    if tree[0] == "neg":
-        top, bottom = _cleared(tree[1])
-        return ("neg", top), bottom
-    if tree[0] in ("+", "*", "/"):
-        (a, b), (c, d) = _cleared(tree[1]), _cleared(tree[2])
-        if tree[0] == "+":
-            return ("+", _times(a, d), _times(c, b)), _times(b, d)
-        return (_times(a, c), _times(b, d)) if tree[0] == "*" else (_times(a, d), _times(b, c))
-    if tree[0] == "^" and (power := exact(tree[2])) is not None and power.denominator == 1:
-        top, bottom = _cleared(tree[1])
-        if power < 0:
-            top, bottom = bottom, top
-        size: Tree = ("num", abs(power))
-        return ("^", top, size), _ONE if bottom == _ONE else ("^", bottom, size)
-    return tree, _ONE
-
-
-def _times(one: Tree, other: Tree) -> Tree:
-    if _ONE in (one, other):
-        return other if one == _ONE else one
-    return ("*", one, other)
-
-
 def _agree(one: Tree, other: Tree, real: bool, bases: dict[str, Value]) -> bool | None:
     free = sorted(names(one) | names(other))
     defined = 0
-    for point in _points(free):
+    for point in points(free):
         differs = _differ(one, other, {**point, **bases}, real)
         if differs:
             return False
         defined += differs is not None
-    return True if defined >= (_FEWEST if free else 1) else None
+    return True if defined >= (FEWEST if free else 1) else None
 
 
 _BROKEN = (
@@ -369,7 +321,7 @@ _BROKEN = (
 _WHOLE = (2, 3, 5, 8, 37)
 
 
-def _points(free: list[str]) -> list[dict[str, Value]]:
+def points(free: list[str]) -> list[dict[str, Value]]:
     """Sample points: negative, positive, whole and of mixed signs."""
     if not free:
         return [{}]
@@ -390,15 +342,15 @@ def _differ(one: Tree, other: Tree, point: dict[str, Value], real: bool) -> bool
     The digits are twice what the sizes met on the way span, so that a difference as small as the
     smallest number beside the largest is seen.
     """
-    digits = 2 * _GUARD
+    digits = 2 * GUARD
     for _ in range(3):
         with mp.workdps(digits):
             evaluation = Evaluation(point, real, digits=digits)
             try:
-                first, second = (_number(evaluation.of(tree)) for tree in (one, other))
+                first, second = (as_mpmath(evaluation.of(tree)) for tree in (one, other))
             except (ArithmeticError, ValueError, RecursionError):
                 return None
-            needed = 2 * evaluation.span + 2 * _GUARD
+            needed = 2 * evaluation.span + 2 * GUARD
             if needed > _MOST_DIGITS or not mp.isfinite(first - second):
                 return None
             if needed <= digits:

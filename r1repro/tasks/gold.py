@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 from typing import Any
 
 from r1repro.errors import R1ReproError
@@ -14,10 +15,8 @@ def gold_text(value: Any, place: str) -> str | None:
     R1ReproError for an object, which has to be named by its inner field.
     """
     if isinstance(value, str) and value.strip().startswith('["'):
-        try:
+        with suppress(ValueError):
             value = json.loads(value)
-        except ValueError:
-            pass
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, dict):

@@ -11,8 +11,8 @@ from typing import Any
 from r1repro import hub, records
 from r1repro.errors import R1ReproError
 from r1repro.tasks.countdown import asked
-from r1repro.tasks.problem import Problem
 from r1repro.tasks.gold import gold_text
+from r1repro.tasks.problem import Problem
 from r1repro.text.escapes import mended
 from r1repro.text.prose import is_sentence
 from r1repro.text.tags import boxed

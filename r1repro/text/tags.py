@@ -57,8 +57,8 @@ class Reading:
 def read(text: str) -> Reading:
     """Parse a completion of the form `<think>...</think> summary <answer>...</answer>`.
 
-    Of a completion that goes on after its answer the first turn is read, and its format is not valid.
-    An end token after the answer is no text.
+    Of a completion that goes on after its answer the first turn is read, and its format is not
+    valid. An end token after the answer is no text.
     """
     whole, turn = without_end(text), first_turn(text)
     # Count the tags first: with exactly one of each, the pattern matches or fails in linear time.

@@ -8,7 +8,8 @@ import pytest
 
 from r1repro.config import ROOT
 from r1repro.rewards.comparison import DIFFERENT, DOUBT, EQUAL, ROUNDED, asks_for_rounding, compare
-from r1repro.rewards.expressions import Unreadable, expression
+from r1repro.rewards.expressions import expression
+from r1repro.rewards.tokens import Unreadable
 from r1repro.rewards.verifier import Verifier, quick
 
 DATA = ROOT / "tests" / "data"
@@ -89,7 +90,8 @@ def test_a_question_asks_for_rounding_in_words():
 @pytest.mark.parametrize(
     ("gold", "answer"),
     [
-        ("5", "5 or so ?"), ("5", "x + 1 ="), ("A: 5, B: 3", "3, 5"), ("1302", "1302_5"), ("x=5", "y=5"),
+        ("5", "5 or so ?"), ("5", "x + 1 ="), ("A: 5, B: 3", "3, 5"), ("1302", "1302_5"),
+        ("x=5", "y=5"),
         (r"\ln 3", r"\log 3"), ("12 cm", "12 cm^2"), ("5", r"\begin{cases} 5 \\ 6 \end{cases}"),
     ],
 )  # fmt: skip
