@@ -24,8 +24,10 @@ def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if not path.is_file():
         raise R1ReproError(f"there is no file {path}: give a {', '.join(SUFFIXES)} file")
     if suffix not in (*SUFFIXES, *_LINES):
-        unpack = "unpack it first" if suffix in (".gz", ".zst", ".xz", ".zip") else "convert it"
-        raise R1ReproError(f"{path} is not a {', '.join(SUFFIXES)} file: {unpack} to one")
+        first = (
+            "unpack it first" if suffix in (".gz", ".zst", ".xz", ".zip") else "convert it to one"
+        )
+        raise R1ReproError(f"{path} is not a {', '.join(SUFFIXES)} file: {first}")
     with path.open("rb") as file:
         if file.read(len(_POINTER)) == _POINTER:
             raise R1ReproError(

@@ -50,8 +50,8 @@ _COMMANDS = {
     r"\varnothing": r"\emptyset", r"\lor": r"\vee", r"\neg": r"\lnot", r"\lvert": "|",
     r"\rvert": "|", r"\vert": "|", r"\mid": "|", r"\pounds": "GBP ", r"\euro": "EUR ",
     r"\dots": r"\ldots", r"\cdots": r"\ldots", r"\lbrace": r"\{", r"\rbrace": r"\}",
-    r"\land": r"\wedge", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\qty": "", r"\langle": "(", r"\rangle": ")",
-    r"\lparen": "(", r"\rparen": ")",
+    r"\land": r"\wedge", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\qty": "",
+    r"\langle": "(", r"\rangle": ")", r"\lparen": "(", r"\rparen": ")",
 }  # fmt: skip
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _CLAUSE = re.compile(

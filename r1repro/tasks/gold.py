@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from r1repro.errors import R1ReproError
+from r1repro.text.escapes import mended
 
 
 def gold_text(value: Any, place: str) -> str | None:
@@ -28,7 +29,7 @@ def gold_text(value: Any, place: str) -> str | None:
     if isinstance(value, list | tuple):
         parts = [gold_text(one, place) for one in value]
         return ", ".join(part for part in parts if part is not None) or None
-    text = str(value).strip() if isinstance(value, str) else repr(value)
+    text = mended(value).strip() if isinstance(value, str) else repr(value)
     return None if text.casefold() in ("", "nan") else text
 
 

@@ -16,7 +16,7 @@ LONGEST = 2_000
 """Maximum characters read from a mathematical answer."""
 _BOXED = re.compile(r"\\(?:boxed|fbox|framebox|bbox\s*\[[^\[\]]*\])\s*\{")
 _BARE_BOX = re.compile(r"\\(?:boxed|fbox)(?:\s+|(?=[\d\\]))([-+]?[\w.]+|\\[A-Za-z]+)")
-_GSM8K = re.compile(r"(?:^|\n)\s*####\s*([^\n]+)")
+_GSM8K = re.compile(r"(?:^|\n)[ \t]*####[ \t]*([^\n]+)")
 _SHAPE = re.compile(r"\s*<think>(.*?)</think>(.*?)<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")

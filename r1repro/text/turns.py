@@ -7,12 +7,11 @@ up to the end of its first answer; the rest answers no prompt.
 import re
 
 _END = (
-    r"<\|im_end\|>|<\|endoftext\|>|<\|end_of_text\|>|<\|eot_id\|>|<\|eom_id\|>|<\|return\|>"
-    r"|<｜end▁of▁sentence｜>|<end_of_turn>|<eos>|</s>|<\|end\|>(?!\s*<\|start\|>assistant)"
-)
-_TOKEN = re.compile(_END)
-_TRAILING = re.compile(rf"(?:\s*(?:{_END}))+\s*$")
-_LEADING = re.compile(rf"\s*(?:{_END})")
+    "<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|return|>",
+    "<｜end▁of▁sentence｜>", "<end_of_turn>", "<eos>", "</s>", "<|end|>",
+)  # fmt: skip
+_TOKEN = re.compile("|".join(map(re.escape, _END)) + r"(?!\s*<\|start\|>assistant)")
+_LEADING = re.compile(rf"\s*(?:{_TOKEN.pattern})")
 _SPEAKER = r"(?:User|Human|Question|Problem|Student|用户|问题|问|题目)\s*[:：]"
 # At the start of a line, or right after the answer tag.
 _NEXT = re.compile(
@@ -44,10 +43,9 @@ def first_turn(text: str) -> str:
     text = without_end(text)
     if (leading := _LEADING.match(text)) is not None:
         text = text[leading.end() :]
-    for token in _TOKEN.finditer(text):
-        if _TOKEN.sub("", text[token.end() :]).strip() != "</answer>":
-            text = text[: token.start()]
-            break
+    token = _TOKEN.search(text)
+    if token and _TOKEN.sub("", text[token.end() :]).strip() != "</answer>":
+        text = text[: token.start()]
     thought = text.find("</think>")
     if thought < 0 and "<think>" in text:
         return _TOKEN.sub("", text)
@@ -60,7 +58,15 @@ def first_turn(text: str) -> str:
 
 def without_end(text: str) -> str:
     """The text without end tokens after it, which are no text."""
-    return _TRAILING.sub("", text) if text.rstrip().endswith(">") else text
+    end, found = len(text), True
+    while found:
+        kept = end
+        while kept and text[kept - 1].isspace():
+            kept -= 1
+        found = text.endswith(_END, 0, kept)
+        if found:
+            end = kept - len(next(token for token in _END if text.endswith(token, 0, kept)))
+    return text[:end]
 
 
 def runs_on(text: str) -> bool:
