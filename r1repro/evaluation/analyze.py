@@ -5,7 +5,6 @@ prompt, and the answer may have no tag.
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -58,13 +57,11 @@ def parts(text: str, tags: Tags) -> Parts:
     Of a completion that goes on after its answer the first turn is split, and it is not valid.
 
     valid: the text is non-blank thinking followed by a non-blank answer, the format that R1-Zero's
-        rules reward. Tags quoted within either do not invalidate it, a second block of thinking
-        does; `answer` is None if marked twice. Without answer tags: some text follows the thinking.
+        rules reward. Tags quoted within either do not invalidate it, but `answer` is None if marked
+        twice. Without answer tags: some text follows the thinking.
     """
     found = _parts(first_turn(text) if runs_on(text) else without_end(text), tags)
-    again = any(re.search(rf"{re.escape(tag)}\s*{re.escape(tags.think[0])}", text) for tag in
-                (tags.think[1], *(tags.answer or ())[1:]))  # fmt: skip
-    return replace(found, valid=found.valid and not again and not runs_on(text))
+    return replace(found, valid=found.valid and not runs_on(text))
 
 
 def _parts(text: str, tags: Tags) -> Parts:
