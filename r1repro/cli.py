@@ -2,11 +2,11 @@
 
 import argparse
 import json
+import math
 import os
 import shlex
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -133,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("--answer-only", action="store_true",
                        help="the text is the bare answer; gold answers may be "
                        "sentences")  # fmt: skip
+    grade.add_argument("--question", help="the field with the question, which may ask for rounding")
+    grade.add_argument("--extract", choices=("marked", "last"), default="marked",
+                       help="last: where nothing is marked, the last stated value")  # fmt: skip
     grade.add_argument("--seconds", type=float, default=5.0, help="time limit per answer (5)")
     analyze = commands.add_parser(
         "analyze", help="measure format, language, reflection and repetition in your own file"
@@ -272,49 +275,44 @@ def _chat(args: argparse.Namespace) -> int:
 
 
 def _grade(args: argparse.Namespace) -> int:
-    from r1repro import records
-    from r1repro.rewards.verifier import Verifier, check_gold, throughput
-    from r1repro.tasks.sources import right_answer
-    from r1repro.text.prose import is_sentence
+    from r1repro.evaluation.grade import Counts, Job, grade
+    from r1repro.rewards.verifier import throughput
 
     if args.seconds <= 0:
         raise R1ReproError(f"--seconds {args.seconds:g} is not accepted: give more than 0")
-    rows, golds, texts = [], [], []
-    for number, row in records.read(args.file):
-        place = f"{args.file}, row {number}"
-        gold = records.field(row, args.gold, place)
-        if gold is None:
-            raise R1ReproError(f"{place}: {args.gold} is empty: every row needs a gold answer")
-        golds.append(right_answer(str(gold)))
-        check_gold(golds[-1], place, sentences=args.answer_only)
-        rows.append(row)
-        texts.append(_text(row, args.text, place))
-    began, right, reasons = time.monotonic(), 0, Counter[str]()
-    with Verifier(seconds=args.seconds) as verifier:
-        for row, verdict in zip(rows, verifier.grade(golds, texts, args.answer_only), strict=True):
-            _emit({**row, **asdict(verdict)})
-            right += verdict.correct
-            reasons[verdict.reason] += 1
-    print(f"correct: {right} of {len(rows)}", file=sys.stderr)
-    for reason, count in reasons.most_common():
-        print(f"{reason}: {count}", file=sys.stderr)
-    if sentences := sum(map(is_sentence, golds)):
-        note = "gold answers that are sentences, which match only the same words"
-        print(f"{note}: {sentences}", file=sys.stderr)
-    print(throughput(len(rows), time.monotonic() - began), file=sys.stderr)
+    job = Job(
+        args.file, args.gold, args.text, args.question, args.answer_only, args.extract == "last",
+        args.seconds,
+    )  # fmt: skip
+    began, counts = time.monotonic(), Counts()
+    for row in grade(job, counts):
+        _emit(row)
+    for line in counts.lines(job):
+        print(line, file=sys.stderr)
+    print(throughput(counts.rows, time.monotonic() - began), file=sys.stderr)
     return 0
 
 
 def _analyze(args: argparse.Namespace) -> int:
     from r1repro import records
     from r1repro.evaluation.analyze import Tags, analyze, summary
+    from r1repro.tasks.gold import completion_text
 
     tags = Tags(tuple(args.think_tags), None if args.no_answer_tags else tuple(args.answer_tags))
-    found = []
+    found, null = [], 0
     for number, row in records.read(args.file):
-        text = _text(row, args.text, f"{args.file}, row {number}")
-        found.append(analyze(text, tags, args.language))
-        _emit({"row": number, **found[-1]})
+        text = completion_text(
+            records.field(row, args.text, f"{args.file}, row {number}"),
+            args.text,
+            f"{args.file}, row {number}",
+        )
+        null += text is None
+        found.append(analyze(text or "", tags, args.language))
+        # A row's own fields stay as they are; a metric of the same name is called analyzed_...
+        metrics = {f"analyzed_{k}" if k in row else k: v for k, v in found[-1].items()}
+        _emit({"row": number, **row, **metrics})
+    if null:
+        print(f"completions that are null, read as empty: {null}", file=sys.stderr)
     for name, value in summary(found).items():
         print(f"{name}: {'none' if value is None else value}", file=sys.stderr)
     return 0
@@ -361,7 +359,16 @@ def _text(row: dict[str, Any], name: str, place: str) -> str:
 
 def _emit(row: dict[str, Any]) -> None:
     # ASCII-escaped, so that lone surrogates and unusual line ends cannot break a line.
-    print(json.dumps(row, default=str))
+    print(json.dumps(_valid(row), default=str, allow_nan=False))
+
+
+def _valid(value: Any) -> Any:
+    """The value with null for what JSON has no number for: NaN and the infinities."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(name): _valid(inner) for name, inner in value.items()}
+    return [_valid(inner) for inner in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":

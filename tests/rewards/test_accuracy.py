@@ -51,11 +51,11 @@ def test_a_group_is_judged_at_once_and_each_pair_once(monkeypatch):
     class Counting:
         timeouts = 0
 
-        def grade(self, golds, answers, answer_only):
+        def grade(self, golds, answers, answer_only, rounded):
             asked.append(list(zip(golds, answers, strict=True)))
             from r1repro.rewards.verifier import Verdict
 
-            return [Verdict(False, answer, "different") for answer in answers]
+            return [Verdict(False, False, answer, "different") for answer in answers]
 
     monkeypatch.setattr(accuracy, "_verifier", Counting)
     odd = [rf"<think>a</think><answer>x^2+{n}</answer>" for n in (1, 2, 1, 1)]
