@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from r1repro import records
+from r1repro.config.folder import check_kind
 from r1repro.config.groups import GROUPS, HUB_SCALES, check_choice, refused
 from r1repro.config.models import TEACHER, from_elsewhere, models
 from r1repro.config.schema import (
@@ -199,11 +200,7 @@ def _check_positions(config: Config) -> None:
 def check_model_folder(key: str, path: str) -> None:
     """Raise R1ReproError unless this is a model folder whose tokenizer can write tags and sums."""
     folder = Path(path).expanduser()
-    missing = [f for f in ("config.json", "tokenizer.json") if not (folder / f).is_file()]
-    if missing:
-        raise refused(
-            key, path, f"a model folder in HF format; it has no {' and no '.join(missing)}"
-        )
+    check_kind(key, path)
     from tokenizers import Tokenizer
 
     try:
