@@ -10,6 +10,7 @@ from r1repro.config import (
     Config,
     OriginConfig,
     check_model_folder,
+    check_places,
     from_elsewhere,
     models,
     runs_folder,
@@ -35,6 +36,7 @@ def check(config: Config) -> None:
     Missing models and data sets are downloaded; without a network that fails at once.
     """
     check_engine(config)
+    check_places(config)
     for _ in fetch(config):
         pass
     for key, shape in from_elsewhere(config).items():
