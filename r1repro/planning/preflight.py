@@ -49,6 +49,10 @@ def check(config: Config) -> None:
             f"{', '.join(forms)}"
         )
     worlds.of(config.task)  # raises for too few problems or an empty answer
+    if from_elsewhere(config):
+        from r1repro.planning import folders  # imports torch
+
+        folders.check(config)
 
 
 def check_room(config: Config, wanted: Sequence[str]) -> None:
