@@ -92,7 +92,10 @@ def fetch(named: str, kind: str) -> Path:
             "scale=laptop with the default model and task, which needs no download"
         ) from error
     if kind == "model" and (missing := missing_weights(found)):
-        raise R1ReproError(f"{wanted} cannot be used: it has no {missing}")
+        raise R1ReproError(
+            f"{wanted} cannot be used: it has no {missing}; give one with config.json, "
+            "tokenizer.json and safetensors, or a folder that you converted (model.path=FOLDER)"
+        )
     if bad := damaged(found, repository, kind):
         raise R1ReproError(
             f"{wanted} is incomplete ({bad}): delete {found.parents[1]} and fetch it again"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import HTML, DisplayHandle, display
 
-from r1repro import artifacts
+from r1repro import artifacts, parameters
 from r1repro.artifacts import StageResult
 from r1repro.config import Config, compose, load
 from r1repro.duration import duration
@@ -102,19 +102,22 @@ class Run:
 
 def open_run(
     config_path: str | Path | None = None,
-    overrides: Sequence[str] = (),
-    build_missing: bool | Literal["ask"] = "ask",
+    overrides: Sequence[str] | str = (),
+    build_missing: bool | str = "ask",
 ) -> Run:
     """Open the run of a notebook.
 
     config_path: the resolved.yaml of a run; without it the configuration is composed from conf/
-    and `overrides`. Raises R1ReproError for a setting that is not accepted.
+    and `overrides`. Raises R1ReproError for a parameter or a setting that is not accepted.
     """
-    if config_path and overrides:
+    parameters.check_names()
+    place, settings = parameters.file(config_path), parameters.settings(overrides)
+    build_or_not = parameters.build_or_not(build_missing)
+    if place and settings:
         raise R1ReproError("config_path and overrides were both given: give only one of them")
-    config = load(config_path) if config_path else compose(overrides)
+    config = load(place) if place else compose(settings)
     preflight.check(config)
-    return Run(config, build_missing)
+    return Run(config, build_or_not)
 
 
 class Live:

@@ -10,7 +10,7 @@ from r1repro.config.compose import (
     sweep,
     values,
 )
-from r1repro.config.groups import ROOT, choices
+from r1repro.config.groups import ROOT, choices, refused
 from r1repro.config.models import (
     TEACHER,
     from_elsewhere,
@@ -36,12 +36,13 @@ from r1repro.config.schema import (
     TaskConfig,
     rows_together,
 )
-from r1repro.config.validate import check_model_folder
+from r1repro.config.validate import check_model_folder, check_places
 
 __all__ = [
     "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "TEACHER", "AllScenarioConfig",
     "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "ModelConfig", "OriginConfig",
     "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig", "TaskConfig",
-    "check_model_folder", "choices", "compose", "from_elsewhere", "load", "models", "only",
-    "rows_together", "runs_folder", "save", "stronger_teacher", "sweep", "values", "with_teacher",
+    "check_model_folder", "check_places", "choices", "compose", "from_elsewhere", "load", "models",
+    "only", "refused", "rows_together", "runs_folder", "save", "stronger_teacher", "sweep",
+    "values", "with_teacher",
 ]  # fmt: skip

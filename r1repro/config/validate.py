@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from r1repro import records
+from r1repro.config.folder import check_kind
 from r1repro.config.groups import GROUPS, HUB_SCALES, check_choice, refused
 from r1repro.config.models import TEACHER, from_elsewhere, models
 from r1repro.config.schema import (
@@ -23,7 +24,10 @@ ALONE = "null with models made here, which read the mini world alone"
 
 
 def validate(config: Config) -> None:
-    """Raise R1ReproError for values that are out of range or incompatible."""
+    """Raise R1ReproError for values that are out of range or incompatible.
+
+    The files that they name are left to `check_places`, since a run is also read without them.
+    """
     _check_values(config)
     for group in GROUPS:
         check_choice(group, config.scale if group == "scale" else getattr(config, group).name)
@@ -36,6 +40,17 @@ def validate(config: Config) -> None:
     _check_teacher(config)
     _check_engine(config)
     _check_positions(config)
+
+
+def check_places(config: Config) -> None:
+    """Raise R1ReproError for a file that is not there, or a folder that is no model's."""
+    task, traces = config.task, config.student.traces
+    for key, path in (("path", task.path), ("test_path", task.test_path)):
+        if path is not None and not Path(path).is_file():
+            raise refused(f"task.{key}", path, "a file that is there, .jsonl, .json or .parquet")
+    file = Path(traces or "")
+    if file.suffix in records.SUFFIXES and not file.is_file():
+        raise refused("student.traces", traces, "a file that is there, or a data set of the hub")
     for key, origin in from_elsewhere(config).items():
         if origin.path is not None:
             check_model_folder(key, origin.path)
@@ -111,9 +126,6 @@ def _check_models(config: Config) -> None:
 
 def _check_task(config: Config) -> None:
     task = config.task
-    for key, path in (("path", task.path), ("test_path", task.test_path)):
-        if path is not None and not Path(path).is_file():
-            raise refused(f"task.{key}", path, "a file that is there, .jsonl, .json or .parquet")
     if task.name == "own" and task.path is None:
         raise refused("task.path", "null", "with task=own a file of questions and answers")
     endless = task.train is None or task.train.startswith("reasoning_gym:")
@@ -135,9 +147,6 @@ def _check_teacher(config: Config) -> None:
     traces, teacher = config.student.traces, config.student.teacher
     if traces is not None and config.model.made_here:
         raise refused("student.traces", traces, ALONE)
-    file = Path(traces or "")
-    if file.suffix in records.SUFFIXES and not file.is_file():
-        raise refused("student.traces", traces, "a file that is there, or a data set of the hub")
     if teacher is not None and traces is not None:
         raise refused(TEACHER, teacher, "null with student.traces: the students learn from one")
     if teacher is not None and config.model.made_here:
@@ -176,7 +185,7 @@ def _check_engine(config: Config) -> None:
 
 
 def _check_positions(config: Config) -> None:
-    """Check that completions fit the models' positions; models from folders are not checked."""
+    """Check that completions fit the models' positions; those of folders: planning.folders."""
     nodes = [(f"stage.{name}", node) for name, node in vars(config.stage).items()]
     for key, node in [*nodes, ("evaluation", config.evaluation)]:
         tokens = getattr(node, "max_completion_tokens", 0)
@@ -199,11 +208,7 @@ def _check_positions(config: Config) -> None:
 def check_model_folder(key: str, path: str) -> None:
     """Raise R1ReproError unless this is a model folder whose tokenizer can write tags and sums."""
     folder = Path(path).expanduser()
-    missing = [f for f in ("config.json", "tokenizer.json") if not (folder / f).is_file()]
-    if missing:
-        raise refused(
-            key, path, f"a model folder in HF format; it has no {' and no '.join(missing)}"
-        )
+    check_kind(key, path)
     from tokenizers import Tokenizer
 
     try:

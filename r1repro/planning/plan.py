@@ -16,7 +16,7 @@ from r1repro import artifacts, cores
 from r1repro.config import TEACHER, Config, RLConfig, rows_together, with_teacher
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
-from r1repro.planning import expected
+from r1repro.planning import expected, folders
 from r1repro.planning.expected import Expected
 from r1repro.planning.memory import Memory
 from r1repro.planning.probe import Speed, probe
@@ -60,10 +60,11 @@ def plan(
     """Yields the lines of the plan of a run with that `from_stage` and `until`.
 
     card: memory to plan for, in GB; None plans for the GPU of this machine, else for CARDS. Raises
-    R1ReproError for a stage that does not exist or a model shape that cannot be read.
+    R1ReproError for a stage that does not exist or a model that `folders.check` refuses.
     """
     space = Workspace(config)
     names = sequence.wanted_stages(space, from_stage, until)
+    folders.check(config)
     rebuilt = {name for name in names if from_stage in space.with_inputs(name)}
     left = [name for name in names if name in rebuilt or not space.is_done(name)]
     works = {name: work(config, find(name, config)) for name in names}

@@ -10,6 +10,7 @@ from r1repro.config import (
     Config,
     OriginConfig,
     check_model_folder,
+    check_places,
     from_elsewhere,
     models,
     runs_folder,
@@ -36,6 +37,7 @@ def check(config: Config) -> None:
     Missing models and data sets are downloaded; without a network that fails at once.
     """
     check_engine(config)
+    check_places(config)
     for _ in fetch(config):
         pass
     for key, shape in from_elsewhere(config).items():
@@ -48,6 +50,10 @@ def check(config: Config) -> None:
             f"{', '.join(forms)}"
         )
     worlds.of(config.task)  # raises for too few problems or an empty answer
+    if from_elsewhere(config):
+        from r1repro.planning import folders  # imports torch
+
+        folders.check(config)
 
 
 def check_room(config: Config, wanted: Sequence[str]) -> None:

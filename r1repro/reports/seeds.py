@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from r1repro import artifacts, marks
+from r1repro import artifacts, marks, parameters
 from r1repro.config import ROOT, SEEDS, load
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import claims, held_out, metrics, moved, statistics
@@ -74,6 +74,9 @@ def read(folders: Sequence[str | Path]) -> Report:
     Intervals: statistics.over_seeds. Raises R1ReproError if there are fewer than two runs, one is
     unfinished, two have the same seeds, only some share a base, or they differ in more than seeds.
     """
+    parameters.check_names()
+    if isinstance(folders, str):  # by papermill's -p
+        folders = parameters.texts("runs", folders, 'run folders, such as -y "runs: [A, B]"')
     runs = _runs(folders)
     judged, control = claims.ledger([run.light for run in runs], runs[0].manifest["scale"])
     reflection = {

@@ -282,8 +282,8 @@ def execute(
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
-            source,
-            part,
+            _unformatted(source),
+            _unformatted(part),
             dict(parameters),
             kernel_name="python3",
             cwd=ROOT,
@@ -308,6 +308,11 @@ def execute(
     notebook["metadata"]["r1repro"] = dict(mark)
     artifacts.write_atomically(executed, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
     part.unlink()
+
+
+def _unformatted(path: Path) -> str:
+    """The path for papermill, which fills braces in."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _mark(space: Workspace, source: Path, stages: Sequence[str]) -> dict[str, Any]:
