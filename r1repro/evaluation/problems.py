@@ -141,6 +141,7 @@ def _behaviour(groups: Any, right: NDArray[np.float64], n: NDArray[np.int64]) ->
         return found
 
     tokens, reflections, worked = total("tokens"), total("reflection_count"), total("worked")
+    spoken = (total("has_language") > 0).astype(float)
     return {
         "strict_pass@1": mean("strict_correct"),
         "format_valid": mean("format_valid"),
@@ -152,10 +153,7 @@ def _behaviour(groups: Any, right: NDArray[np.float64], n: NDArray[np.int64]) ->
         "reflection_per_1k_tokens": (1000 * reflections, tokens),
         "reflection_correct": (total("right_reflection"), right),
         "reflection_wrong": (reflections - total("right_reflection"), n - right),
-        "language_share": (
-            np.nan_to_num(mean("language_share")[0]),
-            (total("has_language") > 0).astype(float),
-        ),
+        "language_share": (np.nan_to_num(mean("language_share")[0]), spoken),
         "mixed": mean("mixed"),
         "repetition": mean("repetition"),
         "readability": mean("readable"),

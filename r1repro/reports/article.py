@@ -239,6 +239,7 @@ def reflection_words() -> Table:
 def asked(told: Report) -> Table | None:
     """How many problems were asked, and how often each."""
     first: Mapping[str, Any] = next(iter(told.summaries.values()), {})
+    assert told.config is not None, "of one run"
     settings = told.config.evaluation
     rows = []
     for path, name, samples in (

@@ -24,7 +24,7 @@ from r1repro.evaluation.results import COSTS, Costs, Results, read_costs, write_
 from r1repro.reports import aha, drawing, figures
 from r1repro.reports.claims import as_data
 from r1repro.reports.files import write_figure
-from r1repro.runner.graph import find
+from r1repro.runner.graph import graph
 from r1repro.runner.sequence import ARTICLE
 from r1repro.tasks import asking, worlds
 
@@ -35,8 +35,10 @@ RIGHT = "right.parquet"
 """Right answers of every problem and checkpoint, see r1repro.evaluation.problems.counts."""
 TAKEN_BACK = "taken_back.parquet"
 """Rows of aha.firsts, without their texts."""
-JOINED = (held_out.RESULTS, held_out.DIFFERENCES, held_out.REFLECTION, CURVES, TAKEN_BACK, COSTS)
-JOINED += (moved.FILE,)
+JOINED = (
+    held_out.RESULTS, held_out.DIFFERENCES, held_out.REFLECTION, CURVES, TAKEN_BACK, COSTS,
+    moved.FILE,
+)  # fmt: skip
 """Files, besides manifest and configuration, that reports of several seeds read of each run."""
 STAGES = (
     "base",
@@ -57,15 +59,15 @@ Execute: TypeAlias = Callable[[str, Path, Mapping[str, Any]], object]
 class Report:
     """What a report is made of, for one run or several seeds.
 
-    curves: metrics by stage, averaged over seeds; judged, control: the verdicts on the claims, and
-    those on the control; sizes: examples in each data set, by stage; taken_back: rows of
-    `aha.firsts` (with a column `seed`); moved: whether each trained stage moved; by_seed, r1_zero:
-    measures and R1-Zero's metrics of every seed. For several seeds `held_out` is the mean, with the
-    first seed's answers, and `costs` has an entry a seed.
+    config: None for several seeds; curves: metrics by stage, averaged over seeds; judged, control:
+    the verdicts on the claims, and those on the control; sizes: examples in each data set, by
+    stage; taken_back: rows of `aha.firsts` (with a column `seed`); moved: whether each trained
+    stage moved; by_seed, r1_zero: measures and R1-Zero's metrics of every seed. For several seeds
+    `held_out` is the mean, without answers, and `costs` has an entry a seed.
     """
 
     manifest: Mapping[str, Any]
-    config: Config
+    config: Config | None
     held_out: HeldOut
     curves: Mapping[str, pd.DataFrame]
     judged: Sequence[Judged] = ()
@@ -275,8 +277,10 @@ def stages_of(results: Mapping[str, StageResult], config: Config) -> dict[str, d
     """What a manifest says of the stages; this_code: whether the code as it is now built them."""
     named = ("key", "version", "inputs", "code", "seconds", "hardware", "versions")
     found = {name: {n: result.manifest.get(n) for n in named} for name, result in results.items()}
+    runs = {name: stage.run for name, stage in graph(config).items()}
+    code = {run: marks.of_function(run) for run in set(runs.values())}
     for name, stage in found.items():
-        stage["this_code"] = stage["code"] == marks.of_function(find(name, config).run)
+        stage["this_code"] = stage["code"] == code[runs[name]]
     return found
 
 

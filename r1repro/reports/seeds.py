@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from r1repro import artifacts, marks, parameters
-from r1repro.config import ROOT, SEEDS, load
+from r1repro.config import ROOT, SEEDS
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import claims, held_out, metrics, moved, statistics
 from r1repro.evaluation.held_out import HeldOut
@@ -91,7 +91,7 @@ def read(folders: Sequence[str | Path]) -> Report:
     )
     return Report(
         _manifest(runs),
-        load(runs[0].folder / RESOLVED),
+        None,
         held,
         _mean_curves(runs),
         judged,
