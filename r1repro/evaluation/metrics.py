@@ -30,6 +30,7 @@ from r1repro.evaluation.statistics import (
 from r1repro.rewards.soundness import MODES
 from r1repro.tasks.problem import GENERAL
 from r1repro.text.tags import thinking
+from r1repro.text.turns import runs_on
 from r1repro.text.withdrawal import reconsiders
 
 
@@ -50,6 +51,8 @@ def measure_of(mode: str) -> str:
 MEASURES: dict[str, Measure] = {
     "pass@1": Measure("pass@1"),
     "strict_pass@1": Measure("pass@1, tags required"),
+    "lenient_pass@1": Measure("pass@1, with rounding not asked for"),
+    "runs_on": Measure("Went on after the answer"),
     "format_valid": Measure("Valid format"),
     "length": Measure("Length (tokens)", False),
     "length_correct": Measure("Length of right answers (tokens)", False),
@@ -285,6 +288,9 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
         worked_reflection=rows["reflection_count"].where(rows["worked"], 0),
         **{measure_of(mode): rows["mode"] == mode for mode in MODES if mode != "right"},
         reconsidered=reconsidered(rows),
+        runs_on=[isinstance(text, str) and runs_on(text) for text in rows["text"]],
+        # older files have no such column
+        lenient_correct=rows["lenient_correct" if "lenient_correct" in rows else "correct"],
     )
     groups = rows.groupby(_KEYS, sort=True)
     n = groups.size().to_numpy()
@@ -303,6 +309,8 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
     columns: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {
         "pass@1": (right / n, one),
         "strict_pass@1": (mean("strict_correct"), one),
+        "lenient_pass@1": (mean("lenient_correct"), one),
+        "runs_on": (mean("runs_on"), one),
     }
     for size in sorted({2**i for i in range(1, k.bit_length())} | ({k} - {1})):
         # General items may have fewer samples; only their pass@1 is used.
