@@ -24,7 +24,7 @@ def gold_text(value: Any, place: str) -> str | None:
         names = " or ".join(map(str, value)) or "none"
         raise R1ReproError(
             f"{place} is an object, not an answer: name the field inside it after a dot, such as "
-            f"gold.{next(iter(value), 'answer')} (its fields: {names})"
+            f"{place.rsplit(', ', 1)[-1]}.{next(iter(value), 'answer')} (its fields: {names})"
         )
     if isinstance(value, list | tuple):
         parts = [gold_text(one, place) for one in value]

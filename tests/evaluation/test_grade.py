@@ -115,7 +115,7 @@ def test_gold_answers_and_completions_of_any_type(run, file):
 
 def test_a_nested_gold_answer_is_named_by_a_path(run):
     code, _, summary = run("grade", "messages_and_lists/nested.jsonl", "--gold", "reward_model")
-    assert code == 2 and "gold.style (its fields: style or ground_truth)" in summary
+    assert code == 2 and "reward_model.style (its fields: style or ground_truth)" in summary
     path = "reward_model.ground_truth"
     code, rows, _ = run("grade", "messages_and_lists/nested.jsonl", "--gold", path)
     assert code == 0 and rows[0]["correct"] is True
