@@ -29,7 +29,7 @@ def gold_text(value: Any, place: str) -> str | None:
     if isinstance(value, list | tuple):
         parts = [gold_text(one, place) for one in value]
         return ", ".join(part for part in parts if part is not None) or None
-    text = mended(value).strip() if isinstance(value, str) else repr(value)
+    text = mended(str(value)).strip()
     return None if text.casefold() in ("", "nan") else text
 
 

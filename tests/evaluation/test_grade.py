@@ -126,6 +126,14 @@ def test_single_backslashes_are_mended(run):
     assert code == 0 and [row["correct"] for row in rows] == [True] * 5
 
 
+def test_lost_backslashes_at_the_beginning_are_no_blanks(tmp_path, run):
+    file = tmp_path / "a.jsonl"
+    rows = [("\frac{1}{2}", "0.5"), ("1/2", "\frac{1}{2}"), (r"\text{east}", "\text{east}")]
+    file.write_text("".join(json.dumps({"gold": g, "completion": c}) + "\n" for g, c in rows))
+    _, rows, _ = run("grade", file, "--answer-only")
+    assert [row["correct"] for row in rows] == [True] * 3
+
+
 def test_thinking_in_the_tags_of_other_families_is_not_graded(run):
     _, rows, _ = run("grade", "other_think_tags/input.jsonl")
     right = [row["id"] for row in rows if row["correct"]]
