@@ -12,6 +12,7 @@ from r1repro.rewards.comparison import asks_for_rounding
 from r1repro.rewards.verifier import Verdict, Verifier, check_gold
 from r1repro.tasks.gold import completion_text, gold_text
 from r1repro.tasks.sources import right_answer
+from r1repro.text.escapes import mended
 from r1repro.text.prose import is_sentence
 from r1repro.text.tags import THINK_CLOSE, THINK_OPEN, marked_answer, math_answer
 from r1repro.text.turns import one_family, runs_on
@@ -137,7 +138,7 @@ def _answers(job: Job, rows: list[_Row], counts: Counts) -> list[str | None]:
     """The answer of each row; counts those that mark none and those that run on."""
     texts = [row.text or "" for row in rows]
     if job.answer_only:
-        return [text.strip() or None for text in texts]
+        return [mended(text).strip() or None for text in texts]
     opened = opens_in_prompt(texts)
     found: list[str | None] = []
     for text in texts:

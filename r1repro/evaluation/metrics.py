@@ -45,6 +45,8 @@ MEASURES: dict[str, Measure] = {
     "pass@1": Measure("pass@1"),
     "pass_at_1": Measure("pass@1, training prompts"),  # the claims' name of the column
     "strict_pass@1": Measure("pass@1, tags required"),
+    "lenient_pass@1": Measure("pass@1, with rounding not asked for"),
+    "runs_on": Measure("Went on after the answer"),
     "format_valid": Measure("Valid format"),
     "length": Measure("Length (tokens)", False, axis="tokens a completion"),
     "length_correct": Measure("Length of right answers (tokens)", False),

@@ -18,6 +18,7 @@ from r1repro.evaluation.statistics import cons_at_k, pass_at_k
 from r1repro.rewards.soundness import MODES
 from r1repro.tasks.problem import GENERAL
 from r1repro.text.tags import thinking
+from r1repro.text.turns import runs_on
 from r1repro.text.withdrawal import reconsiders
 
 KEYS = ["problem_id", "language"]
@@ -127,6 +128,9 @@ def _with_products(rows: pd.DataFrame) -> pd.DataFrame:
         worked_reflection=rows["reflection_count"].where(worked, 0),
         **{measure_of(mode): rows["mode"] == mode for mode in MODES if mode != "right"},
         reconsidered=reconsidered(rows),
+        runs_on=[isinstance(text, str) and runs_on(text) for text in rows["text"]],
+        # older files have no such column
+        lenient_correct=rows["lenient_correct" if "lenient_correct" in rows else "correct"],
     )
 
 
@@ -144,6 +148,8 @@ def _behaviour(groups: Any, right: NDArray[np.float64], n: NDArray[np.int64]) ->
     spoken = (total("has_language") > 0).astype(float)
     return {
         "strict_pass@1": mean("strict_correct"),
+        "lenient_pass@1": mean("lenient_correct"),
+        "runs_on": mean("runs_on"),
         "format_valid": mean("format_valid"),
         "length": mean("tokens"),
         "length_correct": (total("right_tokens"), right),

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from r1repro.rewards.comparison import EQUAL, asks_for_rounding
+from r1repro.rewards.comparison import DIFFERENT, EQUAL, ROUNDED, asks_for_rounding
 from r1repro.rewards.math_answers import plain
 from r1repro.rewards.verifier import Verifier, quick
 from r1repro.tasks import countdown, reasoning_gym
@@ -13,7 +13,7 @@ from r1repro.text.tags import after_thinking, boxed, final_answer, math_answer, 
 
 REMEMBERED = 100_000
 """Maximum cached verifier verdicts; completions of a group often share an answer."""
-_VERDICTS: dict[tuple[str, str, bool], bool] = {}
+_VERDICTS: dict[tuple[str, str, bool], str] = {}
 
 
 def is_correct(problem: Problem, text: str) -> bool:
@@ -25,6 +25,14 @@ def is_strictly_correct(problem: Problem, text: str) -> bool:
     """Whether the answer tag holds the right answer; False without a complete tag."""
     answer = read(text).answer
     return matches(problem, answer and (boxed(answer) or answer))
+
+
+def is_leniently_correct(problem: Problem, text: str) -> bool:
+    """`is_correct`, or right but for rounding that the question does not ask for."""
+    answer = stated_answer(problem, text)
+    if matches(problem, answer) or answer is None or not _is_math(problem):
+        return matches(problem, answer)
+    return _VERDICTS[_pair(problem, answer)] == ROUNDED
 
 
 def judge(problems: Sequence[Problem], texts: Sequence[str]) -> list[bool]:
@@ -89,7 +97,7 @@ def matches(problem: Problem, answer: str | None) -> bool:
         return reasoning_gym.solves(answer, problem.answer)
     if _is_math(problem):
         _ask_verifier([_pair(problem, answer)])
-        return _VERDICTS[_pair(problem, answer)]
+        return _VERDICTS[_pair(problem, answer)] == EQUAL
     return _plain(answer) == _plain(problem.answer)
 
 
@@ -126,11 +134,13 @@ def _ask_verifier(pairs: Iterable[tuple[str, str, bool]]) -> None:
         if known is None:
             hard.append(pair)
         else:
-            _VERDICTS[pair] = known == EQUAL
+            _VERDICTS[pair] = known
     if hard:
         golds, answers, rounded = zip(*hard, strict=True)
         verdicts = _verifier().grade(golds, answers, True, rounded)
-        _VERDICTS.update(zip(hard, (verdict.correct for verdict in verdicts), strict=True))
+        for pair, verdict in zip(hard, verdicts, strict=True):
+            lenient = ROUNDED if verdict.lenient else DIFFERENT
+            _VERDICTS[pair] = EQUAL if verdict.correct else lenient
 
 
 def _plain(text: str) -> str:

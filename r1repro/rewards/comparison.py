@@ -46,7 +46,11 @@ _CHOICE = re.compile(
     r"\s*[.):]?\s*(?P<rest>.*)",
     re.DOTALL | re.IGNORECASE,
 )
-_OTHER_CHOICE = re.compile(r"\([A-J]\)|\b[A-J]\s*[.):]|\b(?:or|and)\b\s*\(?[A-J]\b|[或和]\s*[A-J]")
+_OTHER_CHOICE = re.compile(
+    r"\([A-J]\)|\b[A-J]\s*[.):]|\b(?i:or|and|not|maybe|perhaps)\b.*\b[A-J]\b|[或和]\s*[A-J]"
+    r"|^\s*(?:is|was|isn't|cannot|can't|must)\b"
+)
+_TRUTH = re.compile(r"\b(?:yes|no|true|false)\b")
 _SEVERAL = re.compile(r"[A-J](?:(?:\s*,\s*|\s*(?:\\text\{\s*)?and\s*\}?\s*|\s*)[A-J])+")
 
 
@@ -72,11 +76,23 @@ def compare(gold: str, answer: str, rounded: bool = False, quick: bool = False) 
     chosen = _choices(one, other)
     if chosen is not None:
         return chosen
-    if words_of(one) and words_of(other):
+    if _are_words(one, other):
         return DIFFERENT
     if quick and (calculates(one) or calculates(other)):
         raise Undecided
     return _Comparison(rounded, quick).nodes(parse(gold), parse(answer))
+
+
+def _are_words(one: str, other: str) -> bool:
+    """Whether two texts that differ are words, or names of points, and no lists of names."""
+    words = [words_of(text) for text in (one, other)]
+    if all(re.search(r"\band\b", text) and not _TRUTH.search(text) for text in words):
+        return False
+    if any(words):
+        return all(
+            re.fullmatch(r"[^\W\d_]+(?:\s[^\W\d_]+)*", text) for text in (one, other)
+        ) or all(words)
+    return all(re.fullmatch("[A-Z]{3,}", text) for text in (one, other))
 
 
 def _choices(gold: str, answer: str) -> str | None:
@@ -92,7 +108,8 @@ def _choices(gold: str, answer: str) -> str | None:
             )
         return None
     found = _CHOICE.fullmatch(gold)
-    if found is None or (found["rest"] and not re.match(r"\(", gold)):
+    lower = found is not None and (found[2] or "").islower()  # a variable
+    if found is None or lower or (found["rest"] and not re.match(r"\(", gold)):
         return None
     said = _CHOICE.fullmatch(re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", answer).strip())
     if said is None:

@@ -9,7 +9,7 @@ from mpmath.libmp import to_rational
 from r1repro.rewards.expressions import Tree, expression
 from r1repro.rewards.notation import compact
 from r1repro.rewards.tokens import Unreadable
-from r1repro.rewards.units import Unit, split_money, split_unit, unit_of
+from r1repro.rewards.units import Unit, is_product, split_money, split_unit, unit_of
 from r1repro.rewards.values import number
 
 
@@ -149,6 +149,8 @@ def words_of(text: str) -> str:
         r"[^\W\d_]{3}|^no$|[\u4e00-\u9fff]", bare, re.I
     ):
         return ""
+    if re.search(r"\s-\s", bare) or is_product(bare.casefold()):
+        return ""
     return " ".join(re.findall(r"[^\W\d_]+(?:['-][^\W\d_]+)*", bare.casefold()))
 
 
@@ -179,4 +181,6 @@ def is_rounded(tree: Tree, decimal: Leaf, scale: Fraction = Fraction(1)) -> bool
 def same_text(one: str, other: str) -> bool:
     """Whether two cleaned texts are alike, words in any case."""
     first, second = words_of(one), words_of(other)
-    return compact(one) == compact(other) or bool(first and first == second)
+    plain = [re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text) for text in (one, other)]
+    same = compact(" ".join(plain[0].split())) == compact(" ".join(plain[1].split()))
+    return same or bool(first and first == second)

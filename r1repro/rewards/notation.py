@@ -124,7 +124,7 @@ def _word(found: re.Match[str]) -> str:
     after_number = re.search(r"[\d})]\s*$", found.string[: found.start()]) is not None
     if word in FUNCTIONS and not (after_number and word in ("min", "sec")):
         return rf"\{word} "
-    if not re.search(r"[^\W\d_]", word) or word in ("e", "i", "d"):
+    if not re.search(r"[^\W\d_]", word) or re.search(r"\d", word) or word in ("e", "i", "d"):
         return f" {word} "
     if re.fullmatch(r"\(?[A-Z]\)?\.?", word) and not after_number:
         return f" {word} "
@@ -154,6 +154,6 @@ def _unquoted(text: str) -> str:
 
 def compact(text: str) -> str:
     """A cleaned answer without blanks and without braces around single signs, to compare texts."""
-    text = re.sub(r"\{(\w)\}", r"\1", text)
+    text = re.sub(r"\{(\w)\}(?!\w)", r"\1", text)
     text = re.sub(r"(?<![\d,])(\d+)\s*,\s*(?=\d)", r"\1,", text)
     return re.sub(r"(?<![\w])\s+|\s+(?![\w])", "", text)

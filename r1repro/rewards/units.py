@@ -88,7 +88,8 @@ _CHANGES = frozenset(
     one two three four five six seven eight nine ten eleven twelve zero twenty thirty forty
     fifty sixty seventy eighty ninety hundred thousand million billion trillion dozen until
     through within without instead rather false true yes all none any both squares cubes
-    reciprocal inverse log base percent and/or""".split()
+    reciprocal inverse log base percent and/or mil mill bil thou grand lakh lakhs crore
+    crores""".split()
 )
 _HAN_CHANGES = re.compile("[或和与及到至约半倍万千百亿十几多不非无余以第、]")
 _MEASURES = (
@@ -102,6 +103,7 @@ _UNIT = re.compile(
 _JOINED = re.compile(r"\s*(/|\*|·|per\b|每)\s*")
 _NOUNS = re.compile(r"[A-Za-z]+(?:[' -][A-Za-z]+)*")
 _NO_TAIL = r"[^A-Za-z\u4e00-\u9fff%¢Ωμ°²³/.' -]\s*"
+_ORDINAL = re.compile(r"\d\s*(?:\\text\s*\{\s*)?(?:st|nd|rd|th)\s*\}?$")
 _BARE_LETTERS = ("m", "g")
 """Units of one letter that are taken as such outside of a text command; others are variables."""
 
@@ -160,11 +162,11 @@ def split_unit(text: str) -> tuple[str, Unit | None, Fraction] | None:
     flat = text
     for pattern, written in _FLAT:
         flat = pattern.sub(written, flat)
-    flat = " ".join(flat.split())
+    flat = re.sub(r"(?<=\d)(?:st|nd|rd|th)(?= |$)", "", " ".join(flat.split())).strip()
     start = max((found.end() for found in re.finditer(_NO_TAIL, flat)), default=0)
     found = _TAIL.match(flat, start) if start else None
     if found is None or flat[start - 1] == "\\":
-        return whole
+        return _written(flat) if _ORDINAL.search(text) else text, None, Fraction(1)
     head, plain = _written(flat[:start]), found[0].strip()
     marked, scale = r"\text" in text, Fraction(1)
     if re.match("[a-z] [^ ]", plain) and not marked:  # 2x cm
@@ -174,12 +176,14 @@ def split_unit(text: str) -> tuple[str, Unit | None, Fraction] | None:
         scale, plain = Fraction(_SCALES[word]), plain[len(word) :].strip()
         if not plain:
             return head, None, scale
-    if not marked and (_is_formula(plain) or (_known(plain) is None and _is_product(plain))):
+    if not marked and (_is_formula(plain) or (_known(plain) is None and is_product(plain))):
         return whole
     unit = unit_of(plain)
     if unit and unit.dimensions == (("degree", 1),) and _ANGLED.search(head):
         return whole
-    return None if unit is None else (head, unit, scale)
+    if unit is None:  # letters without a word are variables, such as the x/y of 2x/y
+        return None if marked or re.search(r"[A-Za-z]{3}|[\u4e00-\u9fff%°¢]", plain) else whole
+    return head, unit, scale
 
 
 def _written(flat: str) -> str:
@@ -195,12 +199,14 @@ def _is_formula(plain: str) -> bool:
     return plain not in UNITS and not NAMED.isdisjoint(re.findall("[a-z]+", plain))
 
 
-def _is_product(plain: str) -> bool:
+def is_product(plain: str) -> bool:
     """Whether letters after a number are variables, such as the xy of 12xy, and no word."""
-    letters = plain.replace(" ", "")
+    letters = re.sub("[ ²³]", "", plain)
     if not re.fullmatch(r"[A-Za-z]{1,3}", letters):
         return False
-    return len(letters) < 3 or set(letters) <= set("abcd") or not set(letters) & set("aeiouy")
+    return letters != "no" and (
+        len(letters) < 3 or set(letters) <= set("abcd") or not set(letters) & set("aeiouy")
+    )
 
 
 def unit_of(plain: str) -> Unit | None:
@@ -225,6 +231,7 @@ def unit_of(plain: str) -> Unit | None:
 def _is_phrase(plain: str) -> bool:
     words = plain.casefold().split()
     short = 0 < len(words) <= 7 and _NOUNS.fullmatch(plain) is not None
+    short = short and not any(len(word) == 1 and word != "a" for word in words)
     return short and not _CHANGES.intersection(words) and any(len(word) > 2 for word in words)
 
 

@@ -24,12 +24,12 @@ def gold_text(value: Any, place: str) -> str | None:
         names = " or ".join(map(str, value)) or "none"
         raise R1ReproError(
             f"{place} is an object, not an answer: name the field inside it after a dot, such as "
-            f"gold.{next(iter(value), 'answer')} (its fields: {names})"
+            f"{place.rsplit(', ', 1)[-1]}.{next(iter(value), 'answer')} (its fields: {names})"
         )
     if isinstance(value, list | tuple):
         parts = [gold_text(one, place) for one in value]
         return ", ".join(part for part in parts if part is not None) or None
-    text = mended(value).strip() if isinstance(value, str) else repr(value)
+    text = mended(str(value)).strip()
     return None if text.casefold() in ("", "nan") else text
 
 

@@ -29,6 +29,10 @@ _VALUE = re.compile(
     r"-?\\[dt]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}"
     r"|(?<![\w)}])-?\d[\d,]*(?:\.\d+)?(?:/\d+)?|\d[\d,]*(?:\.\d+)?(?:/\d+)?"
 )
+_HEDGED = re.compile(
+    r"\b(?:or|either|neither|not|between|maybe|least|most|(?:more|less|fewer|other) than)\b|或|不",
+    re.IGNORECASE,
+)
 # Operands joined by operators, without spaces. A single operand matches too and is dropped later:
 # requiring an operator here would take quadratic time on a long line without one.
 _OPERANDS = re.compile(r"[\d()]+(?:[-+*/][\d()]+)*")
@@ -151,8 +155,8 @@ def math_answer(text: str) -> str | None:
     """The marked mathematical answer, or else the last one stated.
 
     The fallback covers base models, which write no tags: the last value after the last "the answer
-    is", or the clause itself if it has no value; without such a clause, the last value. Never taken
-    from the thinking.
+    is", or the clause itself if it has no value or hedges ("7 or 8", "not 7"); without such a
+    clause, the last value. Never taken from the thinking.
     """
     text = _turn(text)
     marked = _marked(text)
@@ -160,6 +164,8 @@ def math_answer(text: str) -> str | None:
         return marked
     rest = after_thinking(text)
     clauses = _STATED.findall(rest)
+    if clauses and _HEDGED.search(clauses[-1]):  # no one value is stated; the clause is judged
+        return clauses[-1].strip().rstrip(".")[:LONGEST]
     values = _VALUE.findall((clauses[-1] if clauses else rest)[-LONGEST:])
     if values:
         return str(values[-1]).rstrip(",")

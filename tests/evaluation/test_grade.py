@@ -115,7 +115,7 @@ def test_gold_answers_and_completions_of_any_type(run, file):
 
 def test_a_nested_gold_answer_is_named_by_a_path(run):
     code, _, summary = run("grade", "messages_and_lists/nested.jsonl", "--gold", "reward_model")
-    assert code == 2 and "gold.style (its fields: style or ground_truth)" in summary
+    assert code == 2 and "reward_model.style (its fields: style or ground_truth)" in summary
     path = "reward_model.ground_truth"
     code, rows, _ = run("grade", "messages_and_lists/nested.jsonl", "--gold", path)
     assert code == 0 and rows[0]["correct"] is True
@@ -124,6 +124,14 @@ def test_a_nested_gold_answer_is_named_by_a_path(run):
 def test_single_backslashes_are_mended(run):
     code, rows, _ = run("grade", "single_backslash/input.jsonl")
     assert code == 0 and [row["correct"] for row in rows] == [True] * 5
+
+
+def test_lost_backslashes_at_the_beginning_are_no_blanks(tmp_path, run):
+    file = tmp_path / "a.jsonl"
+    rows = [("\frac{1}{2}", "0.5"), ("1/2", "\frac{1}{2}"), (r"\text{east}", "\text{east}")]
+    file.write_text("".join(json.dumps({"gold": g, "completion": c}) + "\n" for g, c in rows))
+    _, rows, _ = run("grade", file, "--answer-only")
+    assert [row["correct"] for row in rows] == [True] * 3
 
 
 def test_thinking_in_the_tags_of_other_families_is_not_graded(run):

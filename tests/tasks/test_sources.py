@@ -47,6 +47,22 @@ def test_a_row_is_read_by_the_fields_that_the_source_names(file):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [(["12"], "12"), ([3, 4], "3, 4"), ('["12"]', "12"), (12.0, "12.0"), (1e21, "1e+21")],
+)
+def test_gold_answers_of_any_type_become_text(file, gold, answer):
+    (problem,) = sources.problems(Source("own", path=file({"question": "What?", "answer": gold})))
+    assert problem.answer == answer
+    assert is_correct(problem, f"<answer>{answer}</answer>")
+
+
+def test_a_nested_gold_answer_is_named_by_its_path(file):
+    path = file({"question": "What?", "reward_model": {"ground_truth": "12"}})
+    (problem,) = sources.problems(Source("own", path=path, answer="reward_model.ground_truth"))
+    assert problem.answer == "12"
+
+
 def test_a_question_that_differs_in_blanks_and_marks_only_comes_once(file):
     path = file(
         {"question": "What is 3 + 4?", "answer": "7"}, {"question": "what is 3 4", "answer": "7"}
@@ -63,6 +79,8 @@ def test_a_question_that_differs_in_blanks_and_marks_only_comes_once(file):
     [
         ({"question": "What?", "answer": None}, "row 1: answer has no complete answer"),
         ({"question": "What?", "answer": "#### "}, "row 1: answer has no complete answer"),
+        ({"question": "What?", "answer": float("nan")}, "row 1: answer has no complete answer"),
+        ({"question": "What?", "answer": {"ground_truth": "12"}}, "is an object, not an answer"),
         ({"question": "What?", "answer": r"\boxed{\frac{1}{2}"}, "row 1: answer has no complete"),
         ({"question": " ", "answer": "7"}, "row 1: question is empty"),
         ({"question": "What?"}, "row 1 has no field answer: its fields are question"),
