@@ -70,6 +70,11 @@ def _adapter(folder):
     )
 
 
+def _adapter_beside_config(folder):
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text("[]")
+
+
 def _inside(name):
     def moved(folder):
         (folder / name).mkdir(parents=True)
@@ -94,6 +99,7 @@ def _untokenized(folder):
 KINDS = [
     (lambda f: _only(f, model__gguf="GGUF"), ["it holds a GGUF file", "was converted from"]),
     (_adapter, ["a LoRA adapter of Qwen/Qwen2.5-7B", "merge_and_unload"]),
+    (_adapter_beside_config, ["a LoRA adapter of another model"]),
     (_pickled, ["pickles (pytorch_model.bin)", "AutoModelForCausalLM.from_pretrained"]),
     (_untokenized, ["no tokenizer.json", "from the model that it was trained from"]),
     (_slow, ["only tokenizer.model", "AutoTokenizer.from_pretrained"]),
