@@ -11,11 +11,10 @@ from r1repro.errors import R1ReproError
 from r1repro.runner import sequence
 from tests.tiny import model_folder
 
-NAMES = [
-    "a b", "模型", "c=d", "c#d", "e[1]", "e]", "~x", "x~", "a,b", "a, b", "it's", 'say "x"', "'q'",
-    "${x}", "${", "\\${x}", "$HOME", "{a}", "(1)", "epoch=9-step=10", "null", "a:b", "a\\ b", "+1",
-    "100%", "@1", "x|y", "a&b;c", "!", "True", "1e3", "model.path=x", "тест", "é", "?*", "`x`",
-    "<y>", "end\\",
+NAMES = [  # of folders in folders
+    "a b/模型/тест/é", "c=d/epoch=9-step=10/model.path=x", "c#d/(1)/a:b/a&b;c/x|y/!",
+    "e[1]/e]/[/{a}/{/}", "~/~x/x~", "a,b/a, b/,", "it's/say \"x\"/'q'/`x`/<y>", "null/True/1e3/+1",
+    "${x}/${/\\${x}/$HOME/$", "a\\ b/\\\\/end\\", "100%/@1/?*/-m/tab\there",
 ]  # fmt: skip
 
 

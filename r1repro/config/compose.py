@@ -168,7 +168,7 @@ def _resolved_students(student: StudentsConfig) -> StudentsConfig:
     if traces is not None and Path(traces).suffix in records.SUFFIXES:
         traces = _absolute(traces)
     # Whether it names a folder rather than a model of the hub.
-    if teacher is not None and (teacher.startswith(("/", ".", "~")) or Path(teacher).is_dir()):
+    if teacher is not None and (teacher.startswith(("/", ".", "~")) or Path(teacher).exists()):
         teacher = _absolute(teacher)
     return replace(
         student,

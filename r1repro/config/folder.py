@@ -30,8 +30,11 @@ def _place(folder: Path) -> str:
     if folder.is_file():
         return f"this is a file: give the folder that holds it, {folder.parent}"
     if not folder.is_dir():
-        return "there is no such folder, so no config.json: check the path"
-    weights = any(folder.glob("*.safetensors"))
+        return (
+            "there is no such folder, so no config.json: check the path (models of the hub are in "
+            "conf/models.yaml)"
+        )
+    weights = any(folder.glob("model*.safetensors"))
     if (folder / "adapter_config.json").is_file() and not (
         weights and (folder / "config.json").is_file()
     ):

@@ -214,7 +214,12 @@ def check_model_folder(key: str, path: str) -> None:
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # the library raises nothing narrower, for example on a pointer file
-        raise refused(key, path, "a model folder whose tokenizer.json can be read") from error
+        raise refused(
+            key,
+            path,
+            "a model folder whose tokenizer.json can be read: copy or download it again (in a Git "
+            "checkout `git lfs pull`)",
+        ) from error
     # The characters and tags of the mini world's problems and answers.
     for text in ("0123456789", "+-*=", "(1)", "<think>", "</think>", "<answer>", "</answer>", "数"):
         read = tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids)

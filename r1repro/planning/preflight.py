@@ -65,13 +65,13 @@ def check_room(config: Config, wanted: Sequence[str]) -> None:
 
 def fetch(config: Config) -> Iterator[str]:
     """Download every model and data set of the configuration; yields a line for each."""
-    for shape in from_elsewhere(config).values():
-        if shape.path is None:
-            assert shape.hub is not None
-            yield _line(shape.hub, "model")
-    for data in _hub_data(config):
-        assert data.hub is not None
-        yield _line(data.hub, "dataset")
+    pretrained = [model for model in from_elsewhere(config).values() if model.path is None]
+    wanted = [(str(model.hub), "model") for model in pretrained]
+    wanted += [(str(data.hub), "dataset") for data in _hub_data(config)]
+    for named, kind in wanted:
+        hub.folder(named, kind)  # raises for what is no name, before anything is downloaded
+    for named, kind in wanted:
+        yield _line(named, kind)
 
 
 def _line(named: str, kind: str) -> str:

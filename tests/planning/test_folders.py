@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from r1repro.config import compose
+from r1repro.config import check_places, compose
 from r1repro.errors import R1ReproError
 from r1repro.planning import plan, preflight
 from tests.tiny import model_folder
@@ -27,20 +28,31 @@ def folder(models, tmp_path):
     return shutil.copytree(models["qwen"], tmp_path / "model")
 
 
-@pytest.fixture
-def composed(models, tmp_path):
-    """composed(folder, *overrides): that model and sums of one's own."""
+@pytest.fixture(scope="module")
+def words(models, tmp_path_factory):
+    """The settings of a run of these models on sums of one's own."""
+    place = tmp_path_factory.mktemp("task")
     rows = [{"question": f"What is {n}+{n}?", "answer": str(2 * n)} for n in range(12)]
-    task = tmp_path / "sums.jsonl"
-    task.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (place / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return [
+        "scale=smoke", "model=local", f"model.path={models['qwen']}",
+        f"student.qwen.path={models['qwen']}", f"student.llama.path={models['llama']}",
+        "task=own", f"task.path={place / 'sums.jsonl'}", "task.validation_problems=2",
+        "task.test_problems=3", f"runs={place / 'runs'}",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def composed(words):
+    """composed(folder, *overrides): these settings with another model."""
+    plain = compose(words)
 
     def made(folder, *overrides):
-        return compose(
-            ["scale=smoke", "model=local", f"model.path={folder}",
-             f"student.qwen.path={models['qwen']}", f"student.llama.path={models['llama']}",
-             "task=own", f"task.path={task}", "task.validation_problems=2",
-             "task.test_problems=3", f"runs={tmp_path / 'runs'}", *overrides]
-        )  # fmt: skip
+        if overrides:
+            return compose([*words, f"model.path={folder}", *overrides])
+        config = replace(plain, model=replace(plain.model, path=str(folder)))
+        check_places(config)  # as compose does, which takes longer
+        return config
 
     return made
 
@@ -70,6 +82,11 @@ def _adapter(folder):
     )
 
 
+def _adapter_beside_config(folder):
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text("[]")
+
+
 def _inside(name):
     def moved(folder):
         (folder / name).mkdir(parents=True)
@@ -94,6 +111,7 @@ def _untokenized(folder):
 KINDS = [
     (lambda f: _only(f, model__gguf="GGUF"), ["it holds a GGUF file", "was converted from"]),
     (_adapter, ["a LoRA adapter of Qwen/Qwen2.5-7B", "merge_and_unload"]),
+    (_adapter_beside_config, ["a LoRA adapter of another model"]),
     (_pickled, ["pickles (pytorch_model.bin)", "AutoModelForCausalLM.from_pretrained"]),
     (_untokenized, ["no tokenizer.json", "from the model that it was trained from"]),
     (_slow, ["only tokenizer.model", "AutoTokenizer.from_pretrained"]),
@@ -123,6 +141,12 @@ def test_another_kind_of_folder(folder, composed, harm, parts):
     assert "\n" not in message
     for part in parts:
         assert part in message, message
+
+
+def test_settings_are_refused_with_such_a_folder(folder, words):
+    _pickled(folder)
+    with pytest.raises(R1ReproError, match=f"student.qwen.path={folder} is not .* pickles"):
+        compose([*words, f"student.qwen.path={folder}"])
 
 
 def test_a_file_in_a_folders_place(folder, composed):
