@@ -63,6 +63,8 @@ class StageResult:
         return pd.read_parquet(self.folder / name)
 
 
+Inputs = dict[str, StageResult]
+"""The results of a stage's inputs, by their names."""
 FACTS = "facts.json"
 """File in a stage's folder whose content is stored in its manifest under "facts"."""
 

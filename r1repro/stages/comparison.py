@@ -1,11 +1,10 @@
 """Stage comparison: measures and compares every checkpoint, and counts the students' costs."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config
 from r1repro.evaluation import held_out
 from r1repro.evaluation.checkpoints import STUDENTS
@@ -15,7 +14,7 @@ from r1repro.tasks import asking
 from r1repro.training.flops import equal_flops_row
 
 
-def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Write the summaries of r1repro.evaluation.held_out and costs.json.
 
     results.json: {checkpoint: {path: {value, low, high, n}}}, with checkpoints named as stages, and
@@ -28,16 +27,14 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
         for name, result in inputs.items()
         if name.startswith("evaluate_")
     }
-    held_out.write(folder, held_out.measure(evaluations, _ways(inputs)))
+    searched = inputs.get("base_search")
+    ways = {} if searched is None else asking.read_best(searched.folder)
+    held_out.write(folder, held_out.measure(evaluations, ways))
     write_json(folder / COSTS, costs(inputs))
     progress.update(1, 1)
 
 
-def _ways(inputs: dict[str, StageResult]) -> dict[str, dict[str, Any]]:
-    return asking.read_best(inputs["base_search"].folder) if "base_search" in inputs else {}
-
-
-def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
+def costs(inputs: Inputs) -> dict[str, dict[str, float]]:
     """{checkpoint: {"flops", "seconds"}}: estimated cost of each student beyond its own base.
 
     Distillation includes the teacher's sampling, which both students share and each is charged in
@@ -56,14 +53,11 @@ def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
         )
         equal, last, more = rl.iloc[equal_flops_row(rl, budget)], rl.iloc[-1], both.iloc[-1]
         seconds = float(distilled["seconds"].iloc[-1]) + float(data.manifest["seconds"])
-        found |= {
-            f"{name}_rl": _cost(last["flops"], last["seconds"]),
-            f"{name}_rl_equal_flops": _cost(equal["flops"], equal["seconds"]),
-            f"{name}_distilled": _cost(budget, seconds),
-            f"{name}_distilled_rl": _cost(budget + more["flops"], seconds + more["seconds"]),
+        spent = {
+            f"{name}_rl": (last["flops"], last["seconds"]),
+            f"{name}_rl_equal_flops": (equal["flops"], equal["seconds"]),
+            f"{name}_distilled": (budget, seconds),
+            f"{name}_distilled_rl": (budget + more["flops"], seconds + more["seconds"]),
         }
+        found |= {k: {"flops": float(f), "seconds": float(s)} for k, (f, s) in spent.items()}
     return found
-
-
-def _cost(flops: float, seconds: float) -> dict[str, float]:
-    return {"flops": float(flops), "seconds": float(seconds)}
