@@ -1,15 +1,6 @@
 """The typed configuration of a run: its schema, how it is composed, what is refused."""
 
-from r1repro.config.compose import (
-    SEEDS,
-    compose,
-    load,
-    only,
-    runs_folder,
-    save,
-    sweep,
-    values,
-)
+from r1repro.config.compose import SEEDS, compose, load, only, runs_folder, save, sweep, values
 from r1repro.config.groups import ROOT, choices
 from r1repro.config.models import (
     STUDENTS,

@@ -260,8 +260,7 @@ def needs(config: Config, stage: Stage) -> Memory | None:
         settings = config.evaluation if named == "evaluate" else settings_of(config, stage)
         rows, said = settings.rollout_batch, settings.max_completion_tokens
         return memory.sampling(shape, counts, rows, prompt, said, engine)
-    if named == "base_model":
-        if models(config)[key].made_here:  # every token of a batch is predicted
-            tokens, whole = settings_of(config, stage).batch_tokens, EngineConfig(engine.precision)
-            return memory.training(shape, counts, tokens, tokens, whole)
+    if named == "base_model" and models(config)[key].made_here:
+        tokens = settings_of(config, stage).batch_tokens  # every one is predicted
+        return memory.training(shape, counts, tokens, tokens, EngineConfig(engine.precision))
     return None

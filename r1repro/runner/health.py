@@ -11,14 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from r1repro.config import (
-    BaseConfig,
-    Config,
-    RLConfig,
-    SFTConfig,
-    load,
-    runs_folder,
-)
+from r1repro.config import BaseConfig, Config, RLConfig, SFTConfig, load, runs_folder
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.doctor import (
     LOOKED_FOR,

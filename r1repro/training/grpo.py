@@ -55,11 +55,7 @@ Preference = Callable[..., list[float]]
 
 
 def trainer_arguments(
-    settings: RLConfig,
-    seed: int,
-    folder: Path,
-    engine: EngineConfig = PLAIN_ENGINE,
-    **more: Any,
+    settings: RLConfig, seed: int, folder: Path, engine: EngineConfig = PLAIN_ENGINE, **more: Any
 ) -> GRPOConfig:
     """TRL's arguments for the DeepSeekMath objective, which is not TRL's default."""
     rows = settings.questions * settings.generations // sharding.processes()
