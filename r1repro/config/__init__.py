@@ -1,6 +1,16 @@
 """The typed configuration of a run: its schema, how it is composed, what is refused."""
 
-from r1repro.config.compose import SEEDS, compose, load, only, runs_folder, save, sweep, values
+from r1repro.config.compose import (
+    SEEDS,
+    changed,
+    compose,
+    load,
+    only,
+    runs_folder,
+    save,
+    sweep,
+    values,
+)
 from r1repro.config.groups import ROOT, choices
 from r1repro.config.models import (
     STUDENTS,
@@ -35,7 +45,7 @@ __all__ = [
     "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "STUDENTS", "TEACHER", "AllScenarioConfig",
     "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "ModelConfig", "OriginConfig",
     "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig", "TaskConfig",
-    "check_model_folder", "choices", "compose", "from_elsewhere", "load", "model_key", "models",
-    "only", "rows_together", "runs_folder", "save", "stronger_teacher", "sweep", "values",
+    "changed", "check_model_folder", "choices", "compose", "from_elsewhere", "load", "model_key",
+    "models", "only", "rows_together", "runs_folder", "save", "stronger_teacher", "sweep", "values",
     "with_teacher",
 ]  # fmt: skip

@@ -5,14 +5,13 @@ Nothing is written, and only the probe trains, for about ten seconds.
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import combinations, groupby, islice
 from typing import Any
 
 import torch
 
 from r1repro import artifacts, cores
-from r1repro.config import TEACHER, Config, RLConfig, rows_together, with_teacher
+from r1repro.config import TEACHER, Config, RLConfig, changed, rows_together, with_teacher
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
 from r1repro.planning import expected
@@ -159,8 +158,8 @@ def _memory_lines(config: Config, names: Sequence[str], card: float | None) -> I
         by_remedy: dict[str, list[str]] = {}
         for name in large:
             by_remedy.setdefault(" ".join(remedy(config, name, space)), []).append(name)
-        for changed, members in by_remedy.items():
-            do = f"fits with {changed}" if changed else "use a smaller model or a larger card"
+        for settings, members in by_remedy.items():
+            do = f"fits with {settings}" if settings else "use a smaller model or a larger card"
             yield f"  {label}: too small for {', '.join(members)}; {do}"
     if everything:
         yield f"  {', '.join(everything)}: everything fits"
@@ -192,10 +191,10 @@ def remedy(config: Config, name: str, card: float) -> list[str]:
                 continue  # mutually exclusive
             for index in range(max(len(values) for _, values in chosen)):
                 changes = {key: values[min(index, len(values) - 1)] for key, values in chosen}
-                changed = config
+                other = config
                 for key, value in changes.items():
-                    changed = _with(changed, key, value)
-                needed = needs(changed, find(name, changed))
+                    other = changed(other, key, value)
+                needed = needs(other, find(name, other))
                 if needed is not None and fits(needed.peak, card):
                     return [f"{key}={str(value).lower()}" for key, value in changes.items()]
     return []
@@ -236,12 +235,6 @@ def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
 def _halves(value: int, least: int) -> list[int]:
     """value / 2, value / 4 and so on, none below `least`."""
     return [] if value // 2 < least else [value // 2, *_halves(value // 2, least)]
-
-
-def _with(node: Any, path: str, value: Any) -> Any:
-    """The configuration with another value at a dotted path."""
-    first, _, rest = path.partition(".")
-    return replace(node, **{first: _with(getattr(node, first), rest, value) if rest else value})
 
 
 def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterator[str]:
