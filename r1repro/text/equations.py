@@ -119,10 +119,10 @@ def _sum(sides: list[Any]) -> Sum | None:
 
     None if a side has no value, the first no operation, or if the last is not a number.
     """
-    values: list[Any] = [value(side) for side in sides]
-    if len(sides) < 2 or None in values or not _IS_NUMBER.fullmatch("".join(sides[-1])):
+    if len(sides) < 2 or None in sides or not _IS_NUMBER.fullmatch("".join(sides[-1])):
         return None
-    if not any(token in "+-*/" for token in sides[0][1:]):
+    values: list[Any] = [value(side) for side in sides]
+    if None in values or not any(token in "+-*/" for token in sides[0][1:]):
         return None
     equal = (_equal(values[0], *side) for side in zip(values[1:], sides[1:], strict=True))
     return Sum(sides[0], values[-1], all(equal))
@@ -204,31 +204,34 @@ def tokens(text: str) -> tuple[str, ...] | None:
 def value(tokens: tuple[str, ...] | None) -> Fraction | None:
     """The value of an expression; None for an invalid one, and for division by zero."""
     left = list(reversed(tokens or ()))
-
-    def total() -> Fraction:
-        sign = -1 if left[-1] == "-" else 1
-        if sign < 0:
-            left.pop()
-        found = sign * product()
-        while left and left[-1] in "+-":
-            found = found + product() if left.pop() == "+" else found - product()
-        return found
-
-    def product() -> Fraction:
-        found = factor()
-        while left and left[-1] in "*/":
-            found = found * factor() if left.pop() == "*" else found / factor()
-        return found
-
-    def factor() -> Fraction:
-        token = left.pop()
-        found = total() if token == "(" else Fraction(token)
-        if token == "(" and left.pop() != ")":
-            raise ValueError("unclosed parenthesis")
-        return found
-
     try:
-        found = total()
+        found = _total(left)
     except (IndexError, ValueError, ZeroDivisionError):
         return None
     return None if left else found
+
+
+def _total(left: list[str]) -> Fraction:
+    """Takes a sum from the end of `left`, whose tokens are in reverse order."""
+    negative = left[-1] == "-" and bool(left.pop())
+    found = -_product(left) if negative else _product(left)
+    while left and left[-1] in "+-":
+        found = found + _product(left) if left.pop() == "+" else found - _product(left)
+    return found
+
+
+def _product(left: list[str]) -> Fraction:
+    found = _factor(left)
+    while left and left[-1] in "*/":
+        found = found * _factor(left) if left.pop() == "*" else found / _factor(left)
+    return found
+
+
+def _factor(left: list[str]) -> Fraction:
+    token = left.pop()
+    if token != "(":
+        return Fraction(token)
+    found = _total(left)
+    if left.pop() != ")":
+        raise ValueError("unclosed parenthesis")
+    return found
