@@ -35,7 +35,7 @@ def reasoning(
 ) -> None:
     """Checkpoint `name`, by rule-based rewards, from stage `start`; changes: of its settings."""
     settings = replace(getattr(config.stage, name), **changes)
-    more = {"permuted": True} if permuted else {}
+    more: dict[str, Any] = {"permuted": True} if permuted else {}
     train(config, name, inputs[start], settings, folder, progress, **more)
 
 
@@ -58,8 +58,10 @@ def r1(config: Config, inputs: Inputs, folder: Path, progress: Progress, **chang
     settings = replace(config.stage.r1, **changes)
     place = inputs["reward_model"].folder / "model"
     preference = Preference(load_reward_model(place, config.engine), load_tokenizer(place))
-    more = {"problems": scenarios(config, settings), "preference": preference}
-    train(config, "r1", inputs["dev3"], settings, folder, progress, **more)
+    train(
+        config, "r1", inputs["dev3"], settings, folder, progress,
+        problems=scenarios(config, settings), preference=preference,
+    )  # fmt: skip
 
 
 r1_preference_throughout = partial(r1, general_from=0.0)

@@ -193,8 +193,9 @@ class PackedGRPOTrainer(GRPOTrainer):
             return super()._get_per_token_logps_and_entropies(
                 model, *args, batch_size=batch_size, **kwargs
             )
-        started = time.perf_counter()
-        logps, entropies = self._packed(model, *args, kwargs.get("compute_entropy", False))
+        started, (ids, mask, width) = time.perf_counter(), args
+        with_entropy = kwargs.get("compute_entropy", False)
+        logps, entropies = self._packed(model, ids, mask, width, with_entropy)
         if not learning:
             self.clock("reference", time.perf_counter() - started)
         return logps, entropies, None
