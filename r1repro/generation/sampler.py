@@ -77,7 +77,6 @@ def sample(
     pad_id: int,
     seed: int,
     part: tuple[int, int] = (0, 1),
-    compact_at: float = COMPACT_AT,
 ) -> list[Rollout]:
     """One completion for each of B prompts (token ids; equal neighbours are prefilled once).
 
@@ -91,7 +90,7 @@ def sample(
     stream = (torch.rand(part[1], len(prompts), generator=generator)[part[0]] for _ in count())
     ends = torch.tensor(list(end_ids), device=model.device)
     with _to_sample(model):
-        tokens = _decode(model, prompts, sampling, ends, pad_id, stream, compact_at)
+        tokens = _decode(model, prompts, sampling, ends, pad_id, stream)
     ended = torch.isin(tokens, ends)
     finished = ended.any(1)
     lengths = torch.where(finished, ended.int().argmax(1) + 1, sampling.max_tokens)
@@ -106,7 +105,6 @@ def _decode(
     ends: torch.Tensor,
     pad_id: int,
     stream: Iterator[torch.Tensor],
-    compact_at: float,
 ) -> torch.Tensor:
     """Tokens of B completions, (B, max_tokens); what stands after an end has no meaning."""
     cache = growing_cache(model)
@@ -122,7 +120,7 @@ def _decode(
         share = done.float().mean().item()
         if share == 1.0 or step + 1 == sampling.max_tokens:
             break
-        if share >= compact_at:
+        if share >= COMPACT_AT:
             keep = (~done).nonzero(as_tuple=True)[0]
             alive, drawn, mask, position, done = (
                 rows[keep] for rows in (alive, drawn, mask, position, done)

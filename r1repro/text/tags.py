@@ -55,12 +55,8 @@ def read(text: str) -> Reading:
     shape = _SHAPE.fullmatch(text) if all(text.count(tag) == 1 for tag in TAGS) else None
     valid = shape is not None and bool(shape[1].strip()) and bool(shape[3].strip())
     think = _between(text, THINK_OPEN, THINK_CLOSE)
-    rest = text.rsplit(THINK_CLOSE, 1)[-1]
-    answer = None
-    if text.count(ANSWER_OPEN) == 1 and text.count(ANSWER_CLOSE) == 1:
-        answer = _between(rest, ANSWER_OPEN, ANSWER_CLOSE)
-        answer = answer.strip() if answer is not None else None
-    return Reading(think or "", answer or None, valid, shape[2].strip() if shape else "")
+    answer = _only_answer(text.rsplit(THINK_CLOSE, 1)[-1], text) or ""
+    return Reading(think or "", answer.strip() or None, valid, shape[2].strip() if shape else "")
 
 
 def after_thinking(text: str) -> str:
@@ -97,17 +93,11 @@ def marked_answer(text: str) -> str | None:
 
     Never taken from the thinking; None if the thinking is unfinished or nothing is marked.
     """
-    if THINK_CLOSE in text:
-        rest = text.rsplit(THINK_CLOSE, 1)[1]
-    elif THINK_OPEN in text:
+    if THINK_OPEN in text and THINK_CLOSE not in text:
         return None
-    else:
-        rest = text
-    if rest.count(ANSWER_OPEN) == 1 and rest.count(ANSWER_CLOSE) == 1:
-        inside = rest.partition(ANSWER_OPEN)[2].partition(ANSWER_CLOSE)
-        if inside[1]:
-            return (boxed(inside[0]) or inside[0]).strip()[:LONGEST] or None
-    return boxed(rest)
+    rest = text.rsplit(THINK_CLOSE, 1)[-1]
+    inside = _only_answer(rest)
+    return boxed(rest) if inside is None else (boxed(inside) or inside).strip()[:LONGEST] or None
 
 
 def boxed(text: str) -> str | None:
@@ -145,6 +135,12 @@ def _expressions(text: str) -> list[str]:
     """Expressions with at least one operator, from the first digit or opening parenthesis."""
     found = (operands.lstrip(")+-*/") for operands in _OPERANDS.findall(text))
     return [operands for operands in found if _OPERATOR.search(operands)]
+
+
+def _only_answer(rest: str, text: str | None = None) -> str | None:
+    """What the answer tag in `rest` holds; None unless `text` (`rest`) has exactly one."""
+    counts = [(text or rest).count(tag) for tag in (ANSWER_OPEN, ANSWER_CLOSE)]
+    return _between(rest, ANSWER_OPEN, ANSWER_CLOSE) if counts == [1, 1] else None
 
 
 def _between(text: str, opening: str, closing: str) -> str | None:
