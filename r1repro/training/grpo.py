@@ -22,13 +22,9 @@ from r1repro.config import PLAIN_ENGINE, EngineConfig, RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.sampler import ends
 from r1repro.rewards import rules
-from r1repro.rewards.accuracy import judge, stated_answer, timeouts
 from r1repro.tasks import templates
-from r1repro.tasks.problem import GENERAL, Problem
-from r1repro.text.language import language_share
-from r1repro.text.reflection import reflection_count
-from r1repro.text.tags import thinking
-from r1repro.training import adapters, flops, objective, sharding, trainers
+from r1repro.tasks.problem import Problem
+from r1repro.training import adapters, flops, objective, rl_metrics, sharding, trainers
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.rollouts import rollouts, vllm_arguments
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
@@ -39,16 +35,7 @@ HELD = 0.6
 PLATEAU_WINDOW, PLATEAU_GAIN = 40, 0.005
 """RL stops at a plateau: at the first step where the mean pass@1 of the last 40 steps is less than
 half a point above that of the 40 steps before."""
-# The trainer's own figures, by their columns in the metrics.
-LOGGED = {
-    "entropy": "entropy",
-    "kl": "kl",
-    # mean absolute log-prob difference between vLLM and trainer, nats per token
-    "logp_mismatch": "sampling/sampling_logp_difference/mean",
-    "clip_fraction": "clip_ratio/region_mean",
-    "clipped_completions": "completions/clipped_ratio",
-    "zero_variance_groups": "frac_reward_zero_std",
-}
+
 
 Preference = Callable[..., list[float]]
 """A learned reward with the signature of the rule rewards."""
@@ -266,7 +253,7 @@ class Recorder(trainers.Recorder):
                 templates.begun(p) + text for p, text in zip(prompts, completions, strict=True)
             ]
             if first:
-                self.batch = self._measured(completions, columns)
+                self.batch = rl_metrics.completions(completions, columns, self.tokenizer, self.ends)
             if rule is None:
                 raise R1ReproError(
                     "preference_weight is above 0 without a reward model; pass one or set it to 0"
@@ -284,29 +271,6 @@ class Recorder(trainers.Recorder):
         paid.__name__ = name
         return paid
 
-    def _measured(self, completions: list[str], columns: dict[str, Any]) -> pd.DataFrame:
-        ids, problems = columns["completion_ids"], rules.problems_of(columns)
-        lengths = {text: len(self.tokenizer.encode(text)) for text in set(columns["prompts"])}
-        before = timeouts()
-        correct = judge(problems, completions)
-        stated = map(stated_answer, problems, completions)
-        return pd.DataFrame(
-            {
-                **{name: columns[name] for name in ("problem_id", "task", "language", "level")},
-                "prompt": columns["question"],
-                "answer": columns["gold"],
-                "text": completions,
-                "correct": correct,
-                # this process's count, on its first row
-                "timeouts": [timeouts() - before] + [0] * (len(problems) - 1),
-                "unparseable": [answer is None for answer in stated],
-                "format_valid": [reward == 1.0 for reward in rules.format(completions)],
-                "tokens": [len(row) for row in ids],
-                "prompt_tokens": [lengths[text] for text in columns["prompts"]],
-                "finished": [bool(row) and row[-1] in self.ends for row in ids],
-            }
-        )
-
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs is None or "entropy" not in logs:
             return
@@ -315,7 +279,7 @@ class Recorder(trainers.Recorder):
         fresh = "rollout" in self.seconds
         paid = [w * batch[f"reward_{name}"] for name, w in weights(settings).items()]
         reward = sum(paid, 0 * batch.tokens)
-        row = self._row(reward, logs, fresh)
+        row = self._row(reward, logs)
         row = {name: None if v is None else float(v) for name, v in row.items()}
         self.rows.append({"step": step, **row})
         self.seconds = {}
@@ -334,45 +298,22 @@ class Recorder(trainers.Recorder):
         shown |= {"tokens/s": "tokens_per_s"} if fresh else {}
         self.progress.update(step, settings.steps, **{k: row[name] for k, name in shown.items()})
 
-    def _row(self, reward: pd.Series, logs: dict[str, Any], fresh: bool) -> dict[str, Any]:
-        """The metrics of a step; fresh: its completions were sampled in it."""
-        batch, paid = self.batch, weights(self.settings)
-        reasoning = batch[~batch.task.isin(GENERAL)]
-        general = batch[batch.task.isin(GENERAL)]
-        graded = len(general) and "preference" in paid
+    def _row(self, reward: pd.Series, logs: dict[str, Any]) -> dict[str, Any]:
+        paid, rollout = list(weights(self.settings)), self.seconds.get("rollout")
+        phases = ("rollout", "reference", "update")
+        spent = self.rows[-1]["flops"] if self.rows else 0.0
         return {
-            "reward": reward.mean(),
-            "reward_deviation": reward.std(),
-            **{f"reward_{name}": batch[f"reward_{name}"].mean() for name in paid},
-            "pass_at_1": reasoning.correct.mean(),
-            "general_correct": general.correct.mean() if len(general) else None,
-            "preference": general.reward_preference.mean() if graded else None,
-            "format_valid": batch.format_valid.mean(),
-            "unparseable": reasoning.unparseable.mean(),
-            **{name: logs.get(theirs) for name, theirs in LOGGED.items()},
-            "length": batch.tokens.mean(),
-            "length_correct": batch.tokens[batch.correct].mean(),
-            "length_wrong": batch.tokens[~batch.correct].mean(),
-            "reflection": batch.text.map(reflection_count).mean(),
-            "language_share": _language_share(batch),
-            "verifier_timeouts": batch.timeouts.sum() if fresh else 0,
-            "lr": logs.get("learning_rate"),
-            "grad_norm": logs.get("grad_norm"),
-            "tokens_per_s": batch.tokens.sum() / self.seconds["rollout"] if fresh else None,
-            **{
-                f"seconds_{name}": self.seconds.get(name, 0.0)
-                for name in ("rollout", "reference", "update")
-            },
+            **rl_metrics.step(self.batch, reward, paid, logs, rollout),
+            **{f"seconds_{name}": self.seconds.get(name, 0.0) for name in phases},
             "seconds": self.elapsed(),
-            "flops": (self.rows[-1]["flops"] if self.rows else 0.0) + self._spent(fresh),
+            "flops": spent + self._flops(),
         }
 
-    def _spent(self, fresh: bool) -> float:
-        """FLOPs of a step."""
+    def _flops(self) -> float:
         judged, learned = self.read
         spent = flops.trained(self.parameters, self.moved, learned)
         spent += flops.forward(self.parameters, judged)
-        if fresh:  # the sampler prefills a prompt once per group
+        if "rollout" in self.seconds:  # the sampler prefills a prompt once per group
             prompts = self.batch.prompt_tokens.sum() / self.settings.generations
             spent += flops.forward(self.parameters, prompts + self.batch.tokens.sum())
         return spent
@@ -388,9 +329,3 @@ class Recorder(trainers.Recorder):
             plain.save_pretrained(part / "model")
             self.tokenizer.save_pretrained(part / "model")
             part.rename(self.kept)
-
-
-def _language_share(batch: pd.DataFrame) -> float:
-    texts = zip(batch.text.map(thinking), batch.language, strict=True)
-    shares = [language_share(text, language) for text, language in texts]
-    return pd.Series(shares, dtype=float).mean()
