@@ -148,6 +148,7 @@ def _evaluated(stage: Stage, run: str = "run") -> tuple[Stage, Stage]:
 
 
 def _in(notebook: str, *stages: Stage) -> tuple[Stage, ...]:
+    """These stages, run by the cells of that notebook."""
     return tuple(replace(stage, notebook=notebook) for stage in stages)
 
 
