@@ -12,7 +12,7 @@ TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
 LONGEST = 2_000
 """Maximum characters read from a mathematical answer."""
 _BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
-_SHAPE = re.compile(r"\s*<think>(.*?)</think>(.*?)<answer>(.*?)</answer>\s*", re.DOTALL)
+_SHAPE = re.compile(r"\s*<think>(.*?)</think>.*?<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
 # A base model may continue with a new user turn; text after that does not answer this prompt.
@@ -37,8 +37,6 @@ class Reading:
     think: text between the first pair of think tags; "" if there is none.
     answer: stripped text of the answer tag; None if the tag is incomplete, occurs more than once,
         or is inside the thinking.
-    summary: stripped text between the thinking and the answer tag; R1 writes a sentence there,
-        R1-Zero mostly nothing.
     format_valid: thinking followed by an answer, each exactly once and not empty, with nothing
         before or after.
     """
@@ -46,17 +44,16 @@ class Reading:
     think: str
     answer: str | None
     format_valid: bool
-    summary: str = ""
 
 
 def read(text: str) -> Reading:
     """Parse a completion of the form `<think>...</think> summary <answer>...</answer>`."""
     # Count the tags first: with exactly one of each, the pattern matches or fails in linear time.
     shape = _SHAPE.fullmatch(text) if all(text.count(tag) == 1 for tag in TAGS) else None
-    valid = shape is not None and bool(shape[1].strip()) and bool(shape[3].strip())
+    valid = shape is not None and bool(shape[1].strip()) and bool(shape[2].strip())
     think = _between(text, THINK_OPEN, THINK_CLOSE)
     answer = _only_answer(text.rsplit(THINK_CLOSE, 1)[-1], text) or ""
-    return Reading(think or "", answer.strip() or None, valid, shape[2].strip() if shape else "")
+    return Reading(think or "", answer.strip() or None, valid)
 
 
 def after_thinking(text: str) -> str:
