@@ -45,16 +45,11 @@ class PackedGRPOTrainer(GRPOTrainer):
         self,
         *args: Any,
         micro_batch_tokens: int,
-        clock: Callable[[str, float], None] = lambda name, seconds: None,
-        count: Callable[[int, int], None] = lambda judged, learned: None,
+        clock: Callable[[str, float], None],
+        count: Callable[[int, int], None],
         **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
-        if self.args.gradient_accumulation_steps != 1:
-            raise R1ReproError(
-                "gradient_accumulation_steps must be 1; micro_batch_tokens already splits a step "
-                "into micro-batches"
-            )
         if isinstance(self.model, PeftModel) and self.beta > 0:
             self.add_callback(_AdapterSync())
         if isinstance(self.model, PeftModel) and self.use_vllm:
