@@ -2,6 +2,7 @@
 
 from r1repro.config.compose import (
     SEEDS,
+    changed,
     compose,
     load,
     only,
@@ -42,7 +43,7 @@ __all__ = [
     "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "TEACHER", "AllScenarioConfig",
     "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "ModelConfig", "OriginConfig",
     "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig", "TaskConfig",
-    "check_model_folder", "check_places", "choices", "compose", "from_elsewhere", "load", "models",
-    "only", "refused", "rows_together", "runs_folder", "save", "stronger_teacher", "sweep",
-    "values", "with_teacher",
+    "changed", "check_model_folder", "check_places", "choices", "compose", "from_elsewhere", "load",
+    "models", "only", "refused", "rows_together", "runs_folder", "save", "stronger_teacher",
+    "sweep", "values", "with_teacher",
 ]  # fmt: skip
