@@ -5,6 +5,7 @@ prompt, and the answer may have no tag.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from r1repro.text.language import is_mixed, language_share, words
 from r1repro.text.reflection import reflection_count
 from r1repro.text.repetition import repetition
 from r1repro.text.tags import boxed
+from r1repro.text.turns import without_ending
 
 LANGUAGES = ("auto", "en", "zh")
 FIELDS = (
@@ -54,10 +56,12 @@ def parts(text: str, tags: Tags) -> Parts:
     """Split a completion; without an opening think tag, the thinking starts at the beginning.
 
     valid: the text is non-blank thinking followed by a non-blank answer, the format that R1-Zero's
-        rules reward. Tags quoted within either do not invalidate it, but `answer` is None if marked
-        twice. Without answer tags: some text follows the thinking.
+        rules reward; an end token after it is no text. Tags quoted within either do not invalidate
+        it, but several blocks do, and `answer` is None if marked twice. Without answer tags: some
+        text follows the thinking.
     """
     opening, closing = tags.think
+    text = without_ending(text)
     stripped = text.strip()
     begins = stripped.startswith(opening) or opening not in stripped
     if tags.answer is None:
@@ -76,10 +80,19 @@ def parts(text: str, tags: Tags) -> Parts:
     single = single and (bool(marked) or opening not in text)  # not from unfinished thinking
     valid = begins and bool(thinking.strip()) and bool(inside.strip()) and bool(marked)
     valid = valid and rest.lstrip().startswith(start) and stripped.endswith(end)
+    valid = valid and not any(_again(part, opening, (closing, end)) for part in (thinking, inside))
     answer = inside.strip() if single else None
     if start not in tail and end not in tail and (marked or opening not in text):
         answer = boxed(tail)  # R1's own answer format
     return Parts(thinking if marked else None, tail, answer, valid)
+
+
+def _again(part: str, opening: str, closings: tuple[str, ...]) -> bool:
+    """Whether thinking begins anew after the end of an earlier block."""
+    after = "|".join(map(re.escape, closings))
+    return (
+        bool(opening) and re.search(rf"(?:{after})\s{{0,20}}{re.escape(opening)}", part) is not None
+    )
 
 
 def _before_answer(text: str, closing: str, start: str) -> tuple[str, str, str]:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from r1repro.text.turns import after_thought, first_turn, without_ending
+
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 END = "<|endoftext|>"
@@ -50,7 +52,11 @@ class Reading:
 
 
 def read(text: str) -> Reading:
-    """Parse a completion of the form `<think>...</think> summary <answer>...</answer>`."""
+    """Parse a completion of the form `<think>...</think> summary <answer>...</answer>`.
+
+    Special tokens at its end, such as `<|im_end|>`, are no text.
+    """
+    text = without_ending(text)
     # Count the tags first: with exactly one of each, the pattern matches or fails in linear time.
     shape = _SHAPE.fullmatch(text) if all(text.count(tag) == 1 for tag in TAGS) else None
     valid = shape is not None and bool(shape[1].strip()) and bool(shape[3].strip())
@@ -95,14 +101,12 @@ def final_answer(text: str, kind: str = "number") -> str | None:
 def marked_answer(text: str) -> str | None:
     """The mathematical answer that a completion marks, in its answer tag or its last box.
 
-    Never taken from the thinking; None if the thinking is unfinished or nothing is marked.
+    Never taken from the thinking, or from turns after the first; None if the thinking is unfinished
+    or nothing is marked.
     """
-    if THINK_CLOSE in text:
-        rest = text.rsplit(THINK_CLOSE, 1)[1]
-    elif THINK_OPEN in text:
+    rest = _rest(text)
+    if rest is None:
         return None
-    else:
-        rest = text
     if rest.count(ANSWER_OPEN) == 1 and rest.count(ANSWER_CLOSE) == 1:
         inside = rest.partition(ANSWER_OPEN)[2].partition(ANSWER_CLOSE)
         if inside[1]:
@@ -130,15 +134,20 @@ def math_answer(text: str) -> str | None:
     is", or the clause itself if it has no value; without such a clause, the last value. Never taken
     from the thinking.
     """
-    marked = marked_answer(text)
-    if marked is not None or (THINK_OPEN in text and THINK_CLOSE not in text):
+    marked, rest = marked_answer(text), _rest(text)
+    if marked is not None or rest is None:
         return marked
-    rest = after_thinking(text)
+    rest = _TAG.sub(" ", rest).strip()
     clauses = _STATED.findall(rest)
     values = _VALUE.findall((clauses[-1] if clauses else rest)[-LONGEST:])
     if values:
         return str(values[-1]).rstrip(",")
     return clauses[-1].strip().rstrip(".")[:LONGEST] if clauses else None
+
+
+def _rest(text: str) -> str | None:
+    """What follows the thinking in the first turn; None if the thinking was cut off."""
+    return after_thought(first_turn(text, lambda said: bool(boxed(said)) or ANSWER_CLOSE in said))
 
 
 def _expressions(text: str) -> list[str]:
