@@ -10,6 +10,7 @@ from typing import Any
 
 from r1repro import hub, records
 from r1repro.errors import R1ReproError
+from r1repro.tasks import fields
 from r1repro.tasks.countdown import asked
 from r1repro.tasks.problem import Problem
 from r1repro.text.prose import is_sentence
@@ -125,13 +126,11 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
     gold = records.field(row, source.answer, where)
     if source.countdown:
         return asked([int(number) for number in question], int(gold))
-    if isinstance(question, list):
-        turns = [turn for turn in question if turn.get("role") == "user"]
-        question = turns[-1]["content"] if turns else ""
+    question = fields.turn(question, fields.USER)
     if not isinstance(question, str) or not question.strip():
-        raise R1ReproError(f"{where}: {source.prompt} is empty; give a question")
-    answer = right_answer(str(gold))
-    if gold is None or not answer or answer.count("{") != answer.count("}"):
+        raise R1ReproError(f"{where}: {source.prompt} is empty or no text; give a question")
+    answer = right_answer(fields.gold(gold) or "")
+    if not answer or answer.count("{") != answer.count("}"):
         raise R1ReproError(f"{where}: {source.answer} has no complete answer: {str(gold)[-60:]!r}")
     # Published data sets cannot be fixed here; such a row just never earns reward.
     if source.path is not None and is_sentence(answer):
