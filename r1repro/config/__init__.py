@@ -10,6 +10,7 @@ from r1repro.config.compose import (
     sweep,
     values,
 )
+from r1repro.config.general import GeneralConfig
 from r1repro.config.groups import ROOT, choices
 from r1repro.config.models import (
     STUDENTS,
@@ -42,7 +43,8 @@ from r1repro.config.validate import check_model_folder
 
 __all__ = [
     "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "STUDENTS", "TEACHER", "AllScenarioConfig",
-    "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "ModelConfig", "OriginConfig",
+    "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "GeneralConfig", "ModelConfig",
+    "OriginConfig",
     "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig", "TaskConfig",
     "check_model_folder", "choices", "compose", "from_elsewhere", "load", "model_key", "models",
     "only", "rows_together", "runs_folder", "save", "stronger_teacher", "sweep", "values",

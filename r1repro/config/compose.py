@@ -13,6 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from r1repro import records
 from r1repro.config import groups
+from r1repro.config.general import GeneralConfig
 from r1repro.config.groups import GROUPS, ROOT, check_choice, refused
 from r1repro.config.schema import Config, ModelConfig, StudentsConfig, TaskConfig
 from r1repro.config.validate import validate
@@ -66,6 +67,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
         task=_resolved_task(config.task),
         model=_resolved(config.model),
         student=_resolved_students(config.student),
+        general=_resolved_general(config.general),
     )
     validate(config)
     return config
@@ -161,6 +163,11 @@ def _resolved_students(student: StudentsConfig) -> StudentsConfig:
         qwen=_resolved(student.qwen),
         llama=_resolved(student.llama),
     )
+
+
+def _resolved_general(general: GeneralConfig) -> GeneralConfig:
+    sft, pairs = (path and _absolute(path) for path in (general.sft, general.pairs))
+    return replace(general, sft=sft, pairs=pairs)
 
 
 def _absolute(path: str) -> str:
