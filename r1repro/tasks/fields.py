@@ -54,7 +54,8 @@ def _content(content: Any) -> str | None:
     if not isinstance(content, list):
         return content if isinstance(content, str) else None
     parts = [part.get("text") if isinstance(part, dict) else part for part in content]
-    return "\n".join(parts) if all(isinstance(part, str) for part in parts) else None
+    texts = [part for part in parts if isinstance(part, str)]
+    return "\n".join(texts) if len(texts) == len(parts) else None
 
 
 def _parsed(value: Any, kind: type) -> Any:
