@@ -16,6 +16,8 @@ LONGEST = 2_000
 _BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _SHAPE = re.compile(r"\s*<think>(.*?)</think>(.*?)<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
+# Other spellings of the answer tag, read where nothing else is marked.
+_OTHER_TAG = re.compile(r"<(answer|solution|final_answer)>([^<]{1,2000})</\1>", re.IGNORECASE)
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
 # A base model may continue with a new user turn; text after that does not answer this prompt.
 _NEXT_TURN = re.compile(r"\n\s{0,4}(?:User:|用户：)")
@@ -111,7 +113,8 @@ def marked_answer(text: str) -> str | None:
         inside = rest.partition(ANSWER_OPEN)[2].partition(ANSWER_CLOSE)
         if inside[1]:
             return (boxed(inside[0]) or inside[0]).strip()[:LONGEST] or None
-    return boxed(rest)
+    others = [] if ANSWER_OPEN in rest else _OTHER_TAG.findall(rest)
+    return boxed(rest) or (others[0][1].strip() or None if len(others) == 1 else None)
 
 
 def boxed(text: str) -> str | None:

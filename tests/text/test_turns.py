@@ -89,3 +89,11 @@ def test_hostile_text_is_read_quickly(unit):
     math_answer(unit * 30_000)
     read(unit * 30_000)
     assert time.process_time() - began < 4
+
+
+@pytest.mark.parametrize("tag", ["solution", "final_answer", "ANSWER"])
+def test_other_answer_tags_are_read_where_nothing_else_is_marked(tag):
+    assert marked_answer(f"<think>6+6</think><{tag}> 12 </{tag}>") == "12"
+    assert marked_answer(f"<think>6+6</think>\\boxed{{12}}<{tag}>13</{tag}>") == "12"
+    assert marked_answer(f"<{tag}>12</{tag}><{tag}>13</{tag}>") is None
+    assert marked_answer(f"<think><{tag}>12</{tag}>") is None
