@@ -151,13 +151,15 @@ def _without(text: str, opening: str, closing: str, most: int) -> str:
     """The text without what is enclosed; an opening without its closing within `most` stays."""
     if opening not in text:
         return text
-    kept, place = [], 0
+    kept, place, end = [], 0, -1
     while (start := text.find(opening, place)) >= 0:
         inside = start + len(opening)
-        end = text.find(closing, inside, inside + most)
-        kept.append(text[place : inside if end < 0 else start])
-        if end >= 0:
+        if end < inside and (end := text.find(closing, inside)) < 0:
+            break
+        closed = end - inside <= most
+        kept.append(text[place : start if closed else inside])
+        if closed:
             said = _said_in if opening == "\\[" else _said_in_code
             kept.append(said(text[inside:end]))
-        place = inside if end < 0 else end + len(closing)
+        place = end + len(closing) if closed else inside
     return "".join([*kept, text[place:]])

@@ -41,7 +41,7 @@ _UNIT = re.compile(
     r"[mcdknuµ]?m|[mk]?g|[mc]?[lL]|[kM]?[wWJN]h?|[kMG]?(?:Hz|Pa|eV|[Bb])|mph|kmh|ft|yd|mi|lbs?|oz|"
     r"hrs?|mins?|secs?|rad|deg|mol|atm|k?cal|rpm|dB|pt|px|th|st|nd|rd"
 )
-_SIGNS = frozenset("0123456789=+*^<>≤≥≠_√∠△⊥∥°")
+_SIGNS = frozenset("0123456789=+*^<>≤≥≠√∠△⊥∥°")
 _VOWEL = re.compile("[aeiouyAEIOUY\u00c0-\u024f]")
 _GREEK = re.compile("[\u0391-\u03c9ϑϕϖϱϵ]+")
 
@@ -51,11 +51,12 @@ def is_name(word: str, before: str, after: str) -> bool:
 
     before, after: the characters beside it. A run with a capital letter is one unless it is COMMON;
     so are two letters that are no word, letters without a vowel or in a row, as `abc`, functions,
-    units, and a run that touches a sign or digit, as in `3aab=`.
+    units, indices, and up to four letters that touch a sign or digit, as in `3aab=`.
     """
     if _plain(word) in COMMON:
         return False
-    return is_formal(word) or word != word.lower() or before in _SIGNS or after in _SIGNS
+    beside_sign = len(word) <= 4 and (before in _SIGNS or after in _SIGNS)
+    return is_formal(word) or word != word.lower() or before == "_" or beside_sign
 
 
 def is_formal(word: str) -> bool:

@@ -117,7 +117,7 @@ def test_signs_of_variables_are_no_third_language(text):
         "已知点P(x1, y1)和点Q(x2, y2)，直线PQ的斜率为k。",
         '图中 [asy] draw((0,0)--(1,1)); label("north", (0,1)); [/asy] 的面积是多少？',
         "Denali 和 Nate 在一家遛狗公司工作，Denali 负责 $16$ 只狗。",
-        "若3ab=12，则abc=xyz，ＡＢ＝ＣＤ。",
+        "若3ab=12，则abc=xyz，ＡＢ＝ＣＤ，4aabb+2=v_start。",
         "\\[\\text{Area of the triangle} = \\frac{1}{2}ab\\]，于是面积为3。",
     ],
 )
@@ -132,6 +132,7 @@ def test_names_of_points_functions_units_and_people_are_no_english(text):
         ("等等，Wait，我们再算一次。", "zh"),
         ("在△ABC中，AB=AC，THEN 点D是中点。", "zh"),
         ("先算apple的个数。", "zh"),
+        ("所以22+river=9。", "zh"),
         ("The name of that celebrity is 王菲 and she is 55.", "en"),
         ("Hello world. 你好世界", "en"),
         ("So $x = 3$ 所以 we are done.", "en"),
