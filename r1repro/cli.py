@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import shlex
 import sys
@@ -314,13 +315,13 @@ def _analyze(args: argparse.Namespace) -> int:
 
 def _decontaminate(args: argparse.Namespace) -> int:
     from r1repro import records
-    from r1repro.text.overlap import COPIES, overlaps
+    from r1repro.text.overlap import EVIDENCE, overlaps
 
     sides = []
     for file, name in ((args.train, args.field), (args.eval, args.eval_field or args.field)):
         rows = [(i, row, _text(row, name, f"{file}, row {i}")) for i, row in records.read(file)]
         if not rows:
-            raise R1ReproError(f"{file} has no rows: give a file with rows to compare")
+            raise R1ReproError(f"{file} holds no rows: give a file with at least one")
         sides.append(rows)
     train, evaluation = sides
     found = overlaps([text for _, _, text in train], [text for _, _, text in evaluation])
@@ -328,13 +329,15 @@ def _decontaminate(args: argparse.Namespace) -> int:
         if one.evidence in args.evidence:
             (number, row, text), (other, _, asked) = train[one.train], evaluation[one.evaluation]
             ours = {**asdict(one), "train": number, "evaluation": other}
-            _emit(records.beside(row, ours | {"train_text": text, "eval_text": asked}, "overlap"))
-    kinds = Counter(one.evidence for one in found)
+            ours |= {"train_text": text, "eval_text": asked}
+            # A row's own fields stay as they are; ours of the same name is called overlap_...
+            _emit({**row, **{f"overlap_{k}" if k in row else k: v for k, v in ours.items()}})
+    kinds = [one.evidence for one in found]
+    exact, edited, numbers, phrase = map(kinds.count, EVIDENCE)
     print(
-        f"{sum(kinds[kind] for kind in COPIES)} of {len(train)} rows overlap with "
-        f"{len(evaluation)}: {kinds['exact']} exact, {kinds['edited']} edited; further "
-        f"{kinds['numbers']} differ in numbers, {kinds['phrase']} share a phrase; translations are "
-        "not detected",
+        f"{exact + edited} of {len(train)} rows overlap with {len(evaluation)}: {exact} exact, "
+        f"{edited} edited; further {numbers} differ in numbers, {phrase} share a phrase; "
+        "translations are not detected",
         file=sys.stderr,
     )
     return 0
@@ -357,10 +360,17 @@ def _text(row: dict[str, Any], name: str, place: str) -> str:
 
 
 def _emit(row: dict[str, Any]) -> None:
-    from r1repro import records
-
     # ASCII-escaped, so that lone surrogates and unusual line ends cannot break a line.
-    print(json.dumps(records.finite(row), default=str))
+    print(json.dumps(_valid(row), default=str, allow_nan=False))
+
+
+def _valid(value: Any) -> Any:
+    """The value with null for what JSON has no number for: NaN and the infinities."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(name): _valid(inner) for name, inner in value.items()}
+    return [_valid(inner) for inner in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Reads rows of JSON lines, a JSON list or Parquet, with errors that name the row."""
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,17 +62,3 @@ def _parsed(text: str, place: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise R1ReproError(f"{place} is not valid JSON: {error}") from error
-
-
-def beside(row: dict[str, Any], added: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """A row with fields added, as PREFIX_NAME where the row has that field itself."""
-    return {**row, **{f"{prefix}_{n}" if n in row else n: value for n, value in added.items()}}
-
-
-def finite(value: Any) -> Any:
-    """The value with null for NaN and infinities, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

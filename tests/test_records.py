@@ -104,7 +104,7 @@ def test_decontaminate_refuses_an_empty_file(tmp_path, capsys, name):
     for file in files:
         file.write_text("" if file.name == name else '{"problem": "What is 2 + 2?"}\n')
     assert cli.main(["decontaminate", *map(str, files)]) == 2
-    assert f"{name} has no rows" in capsys.readouterr().err
+    assert f"{name} holds no rows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from r1repro.text.language import is_mixed, language_share, words
 from r1repro.text.reflection import reflection_count
 from r1repro.text.repetition import repetition
 from r1repro.text.tags import boxed
-from r1repro.text.turns import without_ending
 
 LANGUAGES = ("auto", "en", "zh")
 FIELDS = (
@@ -56,12 +55,10 @@ def parts(text: str, tags: Tags) -> Parts:
     """Split a completion; without an opening think tag, the thinking starts at the beginning.
 
     valid: the text is non-blank thinking followed by a non-blank answer, the format that R1-Zero's
-        rules reward; an end token after it is no text. Tags quoted within either do not invalidate
-        it, but several blocks do, and `answer` is None if marked twice. Without answer tags: some
-        text follows the thinking.
+        rules reward. Tags quoted within either do not invalidate it, but several blocks do, and
+        `answer` is None if marked twice. Without answer tags: some text follows the thinking.
     """
     opening, closing = tags.think
-    text = without_ending(text)
     stripped = text.strip()
     begins = stripped.startswith(opening) or opening not in stripped
     if tags.answer is None:

@@ -129,8 +129,8 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
     question = fields.turn(question, fields.USER)
     if not isinstance(question, str) or not question.strip():
         raise R1ReproError(f"{where}: {source.prompt} is empty or no text; give a question")
-    answer = right_answer(fields.gold(gold) or "")
-    if not answer or answer.count("{") != answer.count("}"):
+    answer = right_answer(str(gold))
+    if gold is None or not answer or answer.count("{") != answer.count("}"):
         raise R1ReproError(f"{where}: {source.answer} has no complete answer: {str(gold)[-60:]!r}")
     # Published data sets cannot be fixed here; such a row just never earns reward.
     if source.path is not None and is_sentence(answer):

@@ -3,8 +3,6 @@
 import re
 from dataclasses import dataclass
 
-from r1repro.text.turns import after_thought, first_turn, without_ending
-
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 END = "<|endoftext|>"
@@ -16,8 +14,6 @@ LONGEST = 2_000
 _BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _SHAPE = re.compile(r"\s*<think>(.*?)</think>(.*?)<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
-# Other spellings of the answer tag, read where nothing else is marked.
-_OTHER_TAG = re.compile(r"<(answer|solution|final_answer)>([^<]{1,2000})</\1>", re.IGNORECASE)
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
 # A base model may continue with a new user turn; text after that does not answer this prompt.
 _NEXT_TURN = re.compile(r"\n\s{0,4}(?:User:|用户：)")
@@ -54,11 +50,7 @@ class Reading:
 
 
 def read(text: str) -> Reading:
-    """Parse a completion of the form `<think>...</think> summary <answer>...</answer>`.
-
-    Special tokens at its end, such as `<|im_end|>`, are no text.
-    """
-    text = without_ending(text)
+    """Parse a completion of the form `<think>...</think> summary <answer>...</answer>`."""
     # Count the tags first: with exactly one of each, the pattern matches or fails in linear time.
     shape = _SHAPE.fullmatch(text) if all(text.count(tag) == 1 for tag in TAGS) else None
     valid = shape is not None and bool(shape[1].strip()) and bool(shape[3].strip())
@@ -103,18 +95,19 @@ def final_answer(text: str, kind: str = "number") -> str | None:
 def marked_answer(text: str) -> str | None:
     """The mathematical answer that a completion marks, in its answer tag or its last box.
 
-    Never taken from the thinking, or from turns after the first; None if the thinking is unfinished
-    or nothing is marked.
+    Never taken from the thinking; None if the thinking is unfinished or nothing is marked.
     """
-    rest = _rest(text)
-    if rest is None:
+    if THINK_CLOSE in text:
+        rest = text.rsplit(THINK_CLOSE, 1)[1]
+    elif THINK_OPEN in text:
         return None
+    else:
+        rest = text
     if rest.count(ANSWER_OPEN) == 1 and rest.count(ANSWER_CLOSE) == 1:
         inside = rest.partition(ANSWER_OPEN)[2].partition(ANSWER_CLOSE)
         if inside[1]:
             return (boxed(inside[0]) or inside[0]).strip()[:LONGEST] or None
-    others = [] if ANSWER_OPEN in rest else _OTHER_TAG.findall(rest)
-    return boxed(rest) or (others[0][1].strip() or None if len(others) == 1 else None)
+    return boxed(rest)
 
 
 def boxed(text: str) -> str | None:
@@ -137,20 +130,15 @@ def math_answer(text: str) -> str | None:
     is", or the clause itself if it has no value; without such a clause, the last value. Never taken
     from the thinking.
     """
-    marked, rest = marked_answer(text), _rest(text)
-    if marked is not None or rest is None:
+    marked = marked_answer(text)
+    if marked is not None or (THINK_OPEN in text and THINK_CLOSE not in text):
         return marked
-    rest = _TAG.sub(" ", rest).strip()
+    rest = after_thinking(text)
     clauses = _STATED.findall(rest)
     values = _VALUE.findall((clauses[-1] if clauses else rest)[-LONGEST:])
     if values:
         return str(values[-1]).rstrip(",")
     return clauses[-1].strip().rstrip(".")[:LONGEST] if clauses else None
-
-
-def _rest(text: str) -> str | None:
-    """What follows the thinking in the first turn; None if the thinking was cut off."""
-    return after_thought(first_turn(text, lambda said: bool(boxed(said)) or ANSWER_CLOSE in said))
 
 
 def _expressions(text: str) -> list[str]:

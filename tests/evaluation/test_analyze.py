@@ -30,7 +30,6 @@ REAL = ROOT.parent / "shared" / "realdata"
         ("<think>a <answer>7</answer></think>", "a <answer>7</answer>", None, False),
         ("<think>a</think>b</think><answer>7</answer>", "a</think>b", "7", True),
         ("so <think>a</think><answer>7</answer>", "a", "7", False),
-        ("<think>a</think>\n<answer>7</answer><|im_end|>", "a", "7", True),
         (
             "<think>a</think>\n<think>b</think>\n<answer>7</answer>",
             "a</think>\n<think>b",

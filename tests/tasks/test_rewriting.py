@@ -11,6 +11,8 @@ from r1repro.tasks import corpus, rewriting
 from r1repro.tasks.rewriting import rewrite, tagged, tidied, translated
 from r1repro.text.tags import read
 
+DATA = ROOT / "tests" / "data" / "questions"
+
 
 def _thinking(*lines, answer="8"):
     return "<think>" + "\n".join(lines) + f"</think><answer>{answer}</answer>"
@@ -153,7 +155,7 @@ def test_a_summary_is_a_whole_block():
 
 
 def test_the_display_mathematics_of_r1_is_kept():
-    lines = (ROOT / "tests" / "data" / "r1_traces.jsonl").read_text("utf-8").split("\n")
+    lines = (DATA / "r1_traces.jsonl").read_text("utf-8").split("\n")
     for row in (json.loads(line) for line in lines if line):
         said = tagged(f"<think>{row['message_content']}</think>{row['message_content']}")
         thinking = tidied(said).thinking

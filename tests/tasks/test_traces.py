@@ -15,6 +15,7 @@ from r1repro.text.tags import read
 from tests.laptop import laptop
 
 REAL = ROOT.parent / "shared" / "realdata" / "r1_traces" / "rasbt_openrouter_r1_671b.json"
+DATA = ROOT / "tests" / "data" / "questions"
 
 
 def written(path, *rows):
@@ -96,7 +97,7 @@ def test_a_boxed_answer_is_put_in_the_answer_tag(tmp_path):
 
 
 def test_real_traces_are_tagged(tmp_path):
-    lines = (ROOT / "tests" / "data" / "r1_traces.jsonl").read_text("utf-8").split("\n")
+    lines = (DATA / "r1_traces.jsonl").read_text("utf-8").split("\n")
     rows = [json.loads(line) for line in lines if line]
     said = [f"<think>{r['message_thinking']}</think>\n{r['message_content']}" for r in rows]
     found = [

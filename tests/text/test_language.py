@@ -9,7 +9,7 @@ import pytest
 from r1repro.config import ROOT
 from r1repro.text.language import HAN, is_mixed, language_of, language_share, words
 
-DATA = ROOT / "tests" / "data"
+DATA = ROOT / "tests" / "data" / "questions"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from r1repro.text.wording import wording
 
 REAL = ROOT.parent / "shared" / "realdata"
 HERE = pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside the checkout")
-DATA = ROOT / "tests" / "data"
+DATA = ROOT / "tests" / "data" / "questions"
 LONG = (
     "Ann has three boxes with seven red apples each and gives away four of them; how many are left?"
 )
