@@ -9,7 +9,7 @@ from r1repro.errors import R1ReproError, offered
 from r1repro.tasks import mini_world, reasoning_gym, sources
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.sources import SOURCES, Source
-from r1repro.tasks.world import World, general_splits
+from r1repro.tasks.world import GENERATED, World, general_splits
 from r1repro.text.overlap import copies
 
 GYM = "reasoning_gym:"
@@ -120,6 +120,8 @@ def _apart(free: list[Problem], held: list[Problem]) -> tuple[list[Problem], int
 
     Raises R1ReproError if none is left.
     """
+    if free and free[0].task in GENERATED:
+        return free, 0  # kept apart by their numbers as they are drawn
     same = copies([problem.prompt for problem in free], [problem.prompt for problem in held])
     kept = [problem for row, problem in enumerate(free) if row not in same]
     if free and not kept:

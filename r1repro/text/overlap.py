@@ -28,6 +28,8 @@ COPIES = ("exact", "edited")
 """Evidence of the same problem."""
 _WRAPPED = 0.05
 """Share of a file's rows with a sentence, at least three, that makes it an instruction."""
+_COMMON = 10
+"""An n-gram in more rows of the evaluation than this and that share is no evidence."""
 _AFFIX_SHARE = 0.8
 """The same for the first or last pieces of a row within a sentence."""
 _AFFIX = 3
@@ -55,6 +57,9 @@ def overlaps(train: Sequence[str], evaluation: Sequence[str]) -> list[Overlap]:
     ours, theirs = _unwrapped([wording(t) for t in train], [wording(t) for t in evaluation])
     exact = _held(ours, theirs)
     grams = [_ngrams(asked.plain) for asked in theirs]
+    times = Counter(gram for held in grams for gram in held)
+    common_phrases = {g for g, n in times.items() if n > max(_COMMON, _WRAPPED * len(theirs))}
+    grams = [held - common_phrases for held in grams]
     holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for row, held in enumerate(grams):
         for gram in held:
@@ -64,7 +69,7 @@ def overlaps(train: Sequence[str], evaluation: Sequence[str]) -> list[Overlap]:
         if number in exact:
             found.append(Overlap(number, exact[number], "exact", 1.0))
             continue
-        own = _ngrams(asked.plain)
+        own = _ngrams(asked.plain) - common_phrases
         common = Counter(row for gram in own for row in holders.get(gram, ()))
         shares = {
             row: times / min(len(own), len(grams[row]))

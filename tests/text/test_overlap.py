@@ -167,3 +167,15 @@ def test_math500_is_found_in_its_wrapping():
     held = rows("test.jsonl", "problem", REAL / "math500")
     for shared in (WRAPPED, "12. {}\nAnswer: 5", "{} " + STEPS + "within \\boxed{{}}."):
         assert len(copies([shared.format(text) for text in held], held)) >= 498
+
+
+def test_rows_of_one_template_take_no_time_and_are_told_apart_by_their_numbers():
+    asked = (
+        "Using the numbers [{}, {}, {}], create an equation that equals {}. You can use basic "
+        "arithmetic operations and each number can only be used once."
+    )
+    held = [asked.format(n, n + 1, n + 2, n + 9) for n in range(1_000)]
+    began = time.monotonic()
+    ours = [asked.format(n, n + 1, n + 2, n + 9) for n in range(500, 3_500)]
+    assert copies(ours, held) == set(range(500))
+    assert time.monotonic() - began < 20
