@@ -79,7 +79,8 @@ def words(text: str) -> list[str]:
         text = text.translate(_PLAIN)
     for opening, closing, most in _BLOCKS:
         text = _without(text, opening, closing, most)
-    text = _NOT_WORDS.sub(" ", _FORMULA.sub(lambda found: _said_in(found[0]), text))
+    text = _FORMULA.sub(lambda found: _said_in(found[0]), text)
+    text = _NOT_WORDS.sub(lambda found: "0" if found[0].isdigit() else " ", text)
     found = [match for match in _WORD.finditer(text) if not _is_variable(match[0])]
     latin = [match for match in found if _IS_LATIN.match(match[0])]
     if not _IS_HAN.search(text):

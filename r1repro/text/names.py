@@ -33,6 +33,8 @@ IN_CODE = frozenset(
     "total equal".split()
 )
 """Those of them that code, such as that of a picture, is written in."""
+_PRODUCTS = frozenset("am an as at be by my".split())
+"""Those that a formula holds as products or indices, as in `v=at` and `{an}`."""
 _FUNCTION = re.compile(
     r"(?:(?:a|arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|ln|lg|exp|lim|max|min|mod|gcd|lcm|det|deg|dim|"
     r"sup|inf|arg|sgn|ker|var|cov|abs|sqrt|floor|ceil|argmax|argmin|rank)(?:[A-Z]{0,3}|[xyz])"
@@ -41,7 +43,7 @@ _UNIT = re.compile(
     r"[mcdknuµ]?m|[mk]?g|[mc]?[lL]|[kM]?[wWJN]h?|[kMG]?(?:Hz|Pa|eV|[Bb])|mph|kmh|ft|yd|mi|lbs?|oz|"
     r"hrs?|mins?|secs?|rad|deg|mol|atm|k?cal|rpm|dB|pt|px|th|st|nd|rd"
 )
-_SIGNS = frozenset("0123456789=+*^<>≤≥≠√∠△⊥∥°")
+_SIGNS = frozenset("=+*^<>≤≥≠√∠△⊥∥°")
 _VOWEL = re.compile("[aeiouyAEIOUY\u00c0-\u024f]")
 _GREEK = re.compile("[\u0391-\u03c9ϑϕϖϱϵ]+")
 
@@ -51,11 +53,11 @@ def is_name(word: str, before: str, after: str) -> bool:
 
     before, after: the characters beside it. A run with a capital letter is one unless it is COMMON;
     so are two letters that are no word, letters without a vowel or in a row, as `abc`, functions,
-    units, indices, and up to four letters that touch a sign or digit, as in `3aab=`.
+    units, indices, and up to four letters that touch a sign, as in `3aab=`. A digit is given as 0.
     """
-    if _plain(word) in COMMON:
-        return False
     beside_sign = len(word) <= 4 and (before in _SIGNS or after in _SIGNS)
+    if _plain(word) in COMMON:
+        return word in _PRODUCTS and (beside_sign or before in ("{", "0"))
     return is_formal(word) or word != word.lower() or before == "_" or beside_sign
 
 

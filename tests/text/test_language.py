@@ -117,6 +117,7 @@ def test_signs_of_variables_are_no_third_language(text):
         "已知点P(x1, y1)和点Q(x2, y2)，直线PQ的斜率为k。",
         '图中 [asy] draw((0,0)--(1,1)); label("north", (0,1)); [/asy] 的面积是多少？',
         "Denali 和 Nate 在一家遛狗公司工作，Denali 负责 $16$ 只狗。",
+        "已知数列{an}的前n项和为Sn，an+1=2an，速度v=at，根据SSS判定，由AM-GM不等式可得。",
         "若3ab=12，则abc=xyz，ＡＢ＝ＣＤ，4aabb+2=v_start。",
         "\\[\\text{Area of the triangle} = \\frac{1}{2}ab\\]，于是面积为3。",
     ],
