@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 
 from r1repro import records
 from r1repro.config import groups
+from r1repro.config.general import GeneralConfig
 from r1repro.config.groups import GROUPS, ROOT, check_choice, refused
 from r1repro.config.schema import Config, ModelConfig, StudentsConfig, TaskConfig
 from r1repro.config.texts import as_typed, literal
@@ -62,6 +63,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
         task=_resolved_task(config.task),
         model=_resolved(config.model),
         student=_resolved_students(config.student),
+        general=_resolved_general(config.general),
     )
     validate(config)
     check_places(config)
@@ -177,6 +179,11 @@ def _resolved_students(student: StudentsConfig) -> StudentsConfig:
         qwen=_resolved(student.qwen),
         llama=_resolved(student.llama),
     )
+
+
+def _resolved_general(general: GeneralConfig) -> GeneralConfig:
+    sft, pairs = (path and _absolute(path) for path in (general.sft, general.pairs))
+    return replace(general, sft=sft, pairs=pairs)
 
 
 def _absolute(path: str) -> str:

@@ -38,6 +38,7 @@ def validate(config: Config) -> None:
     _check_models(config)
     _check_task(config)
     _check_teacher(config)
+    _check_general(config)
     _check_engine(config)
     _check_positions(config)
 
@@ -151,6 +152,16 @@ def _check_teacher(config: Config) -> None:
         raise refused(TEACHER, teacher, "null with student.traces: the students learn from one")
     if teacher is not None and config.model.made_here:
         raise refused(TEACHER, teacher, ALONE)
+
+
+def _check_general(config: Config) -> None:
+    for name in ("sft", "pairs"):
+        path = getattr(config.general, name)
+        if path is not None and config.model.made_here:
+            raise refused(f"general.{name}", path, ALONE)
+        if path is not None and not Path(path).is_file():
+            accepted = f"a file that is there, {', '.join(records.SUFFIXES)}"
+            raise refused(f"general.{name}", path, accepted)
 
 
 def _check_shape(key: str, model: ModelConfig) -> None:

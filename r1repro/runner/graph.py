@@ -160,7 +160,7 @@ def _evaluation(checkpoint: str, notebook: str, run: str = "run") -> Stage:
     read = [f.name for f in fields(EvaluationConfig) if f.name != "samples" or run == "in_depth"]
     return Stage(
         name=f"evaluate_{checkpoint}",
-        version=5,
+        version=6,
         run=f"r1repro.stages.evaluate:{run}",
         config=(
             *_asked_as(checkpoint),
@@ -188,7 +188,7 @@ def _way(name: str) -> Stage:
     return replace(
         stage,
         run=f"r1repro.stages.baselines:{name}",
-        version=2,
+        version=3,
         inputs=(*stage.inputs, *searched),
     )
 
@@ -203,10 +203,11 @@ def _rl(
     """A GRPO stage; the first input is the initial policy."""
     return Stage(
         name=name,
-        version=5 if name == "r1_zero" else 3,
+        version=6 if name == "r1_zero" else 4,
         run=f"r1repro.stages.rl:{run or name}",
         config=(
             *("model", *_student_form(name), "task", f"stage.{settings}", "seed"),
+            *(("general",) if settings == "r1" else ()),
             *("engine", "launch"),
         ),
         seconds=_rl_seconds(settings),
@@ -324,7 +325,7 @@ _CHAIN: tuple[Stage, ...] = (
     _evaluation("r1_zero_equal_weights", "01_r1_zero_grpo"),
     Stage(
         name="cold_start_data",
-        version=3,
+        version=4,
         run="r1repro.stages.cold_start_data:run",
         config=("model", "task", "stage.cold_start_data", "seed", *_SAMPLED),
         seconds=_samples_seconds("cold_start_data"),
@@ -339,22 +340,22 @@ _CHAIN: tuple[Stage, ...] = (
     _evaluation("dev2_no_language_reward", "03_reasoning_rl"),
     Stage(
         name="rejection_sampling",
-        version=3,
+        version=4,
         run="r1repro.stages.rejection_sampling:run",
-        config=("model", "task", "stage.rejection_sampling", "seed", *_SAMPLED),
+        config=("model", "task", "stage.rejection_sampling", "general", "seed", *_SAMPLED),
         seconds=_samples_seconds("rejection_sampling"),
         inputs=("dev2",),
         notebook="04_rejection_sampling",
     ),
     Stage(
         name="teacher_sampling",
-        version=3,
+        version=4,
         run="r1repro.stages.rejection_sampling:by_teacher",
         config=(
             TEACHER,
             f"{TEACHER}_chat",
             f"{TEACHER}_tokens",
-            *("task", "stage.rejection_sampling", "seed"),
+            *("task", "stage.rejection_sampling", "general", "seed"),
             *_SAMPLED,
         ),
         seconds=_samples_seconds("rejection_sampling"),
@@ -367,9 +368,12 @@ _CHAIN: tuple[Stage, ...] = (
     _evaluation("dev3_reasoning_only", "05_mixed_sft"),
     Stage(
         name="reward_model",
-        version=3,
+        version=4,
         run="r1repro.stages.reward_model:run",
-        config=("model", "task", "stage.reward_model", "seed", "engine", "launch.processes"),
+        config=(
+            *("model", "task", "stage.reward_model", "general", "seed"),
+            *("engine", "launch.processes"),
+        ),
         seconds=_reward_model_seconds,
         inputs=("dev2", "dev3", "rejection_sampling"),
         notebook="06_all_scenario_rl",

@@ -60,3 +60,17 @@ def train(
     both = [len(row["chosen_ids"]) + len(row["rejected_ids"]) for row in data]
     recorder = sft.Recorder(settings, both, model, progress)
     return sft.run(trainer, recorder, folder)
+
+
+def pad_apart(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Give both a padding token that is not the end token, in place.
+
+    The score is read at the last token that is no padding. Where padding is the end token, as in
+    Llama, that would be the one before the end, and an answer that was cut off would score as it
+    does when finished.
+    """
+    if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
+        tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+        special = [*tokenizer.all_special_tokens, *tokens]
+        tokenizer.pad_token = next(token for token in special if token != tokenizer.eos_token)
+    model.config.pad_token_id = tokenizer.pad_token_id
