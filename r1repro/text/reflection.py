@@ -32,6 +32,8 @@ _BEFORE = {
     "检验": "(?<!假设)",
     "检查": "(?<!安全)",
     "有误": "(?<!没)",
+    # Right after a sum it is the verdict on an attempt, as "no" is in English, which is not listed.
+    "不对": r"(?<!\d)(?<!\d[，,])(?<!\d[，,] )",
 }
 _AFTER = {
     "不过": rf"(?![{_NUMERAL}]|\d{{1,9}}\s?[{HAN}]|如此|是[{_NUMERAL}])",

@@ -18,6 +18,8 @@ def test_the_papers_ten_words():
         ("Wait, that is WRONG.", 2),
         ("butter, checks, waiting, errors", 0),  # whole words only
         ("等等，不对，重新算", 3),
+        ("15-12=3，不对\n15-12=3, no\n5+8=13, 不对", 0),
+        ("不对，15-12=3\nno, wrong: 15-12=3", 2),
         ("但是", 1),  # counts once, not as 但是 and 但
         ("wait等等", 2),  # no space between the languages
         ("错，3", 1),
