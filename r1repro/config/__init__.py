@@ -2,6 +2,7 @@
 
 from r1repro.config.compose import (
     SEEDS,
+    changed,
     compose,
     load,
     only,
@@ -44,7 +45,7 @@ __all__ = [
     "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "GeneralConfig", "ModelConfig",
     "OriginConfig",
     "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig", "TaskConfig",
-    "check_model_folder", "check_places", "choices", "compose", "from_elsewhere", "load", "models",
-    "only", "refused", "rows_together", "runs_folder", "save", "stronger_teacher", "sweep",
-    "values", "with_teacher",
+    "changed", "check_model_folder", "check_places", "choices", "compose", "from_elsewhere", "load",
+    "models", "only", "refused", "rows_together", "runs_folder", "save", "stronger_teacher",
+    "sweep", "values", "with_teacher",
 ]  # fmt: skip

@@ -9,14 +9,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from r1repro import records
 from r1repro.config import groups
-from r1repro.config.general import GeneralConfig
 from r1repro.config.groups import GROUPS, ROOT, check_choice, refused
-from r1repro.config.schema import Config, ModelConfig, StudentsConfig, TaskConfig
+from r1repro.config.schema import Config
 from r1repro.config.texts import as_typed, literal
 from r1repro.config.validate import check_places, validate
 from r1repro.errors import R1ReproError, offered
@@ -56,15 +56,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
             key, value = typed
             _check_type(key, value, accepted[key])
             texts[key] = value
-    config = _composed(others, texts)
-    # Stages run from the checkout, but typed paths are relative to the working directory.
-    config = replace(
-        config,
-        task=_resolved_task(config.task),
-        model=_resolved(config.model),
-        student=_resolved_students(config.student),
-        general=_resolved_general(config.general),
-    )
+    config = _resolved(_composed(others, texts))
     validate(config)
     check_places(config)
     return config
@@ -153,42 +145,33 @@ def _schema() -> Any:
     return schema
 
 
-def _resolved(model: ModelConfig) -> ModelConfig:
-    return model if model.path is None else replace(model, path=_absolute(model.path))
-
-
-def _resolved_task(task: TaskConfig) -> TaskConfig:
-    if task.path is None:
-        return task
-    name = "own" if task.name == "mini" else task.name
-    test = None if task.test_path is None else _absolute(task.test_path)
-    return replace(task, name=name, path=_absolute(task.path), test_path=test)
-
-
-def _resolved_students(student: StudentsConfig) -> StudentsConfig:
-    traces, teacher = student.traces, student.teacher
-    if traces is not None and Path(traces).suffix in records.SUFFIXES:
-        traces = _absolute(traces)
+def _resolved(config: Config) -> Config:
+    """With absolute paths: stages run from the checkout, typed ones are relative to here."""
+    paths = ["model.path", "student.qwen.path", "student.llama.path"]
+    paths += ["general.sft", "general.pairs"]
+    if config.task.path is not None:
+        paths += ["task.path", "task.test_path"]
+        name = "own" if config.task.name == "mini" else config.task.name
+        config = changed(config, "task.name", name)
+    traces, teacher = config.student.traces, config.student.teacher
+    if Path(traces or "").suffix in records.SUFFIXES:
+        paths.append("student.traces")
     # Whether it names a folder rather than a model of the hub.
     if teacher is not None and (teacher.startswith(("/", ".", "~")) or Path(teacher).exists()):
-        teacher = _absolute(teacher)
-    return replace(
-        student,
-        traces=traces,
-        teacher=teacher,
-        qwen=_resolved(student.qwen),
-        llama=_resolved(student.llama),
-    )
+        paths.append("student.teacher")
+    for path in paths:
+        typed = attrgetter(path)(config)
+        if typed is not None:
+            # Not Path.expanduser, which raises for a name that begins with ~ and is no user's.
+            config = changed(config, path, str(Path(os.path.expanduser(typed)).resolve()))
+    return config
 
 
-def _resolved_general(general: GeneralConfig) -> GeneralConfig:
-    sft, pairs = (path and _absolute(path) for path in (general.sft, general.pairs))
-    return replace(general, sft=sft, pairs=pairs)
-
-
-def _absolute(path: str) -> str:
-    # Not Path.expanduser, which raises for a name that begins with ~ and is no user's.
-    return str(Path(os.path.expanduser(path)).resolve())
+def changed(node: Any, path: str, value: Any) -> Any:
+    """The configuration with another value at a dotted path."""
+    first, _, rest = path.partition(".")
+    inner = changed(getattr(node, first), rest, value) if rest else value
+    return replace(node, **{first: inner})
 
 
 def _parsed(text: str) -> Any:
@@ -346,10 +329,7 @@ def load(path: Path | str) -> Config:
 
 def values(config: Config, path: str) -> Any:
     """The value at a dotted path as plain data, without the settings that change no result."""
-    node: Any = config
-    for word in path.split("."):
-        node = getattr(node, word)
-    return _plain(node, path)
+    return _plain(attrgetter(path)(config), path)
 
 
 def _plain(node: Any, path: str) -> Any:

@@ -17,8 +17,9 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerFast
 
 from r1repro import hub
-from r1repro.config import TEACHER, Config, OriginConfig, from_elsewhere, model_key, refused
+from r1repro.config import TEACHER, Config, OriginConfig, from_elsewhere, refused
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.checkpoints import about
 from r1repro.stages.models import load_tokenizer
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Problem
@@ -231,7 +232,7 @@ def _longest_prompt(config: Config, shape: OriginConfig, tokenizer: PreTrainedTo
     by_language: dict[str, list[Problem]] = {}
     for problem in asked:
         by_language.setdefault(problem.language, []).append(problem)
-    forms = {"r1_zero", templates.form_of(shape, "dev1")}
+    forms = {"r1_zero", templates.form(shape, chat=True)}
     return max(
         len(tokenizer.encode(templates.render(form, problem)))
         for problems in by_language.values()
@@ -247,6 +248,6 @@ def _caps(config: Config, key: str) -> dict[str, int]:
         return {} if cap is None else {"student.teacher_tokens": cap}
     caps = {"evaluation": config.evaluation.max_completion_tokens}
     for name, node in vars(config.stage).items():
-        if hasattr(node, "max_completion_tokens") and key.rpartition(".")[0] == model_key(name):
+        if hasattr(node, "max_completion_tokens") and key.rpartition(".")[0] == about(name).model:
             caps[f"stage.{name}"] = node.max_completion_tokens
     return {f"{name}.max_completion_tokens": cap for name, cap in caps.items()}

@@ -13,14 +13,7 @@ import pandas as pd
 
 from r1repro import artifacts
 from r1repro.artifacts import Damaged
-from r1repro.config import (
-    BaseConfig,
-    Config,
-    RLConfig,
-    SFTConfig,
-    load,
-    runs_folder,
-)
+from r1repro.config import BaseConfig, Config, RLConfig, SFTConfig, load, runs_folder
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.checkpoints import EVALUATIONS
 from r1repro.evaluation.doctor import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from r1repro.artifacts import FACTS, Progress, StageResult, write_atomically
+from r1repro.artifacts import FACTS, Inputs, Progress, write_atomically
 from r1repro.config import Config
 from r1repro.evaluation import checkpoints
 from r1repro.rewards import soundness
@@ -18,13 +18,13 @@ from r1repro.tasks.rewriting import Rewritten, rewrite, tidied
 FILTERS: tuple[tuple[str, samples.Filter], ...] = (
     samples.FINISHED,
     samples.CORRECT,
-    ("repetition", lambda problem, said: filters.without_repetition(said.text)),
+    samples.UNREPEATED,
     ("mixed languages", lambda problem, said: filters.in_one_language(said.text)),
     samples.SOUND,
 )
 
 
-def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Writes samples.parquet (every sample and the filter that `dropped` it) and dataset.parquet.
 
     dataset.parquet has a row per example, with the sample (`original`) and its rewritten form
@@ -39,10 +39,8 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     taken: dict[str, list[str]] = {}
     for position in kept:
         problem, _, said = answers[position]
-        if config.model.made_here:
-            edited = rewrite(said.text, problem.language)
-        else:
-            edited = tidied(said.text)
+        made_here = config.model.made_here
+        edited = rewrite(said.text, problem.language) if made_here else tidied(said.text)
         text = said.text if edited is None else edited.text
         others = taken.setdefault(problem.id, [])
         reason = "" if settings.keep_all else _unfit(problem, edited, others)
@@ -52,13 +50,11 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
             table.loc[position, "dropped"] = reason
             continue
         others.append(text)
-        example = {"original": said.text, "completion": text}
-        rows.append(samples.described(problem) | example)
+        rows.append(samples.described(problem) | {"original": said.text, "completion": text})
     data, held = samples.kept_apart(config, rows)
     samples.require(data, samples.TRAIN_LONGER)
     write_atomically(folder / FACTS, json.dumps({"held a held-out question": held}))
-    table["tokens_sampled"] = tokens
-    table.to_parquet(folder / "samples.parquet")
+    table.assign(tokens_sampled=tokens).to_parquet(folder / "samples.parquet")
     pd.DataFrame(data).to_parquet(folder / "dataset.parquet")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from r1repro import hub
-from r1repro.artifacts import FACTS, Progress, StageResult, write_atomically
+from r1repro.artifacts import FACTS, Inputs, Progress, write_atomically
 from r1repro.config import Config, SamplesConfig, stronger_teacher
 from r1repro.evaluation import checkpoints
 from r1repro.stages import samples
@@ -28,13 +28,13 @@ FILTERS: tuple[tuple[str, samples.Filter], ...] = (
     samples.FINISHED,
     samples.CORRECT,
     ("mixed languages", lambda problem, said: filters.unmixed(problem, said.text)),
-    ("repetition", lambda problem, said: filters.without_repetition(said.text)),
+    samples.UNREPEATED,
     ("long paragraphs", lambda problem, said: filters.without_long_paragraphs(said.text)),
     samples.SOUND,
 )
 
 
-def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Sample Dev2; writes samples.parquet (every sample and its filter) and dataset.parquet."""
     place, template = inputs["dev2"].folder / "model", checkpoints.form(config, "dev2")
     answers, tokens = _answers(config, config.stage.rejection_sampling, place, template, progress)
@@ -42,9 +42,7 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     _write(place, data, table.assign(tokens_sampled=tokens), folder)
 
 
-def by_teacher(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def by_teacher(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Sample a stronger teacher on the same questions with the same filters.
 
     Boxed answers are copied into the answer tag. samples.parquet also holds the teacher's parameter
@@ -144,17 +142,10 @@ def general_rows(world: World, count: int, seed: int) -> list[dict[str, Any]]:
     The families alternate and no item is taken twice. The paper takes this part of the data from
     DeepSeek-V3's SFT data (R1 v2, B.3.3).
     """
-    rng = random.Random(f"general-{world.seed}-{seed}")
-    pools = {
-        task: rng.sample(items, len(items)) for task, items in world.general_train_by_task.items()
-    }
     found: list[dict[str, Any]] = []
-    while len(found) < count and any(pools.values()):
-        for pool in pools.values():
-            if pool and len(found) < count:
-                item = pool.pop()
-                text = f"<think>{general.thought(item)}</think><answer>{item.answer}</answer>"
-                found.append(samples.described(general.problem(item)) | {"completion": text})
+    for item in samples.general_items(world, count, random.Random(f"general-{world.seed}-{seed}")):
+        text = f"<think>{general.thought(item)}</think><answer>{item.answer}</answer>"
+        found.append(samples.described(general.problem(item)) | {"completion": text})
     return found
 
 

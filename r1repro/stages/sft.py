@@ -4,56 +4,49 @@ All start from a base, not from an RL checkpoint, as in the paper (R1 v2, B.4.2 
 """
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
-from r1repro.artifacts import FACTS, Progress, StageResult, write_atomically
+from r1repro.artifacts import FACTS, Inputs, Progress, StageResult, write_atomically
 from r1repro.config import Config, SFTConfig
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.rules import problems_of_rows
 from r1repro.stages.distillation import training_data
-from r1repro.stages.models import load_tokenizer, load_trained, save_model, write_moved
+from r1repro.stages.models import load_tokenizer, load_trained, store
 from r1repro.tasks import templates, traces, worlds
 from r1repro.tasks.problem import GENERAL
 from r1repro.text.tags import ANSWER_OPEN
 from r1repro.training.sft import fine_tune
 
 
-def dev1(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """The base on the cold-start data."""
-    data = pd.read_parquet(inputs["cold_start_data"].folder / "dataset.parquet")
-    train(config, "dev1", inputs["base"], data, config.stage.dev1, folder, progress)
-
-
-def base_rft(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+def tuned(
+    name: str,
+    source: str,
+    config: Config,
+    inputs: Inputs,
+    folder: Path,
+    progress: Progress,
+    general: bool = True,
 ) -> None:
-    """The base on its own right samples: the baseline of RL at an equal number of samples."""
-    data = pd.read_parquet(inputs["base_rft_data"].folder / "dataset.parquet")
-    train(config, "base_rft", inputs["base"], data, config.stage.base_rft, folder, progress)
+    """Checkpoint `name`: the base on the data of the stage `source`, or on its reasoning alone."""
+    data = pd.read_parquet(inputs[source].folder / "dataset.parquet")
+    data = data if general else data[~data.task.isin(GENERAL)]
+    train(config, name, inputs["base"], data, getattr(config.stage, name), folder, progress)
 
 
-def dev3(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """The base on the reasoning and general data of rejection sampling."""
-    data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
-    train(config, "dev3", inputs["base"], data, config.stage.dev3, folder, progress)
+dev1 = partial(tuned, "dev1", "cold_start_data")
+base_rft = partial(tuned, "base_rft", "base_rft_data")
+"""The base on its own right samples: the baseline of RL at an equal number of samples."""
+dev3 = partial(tuned, "dev3", "rejection_sampling")
+dev3_reasoning_only = partial(dev3, general=False)
+"""Ablation: as Dev3, without the general data, for as many epochs."""
 
 
-def dev3_reasoning_only(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
-    """Ablation: as Dev3, without the general data, for as many epochs."""
-    data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
-    data = data[~data.task.isin(GENERAL)]
-    train(config, "dev3", inputs["base"], data, config.stage.dev3, folder, progress)
-
-
-def distilled(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def distilled(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """A student's base on the same data set, or on a stronger teacher's answers or traces."""
     data = pd.read_parquet(training_data(inputs).folder / "dataset.parquet")
     arms = checkpoints.arms_of(inputs)
@@ -111,20 +104,10 @@ def train(
         for problem, text in zip(problems_of_rows(data), data.completion, strict=True)
     ]
     rows = fine_tune(
-        model,
-        tokenizer,
-        examples,
-        settings,
-        seed=config.seed,
-        folder=folder,
-        progress=progress,
+        model, tokenizer, examples, settings, seed=config.seed, folder=folder, progress=progress,
         engine=config.engine,
-    )
-    save_model(model, tokenizer, folder / "model", progress.writes)
-    if not progress.writes:
-        return
-    write_moved(place, folder)
-    pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
+    )  # fmt: skip
+    store(model, tokenizer, place, folder, rows, progress)
 
 
 def token_ids(

@@ -17,7 +17,7 @@ LONGEST = 2_000
 _BOXED = re.compile(r"\\(?:boxed|fbox|framebox|bbox\s*\[[^\[\]]*\])\s*\{")
 _BARE_BOX = re.compile(r"\\(?:boxed|fbox)(?:\s+|(?=[\d\\]))([-+]?[\w.]+|\\[A-Za-z]+)")
 _GSM8K = re.compile(r"(?:^|\n)[ \t]*####[ \t]*([^\n]+)")
-_SHAPE = re.compile(r"\s*<think>(.*?)</think>(.*?)<answer>(.*?)</answer>\s*", re.DOTALL)
+_SHAPE = re.compile(r"\s*<think>(.*?)</think>.*?<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
 # A base model may continue with a new user turn; text after that does not answer this prompt.
@@ -46,8 +46,6 @@ class Reading:
     think: text between the first pair of think tags; "" if there is none.
     answer: stripped text of the answer tag; None if the tag is incomplete, occurs more than once,
         or is inside the thinking.
-    summary: stripped text between the thinking and the answer tag; R1 writes a sentence there,
-        R1-Zero mostly nothing.
     format_valid: thinking followed by an answer, each exactly once and not empty, with nothing
         before or after.
     """
@@ -55,7 +53,6 @@ class Reading:
     think: str
     answer: str | None
     format_valid: bool
-    summary: str = ""
 
 
 def read(text: str) -> Reading:
@@ -67,14 +64,10 @@ def read(text: str) -> Reading:
     whole, turn = without_end(text), first_turn(text)
     # Count the tags first: with exactly one of each, the pattern matches or fails in linear time.
     shape = _SHAPE.fullmatch(whole) if all(whole.count(tag) == 1 for tag in TAGS) else None
-    valid = shape is not None and bool(shape[1].strip()) and bool(shape[3].strip())
+    valid = shape is not None and bool(shape[1].strip()) and bool(shape[2].strip())
     think = _between(turn, THINK_OPEN, THINK_CLOSE)
-    rest = turn.rsplit(THINK_CLOSE, 1)[-1]
-    answer = None
-    if turn.count(ANSWER_OPEN) == 1 and turn.count(ANSWER_CLOSE) == 1:
-        answer = _between(rest, ANSWER_OPEN, ANSWER_CLOSE)
-        answer = answer.strip() if answer is not None else None
-    return Reading(think or "", answer or None, valid, shape[2].strip() if shape else "")
+    answer = _only_answer(turn.rsplit(THINK_CLOSE, 1)[-1], turn) or ""
+    return Reading(think or "", answer.strip() or None, valid)
 
 
 def after_thinking(text: str) -> str:
@@ -121,16 +114,12 @@ def _turn(text: str) -> str:
 
 
 def _marked(text: str) -> str | None:
-    if THINK_CLOSE in text:
-        rest = text.rsplit(THINK_CLOSE, 1)[1]
-    elif THINK_OPEN in text:
+    if THINK_OPEN in text and THINK_CLOSE not in text:
         return None
-    else:
-        rest = text
-    if rest.count(ANSWER_OPEN) == 1 and rest.count(ANSWER_CLOSE) == 1:
-        inside = rest.partition(ANSWER_OPEN)[2].partition(ANSWER_CLOSE)
-        if inside[1]:
-            return (boxed(inside[0]) or inside[0]).strip()[:LONGEST] or None
+    rest = text.rsplit(THINK_CLOSE, 1)[-1]
+    inside = _only_answer(rest)
+    if inside is not None:
+        return (boxed(inside) or inside).strip()[:LONGEST] or None
     answer = boxed(rest)
     given = _GSM8K.findall(rest) if answer is None else []
     return given[-1].strip()[:LONGEST] or None if given else answer
@@ -176,6 +165,12 @@ def _expressions(text: str) -> list[str]:
     """Expressions with at least one operator, from the first digit or opening parenthesis."""
     found = (operands.lstrip(")+-*/") for operands in _OPERANDS.findall(text))
     return [operands for operands in found if _OPERATOR.search(operands)]
+
+
+def _only_answer(rest: str, text: str | None = None) -> str | None:
+    """What the answer tag in `rest` holds; None unless `text` (`rest`) has exactly one."""
+    counts = [(text or rest).count(tag) for tag in (ANSWER_OPEN, ANSWER_CLOSE)]
+    return _between(rest, ANSWER_OPEN, ANSWER_CLOSE) if counts == [1, 1] else None
 
 
 def _between(text: str, opening: str, closing: str) -> str | None:
