@@ -284,25 +284,36 @@ def analyze(args: Namespace) -> None:
     _arg("train", type=Path, help=FILE), _arg("eval", type=Path),
     _arg("--field", default="problem", help="the field to compare (problem)"),
     _arg("--eval-field", help="its name in the second file, if different"),
+    _arg("--evidence", nargs="+", metavar="KIND",
+         choices=("exact", "edited", "numbers", "phrase"), default=("exact", "edited", "numbers"),
+         help="kinds of overlap to list: exact, edited, numbers (the same but for numbers), "
+         "phrase; all but phrase"),
 )  # fmt: skip
 def decontaminate(args: Namespace) -> None:
     from r1repro import records
-    from r1repro.evaluation.decontaminate import overlaps
+    from r1repro.text.overlap import EVIDENCE, overlaps
 
     sides = []
     for file, name in ((args.train, args.field), (args.eval, args.eval_field or args.field)):
-        rows = records.read(file)
-        sides.append([(i, _text(row, name, f"{file}, row {i}")) for i, row in rows])
+        rows = [(i, row, _text(row, name, f"{file}, row {i}")) for i, row in records.read(file)]
+        if not rows:
+            raise R1ReproError(f"{file} holds no rows: give a file with at least one")
+        sides.append(rows)
     train, evaluation = sides
-    found = overlaps([text for _, text in train], [text for _, text in evaluation])
+    found = overlaps([text for _, _, text in train], [text for _, _, text in evaluation])
     for one in found:
-        (row, text), (other, asked) = train[one.train], evaluation[one.evaluation]
-        numbers = {"train": row, "evaluation": other}
-        _emit({**asdict(one), **numbers, "train_text": text, "eval_text": asked})
-    exact = sum(one.evidence == "exact" for one in found)
+        if one.evidence in args.evidence:
+            (number, row, text), (other, _, asked) = train[one.train], evaluation[one.evaluation]
+            ours = {**asdict(one), "train": number, "evaluation": other}
+            ours |= {"train_text": text, "eval_text": asked}
+            # A row's own fields stay as they are; ours of the same name is called overlap_...
+            _emit({**row, **{f"overlap_{k}" if k in row else k: v for k, v in ours.items()}})
+    kinds = [one.evidence for one in found]
+    exact, edited, numbers, phrase = map(kinds.count, EVIDENCE)
     _say(
-        f"{len(found)} of {len(train)} rows overlap with {len(evaluation)}: {exact} exact, "
-        f"{len(found) - exact} by n-grams; translations are not detected"
+        f"{exact + edited} of {len(train)} rows overlap with {len(evaluation)}: {exact} exact, "
+        f"{edited} edited; further {numbers} differ in numbers, {phrase} share a phrase; "
+        "translations are not detected"
     )
 
 

@@ -69,7 +69,42 @@ def test_decontaminate_gives_the_evidence(tmp_path, capsys):
     (row,) = map(json.loads, written.out.splitlines())
     assert (row["train"], row["evaluation"], row["evidence"]) == (1, 1, "exact")
     assert row["train_text"] == "What is 2 + 2?" and row["eval_text"] == "what is $2+2$"
-    assert written.err.startswith("1 of 2 rows overlap with 1: 1 exact, 0 by n-grams")
+    assert written.err.startswith("1 of 2 rows overlap with 1: 1 exact, 0 edited; further 0 differ")
+
+
+def test_decontaminate_keeps_the_fields_of_a_row(tmp_path, capsys):
+    train, held = tmp_path / "train.jsonl", tmp_path / "held.jsonl"
+    train.write_text('{"problem": "What is 2 + 2?", "id": 7, "share": NaN, "train": "mine"}\n')
+    held.write_text('{"problem": "What is 2 + 2?"}\n')
+    assert cli.main(["decontaminate", str(train), str(held)]) == 0
+
+    def refused(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    row = json.loads(capsys.readouterr().out, parse_constant=refused)
+    assert (row["id"], row["share"], row["train"]) == (7, None, "mine")
+    assert (row["overlap_share"], row["overlap_train"], row["evidence"]) == (1.0, 1, "exact")
+
+
+def test_decontaminate_lists_the_evidence_that_is_asked_for(tmp_path, capsys):
+    train, held = tmp_path / "train.jsonl", tmp_path / "held.jsonl"
+    asked = "A train travels {} miles in 3 hours. How many more hours would 180 more miles take it?"
+    train.write_text(json.dumps({"problem": asked.format(270)}))
+    held.write_text(json.dumps({"problem": asked.format(360)}))
+    for kinds, lines in (((), 1), (("--evidence", "exact", "edited"), 0)):
+        assert cli.main(["decontaminate", str(train), str(held), *kinds]) == 0
+        written = capsys.readouterr()
+        assert len(written.out.splitlines()) == lines
+        assert "0 of 1 rows overlap" in written.err and "1 differ in numbers" in written.err
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "held.jsonl"])
+def test_decontaminate_refuses_an_empty_file(tmp_path, capsys, name):
+    files = [tmp_path / "train.jsonl", tmp_path / "held.jsonl"]
+    for file in files:
+        file.write_text("" if file.name == name else '{"problem": "What is 2 + 2?"}\n')
+    assert cli.main(["decontaminate", *map(str, files)]) == 2
+    assert f"{name} holds no rows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

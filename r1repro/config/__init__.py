@@ -11,6 +11,7 @@ from r1repro.config.compose import (
     sweep,
     values,
 )
+from r1repro.config.general import GeneralConfig
 from r1repro.config.groups import ROOT, choices, refused
 from r1repro.config.models import (
     TEACHER,
@@ -41,7 +42,8 @@ from r1repro.config.validate import check_model_folder, check_places
 
 __all__ = [
     "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "TEACHER", "AllScenarioConfig",
-    "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "ModelConfig", "OriginConfig",
+    "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "GeneralConfig", "ModelConfig",
+    "OriginConfig",
     "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig", "TaskConfig",
     "changed", "check_model_folder", "check_places", "choices", "compose", "from_elsewhere", "load",
     "models", "only", "refused", "rows_together", "runs_folder", "save", "stronger_teacher",

@@ -148,6 +148,7 @@ def _schema() -> Any:
 def _resolved(config: Config) -> Config:
     """With absolute paths: stages run from the checkout, typed ones are relative to here."""
     paths = ["model.path", "student.qwen.path", "student.llama.path"]
+    paths += ["general.sft", "general.pairs"]
     if config.task.path is not None:
         paths += ["task.path", "task.test_path"]
         name = "own" if config.task.name == "mini" else config.task.name

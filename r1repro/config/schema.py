@@ -1,11 +1,12 @@
 """The settings: the type of each, and what it accepts.
 
-Values are in conf/, the laptop's in conf/scale/laptop.yaml; what has a default here is an option
-that no scale needs.
+Values are in conf/; what has a default here is an option that no scale needs.
 """
 
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
+
+from r1repro.config.general import NO_GENERAL, GeneralConfig
 
 LONGEST_PROMPT = 64
 """Positions, in tokens, reserved for a prompt with its template."""
@@ -395,3 +396,4 @@ class Config:
     evaluation: EvaluationConfig
     engine: EngineConfig
     launch: LaunchConfig
+    general: GeneralConfig = NO_GENERAL

@@ -34,8 +34,8 @@ def validate(config: Config) -> None:
     for group in GROUPS:
         check_choice(group, config.scale if group == "scale" else getattr(config, group).name)
     for check in (
-        _check_shapes, _check_stages, _check_models, _check_task, _check_teacher, _check_engine,
-        _check_positions,
+        _check_shapes, _check_stages, _check_models, _check_task, _check_teacher, _check_general,
+        _check_engine, _check_positions,
     ):  # fmt: skip
         for wrong in check(config):
             raise refused(*wrong)
@@ -58,6 +58,10 @@ def _check_files(config: Config) -> Wrong:
     file = Path(traces or "")
     if file.suffix in records.SUFFIXES and not file.is_file():
         yield "student.traces", traces, "a file that is there, or a data set of the hub"
+    for name in ("sft", "pairs"):
+        path = getattr(config.general, name)
+        if path is not None and not Path(path).is_file():
+            yield f"general.{name}", path, f"a file that is there, {', '.join(records.SUFFIXES)}"
 
 
 def _check_values(config: Config) -> Wrong:
@@ -154,6 +158,13 @@ def _check_teacher(config: Config) -> Wrong:
         yield TEACHER, teacher, "null with student.traces: the students learn from one"
     if teacher is not None and config.model.made_here:
         yield TEACHER, teacher, ALONE
+
+
+def _check_general(config: Config) -> Wrong:
+    for name in ("sft", "pairs"):
+        path = getattr(config.general, name)
+        if path is not None and config.model.made_here:
+            yield f"general.{name}", path, ALONE
 
 
 def _check_shapes(config: Config) -> Wrong:

@@ -5,6 +5,7 @@ prompt, and the answer may have no tag.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,8 +58,8 @@ def parts(text: str, tags: Tags) -> Parts:
     Of a completion that goes on after its answer the first turn is split, and it is not valid.
 
     valid: the text is non-blank thinking followed by a non-blank answer, the format that R1-Zero's
-        rules reward. Tags quoted within either do not invalidate it, but `answer` is None if marked
-        twice. Without answer tags: some text follows the thinking.
+        rules reward. Tags quoted within either do not invalidate it, but several blocks do, and
+        `answer` is None if marked twice. Without answer tags: some text follows the thinking.
     """
     found = _parts(first_turn(text) if runs_on(text) else without_end(text), tags)
     return replace(found, valid=found.valid and not runs_on(text))
@@ -84,10 +85,19 @@ def _parts(text: str, tags: Tags) -> Parts:
     single = single and (bool(marked) or opening not in text)  # not from unfinished thinking
     valid = begins and bool(thinking.strip()) and bool(inside.strip()) and bool(marked)
     valid = valid and rest.lstrip().startswith(start) and stripped.endswith(end)
+    valid = valid and not any(_again(part, opening, (closing, end)) for part in (thinking, inside))
     answer = inside.strip() if single else None
     if start not in tail and end not in tail and (marked or opening not in text):
         answer = boxed(tail)  # R1's own answer format
     return Parts(thinking if marked else None, tail, answer, valid)
+
+
+def _again(part: str, opening: str, closings: tuple[str, ...]) -> bool:
+    """Whether thinking begins anew after the end of an earlier block."""
+    after = "|".join(map(re.escape, closings))
+    return (
+        bool(opening) and re.search(rf"(?:{after})\s{{0,20}}{re.escape(opening)}", part) is not None
+    )
 
 
 def _before_answer(text: str, closing: str, start: str) -> tuple[str, str, str]:

@@ -264,6 +264,9 @@ def without_places(config: Config) -> Config:
             qwen=named(student.qwen),
             llama=named(student.llama),
         ),
+        general=replace(
+            config.general, sft=last(config.general.sft), pairs=last(config.general.pairs)
+        ),
     )
 
 
@@ -294,7 +297,7 @@ def _manifest(
         name: values(config, name)
         for name in (
             "seed", "base_seed", "model", "task", "stage", "student", "ablation", "evaluation",
-            "engine", "launch",
+            "engine", "launch", "general",
         )
     }  # fmt: skip
     return {

@@ -80,12 +80,13 @@ def rejection_sampling(config: Config, sizes: Mapping[str, int]) -> Table:
     """Rejection sampling, B.3.3 and Table 5."""
     made = config.stage.rejection_sampling
     share = made.general_share
+    own = "a file of one's own" if config.general.sft else "templates"
     return _beside(
         *_sampled(made, "Dev2", several=f"{_SAID}, multiple samples", heat=_SAID),
         ("Judged by", "rules", "rules; DeepSeek-V3 where no rule applies"),
         ("Dropped", "wrong, mixed, repeated, unsound", "wrong, mixed, long paragraphs, code"),
         ("Reasoning : general", f"{1 - share:.2f} : {share:.2f}", "626,933 : 177,812"),
-        ("General data from", "templates", "DeepSeek-V3's SFT data, and V3"),
+        ("General data from", own, "DeepSeek-V3's SFT data, and V3"),
         *_examples(sizes, "rejection_sampling"),
     )
 

@@ -73,7 +73,7 @@ def _evaluation(checkpoint: str, run: str = "run") -> Stage:
     settings = ("task", *(f"evaluation.{name}" for name in read), "base_seed")
     return Stage(
         name=f"evaluate_{checkpoint}",
-        version=5,
+        version=6,
         run=f"r1repro.stages.evaluate:{run}",
         config=(*_asked_as(checkpoint), *settings, *_SAMPLED),
         seconds=estimates.in_depth if run == "in_depth" else estimates.evaluation,
@@ -92,7 +92,7 @@ def _way(name: str) -> Stage:
     searched = ("base_search",) if name in ("best", "few_shot") else ()
     stage = _evaluation(f"base_{name}")
     run = f"r1repro.stages.baselines:{name}"
-    return replace(stage, run=run, version=2, inputs=("base", *searched))
+    return replace(stage, run=run, version=3, inputs=("base", *searched))
 
 
 def _rl(name: str, *start: str, settings: str = "", run: str = "") -> Stage:
@@ -100,10 +100,11 @@ def _rl(name: str, *start: str, settings: str = "", run: str = "") -> Stage:
     settings = settings or name
     return Stage(
         name=name,
-        version=5 if name == "r1_zero" else 3,
+        version=6 if name == "r1_zero" else 4,
         run=f"r1repro.stages.rl:{run or name}",
         config=(
             *("model", *_student_form(name), "task", f"stage.{settings}", "seed"),
+            *(("general",) if settings == "r1" else ()),
             *("engine", "launch"),
         ),
         seconds=partial(estimates.rl, settings),
@@ -132,7 +133,7 @@ def _data(name: str, policy: str, seconds: Callable[[Config], float], *settings:
     """A stage that samples `policy` for a data set."""
     return Stage(
         name=name,
-        version=3,
+        version=4,
         run=f"r1repro.stages.{name}:run",
         config=("model", "task", *(settings or (f"stage.{name}",)), "seed", *_SAMPLED),
         seconds=seconds,
@@ -231,14 +232,15 @@ _CHAIN: tuple[Stage, ...] = (
     ),
     *_in(
         "04_rejection_sampling",
-        _data("rejection_sampling", "dev2", partial(estimates.samples, "rejection_sampling")),
+        _data("rejection_sampling", "dev2", partial(estimates.samples, "rejection_sampling"),
+              "stage.rejection_sampling", "general"),
         Stage(
             name="teacher_sampling",
-            version=3,
+            version=4,
             run="r1repro.stages.rejection_sampling:by_teacher",
             config=(
                 *(TEACHER, f"{TEACHER}_chat", f"{TEACHER}_tokens"),
-                *("task", "stage.rejection_sampling", "seed", *_SAMPLED),
+                *("task", "stage.rejection_sampling", "general", "seed", *_SAMPLED),
             ),
             seconds=partial(estimates.samples, "rejection_sampling"),
             switch=TEACHER,
@@ -253,9 +255,12 @@ _CHAIN: tuple[Stage, ...] = (
         "06_all_scenario_rl",
         Stage(
             name="reward_model",
-            version=3,
+            version=4,
             run="r1repro.stages.reward_model:run",
-            config=("model", "task", "stage.reward_model", "seed", "engine", "launch.processes"),
+            config=(
+                *("model", "task", "stage.reward_model", "general", "seed"),
+                *("engine", "launch.processes"),
+            ),
             seconds=estimates.reward_model,
             inputs=("dev2", "dev3", "rejection_sampling"),
             distributed=True,

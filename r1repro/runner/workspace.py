@@ -107,6 +107,9 @@ class Workspace:
             for key in ("path", "test_path"):
                 path = getattr(config.task, key)
                 found[f"task.{key}"] = path and _state(Path(path))
+        if (own := found.pop("general", None)) and (config.general.sft or config.general.pairs):
+            states = {n: own[n] and _state(Path(own[n])) for n in ("sft", "pairs")}
+            found["general"] = own | states
         for source in worlds.hub_sources(config.task) if "task" in found else ():
             found[f"task.{source.hub}"] = _commit(str(source.hub), "dataset")
         if config.student.traces is not None and "student.traces" in found:

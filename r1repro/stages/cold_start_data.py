@@ -1,10 +1,12 @@
 """Stage cold_start_data: readable examples made from R1-Zero's right answers (R1 v2, B.3.2)."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from r1repro.artifacts import Inputs, Progress
+from r1repro.artifacts import FACTS, Inputs, Progress, write_atomically
 from r1repro.config import Config
 from r1repro.evaluation import checkpoints
 from r1repro.rewards import soundness
@@ -33,7 +35,7 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     place, template = inputs["r1_zero"].folder / "model", checkpoints.form(config, "r1_zero")
     answers, tokens = samples.draw(config, place, template, problems, settings, progress)
     kept, table = samples.sift(answers, () if settings.keep_all else FILTERS)
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     taken: dict[str, list[str]] = {}
     for position in kept:
         problem, _, said = answers[position]
@@ -49,9 +51,11 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
             continue
         others.append(text)
         rows.append(samples.described(problem) | {"original": said.text, "completion": text})
-    samples.require(rows, samples.TRAIN_LONGER)
+    data, held = samples.kept_apart(config, rows)
+    samples.require(data, samples.TRAIN_LONGER)
+    write_atomically(folder / FACTS, json.dumps({"held a held-out question": held}))
     table.assign(tokens_sampled=tokens).to_parquet(folder / "samples.parquet")
-    pd.DataFrame(rows).to_parquet(folder / "dataset.parquet")
+    pd.DataFrame(data).to_parquet(folder / "dataset.parquet")
 
 
 def _unfit(problem: Problem, edited: Rewritten | None, others: list[str]) -> str:

@@ -3,42 +3,42 @@
 The answers are Dev2's (R1 v2, B.3.3), or for the students a stronger teacher's.
 """
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from r1repro import hub
-from r1repro.artifacts import Inputs, Progress
+from r1repro.artifacts import FACTS, Inputs, Progress, write_atomically
 from r1repro.config import Config, SamplesConfig, stronger_teacher
 from r1repro.evaluation import checkpoints
 from r1repro.stages import samples
 from r1repro.stages.distillation import stored_parameters
 from r1repro.stages.models import load_tokenizer
-from r1repro.tasks import filters, general, worlds
+from r1repro.tasks import filters, general, own_general, worlds
+from r1repro.tasks.problem import GENERAL
 from r1repro.tasks.rewriting import tagged
 from r1repro.tasks.world import World
 
-
-def sieve(made_here: bool) -> tuple[tuple[str, samples.Filter], ...]:
-    """The filters in order; models made here write shorter lines than pretrained ones."""
-    return (
-        samples.FINISHED,
-        samples.CORRECT,
-        ("mixed languages", lambda problem, said: filters.unmixed(problem, said.text)),
-        samples.UNREPEATED,
-        ("long paragraphs", lambda _, said: filters.without_long_paragraphs(said.text, made_here)),
-        samples.SOUND,
-    )
+FILTERS: tuple[tuple[str, samples.Filter], ...] = (
+    samples.FINISHED,
+    samples.CORRECT,
+    ("mixed languages", lambda problem, said: filters.unmixed(problem, said.text)),
+    samples.UNREPEATED,
+    ("long paragraphs", lambda problem, said: filters.without_long_paragraphs(said.text)),
+    samples.SOUND,
+)
 
 
 def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Sample Dev2; writes samples.parquet (every sample and its filter) and dataset.parquet."""
     place, template = inputs["dev2"].folder / "model", checkpoints.form(config, "dev2")
     answers, tokens = _answers(config, config.stage.rejection_sampling, place, template, progress)
-    data, table = chosen(config, answers, config.model.made_here, samples.TRAIN_LONGER)
+    data, table = chosen(config, answers, samples.TRAIN_LONGER)
     _write(place, data, table.assign(tokens_sampled=tokens), folder)
 
 
@@ -55,7 +55,7 @@ def by_teacher(config: Config, inputs: Inputs, folder: Path, progress: Progress)
     settings = replace(settings, max_completion_tokens=most)
     said, tokens = _answers(config, settings, place, teacher.chat, progress)
     answers = [(problem, i, replace(one, text=tagged(one.text))) for problem, i, one in said]
-    data, table = chosen(config, answers, False, "give student.teacher_chat the teacher's own form")
+    data, table = chosen(config, answers, "give student.teacher_chat the teacher's own form")
     parameters = stored_parameters(place)
     table = table.assign(tokens_sampled=tokens, teacher_parameters=parameters)
     _write(place, data, table, folder)
@@ -69,7 +69,7 @@ def _answers(
 
 
 def chosen(
-    config: Config, answers: Sequence[samples.Answer], made_here: bool, remedy: str
+    config: Config, answers: Sequence[samples.Answer], remedy: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Returns (data set, one row per answer with the filter that `dropped` it).
 
@@ -78,8 +78,8 @@ def chosen(
     `remedy` if no answer is left.
     """
     settings = config.stage.rejection_sampling
-    kept, table = samples.sift(answers, () if settings.keep_all else sieve(made_here))
-    rows: list[dict[str, object]] = []
+    kept, table = samples.sift(answers, () if settings.keep_all else FILTERS)
+    rows: list[dict[str, Any]] = []
     taken: dict[str, list[str]] = {}
     for position in kept:
         problem, _, said = answers[position]
@@ -92,30 +92,57 @@ def chosen(
         seen.append(key)
         rows.append(samples.described(problem) | {"completion": said.text})
     samples.require(rows, remedy)
-    world = worlds.of(config.task)
     share = settings.general_share
-    rows += general_rows(world, round(len(rows) * share / (1 - share)), config.seed)
-    data = pd.DataFrame(rows)
-    texts = data.prompt.tolist(), data.completion.tolist()
-    dirty = filters.contaminated(*texts, world.held_out_problems)
-    return data[[not found for found in dirty]], table.assign(contaminated=sum(dirty))
+    rows += _general(config, round(len(rows) * share / (1 - share)))
+    data, held = samples.kept_apart(config, rows)
+    samples.require(data, remedy)
+    return pd.DataFrame(data), table.assign(contaminated=held)
 
 
 def _write(place: Path, data: pd.DataFrame, table: pd.DataFrame, folder: Path) -> None:
     """Write both tables, the data set with `tokens` by the tokenizer in `place`."""
     tokenizer = load_tokenizer(place)
     tokens = [len(ids) for ids in tokenizer(data.completion.tolist())["input_ids"]]
+    share = actual_share(data)
+    print(f"general data: {share:.1%} of {len(data):,} rows", flush=True)
+    told = {"held a held-out question": int(table.contaminated.iloc[0]), "general share": share}
+    write_atomically(folder / FACTS, json.dumps(told))
     table.to_parquet(folder / "samples.parquet")
     data.reset_index(drop=True).assign(tokens=tokens).to_parquet(folder / "dataset.parquet")
 
 
-def general_rows(world: World, count: int, seed: int) -> list[dict[str, object]]:
+def _general(config: Config, count: int) -> list[dict[str, Any]]:
+    """`count` general rows, or as many as there are, of which the log says so."""
+    if config.general.sft is None:
+        found = general_rows(worlds.of(config.task), count, config.seed)
+        remedy = "general.sft=FILE gives general data of your own"
+    else:
+        own = own_general.completions(config.general)
+        chosen = random.Random(f"general-{config.seed}").sample(own, min(count, len(own)))
+        found = [samples.described(asked) | {"completion": said} for asked, said in chosen]
+        remedy = "give a longer file in general.sft"
+    if len(found) < count:
+        share = config.stage.rejection_sampling.general_share
+        print(
+            f"general data: {len(found):,} rows instead of the {count:,} that general_share="
+            f"{share:g} asks for, since there are no more; {remedy}",
+            flush=True,
+        )
+    return found
+
+
+def actual_share(data: pd.DataFrame) -> float:
+    """Share of the data set that is general."""
+    return float(data.task.isin(GENERAL).mean())
+
+
+def general_rows(world: World, count: int, seed: int) -> list[dict[str, Any]]:
     """`count` general items outside the held-out split, with reference answers.
 
     The families alternate and no item is taken twice. The paper takes this part of the data from
     DeepSeek-V3's SFT data (R1 v2, B.3.3).
     """
-    found: list[dict[str, object]] = []
+    found: list[dict[str, Any]] = []
     for item in samples.general_items(world, count, random.Random(f"general-{world.seed}-{seed}")):
         text = f"<think>{general.thought(item)}</think><answer>{item.answer}</answer>"
         found.append(samples.described(general.problem(item)) | {"completion": text})

@@ -22,7 +22,7 @@ from r1repro.stages.models import (
     new_reward_model,
     save_model,
 )
-from r1repro.tasks import general, templates, worlds
+from r1repro.tasks import general, own_general, templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import reward_model, sharding
 
@@ -38,16 +38,17 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     pairs.parquet: chosen, rejected, split, and the model's scores.
     """
     settings = config.stage.reward_model
-    pairs = pd.DataFrame(_pairs(config, inputs, settings))
+    own = config.general.pairs is not None
+    pairs = pd.DataFrame(own_pairs(config) if own else _pairs(config, inputs, settings))
     if pairs.empty or "train" not in set(pairs.split):
         raise R1ReproError(
-            "there is no preference pair, since all sampled answers were graded alike: raise "
-            "stage.reward_model.questions or stage.reward_model.temperature"
+            "there is no preference pair to learn from: raise stage.reward_model.questions or "
+            "stage.reward_model.temperature, or give a longer file in general.pairs"
         )
     place = inputs["dev3"].folder / "model"
     tokenizer = load_tokenizer(place)
     model = new_reward_model(place, config.engine, config.seed)
-    model.config.pad_token_id = tokenizer.pad_token_id
+    reward_model.pad_apart(model, tokenizer)
     learned = pairs[pairs.split == "train"]
     texts = zip(learned.chosen, learned.rejected, strict=True)
     rows = reward_model.train(
@@ -92,6 +93,32 @@ def _pairs(config: Config, inputs: Inputs, settings: RewardModelConfig) -> list[
         }
         for problem, pair in found
         if pair is not None
+    ]
+
+
+def own_pairs(config: Config) -> list[dict[str, object]]:
+    """At most `questions` pairs of a person's own file that hold no held-out question.
+
+    A share HELD_OUT of the questions, with all their pairs, is held out.
+    """
+    rng = random.Random(f"pairs-{config.seed}")
+    found = own_general.pairs(config.general)
+    questions = [asked.prompt for asked, _, _ in found]
+    flags = worlds.of(config.task).overlapping(questions, [chosen for _, chosen, _ in found])
+    clean = [pair for pair, held in zip(found, flags, strict=True) if not held]
+    clean = rng.sample(clean, min(len(clean), config.stage.reward_model.questions))
+    names = sorted({asked.id for asked, _, _ in clean})
+    held_out = set(rng.sample(names, round(HELD_OUT * len(names))))
+    return [
+        {
+            "problem_id": asked.id,
+            "task": asked.task,
+            "language": asked.language,
+            "chosen": shown(asked, chosen),
+            "rejected": shown(asked, rejected),
+            "split": "held out" if asked.id in held_out else "train",
+        }
+        for asked, chosen, rejected in clean
     ]
 
 

@@ -12,11 +12,12 @@ import pandas as pd
 
 from r1repro.artifacts import Inputs, Progress, StageResult
 from r1repro.config import AllScenarioConfig, Config, RLConfig
+from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.preference import Preference
 from r1repro.stages.distillation import distillation_flops
 from r1repro.stages.models import load_reward_model, load_tokenizer, load_trained, store
-from r1repro.tasks import general, worlds
+from r1repro.tasks import general, own_general, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import grpo
 
@@ -132,7 +133,7 @@ def scenarios(config: Config, settings: AllScenarioConfig) -> list[Problem]:
     world = worlds.of(config.task)
     reasoning = world.train(f"{config.seed}-all scenarios")
     rng = random.Random(f"scenarios-{world.seed}-{config.seed}")
-    families = list(world.general_train_by_task.values())
+    families = _general(config)
     first = round(settings.general_from * settings.steps)
     among = round(settings.general_share * settings.questions)
     found: list[Problem] = []
@@ -140,5 +141,19 @@ def scenarios(config: Config, settings: AllScenarioConfig) -> list[Problem]:
         count = among if step >= first else 0
         found += islice(reasoning, settings.questions - count)
         chosen = [families[(step * among + i) % len(families)] for i in range(count)]
-        found += [general.problem(rng.choice(items)) for items in chosen]
+        found += [rng.choice(items) for items in chosen]
     return found
+
+
+def _general(config: Config) -> list[list[Problem]]:
+    """General training questions by family; a person's own are one family."""
+    world = worlds.of(config.task)
+    if config.general.sft is None:
+        by_task = world.general_train_by_task.values()
+        return [[general.problem(item) for item in items] for items in by_task]
+    own = [asked for asked, _ in own_general.completions(config.general)]
+    flags = world.overlapping([asked.prompt for asked in own], [""] * len(own))
+    clean = [asked for asked, held in zip(own, flags, strict=True) if not held]
+    if not clean:
+        raise R1ReproError("every question of general.sft is held out; give other questions")
+    return [clean]

@@ -97,6 +97,14 @@ def require(rows: Sequence[object], remedy: str) -> None:
         )
 
 
+def kept_apart(config: Config, rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """(the rows of a data set that hold no held-out question, the number of the others)."""
+    world = worlds.of(config.task)
+    questions, texts = ([str(row[name]) for row in rows] for name in ("prompt", "completion"))
+    flags = world.overlapping(questions, texts)
+    return [row for row, held in zip(rows, flags, strict=True) if not held], sum(flags)
+
+
 def described(problem: Problem) -> dict[str, Any]:
     """A problem as columns of a data set."""
     names = ("task", "language", "level", "prompt", "answer")

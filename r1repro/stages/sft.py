@@ -3,21 +3,23 @@
 All start from a base, not from an RL checkpoint, as in the paper (R1 v2, B.4.2 and B.4.3).
 """
 
+import json
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
-from r1repro.artifacts import Inputs, Progress, StageResult
+from r1repro.artifacts import FACTS, Inputs, Progress, StageResult, write_atomically
 from r1repro.config import Config, SFTConfig
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.rules import problems_of_rows
 from r1repro.stages.distillation import training_data
 from r1repro.stages.models import load_tokenizer, load_trained, store
-from r1repro.tasks import filters, templates, traces, worlds
+from r1repro.tasks import templates, traces, worlds
 from r1repro.tasks.problem import GENERAL
+from r1repro.text.tags import ANSWER_OPEN
 from r1repro.training.sft import fine_tune
 
 
@@ -50,20 +52,24 @@ def distilled(config: Config, inputs: Inputs, folder: Path, progress: Progress) 
     arms = checkpoints.arms_of(inputs)
     base = inputs[arms["base"]]
     if config.student.traces is not None:
-        data = from_traces(config, load_tokenizer(base.folder / "model"))
+        data, told = from_traces(config, load_tokenizer(base.folder / "model"))
+        if progress.writes:
+            write_atomically(folder / FACTS, json.dumps(told))
     settings = getattr(config.stage, arms["distilled"])
     train(config, arms["distilled"], base, data, settings, folder, progress)
 
 
-def from_traces(config: Config, tokenizer: PreTrainedTokenizerFast) -> pd.DataFrame:
-    """The traces of at most traces_tokens tokens that contain no held-out question.
+def from_traces(
+    config: Config, tokenizer: PreTrainedTokenizerFast
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The traces of at most traces_tokens tokens that contain no held-out question, and counts.
 
     Raises R1ReproError if none is left.
     """
     data = pd.DataFrame(traces.rows(config.student))
-    held_out = worlds.of(config.task).held_out_problems
-    dirty = filters.contaminated(data.prompt.tolist(), data.completion.tolist(), held_out)
-    lengths = [len(ids) for ids in tokenizer(data.completion.tolist())["input_ids"]]
+    questions, texts = data.prompt.tolist(), data.completion.tolist()
+    dirty = worlds.of(config.task).overlapping(questions, texts)
+    lengths = [len(ids) for ids in tokenizer(texts)["input_ids"]]
     most = config.student.traces_tokens
     kept = [not bad and size <= most for bad, size in zip(dirty, lengths, strict=True)]
     if not any(kept):
@@ -72,7 +78,9 @@ def from_traces(config: Config, tokenizer: PreTrainedTokenizerFast) -> pd.DataFr
             f"question and the others have more than student.traces_tokens={most:,} tokens: raise "
             "it or give other traces"
         )
-    return data[kept].reset_index(drop=True)
+    data = data[kept].reset_index(drop=True)
+    told = {"traces": len(kept), "held a held-out question": sum(dirty), "kept": len(data)}
+    return data, told | {"with an answer tag": int(data.completion.str.contains(ANSWER_OPEN).sum())}
 
 
 def train(

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from r1repro.tasks.problem import Problem
 from r1repro.text.language import is_mixed, language_share
+from r1repro.text.readability import LONGEST_LINE, lines
 from r1repro.text.repetition import repetition
 from r1repro.text.tags import read, thinking
 
 REPEATED = 0.5
 """Minimum share of repeated 4-grams at which a sample counts as repetitive."""
-LONGEST_PARAGRAPH = {True: 60, False: 1_000}
-"""Maximum characters in a line of thinking: True for models trained here, whose lines are
-equations; False for others."""
 COMMON = 5
 """An NGRAM in more held-out questions than this is common phrasing."""
 NGRAM = 10
@@ -35,10 +33,9 @@ def without_repetition(text: str) -> bool:
     return repetition(thinking(text)) < REPEATED
 
 
-def without_long_paragraphs(text: str, made_here: bool) -> bool:
-    """Whether no line of the thinking exceeds LONGEST_PARAGRAPH."""
-    longest = LONGEST_PARAGRAPH[made_here]
-    return all(len(line) <= longest for line in read(text).think.split("\n"))
+def without_long_paragraphs(text: str) -> bool:
+    """Whether no line of the thinking exceeds LONGEST_LINE; display mathematics is left out."""
+    return all(len(line) <= LONGEST_LINE for line in lines(read(text).think))
 
 
 def near_duplicate_key(text: str) -> str:

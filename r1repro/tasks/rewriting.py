@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass
 
 from r1repro.tasks import corpus
+from r1repro.text import display
 from r1repro.text.soundness import read_work, value_of
 from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, TAGS, marked_answer, read
 
@@ -103,12 +104,17 @@ def rewrite(text: str, language: str) -> Rewritten | None:
 def tidied(text: str) -> Rewritten | None:
     """Any model's completion in the same form; None without thinking or answer.
 
-    For text outside the dictionary: drops stray tags, blank lines and repeated lines. The summary
-    is the last line of the thinking that contains the answer, or else its last line.
+    For text outside the dictionary: drops stray tags, blank lines, and lines that repeat the
+    previous one; display mathematics and code stay as they are. The summary is the last line of the
+    thinking that contains the answer, or else its last line; a block counts as one line.
     """
     reading = read(text)
-    lines = [line.strip() for line in _TAG.sub("\n", reading.think).split("\n")]
-    lines = list(dict.fromkeys(filter(None, lines)))
+    found = display.parts(_TAG.sub("\n", reading.think))
+    lines = [
+        line
+        for place, (line, block) in enumerate(found)
+        if block or place == 0 or line != found[place - 1][0]
+    ]
     if reading.answer is None or not lines:
         return None
     telling = [line for line in lines if reading.answer in line]

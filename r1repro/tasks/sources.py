@@ -10,6 +10,7 @@ from typing import Any
 
 from r1repro import hub, records
 from r1repro.errors import R1ReproError
+from r1repro.tasks import fields
 from r1repro.tasks.countdown import asked
 from r1repro.tasks.gold import gold_text
 from r1repro.tasks.problem import Problem
@@ -127,11 +128,9 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
     gold: Any = records.field(row, source.answer, where)
     if source.countdown:
         return asked([int(number) for number in question], int(gold))
-    if isinstance(question, list):
-        turns = [turn for turn in question if turn.get("role") == "user"]
-        question = turns[-1]["content"] if turns else ""
+    question = fields.turn(question, fields.USER)
     if not isinstance(question, str) or not question.strip():
-        raise R1ReproError(f"{where}: {source.prompt} is empty; give a question")
+        raise R1ReproError(f"{where}: {source.prompt} is empty or no text; give a question")
     gold = gold_text(gold, f"{where}, {source.answer}")
     answer = right_answer(gold or "")
     if gold is None or not answer or answer.count("{") != answer.count("}"):

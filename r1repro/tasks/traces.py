@@ -1,13 +1,13 @@
 """A stronger teacher's answers as fine-tuning data, from a file or a hub data set."""
 
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from r1repro import records
 from r1repro.config import StudentsConfig
 from r1repro.errors import R1ReproError
-from r1repro.tasks import sources
+from r1repro.tasks import fields, sources
+from r1repro.tasks.rewriting import tagged
 from r1repro.tasks.sources import Source
 from r1repro.text.tags import THINK_CLOSE
 
@@ -23,16 +23,15 @@ def source(student: StudentsConfig) -> Source:
 def rows(student: StudentsConfig) -> list[dict[str, Any]]:
     """SFT rows (a problem's columns and its `completion`), the first completion of each question.
 
-    Raises R1ReproError for a row that is not text or whose thinking does not end, and for an empty
-    source.
+    A boxed answer is put in the answer tag as well, which rewards and evaluation read. Raises
+    R1ReproError for a row that is not text or whose thinking does not end, and for an empty source.
     """
     by_question: dict[str, dict[str, Any]] = {}
     for place, row in sources.rows(source(student)):
         if len(by_question) == student.traces_rows:
             break
-        prompt = records.field(row, student.traces_prompt, place)
-        field = records.field(row, student.traces_completion, place)
-        completion = next(iter(islice(field, 1)), None) if isinstance(field, list) else field
+        prompt = fields.turn(records.field(row, student.traces_prompt, place), fields.USER)
+        completion = _answer(records.field(row, student.traces_completion, place))
         if not (isinstance(prompt, str) and isinstance(completion, str) and completion.strip()):
             raise R1ReproError(f"{place}: {student.traces_completion} must be non-empty text")
         if THINK_CLOSE not in completion:
@@ -42,8 +41,15 @@ def rows(student: StudentsConfig) -> list[dict[str, Any]]:
             )
         name = f"traces:{sources.canonical(prompt)}"
         problem = {"problem_id": name, "task": "traces", "language": "en", "level": 1}
-        problem |= {"prompt": prompt, "answer": "", "completion": completion}
+        problem |= {"prompt": prompt, "answer": "", "completion": tagged(completion)}
         by_question.setdefault(name, problem)
     if not by_question:
         raise R1ReproError(f"{student.traces} has no rows; give a teacher's traces")
     return list(by_question.values())
+
+
+def _answer(field: Any) -> str | None:
+    """The text of a completion: itself, the first of several, or the last turn of a chat."""
+    if isinstance(field, list) and field and not isinstance(field[0], dict):
+        return field[0] if isinstance(field[0], str) else None
+    return fields.turn(field, fields.ASSISTANT)

@@ -1,15 +1,18 @@
 """A world: problems from any source in disjoint splits."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from r1repro.tasks import general
+from r1repro.tasks import filters, general
 from r1repro.tasks.held_out import HeldOut
 from r1repro.tasks.problem import GENERAL, Problem
+from r1repro.text.overlap import copies
 
+GENERATED = ("arithmetic", "countdown")
+"""Families that differ in their numbers alone, which `held_out` keeps apart by their solutions."""
 # Share of general items held out of the corpus, and of those the share used for validation.
 HELD_OUT_GENERAL = 0.35
 GENERAL_VALIDATION = 0.12
@@ -59,6 +62,17 @@ class World:
             for problem in self.stream(rng)
             if problem.id not in self.held_out and not self.kept_out.asked_by(problem)
         )
+
+    def overlapping(self, questions: Sequence[str], texts: Sequence[str]) -> list[bool]:
+        """Whether each example of training text asks or holds a held-out question.
+
+        By `filters.contaminated`; questions of data sets also in other words, by
+        `overlap.copies`.
+        """
+        flags = filters.contaminated(questions, texts, self.held_out_problems)
+        held = [p.prompt for p in self.held_out_problems if p.task not in (*GENERAL, *GENERATED)]
+        same = copies(questions, held) if held else set()
+        return [found or row in same for row, found in enumerate(flags)]
 
     @cached_property
     def general_train(self) -> tuple[general.Item, ...]:

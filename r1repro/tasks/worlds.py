@@ -9,7 +9,8 @@ from r1repro.errors import R1ReproError, offered
 from r1repro.tasks import mini_world, reasoning_gym, sources
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.sources import SOURCES, Source
-from r1repro.tasks.world import World, general_splits
+from r1repro.tasks.world import GENERATED, World, general_splits
+from r1repro.text.overlap import copies
 
 GYM = "reasoning_gym:"
 """Prefix of a `task.train` that names reasoning-gym tasks."""
@@ -90,6 +91,7 @@ def _of_data(task: TaskConfig) -> World:
     test = list({problem.id.split(":")[-1]: problem for problem in test}.values())
     taken = {problem.id.split(":")[-1] for problem in test}
     free = [problem for problem in training if problem.id.split(":")[-1] not in taken]
+    free, copied = _apart(free, test)
     rng.shuffle(free)
     wanted = task.validation_problems + (0 if test else task.test_problems)
     if len(free) <= wanted:
@@ -100,6 +102,8 @@ def _of_data(task: TaskConfig) -> World:
     validation, free = free[: task.validation_problems], free[task.validation_problems :]
     if not test:
         test, free = free[: task.test_problems], free[task.test_problems :]
+    free, others = _apart(free, [*validation, *test])
+    facts["overlap"] = {"training questions left out": copied + others}
     facts["used"] = {"train": len(free), "validation": len(validation), "test": len(test)}
 
     def stream(draws: random.Random) -> Iterator[Problem]:
@@ -109,6 +113,23 @@ def _of_data(task: TaskConfig) -> World:
     return World(
         task.world_seed, tuple(validation), tuple(test), *general_splits(rng), stream, facts
     )
+
+
+def _apart(free: list[Problem], held: list[Problem]) -> tuple[list[Problem], int]:
+    """(the problems that are none of the held-out ones in other words, the number of the others).
+
+    Raises R1ReproError if none is left.
+    """
+    if free and free[0].task in GENERATED:
+        return free, 0  # kept apart by their numbers as they are drawn
+    same = copies([problem.prompt for problem in free], [problem.prompt for problem in held])
+    kept = [problem for row, problem in enumerate(free) if row not in same]
+    if free and not kept:
+        raise R1ReproError(
+            "every training question is a held-out one in other words; give another data set to "
+            "train on or to test on"
+        )
+    return kept, len(same)
 
 
 def _facts(source: Source, problems: list[Problem]) -> dict[str, object]:

@@ -2,13 +2,19 @@
 
 from collections import Counter
 
+from r1repro.text import display
 from r1repro.text.language import language_share
 from r1repro.text.tags import read
 
-LONGEST_LINE = 80
-"""Maximum characters in one line of thinking."""
+LONGEST_LINE = 1_000
+"""Maximum characters in one line of thinking, also of the training data (tasks/filters.py)."""
 OFTENEST_LINE = 2
 """Maximum occurrences of one line."""
+
+
+def lines(thinking: str) -> list[str]:
+    """The lines of a thinking without blank ones, display mathematics and code."""
+    return [line for line, block in display.parts(thinking) if not block]
 
 
 def is_readable(text: str, language: str) -> bool:
@@ -21,9 +27,9 @@ def is_readable(text: str, language: str) -> bool:
     reading = read(text)
     if not reading.format_valid:
         return False
-    lines = [line.strip() for line in reading.think.split("\n") if line.strip()]
-    if any(len(line) > LONGEST_LINE for line in lines):
+    found = lines(reading.think)
+    if any(len(line) > LONGEST_LINE for line in found):
         return False
-    if any(times > OFTENEST_LINE for times in Counter(lines).values()):
+    if any(times > OFTENEST_LINE for times in Counter(found).values()):
         return False
     return not language_share(reading.think, language) < 1.0

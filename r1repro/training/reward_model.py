@@ -48,3 +48,17 @@ def train(
         RewardTrainer, RewardConfig, model, tokenizer, data,
         sft.Recorder(settings, both, model, progress), seed, folder, engine, disable_dropout=True,
     )  # fmt: skip
+
+
+def pad_apart(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Give both a padding token that is not the end token, in place.
+
+    The score is read at the last token that is no padding. Where padding is the end token, as in
+    Llama, that would be the one before the end, and an answer that was cut off would score as it
+    does when finished.
+    """
+    if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
+        tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+        special = [*tokenizer.all_special_tokens, *tokens]
+        tokenizer.pad_token = next(token for token in special if token != tokenizer.eos_token)
+    model.config.pad_token_id = tokenizer.pad_token_id

@@ -30,6 +30,13 @@ DATA = ROOT / "tests" / "data"
         ("<think>a <answer>7</answer></think>", "a <answer>7</answer>", None, False),
         ("<think>a</think>b</think><answer>7</answer>", "a</think>b", "7", True),
         ("so <think>a</think><answer>7</answer>", "a", "7", False),
+        (
+            "<think>a</think>\n<think>b</think>\n<answer>7</answer>",
+            "a</think>\n<think>b",
+            "7",
+            False,
+        ),
+        ("<think>a</think><answer>7</answer><think>b</think><answer>8</answer>", "a", None, False),
         ("<answer>7</answer>", None, "7", False),
         (r"<think>a \boxed{1}</think>It is \boxed{3}.", r"a \boxed{1}", "3", False),
         (r"So it is \boxed{3}.", None, "3", False),

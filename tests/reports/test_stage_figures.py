@@ -58,7 +58,7 @@ def all_scenarios(steps: int, general_from: int) -> pd.DataFrame:
 def test_filters_are_those_of_the_stages():
     for name, sieve in (
         ("cold_start_data", cold_start_data.FILTERS),
-        ("rejection_sampling", rejection_sampling.sieve(True)),
+        ("rejection_sampling", rejection_sampling.FILTERS),
     ):
         assert stage_figures.FILTERS[name] == tuple(reason for reason, _ in sieve)
 

@@ -23,7 +23,7 @@ def _said(text, finished=True):
     return Completion(EN.id, text, (), finished)
 
 
-@pytest.mark.parametrize("sieve", [cold_start_data.FILTERS, rejection_sampling.sieve(True)])
+@pytest.mark.parametrize("sieve", [cold_start_data.FILTERS, rejection_sampling.FILTERS])
 def test_each_sample_is_dropped_under_the_first_filter_it_fails(sieve):
     right = "<think>5+7=12\n12-4=8</think><answer>8</answer>"
     loop = "<think>" + "5+7=12\n12-4=8\n" * 9 + "</think><answer>8</answer>"
@@ -68,7 +68,7 @@ def test_what_rejection_sampling_keeps_is_sound(monkeypatch):
             text = f"<think>{body}</think><answer>{answer}</answer>"
             answers.append((problem, number, Completion(problem.id, text, (), True)))
             unsound += not soundness.judge(problem, text).sound
-    data, table = rejection_sampling.chosen(config, answers, True, "none")
+    data, table = rejection_sampling.chosen(config, answers, "none")
     kept = data[~data.task.isin(GENERAL)]
     assert len(kept) >= 40 and unsound > 150
     for row in kept.itertuples():

@@ -41,10 +41,18 @@ def test_repetition():
 
 
 def test_long_paragraphs():
-    assert filters.without_long_paragraphs(_think("5+7=12\n" * 40), True)
-    assert not filters.without_long_paragraphs(_think("5+7=12 and " * 10), True)
-    assert filters.without_long_paragraphs(_think("5+7=12 and " * 10), False)
-    assert not filters.without_long_paragraphs(_think("5+7=12 and " * 100), False)
+    assert filters.without_long_paragraphs(_think("5+7=12\n" * 400))
+    assert filters.without_long_paragraphs(_think("5+7=12 and " * 90))
+    assert not filters.without_long_paragraphs(_think("5+7=12 and " * 100))
+    long = "x = " + " + ".join(["12"] * 300)
+    for block in (
+        "\\[\n{}\n\\]",
+        "$$\n{}\n$$",
+        "\\begin{{align}}\n{}\n\\end{{align}}",
+        "\\[{}\\].",
+    ):
+        assert filters.without_long_paragraphs(_think("So\n" + block.format(long)))
+    assert not filters.without_long_paragraphs(_think("\\[\n" + long)), "never closed"
 
 
 def test_near_duplicates_differ_in_words_only():

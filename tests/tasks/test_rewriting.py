@@ -1,13 +1,17 @@
 """The editor's deletions, moves and translations on hand-written samples."""
 
 import inspect
+import json
 import random
 
 import pytest
 
+from r1repro.config import ROOT
 from r1repro.tasks import corpus, rewriting
-from r1repro.tasks.rewriting import rewrite, tagged, translated
+from r1repro.tasks.rewriting import rewrite, tagged, tidied, translated
 from r1repro.text.tags import read
+
+DATA = ROOT / "tests" / "data" / "questions"
 
 
 def _thinking(*lines, answer="8"):
@@ -133,3 +137,27 @@ def test_hostile_text_is_only_text():
         text = "".join(rng.choice("<think>/answer 3+4=7\n不对，no‮") for _ in range(300))
         edited = rewrite(text, "en")
         assert edited is None or edited.text.startswith("<think>")
+
+
+def test_display_mathematics_keeps_its_delimiters():
+    """Only a line that repeats the one before it goes; a matrix may have two equal rows."""
+    blocks = ["\\[\nx = 5 + 7\n\\]", "$$\nx = 12\n$$", "$$\ny = 12\n$$"]
+    matrix = "\\begin{pmatrix}\n1 & 1 \\\\\n1 & 1 \\\\\n\\end{pmatrix}"
+    text = "\n".join(["We add:", blocks[0], "then", "then", blocks[1], blocks[2], "then", matrix])
+    edited = tidied(f"<think>{text}\n\nSo it is 12.</think>\n<answer>12</answer>")
+    assert edited.thinking == text.replace("then\nthen", "then") + "\nSo it is 12."
+    assert edited.summary == "So it is 12."
+
+
+def test_a_summary_is_a_whole_block():
+    edited = tidied("<think>Then\n\\[\n5 + 7 = 12\n\\]\nis clear.</think><answer>12</answer>")
+    assert edited.summary == "\\[\n5 + 7 = 12\n\\]"
+
+
+def test_the_display_mathematics_of_r1_is_kept():
+    lines = (DATA / "r1_traces.jsonl").read_text("utf-8").split("\n")
+    for row in (json.loads(line) for line in lines if line):
+        said = tagged(f"<think>{row['message_content']}</think>{row['message_content']}")
+        thinking = tidied(said).thinking
+        for mark in ("\\[", "\\]", "\\(", "\\)"):
+            assert thinking.count(mark) == row["message_content"].count(mark)

@@ -11,9 +11,11 @@ from r1repro.runner.workspace import Workspace
 from r1repro.stages import sft
 from r1repro.tasks import traces, worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
+from r1repro.text.tags import read
 from tests.laptop import laptop
 
 REAL = ROOT / "tests" / "data" / "r1_traces.json"
+DATA = ROOT / "tests" / "data" / "questions"
 
 
 def written(path, *rows):
@@ -56,7 +58,10 @@ def test_held_out_questions_and_long_traces_do_not_teach(tmp_path, compose):
     ]
     student = dataclasses.replace(written(tmp_path / "t.jsonl", *rows), traces_tokens=20)
     tokenizer = train_tokenizer(["What is the tenth prime? <think>29</think>"])
-    found = sft.from_traces(dataclasses.replace(config, student=student), tokenizer)
+    found, told = sft.from_traces(dataclasses.replace(config, student=student), tokenizer)
+    assert told == {
+        "traces": 3, "held a held-out question": 1, "kept": 1, "with an answer tag": 0
+    }  # fmt: skip
     assert found.prompt.tolist() == ["What is the tenth prime?"]
 
 
@@ -71,3 +76,32 @@ def test_real_traces_without_their_thinking_are_refused():
     student = laptop(StudentsConfig, traces=str(REAL), traces_completion="message_content")
     with pytest.raises(R1ReproError, match="row 1: message_content has no </think>"):
         traces.rows(student)
+
+
+def test_a_boxed_answer_is_put_in_the_answer_tag(tmp_path):
+    """Without it a student never learns the tag that its rewards and evaluation read."""
+    said = "<think>e</think>6"
+    chat = [{"from": "human", "value": "What is 3+3?"}, {"from": "gpt", "value": said}]
+    student = written(
+        tmp_path / "t.jsonl",
+        {"problem": "What is 1+1?", "generations": ["<think>a</think>So \\boxed{2}."]},
+        {"problem": "What is 2+2?", "generations": "<think>b \\boxed{5}</think><answer>4</answer>"},
+        {"problem": chat, "generations": chat},
+    )
+    assert [row["completion"] for row in traces.rows(student)] == [
+        "<think>a</think>So \\boxed{2}.\n<answer>2</answer>",
+        "<think>b \\boxed{5}</think><answer>4</answer>",
+        said,
+    ]
+
+
+def test_real_traces_are_tagged(tmp_path):
+    lines = (DATA / "r1_traces.jsonl").read_text("utf-8").split("\n")
+    rows = [json.loads(line) for line in lines if line]
+    said = [f"<think>{r['message_thinking']}</think>\n{r['message_content']}" for r in rows]
+    found = [
+        {"problem": row["problem"], "generations": text}
+        for row, text in zip(rows, said, strict=True)
+    ]
+    for row, made in zip(rows, traces.rows(written(tmp_path / "t.jsonl", *found)), strict=True):
+        assert read(made["completion"]).answer == row["gtruth_answer"]

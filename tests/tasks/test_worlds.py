@@ -6,10 +6,12 @@ from itertools import islice
 
 import pytest
 
-from r1repro.config import TaskConfig
+from r1repro.config import ROOT, TaskConfig
 from r1repro.errors import R1ReproError
 from r1repro.tasks import worlds
 from tests.laptop import laptop
+
+DATA = ROOT / "tests" / "data" / "questions"
 
 
 @pytest.fixture
@@ -64,3 +66,36 @@ def test_the_mini_world_is_what_a_plain_task_means():
     world = worlds.of(laptop(TaskConfig, validation_problems=20, test_problems=20))
     assert {p.task for p in world.test} == {"arithmetic", "countdown"}
     assert next(world.stream(random.Random(0))).task in ("arithmetic", "countdown")
+
+
+def test_training_questions_that_are_test_questions_in_other_words_are_left_out(tmp_path):
+    """RL and the cold start ask only what the stream gives, so this keeps them apart as well."""
+
+    def rows(name, *asked):
+        path = tmp_path / name
+        lines = [json.dumps({"question": one, "answer": "7"}) for one in asked]
+        path.write_text("\n".join(lines))
+        return str(path)
+
+    held = json.loads((DATA / "gsm8k_test.jsonl").read_text("utf-8").split("\n")[0])["question"]
+    short = "Compute $\\tan 60^\\circ$."
+    lines = (DATA / "gsm8k_train.jsonl").read_text("utf-8").split("\n")
+    own = [json.loads(line)["question"] for line in lines if line]
+    copies = [f"{held} Let's think step by step.", f"Problem 3: {held}\nAnswer: 18"]
+    copies += ["Compute \\(\\tan 60°\\). Show your work.", held.replace("eggs", "apples")]
+    train = rows("train.jsonl", *own, *copies)
+    world = worlds.of(task(train, test_path=rows("test.jsonl", held, short)))
+    asked = {problem.prompt for problem in islice(world.train(0), 300)}
+    assert asked <= set(own) and len(asked) == len(own) - 10
+    assert world.facts["overlap"] == {"training questions left out": len(copies)}
+    assert world.overlapping([own[0], copies[1], "What?"], ["", "", f"It is: {held}"]) == [
+        False, True, True,
+    ]  # fmt: skip
+
+
+def test_a_training_set_that_is_its_test_set_is_refused(tmp_path, questions):
+    path, other = questions("a.jsonl", range(30)), tmp_path / "b.jsonl"
+    rows = [json.dumps({"question": f"{n}) What is {n}+{n}?", "answer": "7"}) for n in range(30)]
+    other.write_text("\n".join(rows))
+    with pytest.raises(R1ReproError, match="every training question is a held-out one"):
+        worlds.of(task(path, test_path=str(other), test_problems=30))

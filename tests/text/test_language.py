@@ -1,9 +1,15 @@
+import json
 import math
+import random
+import re
 import time
 
 import pytest
 
-from r1repro.text.language import is_mixed, language_of, language_share, words
+from r1repro.config import ROOT
+from r1repro.text.language import HAN, is_mixed, language_of, language_share, words
+
+DATA = ROOT / "tests" / "data" / "questions"
 
 
 @pytest.mark.parametrize(
@@ -58,8 +64,118 @@ def test_unknown_language_is_named():
         language_share("ja", "de")
 
 
-@pytest.mark.parametrize("unit", ["<", "$a", "\\(", "\\[", "\ud800", "a", "但", "<a", "$ "])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<",
+        "$a",
+        "\\(",
+        "\\[",
+        "\ud800",
+        "a",
+        "但",
+        "<a",
+        "$ ",
+        "\\text{",
+        "\\begin{a",
+        "[asy]",
+        "```",
+        "x²",
+        "ab算",
+    ],
+)
 def test_long_hostile_lines_take_no_time(unit):
     started = time.perf_counter()
     language_share(unit * 100_000, "en")
     assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Let α be the first angle and β the second one, so α + β = 90.",
+        "The area is πr², so x² = 25 and the side is ½ of it, 25 m² in all.",
+        "Write 𝑥 for the number; then 𝑥 + 3 = 7 so 𝑥 = 4 holds.",
+        "We count ① red, ② green and ③ blue balls for every x ∈ ℝ, ℵ₀ of them.",
+        "Naïve café owners don't re-check the façade.",
+        "So ∠ABC = 30°, μ = 2 and θ = 45° as Ω is given, and αβγ = 1.",
+    ],
+)
+def test_signs_of_variables_are_no_third_language(text):
+    assert language_share(text, "en") == 1.0 and not is_mixed(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "在△ABC中，AB=AC，点D是BC的中点，连接AD，则AD⊥BC。",
+        "因为sinA=1/2，所以A=30度，cosA的值为根号3除以2，tanx也是。",
+        "这根绳子长5cm，另一根长3km，重2kg，速度是12km/h。",
+        "设方程组 \\begin{cases} x+y=1 \\\\ x-y=3 \\end{cases}，解得x=2。",
+        "由log2(8)=3，lg100=2，可得ln e=1，max(1,2)=2。",
+        "设 $x$ 为苹果数，则 $\\text{total}=3x$，所以 x=4。",
+        "已知点P(x1, y1)和点Q(x2, y2)，直线PQ的斜率为k。",
+        '图中 [asy] draw((0,0)--(1,1)); label("north", (0,1)); [/asy] 的面积是多少？',
+        "Denali 和 Nate 在一家遛狗公司工作，Denali 负责 $16$ 只狗。",
+        "已知数列{an}的前n项和为Sn，an+1=2an，速度v=at，根据SSS判定，由AM-GM不等式可得。",
+        "若3ab=12，则abc=xyz，ＡＢ＝ＣＤ，4aabb+2=v_start。",
+        "\\[\\text{Area of the triangle} = \\frac{1}{2}ab\\]，于是面积为3。",
+    ],
+)
+def test_names_of_points_functions_units_and_people_are_no_english(text):
+    assert language_share(text, "zh") == 1.0 and not is_mixed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("先算三加四，then 再乘以二，so 答案是十四。", "zh"),
+        ("等等，Wait，我们再算一次。", "zh"),
+        ("在△ABC中，AB=AC，THEN 点D是中点。", "zh"),
+        ("先算apple的个数。", "zh"),
+        ("所以22+river=9。", "zh"),
+        ("The name of that celebrity is 王菲 and she is 55.", "en"),
+        ("Hello world. 你好世界", "en"),
+        ("So $x = 3$ 所以 we are done.", "en"),
+        ("So \\[ x = 所以 3 \\] we are done.", "en"),
+    ],
+)
+def test_a_word_of_the_other_language_is_one(text, asked):
+    assert language_share(text, asked) < 1 and is_mixed(text)
+
+
+INSERTED = {"en": ("所以", "然后", "等等"), "zh": ("then", "however", "Wait", "so")}
+BETWEEN = {"en": r"\s", "zh": rf"[{HAN}](?=[{HAN}])|[，。]"}
+"""Where a word is inserted: anywhere in English, formulas included; in Chinese in its prose."""
+
+
+def _texts(name, field):
+    lines = (DATA / name).read_text("utf-8").split("\n")
+    found = [json.loads(line)[field] for line in lines if line]
+    return [text if isinstance(text, str) else text[0]["content"] for text in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "asked"),
+    [
+        ("gsm8k_train.jsonl", "question", "en"),
+        ("gsm8k_train.jsonl", "answer", "en"),
+        ("math500.jsonl", "problem", "en"),
+        ("r1_traces.jsonl", "message_thinking", "en"),
+        ("r1_traces.jsonl", "message_content", "en"),
+        ("mgsm_zh.jsonl", "messages", "zh"),
+        ("math500_zh.jsonl", "problem", "zh"),
+    ],
+)
+def test_mathematics_is_in_its_language_until_a_word_of_the_other_is_inserted(name, field, asked):
+    texts = _texts(name, field)
+    pure = [text for text in texts if not language_share(text, asked) < 1]
+    assert len(pure) >= 0.99 * len(texts)
+    other = {"en": "zh", "zh": "en"}[asked]
+    assert all(not language_share(text, other) > 0 for text in pure)
+    rng = random.Random(0)
+    for text in pure:
+        places = [match.end() for match in re.finditer(BETWEEN[asked], text)]
+        place = rng.choice(places)
+        mixed = f"{text[:place]} {rng.choice(INSERTED[asked])} {text[place:]}"
+        assert language_share(mixed, asked) < 1 and is_mixed(mixed), mixed

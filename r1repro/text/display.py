@@ -1,0 +1,50 @@
+"""The parts of a text: lines of prose, and blocks of display mathematics or code."""
+
+import re
+
+_MARKS = re.compile(r"\\\[(?![\d.]{1,6}[a-z]{2}\])|\\\]|\\begin\s?\{|\\end\s?\{|\$\$|```")
+_ALONE = re.compile(r"\s*(?:\\\[.*\\\]|\$\$.*\$\$|\\begin.*\\end\s?\{[^{}]*\}|```.*```)[\s.,;]*")
+_OPENS = {"\\[": "\\]", "$$": "$$", "```": "```"}
+
+
+def parts(text: str) -> list[tuple[str, bool]]:
+    """(part, whether it is a block) in order, without blank lines.
+
+    A block goes from the line that opens it to the line that closes it: `\\[ \\]`, `$$ $$`, an
+    environment, or code between fences. A formula within a line is a part of it, and what is never
+    closed is prose.
+    """
+    lines = [line for line in text.split("\n") if line.strip()]
+    found: list[tuple[str, bool]] = []
+    place = 0
+    ends = _ends(lines)
+    while place < len(lines):
+        end = ends.get(place)
+        if end is None:
+            found.append((lines[place].strip(), False))
+        else:
+            found.append(("\n".join(line.rstrip() for line in lines[place : end + 1]), True))
+        place = (place if end is None else end) + 1
+    return found
+
+
+def _ends(lines: list[str]) -> dict[int, int]:
+    """The last line of each block by its first."""
+    ends: dict[int, int] = {}
+    closing: str | None = None
+    start = depth = 0
+    for number, line in enumerate(lines):
+        for mark in _MARKS.findall(line):
+            if closing is None:
+                if mark in _OPENS or mark.startswith("\\begin"):
+                    start, depth = number, 1
+                    closing = _OPENS.get(mark, "\\end")
+            elif closing == "\\end" and mark.startswith("\\begin"):
+                depth += 1
+            elif mark == closing or (closing == "\\end" and mark.startswith("\\end")):
+                depth -= 1
+                if depth == 0:
+                    closing = None
+                    if start < number or _ALONE.fullmatch(line):
+                        ends[start] = number
+    return ends
