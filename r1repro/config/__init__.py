@@ -21,6 +21,7 @@ from r1repro.config.models import (
     with_teacher,
 )
 from r1repro.config.schema import (
+    GGUF,
     LONGEST_PROMPT,
     PLAIN_ENGINE,
     AllScenarioConfig,
@@ -41,10 +42,10 @@ from r1repro.config.schema import (
 from r1repro.config.validate import check_model_folder
 
 __all__ = [
-    "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "STUDENTS", "TEACHER", "AllScenarioConfig",
-    "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "ModelConfig", "OriginConfig",
-    "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig", "TaskConfig",
-    "check_model_folder", "choices", "compose", "from_elsewhere", "load", "model_key", "models",
-    "only", "rows_together", "runs_folder", "save", "stronger_teacher", "sweep", "values",
-    "with_teacher",
+    "GGUF", "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "STUDENTS", "TEACHER",
+    "AllScenarioConfig", "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "ModelConfig",
+    "OriginConfig", "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig",
+    "StudentsConfig", "TaskConfig", "check_model_folder", "choices", "compose", "from_elsewhere",
+    "load", "model_key", "models", "only", "rows_together", "runs_folder", "save",
+    "stronger_teacher", "sweep", "values", "with_teacher",
 ]  # fmt: skip

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from r1repro import records
-from r1repro.config import groups
+from r1repro.config import groups, precision
 from r1repro.config.groups import GROUPS, ROOT, check_choice, refused
-from r1repro.config.schema import Config, ModelConfig, StudentsConfig, TaskConfig
+from r1repro.config.schema import GGUF, Config, ModelConfig, StudentsConfig, TaskConfig
 from r1repro.config.validate import validate
 from r1repro.errors import R1ReproError, offered
 
@@ -67,6 +67,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
         model=_resolved(config.model),
         student=_resolved_students(config.student),
     )
+    config = replace(config, engine=replace(config.engine, precision=precision.chosen(config)))
     validate(config)
     return config
 
@@ -151,8 +152,10 @@ def _resolved_students(student: StudentsConfig) -> StudentsConfig:
     traces, teacher = student.traces, student.teacher
     if traces is not None and Path(traces).suffix in records.SUFFIXES:
         traces = _absolute(traces)
-    # Whether it names a folder rather than a model of the hub.
-    if teacher is not None and (teacher.startswith(("/", ".", "~")) or Path(teacher).is_dir()):
+    # Whether it names a folder or a file rather than a model of the hub.
+    if teacher is not None and (
+        teacher.startswith(("/", ".", "~")) or teacher.endswith(GGUF) or Path(teacher).is_dir()
+    ):
         teacher = _absolute(teacher)
     return replace(
         student,

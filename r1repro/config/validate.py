@@ -9,6 +9,7 @@ from r1repro import records
 from r1repro.config.groups import GROUPS, HUB_SCALES, check_choice, refused
 from r1repro.config.models import TEACHER, from_elsewhere, models
 from r1repro.config.schema import (
+    GGUF,
     LONGEST_PROMPT,
     BaseConfig,
     Config,
@@ -197,8 +198,14 @@ def _check_positions(config: Config) -> None:
 
 
 def check_model_folder(key: str, path: str) -> None:
-    """Raise R1ReproError unless this is a model folder whose tokenizer can write tags and sums."""
+    """Raise R1ReproError unless this is a model folder whose tokenizer can write tags and sums.
+
+    A GGUF file must only be one: its tokenizer is checked once it is converted.
+    """
     folder = Path(path).expanduser()
+    if path.endswith(GGUF):
+        _check_gguf(key, folder)
+        return
     missing = [f for f in ("config.json", "tokenizer.json") if not (folder / f).is_file()]
     if missing:
         raise refused(
@@ -220,3 +227,13 @@ def check_model_folder(key: str, path: str) -> None:
                 f"a model whose tokenizer round-trips the tasks' characters; this one decodes "
                 f"{text!r} as {read!r}",
             )
+
+
+def _check_gguf(key: str, file: Path) -> None:
+    try:
+        with file.open("rb") as opened:
+            magic = opened.read(4)
+    except OSError as error:
+        raise refused(key, file, "a GGUF file that is there and can be read") from error
+    if magic != b"GGUF":
+        raise refused(key, file, f"a GGUF file, which begins with GGUF; it begins with {magic!r}")

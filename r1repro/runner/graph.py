@@ -73,7 +73,10 @@ _TRAINED = (
     ),
     "launch.processes",
 )
+LATER = ("evaluation.problems", "evaluation.general_items")
+"""Settings that enter a key only where they are set, since results were stored before they came."""
 GENERAL_ITEMS = 1_110  # of the test split, the same at every scale
+NO_LIMIT = 10**9
 
 
 # Measured on two CPU cores; larger models are slower. The students' stages, with smaller models on
@@ -119,18 +122,18 @@ def _reward_model_seconds(config: Config) -> float:
 def _evaluation_seconds(config: Config) -> float:
     evaluation = config.evaluation
     asked = _problems(config) * evaluation.samples_between
-    return 5 + (asked + GENERAL_ITEMS * evaluation.general_samples) / 300
+    return 5 + (asked + _general(config)) / 300
 
 
 def _in_depth_seconds(config: Config) -> float:
     evaluation = config.evaluation
-    asked = _problems(config) * evaluation.samples + GENERAL_ITEMS * evaluation.general_samples
-    return 5 + asked / 330
+    return 5 + (_problems(config) * evaluation.samples + _general(config)) / 330
 
 
 def _search_seconds(config: Config) -> float:
     ways, answers = 8, 1 + 3 * config.evaluation.search_samples
-    return 5 + config.task.validation_problems * ways * answers / 200
+    problems = min(config.task.validation_problems, config.evaluation.problems or NO_LIMIT)
+    return 5 + problems * ways * answers / 200
 
 
 def _rft_data_seconds(config: Config) -> float:
@@ -140,7 +143,13 @@ def _rft_data_seconds(config: Config) -> float:
 
 def _problems(config: Config) -> int:
     task = config.task
-    return task.test_problems if config.evaluation.split == "test" else task.validation_problems
+    there = task.test_problems if config.evaluation.split == "test" else task.validation_problems
+    return min(there, config.evaluation.problems or NO_LIMIT)
+
+
+def _general(config: Config) -> int:
+    evaluation = config.evaluation
+    return min(GENERAL_ITEMS, evaluation.general_items or NO_LIMIT) * evaluation.general_samples
 
 
 def _asked_as(checkpoint: str) -> tuple[str, ...]:
@@ -293,7 +302,7 @@ _CHAIN: tuple[Stage, ...] = (
         config=(
             *_asked_as("base"),
             "task",
-            *(f"evaluation.{name}" for name in ("search_samples", "top_p")),
+            *(f"evaluation.{name}" for name in ("search_samples", "top_p", "problems")),
             *(f"evaluation.{name}" for name in ("max_completion_tokens", "rollout_batch")),
             "base_seed",
             *_SAMPLED,

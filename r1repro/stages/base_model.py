@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from r1repro import hub
+from r1repro import gguf
 from r1repro.artifacts import FACTS, Progress, StageResult
 from r1repro.config import BaseConfig, Config, ModelConfig
 from r1repro.stages.models import device, load_tokenizer, save_model
@@ -47,7 +47,7 @@ def build(
 ) -> None:
     """Write a base of that shape: copied from its path, or trained from random weights."""
     if not shape.made_here:
-        place = hub.model_folder(shape.path, shape.hub)
+        place = gguf.model_folder(config, shape)
         (folder / "model").mkdir(exist_ok=True)
         for pattern in ("*.safetensors", "*.index.json", "*config.json"):
             for file in place.glob(pattern):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from r1repro import hub
+from r1repro import gguf
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, SamplesConfig, stronger_teacher
 from r1repro.stages import samples
@@ -54,7 +54,7 @@ def by_teacher(
     count, for the cost of distillation.
     """
     teacher = stronger_teacher(config.student)
-    place = hub.model_folder(teacher.path, teacher.hub)
+    place = gguf.model_folder(config, teacher)
     settings = config.stage.rejection_sampling
     most = config.student.teacher_tokens or settings.max_completion_tokens
     settings = replace(settings, max_completion_tokens=most)
