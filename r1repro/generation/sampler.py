@@ -51,10 +51,12 @@ class Rollout:
 
     token_ids: includes the end-of-sequence token.
     finished: whether it ended with that token, before the length cap.
+    logps: log-probability of each token at the temperature, before top-p; None unless asked for.
     """
 
     token_ids: list[int]
     finished: bool
+    logps: list[float] | None = None
 
 
 def ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> list[int]:
@@ -75,6 +77,7 @@ def sample(
     seed: int,
     part: tuple[int, int] = (0, 1),
     compact_at: float = COMPACT_AT,
+    with_logps: bool = False,
 ) -> list[Rollout]:
     """One completion for each of B prompts (token ids; equal neighbours are prefilled once).
 
@@ -85,7 +88,9 @@ def sample(
         there.
     """
     with _grouped(model), _cached(model):
-        return _sample(model, prompts, sampling, end_ids, pad_id, seed, part, compact_at)
+        return _sample(
+            model, prompts, sampling, end_ids, pad_id, seed, part, compact_at, with_logps
+        )
 
 
 def _sample(
@@ -97,6 +102,7 @@ def _sample(
     seed: int,
     part: tuple[int, int],
     compact_at: float,
+    with_logps: bool,
 ) -> list[Rollout]:
     device = model.device
     unique, row_of = _unique(prompts)
@@ -119,6 +125,7 @@ def _sample(
 
     total = len(prompts)
     tokens = torch.full((total, sampling.max_tokens), pad_id, dtype=torch.long, device=device)
+    logps = torch.zeros(tokens.shape if with_logps else (0,), device=device)
     lengths = torch.full((total,), sampling.max_tokens, dtype=torch.long, device=device)
     finished = torch.zeros(total, dtype=torch.bool, device=device)
     ends = torch.tensor(list(end_ids), device=device)
@@ -129,6 +136,8 @@ def _sample(
         uniform = stream.to(device)[alive]
         drawn = draw(logits, uniform, sampling)
         tokens[alive, step] = drawn
+        if with_logps:
+            logps[alive, step] = token_logps(logits, drawn, sampling)
         ended = torch.isin(drawn, ends)
         fresh = ended & ~finished[alive]
         lengths[alive[fresh]] = step + 1
@@ -152,10 +161,12 @@ def _sample(
         )
         logits = output.logits[:, -1]
         position = position + 1
-    ended_rows, length_rows = finished.tolist(), lengths.tolist()
+    told = logps.tolist() if with_logps else [None] * total
     return [
-        Rollout(row[:length], end)
-        for row, length, end in zip(tokens.tolist(), length_rows, ended_rows, strict=True)
+        Rollout(row[:length], end, given and given[:length])
+        for row, length, end, given in zip(
+            tokens.tolist(), lengths.tolist(), finished.tolist(), told, strict=True
+        )
     ]
 
 
@@ -268,6 +279,14 @@ def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) 
             probabilities[open_rows], uniform_B[open_rows], sampling.top_p
         )
     return tokens
+
+
+def token_logps(
+    logits_B_V: torch.Tensor, tokens_B: torch.Tensor, sampling: Sampling
+) -> torch.Tensor:
+    """Log-probabilities (B,) of tokens under the tempered softmax; greedy ones at temperature 1."""
+    tempered = logits_B_V.float() / (sampling.temperature or 1.0)
+    return tempered.gather(1, tokens_B[:, None])[:, 0] - tempered.logsumexp(-1)
 
 
 def _from_nucleus(

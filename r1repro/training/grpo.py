@@ -35,7 +35,7 @@ from r1repro.text.tags import thinking
 from r1repro.training import adapters, flops, objective, sharding
 from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
 from r1repro.training.optimizer import MuonWithAdamW
-from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
+from r1repro.training.trl_adapter import MISMATCH, PackedGRPOTrainer, check_overrides
 
 WARMUP_STEPS = 5
 HELD = 0.6
@@ -43,8 +43,6 @@ HELD = 0.6
 PLATEAU_WINDOW, PLATEAU_GAIN = 40, 0.005
 """RL stops at a plateau: at the first step where the mean pass@1 of the last 40 steps is less than
 half a point above that of the 40 steps before."""
-MISMATCH_CAP = 2.0
-"""Upper clip of the truncated importance ratio between trainer and vLLM (Ionides 2008)."""
 
 
 def trainer_arguments(
@@ -234,7 +232,7 @@ def vllm_arguments(
         vllm_server_base_url=engine.vllm_server if on_server else None,
         vllm_max_model_length=longest + settings.max_completion_tokens,
         vllm_importance_sampling_mode="token_truncate",
-        vllm_importance_sampling_clip_max=MISMATCH_CAP,
+        vllm_importance_sampling_clip_max=objective.MISMATCH_CAP,
         generation_kwargs={"stop_token_ids": ends(model, tokenizer)},
     )
 
@@ -290,10 +288,14 @@ def rollouts(
                         accelerator.process_index * parts + part,
                         accelerator.num_processes * parts,
                     ),
+                    with_logps=True,
                 )
         clock("rollout", time.perf_counter() - started)
-        ids = [rollout.token_ids for rollout in completions]
-        return {"prompt_ids": prompt_ids, "completion_ids": ids, "logprobs": None}
+        return {
+            "prompt_ids": prompt_ids,
+            "completion_ids": [rollout.token_ids for rollout in completions],
+            "logprobs": [rollout.logps for rollout in completions],
+        }
 
     return roll
 
@@ -470,8 +472,8 @@ class Recorder(TrainerCallback):
             "unparseable": reasoning.unparseable.mean(),
             "entropy": logs.get("entropy"),
             "kl": logs.get("kl"),
-            # mean absolute log-prob difference between vLLM and trainer, nats per token
-            "logp_mismatch": logs.get("sampling/sampling_logp_difference/mean"),
+            # mean absolute log-prob difference between sampler and trainer, nats per token
+            "logp_mismatch": logs.get(MISMATCH),
             "clip_fraction": logs.get("clip_ratio/region_mean"),
             "clipped_completions": logs.get("completions/clipped_ratio"),
             "zero_variance_groups": logs.get("frac_reward_zero_std"),
