@@ -72,8 +72,8 @@ def _convert(file: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, GenerationConfig
 
     try:
-        told = metadata(file)
-        tokens = tokenizer(told)
+        tokens = tokenizer(metadata(file))
+        _check_weights(file)
         # Every dequantized weight is a float32 exactly.
         model = AutoModelForCausalLM.from_pretrained(
             file.parent, gguf_file=file.name, dtype=torch.float32, local_files_only=True
@@ -97,6 +97,23 @@ def _convert(file: Path, folder: Path) -> None:
     model.generation_config = GenerationConfig(**ids)
     model.save_pretrained(folder)
     tokens.save_pretrained(folder)
+
+
+def _check_weights(file: Path) -> None:
+    """Raise R1ReproError if the file lacks weights of its shape, which would be made at random."""
+    import torch
+    from gguf import GGUFReader
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    shape = AutoConfig.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
+    with torch.device("meta"):
+        wanted = AutoModelForCausalLM.from_config(shape).num_parameters()
+    there = sum(int(one.n_elements) for one in GGUFReader(file).tensors)
+    if there < wanted:
+        raise R1ReproError(
+            f"it has {there:,} of the {wanted:,} weights of its shape: fetch it again, or give a "
+            "folder in HF format"
+        )
 
 
 def metadata(file: Path) -> dict[str, Any]:

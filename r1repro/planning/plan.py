@@ -250,6 +250,10 @@ def _with(node: Any, path: str, value: Any) -> Any:
 def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterator[str]:
     if not works:
         return
+    if missing := pretrained.missing(config):
+        reason = f"{missing[0]} is not on this machine: run `r1repro fetch`"
+        yield f"\ntime: not predicted, since {reason}"
+        return
     if not probed:
         yield "\ntime: not predicted without the probe"
         return

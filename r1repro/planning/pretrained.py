@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from r1repro import cores, gguf, hub
-from r1repro.config import TEACHER, Config, OriginConfig, RLConfig, with_teacher
+from r1repro.config import TEACHER, Config, RLConfig, from_elsewhere, with_teacher
 from r1repro.duration import duration
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
@@ -79,9 +79,10 @@ class Pace:
     seconds: float
 
 
-def is_here(origin: OriginConfig) -> bool:
-    """Whether a pretrained model is on this machine."""
-    return origin.path is not None or hub.folder(str(origin.hub), "model") is not None
+def missing(config: Config) -> list[str]:
+    """The pretrained models that are not on this machine, by their names on the hub."""
+    found = (str(one.hub) for one in from_elsewhere(config).values() if one.path is None)
+    return [named for named in found if hub.folder(named, "model") is None]
 
 
 def probe(config: Config, keys: Sequence[str]) -> dict[str, Pace]:
@@ -208,13 +209,7 @@ def lines(
 ) -> Iterator[str]:
     """The time of the stages that are left, with the measurements behind it."""
     stages = {name: find(name, config) for name in works}
-    keys = list(dict.fromkeys(map(model_of_stage, stages.values())))
-    missing = [key for key in keys if not is_here(with_teacher(config)[key])]
-    if missing:
-        named = with_teacher(config)[missing[0]].hub
-        yield f"\ntime: not predicted, since {named} is not on this machine: run `r1repro fetch`"
-        return
-    found = probe(config, keys)
+    found = probe(config, list(dict.fromkeys(map(model_of_stage, stages.values()))))
     yield f"\nprobe, {sum(pace.seconds for pace in found.values()):.0f} s, tokens/s"
     for key, pace in found.items():
         rates = {"prompts": pace.read, "rollouts": pace.written, "GRPO updates": pace.learned}

@@ -200,7 +200,11 @@ def _baseline(config: Config, stage: Stage) -> Work:
         prompts, cap = rl.steps * rl.questions, rl.max_completion_tokens
         completions = prompts * rl.generations
     elif named == "search":
-        settings, world = config.evaluation, worlds.of(config.task)
+        settings = config.evaluation
+        try:
+            world = worlds.of(config.task)
+        except R1ReproError:
+            return Work("every prompt on the validation problems, whose number is not yet known")
         problems = len(some(world.validation, settings.problems))
         ways = len(asking.ways(world, templates.form(config, "base")))
         prompts, cap = problems * ways * len(TEMPERATURES), settings.max_completion_tokens
