@@ -19,8 +19,8 @@ pytestmark = pytest.mark.real
 
 TOKENS = 24
 NEAR = 0.375
-"""Most nats between the likeliest token and the one taken, in bfloat16: three steps of logits of 16 to
-32, since two orders of summation round each of the two by a step or so."""
+"""Most nats between the likeliest token and the one taken, in bfloat16: three steps of
+logits of 16 to 32, since two orders of summation round each of the two by a step or so."""
 SETTINGS = laptop(
     RLConfig, format_of_right=False, steps=2, questions=2, generations=4, max_completion_tokens=16,
     beta=0.04, steps_per_generation=1, save_every=10, micro_batch_tokens=600,
