@@ -5,6 +5,7 @@ as long as answers, and are read faster than these are written. Each is timed ap
 """
 
 import math
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,6 +90,7 @@ def probe(config: Config, keys: Sequence[str]) -> dict[str, Pace]:
     """Measure the models of these keys of `with_teacher`; models of one folder once."""
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     found: dict[str, Pace] = {}
     places: dict[Path, str] = {}
     for key in keys:
@@ -182,7 +184,9 @@ def seconds(config: Config, stage: Stage, most: Work, amount: Expected, pace: Pa
     wait += most.completions * length * pace.written
     if named == "rl":
         settings: RLConfig = settings_of(config, stage)
-        tokens = most.prompts * asked.prompt + most.completions * length
+        # With gradient checkpointing a prompt is read once for each of its answers.
+        prompts = most.completions if config.engine.gradient_checkpointing else most.prompts
+        tokens = prompts * asked.prompt + most.completions * length
         judged = pace.judged if settings.beta > 0 else 0.0
         kept = 1 + CHECKPOINT * (settings.steps // settings.save_every)
         return (
