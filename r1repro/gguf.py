@@ -42,16 +42,24 @@ def model_folder(config: Config, origin: OriginConfig) -> Path:
     return converted(Path(str(origin.path)), runs_folder(config) / "cache")
 
 
+def found(config: Config, origin: OriginConfig) -> Path | None:
+    """The folder of `model_folder`, or None if the model is to be converted or downloaded first."""
+    if is_file(origin):
+        folder = _cached(Path(str(origin.path)), runs_folder(config) / "cache")
+        return folder if folder.is_dir() else None
+    if origin.path is not None:
+        return Path(origin.path)
+    return None if origin.hub is None else hub.folder(origin.hub, "model")
+
+
 def is_file(origin: OriginConfig) -> bool:
     """Whether the model is a GGUF file."""
     return origin.path is not None and origin.path.endswith(GGUF)
 
 
 def converted(file: Path, cache: Path) -> Path:
-    """`cache`/gguf-HASH, written by one rename; HASH is of the file's content."""
-    with file.open("rb") as opened:
-        sha = hashlib.file_digest(opened, "sha256").hexdigest()
-    folder = cache / f"gguf-{sha[:12]}"
+    """The file's folder in `cache`, written by one rename."""
+    folder = _cached(file, cache)
     if folder.is_dir():
         return folder
     part = cache / f".{folder.name}.{os.getpid()}"
@@ -65,6 +73,13 @@ def converted(file: Path, cache: Path) -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _cached(file: Path, cache: Path) -> Path:
+    """`cache`/gguf-HASH; HASH is of the file's content."""
+    with file.open("rb") as opened:
+        sha = hashlib.file_digest(opened, "sha256").hexdigest()
+    return cache / f"gguf-{sha[:12]}"
 
 
 def _convert(file: Path, folder: Path) -> None:

@@ -19,6 +19,7 @@ from transformers.utils import logging
 from r1repro import cores, gguf, hub
 from r1repro.config import TEACHER, Config, RLConfig, from_elsewhere, with_teacher
 from r1repro.duration import duration
+from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.planning.expected import Expected
@@ -205,7 +206,7 @@ def _template(config: Config, stage: Stage) -> str:
     if key == TEACHER:
         return config.student.teacher_chat
     policy = stage.name if kind(stage) in ("rl", "sft") else stage.inputs[0]
-    return templates.form_of(with_teacher(config)[key], policy)
+    return checkpoints.form(config, policy)
 
 
 def lines(

@@ -3,8 +3,7 @@
 The suffix of a name gives its dimensions: B completions, ordered by group, and T tokens, padded on
 the right. mask_B_T is 1 for sampled tokens. Logarithms are natural.
 
-Equations are those of DeepSeekMath (arXiv 2402.03300), used by R1 (arXiv 2501.12948), and of
-Dr. GRPO (arXiv 2503.20783) for its variants.
+Equations are those of DeepSeekMath (arXiv 2402.03300), used by R1 (arXiv 2501.12948).
 """
 
 from dataclasses import dataclass
@@ -20,17 +19,14 @@ ROUNDING = 1e-3
 """Largest difference in nats at which two engines agree: their ratio is 1, which changes no bit."""
 
 
-def group_advantages(rewards_B: Tensor, group_size: int, by_std: bool = True) -> Tensor:
+def group_advantages(rewards_B: Tensor, group_size: int) -> Tensor:
     """A_i = (r_i - mean(r)) / std(r) within each group, for every token (DeepSeekMath 4.1.2).
 
-    by_std: false omits the division (Dr. GRPO, Eq. 4). The standard deviation is the sample one,
-    with n - 1. Equal rewards give advantages of zero.
+    The standard deviation is the sample one, with n - 1. Equal rewards give advantages of zero.
     """
     rewards_G_K = rewards_B.view(-1, group_size)
     centred_G_K = rewards_G_K - rewards_G_K.mean(1, keepdim=True)
-    if by_std:
-        centred_G_K = centred_G_K / (rewards_G_K.std(1, keepdim=True) + STD_FLOOR)
-    return centred_G_K.flatten()
+    return (centred_G_K / (rewards_G_K.std(1, keepdim=True) + STD_FLOOR)).flatten()
 
 
 def importance_ratio(logps_B_T: Tensor, old_logps_B_T: Tensor) -> Tensor:
@@ -63,16 +59,6 @@ def is_clipped(ratio_B_T: Tensor, advantages_B: Tensor, epsilon: float) -> Tenso
     return too_low | too_high
 
 
-def k1(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
-    """log(pi_theta / pi_ref): unbiased for KL(pi_theta, pi_ref) under pi_theta; may be negative."""
-    return logps_B_T - reference_logps_B_T
-
-
-def k2(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
-    """(log(pi_theta / pi_ref))^2 / 2: biased, never negative."""
-    return (logps_B_T - reference_logps_B_T).square() / 2
-
-
 def k3(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
     """pi_ref / pi_theta - log(pi_ref / pi_theta) - 1: unbiased and never negative (Eq. 4)."""
     log_ratio_B_T = reference_logps_B_T - logps_B_T
@@ -82,16 +68,6 @@ def k3(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
 def mean_of_completions(values_B_T: Tensor, mask_B_T: Tensor) -> Tensor:
     """1/B sum_i 1/|o_i| sum_t: every completion has the same weight (Eq. 3)."""
     return ((values_B_T * mask_B_T).sum(-1) / mask_B_T.sum(-1).clamp(min=1.0)).mean()
-
-
-def mean_of_tokens(values_B_T: Tensor, mask_B_T: Tensor) -> Tensor:
-    """Mean over all tokens: every token has the same weight (DAPO, arXiv 2503.14476, Eq. 8)."""
-    return (values_B_T * mask_B_T).sum() / mask_B_T.sum().clamp(min=1.0)
-
-
-def sum_by_constant(values_B_T: Tensor, mask_B_T: Tensor, length: int) -> Tensor:
-    """1/B sum_i 1/length sum_t, with the cap as length of every completion (Dr. GRPO, Eq. 4)."""
-    return (values_B_T * mask_B_T).sum() / (len(values_B_T) * length)
 
 
 @dataclass(frozen=True)
