@@ -23,7 +23,7 @@ NEAR = 0.375
 logits of 16 to 32, since two orders of summation round each of the two by a step or so."""
 SETTINGS = laptop(
     RLConfig, format_of_right=False, steps=2, questions=2, generations=4, max_completion_tokens=16,
-    beta=0.04, steps_per_generation=1, save_every=10, micro_batch_tokens=600,
+    beta=0.04, steps_per_generation=1, save_every=10, micro_batch_tokens=200,
 )  # fmt: skip
 
 
