@@ -172,13 +172,12 @@ def tokenizer(told: dict[str, Any]) -> Any:
     raw.decoder = decoders.ByteLevel()
     if "qwen" in pre:
         raw.normalizer = normalizers.NFC()
-    raw.add_tokens(
-        [
-            AddedToken(token, special=types[i] == CONTROL, normalized=False)
-            for i, token in enumerate(tokens)
-            if types[i] in (CONTROL, USER_DEFINED)
-        ]
-    )
+    added = [
+        AddedToken(token, special=types[i] == CONTROL, normalized=False)
+        for i, token in enumerate(tokens)
+        if types[i] in (CONTROL, USER_DEFINED)
+    ]
+    raw.add_tokens(added)
     return PreTrainedTokenizerFast(tokenizer_object=raw, **_special(raw, ggml, told))
 
 

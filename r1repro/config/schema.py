@@ -316,8 +316,7 @@ class EvaluationConfig:
     samples: per reasoning problem, for base and R1-Zero; `samples_between`: the same for the other
         checkpoints; `general_samples`: per general item; `search_samples`: per validation problem
         in the search for the best prompt of the base.
-    problems, general_items: most reasoning problems and general items that are asked, evenly taken
-        from the split; null asks all.
+    problems, general_items: most that are asked, evenly taken from the split; null asks all.
     """
 
     split: Annotated[str, OneOf(("test", "validation"))] = "test"
@@ -337,9 +336,8 @@ class EvaluationConfig:
 class EngineConfig:
     """How models are loaded, trained and sampled.
 
-    precision: of the computation. Full fine-tuning keeps float32 weights and computes under
+    precision: composing replaces "auto". Full fine-tuning keeps float32 weights and computes under
         autocast; with LoRA the frozen weights have this precision, as do models that only sample.
-        "auto" is replaced when the configuration is composed (r1repro/config/precision.py).
     attention: attention implementation, as named by transformers.
     sharded: shard weights, gradients and optimizer state over the processes (FSDP2); rollouts use
         a full copy of the weights.
@@ -354,9 +352,7 @@ class EngineConfig:
     attention: Annotated[str, OneOf(("sdpa", "eager", "flash_attention_2"))] = "sdpa"
     gradient_checkpointing: bool = False
     sharded: bool = False
-    lora_rank: Annotated[
-        int, Within(0, 4096, "0, which trains the weights themselves, or more")
-    ] = 0
+    lora_rank: Annotated[int, Within(0, 4096, "0, which trains the whole weights, or more")] = 0
     lora_alpha: Count = 64
     quantized: bool = False
     unsloth: bool = False

@@ -7,7 +7,7 @@ import torch
 
 from r1repro.config import EngineConfig
 from r1repro.rewards import rules
-from r1repro.training import grpo, objective
+from r1repro.training import grpo, objective, rollouts
 from r1repro.training.objective import MISMATCH_CAP, ROUNDING
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, trained
@@ -22,7 +22,7 @@ def paid(monkeypatch):
 
 def _told_otherwise(monkeypatch, off):
     """The sampler reports log-probabilities that are `off` nats higher; None reports none."""
-    sample = grpo.sample
+    sample = rollouts.sample
 
     def lies(*args, **more):
         found = sample(*args, **more)
@@ -31,7 +31,7 @@ def _told_otherwise(monkeypatch, off):
             for one in found
         ]
 
-    monkeypatch.setattr(grpo, "sample", lies)
+    monkeypatch.setattr(rollouts, "sample", lies)
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, ON_POLICY], ids=["off-policy", "on-policy"])
