@@ -44,6 +44,7 @@ def test_without_results_it_is_what_our_runs_had_within_the_caps(compose):
     config = compose(
         "evaluation.max_completion_tokens=100", "stage.qwen_rl.max_completion_tokens=30",
         *(f"stage.cold_start_data.{word}" for word in words), "stage.dev2.max_completion_tokens=99",
+        "evaluation.general_items=110",
     )  # fmt: skip
     for name, length in {
         "cold_start_data": ALONE, "dev2": TAUGHT, "qwen_rl": 30,
