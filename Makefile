@@ -1,5 +1,6 @@
 # make reproduce   install, run every stage at scale=laptop, print where the report is
-# make test        install, run every test
+# make test        install, run every test but those marked long
+# make test-real   install, run the tests on real weights (R1REPRO_QWEN_GGUF=FILE adds a Qwen)
 # make test-fast   install, run the tests that train nothing and start no kernel
 # make lint        install, check style, types, layers and what the repository may hold
 # make lab         install, open JupyterLab on notebooks/
@@ -20,13 +21,16 @@ FAST = tests/text tests/tasks tests/rewards tests/evaluation \
 SLOW = tests/tasks/test_mini_world.py tests/tasks/test_templates.py tests/tasks/test_traces.py \
 	tests/rewards/test_preference.py tests/rewards/test_rules.py tests/rewards/test_verifier.py
 
-.PHONY: reproduce test test-fast lint lab gpu-check install
+.PHONY: reproduce test test-real test-fast lint lab gpu-check install
 
 reproduce: install
 	.venv/bin/r1repro run
 
 test: install
 	.venv/bin/python -m pytest
+
+test-real: install
+	.venv/bin/python -m pytest tests/real -m real
 
 test-fast: install
 	.venv/bin/python -m pytest $(FAST) $(addprefix --ignore=,$(SLOW))

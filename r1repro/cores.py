@@ -1,4 +1,4 @@
-"""Shares the cores of a machine without a GPU between stages that run in parallel.
+"""What this machine computes with, and how stages that run in parallel share its cores.
 
 With one thread a student's RL has 58 % of the speed of two, and its pretraining 72 %: two students
 in parallel take a fifth less time than in sequence.
@@ -6,8 +6,12 @@ in parallel take a fifth less time than in sequence.
 
 import os
 import sys
+from pathlib import Path
 
 _GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+BFLOAT16 = ("amx_bf16", "avx512_bf16")
+"""Flags of processors that multiply bfloat16; the others emulate it, and are slower than in
+float32."""
 
 
 def gpu_in_sight() -> bool:
@@ -33,3 +37,12 @@ def take_half() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and at_once() == 2:
         torch.set_num_threads(max(1, torch.get_num_threads() // 2))
+
+
+def multiply_bfloat16() -> bool:
+    """Whether the cores multiply bfloat16 in hardware, by their flags on Linux."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return not set(BFLOAT16).isdisjoint(told.split())

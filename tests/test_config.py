@@ -86,7 +86,7 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.base.lr_rest=nan", ["stage.base.lr_rest=nan", "from 0 to 1"]),
         ("scale=huge", ["scale=huge", "gpu, laptop, paper, smoke"]),
         ("scale=null", ["scale=None", "gpu, laptop, paper, smoke"]),
-        ("model=qwen2.5-1b", ["qwen2.5-1.5b, ", "and others (conf/models.yaml has all 14)"]),
+        ("model=qwen2.5-1b", ["qwen2.5-1.5b, ", "and others (conf/models.yaml has all 17)"]),
         ("task=chess", ["task=chess", "mini"]),
         ("model.architecture=rnn", ["model.architecture=rnn", "qwen3"]),
         ("seed", ["`seed`", "key=value"]),

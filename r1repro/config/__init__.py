@@ -21,6 +21,7 @@ from r1repro.config.models import (
     with_teacher,
 )
 from r1repro.config.schema import (
+    GGUF,
     LONGEST_PROMPT,
     PLAIN_ENGINE,
     AllScenarioConfig,
@@ -41,7 +42,7 @@ from r1repro.config.schema import (
 from r1repro.config.validate import check_model_folder, check_places
 
 __all__ = [
-    "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "TEACHER", "AllScenarioConfig",
+    "GGUF", "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "TEACHER", "AllScenarioConfig",
     "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "GeneralConfig", "ModelConfig",
     "OriginConfig",
     "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig", "TaskConfig",

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from r1repro import records
-from r1repro.config import groups
+from r1repro.config import groups, precision
 from r1repro.config.groups import GROUPS, ROOT, check_choice, refused
-from r1repro.config.schema import Config
+from r1repro.config.schema import GGUF, Config
 from r1repro.config.texts import as_typed, literal
 from r1repro.config.validate import check_places, validate
 from r1repro.errors import R1ReproError, offered
@@ -57,6 +57,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
             _check_type(key, value, accepted[key])
             texts[key] = value
     config = _resolved(_composed(others, texts))
+    config = changed(config, "engine.precision", precision.chosen(config))
     validate(config)
     check_places(config)
     return config
@@ -156,8 +157,9 @@ def _resolved(config: Config) -> Config:
     traces, teacher = config.student.traces, config.student.teacher
     if Path(traces or "").suffix in records.SUFFIXES:
         paths.append("student.traces")
-    # Whether it names a folder rather than a model of the hub.
-    if teacher is not None and (teacher.startswith(("/", ".", "~")) or Path(teacher).exists()):
+    # Whether it names a folder or a file rather than a model of the hub.
+    named = teacher is not None and (teacher.startswith(("/", ".", "~")) or teacher.endswith(GGUF))
+    if teacher is not None and (named or Path(teacher).exists()):
         paths.append("student.teacher")
     for path in paths:
         typed = attrgetter(path)(config)

@@ -1,10 +1,11 @@
-"""What a model folder must be, told from the names of its files and its config.json alone."""
+"""What a model's folder or file must be, told from names, config.json and a file's first bytes."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from r1repro.config.groups import refused
+from r1repro.config.schema import GGUF
 
 PICKLES = ("pytorch_model*.bin", "consolidated*.pth", "*.ckpt", "tf_model.h5", "*.msgpack")
 SLOW = ("tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
@@ -23,10 +24,19 @@ def check_kind(key: str, path: str) -> None:
         raise refused(key, path, f"a model folder in HF format; {wrong}")
 
 
+def check_gguf(key: str, path: str) -> None:
+    """Raise R1ReproError unless the file begins as a GGUF file does."""
+    try:
+        with Path(path).open("rb") as opened:
+            magic = opened.read(4)
+    except OSError as error:
+        raise refused(key, path, "a GGUF file that is there and can be read") from error
+    if magic != b"GGUF":
+        raise refused(key, path, f"a GGUF file, which begins with GGUF; it begins with {magic!r}")
+
+
 def _place(folder: Path) -> str:
     """What is wrong with the folder as a whole; "" if nothing is."""
-    if folder.is_file() and folder.suffix == ".gguf":
-        return f"this is {_GGUF}"
     if folder.is_file():
         return f"this is a file: give the folder that holds it, {folder.parent}"
     if not folder.is_dir():
@@ -41,8 +51,8 @@ def _place(folder: Path) -> str:
         return _adapter(folder)
     if (folder / "config.json").is_file():
         return ""
-    if any(folder.glob("*.gguf")):
-        return f"it holds {_GGUF}"
+    if files := sorted(folder.glob(f"*{GGUF}")):
+        return f"it holds a GGUF file: give that, {files[0]}"
     inside = sorted((*folder.glob("*/config.json"), *folder.glob("snapshots/*/config.json")))
     if inside:
         return f"it has no config.json: the model is in {inside[-1].parent}, give that"
@@ -51,12 +61,6 @@ def _place(folder: Path) -> str:
         f"it has no {' and no '.join(missing)}: give the folder that save_pretrained of "
         "transformers wrote, or a download of the hub"
     )
-
-
-_GGUF = (
-    "a GGUF file, which is for inference: give the folder that it was converted from, with "
-    "config.json, tokenizer.json and safetensors"
-)
 
 
 def _adapter(folder: Path) -> str:

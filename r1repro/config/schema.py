@@ -10,6 +10,8 @@ from r1repro.config.general import NO_GENERAL, GeneralConfig
 
 LONGEST_PROMPT = 64
 """Positions, in tokens, reserved for a prompt with its template."""
+GGUF = ".gguf"
+"""Suffix of a model in one file, which is converted into a folder before it is loaded."""
 
 
 class Within(NamedTuple):
@@ -49,7 +51,7 @@ class OriginConfig:
     """Where a model is from, and how it is asked. Without `hub` and `path` it is trained here.
 
     hub: a model of the Hugging Face hub, NAME@COMMIT, or NAME for the latest.
-    path: a folder in HF format, which takes precedence over `hub`.
+    path: a folder in HF format or a GGUF file, which takes precedence over `hub`.
     chat: prompt format from the cold start on, one of tasks/prompts/; the stages before it use the
         paper's base format.
     """
@@ -315,6 +317,7 @@ class EvaluationConfig:
     samples: per reasoning problem, for base and R1-Zero; `samples_between`: the same for the other
         checkpoints; `general_samples`: per general item; `search_samples`: per validation problem
         in the search for the best prompt of the base.
+    problems, general_items: most that are asked, evenly taken from the split; null asks all.
     """
 
     split: Annotated[str, OneOf(("test", "validation"))] = "test"
@@ -322,6 +325,8 @@ class EvaluationConfig:
     samples_between: Count
     general_samples: Count
     search_samples: Count
+    problems: Count | None = None
+    general_items: Count | None = None
     temperature: Temperature
     top_p: Annotated[float, Within(1e-6, 1, "above 0 and at most 1")]
     max_completion_tokens: Count
@@ -332,7 +337,7 @@ class EvaluationConfig:
 class EngineConfig:
     """How models are loaded, trained and sampled.
 
-    precision: of the computation. Full fine-tuning keeps float32 weights and computes under
+    precision: composing replaces "auto". Full fine-tuning keeps float32 weights and computes under
         autocast; with LoRA the frozen weights have this precision, as do models that only sample.
     attention: attention implementation, as named by transformers.
     sharded: shard weights, gradients and optimizer state over the processes (FSDP2); rollouts use
@@ -344,13 +349,11 @@ class EngineConfig:
     report_to: where the trainers log besides metrics.parquet.
     """
 
-    precision: Annotated[str, OneOf(("float32", "bfloat16"))] = "float32"
+    precision: Annotated[str, OneOf(("auto", "float32", "bfloat16"))] = "float32"
     attention: Annotated[str, OneOf(("sdpa", "eager", "flash_attention_2"))] = "sdpa"
     gradient_checkpointing: bool = False
     sharded: bool = False
-    lora_rank: Annotated[
-        int, Within(0, 4096, "0, which trains the weights themselves, or more")
-    ] = 0
+    lora_rank: Annotated[int, Within(0, 4096, "0, which trains the whole weights, or more")] = 0
     lora_alpha: Count = 64
     quantized: bool = False
     unsloth: bool = False

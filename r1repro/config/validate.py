@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from r1repro import records
-from r1repro.config.folder import check_kind
+from r1repro.config.folder import check_gguf, check_kind
 from r1repro.config.groups import GROUPS, HUB_SCALES, check_choice, refused
 from r1repro.config.models import TEACHER, from_elsewhere, models
 from r1repro.config.schema import (
+    GGUF,
     LONGEST_PROMPT,
     BaseConfig,
     Config,
@@ -212,8 +213,14 @@ def _check_positions(config: Config) -> Wrong:
 
 
 def check_model_folder(key: str, path: str) -> None:
-    """Raise R1ReproError unless this is a model folder whose tokenizer can write tags and sums."""
+    """Raise R1ReproError unless this is a model folder whose tokenizer can write tags and sums.
+
+    A GGUF file must only be one: its tokenizer is checked once it is converted.
+    """
     folder = Path(path).expanduser()
+    if path.endswith(GGUF):
+        check_gguf(key, path)
+        return
     check_kind(key, path)
     from tokenizers import Tokenizer
 

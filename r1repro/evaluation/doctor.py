@@ -244,8 +244,8 @@ def _mismatch(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
         "engine mismatch",
         f"{apart:.3g} nats a token",
         f"between engine and trainer, {MISMATCH:g} at most",
-        "Use the same precision and temperature in both and sync weights after every update, or "
-        "set engine.rollouts=own",
+        "Use the same temperature in both and sync weights after every update; set "
+        "engine.rollouts=own, or if it is, engine.precision=float32",
         _now(settings, "temperature"),
     )
 

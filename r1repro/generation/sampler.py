@@ -54,10 +54,12 @@ class Rollout:
 
     token_ids: includes the end-of-sequence token.
     finished: whether it ended with that token, before the length cap.
+    logps: log-probability of each token at the temperature, before top-p; None unless asked for.
     """
 
     token_ids: list[int]
     finished: bool
+    logps: list[float] | None = None
 
 
 def ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> list[int]:
@@ -77,6 +79,7 @@ def sample(
     pad_id: int,
     seed: int,
     part: tuple[int, int] = (0, 1),
+    with_logps: bool = False,
 ) -> list[Rollout]:
     """One completion for each of B prompts (token ids; equal neighbours are prefilled once).
 
@@ -90,12 +93,13 @@ def sample(
     stream = (torch.rand(part[1], len(prompts), generator=generator)[part[0]] for _ in count())
     ends = torch.tensor(list(end_ids), device=model.device)
     with _to_sample(model):
-        tokens = _decode(model, prompts, sampling, ends, pad_id, stream)
+        tokens, logps = _decode(model, prompts, sampling, ends, pad_id, stream, with_logps)
     ended = torch.isin(tokens, ends)
     finished = ended.any(1)
     lengths = torch.where(finished, ended.int().argmax(1) + 1, sampling.max_tokens)
-    rows = zip(tokens.tolist(), lengths.tolist(), finished.tolist(), strict=True)
-    return [Rollout(row[:length], end) for row, length, end in rows]
+    told = [None] * len(prompts) if logps is None else logps.tolist()
+    rows = zip(tokens.tolist(), lengths.tolist(), finished.tolist(), told, strict=True)
+    return [Rollout(row[:length], end, x and x[:length]) for row, length, end, x in rows]
 
 
 def _decode(
@@ -105,17 +109,24 @@ def _decode(
     ends: torch.Tensor,
     pad_id: int,
     stream: Iterator[torch.Tensor],
-) -> torch.Tensor:
-    """Tokens of B completions, (B, max_tokens); what stands after an end has no meaning."""
+    with_logps: bool,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Tokens of B completions, (B, max_tokens), and their log-probabilities if they are asked for.
+
+    What stands after an end has no meaning.
+    """
     cache = growing_cache(model)
     logits, mask = _prefill(model, prompts, pad_id, cache)
     position, device = mask.sum(1), model.device
     alive = torch.arange(len(prompts), device=device)
     done = torch.zeros_like(alive, dtype=torch.bool)
     tokens = torch.full((len(alive), sampling.max_tokens), pad_id, device=device)
+    logps = torch.zeros(tokens.shape, device=device) if with_logps else None
     for step in range(sampling.max_tokens):
         drawn = draw(logits, next(stream).to(device)[alive], sampling)
         tokens[alive, step] = drawn
+        if logps is not None:
+            logps[alive, step] = token_logps(logits, drawn, sampling)
         done = done | torch.isin(drawn, ends)
         share = done.float().mean().item()
         if share == 1.0 or step + 1 == sampling.max_tokens:
@@ -129,7 +140,7 @@ def _decode(
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         logits = _next_logits(model, drawn[:, None], mask, position[:, None], cache)
         position = position + 1
-    return tokens
+    return tokens, logps
 
 
 def _prefill(
@@ -264,6 +275,14 @@ def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) 
             probabilities[open_rows], uniform_B[open_rows], sampling.top_p
         )
     return tokens
+
+
+def token_logps(
+    logits_B_V: torch.Tensor, tokens_B: torch.Tensor, sampling: Sampling
+) -> torch.Tensor:
+    """Log-probabilities (B,) of tokens under the tempered softmax; greedy ones at temperature 1."""
+    tempered = logits_B_V.float() / (sampling.temperature or 1.0)
+    return tempered.gather(1, tokens_B[:, None])[:, 0] - tempered.logsumexp(-1)
 
 
 def _from_nucleus(

@@ -9,6 +9,7 @@ from r1repro.evaluation.checkpoints import BASE_OF, about
 from r1repro.planning.work import Work, kind
 from r1repro.runner.graph import Stage, graph
 from r1repro.runner.workspace import Workspace
+from r1repro.stages.evaluate import some
 from r1repro.stages.models import load_tokenizer
 from r1repro.tasks import worlds
 from r1repro.tasks.problem import GENERAL
@@ -73,7 +74,7 @@ def _examples(config: Config, stage: Stage, most: Work) -> Expected:
 def _general_share(config: Config, most: Work) -> float:
     """Share of general items in an evaluation's completions."""
     asked = config.evaluation
-    items = getattr(worlds.of(config.task), f"general_{asked.split}")
+    items = some(getattr(worlds.of(config.task), f"general_{asked.split}"), asked.general_items)
     return len(items) * asked.general_samples / most.completions
 
 

@@ -6,6 +6,7 @@ r1repro.config.folder has looked at what kind of folder each is.
 import json
 import math
 import random
+from dataclasses import replace
 from heapq import nlargest
 from itertools import islice
 from pathlib import Path
@@ -16,14 +17,14 @@ from safetensors import safe_open
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerFast
 
-from r1repro import hub
+from r1repro import gguf, hub
 from r1repro.config import TEACHER, Config, OriginConfig, from_elsewhere, refused
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.checkpoints import about
 from r1repro.stages.models import load_tokenizer
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Problem
-from r1repro.training.shape import read, shape_file
+from r1repro.training.shape import read
 
 AGAIN = "copy or download the folder again"
 POINTER = b"version https://git-lfs"
@@ -37,19 +38,19 @@ LONG = 20
 def check(config: Config) -> None:
     """Raise R1ReproError for a model on this machine that a stage could not use.
 
-    Models of the hub that are not downloaded yet are left out.
+    Models of the hub that are not downloaded yet, and GGUF files not yet converted, are left out.
     """
     over: dict[str, tuple[float, str]] = {}
     caps: dict[str, int] = {}
     for key, shape in from_elsewhere(config).items():
-        file = shape_file(shape)
-        if file is None:
+        folder = gguf.found(config, shape)
+        if folder is None:
             continue
-        described = read(shape)
-        wrong = _wrong(file.parent, described, trained=key != TEACHER)
+        described = read(replace(shape, path=str(folder)) if gguf.is_file(shape) else shape)
+        wrong = _wrong(folder, described, trained=key != TEACHER)
         if wrong:
             raise refused(key, shape.path or shape.hub, f"a whole model; {wrong}")
-        room, why = _room(config, key, shape, described, file.parent)
+        room, why = _room(config, key, shape, described, folder)
         caps |= _caps(config, key)
         for name in (name for name, cap in _caps(config, key).items() if cap > room):
             over[name] = min((room, why), over.get(name, (room, why)))

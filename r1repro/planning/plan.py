@@ -1,6 +1,7 @@
 """Predicts a run: its stages, their work, memory and time.
 
-Nothing is written, and only the probe trains, for about ten seconds.
+Nothing is written, except that the probe of a GGUF file converts it; only the probe trains, for
+about ten seconds, or a minute with pretrained models.
 """
 
 import random
@@ -14,9 +15,10 @@ from r1repro import artifacts, cores
 from r1repro.config import TEACHER, Config, RLConfig, changed, rows_together, with_teacher
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
-from r1repro.planning import expected, folders
+from r1repro.planning import expected, folders, pretrained
 from r1repro.planning.expected import Expected
 from r1repro.planning.memory import Memory
+from r1repro.planning.pretrained import NAMES
 from r1repro.planning.probe import Speed, probe
 from r1repro.planning.work import (
     Work,
@@ -40,8 +42,6 @@ from r1repro.training.shape import shape_file
 CARDS = (24, 40, 80, 141)
 """Memory of the cards, in GB, to plan for if no GPU is present and none is given."""
 GIB = 2**30
-NAMES = 34
-"""Width of the column of stage names, in characters."""
 SPREAD = 1.25
 """Error factor of a predicted time: predictions were 0.85 to 1.22 of the time that real steps of
 the laptop run's training stages took within the same minutes."""
@@ -69,6 +69,7 @@ def plan(
     works = {name: work(config, find(name, config)) for name in names}
     yield f"scale={config.scale} model={config.model.name} task={config.task.name}"
     yield f"{len(names)} stages, {len(names) - len(left)} of them cached"
+    yield f"precision: {config.engine.precision}"
     yield from _task_lines(config)
     for notebook, stages in groupby(names, key=lambda name: find(name, config).notebook):
         yield f"\n{notebook or 'no notebook'}"
@@ -88,13 +89,13 @@ def plan(
 def _parameter_lines(config: Config) -> Iterator[str]:
     yield "\nparameters, counted without loading weights"
     for key, model in with_teacher(config).items():
-        by_file = shape_file(model_of(config, key)) is not None
-        if key == TEACHER and not by_file:
+        file = shape_file(model_of(config, key))
+        if key == TEACHER and file is None:
             reason = "not on this machine, so its memory is unknown: run `r1repro fetch`"
             yield f"  {key:<{NAMES}}{model.hub} is {reason}"
             continue
         shape, counts = counted(model_of(config, key))
-        source = "its config.json" if by_file else "the configuration"
+        source = "the configuration" if file is None else f"its {file.name}"
         yield f"  {key:<{NAMES}}{counts.total:,} of {model.name} ({shape.model_type}, by {source})"
 
 
@@ -241,11 +242,9 @@ def _halves(value: int, least: int) -> list[int]:
 def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterator[str]:
     if not works:
         return
-    if not config.model.made_here:
-        yield (
-            "\ntime: not predicted, since the probe only supports models made here; `make "
-            "gpu-check` measures this card with a model of Qwen2.5-0.5B's shape"
-        )
+    if missing := pretrained.missing(config):
+        reason = f"{missing[0]} is not on this machine: run `r1repro fetch`"
+        yield f"\ntime: not predicted, since {reason}"
         return
     if not probed:
         yield "\ntime: not predicted without the probe"
@@ -255,6 +254,10 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
         yield f"\ntime: not predicted, since {large[0]} does not fit this machine"
         return
     stages = {name: find(name, config) for name in works}
+    if not config.model.made_here:
+        amounts = {n: expected.expected(config, stages[n], most) for n, most in works.items()}
+        yield from pretrained.lines(config, works, amounts)
+        return
     speeds = probe(config, list(dict.fromkeys(map(model_of_stage, stages.values()))))
     took = sum(speed.seconds for speed in speeds.values())
     yield f"\nprobe, {took:.0f} s, random weights of these shapes, tokens/s"

@@ -2,9 +2,8 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from r1repro import hub
+from r1repro import gguf, hub
 from r1repro.config import (
     Config,
     OriginConfig,
@@ -18,6 +17,7 @@ from r1repro.errors import R1ReproError
 from r1repro.evaluation.checkpoints import EVALUATIONS
 from r1repro.runner.graph import find
 from r1repro.runner.workspace import Workspace
+from r1repro.stages.distillation import stored_parameters
 from r1repro.stages.engines import check_engine
 from r1repro.tasks import templates, traces, worlds
 
@@ -32,15 +32,16 @@ WORKING = 3
 def check(config: Config) -> None:
     """Raise R1ReproError if the run would fail later.
 
-    Missing models and data sets are downloaded; without a network that fails at once.
+    Missing models and data sets are downloaded; without a network that fails at once. GGUF files
+    are converted.
     """
     check_engine(config)
     check_places(config)
     for _ in fetch(config):
         pass
     for key, shape in from_elsewhere(config).items():
-        if shape.path is None:
-            check_model_folder(key, str(_place(shape)))
+        if shape.path is None or gguf.is_file(shape):
+            check_model_folder(key, str(gguf.model_folder(config, shape)))
     forms, chat = templates.names(), config.student.teacher_chat
     if config.student.teacher is not None and chat not in forms:
         raise R1ReproError(
@@ -62,8 +63,12 @@ def check_room(config: Config, wanted: Sequence[str]) -> None:
 
 
 def fetch(config: Config) -> Iterator[str]:
-    """Download every model and data set of the configuration; yields a line for each."""
-    wanted = [("model", x.hub) for x in from_elsewhere(config).values() if x.path is None]
+    """Download every model and data set of the configuration; yields a line for each.
+
+    GGUF files are converted.
+    """
+    origins = from_elsewhere(config).values()
+    wanted = [("model", origin.hub) for origin in origins if origin.path is None]
     data = worlds.hub_sources(config.task)
     if config.student.traces is not None:
         data.append(traces.source(config.student))
@@ -71,6 +76,8 @@ def fetch(config: Config) -> Iterator[str]:
     named = [(kind, name) for kind, name in wanted if name is not None]
     for kind, name in named:
         hub.folder(name, kind)  # raises for what is no name, before anything is downloaded
+    for origin in filter(gguf.is_file, origins):
+        yield f"model {origin.path}: as a folder in {gguf.model_folder(config, origin)}"
     for kind, name in named:
         there = hub.folder(name, kind)
         commit = (there or hub.fetch(name, kind)).name
@@ -96,7 +103,8 @@ def _check_memory(config: Config, left: Sequence[str]) -> None:
 
 def _check_disk(config: Config, left: Sequence[str]) -> None:
     made = [name for name in left if name not in WITHOUT_WEIGHTS]
-    wanted = (len(made) + WORKING) * max(map(_bytes, models(config).values())) if made else 0
+    each = max(_bytes(config, shape) for shape in models(config).values()) if made else 0
+    wanted = (len(made) + WORKING) * each
     place = runs_folder(config)
     while not place.exists():
         place = place.parent
@@ -109,13 +117,6 @@ def _check_disk(config: Config, left: Sequence[str]) -> None:
         )
 
 
-def _place(shape: OriginConfig) -> Path:
-    return hub.model_folder(shape.path, shape.hub)
-
-
-def _bytes(shape: OriginConfig) -> int:
-    """Bytes of a model in float32, assuming that its files hold two bytes per parameter."""
-    if shape.made_here:
-        return 0
-    files = _place(shape).glob("*.safetensors")
-    return 2 * sum(file.stat().st_size for file in files)
+def _bytes(config: Config, shape: OriginConfig) -> int:
+    """Bytes of a model in float32."""
+    return 0 if shape.made_here else 4 * stored_parameters(gguf.model_folder(config, shape))

@@ -116,15 +116,17 @@ def _speed(
         pretrained = _pretrained(config, key, base, ids, folder)
         sampled, learned = _reinforced(config, rl, problems, prompts, pretrained, folder)
         tuned = _tuned(config, tuning, ids, prompts, pretrained, folder)
-    threads = torch.get_num_threads()
-    machine = (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"CPUs with {threads} thread{'s' if threads > 1 else ''}"
-    )
     prompt = sum(map(len, prompts)) / len(prompts)
     seconds = time.perf_counter() - started
-    return Speed(pretrained, sampled, learned, tuned, prompt, machine, seconds)
+    return Speed(pretrained, sampled, learned, tuned, prompt, machine(), seconds)
+
+
+def machine() -> str:
+    """What computes here."""
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    threads = torch.get_num_threads()
+    return f"CPUs with {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _units(work: Callable[[int], float], most: int) -> int:

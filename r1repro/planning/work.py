@@ -23,12 +23,15 @@ from r1repro.config import (
     with_teacher,
 )
 from r1repro.errors import R1ReproError
+from r1repro.evaluation import checkpoints
 from r1repro.evaluation.checkpoints import BASE_OF, about
 from r1repro.planning import memory
 from r1repro.planning.memory import Counts, Memory
 from r1repro.runner.graph import Stage
 from r1repro.runner.workspace import Workspace
-from r1repro.tasks import worlds
+from r1repro.stages.baselines import TEMPERATURES
+from r1repro.stages.evaluate import some
+from r1repro.tasks import asking, worlds
 from r1repro.training.shape import read, shape_file
 
 PROMPT = 512
@@ -41,11 +44,13 @@ TRACE = 8_192
 class Work:
     """The work of a stage, as text (`said`) and as counts.
 
-    completions: sampled, of at most `cap` tokens each; learned: training rows over all epochs,
-    whose completions have at most `longest` tokens; pretrained: tokens.
+    completions: sampled, of at most `cap` tokens each, after `prompts` that are read once each;
+    learned: training rows over all epochs, whose completions have at most `longest` tokens;
+    pretrained: tokens.
     """
 
     said: str
+    prompts: int = 0
     completions: int = 0
     cap: int = 0
     learned: int = 0
@@ -97,6 +102,7 @@ def _rl(config: Config, stage: Stage) -> Work:
         + f", in micro-batches of at most {settings.micro_batch_tokens:,} tokens ({fit:,} of the "
         f"longest rows), {processes} {'process' if processes == 1 else 'processes'}; "
         f"{settings.steps:,} steps = {completions:,} completions",
+        prompts=settings.steps * settings.questions,
         completions=completions,
         cap=cap,
         learned=completions,
@@ -144,6 +150,7 @@ def _samples(config: Config, stage: Stage) -> Work:
         f"{settings.questions:,} questions x {settings.samples} samples = {completions:,} "
         f"completions of at most {settings.max_completion_tokens:,} tokens, at most "
         f"{settings.rollout_batch:,} at once; at most {settings.kept} of a question are kept",
+        prompts=settings.questions,
         completions=completions,
         cap=settings.max_completion_tokens,
     )
@@ -156,6 +163,7 @@ def _reward_model(config: Config, stage: Stage) -> Work:
         f"{settings.questions:,} general questions x {settings.samples} samples of two policies = "
         f"{completions:,} completions; at most {settings.questions:,} pairs x {settings.epochs} "
         f"epochs, {settings.batch_size} pairs a step",
+        prompts=2 * settings.questions,
         completions=completions,
         cap=settings.max_completion_tokens,
         learned=2 * settings.questions * settings.epochs,
@@ -171,16 +179,42 @@ def _evaluate(config: Config, stage: Stage) -> Work:
         world = worlds.of(config.task)
     except R1ReproError:
         return Work(f"{samples} samples per held-out problem, whose number is not yet known")
-    problems = len(getattr(world, settings.split))
-    general = len(getattr(world, f"general_{settings.split}"))
+    problems = len(some(getattr(world, settings.split), settings.problems))
+    general = len(some(getattr(world, f"general_{settings.split}"), settings.general_items))
     completions = problems * samples + general * settings.general_samples
     return Work(
         f"{problems:,} problems x {samples} and {general:,} general items x "
         f"{settings.general_samples} = {completions:,} completions of at most "
         f"{settings.max_completion_tokens:,} tokens",
+        prompts=problems + general,
         completions=completions,
         cap=settings.max_completion_tokens,
     )
+
+
+def _baseline(config: Config, stage: Stage) -> Work:
+    """The search of the best prompt, the data of RFT, or an evaluation with another prompt."""
+    named = stage.run.rsplit(":", 1)[-1]
+    if named == "rft_data":
+        rl = config.stage.r1_zero
+        prompts, cap = rl.steps * rl.questions, rl.max_completion_tokens
+        completions = prompts * rl.generations
+    elif named == "search":
+        settings = config.evaluation
+        try:
+            world = worlds.of(config.task)
+        except R1ReproError:
+            return Work("every prompt on the validation problems, whose number is not yet known")
+        problems = len(some(world.validation, settings.problems))
+        ways = len(asking.ways(world, checkpoints.form(config, "base")))
+        prompts, cap = problems * ways * len(TEMPERATURES), settings.max_completion_tokens
+        # Greedy decoding, one of the temperatures, samples once.
+        each = 1 + (len(TEMPERATURES) - 1) * settings.search_samples
+        completions = problems * ways * each
+    else:
+        return _evaluate(config, stage)
+    said = f"{completions:,} completions of at most {cap:,} tokens to {prompts:,} prompts"
+    return Work(said, prompts=prompts, completions=completions, cap=cap)
 
 
 _WORKS = {
@@ -191,6 +225,7 @@ _WORKS = {
     "rejection_sampling": _samples,
     "reward_model": _reward_model,
     "evaluate": _evaluate,
+    "baselines": _baseline,
 }
 
 

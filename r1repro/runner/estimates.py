@@ -7,6 +7,7 @@ one core, take about as long as the teacher's on both.
 from r1repro.config import Config
 
 GENERAL_ITEMS = 1_110  # of the test split, the same at every scale
+NO_LIMIT = 10**9
 
 
 def base(name: str, rate: int, config: Config) -> float:
@@ -47,14 +48,17 @@ def in_depth(config: Config) -> float:
 
 
 def _completions(config: Config, samples: int) -> int:
-    task, split = config.task, config.evaluation.split
-    problems = task.test_problems if split == "test" else task.validation_problems
-    return problems * samples + GENERAL_ITEMS * config.evaluation.general_samples
+    task, asked = config.task, config.evaluation
+    problems = task.test_problems if asked.split == "test" else task.validation_problems
+    problems = min(problems, asked.problems or NO_LIMIT)
+    items = min(GENERAL_ITEMS, asked.general_items or NO_LIMIT)
+    return problems * samples + items * asked.general_samples
 
 
 def search(config: Config) -> float:
     ways, answers = 8, 1 + 3 * config.evaluation.search_samples
-    return 5 + config.task.validation_problems * ways * answers / 200
+    problems = min(config.task.validation_problems, config.evaluation.problems or NO_LIMIT)
+    return 5 + problems * ways * answers / 200
 
 
 def rft_data(config: Config) -> float:

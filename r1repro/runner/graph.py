@@ -52,6 +52,8 @@ _LOADED = ("engine.precision", "engine.attention")
 _SAMPLED = (*_LOADED, "engine.rollouts")
 _ADAPTED = "gradient_checkpointing sharded lora_rank lora_alpha quantized unsloth".split()
 _TRAINED = (*_LOADED, *(f"engine.{name}" for name in _ADAPTED), "launch.processes")
+LATER = ("evaluation.problems", "evaluation.general_items")
+"""Settings that enter a key only where they are set, since results were stored before they came."""
 
 
 def _asked_as(checkpoint: str) -> tuple[str, ...]:
@@ -197,7 +199,7 @@ _CHAIN: tuple[Stage, ...] = (
             config=(
                 *_asked_as("base"),
                 "task",
-                *(f"evaluation.{name}" for name in ("search_samples", "top_p")),
+                *(f"evaluation.{name}" for name in ("search_samples", "top_p", "problems")),
                 *(f"evaluation.{name}" for name in ("max_completion_tokens", "rollout_batch")),
                 "base_seed",
                 *_SAMPLED,

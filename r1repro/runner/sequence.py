@@ -74,7 +74,7 @@ def run(
             raise R1ReproError(
                 f"{folder} is in use by process {owner}: wait for it, or stop it and run again"
             )
-        print(f"run: {folder}", flush=True)
+        print(f"run: {folder}\nprecision: {config.engine.precision}", flush=True)
         if from_stage is not None:
             set_aside_from(space, from_stage)
         save(config, folder / "resolved.yaml")

@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from r1repro import artifacts, hub
+from r1repro import artifacts, gguf, hub
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import Config, runs_folder, values, with_teacher
-from r1repro.runner.graph import Stage, find, graph
+from r1repro.runner.graph import LATER, Stage, find, graph
 from r1repro.tasks import traces, worlds
 
 
@@ -103,6 +103,9 @@ class Workspace:
         """
         config = self.config
         found = {path: values(config, path) for path in stage.config}
+        for path in LATER:
+            if found.get(path, 0) is None:
+                del found[path]
         if config.task.path is not None and "task" in found:
             for key in ("path", "test_path"):
                 path = getattr(config.task, key)
@@ -123,7 +126,8 @@ class Workspace:
             if model.path is None and model.hub and (key in found or f"{key}.hub" in found):
                 found[f"{key}.hub"] = _commit(model.hub, "model")
             if model.path is not None and (key in found or f"{key}.path" in found):
-                files = sorted(Path(model.path).glob("*.*"))
+                place = Path(model.path)
+                files = [place] if gguf.is_file(model) else sorted(place.glob("*.*"))
                 found[f"{key}.path"] = [[file.name, *(_state(file) or ())] for file in files]
                 found.pop(key, None)  # the location does not matter
         return found

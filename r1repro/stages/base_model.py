@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from r1repro import hub
+from r1repro import gguf
 from r1repro.artifacts import FACTS, Inputs, Progress
 from r1repro.config import BaseConfig, Config, ModelConfig
 from r1repro.stages.models import device, load_tokenizer, save_model
@@ -43,7 +43,7 @@ def run(
     if shape.made_here:
         _train(config, shape, getattr(config.stage, stage), folder, progress)
     else:
-        _copy(hub.model_folder(shape.path, shape.hub), folder / "model")
+        _copy(gguf.model_folder(config, shape), folder / "model")
 
 
 qwen = partial(run, model="student.qwen", stage="qwen_base")

@@ -22,7 +22,7 @@ from r1repro.generation.sampler import Sampling
 from r1repro.rewards import soundness
 from r1repro.rewards.accuracy import judge
 from r1repro.stages import samples
-from r1repro.stages.evaluate import Part, measure, parts, sampling
+from r1repro.stages.evaluate import Part, measure, parts, sampling, some
 from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import asking, worlds
 from r1repro.tasks.problem import Completion
@@ -37,7 +37,8 @@ FORCED_ROUNDS = 24
 
 def search(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Writes search.parquet (a row per way, temperature and family) and best.json, by family."""
-    settings, world = config.evaluation, worlds.of(config.task)
+    settings = config.evaluation
+    problems = some(worlds.of(config.task).validation, settings.problems)
     place = inputs["base"].folder / "model"
     model = load_sampled(place, config.engine, settings.max_completion_tokens)
     tokenizer = load_tokenizer(place)
@@ -45,7 +46,7 @@ def search(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> 
     tables = []
     for done, ((way, form), temperature) in enumerate(tried, start=1):
         batches = ask(
-            model, tokenizer, world.validation,
+            model, tokenizer, problems,
             Sampling(settings.max_completion_tokens, temperature, settings.top_p), form=form,
             samples=1 if temperature == 0 else settings.search_samples,
             rollout_batch=settings.rollout_batch, seed=config.base_seed,

@@ -71,11 +71,19 @@ def sampling(config: Config) -> Sampling:
 def parts(config: Config, reasoning: Form, general: Form, samples: int) -> list[Part]:
     """The held-out problems of the configured split, and the general items."""
     settings, world = config.evaluation, worlds.of(config.task)
-    times = settings.general_samples
+    problems = some(getattr(world, settings.split), settings.problems)
+    items = some(getattr(world, f"general_{settings.split}"), settings.general_items)
     return [
-        Part(getattr(world, settings.split), reasoning, samples, sampling(config)),
-        Part(getattr(world, f"general_{settings.split}"), general, times, sampling(config)),
+        Part(problems, reasoning, samples, sampling(config)),
+        Part(items, general, settings.general_samples, sampling(config)),
     ]
+
+
+def some(problems: Sequence[Problem], most: int | None) -> Sequence[Problem]:
+    """At most `most` of the problems, at equal distances; None keeps all."""
+    if most is None or most >= len(problems):
+        return problems
+    return [problems[i * len(problems) // most] for i in range(most)]
 
 
 def measure(config: Config, place: Path, asked: Sequence[Part], progress: Progress) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from r1repro import hub
+from r1repro import gguf
 from r1repro.artifacts import FACTS, Inputs, Progress, write_atomically
 from r1repro.config import Config, SamplesConfig, stronger_teacher
 from r1repro.evaluation import checkpoints
@@ -49,7 +49,7 @@ def by_teacher(config: Config, inputs: Inputs, folder: Path, progress: Progress)
     count, for the cost of distillation.
     """
     teacher = stronger_teacher(config.student)
-    place = hub.model_folder(teacher.path, teacher.hub)
+    place = gguf.model_folder(config, teacher)
     settings = config.stage.rejection_sampling
     most = config.student.teacher_tokens or settings.max_completion_tokens
     settings = replace(settings, max_completion_tokens=most)

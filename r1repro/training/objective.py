@@ -13,6 +13,10 @@ from torch import Tensor
 
 STD_FLOOR = 1e-4
 """Added to a group's standard deviation, as TRL does; the papers have no such term."""
+MISMATCH_CAP = 2.0
+"""Upper clip of the truncated importance ratio between trainer and sampler (Ionides 2008)."""
+ROUNDING = 1e-3
+"""Largest difference in nats at which two engines agree: their ratio is 1, which changes no bit."""
 
 
 def group_advantages(rewards_B: Tensor, group_size: int) -> Tensor:
@@ -28,6 +32,16 @@ def group_advantages(rewards_B: Tensor, group_size: int) -> Tensor:
 def importance_ratio(logps_B_T: Tensor, old_logps_B_T: Tensor) -> Tensor:
     """pi_theta(o_t) / pi_old(o_t), where pi_old is the sampling policy (Eq. 3)."""
     return torch.exp(logps_B_T - old_logps_B_T)
+
+
+def truncated_weights(logps_B_T: Tensor, sampled_logps_B_T: Tensor) -> Tensor:
+    """min(pi_old / pi_sampled, MISMATCH_CAP) of the same weights in trainer and sampler.
+
+    It is 1 where the two differ by at most ROUNDING nats.
+    """
+    difference_B_T = logps_B_T - sampled_logps_B_T
+    weights_B_T = torch.exp(difference_B_T).clamp(max=MISMATCH_CAP)
+    return weights_B_T.masked_fill(difference_B_T.abs() <= ROUNDING, 1.0)
 
 
 def clipped_surrogate(ratio_B_T: Tensor, advantages_B: Tensor, epsilon: float) -> Tensor:

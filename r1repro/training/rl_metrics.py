@@ -12,12 +12,13 @@ from r1repro.tasks.problem import GENERAL
 from r1repro.text.language import language_share
 from r1repro.text.reflection import reflection_count
 from r1repro.text.tags import thinking
+from r1repro.training.trl_adapter import MISMATCH
 
 LOGGED = {
     "entropy": "entropy",
     "kl": "kl",
-    # mean absolute log-prob difference between vLLM and trainer, nats per token
-    "logp_mismatch": "sampling/sampling_logp_difference/mean",
+    # mean absolute log-prob difference between sampler and trainer, nats per token
+    "logp_mismatch": MISMATCH,
     "clip_fraction": "clip_ratio/region_mean",
     "clipped": "completions/clipped_ratio",
     "zero_variance_groups": "frac_reward_zero_std",

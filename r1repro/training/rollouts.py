@@ -11,10 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.config import EngineConfig, RLConfig
 from r1repro.generation.sampler import Sampling, ends, sample
-from r1repro.training import adapters, sharding
-
-MISMATCH_CAP = 2.0
-"""Upper clip of the truncated importance ratio between trainer and vLLM (Ionides 2008)."""
+from r1repro.training import adapters, objective, sharding
 
 
 def rollouts(
@@ -38,19 +35,23 @@ def rollouts(
         prompt_ids = [encoded[text] for text in prompts]
         accelerator, parts = trainer.accelerator, settings.rollout_parts(len(prompt_ids))
         policy = accelerator.unwrap_model(trainer.model)
-        size, completion_ids = len(prompt_ids) // parts, []
+        size, completions = len(prompt_ids) // parts, []
         with _to_sample(policy, engine) as sampled:
             for part in range(parts):
-                completions = sample(
+                completions += sample(
                     sampled, prompt_ids[part * size : (part + 1) * size], sampling,
                     end_ids=ends(policy, tokenizer), pad_id=tokenizer.pad_token_id,
                     seed=(seed * 1_000_003 + trainer.state.global_step) * 1_009,
                     part=(accelerator.process_index * parts + part,
                           accelerator.num_processes * parts),
+                    with_logps=True,
                 )  # fmt: skip
-                completion_ids += [completion.token_ids for completion in completions]
         clock("rollout", time.perf_counter() - started)
-        return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}
+        return {
+            "prompt_ids": prompt_ids,
+            "completion_ids": [completion.token_ids for completion in completions],
+            "logprobs": [completion.logps for completion in completions],
+        }
 
     return roll
 
@@ -98,6 +99,6 @@ def vllm_arguments(
         vllm_server_base_url=engine.vllm_server if on_server else None,
         vllm_max_model_length=longest + settings.max_completion_tokens,
         vllm_importance_sampling_mode="token_truncate",
-        vllm_importance_sampling_clip_max=MISMATCH_CAP,
+        vllm_importance_sampling_clip_max=objective.MISMATCH_CAP,
         generation_kwargs={"stop_token_ids": ends(model, tokenizer)},
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import AutoConfig, LlamaConfig, PreTrainedConfig, Qwen2Config, Qwen3Config
 
-from r1repro import hub
+from r1repro import gguf, hub
 from r1repro.config import ModelConfig, OriginConfig
 from r1repro.errors import R1ReproError
 
@@ -33,9 +33,10 @@ def described(shape: ModelConfig, **more: Any) -> PreTrainedConfig:
 
 
 def shape_file(shape: OriginConfig) -> Path | None:
-    """The config.json of a local folder or a fetched hub model; else None."""
+    """The config.json of a local folder or a fetched hub model, or a GGUF file; else None."""
     if shape.path is not None:
-        return Path(shape.path) / "config.json"
+        file = Path(shape.path)
+        return file if gguf.is_file(shape) else file / "config.json"
     if shape.hub is None:
         return None
     fetched = hub.folder(shape.hub, "model")
@@ -43,7 +44,7 @@ def shape_file(shape: OriginConfig) -> Path | None:
 
 
 def read(shape: OriginConfig) -> PreTrainedConfig:
-    """The Transformers configuration from config.json if there is one, else from our configuration.
+    """The Transformers configuration from the file of `shape_file`, else from our configuration.
 
     Raises R1ReproError for an unknown architecture; runs no code from the folder.
     """
@@ -53,7 +54,10 @@ def read(shape: OriginConfig) -> PreTrainedConfig:
         return described(shape)
     try:
         config = AutoConfig.from_pretrained(
-            file.parent, local_files_only=True, trust_remote_code=False
+            file.parent,
+            gguf_file=file.name if gguf.is_file(shape) else None,
+            local_files_only=True,
+            trust_remote_code=False,
         )
     except (ValueError, KeyError, OSError) as error:
         raise R1ReproError(

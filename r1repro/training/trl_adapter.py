@@ -27,6 +27,8 @@ from r1repro.training import adapters, objective, sharding
 from r1repro.training.logprobs import micro_batches, token_logps
 
 REFERENCE = "reference.safetensors"
+MISMATCH = "sampling/sampling_logp_difference/mean"
+"""TRL's name for the mean absolute difference in log-probability of trainer and sampler."""
 _ROWS = (
     "prompt_ids prompt_mask completion_ids completion_mask advantages old_per_token_logps "
     "ref_per_token_logps sampling_per_token_logps importance_sampling_ratio"
@@ -111,7 +113,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         return batch
 
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-        """objective.grpo_loss of a micro-batch; also logs entropy, clipping and KL per token."""
+        """objective.grpo_loss of a micro-batch; also logs means over its tokens."""
         mask_B_T = inputs["completion_mask"]
         logps_B_T, entropies_B_T, _ = self._get_per_token_logps_and_entropies(
             model,
@@ -122,20 +124,25 @@ class PackedGRPOTrainer(GRPOTrainer):
         )
         # If absent, the policy has not changed since the rollout and is its own old policy.
         old_logps_B_T = inputs.get("old_per_token_logps")
+        if old_logps_B_T is None:
+            old_logps_B_T = logps_B_T.detach()
+        weights_B_T, mismatch_B_T = _weights(old_logps_B_T, inputs)
         loss = objective.grpo_loss(
             logps_B_T,
-            logps_B_T.detach() if old_logps_B_T is None else old_logps_B_T,
+            old_logps_B_T,
             inputs.get("ref_per_token_logps"),
             inputs["advantages"],
             mask_B_T,
             self.epsilon_low,
             self.beta,
-            inputs.get("importance_sampling_ratio"),
+            weights_B_T,
         )
         assert entropies_B_T is not None
         logged = {"entropy": entropies_B_T, "clip_ratio/region_mean": loss.clipped_B_T}
         if loss.kl_B_T is not None:
             logged["kl"] = loss.kl_B_T
+        if mismatch_B_T is not None:
+            logged[MISMATCH] = mismatch_B_T
         sums = [(values * mask_B_T).sum() for values in logged.values()]
         sums = self.accelerator.reduce(torch.stack([*sums, mask_B_T.sum()]), "sum")
         for name, value in zip(logged, (sums[:-1] / sums[-1].clamp(min=1)).tolist(), strict=True):
@@ -310,6 +317,20 @@ def _trim(values: torch.Tensor, name: str, p: int, t: int) -> torch.Tensor:
     if values.ndim == 1:
         return values
     return values[:, values.shape[1] - p :] if name.startswith("prompt") else values[:, :t]
+
+
+def _weights(
+    old_logps_B_T: torch.Tensor, inputs: dict[str, Any]
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Importance weights of the tokens, and for our sampler the mismatch of each.
+
+    For vLLM TRL makes the weights and logs the mismatch.
+    """
+    sampled_logps_B_T = inputs.get("sampling_per_token_logps")
+    if "importance_sampling_ratio" in inputs or sampled_logps_B_T is None:
+        return inputs.get("importance_sampling_ratio"), None
+    weights_B_T = objective.truncated_weights(old_logps_B_T, sampled_logps_B_T)
+    return weights_B_T, (old_logps_B_T - sampled_logps_B_T).abs()
 
 
 def _plain_head(model: torch.nn.Module) -> bool:

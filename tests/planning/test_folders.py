@@ -109,7 +109,7 @@ def _untokenized(folder):
 
 
 KINDS = [
-    (lambda f: _only(f, model__gguf="GGUF"), ["it holds a GGUF file", "was converted from"]),
+    (lambda f: _only(f, model__gguf="GGUF"), ["it holds a GGUF file", "/model.gguf"]),
     (_adapter, ["a LoRA adapter of Qwen/Qwen2.5-7B", "merge_and_unload"]),
     (_adapter_beside_config, ["a LoRA adapter of another model"]),
     (_pickled, ["pickles (pytorch_model.bin)", "AutoModelForCausalLM.from_pretrained"]),
@@ -151,7 +151,9 @@ def test_settings_are_refused_with_such_a_folder(folder, words):
 
 def test_a_file_in_a_folders_place(folder, composed):
     (folder / "model-Q4_K_M.gguf").write_bytes(b"GGUF")
-    with pytest.raises(R1ReproError, match="this is a GGUF file, which is for inference: give"):
+    composed(folder / "model-Q4_K_M.gguf")  # its weights are looked at when it is converted
+    (folder / "model-Q4_K_M.gguf").write_bytes(b"PK")
+    with pytest.raises(R1ReproError, match="a GGUF file, which begins with GGUF; it begins with"):
         composed(folder / "model-Q4_K_M.gguf")
     with pytest.raises(R1ReproError, match=f"give the folder that holds it, {folder}$"):
         composed(folder / "model.safetensors")

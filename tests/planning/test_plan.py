@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_told_with_settings_that_do():
     text = _text(config, card=80)
     (told,) = (line for line in text.splitlines() if "80 GB: too small for r1_zero" in line)
     assert told.endswith(f"; fits with {' '.join(changed)}")
-    assert "141 GB" not in text and "the probe only supports models made here" in text
+    assert "141 GB" not in text and "is not on this machine: run `r1repro fetch`" in text
 
 
 def test_several_processes_may_share_the_weights_out():

@@ -177,7 +177,7 @@ def test_a_stage_that_memory_cannot_hold_is_told_before(monkeypatch):
 
 def test_a_full_disk_is_told_before(monkeypatch, tmp_path):
     config = compose([f"runs={tmp_path}"])
-    monkeypatch.setattr(preflight, "_bytes", lambda shape: 10**15)
+    monkeypatch.setattr(preflight, "_bytes", lambda config, shape: 10**15)
     with pytest.raises(
         R1ReproError, match="need about .* GB under .* set runs=FOLDER on a larger disk"
     ):
