@@ -176,7 +176,7 @@ def test_a_run_of_ones_own_model_is_read_even_when_its_files_are_gone(
 ):
     config = made_from(compose, tmp_path, kind)
     finish(config, runs, "base", None)  # a copy, so without metrics
-    finish(config, runs, "r1_zero", rl_metrics().assign(clipped_completions=0.6))
+    finish(config, runs, "r1_zero", rl_metrics().assign(clipped=0.6))
     folder = runs / "smoke-own-seed0-0123abcd"
     save(config, folder / "resolved.yaml")
     found = of_run(folder)
