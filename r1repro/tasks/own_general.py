@@ -69,15 +69,12 @@ def _rows(
 ) -> Iterator[tuple[str, dict[str, Any], Problem]]:
     """(place for messages, row, question); the question may be in the chat of the answer."""
     assert path is not None
-    number = 0
     for number, row in records.read(Path(path)):
         place = f"{path}, row {number}"
         name = general.prompt if general.prompt in row else chat
         if isinstance(row.get(name), str) and name == chat:
             records.field(row, general.prompt, place)
         yield place, row, problem(_text(row, name, fields.USER, place))
-    if not number:
-        raise R1ReproError(f"{path} has no rows; give a file with rows")
 
 
 def _text(row: dict[str, Any], name: str, speakers: tuple[str, ...], place: str) -> str:

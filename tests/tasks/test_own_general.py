@@ -67,7 +67,7 @@ def test_questions_and_answers_are_text_or_chats(file):
 def test_a_row_without_them_is_named(file, row, said):
     with pytest.raises(R1ReproError, match=said):
         own_general.completions(GeneralConfig(sft=file(row)))
-    with pytest.raises(R1ReproError, match="has no rows"):
+    with pytest.raises(R1ReproError, match="holds no rows"):
         own_general.completions(GeneralConfig(sft=file(name="empty.jsonl")))
     same = {"prompt": "Hi?", "chosen": "a", "rejected": "a"}
     with pytest.raises(R1ReproError, match="chosen and rejected are the same"):
