@@ -105,7 +105,10 @@ def test_memory_is_within_a_fifth_of_what_is_foretold(real, tmp_path, monkeypatc
         len(real.tokenizer.encode(templates.render("qwen", problem))) for problem in problems
     )
     shape = AutoConfig.from_pretrained(real.folder)
-    needed = memory.grpo(shape, memory.count(shape), settings, engine, 1, prompt)
+    counts = memory.count(shape)
+    needed = memory.grpo(shape, counts, settings, engine, 1, prompt)
+    if rank == 0:  # on CPUs Newton-Schulz's four matrices are float32
+        needed = dataclasses.replace(needed, step=needed.step + 4 * 2 * counts.largest)
     stored = {id(p): p.numel() * p.element_size() for p in held}
     assert needed.weights + needed.reference == sum(stored.values())
     assert needed.peak - needed.weights - needed.reference == pytest.approx(live.peak, rel=0.2)
