@@ -1,5 +1,6 @@
 """A model folder is looked at before anything runs, and what is wrong is said with its remedy."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -9,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from r1repro.config import check_places, compose
+from r1repro.config import check_places, compose, runs_folder
 from r1repro.errors import R1ReproError
-from r1repro.planning import plan, preflight
+from r1repro.planning import folders, plan, preflight
 from tests.tiny import model_folder
 
 
@@ -157,6 +158,20 @@ def test_a_file_in_a_folders_place(folder, composed):
         composed(folder / "model-Q4_K_M.gguf")
     with pytest.raises(R1ReproError, match=f"give the folder that holds it, {folder}$"):
         composed(folder / "model.safetensors")
+
+
+def test_a_gguf_file_is_looked_at_once_it_is_converted(folder, composed):
+    file = folder.with_name("model.gguf")
+    file.write_bytes(b"GGUF and more")
+    config = composed(file)
+    folders.check(config)
+    sha = hashlib.sha256(file.read_bytes()).hexdigest()
+    converted = runs_folder(config) / "cache" / f"gguf-{sha[:12]}"
+    shutil.copytree(folder, converted)
+    folders.check(config)
+    (converted / "model.safetensors").unlink()
+    with pytest.raises(R1ReproError, match=f"model.path={file} is .*; it has no model.safetensors"):
+        folders.check(config)
 
 
 def _sharded(folder):
