@@ -20,6 +20,7 @@ from r1repro.config.models import (
     stronger_teacher,
     with_teacher,
 )
+from r1repro.config.objective import PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.config.schema import (
     LONGEST_PROMPT,
     PLAIN_ENGINE,
@@ -41,10 +42,10 @@ from r1repro.config.schema import (
 from r1repro.config.validate import check_model_folder
 
 __all__ = [
-    "LONGEST_PROMPT", "PLAIN_ENGINE", "ROOT", "SEEDS", "STUDENTS", "TEACHER", "AllScenarioConfig",
-    "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "ModelConfig", "OriginConfig",
-    "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig", "TaskConfig",
-    "check_model_folder", "choices", "compose", "from_elsewhere", "load", "model_key", "models",
-    "only", "rows_together", "runs_folder", "save", "stronger_teacher", "sweep", "values",
-    "with_teacher",
+    "LONGEST_PROMPT", "PLAIN_ENGINE", "PLAIN_OBJECTIVE", "ROOT", "SEEDS", "STUDENTS", "TEACHER",
+    "AllScenarioConfig", "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "ModelConfig",
+    "ObjectiveConfig", "OriginConfig", "RLConfig", "RewardModelConfig", "SFTConfig",
+    "SamplesConfig", "StudentsConfig", "TaskConfig", "check_model_folder", "choices", "compose",
+    "from_elsewhere", "load", "model_key", "models", "only", "rows_together", "runs_folder",
+    "save", "stronger_teacher", "sweep", "values", "with_teacher",
 ]  # fmt: skip

@@ -8,15 +8,15 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from r1repro import records
 from r1repro.config.groups import GROUPS, HUB_SCALES, check_choice, refused
 from r1repro.config.models import TEACHER, from_elsewhere, models
+from r1repro.config.objective import BUILT
+from r1repro.config.ranges import OneOf, Within
 from r1repro.config.schema import (
     LONGEST_PROMPT,
     BaseConfig,
     Config,
     ModelConfig,
-    OneOf,
     RLConfig,
     SFTConfig,
-    Within,
 )
 
 ALONE = "null with models made here, which read the mini world alone"
@@ -77,11 +77,20 @@ def _check_rl(key: str, grpo: RLConfig, processes: int) -> None:
         raise refused(
             f"{key}.questions", grpo.questions, f"a multiple of launch.processes={processes}"
         )
+    if grpo.objective.advantage not in BUILT:
+        raise refused(
+            f"{key}.objective.advantage",
+            grpo.objective.advantage,
+            f"{OneOf(BUILT).said}: process takes rewards of steps and gae a critic, which the "
+            "trainer does not have yet",
+        )
     at_once = f"a multiple of steps_per_generation={grpo.steps_per_generation}"
-    if grpo.save_every % grpo.steps_per_generation:
+    if grpo.objective.passes > 1:
+        at_once += f" times objective.passes={grpo.objective.passes}"
+    if grpo.save_every % grpo.updates_per_generation:
         reason = "since only there a run can resume bit for bit"
         raise refused(f"{key}.save_every", grpo.save_every, f"{at_once}, {reason}")
-    if grpo.steps % grpo.steps_per_generation:
+    if grpo.steps % grpo.updates_per_generation:
         reason = "since completions are sampled for that many steps at once"
         raise refused(f"{key}.steps", grpo.steps, f"{at_once}, {reason}")
     if grpo.accuracy_weight == grpo.format_weight == 0:

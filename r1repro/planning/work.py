@@ -89,7 +89,7 @@ def _rl(config: Config, stage: Stage) -> Work:
     fit = max(
         1, min(rows // processes, settings.micro_batch_tokens // (prompt_tokens(config) + cap))
     )
-    completions = settings.steps * rows
+    completions = settings.batches * rows
     once = settings.steps_per_generation
     return Work(
         f"{settings.questions} questions x {settings.generations} answers = {rows:,} completions "
@@ -100,7 +100,7 @@ def _rl(config: Config, stage: Stage) -> Work:
         f"{settings.steps:,} steps = {completions:,} completions",
         completions=completions,
         cap=cap,
-        learned=completions,
+        learned=settings.steps * rows,
         longest=cap,
     )
 

@@ -39,14 +39,14 @@ def r1_zero(config: Config) -> Table:
             f"{grpo.lr_matrices:g} (Muon, matrices), {grpo.lr_rest:g} (AdamW, rest)",
             "3e-6",
         ),
-        ("KL coefficient β", f"{grpo.beta:g}, in the loss", "0.001, in the loss"),
+        ("KL coefficient β", f"{grpo.beta:g}, in the {grpo.objective.kl_in}", "0.001, in the loss"),
         ("Clip ε", f"{grpo.epsilon:g}", "not stated (10 in the first RL stage of R1, v2 §3.2.1)"),
         (
             "Reference replaced",
             f"every {grpo.reference_sync_steps} steps",
             "every 400 steps",
         ),
-        ("Updates a rollout", f"{grpo.steps_per_generation}", "16"),
+        ("Updates a rollout", f"{grpo.updates_per_generation}", "16"),
         ("Rollout temperature", f"{grpo.temperature:g}", "1.0"),
         (
             "Longest completion",

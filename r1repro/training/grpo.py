@@ -72,6 +72,7 @@ def trainer_arguments(
         per_device_train_batch_size=rows,
         gradient_accumulation_steps=1,
         steps_per_generation=settings.steps_per_generation,
+        num_iterations=settings.objective.passes,
         max_steps=settings.steps,
         learning_rate=settings.lr_matrices,
         max_grad_norm=1.0,
@@ -205,6 +206,7 @@ def build(
         processing_class=tokenizer,
         rollout_func=rollouts(tokenizer, settings, seed, recorder.clock, engine) if own else None,
         micro_batch_tokens=settings.micro_batch_tokens,
+        variant=settings.objective,
         clock=recorder.clock,
         count=recorder.count,
     )
@@ -497,7 +499,9 @@ class Recorder(TrainerCallback):
             control.should_training_stop = True
         if fresh and (step == 1 or step % settings.sample_every == 0):
             rewards_B = torch.tensor(reward.to_numpy())
-            batch["advantage"] = objective.group_advantages(rewards_B, settings.generations).numpy()
+            kind = settings.objective.advantage
+            advantages_B = objective.advantages_of(rewards_B, settings.generations, kind)
+            batch["advantage"] = advantages_B.numpy()
             kept = batch.groupby("problem_id", sort=False).head(1).assign(step=step, reward=reward)
             self.samples += kept.to_dict("records")
         last = step == settings.steps

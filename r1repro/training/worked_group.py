@@ -79,7 +79,6 @@ def work(
     paid = weights(settings)
     rewards = {name: rule_of(name, settings)(texts, **columns) for name in paid}
     total_K = torch.tensor([rewards[name] for name in paid]).T @ torch.tensor([*paid.values()])
-    advantages_K = objective.group_advantages(total_K, len(texts))
 
     prompt = tokenizer.encode(form(problem).prompt)
     width = max(len(completion.token_ids) for completion in completions)
@@ -99,9 +98,16 @@ def work(
     with torch.no_grad():
         reference_K_T = logps(reference)
     before_K_T = logps(model)
+    old_K_T, variant = before_K_T.detach(), settings.objective
+    estimator, beta = objective.ESTIMATORS[variant.kl], settings.beta
+    if variant.kl_in == "reward":
+        total_K = objective.less_kl(total_K, old_K_T, reference_K_T, mask_K_T, beta, estimator)
+        beta = 0.0
+    advantages_K = objective.advantages_of(total_K, len(texts), variant.advantage)
     loss = objective.grpo_loss(
-        before_K_T, before_K_T.detach(), reference_K_T, advantages_K, mask_K_T,
-        settings.epsilon, settings.beta,
+        before_K_T, old_K_T, reference_K_T, advantages_K, mask_K_T, settings.epsilon, beta,
+        estimator=estimator,
+        mean=objective.mean_over(variant.normalization, settings.max_completion_tokens),
     )  # fmt: skip
     loss.value.backward()
     optimizer.step()
