@@ -16,9 +16,8 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
@@ -44,25 +43,41 @@ class StageResult:
 
     def metrics(self):  # type: ignore[no-untyped-def]
         """metrics.parquet as a DataFrame, one row per step."""
-        return self._table("metrics.parquet")
+        return renamed(self.table("metrics"))
 
     def completions(self):  # type: ignore[no-untyped-def]
         """completions.parquet as a DataFrame: completions sampled during training."""
-        return self._table("completions.parquet")
+        return self.table("completions")
 
     def evaluation(self):  # type: ignore[no-untyped-def]
         """evaluation.parquet as a DataFrame, one row per problem and sample."""
-        return self._table("evaluation.parquet")
+        return self.table("evaluation")
 
-    def _table(self, name: str):  # type: ignore[no-untyped-def]
+    def table(self, name: str):  # type: ignore[no-untyped-def]
+        """NAME.parquet as a DataFrame. Raises R1ReproError if the stage has none."""
         import pandas as pd
 
-        if not (self.folder / name).is_file():
+        file = self.folder / f"{name}.parquet"
+        if not file.is_file():
             held = ", ".join(self.manifest["files"])
-            raise R1ReproError(f"stage {self.name} has no {name}; its files are {held}")
-        return pd.read_parquet(self.folder / name)
+            raise R1ReproError(f"stage {self.name} has no {file.name}; its files are {held}")
+        return pd.read_parquet(file)
 
 
+_RENAMED = {
+    "clipped_completions": "clipped",
+    "general_correct": "general/score",
+    "reflection": "reflection_per_response",
+}
+
+
+def renamed(rows):  # type: ignore[no-untyped-def]
+    """Training rows of any age by the names that evaluations use for the same measures."""
+    return rows.rename(columns=_RENAMED)
+
+
+Inputs = dict[str, StageResult]
+"""The results of a stage's inputs, by their names."""
 FACTS = "facts.json"
 """File in a stage's folder whose content is stored in its manifest under "facts"."""
 
@@ -107,10 +122,8 @@ def read_progress(folder: Path) -> list[dict[str, Any]]:
         return []
     lines = []
     for line in text.splitlines():
-        try:
+        with suppress(json.JSONDecodeError):
             lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
     return lines
 
 
@@ -118,18 +131,6 @@ def digest(value: Any) -> str:
     """sha256 of plain data as canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def code_hash() -> str:
-    """sha256 over the package's own modules and templates, by path."""
-    package = Path(__file__).parent
-    found = hashlib.sha256()
-    for file in sorted(package.rglob("*")):
-        if file.suffix not in (".py", ".jinja", ".j2"):
-            continue
-        found.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes())
-    return found.hexdigest()
 
 
 def result_folder(runs: Path, name: str, key: str) -> Path:
@@ -149,10 +150,7 @@ def load(runs: Path, name: str, key: str) -> StageResult | None:
     by sha256, larger ones, such as a large model's weights, by size.
     """
     folder = result_folder(runs, name, key)
-    if not folder.exists():
-        return None
-    manifest = _verified(folder, key)
-    return StageResult(name, key, folder, manifest)
+    return StageResult(name, key, folder, _verified(folder, key)) if folder.exists() else None
 
 
 class Damaged(R1ReproError):
@@ -165,28 +163,23 @@ def fingerprint(folder: Path) -> str:
 
 
 def _verified(folder: Path, key: str) -> dict[str, Any]:
-    advice = "it is not used: rebuild it, or delete the folder"
+    what, advice = f"the result {folder}", "it is not used: rebuild it, or delete the folder"
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         files: dict[str, dict[str, Any]] = manifest["files"]
         if manifest["key"] != key:
-            raise Damaged(f"the result {folder} belongs to another key; {advice}")
+            raise Damaged(f"{what} belongs to another key; {advice}")
         for name, entry in files.items():
-            size = (folder / name).stat().st_size
-            if size != entry["bytes"]:
-                raise Damaged(
-                    f"{name} in the result {folder} has {size} bytes instead of "
-                    f"{entry['bytes']}; {advice}"
-                )
+            size, wanted = (folder / name).stat().st_size, entry["bytes"]
+            if size != wanted:
+                raise Damaged(f"{name} in {what} has {size} bytes instead of {wanted}; {advice}")
             if size <= HASHED_BYTES and _sha256(folder / name) != entry["sha256"]:
-                raise Damaged(
-                    f"{name} in the result {folder} was modified after it was written; {advice}"
-                )
+                raise Damaged(f"{name} in {what} was modified after it was written; {advice}")
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).relative_to(folder)
-        raise Damaged(f"the result {folder} has no {missing}; {advice}") from error
+        raise Damaged(f"{what} has no {missing}; {advice}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Damaged(f"the result {folder} has an unreadable manifest.json; {advice}") from error
+        raise Damaged(f"{what} has an unreadable manifest.json; {advice}") from error
     return manifest
 
 
@@ -286,22 +279,19 @@ def versions() -> dict[str, str]:
     """Versions of Python and of PACKAGES, for a manifest."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
 def hardware() -> dict[str, Any]:
     """This process's hardware, for a manifest; lists GPUs only if torch is imported."""
+    linux = hasattr(os, "sched_getaffinity")
     found: dict[str, Any] = {
         "system": platform.system(),
         "machine": platform.machine(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)) if linux else os.cpu_count(),
     }
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -312,10 +302,8 @@ def hardware() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    try:
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
     return platform.processor()

@@ -11,8 +11,9 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from r1repro.config import Config, EngineConfig, OriginConfig, model_key
+from r1repro.config import Config, EngineConfig, OriginConfig
 from r1repro.errors import R1ReproError, offered
+from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.runner.graph import graph
@@ -82,7 +83,7 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
                 f"build it with `{' '.join(filter(None, ('r1repro run', typed)))} "
                 f"--until {checkpoint}`"
             )
-        return _policy(result.folder / "model", checkpoint), templates.form(config, checkpoint)
+        return _policy(result.folder / "model", checkpoint), checkpoints.form(config, checkpoint)
     folder = Path(checkpoint).expanduser().resolve()
     if not folder.is_dir():
         raise R1ReproError(
@@ -120,17 +121,15 @@ def _form(place: Path) -> str:
     try:
         manifest = json.loads(above[0].read_text(encoding="utf-8"))
         stage, settings = manifest["stage"], manifest["config"]
-        checkpoint = stage.removeprefix("evaluate_")
-        shape = model_key(checkpoint)
+        shape = checkpoints.about(stage).model
         told = {name: settings.get(f"{shape}.{name}") for name in ("path", "hub", "chat")}
         told = {**(settings.get(shape) or {}), **{k: v for k, v in told.items() if v is not None}}
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):
         return "r1_zero"
     path, hub = (str(told[name]) if told.get(name) else None for name in ("path", "hub"))
-    return templates.form_of(
-        OriginConfig(name=shape, path=path, hub=hub, chat=str(told.get("chat") or "mini")),
-        checkpoint,
-    )
+    chat = str(told.get("chat") or "mini")
+    model = OriginConfig(name=shape, path=path, hub=hub, chat=chat)
+    return templates.form(model, checkpoints.about(stage).chat)
 
 
 def prompts() -> Iterator[str]:

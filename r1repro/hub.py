@@ -28,10 +28,11 @@ def parts(named: str) -> tuple[str, str]:
 def folder(named: str, kind: str) -> Path | None:
     """The cached snapshot of a repository, named as in `parts`; None if absent or incomplete.
 
-    kind: "model" or "dataset". The folder is named by the commit.
+    kind: "model" or "dataset". The folder is named by the commit. Raises R1ReproError for what
+    cannot be a name at the hub.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     repository, revision = parts(named)
     try:  # raises if a file of the listing saved with the download is missing
@@ -46,6 +47,11 @@ def folder(named: str, kind: str) -> Path | None:
         )
     except LocalEntryNotFoundError:
         return None
+    except HFValidationError as error:
+        raise R1ReproError(
+            f"{named} is no file or folder here and no name at the hub: check the path, or give a "
+            "name such as Qwen/Qwen2.5-0.5B"
+        ) from error
     if kind == "model" and missing_weights(found):
         return None
     return None if damaged(found, repository, kind) else found
@@ -92,7 +98,10 @@ def fetch(named: str, kind: str) -> Path:
             "scale=laptop with the default model and task, which needs no download"
         ) from error
     if kind == "model" and (missing := missing_weights(found)):
-        raise R1ReproError(f"{wanted} cannot be used: it has no {missing}")
+        raise R1ReproError(
+            f"{wanted} cannot be used: it has no {missing}; give one with config.json, "
+            "tokenizer.json and safetensors, or a folder that you converted (model.path=FOLDER)"
+        )
     if bad := damaged(found, repository, kind):
         raise R1ReproError(
             f"{wanted} is incomplete ({bad}): delete {found.parents[1]} and fetch it again"

@@ -49,18 +49,29 @@ def run_seeds(
             sequence.set_aside_from(space, from_stage)
     folders = [run(config, until=until).parent for config in configs]
     first = configs[0]
+    return _joined(folders, runs_folder(first), first.scale, first.task.name, until)
+
+
+def join(folders: Sequence[Path]) -> Path:
+    """Write a joint report of finished runs or published versions under runs/; returns its path."""
+    folders = [folder.resolve() for folder in folders]
+    told = seeds.read(folders).manifest
+    return _joined(folders, ROOT / "runs", told["scale"], told["task"], told["until"])
+
+
+def _joined(folders: Sequence[Path], runs: Path, scale: str, task: str, until: str | None) -> Path:
     short = artifacts.digest([folder.name for folder in folders])[:8]
-    name = f"{first.scale}-{first.task.name}-{len(folders)}seeds-{short}"
+    name = f"{scale}-{task}-{len(folders)}seeds-{short}"
     if until is not None:
         name = f"{name}-until-{until}"
-    return seeds.join(folders, runs_folder(first) / name, partial(_execute, ROOT / "notebooks"))
+    return seeds.join(folders, runs / name, partial(_execute, ROOT / "notebooks"))
 
 
 def _execute(notebooks: Path, name: str, folder: Path, parameters: Mapping[str, Any]) -> None:
     """Execute a notebook that is a report; see `report.Execute`."""
     source = notebooks / f"{name}.ipynb"
     try:
-        sequence.execute(source, folder, parameters, sequence.source_of(source))
+        sequence.execute(source, folder, parameters, sequence.mark_of(source))
     except StageFailed as error:
         raise StageFailed(f"notebook {source.name}: {error}") from error
 
@@ -74,8 +85,8 @@ def _report(config: Config, outcome: Outcome, notebooks: Path, until: str | None
     manifest = _report_manifest(folder)
     source = notebooks / f"{sequence.ARTICLE}.ipynb"
     executed = sequence.recorded(folder / "notebooks" / source.name)
-    same = executed == sequence.source_of(source) and manifest.get("finished")
-    if seconds is None and same and _facts(manifest) == _current_facts(results):
+    same = executed == sequence.mark_of(source) and manifest.get("finished")
+    if seconds is None and same and _stands(manifest, results, config):
         return folder / "report.html"
     wall = {name: result.manifest["seconds"] for name, result in results.items()}
     whole = seconds if seconds is not None else manifest.get("wall", {}).get("this run")
@@ -96,15 +107,15 @@ def _report_manifest(folder: Path) -> dict[str, Any]:
     return manifest if isinstance(manifest, dict) else {}
 
 
-def _facts(manifest: dict[str, Any]) -> dict[str, Any]:
-    keys = {name: entry["key"] for name, entry in manifest["stages"].items()}
-    return {"keys": keys, **{name: manifest[name] for name in ("git", "code", "versions")}}
+def _stands(manifest: dict[str, Any], results: dict[str, StageResult], config: Config) -> bool:
+    """Whether what a report states of its run is still so.
 
-
-def _current_facts(results: dict[str, StageResult]) -> dict[str, Any]:
-    return {
-        "keys": {name: result.key for name, result in results.items()},
-        "git": report.git_state(ROOT),
-        "code": artifacts.code_hash(),
-        "versions": artifacts.versions(),
-    }
+    A clean commit stays the one it was written at, as long as the code has the same marks.
+    """
+    git, now = manifest["git"], report.git_state(ROOT)
+    return (
+        manifest["stages"] == report.stages_of(results, config)
+        and manifest["versions"] == artifacts.versions()
+        and manifest.get("claims") == report.ledger_hash()
+        and (git == now or git["dirty"] is False)
+    )

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import HTML, DisplayHandle, display
 
-from r1repro import artifacts
+from r1repro import artifacts, parameters
 from r1repro.artifacts import StageResult
 from r1repro.config import Config, compose, load
 from r1repro.duration import duration
@@ -64,6 +64,12 @@ class Run:
         built = build(self.space, [*inputs, *names], Live(self.space))
         return {name: built[name] for name in names}
 
+    def evaluations(self, *checkpoints: str) -> dict[str, Any]:
+        """Rows of the evaluations of these checkpoints, by name; see `stages`."""
+        named = {name: f"evaluate_{name}" for name in checkpoints}
+        made = self.stages(*named.values())
+        return {name: made[stage].evaluation() for name, stage in named.items()}
+
     def built(self, until: str | None = None) -> dict[str, StageResult]:
         """Every stage that is built, of a run that ends with the notebook of `until` if given."""
         names = wanted_stages(self.space, until=until)
@@ -96,19 +102,22 @@ class Run:
 
 def open_run(
     config_path: str | Path | None = None,
-    overrides: Sequence[str] = (),
-    build_missing: bool | Literal["ask"] = "ask",
+    overrides: Sequence[str] | str = (),
+    build_missing: bool | str = "ask",
 ) -> Run:
     """Open the run of a notebook.
 
     config_path: the resolved.yaml of a run; without it the configuration is composed from conf/
-    and `overrides`. Raises R1ReproError for a setting that is not accepted.
+    and `overrides`. Raises R1ReproError for a parameter or a setting that is not accepted.
     """
-    if config_path and overrides:
+    parameters.check_names()
+    place, settings = parameters.file(config_path), parameters.settings(overrides)
+    build_or_not = parameters.build_or_not(build_missing)
+    if place and settings:
         raise R1ReproError("config_path and overrides were both given: give only one of them")
-    config = load(config_path) if config_path else compose(overrides)
+    config = load(place) if place else compose(settings)
     preflight.check(config)
-    return Run(config, build_missing)
+    return Run(config, build_or_not)
 
 
 class Live:

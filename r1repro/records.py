@@ -8,57 +8,141 @@ from typing import Any
 from r1repro.errors import R1ReproError, offered
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
+_LINES = (".jsonl", ".ndjson", ".jsonlines")
+_BOM = "\ufeff"
+_POINTER = b"version https://git-lfs"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields (number, row) in order, counted from 1; for JSON lines the line number.
 
-    Raises R1ReproError for another suffix, a missing file or a malformed row.
+    A .json file may hold lines and a .jsonl file a list. Raises R1ReproError for another suffix, a
+    missing or empty file or a malformed row.
     """
+    suffix = path.suffix.lower()
     if not path.is_file():
         raise R1ReproError(f"there is no file {path}: give a {', '.join(SUFFIXES)} file")
-    if path.suffix not in SUFFIXES:
-        raise R1ReproError(f"{path} is not a {', '.join(SUFFIXES)} file: convert it to one")
-    if path.suffix == ".parquet":
-        from pyarrow import ArrowException, parquet
-
-        try:
-            batches = parquet.ParquetFile(path).iter_batches()
-            yield from enumerate((row for batch in batches for row in batch.to_pylist()), 1)
-        except ArrowException as error:
-            raise R1ReproError(f"{path} is not a Parquet file: {error}") from error
-        return
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise R1ReproError(f"{path} is not encoded in UTF-8: {error}") from error
-    if path.suffix == ".json":
-        rows = _parsed(text, str(path))
-        if not isinstance(rows, list):
-            raise R1ReproError(f"{path} is not a JSON list: a .json file holds a list of objects")
-        numbered = list(enumerate(rows, 1))
-    else:
-        # Not splitlines(), which also splits at characters that JSON strings may contain.
-        lines = enumerate(text.split("\n"), 1)
-        numbered = [(number, line) for number, line in lines if line.strip()]
-    for number, row in numbered:
-        place = f"{path}, row {number}"
-        row = _parsed(row, place) if path.suffix == ".jsonl" else row
+    if suffix not in (*SUFFIXES, *_LINES):
+        first = (
+            "unpack it first" if suffix in (".gz", ".zst", ".xz", ".zip") else "convert it to one"
+        )
+        raise R1ReproError(f"{path} is not a {', '.join(SUFFIXES)} file: {first}")
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise R1ReproError(
+                f"{path} is a Git LFS pointer and holds no data: fetch it with `git lfs pull`"
+            )
+    empty = True
+    for number, row in _parquet(path) if suffix == ".parquet" else _json(path):
         if not isinstance(row, dict):
-            raise R1ReproError(f"{place} is not a JSON object: give every row named fields")
+            raise R1ReproError(
+                f"{path}, row {number} is not a JSON object: give every row named fields"
+            )
+        empty = False
         yield number, row
+    if empty:
+        raise R1ReproError(f"{path} holds no rows: give a file with at least one")
 
 
 def field(row: dict[str, Any], name: str, place: str) -> Any:
-    """A field of a row. Raises R1ReproError, which lists the row's fields, if it is missing."""
-    if name not in row:
-        known = offered(name, row, "the row has") or "none"
-        raise R1ReproError(f"{place} has no field {name}: its fields are {known}")
-    return row[name]
+    """A field of a row, also a nested one such as reward_model.ground_truth.
+
+    Raises R1ReproError, which lists the row's fields, if it is missing.
+    """
+    value: Any = row
+    for part in [name] if name in row else name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            known = offered(name, row, "the row has") or "none"
+            raise R1ReproError(f"{place} has no field {name}: its fields are {known}")
+        value = value[part]
+    return value
 
 
-def _parsed(text: str, place: str) -> Any:
+def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+    from pyarrow import ArrowException, parquet
+
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise R1ReproError(f"{place} is not valid JSON: {error}") from error
+        batches = parquet.ParquetFile(path).iter_batches()
+        yield from enumerate((row for batch in batches for row in batch.to_pylist()), 1)
+    except ArrowException as error:
+        raise R1ReproError(f"{path} is not a Parquet file: {error}") from error
+
+
+def _json(path: Path) -> Iterator[tuple[int, Any]]:
+    text = _decoded(path)
+    begins = text.lstrip(_BOM + " \t\r\n")[:1]
+    whole = None
+    if begins == "[" or (begins == "{" and path.suffix.lower() == ".json"):
+        try:
+            whole = json.loads(text.lstrip(_BOM))
+        except ValueError as error:
+            # JSON lines end after the first row; anything else is an error of a list.
+            if not str(error).startswith("Extra data"):
+                _explain(path, text, error)
+    if isinstance(whole, list) and (path.suffix.lower() == ".json" or _of_objects(whole)):
+        yield from enumerate(whole, 1)
+    elif isinstance(whole, dict) and "\n{" not in text.strip():
+        yield from _one_object(path, whole)
+    else:
+        yield from _lines(path, text)
+
+
+def _of_objects(rows: list[Any]) -> bool:
+    return not rows or all(isinstance(row, dict) for row in rows)
+
+
+def _one_object(path: Path, whole: dict[str, Any]) -> Iterator[tuple[int, Any]]:
+    """A .json file with one object holds no rows that can be told apart safely."""
+    lists = [name for name, value in whole.items() if isinstance(value, list)]
+    inner = f": give the list in its field {lists[0]} alone" if len(lists) == 1 else ""
+    raise R1ReproError(
+        f"{path} is not a JSON list but one object{inner or ': give a list of objects, one a row'}"
+    )
+    yield  # a generator, like its neighbours
+
+
+def _lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
+    # Not splitlines(), which also splits at characters that JSON strings may contain.
+    if "\n" not in text.strip():
+        text = text.replace("\r", "\n")
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.strip().lstrip(_BOM)
+        if not line:
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            _explain(path, text, error, number)
+        yield number, row
+
+
+def _explain(path: Path, text: str, error: ValueError, number: int | None = None) -> None:
+    """Raise the sentence that says what a file is that holds no valid JSON."""
+    begins = text.lstrip(_BOM + " \t\r\n")[:20].lower()
+    if begins.startswith(("<!doctype", "<html")):
+        raise R1ReproError(f"{path} is a web page and holds no data: download the file again")
+    if number == 1 and begins.rstrip().startswith("{") and "\n" in text.strip():
+        try:
+            json.JSONDecoder().raw_decode(text.lstrip(_BOM + " \t\r\n"))
+        except ValueError:
+            pass
+        else:
+            raise R1ReproError(
+                f"{path} holds JSON objects over several lines: write one object a line"
+            ) from error
+    place = f"{path}, row {number}" if number else str(path)
+    raise R1ReproError(f"{place} is not valid JSON: {error}") from error
+
+
+def _decoded(path: Path) -> str:
+    data = path.read_bytes()
+    if data.startswith(_UTF16) and len(data) % 2 == 0 and b"\x00" in data:
+        raise R1ReproError(f"{path} is not encoded in UTF-8 but in UTF-16: convert it to UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data[: error.start].count(b"\n") + 1
+        raise R1ReproError(
+            f"{path} is not encoded in UTF-8, from row {row} on: convert it ({error.reason})"
+        ) from error

@@ -52,6 +52,8 @@ def test_source_is_clean(path):
         r"run\.stages\((.*?)^ *\)(?!,)", "\n".join(map(text, cells)), re.S | re.M
     ):
         built |= set(re.findall(r'"(\w+)"', together))
+    for evaluated in re.findall(r"run\.evaluations\((.*?)\)", "\n".join(map(text, cells))):
+        built |= {f"evaluate_{name}" for name in re.findall(r'"(\w+)"', evaluated)}
     own = {stage.name for stage in graph().values() if stage.notebook == path.stem}
     assert own <= built <= set(graph())
 

@@ -2,6 +2,7 @@
 
 from r1repro.config.compose import (
     SEEDS,
+    changed,
     compose,
     load,
     only,
@@ -10,12 +11,10 @@ from r1repro.config.compose import (
     sweep,
     values,
 )
-from r1repro.config.groups import ROOT, choices
+from r1repro.config.groups import ROOT, choices, refused
 from r1repro.config.models import (
-    STUDENTS,
     TEACHER,
     from_elsewhere,
-    model_key,
     models,
     stronger_teacher,
     with_teacher,
@@ -39,13 +38,13 @@ from r1repro.config.schema import (
     TaskConfig,
     rows_together,
 )
-from r1repro.config.validate import check_model_folder
+from r1repro.config.validate import check_model_folder, check_places
 
 __all__ = [
-    "LONGEST_PROMPT", "PLAIN_ENGINE", "PLAIN_OBJECTIVE", "ROOT", "SEEDS", "STUDENTS", "TEACHER",
+    "LONGEST_PROMPT", "PLAIN_ENGINE", "PLAIN_OBJECTIVE", "ROOT", "SEEDS", "TEACHER",
     "AllScenarioConfig", "BaseConfig", "Config", "EngineConfig", "EvaluationConfig", "ModelConfig",
     "ObjectiveConfig", "OriginConfig", "RLConfig", "RewardModelConfig", "SFTConfig",
-    "SamplesConfig", "StudentsConfig", "TaskConfig", "check_model_folder", "choices", "compose",
-    "from_elsewhere", "load", "model_key", "models", "only", "rows_together", "runs_folder",
-    "save", "stronger_teacher", "sweep", "values", "with_teacher",
+    "SamplesConfig", "StudentsConfig", "TaskConfig", "changed", "check_model_folder",
+    "check_places", "choices", "compose", "from_elsewhere", "load", "models", "only", "refused",
+    "rows_together", "runs_folder", "save", "stronger_teacher", "sweep", "values", "with_teacher",
 ]  # fmt: skip

@@ -6,8 +6,10 @@ It is composed and validated once, before anything runs; notebooks and stages `l
 import difflib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -15,8 +17,9 @@ from r1repro import records
 from r1repro.config import groups
 from r1repro.config.groups import GROUPS, ROOT, check_choice, refused
 from r1repro.config.objective import PLAIN_OBJECTIVE
-from r1repro.config.schema import Config, ModelConfig, StudentsConfig, TaskConfig
-from r1repro.config.validate import validate
+from r1repro.config.schema import Config
+from r1repro.config.texts import as_typed, literal
+from r1repro.config.validate import check_places, validate
 from r1repro.errors import R1ReproError, offered
 
 SEEDS = ("seed", "base_seed")
@@ -32,10 +35,36 @@ RESULT_FREE = (
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
-    """Compose conf/ with Hydra overrides such as `scale=smoke` or `seed=3`.
+    """Compose conf/ with overrides such as `scale=smoke`, `seed=3` or `model.path=/a b/c`.
 
-    Raises R1ReproError with the key, its value and what is accepted.
+    They are Hydra's, except that free text, such as a path, is taken as typed. Raises R1ReproError
+    with the key, its value and what is accepted.
     """
+    if not (ROOT / "conf").is_dir():
+        raise R1ReproError(
+            f"no folder conf/ in {ROOT}: r1repro runs from a checkout; "
+            "clone it and install with `pip install -e .`"
+        )
+    accepted = _accepted_types()
+    texts: dict[str, str | None] = {}
+    others = []
+    for text in overrides:
+        typed = as_typed(text, _free(accepted))
+        if typed is None:
+            _check_override(text)
+            others.append(text)
+        else:
+            key, value = typed
+            _check_type(key, value, accepted[key])
+            texts[key] = value
+    config = _resolved(_composed(others, texts))
+    validate(config)
+    check_places(config)
+    return config
+
+
+def _composed(overrides: list[str], texts: Mapping[str, str | None]) -> Config:
+    """conf/ with checked Hydra overrides, then with the values of free text by key."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.config_store import ConfigStore
@@ -44,31 +73,19 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    if not (ROOT / "conf").is_dir():
-        raise R1ReproError(
-            f"no folder conf/ in {ROOT}: r1repro runs from a checkout; "
-            "clone it and install with `pip install -e .`"
-        )
-    for text in overrides:
-        _check_override(text)
     ConfigStore.instance().store(name="schema", node=_schema())
     groups.register()
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
-            config = OmegaConf.to_object(hydra_compose("config", overrides=list(overrides)))
+            composed = hydra_compose("config", overrides=overrides)
+        for key, value in texts.items():
+            OmegaConf.update(composed, key, None if value is None else literal(value))
+        config = OmegaConf.to_object(composed)
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise R1ReproError(f"the configuration cannot be composed: {reason}") from error
     assert isinstance(config, Config)
-    # Stages run from the checkout, but typed paths are relative to the working directory.
-    config = replace(
-        config,
-        task=_resolved_task(config.task),
-        model=_resolved(config.model),
-        student=_resolved_students(config.student),
-    )
-    validate(config)
     return config
 
 
@@ -77,24 +94,17 @@ def sweep(overrides: Sequence[str]) -> list[Config]:
 
     Raises R1ReproError if the configurations differ in anything but one seed.
     """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise R1ReproError(
-            f"the overrides cannot be read: {' '.join(str(error).split())}"
-        ) from error
+    free = _free(_accepted_types())
     found: list[list[str]] = []
-    for one in parsed:
-        if not one.is_sweep_override():
-            found.append([str(one.input_line)])
+    for text in overrides:
+        one = None if as_typed(text, free) else _parsed(text)
+        if one is None or not one.is_sweep_override():
+            found.append([text])
             continue
         words = [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]
         if one.key_or_group not in SEEDS:
             raise R1ReproError(
-                f"{one.input_line} varies {one.key_or_group}, and --multirun joins runs that "
+                f"{text} varies {one.key_or_group}, and --multirun joins runs that "
                 f"differ only in {' or '.join(SEEDS)}: run each value separately"
             )
         if doubled := sorted({word for word in words if words.count(word) > 1}):
@@ -136,53 +146,66 @@ def _schema() -> Any:
     return schema
 
 
-def _resolved(model: ModelConfig) -> ModelConfig:
-    return model if model.path is None else replace(model, path=_absolute(model.path))
-
-
-def _resolved_task(task: TaskConfig) -> TaskConfig:
-    if task.path is None:
-        return task
-    name = "own" if task.name == "mini" else task.name
-    test = None if task.test_path is None else _absolute(task.test_path)
-    return replace(task, name=name, path=_absolute(task.path), test_path=test)
-
-
-def _resolved_students(student: StudentsConfig) -> StudentsConfig:
-    traces, teacher = student.traces, student.teacher
-    if traces is not None and Path(traces).suffix in records.SUFFIXES:
-        traces = _absolute(traces)
+def _resolved(config: Config) -> Config:
+    """With absolute paths: stages run from the checkout, typed ones are relative to here."""
+    paths = ["model.path", "student.qwen.path", "student.llama.path"]
+    if config.task.path is not None:
+        paths += ["task.path", "task.test_path"]
+        name = "own" if config.task.name == "mini" else config.task.name
+        config = changed(config, "task.name", name)
+    traces, teacher = config.student.traces, config.student.teacher
+    if Path(traces or "").suffix in records.SUFFIXES:
+        paths.append("student.traces")
     # Whether it names a folder rather than a model of the hub.
-    if teacher is not None and (teacher.startswith(("/", ".", "~")) or Path(teacher).is_dir()):
-        teacher = _absolute(teacher)
-    return replace(
-        student,
-        traces=traces,
-        teacher=teacher,
-        qwen=_resolved(student.qwen),
-        llama=_resolved(student.llama),
+    if teacher is not None and (teacher.startswith(("/", ".", "~")) or Path(teacher).exists()):
+        paths.append("student.teacher")
+    for path in paths:
+        typed = attrgetter(path)(config)
+        if typed is not None:
+            # Not Path.expanduser, which raises for a name that begins with ~ and is no user's.
+            config = changed(config, path, str(Path(os.path.expanduser(typed)).resolve()))
+    return config
+
+
+def changed(node: Any, path: str, value: Any) -> Any:
+    """The configuration with another value at a dotted path."""
+    first, _, rest = path.partition(".")
+    inner = changed(getattr(node, first), rest, value) if rest else value
+    return replace(node, **{first: inner})
+
+
+def _parsed(text: str) -> Any:
+    """The override as Hydra reads it. Raises R1ReproError for one that it rejects."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        override = OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        raise _malformed(text) from error
+    if not override.key_or_group:
+        raise _malformed(text)
+    return override
+
+
+def _malformed(text: str) -> R1ReproError:
+    """The error for an override that Hydra cannot read, by its key if it has one."""
+    key, equals, value = (part.strip() for part in text.partition("="))
+    known = _accepted_types()
+    if equals and key in known:
+        return refused(key, value, _KINDS[known[key][0]][1])
+    if equals and key not in GROUPS and re.fullmatch(r"\w[\w.]*", key):
+        return _unknown(key, text, list(known))
+    return R1ReproError(
+        f"`{text}` is not a setting: write key=value, such as seed=3 or stage.r1_zero.steps=200"
     )
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().resolve())
 
 
 def _check_override(text: str) -> None:
     """Raise R1ReproError for an override that Hydra rejects at length or silently accepts."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    malformed = R1ReproError(
-        f"`{text}` is not a setting: write key=value, such as seed=3 or stage.r1_zero.steps=200"
-    )
-    try:
-        override = OverridesParser.create().parse_override(text)
-    except HydraException as error:
-        raise malformed from error
+    _check_own(text)
+    override = _parsed(text)
     key = override.key_or_group
-    if not key:
-        raise malformed
     if key in ("from", "until"):
         raise R1ReproError(
             f"`{text}` is not a setting: write `--{key} STAGE` after `r1repro run` or `plan`"
@@ -211,15 +234,33 @@ def _unknown(key: str, text: str, known: Sequence[str]) -> R1ReproError:
     return R1ReproError(f"`{key}` in `{text}` is not a setting: the nearest one is {nearest}")
 
 
+def _check_own(text: str) -> None:
+    """Raise R1ReproError for a place given where a choice of conf/ is wanted."""
+    key, _, value = (part.strip() for part in text.partition("="))
+    place = value.strip("'\"")
+    own = {
+        "model": "for a folder write scale=gpu model=local model.path=FOLDER, for a model of the "
+        "hub see docs/extend.md",
+        "task": "for a file of your own write task=own task.path=FILE",
+    }.get(key)
+    named = os.sep in place or place.endswith(records.SUFFIXES) or os.path.exists(place)
+    if own is not None and named and place not in groups.choices(key):
+        raise refused(key, value, f"a name of conf/{key}s.yaml; {own}")
+
+
+_KINDS: dict[type, tuple[tuple[type, ...], str]] = {
+    bool: ((), "true or false"),
+    str: ((str,), "a string"),
+    float: ((int, float), "a number"),
+    int: ((int,), "a whole number"),
+}
+"""The types of a value that a setting of each type takes, and how an error says them."""
+
+
 def _check_type(key: str, value: object, kinds: tuple[type, ...]) -> None:
     if value is None and type(None) in kinds:
         return
-    accepted, said = {
-        bool: ((), "true or false"),
-        str: ((str, int, float), "a string"),
-        float: ((int, float), "a number"),
-        int: ((int,), "a whole number"),
-    }[kinds[0]]
+    accepted, said = _KINDS[kinds[0]]
     if isinstance(value, bool) != (kinds[0] is bool) or not isinstance(value, (bool, *accepted)):
         raise refused(key, value, said)
 
@@ -235,18 +276,35 @@ def _accepted_types() -> dict[str, tuple[type, ...]]:
     return dict(walk(Config, ""))
 
 
+def _free(accepted: Mapping[str, tuple[type, ...]]) -> dict[str, tuple[type, ...]]:
+    """The settings without the scale, which is a choice of conf/."""
+    return {key: kinds for key, kinds in accepted.items() if key not in GROUPS}
+
+
 def save(config: Config, path: Path) -> None:
     """Write the resolved configuration as YAML, atomically."""
     from omegaconf import OmegaConf
 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
+    node = OmegaConf.structured(_literal(config))
+    part.write_text(OmegaConf.to_yaml(node), encoding="utf-8")
     part.replace(path)
 
 
+def _literal(node: Any) -> Any:
+    """The configuration with every text such that `load` reads it back as it is."""
+    if is_dataclass(node):
+        whole: Any = node
+        return replace(whole, **{f.name: _literal(getattr(node, f.name)) for f in fields(node)})
+    return literal(node) if isinstance(node, str) else node
+
+
 def load(path: Path | str) -> Config:
-    """Read a file written by `save`. Raises R1ReproError if it is missing or malformed."""
+    """Read a file written by `save`; the files that it names may be gone.
+
+    Raises R1ReproError if it is missing or malformed.
+    """
     import yaml
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -271,10 +329,7 @@ def load(path: Path | str) -> Config:
 
 def values(config: Config, path: str) -> Any:
     """The value at a dotted path as plain data, without the settings that change no result."""
-    node: Any = config
-    for word in path.split("."):
-        node = getattr(node, word)
-    return _plain(node, path)
+    return _plain(attrgetter(path)(config), path)
 
 
 def _plain(node: Any, path: str) -> Any:
@@ -312,4 +367,4 @@ def _only(node: Any, path: str, kept: Sequence[str]) -> Any:
 
 def runs_folder(config: Config) -> Path:
     """The folder of all results; a relative `runs` is resolved against the checkout."""
-    return (ROOT / Path(config.runs).expanduser()).resolve()
+    return (ROOT / os.path.expanduser(config.runs)).resolve()

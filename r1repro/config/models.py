@@ -4,7 +4,6 @@ from pathlib import Path
 
 from r1repro.config.schema import Config, ModelConfig, OriginConfig, StudentsConfig
 
-STUDENTS = ("qwen", "llama")
 TEACHER = "student.teacher"
 """The key of the stronger teacher, which is sampled but not trained."""
 
@@ -44,9 +43,3 @@ def from_elsewhere(config: Config) -> dict[str, OriginConfig]:
         for key, model in with_teacher(config).items()
         if not model.made_here
     }
-
-
-def model_key(checkpoint: str) -> str:
-    """The key in `models` of a checkpoint's model: a student's, or the teacher's."""
-    student = next((name for name in STUDENTS if checkpoint.startswith(f"{name}_")), None)
-    return "model" if student is None else f"student.{student}"

@@ -116,8 +116,7 @@ class RLConfig:
     steps: Count
     questions: Count
     generations: Annotated[
-        int,
-        Within(2, 2**40, "at least 2, since an advantage compares the answers of one group"),
+        int, Within(2, 2**40, "at least 2, since an advantage compares the answers of one group")
     ]
     max_completion_tokens: Count
     lr_matrices: Rate

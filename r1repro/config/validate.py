@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from r1repro import records
+from r1repro.config.folder import check_kind
 from r1repro.config.groups import GROUPS, HUB_SCALES, check_choice, refused
 from r1repro.config.models import TEACHER, from_elsewhere, models
 from r1repro.config.objective import BUILT
@@ -14,37 +15,55 @@ from r1repro.config.schema import (
     LONGEST_PROMPT,
     BaseConfig,
     Config,
-    ModelConfig,
     RLConfig,
     SFTConfig,
 )
 
+Wrong = Iterator[tuple[str, object, str]]
+"""Settings that are refused, each with its value and what is accepted."""
 ALONE = "null with models made here, which read the mini world alone"
 
 
 def validate(config: Config) -> None:
-    """Raise R1ReproError for values that are out of range or incompatible."""
-    _check_values(config)
+    """Raise R1ReproError for values that are out of range or incompatible.
+
+    The files that they name are left to `check_places`, since a run is also read without them.
+    """
+    for wrong in _check_values(config):
+        raise refused(*wrong)
     for group in GROUPS:
         check_choice(group, config.scale if group == "scale" else getattr(config, group).name)
-    for key, model in models(config).items():
-        _check_shape(key, model)
-    for name, node in vars(config.stage).items():
-        _check_stage(f"stage.{name}", node, config.launch.processes)
-    _check_models(config)
-    _check_task(config)
-    _check_teacher(config)
-    _check_engine(config)
-    _check_positions(config)
+    for check in (
+        _check_shapes, _check_stages, _check_models, _check_task, _check_teacher, _check_engine,
+        _check_positions,
+    ):  # fmt: skip
+        for wrong in check(config):
+            raise refused(*wrong)
+
+
+def check_places(config: Config) -> None:
+    """Raise R1ReproError for a file that is not there, or a folder that is no model's."""
+    for wrong in _check_files(config):
+        raise refused(*wrong)
     for key, origin in from_elsewhere(config).items():
         if origin.path is not None:
             check_model_folder(key, origin.path)
 
 
-def _check_values(config: Config) -> None:
+def _check_files(config: Config) -> Wrong:
+    task, traces = config.task, config.student.traces
+    for key, path in (("path", task.path), ("test_path", task.test_path)):
+        if path is not None and not Path(path).is_file():
+            yield f"task.{key}", path, "a file that is there, .jsonl, .json or .parquet"
+    file = Path(traces or "")
+    if file.suffix in records.SUFFIXES and not file.is_file():
+        yield "student.traces", traces, "a file that is there, or a data set of the hub"
+
+
+def _check_values(config: Config) -> Wrong:
     for key, value, accepted in _leaves(config):
         if value is not None and accepted is not None and not accepted.accepts(value):
-            raise refused(key, value, accepted.said)
+            yield key, value, accepted.said
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Within | OneOf | None]]:
@@ -60,57 +79,55 @@ def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Within | On
         yield prefix + name, value, kinds[0].__metadata__[0] if kinds else None
 
 
-def _check_stage(key: str, node: Any, processes: int) -> None:
-    if isinstance(node, RLConfig):
-        _check_rl(key, node, processes)
-    if isinstance(node, SFTConfig) and node.batch_size % processes:
-        raise refused(
-            f"{key}.batch_size", node.batch_size, f"a multiple of launch.processes={processes}"
-        )
-    if isinstance(node, BaseConfig) and node.save_every % node.log_every:
-        accepted = f"a multiple of {key}.log_every={node.log_every}"
-        raise refused(f"{key}.save_every", node.save_every, accepted)
+def _check_stages(config: Config) -> Wrong:
+    shared = f"a multiple of launch.processes={config.launch.processes}"
+    for name, node in vars(config.stage).items():
+        key = f"stage.{name}"
+        if isinstance(node, RLConfig) and node.questions % config.launch.processes:
+            yield f"{key}.questions", node.questions, shared
+        if isinstance(node, RLConfig):
+            yield from _check_rl(key, node)
+        if isinstance(node, SFTConfig) and node.batch_size % config.launch.processes:
+            yield f"{key}.batch_size", node.batch_size, shared
+        if isinstance(node, BaseConfig) and node.save_every % node.log_every:
+            accepted = f"a multiple of {key}.log_every={node.log_every}"
+            yield f"{key}.save_every", node.save_every, accepted
 
 
-def _check_rl(key: str, grpo: RLConfig, processes: int) -> None:
-    if grpo.questions % processes:
-        raise refused(
-            f"{key}.questions", grpo.questions, f"a multiple of launch.processes={processes}"
-        )
+def _check_rl(key: str, grpo: RLConfig) -> Wrong:
     if grpo.objective.advantage not in BUILT:
-        raise refused(
-            f"{key}.objective.advantage",
-            grpo.objective.advantage,
+        accepted = (
             f"{OneOf(BUILT).said}: process takes rewards of steps and gae a critic, which the "
-            "trainer does not have yet",
+            "trainer does not have yet"
         )
+        yield f"{key}.objective.advantage", grpo.objective.advantage, accepted
     at_once = f"a multiple of steps_per_generation={grpo.steps_per_generation}"
     if grpo.objective.passes > 1:
         at_once += f" times objective.passes={grpo.objective.passes}"
     if grpo.save_every % grpo.updates_per_generation:
         reason = "since only there a run can resume bit for bit"
-        raise refused(f"{key}.save_every", grpo.save_every, f"{at_once}, {reason}")
+        yield f"{key}.save_every", grpo.save_every, f"{at_once}, {reason}"
     if grpo.steps % grpo.updates_per_generation:
         reason = "since completions are sampled for that many steps at once"
-        raise refused(f"{key}.steps", grpo.steps, f"{at_once}, {reason}")
+        yield f"{key}.steps", grpo.steps, f"{at_once}, {reason}"
     if grpo.accuracy_weight == grpo.format_weight == 0:
-        raise refused(f"{key}.accuracy_weight", 0, "one of the two reward weights above zero")
+        yield f"{key}.accuracy_weight", 0, "one of the two reward weights above zero"
 
 
-def _check_models(config: Config) -> None:
+def _check_models(config: Config) -> Wrong:
     """Check that the models go together, and with the scale."""
     sources = {key: model.path or model.hub for key, model in models(config).items()}
     if None in sources.values() and any(sources.values()):
         key = next(key for key, source in sources.items() if source is None)
         other = next(key for key, source in sources.items() if source)
-        raise refused(
+        yield (
             f"{key}.path",
             "null",
             f"a model folder, like {other}, or {key}.hub a model of the hub: models made here and "
             "others are asked in different templates and do not go together",
         )
     if config.student.name == "hub" and config.scale not in HUB_SCALES:
-        raise refused(
+        yield (
             "scale",
             config.scale,
             f"{OneOf(HUB_SCALES).said} with model={config.model.name}, since the other scales "
@@ -118,20 +135,17 @@ def _check_models(config: Config) -> None:
         )
 
 
-def _check_task(config: Config) -> None:
+def _check_task(config: Config) -> Wrong:
     task = config.task
-    for key, path in (("path", task.path), ("test_path", task.test_path)):
-        if path is not None and not Path(path).is_file():
-            raise refused(f"task.{key}", path, "a file that is there, .jsonl, .json or .parquet")
     if task.name == "own" and task.path is None:
-        raise refused("task.path", "null", "with task=own a file of questions and answers")
+        yield "task.path", "null", "with task=own a file of questions and answers"
     endless = task.train is None or task.train.startswith("reasoning_gym:")
     if task.test is not None and task.path is None and endless:
-        raise refused("task.test", task.test, "null where problems are drawn without end")
+        yield "task.test", task.test, "null where problems are drawn without end"
     if task.test_path is not None and task.path is None:
-        raise refused("task.test_path", task.test_path, "a file only beside task.path")
+        yield "task.test_path", task.test_path, "a file only beside task.path"
     if config.model.made_here and (task.path or task.train):
-        raise refused(
+        yield (
             "task",
             task.name,
             f"mini with model={config.model.name}, which is made here and knows the mini world "
@@ -140,92 +154,78 @@ def _check_task(config: Config) -> None:
         )
 
 
-def _check_teacher(config: Config) -> None:
+def _check_teacher(config: Config) -> Wrong:
     traces, teacher = config.student.traces, config.student.teacher
     if traces is not None and config.model.made_here:
-        raise refused("student.traces", traces, ALONE)
-    file = Path(traces or "")
-    if file.suffix in records.SUFFIXES and not file.is_file():
-        raise refused("student.traces", traces, "a file that is there, or a data set of the hub")
+        yield "student.traces", traces, ALONE
     if teacher is not None and traces is not None:
-        raise refused(TEACHER, teacher, "null with student.traces: the students learn from one")
+        yield TEACHER, teacher, "null with student.traces: the students learn from one"
     if teacher is not None and config.model.made_here:
-        raise refused(TEACHER, teacher, ALONE)
+        yield TEACHER, teacher, ALONE
 
 
-def _check_shape(key: str, model: ModelConfig) -> None:
-    if model.heads % model.kv_heads:
-        raise refused(f"{key}.kv_heads", model.kv_heads, f"a divisor of {key}.heads={model.heads}")
-    if model.head_dim % 2:
-        raise refused(f"{key}.head_dim", model.head_dim, "an even number (rotary positions)")
+def _check_shapes(config: Config) -> Wrong:
+    for key, model in models(config).items():
+        if model.heads % model.kv_heads:
+            yield f"{key}.kv_heads", model.kv_heads, f"a divisor of {key}.heads={model.heads}"
+        if model.head_dim % 2:
+            yield f"{key}.head_dim", model.head_dim, "an even number (rotary positions)"
 
 
-def _check_engine(config: Config) -> None:
+def _check_engine(config: Config) -> Wrong:
     """Check combinations; r1repro.stages.engines checks what is installed."""
     engine, launch = config.engine, config.launch
     if engine.quantized and engine.lora_rank == 0:
-        raise refused(
-            "engine.quantized", "true", "false unless engine.lora_rank is above 0, since weights "
-            "in 4 bits are not trained themselves",
-        )  # fmt: skip
+        reason = "since weights in 4 bits are not trained themselves"
+        yield "engine.quantized", "true", f"false unless engine.lora_rank is above 0, {reason}"
     if engine.sharded and (launch.processes == 1 or engine.lora_rank or engine.unsloth):
-        raise refused(
-            "engine.sharded", "true", "false unless launch.processes is above 1 and whole weights "
-            "are trained (engine.lora_rank=0, engine.unsloth=false)",
-        )  # fmt: skip
+        whole = "whole weights are trained (engine.lora_rank=0, engine.unsloth=false)"
+        yield "engine.sharded", "true", f"false unless launch.processes is above 1 and {whole}"
     if engine.rollouts != "own" and engine.quantized:
-        raise refused(
-            "engine.rollouts", engine.rollouts, "own with engine.quantized=true, since weights in "
-            "4 bits are not handed to vLLM",
-        )  # fmt: skip
+        reason = "since weights in 4 bits are not handed to vLLM"
+        yield "engine.rollouts", engine.rollouts, f"own with engine.quantized=true, {reason}"
     if engine.attention == "flash_attention_2" and engine.precision == "float32":
-        raise refused(
-            "engine.attention", engine.attention, "sdpa or eager with engine.precision=float32"
-        )
+        accepted = "sdpa or eager with engine.precision=float32"
+        yield "engine.attention", engine.attention, accepted
 
 
-def _check_positions(config: Config) -> None:
-    """Check that completions fit the models' positions; models from folders are not checked."""
+def _check_positions(config: Config) -> Wrong:
+    """Check that completions fit the models' positions; those of folders: planning.folders."""
     nodes = [(f"stage.{name}", node) for name, node in vars(config.stage).items()]
     for key, node in [*nodes, ("evaluation", config.evaluation)]:
         tokens = getattr(node, "max_completion_tokens", 0)
         for name, model in models(config).items():
-            if model.path is not None:
-                continue
-            accepted, most = f"{name}.max_position={model.max_position}", model.max_position
+            said, most = f"{name}.max_position={model.max_position}", model.max_position
             if model.hub is not None:
-                accepted = f"{accepted} of {model.name}"
+                said = f"{said} of {model.name}"
             else:
                 most -= LONGEST_PROMPT
-                accepted = (
-                    f"{most}, that is {accepted} less {LONGEST_PROMPT} for the prompt, unless "
-                    "model= names one of the hub or model.path= gives one of yours"
+                said = (
+                    f"{most}, that is {said} less {LONGEST_PROMPT} for the prompt, unless model= "
+                    "names one of the hub or model.path= gives one of yours"
                 )
-            if tokens > most:
-                raise refused(f"{key}.max_completion_tokens", tokens, f"at most {accepted}")
+            if model.path is None and tokens > most:
+                yield f"{key}.max_completion_tokens", tokens, f"at most {said}"
 
 
 def check_model_folder(key: str, path: str) -> None:
     """Raise R1ReproError unless this is a model folder whose tokenizer can write tags and sums."""
     folder = Path(path).expanduser()
-    missing = [f for f in ("config.json", "tokenizer.json") if not (folder / f).is_file()]
-    if missing:
-        raise refused(
-            key, path, f"a model folder in HF format; it has no {' and no '.join(missing)}"
-        )
+    check_kind(key, path)
     from tokenizers import Tokenizer
 
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # the library raises nothing narrower, for example on a pointer file
-        raise refused(key, path, "a model folder whose tokenizer.json can be read") from error
+        raise refused(
+            key,
+            path,
+            "a model folder whose tokenizer.json can be read: copy or download it again (in a Git "
+            "checkout `git lfs pull`)",
+        ) from error
     # The characters and tags of the mini world's problems and answers.
     for text in ("0123456789", "+-*=", "(1)", "<think>", "</think>", "<answer>", "</answer>", "数"):
         read = tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids)
         if "".join(read.split()) != text:
-            raise refused(
-                key,
-                path,
-                f"a model whose tokenizer round-trips the tasks' characters; this one decodes "
-                f"{text!r} as {read!r}",
-            )
+            accepted = "a model whose tokenizer round-trips the tasks' characters"
+            raise refused(key, path, f"{accepted}; this one decodes {text!r} as {read!r}")

@@ -6,18 +6,19 @@ prompt, and the answer may have no tag.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from r1repro.text.language import is_mixed, language_share, words
 from r1repro.text.reflection import reflection_count
 from r1repro.text.repetition import repetition
 from r1repro.text.tags import boxed
+from r1repro.text.turns import first_turn, runs_on, without_end
 
 LANGUAGES = ("auto", "en", "zh")
 FIELDS = (
     "format_valid", "think_chars", "answer", "reflection_count", "reflection_per_1k_words",
-    "language_share", "mixed", "repetition", "words", "words_in_all",
+    "language_share", "mixed", "repetition", "words", "words_in_all", "runs_on",
 )  # fmt: skip
 _LONGEST_ANSWER = 1_000
 """Maximum characters of an answer that are kept."""
@@ -53,10 +54,17 @@ class Parts:
 def parts(text: str, tags: Tags) -> Parts:
     """Split a completion; without an opening think tag, the thinking starts at the beginning.
 
+    Of a completion that goes on after its answer the first turn is split, and it is not valid.
+
     valid: the text is non-blank thinking followed by a non-blank answer, the format that R1-Zero's
         rules reward. Tags quoted within either do not invalidate it, but `answer` is None if marked
         twice. Without answer tags: some text follows the thinking.
     """
+    found = _parts(first_turn(text) if runs_on(text) else without_end(text), tags)
+    return replace(found, valid=found.valid and not runs_on(text))
+
+
+def _parts(text: str, tags: Tags) -> Parts:
     opening, closing = tags.think
     stripped = text.strip()
     begins = stripped.startswith(opening) or opening not in stripped
@@ -119,6 +127,7 @@ def analyze(text: str, tags: Tags, language: str = "auto") -> dict[str, Any]:
         "repetition": round(repetition(text), 6),
         "words": len(words(thought)),
         "words_in_all": length,
+        "runs_on": runs_on(text),
     }
 
 

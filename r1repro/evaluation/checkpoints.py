@@ -1,20 +1,76 @@
-"""Names of the pipeline's checkpoints, and which pairs are compared."""
+"""The registry of checkpoints: what each is and is from, how it is drawn, and what it is beside.
 
-from collections.abc import Container, Iterable
+Nothing else finds out from a name what a checkpoint is.
+"""
+
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import TypeVar
+
+from r1repro.config import Config
+from r1repro.tasks import templates
+
+# The Okabe-Ito palette, which is safe for colour-vision deficiencies.
+BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+SKY, GREY, INK = "#56B4E9", "#6b7280", "#222222"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model that the pipeline evaluates.
+
+    label, colour, marker: the same in every figure and table.
+    parent: the checkpoint whose weights it starts from; "" for a base.
+    trained: the stage with its weights, if that has another name.
+    paper: what the paper says of it, for context.
+    benchmarks: the paper's figures in per cent, by the measure of PAPER_BENCHMARKS.
+    chat: whether its prompts use its family's chat template, as from the cold start on.
+    student, arm: keys of STUDENTS and ARMS; "" for the teacher's checkpoints.
+    switch: its key under `ablation` in the configuration, if it exists only when switched on.
+    plain: for an ablation, the checkpoint that is trained alike but for one change.
+    title: that change.
+    curves: columns of metrics.parquet that show the effect of the change, if trained by RL.
+    """
+
+    label: str
+    colour: str
+    marker: str
+    parent: str = ""
+    trained: str = ""
+    paper: str = ""
+    benchmarks: tuple[float, ...] = ()
+    chat: bool = False
+    student: str = ""
+    arm: str = ""
+    switch: str = ""
+    plain: str = ""
+    title: str = ""
+    curves: tuple[str, ...] = ()
+
+    @property
+    def override(self) -> str:
+        """The override that switches it on; "" if it always exists."""
+        return f"ablation.{self.switch}=true" if self.switch else ""
+
+    @property
+    def model(self) -> str:
+        """The key of its model in the configuration."""
+        return f"student.{self.student}" if self.student else "model"
+
 
 MAIN = ("base", "r1_zero", "r1")
 """The checkpoints of the headline."""
 CHAIN = ("r1_zero", "dev1", "dev2", "dev3", "r1")
 """The columns of the paper's table of stages (R1 v2, Table 3)."""
-WAYS = ("base_best", "base_plain", "base_begun", "base_few_shot")
-"""The base with other prompts: the best of each family, chosen on the validation problems, and
-three fixed ones."""
-RFT = "base_rft"
-"""The baseline at RL's number of samples: the base fine-tuned once on its own right ones."""
-FORCED = "base_forced"
-"""The base forced to continue whenever it gives up."""
-BASES = (*WAYS, FORCED, RFT)
+PAPER_BENCHMARKS = {
+    "reasoning/pass@1": "AIME 2024, pass@1",
+    "arithmetic/pass@1": "MATH-500, pass@1",
+    "general/score": "AlpacaEval 2.0, LC win rate",
+    "general/fact": "SimpleQA",
+    "general/instruction": "IF-Eval, prompt strict",
+}
+"""The benchmarks of `Checkpoint.benchmarks` (R1 v2, Table 3), by our closest measure."""
 STUDENTS = {"qwen": "Qwen", "llama": "Llama"}
 ARMS = {
     "base": "Base",
@@ -23,108 +79,171 @@ ARMS = {
     "distilled": "Distilled",
     "distilled_rl": "Distilled, then RL",
 }
-"""A student's training, by the suffix of its checkpoint's name.
+"""A student's kinds of training.
 
 RL's policy is saved when it has spent distillation's FLOPs, or at its end; the measured costs
 decide whether the FLOPs count as equal (tables.arms).
 """
+CONTROL = "r1_zero_permuted"
+"""RL whose reward does not depend on the answer."""
 
-
-def arm_label(arm: str) -> str:
-    """A student's training, as written within a sentence."""
-    return within_sentence(ARMS[arm])
+_LEARNED = ("pass_at_1", "format_valid")
 
 
 def within_sentence(words: str) -> str:
-    """A label of ARMS, as written within a sentence."""
-    return words if words.startswith("RL") else words[0].lower() + words[1:]
+    """A label as written within a sentence: lower case, unless it begins with an acronym."""
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
-@dataclass(frozen=True)
-class Ablation:
-    """A checkpoint trained as `plain` with one change, and the paper's finding on that change.
-
-    switch: its key under `ablation` in the configuration; curves: columns of metrics.parquet that
-    show the effect of the change, if trained by RL.
-    """
-
-    plain: str
-    switch: str
-    title: str
-    paper: str
-    curves: tuple[str, ...] = ()
-
-
-ABLATIONS = {
-    "r1_zero_permuted": Ablation(
-        "r1_zero",
-        "permuted_rewards",
-        "With the rewards of each group permuted within it",
-        "The paper has no such control. Groups with equal rewards give no gradient, as in R1-Zero, "
-        "and in the others the reward does not depend on the answer: whatever changes here is not "
-        "an effect of the reward.",
-        ("pass_at_1", "format_valid"),
-    ),
-    "r1_zero_format_only": Ablation(
-        "r1_zero",
-        "format_only",
-        "With the reward for the format alone",
-        "The paper has no such control. Accuracy is measured but not rewarded: what rises here "
-        "comes with the format.",
-        ("pass_at_1", "format_valid"),
-    ),
-    "r1_zero_equal_weights": Ablation(
-        "r1_zero",
-        "equal_weights",
-        "With the paper's sum of rewards",
-        "The paper rewards accuracy and format independently, with equal weights (v2, Eq. 4). Here "
-        "R1-Zero is rewarded for the format of right answers only.",
-        ("pass_at_1", "format_valid", "length"),
-    ),
-    "dev2_no_language_reward": Ablation(
-        "dev2",
-        "no_language_reward",
-        "Without the language-consistency reward",
-        "The paper (v2 B.6, Fig. 7, a distilled 7B model): without the reward language consistency "
-        "falls over the steps, with it it stays; mathematics is comparable, code slightly worse "
-        "with it.",
-        ("language_share", "pass_at_1"),
-    ),
-    "dev3_reasoning_only": Ablation(
-        "dev3",
-        "reasoning_only",
-        "Without the general data of the second SFT",
-        "The paper has no such ablation; from Dev2 to Dev3, where general data comes in, it has "
-        "IF-Eval 72.0 → 78.1 and AIME 2024 74.0 → 78.1 (v2 Table 3).",
-    ),
-    "r1_preference_throughout": Ablation(
-        "r1",
-        "preference_throughout",
-        "With the preference reward from the first step",
-        "The paper (v2 B.5, Fig. 6): with more steps of a preference reward its value rises while "
-        "Codeforces performance falls, so it came in only for the last 400 of 1,700 steps.",
-        ("preference", "pass_at_1"),
-    ),
-    **{
-        f"{student}_rl_plateau": Ablation(
-            f"{student}_rl",
-            "rl_plateau",
-            f"With RL alone to a plateau, student {family}",
-            "The paper's RL alone on a 32B base ran for more than 10,000 steps (v2, F). Here it "
-            "stops when pass@1 over 40 steps is less than half a point above that over the 40 "
-            "before, and after five times the steps of RL alone at the latest.",
-            ("pass_at_1", "format_valid"),
+def _student(student: str, colour: str, marker: str) -> dict[str, Checkpoint]:
+    """The checkpoints of a student by name."""
+    base, rl, distilled = f"{student}_base", f"{student}_rl", f"{student}_distilled"
+    made = (
+        (base, "base", "", "", "Qwen2.5 and Llama 3, 1.5B to 70B parameters (v2, B.4.3)"),
+        (rl, "rl", base, "", "Qwen2.5-32B: AIME 2024 47.0, MATH-500 91.6 % (v2, Table 16)"),
+        (f"{rl}_equal_flops", "rl_equal_flops", base, rl, "FLOPs were not matched"),
+        (
+            distilled, "distilled", base, "",
+            "Qwen2.5-32B: AIME 2024 72.6, MATH-500 94.3 % (v2, Table 16)",
+        ),
+        (f"{distilled}_rl", "distilled_rl", distilled, "", "further gains, no figures (v1, 3.2)"),
+    )  # fmt: skip
+    return {
+        name: Checkpoint(
+            f"{STUDENTS[student]}: {within_sentence(ARMS[arm])}", colour, marker, parent, trained,
+            paper, chat=arm in ("distilled", "distilled_rl"), student=student, arm=arm,
         )
-        for student, family in STUDENTS.items()
-    },
-}
-WAYS_OF_STUDENTS = (
+        for name, arm, parent, trained, paper in made
+    }  # fmt: skip
+
+
+def _plateau(student: str, marker: str) -> Checkpoint:
+    return Checkpoint(
+        f"{STUDENTS[student]}: RL alone to a plateau", INK, marker, f"{student}_base",
+        student=student, switch="rl_plateau", plain=f"{student}_rl", curves=_LEARNED,
+        title=f"With RL alone to a plateau, student {STUDENTS[student]}",
+        paper="The paper's RL alone on a 32B base ran for more than 10,000 steps (v2, F). Here it "
+        "stops when pass@1 over 40 steps is less than half a point above that over the 40 before, "
+        "and after five times the steps of RL alone at the latest.",
+    )  # fmt: skip
+
+
+CHECKPOINTS: dict[str, Checkpoint] = {
+    "base": Checkpoint(
+        "Base", GREY, "s", paper="DeepSeek-V3-Base, 671B parameters, 37B active (v2, 2)",
+    ),
+    # The base with other prompts: the best of each family, chosen on the validation problems, and
+    # fixed ones; the last is forced to continue whenever it gives up.
+    "base_best": Checkpoint("Base, best way of asking", GREY, "p", "base", "base"),
+    "base_plain": Checkpoint("Base, question alone", GREY, "<", "base", "base"),
+    "base_begun": Checkpoint("Base, think tag begun", GREY, ">", "base", "base"),
+    "base_few_shot": Checkpoint("Base, after worked examples", GREY, "*", "base", "base"),
+    "base_forced": Checkpoint(
+        "Base, made to go on", GREY, "d", "base", "base", switch="base_forced",
+    ),
+    "base_rft": Checkpoint(  # the baseline at RL's number of samples
+        "Base, fine-tuned on its right samples", SKY, "h", "base", switch="base_rft",
+    ),
+    "r1_zero": Checkpoint(
+        "R1-Zero", BLUE, "o", "base", benchmarks=(77.9, 95.9, 24.7, 30.3, 46.6),
+        paper="RL alone: AIME 2024 15.6 (at step 200) to 71.0 %, later 77.9 %; mixes languages "
+        "(v1, 2.2.4; v2, 2.3)",
+    ),
+    "dev1": Checkpoint(
+        "Dev1", ORANGE, "v", "base", benchmarks=(59.0, 94.2, 50.1, 17.8, 71.7), chat=True,
+        paper="SFT on thousands of readable answers: follows instructions better, reasons worse "
+        "than R1-Zero (v2, 4)",
+    ),
+    "dev2": Checkpoint(
+        "Dev2", SKY, "D", "dev1", benchmarks=(74.0, 95.9, 55.8, 28.2, 72.0), chat=True,
+        paper="RL with a language reward: regains reasoning, preference moves little (v2, 4)",
+    ),
+    "dev3": Checkpoint(
+        "Dev3", PURPLE, "P", "base", benchmarks=(78.1, 95.4, 62.1, 24.9, 78.1), chat=True,
+        paper="SFT on 800,000 examples, a quarter general: gains outside mathematics (v2, 4)",
+    ),
+    "r1": Checkpoint(
+        "R1", GREEN, "^", "dev3", benchmarks=(79.8, 97.3, 87.6, 30.1, 83.3), chat=True,
+        paper="RL for all scenarios: preference gains most (v2, 4)",
+    ),
+    "r1_zero_permuted": Checkpoint(
+        "R1-Zero, rewards permuted", INK, "x", "base", switch="permuted_rewards", plain="r1_zero",
+        title="With the rewards of each group permuted within it", curves=_LEARNED,
+        paper="The paper has no such control. Groups with equal rewards give no gradient, as in "
+        "R1-Zero, and in the others the reward does not depend on the answer: whatever changes "
+        "here is not an effect of the reward.",
+    ),
+    "r1_zero_format_only": Checkpoint(
+        "R1-Zero, format reward alone", INK, "+", "base", switch="format_only", plain="r1_zero",
+        title="With the reward for the format alone", curves=_LEARNED,
+        paper="The paper has no such control. Accuracy is measured but not rewarded: what rises "
+        "here comes with the format.",
+    ),
+    "r1_zero_equal_weights": Checkpoint(
+        "R1-Zero, the paper’s sum of rewards", INK, "1", "base", switch="equal_weights",
+        plain="r1_zero", title="With the paper's sum of rewards", curves=(*_LEARNED, "length"),
+        paper="The paper rewards accuracy and format independently, with equal weights (v2, "
+        "Eq. 4). Here R1-Zero is rewarded for the format of right answers only.",
+    ),
+    "dev2_no_language_reward": Checkpoint(
+        "Dev2 without language reward", INK, "X", "dev1", switch="no_language_reward",
+        plain="dev2", chat=True, title="Without the language-consistency reward",
+        curves=("language_share", "pass_at_1"),
+        paper="The paper (v2 B.6, Fig. 7, a distilled 7B model): without the reward language "
+        "consistency falls over the steps, with it it stays; mathematics is comparable, code "
+        "slightly worse with it.",
+    ),
+    "dev3_reasoning_only": Checkpoint(
+        "Dev3 on reasoning data only", INK, "<", "base", switch="reasoning_only", plain="dev3",
+        chat=True, title="Without the general data of the second SFT",
+        paper="The paper has no such ablation; from Dev2 to Dev3, where general data comes in, it "
+        "has IF-Eval 72.0 → 78.1 and AIME 2024 74.0 → 78.1 (v2 Table 3).",
+    ),
+    "r1_preference_throughout": Checkpoint(
+        "R1, preference from step 1", INK, ">", "dev3", switch="preference_throughout",
+        plain="r1", chat=True, title="With the preference reward from the first step",
+        curves=("preference", "pass_at_1"),
+        paper="The paper (v2 B.5, Fig. 6): with more steps of a preference reward its value rises "
+        "while Codeforces performance falls, so it came in only for the last 400 of 1,700 steps.",
+    ),
+    "qwen_rl_plateau": _plateau("qwen", "o"),
+    "llama_rl_plateau": _plateau("llama", "s"),
+    **_student("qwen", BLUE, "o"),
+    **_student("llama", VERMILION, "s"),
+}  # fmt: skip
+"""Every checkpoint by name, in the order of tables."""
+ABLATIONS = {name: each for name, each in CHECKPOINTS.items() if each.plain}
+EVALUATIONS = {f"evaluate_{name}": name for name in CHECKPOINTS}
+"""The checkpoint that a stage evaluates, by the stage's name."""
+BASE_OF = {each.model: name for name, each in CHECKPOINTS.items() if not each.parent}
+"""The untrained checkpoint of each model."""
+
+_ABOUT_STUDENTS = (
     ("base", "distilled", "the effect of distillation on a student"),
     ("rl", "distilled", "distillation against RL alone, each at its full training"),
     ("rl_equal_flops", "distilled", "distillation against RL up to the same FLOPs"),
     ("distilled", "distilled_rl", "what RL adds to a distilled student"),
 )
-"""Compared pairs of each student: (before, after) of ARMS, and the question they answer."""
+
+
+def of_student(student: str) -> dict[str, str]:
+    """The checkpoints of a student, by key of ARMS."""
+    found = {e.arm: name for name, e in CHECKPOINTS.items() if e.student == student and e.arm}
+    return {arm: found[arm] for arm in ARMS}
+
+
+def arms_of(inputs: Iterable[str]) -> dict[str, str]:
+    """`of_student` of the student that checkpoints among a stage's inputs belong to."""
+    found = (CHECKPOINTS[name].student for name in inputs if name in CHECKPOINTS)
+    return of_student(next(filter(None, found)))
+
+
+STUDENT_PAIRS = {
+    (of_student(student)[before], of_student(student)[after]): why
+    for student in STUDENTS
+    for before, after, why in _ABOUT_STUDENTS
+}
+"""Compared pairs of the students' ARMS."""
 PAIRS: dict[tuple[str, str], str] = {
     ("base", "r1_zero"): "what RL alone does to the base",
     ("r1_zero", "dev1"): "how the cold start from the base differs from R1-Zero",
@@ -140,8 +259,8 @@ PAIRS: dict[tuple[str, str], str] = {
     ("base_forced", "r1_zero"): "what RL adds to forced continuation",
     ("base_best", "r1_zero"): "what RL adds to the best prompt of the base",
     ("base_rft", "r1_zero"): "RL against one round of fine-tuning on the base's right samples",
-    ("base", "r1_zero_permuted"): "the effect of RL without a reward signal",
-    ("base_best", "r1_zero_permuted"): "the same against the best prompt of the base",
+    ("base", CONTROL): "the effect of RL without a reward signal",
+    ("base_best", CONTROL): "the same against the best prompt of the base",
     ("base", "r1_zero_format_only"): "the effect of RL with the format reward alone",
     ("base_best", "r1_zero_format_only"): "the same against the best prompt of the base",
     ("base_best", "r1_zero_equal_weights"): "what RL by the paper's reward adds to the best prompt",
@@ -150,23 +269,50 @@ PAIRS: dict[tuple[str, str], str] = {
         (ablation.plain, name): f"the effect of training {within_sentence(ablation.title)}"
         for name, ablation in ABLATIONS.items()
     },
+    **STUDENT_PAIRS,
     **{
-        (f"{student}_{before}", f"{student}_{after}"): why
-        for student in STUDENTS
-        for before, after, why in (
-            *WAYS_OF_STUDENTS,
-            ("rl_plateau", "distilled", "distillation against RL alone to a plateau"),
-        )
+        (name, of_student(ablation.student)["distilled"]): "distillation against RL to a plateau"
+        for name, ablation in ABLATIONS.items()
+        if ablation.student
     },
 }
 """The paired differences (before, after), and the question each answers."""
 
+T = TypeVar("T")
+
+
+def evaluated(results: Mapping[str, T]) -> dict[str, T]:
+    """The results of evaluation stages among these, by the checkpoint evaluated."""
+    return {EVALUATIONS[name]: result for name, result in results.items() if name in EVALUATIONS}
+
+
+def about(name: str) -> Checkpoint:
+    """The checkpoint of a name, or that of a stage evaluate_X; an unknown one is no student."""
+    unknown = Checkpoint(name.replace("_", " ").capitalize(), GREY, ".", chat=True)
+    return CHECKPOINTS.get(EVALUATIONS.get(name, name), unknown)
+
+
+def label_of(name: str) -> str:
+    """A checkpoint's label, in every figure and table."""
+    return about(name).label
+
+
+def form(config: Config, name: str) -> str:
+    """The template used to train and prompt a checkpoint."""
+    # Not `config.models`: a stage sees only the settings in its key.
+    return templates.form(attrgetter(about(name).model)(config), about(name).chat)
+
 
 def names(evaluated: Iterable[str]) -> list[str]:
     """Checkpoints in the order of the pipeline, unknown ones last."""
-    known = ["base", *BASES, *CHAIN, *ABLATIONS, *(f"{s}_{arm}" for s in STUDENTS for arm in ARMS)]
     evaluated = list(evaluated)
-    return [n for n in known if n in evaluated] + [n for n in evaluated if n not in known]
+    known = [name for name in CHECKPOINTS if name in evaluated]
+    return known + [name for name in evaluated if name not in CHECKPOINTS]
+
+
+def main(found: Mapping[str, T]) -> dict[str, T]:
+    """The headline's checkpoints among these, in order."""
+    return {name: found[name] for name in MAIN if name in found}
 
 
 def pairs(evaluated: Container[str]) -> list[tuple[str, str]]:

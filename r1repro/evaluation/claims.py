@@ -8,121 +8,21 @@ is not testable if its stage did not move (r1repro.evaluation.moved).
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
-import yaml
 from scipy.optimize import brentq
 
-from r1repro.config import ROOT
-from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics, moved
-from r1repro.evaluation.moved import Moved
-from r1repro.evaluation.statistics import LEVEL, Estimate, difference, over_seeds, power
+from r1repro.evaluation.checkpoints import CONTROL, about
+from r1repro.evaluation.declared import Change, Claim, Lead, Measure, Rise, Times, Value, load
+from r1repro.evaluation.effects import Light, effect, measured
+from r1repro.evaluation.statistics import LEVEL, Estimate, over_seeds, power
 
-FILE = ROOT / "conf" / "claims.yaml"
-EXPECTED = ("up", "down", "same", "no_lower", "no_higher")
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not testable")
 SMOKE, AT_SMOKE = "smoke", "not testable at scale=smoke, where nothing is learned"
-SETTLED = 0.9
-"""Share of its total gain at which a curve counts as settled; also the share of valid format that
-ends the format phase."""
-WINDOW = 5
-"""RL steps averaged before a curve is compared with a level."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """A measure's paired change between two checkpoints, minus that of scope `less` if given."""
-
-    path: str
-    before: str
-    after: str
-    less: str | None = None
-
-
-@dataclass(frozen=True)
-class Value:
-    """A measure of one checkpoint, minus that of scope `less` if given."""
-
-    path: str
-    checkpoint: str
-    less: str | None = None
-
-
-@dataclass(frozen=True)
-class Rise:
-    """Last fifth minus first fifth of a column of an RL stage's metrics, after the format phase."""
-
-    column: str
-    stage: str
-
-
-@dataclass(frozen=True)
-class Lead:
-    """RL steps by which `column` settles before `over`."""
-
-    column: str
-    over: str
-    stage: str
-
-
-@dataclass(frozen=True)
-class Times:
-    """Ratio of a measure between two checkpoints, as a power of two."""
-
-    path: str
-    before: str
-    after: str
-
-
-Measure: TypeAlias = Change | Value | Times | Rise | Lead
-# Keys of a measure in claims.yaml, by its first key, in the order of the dataclass fields.
-_FORMS: dict[str, tuple[type, tuple[str, ...]]] = {
-    "change": (Change, ("change", "from", "to", "less")),
-    "value": (Value, ("value", "of", "less")),
-    "times": (Times, ("times", "from", "to")),
-    "rise": (Rise, ("rise", "stage")),
-    "lead": (Lead, ("lead", "over", "stage")),
-}
-
-
-REWARDS = ("accuracy", "format", "language", "preference")
-
-
-@dataclass(frozen=True)
-class Paid:
-    """A reward (one of REWARDS) of an RL stage; without room or change it can have no effect."""
-
-    stage: str
-    reward: str
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim of a paper, or with `ours` a question it leaves open.
-
-    smallest: smallest effect that counts, or the equivalence margin; a fraction for shares, a power
-        of two for `Times`; NaN with `not_yet`.
-    not_yet: why no stage tests the claim.
-    moved: the reward whose effect is claimed, if any.
-    tuned: settings behind either side that were chosen by validation accuracy.
-    """
-
-    id: str
-    statement: str
-    source: str
-    paper: str = ""
-    measure: Measure | None = None
-    expected: str = ""
-    smallest: float = math.nan
-    not_yet: str = ""
-    ours: bool = False
-    moved: Paid | None = None
-    tuned: str = ""
+SPENT_OVER = 0.05
+POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -142,164 +42,6 @@ class Judged:
     seeds: tuple[float, ...]
     reason: str = ""
     found_from: float = math.nan
-
-
-@dataclass(frozen=True)
-class Light:
-    """The data of one run that claims need, without checkpoints.
-
-    summaries: {checkpoint: {path: Estimate}}.
-    changes: {"after - before": {path: Estimate}}.
-    tables: metrics.parquet by RL stage.
-    costs: {checkpoint: {"flops", ...}} of the students.
-    moved: measured changes of each training stage.
-    """
-
-    summaries: Mapping[str, Mapping[str, Estimate]]
-    changes: Mapping[str, Mapping[str, Estimate]]
-    tables: Mapping[str, pd.DataFrame]
-    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    moved: Mapping[str, Moved] = field(default_factory=dict)
-
-
-def load(path: Path = FILE) -> list[Claim]:
-    """The declared claims. Raises R1ReproError, naming claim and key, if one is malformed."""
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    claims = [_claim(entry, path) for entry in entries]
-    ids = [claim.id for claim in claims]
-    if doubled := {name for name in ids if ids.count(name) > 1}:
-        raise R1ReproError(
-            f"{path.name} has {', '.join(sorted(doubled))} more than once; use unique ids"
-        )
-    return claims
-
-
-def _claim(entry: dict[str, Any], path: Path) -> Claim:
-    name = entry.get("id", "a claim without id")
-    known = {f.name for f in fields(Claim)}
-    wanted = {"id", "statement", "source"}
-    if "not_yet" not in entry:
-        wanted |= {"paper", "measure", "expected", "smallest"}
-    if entry.keys() - known or wanted - entry.keys():
-        raise R1ReproError(
-            f"{path.name}, {name}: has {', '.join(entry)}; required are {', '.join(sorted(wanted))}"
-        )
-    if "not_yet" in entry:
-        return Claim(**entry)
-    if entry["expected"] not in EXPECTED or not entry["smallest"] > 0:
-        raise R1ReproError(
-            f"{path.name}, {name}: expected must be one of {', '.join(EXPECTED)} and smallest "
-            f"above 0, not {entry['expected']!r} and {entry['smallest']!r}"
-        )
-    where = f"{path.name}, {name}"
-    parsed = {**entry, "measure": _measure(entry["measure"], where)}
-    if "moved" in entry:
-        parsed["moved"] = _paid(entry["moved"], where)
-    return Claim(**parsed)
-
-
-def _paid(entry: Any, where: str) -> Paid:
-    if not isinstance(entry, dict) or entry.keys() != {"stage", "reward"}:
-        raise R1ReproError(f"{where}: moved must be {{stage: STAGE, reward: REWARD}}, not {entry}")
-    if entry["reward"] not in REWARDS:
-        raise R1ReproError(
-            f"{where}: reward must be one of {', '.join(REWARDS)}, not {entry['reward']!r}"
-        )
-    return Paid(**entry)
-
-
-def _measure(entry: dict[str, Any], where: str) -> Measure:
-    form, keys = _FORMS.get(next(iter(entry), ""), (None, ()))
-    if form is None or entry.keys() - set(keys) or set(keys) - {"less"} - entry.keys():
-        accepted = "; ".join(", ".join(keys) for _, keys in _FORMS.values())
-        raise R1ReproError(
-            f"{where}: measure has {', '.join(entry)}; use one of {accepted} (less is optional)"
-        )
-    measure: Measure = form(*(entry[key] for key in keys if key in entry))
-    return measure
-
-
-def effect(measure: Measure, run: Light) -> Estimate | None:
-    """The measure in one run, with an interval if a single run gives one; None if data is missing.
-
-    `@k` in a path stands for the number of samples drawn. The two scopes of `less` and the two
-    sides of a ratio are treated as independent, so half-widths add in quadrature. Effects read off
-    a training curve have no interval, since steps are not independent.
-    """
-    match measure:
-        case Change(path, before, after, less):
-            return _of(run.changes.get(f"{after} - {before}", {}), path, less)
-        case Value(path, checkpoint, less):
-            return _of(run.summaries.get(checkpoint, {}), path, less)
-        case Times(path, before, after):
-            one, other = (_of(run.summaries.get(n, {}), path, None) for n in (before, after))
-            return None if one is None or other is None else _times(one, other)
-        case Rise(column, stage):
-            return _rise(run.tables.get(stage), column)
-        case Lead(column, over, stage):
-            return _lead(run.tables.get(stage), column, over)
-
-
-def _of(estimates: Mapping[str, Estimate], path: str, less: str | None) -> Estimate | None:
-    drawn = f"@{metrics.samples(estimates)}"
-    found = estimates.get(path.replace("@k", drawn))
-    other = estimates.get(less.replace("@k", drawn)) if less else None
-    if found is None or math.isnan(found.value):
-        return None
-    if less is None:
-        return found
-    return None if other is None or math.isnan(other.value) else difference(other, found)
-
-
-def _times(before: Estimate, after: Estimate) -> Estimate | None:
-    if min(before.low, after.low) <= 0 or math.isnan(before.low + after.low):
-        return None
-    logs = (
-        Estimate(math.log2(e.value), math.log2(e.low), math.log2(e.high), e.n)
-        for e in (before, after)
-    )
-    return difference(*logs)
-
-
-def _rise(metrics_of: pd.DataFrame | None, column: str) -> Estimate | None:
-    if metrics_of is None or column not in metrics_of:
-        return None
-    over = reaches(metrics_of["format_valid"], SETTLED)
-    kept = metrics_of[column].iloc[over or 0 :].dropna().to_numpy(dtype=float)
-    part = len(kept) // 5
-    if over is None or part < 2:
-        return None
-    return _bare(kept[-part:].mean() - kept[:part].mean(), len(kept))
-
-
-def _lead(metrics_of: pd.DataFrame | None, column: str, over: str) -> Estimate | None:
-    if metrics_of is None or column not in metrics_of or over not in metrics_of:
-        return None
-    first, second = (_settles(metrics_of[name]) for name in (column, over))
-    return None if first is None or second is None else _bare(second - first, len(metrics_of))
-
-
-def _bare(value: float, n: int) -> Estimate:
-    return Estimate(float(value), math.nan, math.nan, n)
-
-
-def _settles(curve: pd.Series) -> int | None:
-    """RL steps until nine tenths of a curve's gain are reached; None if the gain is at most 0.1."""
-    part = max(1, len(curve) // 5)
-    start, end = float(curve.head(WINDOW).mean()), float(curve.tail(part).mean())
-    return reaches(curve, start + SETTLED * (end - start)) if end - start > 0.1 else None
-
-
-def reaches(curve: pd.Series, level: float) -> int | None:
-    """First RL step at which the mean of WINDOW steps reaches a level; None if it never does.
-
-    0: the first full window reaches it.
-    """
-    if len(curve) < WINDOW:
-        return None
-    smooth = curve.astype(float).rolling(WINDOW).mean().to_numpy()[WINDOW - 1 :]
-    found = np.flatnonzero(smooth >= level)
-    return int(found[0]) if len(found) else None
 
 
 def verdict(expected: str, smallest: float, effect: Estimate) -> tuple[str, str]:
@@ -369,12 +111,6 @@ def control(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:
     return judged if any(one.effect is not None for one in judged) else []
 
 
-CONTROL = "r1_zero_permuted"
-EQUAL_FLOPS = "_rl_equal_flops"
-SPENT_OVER = 0.05
-POWER = 0.8
-
-
 def _judge(claim: Claim, runs: Sequence[Light]) -> Judged:
     if claim.measure is None:
         return Judged(claim, "not testable", None, (), claim.not_yet)
@@ -427,7 +163,7 @@ def _stage(measure: Measure | None) -> str:
     """The training stage whose effect is measured."""
     match measure:
         case Change(after=name) | Times(after=name) | Value(checkpoint=name):
-            return name.removesuffix("_equal_flops")
+            return about(name).trained or name
         case Rise(stage=name) | Lead(stage=name):
             return name
     raise ValueError("a claim without a measure has no stage")
@@ -474,7 +210,7 @@ def expected_false(judged: Sequence[Judged], chance: float = TAIL) -> float:
 
 def _unequal_flops(measure: Measure, runs: Sequence[Light]) -> str:
     """Why the sides of an equal-FLOPs comparison are unequal; "" if equal or not applicable."""
-    if not isinstance(measure, Change) or not measure.before.endswith(EQUAL_FLOPS):
+    if not isinstance(measure, Change) or about(measure.before).arm != "rl_equal_flops":
         return ""
     shares = flops_shares(measure.before, measure.after, [run.costs for run in runs])
     if not shares:
@@ -541,7 +277,7 @@ def _no_room(claim: Claim, runs: Sequence[Light]) -> bool:
     measure = claim.measure
     if not isinstance(measure, Change) or measure.less or not metrics.measure(measure.path).share:
         return False
-    before = [_of(run.summaries.get(measure.before, {}), measure.path, None) for run in runs]
+    before = [measured(run.summaries.get(measure.before, {}), measure.path, None) for run in runs]
     values = [one.value for one in before if one is not None]
     if not values:
         return False

@@ -284,7 +284,7 @@ def _constant_format(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
 
 
 def _clipped(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    share = _mean(_late(rows), "clipped_completions")
+    share = _mean(_late(rows), "clipped")
     return _cut_off(share, settings) if share > CLIPPED else None
 
 

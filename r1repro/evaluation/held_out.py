@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from r1repro.evaluation import answers, metrics
-from r1repro.evaluation.checkpoints import MAIN, key, names, pairs
+from r1repro.evaluation.checkpoints import MAIN, key, main, names, pairs
 from r1repro.evaluation.results import Results, read_adds, read_results, write_json, write_results
 
 RESULTS, DIFFERENCES = "results.json", "differences.json"
@@ -25,8 +25,9 @@ class HeldOut:
 
     summaries: by checkpoint; changes: "after - before" of the declared pairs, paired over problems;
     reflection: p value by group of answers, see `metrics.reflection_tests`; answers: rows chosen by
-    answers.RULE for the checkpoints of MAIN, with a column `checkpoint`; ways: each family's best
-    prompt of the base and its temperature, chosen on validation.
+    answers.RULE for the checkpoints of MAIN, with a column `checkpoint`, which published
+    versions lack; ways: each family's best prompt of the base and its temperature, chosen on
+    validation.
     """
 
     summaries: Results
@@ -55,17 +56,17 @@ def measure(
     """
     ordered = {name: evaluations[name] for name in names(evaluations)}
     summaries, changes = metrics.compare(ordered, pairs(ordered)) if ordered else ({}, {})
-    main = {name: ordered[name] for name in MAIN if name in ordered}
+    headline = main(ordered)
     tested = (
-        metrics.reflection_tests(main["base"], main["r1_zero"])
-        if set(MAIN[:2]) <= main.keys()
+        metrics.reflection_tests(headline["base"], headline["r1_zero"])
+        if set(MAIN[:2]) <= headline.keys()
         else {}
     )
     return HeldOut(
         summaries,
         {key(*pair): change for pair, change in changes.items()},
         tested,
-        answers.chosen(main),
+        answers.chosen(headline),
         {
             family: {"way": way["way"], "temperature": way["temperature"]}
             for family, way in (ways or {}).items()
@@ -83,11 +84,12 @@ def write(folder: Path, found: HeldOut) -> None:
 
 def read(folder: Path) -> HeldOut:
     """Read the files of `write`. Raises OSError or ValueError if one is missing or malformed."""
+    shown = folder / ANSWERS
     return HeldOut(
         read_results(folder / RESULTS),
         read_results(folder / DIFFERENCES),
         json.loads((folder / REFLECTION).read_text(encoding="utf-8")),
-        pd.read_parquet(folder / ANSWERS),
+        pd.read_parquet(shown) if shown.is_file() else pd.DataFrame(),
         {
             family: {"way": one["way"], "temperature": one["temperature"]}
             for family, one in read_adds(folder / RESULTS).items()

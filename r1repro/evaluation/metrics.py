@@ -14,52 +14,53 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from r1repro.errors import R1ReproError
-from r1repro.evaluation.rows import with_work
+from r1repro.evaluation.problems import measure_of, per_problem
 from r1repro.evaluation.statistics import (
     DRAWS,
     Estimate,
     change_interval,
-    cons_at_k,
     interval,
-    pass_at_k,
     ratio_of_sums,
     resampled_ratios,
     share_interval,
     sign_flip,
 )
-from r1repro.rewards.soundness import MODES
 from r1repro.tasks.problem import GENERAL
-from r1repro.text.tags import thinking
-from r1repro.text.withdrawal import reconsiders
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric's label and format; a share is in 0 to 1 and shown as a percentage."""
+    """A metric's label and format, of evaluations and of training rows alike.
+
+    share: whether it is in 0 to 1 and shown as a percentage; axis: what a curve of it shows.
+    """
 
     label: str
     share: bool = True
     digits: int = 1
-
-
-def measure_of(mode: str) -> str:
-    """The measure that counts a mode of r1repro.rewards.soundness, such as "wrong_gave_up"."""
-    return f"wrong_{mode.replace(' ', '_')}"
+    axis: str = "share of completions"
 
 
 MEASURES: dict[str, Measure] = {
     "pass@1": Measure("pass@1"),
+    "pass_at_1": Measure("pass@1, training prompts"),  # the claims' name of the column
     "strict_pass@1": Measure("pass@1, tags required"),
+    "lenient_pass@1": Measure("pass@1, with rounding not asked for"),
+    "runs_on": Measure("Went on after the answer"),
     "format_valid": Measure("Valid format"),
-    "length": Measure("Length (tokens)", False),
+    "length": Measure("Length (tokens)", False, axis="tokens a completion"),
     "length_correct": Measure("Length of right answers (tokens)", False),
     "length_wrong": Measure("Length of wrong answers (tokens)", False),
     "clipped": Measure("Cut off at the length cap"),
-    "reflection_per_response": Measure("Reflection words a response", False, 2),
-    "reflection_per_1k_tokens": Measure("Reflection words per 1,000 tokens", False),
+    "reflection_per_response": Measure("Reflection words a response", False, 2, "words a response"),
+    "reflection_per_1k_tokens": Measure(
+        "Reflection words per 1,000 tokens", False, axis="words per 1,000 tokens"
+    ),
     "reflection_correct": Measure("Reflection words a right answer", False, 2),
     "reflection_wrong": Measure("Reflection words a wrong answer", False, 2),
-    "language_share": Measure("Thinking in the language of the question"),
+    "language_share": Measure(
+        "Thinking in the language asked", axis="words in the question's language"
+    ),
     "mixed": Measure("Responses that mix languages"),
     "repetition": Measure("Repeated 4-grams"),
     "readability": Measure("Readable responses"),
@@ -84,38 +85,25 @@ MEASURES: dict[str, Measure] = {
     "reflection_worked": Measure("Reflection words where the work does not give up", False, 2),
     "reconsidered": Measure("Took a result back, then was right"),
     "reconsidered_right": Measure("Right answers that took a result back"),
+    "general/score": Measure("General score"),
+    "preference": Measure("Preference reward", axis="mean over general prompts"),
+    "zero_variance_groups": Measure("Groups without variance", axis="share of groups"),
+    "reward_deviation": Measure("Spread of the reward", False, 2, "standard deviation in a batch"),
+    "entropy": Measure("Entropy of the policy", False, 2, "nats per token"),
+    "kl": Measure("KL to the reference", False, 4, "nats per token (k3 estimate)"),
 }
 HEADLINE = (
-    "reasoning/pass@1",
-    "*/pass@1",
-    "reasoning/strict_pass@1",
-    "reasoning/cons@k",
-    "reasoning/pass@k",
-    "format_valid",
-    "length",
-    "reflection_per_response",
-    "reflection_per_1k_tokens",
-    "language_share",
-    "mixed",
-    "repetition",
-    "readability",
-    "sound",
-    "false_check",
-    "general/score",
-)
+    "reasoning/pass@1", "*/pass@1", "reasoning/strict_pass@1", "reasoning/cons@k",
+    "reasoning/pass@k", "format_valid", "length", "reflection_per_response",
+    "reflection_per_1k_tokens", "language_share", "mixed", "repetition", "readability", "sound",
+    "false_check", "general/score",
+)  # fmt: skip
 OF_PARTS = (
-    "pass@1",
-    "format_valid",
-    "length",
-    "language_share",
-    "sound",
-    "unworked",
-    "false_check",
-)
+    "pass@1", "format_valid", "length", "language_share", "sound", "unworked", "false_check",
+)  # fmt: skip
 """Measures computed for every level and language too."""
 CHANGES_OF_PARTS = ("pass@1", "length")
 """Those whose paired changes are computed too."""
-_KEYS = ["problem_id", "language"]
 FEW = 30
 """Below this many items, the number is shown next to the interval, which is itself uncertain."""
 
@@ -136,7 +124,7 @@ def differences(
     before: pd.DataFrame, after: pd.DataFrame, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Estimate]:
     """after - before for every metric, paired: both sides resample the same problems."""
-    return _paired(per_problem(before), per_problem(after), draws, seed)
+    return paired(per_problem(before), per_problem(after), draws, seed)
 
 
 def compare(
@@ -156,13 +144,14 @@ def compare(
         return _estimates(tables, pairs, draws, seed)
     return (
         {name: _estimates({"": table}, (), draws, seed)[0][""] for name, table in tables.items()},
-        {(a, b): _paired(tables[a], tables[b], draws, seed) for a, b in pairs},
+        {(a, b): paired(tables[a], tables[b], draws, seed) for a, b in pairs},
     )
 
 
-def _paired(
-    first: pd.DataFrame, second: pd.DataFrame, draws: int, seed: int
+def paired(
+    first: pd.DataFrame, second: pd.DataFrame, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Estimate]:
+    """`differences` of two tables of r1repro.evaluation.problems."""
     shared = first.index.intersection(second.index).sort_values()
     if shared.empty:
         raise R1ReproError(
@@ -263,99 +252,6 @@ def _change(prefix: str, before: _Part, after: _Part) -> dict[str, Estimate]:
     return result
 
 
-def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
-    """One row per problem: task, level, and a numerator and denominator for each metric.
-
-    Columns `<measure>` and `<measure>:of`; a metric is the ratio of their sums over problems.
-    """
-    if evaluation.empty:
-        raise R1ReproError(
-            "the evaluation has no rows, so nothing can be measured; evaluate at least one problem"
-        )
-    rows = with_work(evaluation)
-    rows = rows.assign(
-        right_tokens=rows["tokens"].where(rows["correct"], 0),
-        right_reflection=rows["reflection_count"].where(rows["correct"], 0),
-        has_language=rows["language_share"].notna(),
-        has_digits=rows["coverage"].notna(),
-        sound=rows["sound"] & rows["correct"],
-        unworked=rows["unworked"] & rows["correct"],
-        worked_right=rows["worked"] & rows["correct"],
-        worked_tokens=rows["tokens"].where(rows["worked"], 0),
-        worked_reflection=rows["reflection_count"].where(rows["worked"], 0),
-        **{measure_of(mode): rows["mode"] == mode for mode in MODES if mode != "right"},
-        reconsidered=reconsidered(rows),
-    )
-    groups = rows.groupby(_KEYS, sort=True)
-    n = groups.size().to_numpy()
-    right = groups["correct"].sum().to_numpy(dtype=float)
-    table = groups[["task", "level"]].first()
-    reasoning = ~table["task"].isin(GENERAL).to_numpy()
-    k = int(n[reasoning].min() if reasoning.any() else n.min())
-
-    def mean(column: str) -> NDArray[np.float64]:
-        return groups[column].mean().to_numpy(dtype=float)
-
-    def total(column: str) -> NDArray[np.float64]:
-        return groups[column].sum().to_numpy(dtype=float)
-
-    one = np.ones(len(table))
-    columns: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {
-        "pass@1": (right / n, one),
-        "strict_pass@1": (mean("strict_correct"), one),
-    }
-    for size in sorted({2**i for i in range(1, k.bit_length())} | ({k} - {1})):
-        # General items may have fewer samples; only their pass@1 is used.
-        columns[f"pass@{size}"] = (pass_at_k(np.maximum(n, size), right.astype(int), size), one)
-    votes = [
-        cons_at_k([a if isinstance(a, str) else None for a in group["vote"]], group["correct"])
-        for _, group in groups[["vote", "correct"]]
-    ]
-    columns[f"cons@{k}"] = (np.array(votes), one)
-    columns[f"vote_gain@{k}"] = (np.array(votes) - right / n, one)
-    columns |= {
-        "format_valid": (mean("format_valid"), one),
-        "length": (mean("tokens"), one),
-        "length_correct": (total("right_tokens"), right),
-        "length_wrong": (total("tokens") - total("right_tokens"), n - right),
-        "clipped": (1.0 - mean("finished"), one),
-        "reflection_per_response": (mean("reflection_count"), one),
-        "reflection_per_1k_tokens": (1000 * total("reflection_count"), total("tokens")),
-        "reflection_correct": (total("right_reflection"), right),
-        "reflection_wrong": (total("reflection_count") - total("right_reflection"), n - right),
-        "language_share": (
-            np.nan_to_num(mean("language_share")),
-            (total("has_language") > 0).astype(float),
-        ),
-        "mixed": (mean("mixed"), one),
-        "repetition": (mean("repetition"), one),
-        "readability": (mean("readable"), one),
-        "sound": (total("sound"), right),
-        "unworked": (total("unworked"), right),
-        "false_check": (mean("false_check"), one),
-        "coverage": (total("coverage"), total("has_digits")),
-        **{measure_of(m): (mean(measure_of(m)), one) for m in MODES if m != "right"},
-        "worked": (mean("worked"), one),
-        "worked_right": (total("worked_right"), total("worked")),
-        "length_worked": (total("worked_tokens"), total("worked")),
-        "reflection_worked": (total("worked_reflection"), total("worked")),
-        "reconsidered": (mean("reconsidered"), one),
-        "reconsidered_right": (total("reconsidered"), right),
-    }
-    for name, (top, bottom) in columns.items():
-        table[name], table[f"{name}:of"] = top, bottom
-    return table
-
-
-def reconsidered(rows: pd.DataFrame) -> pd.Series:
-    """Rows with a right answer whose thinking withdraws a result and then states another."""
-    found = [
-        bool(right) and isinstance(text, str) and reconsiders(thinking(text))
-        for right, text in zip(rows["correct"], rows["text"], strict=True)
-    ]
-    return pd.Series(found, index=rows.index)
-
-
 def reflection_tests(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, float]:
     """p-values of sign-flip tests over problems of the change in reflection words per answer.
 
@@ -387,7 +283,7 @@ def measure(path: str) -> Measure:
         return Measure(f"majority vote of {name[10:]} less pass@1")
     if name.startswith("cons@"):
         return Measure(f"{name} (majority vote)")
-    return Measure("General score" if name == "score" else name.capitalize())
+    return MEASURES.get(path, Measure(name.capitalize()))
 
 
 def label(path: str) -> str:

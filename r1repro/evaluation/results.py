@@ -1,5 +1,6 @@
 """Estimates on disk: results.json, differences.json and costs.json."""
 
+import gzip
 import json
 import math
 from collections.abc import Mapping
@@ -52,9 +53,17 @@ def _line(estimate: Estimate) -> str:
     return json.dumps(plain, allow_nan=False)
 
 
+def packed(path: Path) -> Path:
+    """The compressed file of a version that stands for a large file of a run."""
+    return path.with_name(f"{path.name}.gz")
+
+
 def read_results(path: Path) -> dict[str, dict[str, Estimate]]:
-    """Read the estimates written by `write_results`."""
-    plain = json.loads(path.read_text(encoding="utf-8"))
+    """Read the estimates written by `write_results`, or a file of them that `packed` made."""
+    if not path.is_file() and packed(path).is_file():
+        plain = json.loads(gzip.decompress(packed(path).read_bytes()))
+    else:
+        plain = json.loads(path.read_text(encoding="utf-8"))
     plain.pop(ADDS, None)
 
     def number(stored: float | None) -> float:

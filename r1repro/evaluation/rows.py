@@ -5,7 +5,13 @@ from typing import Any
 import pandas as pd
 
 from r1repro.rewards import soundness
-from r1repro.rewards.accuracy import is_correct, is_strictly_correct, stated_answer, vote
+from r1repro.rewards.accuracy import (
+    is_correct,
+    is_leniently_correct,
+    is_strictly_correct,
+    stated_answer,
+    vote,
+)
 from r1repro.tasks.problem import Completion, Problem
 from r1repro.text.language import is_mixed, language_share, words
 from r1repro.text.readability import is_readable
@@ -39,6 +45,7 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
         "finished": completion.finished,
         "correct": correct,
         "strict_correct": is_strictly_correct(problem, completion.text),
+        "lenient_correct": is_leniently_correct(problem, completion.text),
         "format_valid": reading.format_valid,
         "extracted": _storable(stated_answer(problem, completion.text)),
         "vote": _storable(vote(problem, completion.text)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import product
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -41,11 +42,8 @@ def ask(
             seed=(seed * 1_000_003 + start) % 2**63,
         )
         texts = tokenizer.batch_decode([r.token_ids for r in rollouts], skip_special_tokens=True)
-        completions = []
-        for index, (rollout, text) in enumerate(zip(rollouts, texts, strict=True)):
-            problem, begun = chunk[index // samples], asked[index // samples].begun
-            completion = Completion(
-                problem.id, begun + text, tuple(rollout.token_ids), rollout.finished
-            )
-            completions.append((problem, index % samples, completion))
-        yield completions
+        rows = product(zip(chunk, asked, strict=True), range(samples))
+        yield [
+            (problem, i, Completion(problem.id, one.begun + text, tuple(r.token_ids), r.finished))
+            for ((problem, one), i), r, text in zip(rows, rollouts, texts, strict=True)
+        ]

@@ -8,10 +8,13 @@ Works with any causal architecture that has a KV cache.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import count, groupby
 from typing import Any
 
 import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AttentionInterface,
     AttentionMaskInterface,
@@ -74,7 +77,6 @@ def sample(
     pad_id: int,
     seed: int,
     part: tuple[int, int] = (0, 1),
-    compact_at: float = COMPACT_AT,
 ) -> list[Rollout]:
     """One completion for each of B prompts (token ids; equal neighbours are prefilled once).
 
@@ -84,79 +86,82 @@ def sample(
     part: (i, n) samples rows i B to (i + 1) B of a batch of n B, with the same random numbers as
         there.
     """
-    with _grouped(model), _cached(model):
-        return _sample(model, prompts, sampling, end_ids, pad_id, seed, part, compact_at)
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    stream = (torch.rand(part[1], len(prompts), generator=generator)[part[0]] for _ in count())
+    ends = torch.tensor(list(end_ids), device=model.device)
+    with _to_sample(model):
+        tokens = _decode(model, prompts, sampling, ends, pad_id, stream)
+    ended = torch.isin(tokens, ends)
+    finished = ended.any(1)
+    lengths = torch.where(finished, ended.int().argmax(1) + 1, sampling.max_tokens)
+    rows = zip(tokens.tolist(), lengths.tolist(), finished.tolist(), strict=True)
+    return [Rollout(row[:length], end) for row, length, end in rows]
 
 
-def _sample(
+def _decode(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
-    end_ids: Sequence[int],
+    ends: torch.Tensor,
     pad_id: int,
-    seed: int,
-    part: tuple[int, int],
-    compact_at: float,
-) -> list[Rollout]:
-    device = model.device
-    unique, row_of = _unique(prompts)
-    ids, mask = _left_padded(unique, pad_id, device)
+    stream: Iterator[torch.Tensor],
+) -> torch.Tensor:
+    """Tokens of B completions, (B, max_tokens); what stands after an end has no meaning."""
     cache = growing_cache(model)
-    output = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=_positions(mask),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    rows = torch.tensor(row_of, device=device)
-    logits = output.logits[:, -1][rows]
-    mask = mask[rows]
-    if len(unique) < len(prompts):
-        cache.batch_select_indices(rows)
-    position = mask.sum(1)
-
-    total = len(prompts)
-    tokens = torch.full((total, sampling.max_tokens), pad_id, dtype=torch.long, device=device)
-    lengths = torch.full((total,), sampling.max_tokens, dtype=torch.long, device=device)
-    finished = torch.zeros(total, dtype=torch.bool, device=device)
-    ends = torch.tensor(list(end_ids), device=device)
-    generator = torch.Generator(device="cpu").manual_seed(seed)
-    alive = torch.arange(total, device=device)
+    logits, mask = _prefill(model, prompts, pad_id, cache)
+    position, device = mask.sum(1), model.device
+    alive = torch.arange(len(prompts), device=device)
+    done = torch.zeros_like(alive, dtype=torch.bool)
+    tokens = torch.full((len(alive), sampling.max_tokens), pad_id, device=device)
     for step in range(sampling.max_tokens):
-        stream = torch.rand(part[1], total, generator=generator)[part[0]]
-        uniform = stream.to(device)[alive]
-        drawn = draw(logits, uniform, sampling)
+        drawn = draw(logits, next(stream).to(device)[alive], sampling)
         tokens[alive, step] = drawn
-        ended = torch.isin(drawn, ends)
-        fresh = ended & ~finished[alive]
-        lengths[alive[fresh]] = step + 1
-        finished[alive[fresh]] = True
-        done = finished[alive]
+        done = done | torch.isin(drawn, ends)
         share = done.float().mean().item()
         if share == 1.0 or step + 1 == sampling.max_tokens:
             break
-        if share >= compact_at:
+        if share >= COMPACT_AT:
             keep = (~done).nonzero(as_tuple=True)[0]
-            alive, drawn, mask, position = alive[keep], drawn[keep], mask[keep], position[keep]
+            alive, drawn, mask, position, done = (
+                rows[keep] for rows in (alive, drawn, mask, position, done)
+            )
             cache.batch_select_indices(keep)
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        output = model(
-            input_ids=drawn[:, None],
-            attention_mask=mask,
-            position_ids=position[:, None],
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits = output.logits[:, -1]
+        logits = _next_logits(model, drawn[:, None], mask, position[:, None], cache)
         position = position + 1
-    ended_rows, length_rows = finished.tolist(), lengths.tolist()
-    return [
-        Rollout(row[:length], end)
-        for row, length, end in zip(tokens.tolist(), length_rows, ended_rows, strict=True)
-    ]
+    return tokens
+
+
+def _prefill(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad_id: int, cache: DynamicCache
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits of the first token, (B, V), and the prompts' mask; equal neighbours are read once."""
+    groups = [(torch.tensor(prompt), len(list(same))) for prompt, same in groupby(prompts, list)]
+    unique, sizes = [prompt for prompt, _ in groups], torch.tensor([size for _, size in groups])
+    padded = partial(pad_sequence, batch_first=True, padding_side="left")
+    ids = padded(unique, padding_value=pad_id).to(model.device)
+    mask = padded([torch.ones_like(prompt) for prompt in unique]).to(model.device)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    rows = torch.arange(len(unique)).repeat_interleave(sizes).to(model.device)
+    logits = _next_logits(model, ids, mask, positions, cache)[rows]
+    if len(unique) < len(prompts):
+        cache.batch_select_indices(rows)
+    return logits, mask[rows]
+
+
+def _next_logits(
+    model: PreTrainedModel,
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    positions: torch.Tensor,
+    cache: DynamicCache,
+) -> torch.Tensor:
+    """Logits after the last of `ids`, (B, V)."""
+    output = model(
+        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
+        use_cache=True, logits_to_keep=1,
+    )  # fmt: skip
+    return output.logits[:, -1]
 
 
 class GrowingLayer(DynamicLayer):
@@ -220,25 +225,16 @@ AttentionMaskInterface.register("r1repro_grouped", sdpa_mask)
 
 
 @contextmanager
-def _grouped(model: PreTrainedModel) -> Iterator[None]:
-    """Use grouped attention in place of SDPA."""
-    before = model.config._attn_implementation
-    if before == "sdpa":
+def _to_sample(model: PreTrainedModel) -> Iterator[None]:
+    """Grouped attention in place of SDPA, and eval mode: gradient checkpointing has no cache."""
+    attention, training = model.config._attn_implementation, model.training
+    if attention == "sdpa":
         model.set_attn_implementation("r1repro_grouped")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
-
-
-@contextmanager
-def _cached(model: PreTrainedModel) -> Iterator[None]:
-    """Put the model in eval mode; in training, gradient checkpointing disables the cache."""
-    training = model.training
     model.eval()
     try:
         yield
     finally:
+        model.set_attn_implementation(attention)
         model.train(training)
 
 
@@ -314,30 +310,3 @@ def _pass(weights_B_N: torch.Tensor, share_B_1: torch.Tensor) -> tuple[torch.Ten
     weight = weights_B_N.gather(1, index)
     share = (at - (cumulative.gather(1, index) - weight)) / weight
     return index[:, 0], share.clamp(0, 1 - 2**-24)
-
-
-def _unique(prompts: Sequence[Sequence[int]]) -> tuple[list[Sequence[int]], list[int]]:
-    """Prompts with equal neighbours merged, and the prompt index of each row."""
-    unique: list[Sequence[int]] = []
-    row_of = []
-    for prompt in prompts:
-        if not unique or list(prompt) != list(unique[-1]):
-            unique.append(prompt)
-        row_of.append(len(unique) - 1)
-    return unique, row_of
-
-
-def _left_padded(
-    prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    width = max(map(len, prompts))
-    ids = torch.full((len(prompts), width), pad_id, dtype=torch.long)
-    mask = torch.zeros((len(prompts), width), dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt)
-        mask[row, width - len(prompt) :] = 1
-    return ids.to(device), mask.to(device)
-
-
-def _positions(mask: torch.Tensor) -> torch.Tensor:
-    return (mask.cumsum(1) - 1).clamp(min=0)

@@ -6,9 +6,10 @@ import pandas as pd
 import torch
 from matplotlib.ticker import PercentFormatter
 
+from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, INK, ORANGE, VERMILION
 from r1repro.lab.advantages import OBJECTIVES, Lengths
 from r1repro.reports import drawing
-from r1repro.reports.drawing import BLUE, GREEN, GREY, INK, ORANGE, VERMILION, Drawing, described
+from r1repro.reports.drawing import Drawing, described
 from r1repro.training.objective import ESTIMATORS
 
 _KL = {

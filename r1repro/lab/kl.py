@@ -10,6 +10,7 @@ from torch import Tensor
 
 from r1repro.artifacts import StageResult
 from r1repro.config import Config, RLConfig
+from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.lab.tree import Tree, expectation, mean_length, words
@@ -115,7 +116,7 @@ def positions(
     if r1_zero is None or base is None:
         return of_tree()
     asked = worlds.of(config.task).validation[:problems]
-    form = templates.asked(templates.form(config, "r1_zero"))
+    form = templates.asked(checkpoints.form(config, "r1_zero"))
     places = [result.folder / "model" for result in (r1_zero, base)]
     found = of_run(places[0], places[1], asked, form, config.stage.r1_zero)
     if found.kl > 1e-9:

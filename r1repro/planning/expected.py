@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from r1repro.config import Config
+from r1repro.evaluation.checkpoints import BASE_OF, about
 from r1repro.planning.work import Work, kind
 from r1repro.runner.graph import Stage, graph
 from r1repro.runner.workspace import Workspace
@@ -83,7 +84,7 @@ def _length(config: Config, stage: Stage, cap: int) -> float | None:
     length of its initial policy, unless that is a base, whose answers RL changes.
     """
     named, policy = kind(stage), stage.inputs[0]
-    if named == "rl" and policy.endswith("base"):
+    if named == "rl" and policy in BASE_OF.values():
         return None
     steps = _table(config, policy, "metrics.parquet")
     if named in ("evaluate", *DRAWN) and steps is not None and "length" in steps:
@@ -101,10 +102,9 @@ def _typical(stage: Stage) -> float:
     if kind(stage) == "reward_model":
         return GENERAL_ANSWER
     policy = stage.inputs[0]
-    if policy.endswith("base"):
+    if policy in BASE_OF.values():
         return ALONE if kind(stage) == "rl" else BASE
-    alone = policy.startswith("r1_zero") or policy in ("qwen_rl", "llama_rl")
-    return ALONE if alone else TAUGHT
+    return TAUGHT if about(policy).chat else ALONE
 
 
 def _table(config: Config, name: str, file: str) -> pd.DataFrame | None:

@@ -8,7 +8,7 @@ None of it was measured on a GPU.
 import copy
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedConfig,
 )
 
-from r1repro.config import BaseConfig, EngineConfig, RLConfig
+from r1repro.config import EngineConfig, RLConfig
 from r1repro.generation.sampler import ROOM
 from r1repro.training.optimizer import TOGETHER, split_parameters
 
@@ -245,31 +245,46 @@ def grpo(
     full model is copied for sampling if the precision is not float32 or the weights are sharded.
     Excludes the weights and the cache of vLLM.
     """
-    row = prompt + settings.max_completion_tokens
+    said, width = settings.max_completion_tokens, WIDTHS[engine.precision]
     rows = settings.questions * settings.generations // processes
-    micro = max(1, min(rows, settings.micro_batch_tokens // row))
-    parts = processes if engine.sharded else 1
-    grads, width = gradients(counts, engine) // parts, WIDTHS[engine.precision]
+    micro = max(1, min(rows, settings.micro_batch_tokens // (prompt + said)))
     # TRL loads a sharded reference whole, in float32, and gathers it at once
     judging = 4 * counts.total if engine.sharded and settings.beta > 0 else 0
     sampled = 0
     if engine.rollouts == "own":
         batch = rows * settings.steps_per_generation
         batch //= settings.rollout_parts(batch)
-        sampled = rollouts(shape, batch, prompt, settings.max_completion_tokens, engine)
+        sampled = rollouts(shape, batch, prompt, said, engine)
         if engine.lora_rank == 0 and (width < 4 or engine.sharded):
             sampled += width * counts.total
+    tokens = micro * (prompt + said)
+    learned = training(shape, counts, tokens, micro * said, engine, processes)
+    # one float32 per gradient
+    shared = processes if engine.sharded else 1
+    reference = gradients(counts, engine) // shared if settings.beta > 0 else 0
+    reference += width * counts.total if judge else 0
+    return replace(learned, reference=reference, rollouts=max(sampled, judging))
+
+
+def training(
+    shape: PreTrainedConfig,
+    counts: Counts,
+    tokens: int,
+    predicted: int,
+    engine: EngineConfig,
+    processes: int = 1,
+) -> Memory:
+    """Updates alone, on `tokens` tokens at once, `predicted` of them with logits."""
+    parts = processes if engine.sharded else 1
+    grads = gradients(counts, engine) // parts
     return Memory(
         weights=weights(counts, engine) // parts,
         optimizer=optimizer(counts, engine) // parts,
-        # one float32 per gradient
-        reference=(grads if settings.beta > 0 else 0) + (width * counts.total if judge else 0),
-        rollouts=max(sampled, judging),
         # several processes add gradient reduction buffers
         update=grads * (2 if processes > parts else 1)
         + casts(counts, shape, engine)
         + gathered(counts, shape, engine)
-        + backward(shape, micro * row, micro * settings.max_completion_tokens, engine),
+        + backward(shape, tokens, predicted, engine),
         step=grads + step(counts, engine),
     )
 
@@ -283,30 +298,8 @@ def fine_tuning(
     processes: int = 1,
 ) -> Memory:
     """SFT on `rows` sequences of `row` tokens at once; TRL computes logits in chunks."""
-    parts = processes if engine.sharded else 1
-    grads = gradients(counts, engine) // parts
-    return Memory(
-        weights=weights(counts, engine) // parts,
-        optimizer=optimizer(counts, engine) // parts,
-        update=grads * (2 if processes > parts else 1)
-        + casts(counts, shape, engine)
-        + gathered(counts, shape, engine)
-        + backward(shape, rows * row, min(SFT_CHUNK, rows * row), engine),
-        step=grads + step(counts, engine),
-    )
-
-
-def pretraining(
-    shape: PreTrainedConfig, counts: Counts, settings: BaseConfig, engine: EngineConfig
-) -> Memory:
-    """Pretraining from random weights; every token of a batch is predicted."""
-    grads, tokens = gradients(counts, engine), settings.batch_tokens
-    return Memory(
-        weights=weights(counts, engine),
-        optimizer=optimizer(counts, engine),
-        update=grads + casts(counts, shape, engine) + backward(shape, tokens, tokens, engine),
-        step=grads + step(counts, engine),
-    )
+    tokens = rows * row
+    return training(shape, counts, tokens, min(SFT_CHUNK, tokens), engine, processes)
 
 
 def sampling(

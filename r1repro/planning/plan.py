@@ -3,26 +3,25 @@
 Nothing is written, and only the probe trains, for about ten seconds.
 """
 
-import os
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import combinations, groupby, islice
 from typing import Any
 
 import torch
 
 from r1repro import artifacts, cores
-from r1repro.config import TEACHER, Config, RLConfig, rows_together, with_teacher
+from r1repro.config import TEACHER, Config, RLConfig, changed, rows_together, with_teacher
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
-from r1repro.planning import expected
+from r1repro.planning import expected, folders
 from r1repro.planning.expected import Expected
 from r1repro.planning.memory import Memory
 from r1repro.planning.probe import Speed, probe
 from r1repro.planning.work import (
     Work,
     counted,
+    here,
     kind,
     model_of,
     model_of_stage,
@@ -60,10 +59,11 @@ def plan(
     """Yields the lines of the plan of a run with that `from_stage` and `until`.
 
     card: memory to plan for, in GB; None plans for the GPU of this machine, else for CARDS. Raises
-    R1ReproError for a stage that does not exist or a model shape that cannot be read.
+    R1ReproError for a stage that does not exist or a model that `folders.check` refuses.
     """
     space = Workspace(config)
     names = sequence.wanted_stages(space, from_stage, until)
+    folders.check(config)
     rebuilt = {name for name in names if from_stage in space.with_inputs(name)}
     left = [name for name in names if name in rebuilt or not space.is_done(name)]
     works = {name: work(config, find(name, config)) for name in names}
@@ -75,6 +75,17 @@ def plan(
         for name in stages:
             standing = _standing(config, name, name in left, name in rebuilt)
             yield f"  {name:<{NAMES}}{standing:<10} {works[name].said}".rstrip()
+    yield from _parameter_lines(config)
+    yield from _memory_lines(config, names, card)
+    ahead, prompt = {name: works[name] for name in left}, prompt_tokens(config)
+    sampled = sum(one.completions * one.cap for one in ahead.values())
+    learned = sum(one.pretrained + one.learned * (one.longest + prompt) for one in ahead.values())
+    yield "\ntokens of the remaining stages, every completion at its cap"
+    yield f"  {sampled:,} sampled, {learned:,} trained on, including prompts of {prompt}"
+    yield from _time_lines(config, ahead, probed)
+
+
+def _parameter_lines(config: Config) -> Iterator[str]:
     yield "\nparameters, counted without loading weights"
     for key, model in with_teacher(config).items():
         by_file = shape_file(model_of(config, key)) is not None
@@ -85,13 +96,6 @@ def plan(
         shape, counts = counted(model_of(config, key))
         source = "its config.json" if by_file else "the configuration"
         yield f"  {key:<{NAMES}}{counts.total:,} of {model.name} ({shape.model_type}, by {source})"
-    yield from _memory_lines(config, names, card)
-    prompt, ahead = prompt_tokens(config), [works[name] for name in left]
-    sampled = sum(one.completions * one.cap for one in ahead)
-    learned = sum(one.pretrained + one.learned * (one.longest + prompt) for one in ahead)
-    yield "\ntokens of the remaining stages, every completion at its cap"
-    yield f"  {sampled:,} sampled, {learned:,} trained on, including prompts of {prompt}"
-    yield from _time_lines(config, {name: works[name] for name in left}, probed)
 
 
 def _task_lines(config: Config) -> Iterator[str]:
@@ -155,8 +159,8 @@ def _memory_lines(config: Config, names: Sequence[str], card: float | None) -> I
         by_remedy: dict[str, list[str]] = {}
         for name in large:
             by_remedy.setdefault(" ".join(remedy(config, name, space)), []).append(name)
-        for changed, members in by_remedy.items():
-            do = f"fits with {changed}" if changed else "use a smaller model or a larger card"
+        for settings, members in by_remedy.items():
+            do = f"fits with {settings}" if settings else "use a smaller model or a larger card"
             yield f"  {label}: too small for {', '.join(members)}; {do}"
     if everything:
         yield f"  {', '.join(everything)}: everything fits"
@@ -188,10 +192,10 @@ def remedy(config: Config, name: str, card: float) -> list[str]:
                 continue  # mutually exclusive
             for index in range(max(len(values) for _, values in chosen)):
                 changes = {key: values[min(index, len(values) - 1)] for key, values in chosen}
-                changed = config
+                other = config
                 for key, value in changes.items():
-                    changed = _with(changed, key, value)
-                needed = needs(changed, find(name, changed))
+                    other = changed(other, key, value)
+                needed = needs(other, find(name, other))
                 if needed is not None and fits(needed.peak, card):
                     return [f"{key}={str(value).lower()}" for key, value in changes.items()]
     return []
@@ -216,34 +220,22 @@ def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
     if named == "evaluate":
         found.append(("evaluation.rollout_batch", _halves(config.evaluation.rollout_batch, 1)))
     if named in ("rl", "sft", "reward_model"):
-        if not engine.gradient_checkpointing:
-            found.append(("engine.gradient_checkpointing", [True]))
-        if engine.precision == "float32":
-            found.append(("engine.precision", ["bfloat16"]))
-        if config.launch.processes > 1 and not (
-            engine.lora_rank or engine.sharded or engine.unsloth
-        ):
-            found.append(("engine.sharded", [True]))
-        if not (engine.lora_rank or engine.sharded):
-            found.append(("engine.lora_rank", [32]))
-        if not (engine.quantized or engine.sharded) and engine.rollouts == "own":
-            found.append(("engine.quantized", [True]))
+        whole = not (engine.lora_rank or engine.sharded)
+        several = config.launch.processes > 1 and not engine.unsloth
+        own = engine.rollouts == "own" and not (engine.quantized or engine.sharded)
+        found += [
+            ("engine.gradient_checkpointing", [True] * (not engine.gradient_checkpointing)),
+            ("engine.precision", ["bfloat16"] * (engine.precision == "float32")),
+            ("engine.sharded", [True] * (whole and several)),
+            ("engine.lora_rank", [32] * whole),
+            ("engine.quantized", [True] * own),
+        ]
     return [(key, values) for key, values in found if values]
 
 
 def _halves(value: int, least: int) -> list[int]:
     """value / 2, value / 4 and so on, none below `least`."""
-    found = []
-    while value // 2 >= least:
-        value //= 2
-        found.append(value)
-    return found
-
-
-def _with(node: Any, path: str, value: Any) -> Any:
-    """The configuration with another value at a dotted path."""
-    first, _, rest = path.partition(".")
-    return replace(node, **{first: _with(getattr(node, first), rest, value) if rest else value})
+    return [] if value // 2 < least else [value // 2, *_halves(value // 2, least)]
 
 
 def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterator[str]:
@@ -285,11 +277,7 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
 
 
 def _fits_here(needed: Memory | None) -> bool:
-    if needed is None:
-        return True
-    if torch.cuda.is_available():
-        return fits(needed.peak, torch.cuda.get_device_properties(0).total_memory / GIB)
-    return fits(needed.peak, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB)
+    return needed is None or fits(needed.peak, here()[0] / GIB)
 
 
 def seconds(config: Config, stage: Stage, most: Work, amount: Expected, speed: Speed) -> float:

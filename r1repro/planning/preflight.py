@@ -1,6 +1,5 @@
 """Checks before a run: engine, models, data, memory and disk; and downloads from the hub."""
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,21 +9,22 @@ from r1repro.config import (
     Config,
     OriginConfig,
     check_model_folder,
+    check_places,
     from_elsewhere,
     models,
     runs_folder,
 )
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.checkpoints import EVALUATIONS
 from r1repro.runner.graph import find
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.engines import check_engine
 from r1repro.tasks import templates, traces, worlds
-from r1repro.tasks.sources import Source
 
 WITHOUT_WEIGHTS = (
-    "evaluate_", "cold_start_data", "rejection_sampling", "teacher_sampling", "comparison",
+    "cold_start_data", "rejection_sampling", "teacher_sampling", "comparison", *EVALUATIONS,
 )  # fmt: skip
-"""Prefixes of the names of stages that store no model."""
+"""Stages that store no model."""
 WORKING = 3
 """Approximate disk space of a running stage's checkpoints, in models: weights and optimizer."""
 
@@ -35,6 +35,7 @@ def check(config: Config) -> None:
     Missing models and data sets are downloaded; without a network that fails at once.
     """
     check_engine(config)
+    check_places(config)
     for _ in fetch(config):
         pass
     for key, shape in from_elsewhere(config).items():
@@ -47,6 +48,10 @@ def check(config: Config) -> None:
             f"{', '.join(forms)}"
         )
     worlds.of(config.task)  # raises for too few problems or an empty answer
+    if from_elsewhere(config):
+        from r1repro.planning import folders  # imports torch
+
+        folders.check(config)
 
 
 def check_room(config: Config, wanted: Sequence[str]) -> None:
@@ -58,42 +63,28 @@ def check_room(config: Config, wanted: Sequence[str]) -> None:
 
 def fetch(config: Config) -> Iterator[str]:
     """Download every model and data set of the configuration; yields a line for each."""
-    for shape in from_elsewhere(config).values():
-        if shape.path is None:
-            assert shape.hub is not None
-            yield _line(shape.hub, "model")
-    for data in _hub_data(config):
-        assert data.hub is not None
-        yield _line(data.hub, "dataset")
-
-
-def _line(named: str, kind: str) -> str:
-    found = hub.folder(named, kind)
-    how = "already here"
-    if found is None:
-        found, how = hub.fetch(named, kind), "fetched"
-    return f"{kind} {hub.parts(named)[0]}, commit {found.name}: {how}"
-
-
-def _hub_data(config: Config) -> list[Source]:
-    found = worlds.hub_sources(config.task)
+    wanted = [("model", x.hub) for x in from_elsewhere(config).values() if x.path is None]
+    data = worlds.hub_sources(config.task)
     if config.student.traces is not None:
-        found.append(traces.source(config.student))
-    return [data for data in found if data.hub is not None]
+        data.append(traces.source(config.student))
+    wanted += [("dataset", source.hub) for source in data]
+    named = [(kind, name) for kind, name in wanted if name is not None]
+    for kind, name in named:
+        hub.folder(name, kind)  # raises for what is no name, before anything is downloaded
+    for kind, name in named:
+        there = hub.folder(name, kind)
+        commit = (there or hub.fetch(name, kind)).name
+        how = "already here" if there else "fetched"
+        yield f"{kind} {hub.parts(name)[0]}, commit {commit}: {how}"
 
 
 def _check_memory(config: Config, left: Sequence[str]) -> None:
     """Refuse a stage whose computed peak exceeds all memory; `plan` also counts overheads."""
     if config.model.made_here:
         return
-    import torch
+    from r1repro.planning.work import here, needs
 
-    from r1repro.planning.work import needs
-
-    there, what = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine"
-    if torch.cuda.is_available():
-        card = torch.cuda.get_device_properties(0)
-        there, what = card.total_memory, card.name
+    there, what = here()
     for name in left:
         needed = needs(config, find(name, config))
         if needed is not None and needed.peak > there:
@@ -104,7 +95,7 @@ def _check_memory(config: Config, left: Sequence[str]) -> None:
 
 
 def _check_disk(config: Config, left: Sequence[str]) -> None:
-    made = [name for name in left if not name.startswith(WITHOUT_WEIGHTS)]
+    made = [name for name in left if name not in WITHOUT_WEIGHTS]
     wanted = (len(made) + WORKING) * max(map(_bytes, models(config).values())) if made else 0
     place = runs_folder(config)
     while not place.exists():

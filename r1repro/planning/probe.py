@@ -16,6 +16,7 @@ from transformers.utils import logging
 from r1repro import cores
 from r1repro.artifacts import Progress
 from r1repro.config import BaseConfig, Config, ModelConfig, RLConfig, SFTConfig, models
+from r1repro.evaluation.checkpoints import BASE_OF, CHECKPOINTS, of_student
 from r1repro.planning.expected import ALONE
 from r1repro.stages.base_model import TOKENIZER_DOCUMENTS, from_random_weights
 from r1repro.stages.models import device, load_tokenizer, load_trained, save_model
@@ -98,12 +99,11 @@ def _speed(
 ) -> Speed:
     started = time.perf_counter()
     torch.manual_seed(0)
-    stage, student = config.stage, key.removeprefix("student.")
-    if key == "model":
-        base, rl, tuning = stage.base, stage.r1_zero, stage.dev1
-    else:
-        parts = (getattr(stage, f"{student}_{part}") for part in ("base", "rl", "distilled"))
-        base, rl, tuning = parts
+    trained = ("base", "r1_zero", "dev1")
+    if student := CHECKPOINTS[BASE_OF[key]].student:
+        arms = of_student(student)
+        trained = (arms["base"], arms["rl"], arms["distilled"])
+    base, rl, tuning = (getattr(config.stage, name) for name in trained)
     prompts = [tokenizer.encode(templates.render("mini", problem)) for problem in problems]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"

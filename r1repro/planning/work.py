@@ -1,11 +1,13 @@
 """Work and memory of a stage, computed from the configuration before anything runs."""
 
 import math
+import os
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import pyarrow.parquet as parquet
+import torch
 from transformers import PreTrainedConfig
 
 from r1repro.config import (
@@ -16,12 +18,12 @@ from r1repro.config import (
     OriginConfig,
     RLConfig,
     SamplesConfig,
-    model_key,
     models,
     rows_together,
     with_teacher,
 )
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.checkpoints import BASE_OF, about
 from r1repro.planning import memory
 from r1repro.planning.memory import Counts, Memory
 from r1repro.runner.graph import Stage
@@ -76,9 +78,8 @@ def _base(config: Config, stage: Stage) -> Work:
     model = models(config)[model_of_stage(stage)]
     if not model.made_here:
         return Work(f"copied from {model.path or model.hub}: nothing is trained")
-    settings = settings_of(config, stage)
-    tokens = settings.tokens
-    said = f"{tokens:,} tokens in batches of {settings.batch_tokens:,}, from random weights"
+    tokens, batch = settings_of(config, stage).tokens, settings_of(config, stage).batch_tokens
+    said = f"{tokens:,} tokens in batches of {batch:,}, from random weights"
     return Work(said, pretrained=tokens)
 
 
@@ -86,11 +87,9 @@ def _rl(config: Config, stage: Stage) -> Work:
     settings: RLConfig = settings_of(config, stage)
     processes = config.launch.processes if stage.distributed else 1
     rows, cap = settings.questions * settings.generations, settings.max_completion_tokens
-    fit = max(
-        1, min(rows // processes, settings.micro_batch_tokens // (prompt_tokens(config) + cap))
-    )
-    completions = settings.batches * rows
-    once = settings.steps_per_generation
+    longest = settings.micro_batch_tokens // (prompt_tokens(config) + cap)
+    fit = max(1, min(rows // processes, longest))
+    completions, once = settings.batches * rows, settings.steps_per_generation
     return Work(
         f"{settings.questions} questions x {settings.generations} answers = {rows:,} completions "
         f"a step of at most {cap:,} tokens"
@@ -199,15 +198,15 @@ def model_of_stage(stage: Stage) -> str:
     """Key of the model that the stage uses."""
     if stage.switch == TEACHER:
         return TEACHER
-    return model_key(stage.name.removeprefix("evaluate_"))
+    return about(stage.name).model
 
 
 def model_of(config: Config, key: str) -> OriginConfig:
     """The model's shape; for a base that is already built, with its folder as path."""
     model = with_teacher(config)[key]
-    base = "base" if key == "model" else f"{key.removeprefix('student.')}_base"
-    if key != TEACHER and model.path is None and Workspace(config).is_done(base):
-        return replace(model, path=str(Workspace(config).place(base) / "model"))
+    base, space = BASE_OF.get(key), Workspace(config)
+    if base is not None and model.path is None and space.is_done(base):
+        return replace(model, path=str(space.place(base) / "model"))
     return model
 
 
@@ -216,6 +215,14 @@ def counted(model: OriginConfig) -> tuple[PreTrainedConfig, Counts]:
     """The model's shape and its parameters."""
     shape = read(model)
     return shape, memory.count(shape)
+
+
+def here() -> tuple[int, str]:
+    """Memory of this machine's GPU in bytes, else of the machine, and its name."""
+    if torch.cuda.is_available():
+        card = torch.cuda.get_device_properties(0)
+        return card.total_memory, card.name
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine"
 
 
 def prompt_tokens(config: Config) -> int:
@@ -253,9 +260,7 @@ def needs(config: Config, stage: Stage) -> Memory | None:
         settings = config.evaluation if named == "evaluate" else settings_of(config, stage)
         rows, said = settings.rollout_batch, settings.max_completion_tokens
         return memory.sampling(shape, counts, rows, prompt, said, engine)
-    if named == "base_model":
-        model = models(config)[model_of_stage(stage)]
-        if model.made_here:
-            whole = EngineConfig(precision=engine.precision)
-            return memory.pretraining(shape, counts, settings_of(config, stage), whole)
+    if named == "base_model" and models(config)[key].made_here:
+        tokens = settings_of(config, stage).batch_tokens  # every one is predicted
+        return memory.training(shape, counts, tokens, tokens, EngineConfig(engine.precision))
     return None

@@ -11,10 +11,10 @@ from r1repro.evaluation import metrics
 from r1repro.evaluation.checkpoints import MAIN, key
 from r1repro.evaluation.claims import VERDICTS, Judged
 from r1repro.evaluation.doctor import LOOKED_FOR
+from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import baseline, claims, tables
-from r1repro.reports.markup import Html, folded, joined, paragraphs
+from r1repro.reports.markup import Html, Row, Table, folded, joined, paragraphs
 from r1repro.reports.report import Report
-from r1repro.reports.tables import Row, Table
 from r1repro.reports.transcripts import LANGUAGES
 from r1repro.text.reflection import REFLECTION_WORDS
 
@@ -55,6 +55,10 @@ def abstract(told: Report) -> Html | None:
     return paragraphs(*said, style="abstract")
 
 
+def _verb(change: Estimate) -> str:
+    return tables.worded(change, "rose", "fell", "did not clearly change")
+
+
 def _alone(told: Report) -> str:
     path = "reasoning/pass@1"
     change = told.changes.get(key("base", "r1_zero"), {}).get(path)
@@ -65,7 +69,7 @@ def _alone(told: Report) -> str:
     mean = f"mean {told.over}" if told.by_seed else "paired over problems"
     return (
         f"On {before.n:,} held-out reasoning problems, {seeds}{_samples(told)} samples each, "
-        f"pass@1 {tables.verb(change)}: {metrics.shown(before, path)} for the base, "
+        f"pass@1 {_verb(change)}: {metrics.shown(before, path)} for the base, "
         f"{metrics.shown(after, path)} after R1-Zero, "
         f"{metrics.shown(change, path, signed=True)}, {mean}."
     )
@@ -74,7 +78,7 @@ def _alone(told: Report) -> str:
 def _later(told: Report) -> str:
     changes = told.changes.get(key("r1_zero", "r1"), {})
     parts = [
-        f"{words} {tables.verb(changes[path])}, {metrics.shown(told.summaries['r1'][path], path)} "
+        f"{words} {_verb(changes[path])}, {metrics.shown(told.summaries['r1'][path], path)} "
         f"({metrics.shown(changes[path], path, signed=True)})"
         for path, words in (
             ("reasoning/pass@1", "pass@1"),
@@ -154,7 +158,7 @@ def stages(told: Report) -> Html | None:
             (
                 duration(stage["seconds"]),
                 stage["key"][:12],
-                "this code" if stage["code"] == told.manifest["code"] else "other code",
+                "this code" if stage["this_code"] else "other code",
             ),
         )
         for name, stage in every.items()
@@ -190,7 +194,7 @@ def behaviours(told: Report) -> Html | None:
     scopes = {"": "All reasoning problems"}
     scopes |= {scope: scope.strip("/").capitalize() for scope in _families(told)}
     scopes |= {f"{language}/": name for language, name in LANGUAGES.items()}
-    wanted = [name for name in metrics.MEASURES if not name.endswith("pass@1")]
+    wanted = [n for n in metrics.MEASURES if not n.endswith("pass@1") and "/" not in n]
     groups = {
         f"Behaviour · {title}": [s + n for n in wanted if s + n in paths]
         for s, title in scopes.items()
@@ -235,6 +239,7 @@ def reflection_words() -> Table:
 def asked(told: Report) -> Table | None:
     """How many problems were asked, and how often each."""
     first: Mapping[str, Any] = next(iter(told.summaries.values()), {})
+    assert told.config is not None, "of one run"
     settings = told.config.evaluation
     rows = []
     for path, name, samples in (

@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from r1repro.evaluation.checkpoints import key, label_of
 from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.metrics import MEASURES, families, measure_of, shown
 from r1repro.evaluation.results import Results
-from r1repro.reports.tables import Row, Table, label
+from r1repro.reports.markup import Row, Table
 from r1repro.rewards.soundness import MODES
 
 WAYS = {
@@ -42,7 +43,7 @@ def ways(search: pd.DataFrame) -> pd.DataFrame:
 def adds(held_out: HeldOut) -> Table | None:
     """R1-Zero and the best prompt of the base, one row per family; see `HeldOut.adds`."""
     rows = []
-    changes = held_out.changes.get("r1_zero - base_best", {})
+    changes = held_out.changes.get(key("base_best", "r1_zero"), {})
     for family, way in held_out.ways.items():
         path = f"{family}/pass@1"
         if path not in changes:
@@ -72,7 +73,7 @@ def split(summaries: Results, before: str, after: str) -> Table:
             change = f"{100 * (last.value - first.value):+.1f}".replace("-", "−")
             cells = (f"{100 * first.value:.1f}", f"{100 * last.value:.1f}", change)
             rows.append(Row(f"{family.capitalize()}: {words[0].lower()}{words[1:]}", cells))
-    return Table((label(before), label(after), "Change"), tuple(rows), "How answers end (%)")
+    return Table((label_of(before), label_of(after), "Change"), tuple(rows), "How answers end (%)")
 
 
 def told(adds: Mapping[str, Mapping[str, Any]]) -> str:

@@ -6,23 +6,17 @@ from dataclasses import asdict
 from typing import Any
 
 from r1repro.evaluation import metrics
+from r1repro.evaluation.checkpoints import label_of
 from r1repro.evaluation.claims import (
     ANY_SEED,
     TAIL,
     VERDICTS,
-    Change,
-    Claim,
     Judged,
-    Lead,
-    Measure,
-    Rise,
-    Times,
-    Value,
     expected_false,
     exposed,
 )
+from r1repro.evaluation.declared import Change, Claim, Lead, Measure, Rise, Times, Value
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports.drawing import PANELS, checkpoint
 
 
 def counts(judged: Sequence[Judged]) -> dict[str, int]:
@@ -80,18 +74,19 @@ def measured(measure: Measure) -> str:
     match measure:
         case Change(path, before, after, less):
             words = metrics.label(path) + (f" less {metrics.label(less)}" if less else "")
-            return f"{words}; {_name(before)} → {_name(after)}"
+            return f"{words}; {label_of(before)} → {label_of(after)}"
         case Value(path, name, less):
             words = metrics.label(path) + (f" less {metrics.label(less)}" if less else "")
-            return f"{words}; {_name(name)}"
+            return f"{words}; {label_of(name)}"
         case Rise(column, stage):
-            return f"{_column(column)} over the RL steps of {_name(stage)}, after the format phase"
-        case Lead(column, over, stage):
             return (
-                f"steps of {_name(stage)} by which {_column(column)} settles before {_column(over)}"
+                f"{_column(column)} over the RL steps of {label_of(stage)}, after the format phase"
             )
+        case Lead(column, over, stage):
+            settles = f"{_column(column)} settles before {_column(over)}"
+            return f"steps of {label_of(stage)} by which {settles}"
         case Times(path, before, after):
-            return f"{metrics.label(path)}; {_name(after)} as a multiple of {_name(before)}"
+            return f"{metrics.label(path)}; {label_of(after)} as a multiple of {label_of(before)}"
 
 
 def told(measure: Measure, effect: Estimate | None) -> str:
@@ -187,10 +182,5 @@ def _plain(effect: Estimate) -> dict[str, Any]:
     }
 
 
-def _name(stage: str) -> str:
-    return checkpoint(stage)[0]
-
-
 def _column(column: str) -> str:
-    known = metrics.MEASURES.get(column)
-    return known.label.lower() if known else PANELS[column][0].lower()
+    return metrics.MEASURES[column].label.lower()

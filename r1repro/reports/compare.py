@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import metrics
-from r1repro.evaluation.checkpoints import names
+from r1repro.evaluation import metrics, problems
+from r1repro.evaluation.checkpoints import label_of, names
 from r1repro.evaluation.results import Results, flat, read_results
-from r1repro.evaluation.statistics import difference
-from r1repro.reports.tables import label
+from r1repro.evaluation.statistics import Estimate, difference
+from r1repro.reports.report import RIGHT
 
 PATHS = (
     "reasoning/pass@1", "arithmetic/pass@1", "countdown/pass@1", "general/score", "format_valid",
@@ -22,12 +24,17 @@ PATHS = (
 
 @dataclass(frozen=True)
 class Version:
-    """The files read from a version's or a run's folder."""
+    """The files read from a version's or a run's folder.
+
+    right: counts of right answers, see r1repro.evaluation.problems.counts; None if it has none, as
+        of several seeds.
+    """
 
     name: str
     manifest: Mapping[str, Any]
     results: Results
     claims: Mapping[str, Mapping[str, Any]]
+    right: pd.DataFrame | None = None
 
 
 def read(folder: Path) -> Version:
@@ -37,6 +44,7 @@ def read(folder: Path) -> Version:
         results = read_results(folder / "results.json")
         ledger = folder / "claims.json"  # versions from before the ledger have none
         found = json.loads(ledger.read_text(encoding="utf-8")) if ledger.is_file() else []
+        right = pd.read_parquet(folder / RIGHT) if (folder / RIGHT).is_file() else None
     except (OSError, ValueError) as error:
         raise R1ReproError(
             f"{folder} has no report ({error}): give a folder of reports/ or runs/"
@@ -46,6 +54,7 @@ def read(folder: Path) -> Version:
         manifest,
         results,
         {claim["id"]: claim for claim in found if not claim.get("control")},
+        right,
     )
 
 
@@ -113,16 +122,19 @@ def _inputs(first: Version, second: Version) -> str:
 def _results(first: Version, second: Version) -> str:
     rows = []
     for name in names(n for n in first.results if n in second.results):
+        paired = pairing(first, second, name)
         for path in PATHS:
             a, b = first.results[name].get(path), second.results[name].get(path)
             if a is None or b is None or math.isnan(a.value) or math.isnan(b.value):
                 continue
-            changed = difference(a, b)
+            changed = paired.get(path, difference(a, b))
+            if not math.isclose(changed.value, b.value - a.value, abs_tol=1e-6):
+                changed = difference(a, b)  # the counts are not of these results
             mark = "" if math.isnan(changed.low) or changed.low <= 0 <= changed.high else " *"
             cells = (metrics.shown(a, path), metrics.shown(b, path))
             told = metrics.shown(changed, path, signed=True)
             rows.append(
-                f"| {label(name)} | {metrics.label(path)} | {' | '.join(cells)} | {told}{mark} |"
+                f"| {label_of(name)} | {metrics.label(path)} | {' | '.join(cells)} | {told}{mark} |"
             )
     gone = sorted(first.results.keys() ^ second.results.keys())
     note = f"\n\nIn one of them only: {', '.join(gone)}." if gone else ""
@@ -131,7 +143,8 @@ def _results(first: Version, second: Version) -> str:
             [
                 "## Results",
                 "",
-                "Differences have 95 % intervals for independent samples; * if 0 is outside.",
+                "Differences have 95 % intervals; * if 0 is outside. Accuracy is paired over the "
+                "problems where both were asked the same; all else counts as independent.",
                 "",
                 "| checkpoint | measure | first | second | difference |",
                 "|---|---|---|---|---|",
@@ -140,6 +153,17 @@ def _results(first: Version, second: Version) -> str:
         )
         + note
     )
+
+
+def pairing(first: Version, second: Version, name: str) -> dict[str, Estimate]:
+    """Paired changes of a checkpoint's accuracy between two versions; {} unless asked the same."""
+    if first.right is None or second.right is None:
+        return {}
+    one, other = (problems.of_counts(version.right, name) for version in (first, second))
+    if one.empty or not one.index.equals(other.index):
+        return {}
+    only = ["task", "level", "pass@1", "pass@1:of"]
+    return metrics.paired(one[only], other[only], draws=2_000)
 
 
 def _explained(first: Version, second: Version, read_by: Mapping[str, Sequence[str]]) -> str:

@@ -1,8 +1,4 @@
-"""What all figures share: names and colours of the checkpoints, the style, and the curves.
-
-Colours are from the Okabe-Ito palette, which is safe for colour-vision deficiencies; lines also
-differ in dash or marker.
-"""
+"""What all figures share: the style, and the curves. Lines differ in dash or marker too."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
@@ -15,47 +11,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from r1repro.evaluation.checkpoints import ARMS, arm_label
-from r1repro.evaluation.metrics import summarize
+from r1repro.evaluation.checkpoints import (
+    CHECKPOINTS,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    about,
+)
+from r1repro.evaluation.metrics import MEASURES, summarize
 from r1repro.evaluation.statistics import Estimate
 
 Summary = Mapping[str, Estimate]
 Evaluation: TypeAlias = pd.DataFrame | Summary
 """Rows of evaluation.parquet, or their summary by `summarize`."""
 
-INK = "#222222"
-BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-SKY, GREY, PALE = "#56B4E9", "#6b7280", "#f3f4f6"
-CHECKPOINTS: dict[str, tuple[str, str, str]] = {
-    "base": ("Base", GREY, "s"),
-    "r1_zero": ("R1-Zero", BLUE, "o"),
-    "dev1": ("Dev1", ORANGE, "v"),
-    "dev2": ("Dev2", SKY, "D"),
-    "dev3": ("Dev3", PURPLE, "P"),
-    "r1": ("R1", GREEN, "^"),
-    "base_best": ("Base, best way of asking", GREY, "p"),
-    "base_plain": ("Base, question alone", GREY, "<"),
-    "base_begun": ("Base, think tag begun", GREY, ">"),
-    "base_few_shot": ("Base, after worked examples", GREY, "*"),
-    "base_forced": ("Base, made to go on", GREY, "d"),
-    "base_rft": ("Base, fine-tuned on its right samples", SKY, "h"),
-    "r1_zero_permuted": ("R1-Zero, rewards permuted", INK, "x"),
-    "r1_zero_format_only": ("R1-Zero, format reward alone", INK, "+"),
-    "r1_zero_equal_weights": ("R1-Zero, the paper’s sum of rewards", INK, "1"),
-    "dev2_no_language_reward": ("Dev2 without language reward", INK, "X"),
-    "dev3_reasoning_only": ("Dev3 on reasoning data only", INK, "<"),
-    "r1_preference_throughout": ("R1, preference from step 1", INK, ">"),
-    **{
-        f"{student}_{arm}": (f"{name}: {arm_label(arm)}", colour, marker)
-        for student, name, colour, marker in (
-            ("qwen", "Qwen", BLUE, "o"),
-            ("llama", "Llama", VERMILION, "s"),
-        )
-        for arm in ARMS
-    },
-    "qwen_rl_plateau": ("Qwen: RL alone to a plateau", INK, "o"),
-    "llama_rl_plateau": ("Llama: RL alone to a plateau", INK, "s"),
-}
+PALE = "#f3f4f6"
 _OTHERS = ((VERMILION, "^"), (GREEN, "D"), (PURPLE, "v"), (ORANGE, "P"))
 SUITES = {
     "reasoning/pass@1": "Reasoning",
@@ -72,19 +44,15 @@ SUITES = {
     "readability": "Readable",
 }
 """The suites that `stage_changes` shows, all of them shares, with their labels."""
-PANELS: dict[str, tuple[str, str, str]] = {
-    "pass_at_1": ("Reasoning, pass@1", "share of completions", "whole"),
-    "format_valid": ("Valid format", "share of completions", "whole"),
-    "general_correct": ("General prompts, right by rule", "share of completions", "whole"),
-    "preference": ("Preference reward", "mean over general prompts", "whole"),
-    "language_share": ("Language of the thinking", "words in the question's language", "share"),
-    "zero_variance_groups": ("Groups without variance", "share of groups", "whole"),
-    "reward_deviation": ("Spread of the reward", "standard deviation in a batch", "zero"),
-    "length": ("Length", "tokens a completion", "zero"),
-    "entropy": ("Entropy of the policy", "nats per token", "zero"),
-    "kl": ("KL to the reference", "nats per token (k3 estimate)", "free"),
+PANELS = {
+    **dict.fromkeys(("pass_at_1", "format_valid", "general/score", "preference"), "whole"),
+    "zero_variance_groups": "whole",
+    "language_share": "share",
+    **dict.fromkeys(("reward_deviation", "length", "reflection_per_response"), "zero"),
+    **dict.fromkeys(("reflection_per_1k_tokens", "entropy"), "zero"),
+    **dict.fromkeys(("length_correct", "kl"), "free"),
 }
-"""Column of an RL stage's metrics: title, axis label and axis range."""
+"""Axis range of a column of an RL stage's metrics: 0 to 1, a share, from zero, or free."""
 DASHES = ("-", "--", "-.", ":")
 _STYLE = {
     "font.size": 9.5,
@@ -117,10 +85,10 @@ _STYLE = {
 
 def checkpoint(name: str, index: int = 0) -> tuple[str, str, str]:
     """Label, colour and marker of a checkpoint, the same in every figure."""
-    if name in CHECKPOINTS:
-        return CHECKPOINTS[name]
-    colour, marker = _OTHERS[index % len(_OTHERS)]
-    return name.replace("_", " ").capitalize(), colour, marker
+    found = about(name)
+    if name not in CHECKPOINTS:
+        return found.label, *_OTHERS[index % len(_OTHERS)]
+    return found.label, found.colour, found.marker
 
 
 class Drawing(Figure):
@@ -243,6 +211,17 @@ def from_zero(axes: Axes) -> None:
     drawn = [float(np.nanmax(value)) for value in values if value.size]
     most = max(drawn, default=0.0)
     axes.set_ylim(0, 1.08 * most if most > 0 else None)
+
+
+def labelled(axes: Axes, column: str) -> None:
+    """Title, label and range of a panel that shows a column of PANELS."""
+    axes.set(title=MEASURES[column].label, ylabel=MEASURES[column].axis)
+    if PANELS[column] == "whole":
+        percent(axes)
+    elif PANELS[column] == "share":
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    elif PANELS[column] == "zero":
+        from_zero(axes)
 
 
 def percent(axes: Axes) -> None:

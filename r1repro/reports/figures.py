@@ -13,18 +13,27 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from r1repro.evaluation.checkpoints import ARMS, CHAIN, MAIN, STUDENTS, key
+from r1repro.evaluation.checkpoints import (
+    ARMS,
+    BLUE,
+    CHAIN,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    STUDENTS,
+    VERMILION,
+    key,
+    label_of,
+    of_student,
+)  # fmt: skip
+from r1repro.evaluation.metrics import MEASURES, shown
 from r1repro.evaluation.metrics import families as families_of
-from r1repro.evaluation.metrics import shown
 from r1repro.evaluation.results import Results
 from r1repro.evaluation.statistics import Estimate, over_seeds
 from r1repro.reports import drawing
-from r1repro.reports.drawing import BLUE, GREEN, ORANGE, PANELS, VERMILION, Drawing, Evaluation
-
-
-def main(found: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
-    """The headline's checkpoints among these, in the order of the pipeline."""
-    return {name: found[name] for name in MAIN if name in found}
+from r1repro.reports.drawing import Drawing, Evaluation
 
 
 @drawing.described
@@ -79,7 +88,7 @@ def seeds(curves: Mapping[str, pd.DataFrame], summaries: Mapping[str, Results]) 
     figure = drawing.empty(10.4, 3.6)
     axes = figure.subplots(1, 3)
     for column, colour in (("pass_at_1", BLUE), ("format_valid", GREEN)):
-        drawing.bands(axes[0], list(curves.values()), column, colour, PANELS[column][0])
+        drawing.bands(axes[0], list(curves.values()), column, colour, MEASURES[column].label)
     axes[0].set(title="R1-Zero, training prompts", xlabel="RL step", ylabel="share of completions")
     axes[0].legend()
     drawing.percent(axes[0])
@@ -99,7 +108,7 @@ def seeds(curves: Mapping[str, pd.DataFrame], summaries: Mapping[str, Results]) 
                 x, np.mean(values), yerr=[[np.mean(values) - low], [high - np.mean(values)]],
                 color=colour, capsize=4, elinewidth=1.3,
             )  # fmt: skip
-        panel.set_xticks(range(len(shared)), [drawing.checkpoint(n)[0] for n in shared])
+        panel.set_xticks(range(len(shared)), [label_of(n) for n in shared])
         panel.set(title=f"Held-out: {drawing.SUITES[path].replace(chr(10), ' ').lower()}")
         panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         panel.set_ylim(bottom=0)
@@ -154,37 +163,33 @@ def behaviour(runs: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Drawing:
     runs: R1-Zero's metrics, or those of several seeds, which are drawn as bands.
     """
     found = {"": runs} if isinstance(runs, pd.DataFrame) else runs
-    curves = [
-        rows.assign(rate=1000 * rows["reflection"] / rows["length"].where(rows["length"] > 0))
-        for rows in found.values()
-    ]
+    curves = []
+    for rows in found.values():
+        rate = 1000 * rows["reflection_per_response"] / rows["length"].where(rows["length"] > 0)
+        curves.append(rows.assign(reflection_per_1k_tokens=rate))
     figure = drawing.empty(10.4, 5.4)
     axes = figure.subplots(2, 3, sharex=True)
-    for panel, (title, label, column, colour, kind) in zip(axes.ravel(), _BEHAVIOUR, strict=True):
+    for panel, (column, colour) in zip(axes.ravel(), _BEHAVIOUR.items(), strict=True):
         drawing.bands(panel, curves, column, colour, "right answers")
         if column == "length_correct":
             drawing.bands(panel, curves, "length_wrong", VERMILION, "wrong answers", "--")
             panel.legend()
-        panel.set(title=title, ylabel=label)
-        if kind == "zero":
-            panel.set_ylim(bottom=0)
-        elif kind == "share":
-            panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        drawing.labelled(panel, column)
     for panel in axes[1]:
         panel.set_xlabel("RL step")
     drawing.whole_steps(axes.ravel())
     return figure
 
 
-_BEHAVIOUR = (
-    ("Length", "tokens a completion", "length_correct", BLUE, "free"),
-    ("Reflection words", "words a response", "reflection", BLUE, "zero"),
-    ("Reflection words, by length", "words per 1,000 tokens", "rate", BLUE, "zero"),
-    ("Language of the thinking", PANELS["language_share"][1], "language_share", GREEN, "share"),
-    ("Entropy of the policy", PANELS["entropy"][1], "entropy", drawing.PURPLE, "zero"),
-    ("KL to the reference", PANELS["kl"][1], "kl", ORANGE, "free"),
-)
-"""Title, axis label, column, colour and axis of the panels of `behaviour`."""
+_BEHAVIOUR = {
+    "length_correct": BLUE,
+    "reflection_per_response": BLUE,
+    "reflection_per_1k_tokens": BLUE,
+    "language_share": GREEN,
+    "entropy": PURPLE,
+    "kl": ORANGE,
+}
+"""Columns and colours of the panels of `behaviour`."""
 
 
 @drawing.described
@@ -201,14 +206,14 @@ def training(metrics: pd.DataFrame) -> Drawing:
 
     panel = axes[1]
     drawing.noisy(panel, step, metrics["zero_variance_groups"], GREEN, "groups without variance")
-    drawing.noisy(panel, step, metrics["clipped_completions"], ORANGE, "completions cut off", "--")
+    drawing.noisy(panel, step, metrics["clipped"], ORANGE, "completions cut off", "--")
     panel.set(title="Without a signal", ylabel="share")
     panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     panel.set_ylim(bottom=0)
     panel.legend()
 
     panel = axes[2]
-    drawing.noisy(panel, step, metrics["tokens_per_s"] / 1e3, drawing.PURPLE, "speed")
+    drawing.noisy(panel, step, metrics["tokens_per_s"] / 1e3, PURPLE, "speed")
     panel.set(title="Speed of the rollouts", ylabel="thousand tokens per second")
     panel.set_ylim(bottom=0)
     for panel in axes:
@@ -241,19 +246,13 @@ def over_steps(
     panels = panels[: len(drawn)]
     last = max(int(rows["step"].max()) for rows in runs.values())
     for panel, column in zip(panels, drawn, strict=True):
-        title, label, kind = PANELS[column]
         for i, (name, rows) in enumerate(runs.items()):
             said, colour, _ = drawing.checkpoint(name, i)
             drawing.line(panel, rows, column, colour, said, drawing.DASHES[i % len(drawing.DASHES)])
         if begins is not None and begins <= last:
             panel.axvline(begins, color="#9aa0a8", linestyle=":", linewidth=1.2)
-        panel.set(title=title, xlabel="RL step", ylabel=label)
-        if kind == "whole":
-            drawing.percent(panel)
-        elif kind == "share":
-            panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        elif kind == "zero":
-            drawing.from_zero(panel)
+        drawing.labelled(panel, column)
+        panel.set_xlabel("RL step")
     if len(runs) > 1:
         max(panels, key=lambda p: len(p.get_legend_handles_labels()[1])).legend()
     drawing.whole_steps(panels)
@@ -285,12 +284,9 @@ def stage_changes(changes: Results) -> Drawing:
         for x, found in enumerate(row):
             _change_cell(axes, x, y, found, largest)
     axes.set_xticks(range(len(paths)), [drawing.SUITES[path] for path in paths])
-    names = [
-        f"{drawing.checkpoint(after)[0]}\nagainst {drawing.checkpoint(before)[0]}"
-        for before, after in pairs
-    ]
+    names = [f"{label_of(after)}\nagainst {label_of(before)}" for before, after in pairs]
     axes.set_yticks(range(len(pairs)), names)
-    axes.tick_params(length=0, labelcolor=drawing.INK, labelsize=9.5)
+    axes.tick_params(length=0, labelcolor=INK, labelsize=9.5)
     axes.xaxis.tick_top()
     axes.grid(False)
     axes.spines[:].set_visible(False)
@@ -306,11 +302,11 @@ def _change_cell(axes: Axes, x: int, y: int, found: Estimate | None, largest: fl
         colour = to_hex(ramp(0.5 + 0.375 * found.value / largest))
     axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour))
     if found is None or np.isnan(found.value):
-        axes.text(x, y, "–", ha="center", va="center", color=drawing.GREY)
+        axes.text(x, y, "–", ha="center", va="center", color=GREY)
         return
     value, _, between = shown(found, "pass@1", signed=True).partition("\u00a0points ")
     between = between.partition(", n =")[0]  # has no room here, and stands in the table
-    ink = drawing.INK if clear else "#5b6169"
+    ink = INK if clear else "#5b6169"
     weight = "bold" if clear else "normal"
     axes.text(x, y - 0.13, value, ha="center", va="center", color=ink, fontsize=9, weight=weight)
     axes.text(x, y + 0.2, between, ha="center", va="center", color=ink, fontsize=7)
@@ -318,7 +314,7 @@ def _change_cell(axes: Axes, x: int, y: int, found: Estimate | None, largest: fl
 
 def evaluated_students(summaries: Results) -> list[str]:
     """The students that were evaluated after more than one kind of training."""
-    return [s for s in STUDENTS if sum(f"{s}_{arm}" in summaries for arm in ARMS) > 1]
+    return [s for s in STUDENTS if sum(name in summaries for name in of_student(s).values()) > 1]
 
 
 @drawing.described
@@ -332,11 +328,11 @@ def students(evaluations: Mapping[str, Evaluation]) -> Drawing:
         for i, student in enumerate(evaluated_students(summaries)):
             found = [
                 (x + 0.16 * (i - 0.5), summaries[name][path])
-                for x, name in enumerate(f"{student}_{arm}" for arm in ARMS)
+                for x, name in enumerate(of_student(student).values())
                 if path in summaries.get(name, {})
             ]
             drawing.points(
-                panel, [x for x, _ in found], [e for _, e in found], f"{student}_base", i,
+                panel, [x for x, _ in found], [e for _, e in found], of_student(student)["base"], i,
                 text=STUDENTS[student],
             )  # fmt: skip
         words = [name.replace(", ", ",\n").replace(" up to ", "\nup to ") for name in ARMS.values()]
@@ -361,7 +357,7 @@ def _learning_curve(axes: Axes, metrics: pd.DataFrame, summaries: Results) -> No
     for i, (name, place) in enumerate(places.items()):
         estimate = summaries.get(name, {}).get("reasoning/pass@1")
         if estimate is not None:
-            held_out = f"{drawing.checkpoint(name, i)[0]}, pass@1 on held-out problems"
+            held_out = f"{label_of(name)}, pass@1 on held-out problems"
             drawing.points(axes, [place], [estimate], name, i, text=held_out)
     axes.set(title="R1-Zero training", xlabel="RL step", ylabel="share of completions")
     axes.set_xlim(-1.9 * room, last + (3.5 if "r1" in summaries else 1.9) * room)

@@ -1,5 +1,7 @@
-"""Pieces of HTML that a notebook shows; any text in them is escaped."""
+"""Pieces of HTML that a notebook shows, tables among them; any text in them is escaped."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,3 +39,66 @@ def folded(title: str, inside: Shown, opened: bool = False) -> Html:
     """What a reader can unfold."""
     start = "<details open>" if opened else "<details>"
     return Html(f"{start}<summary>{escape(title)}</summary>{inside._repr_html_()}</details>")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: one cell per column, or none in a heading between rows.
+
+    Lines after the first of a label or cell are small print; context: whether these are the
+    paper's figures.
+    """
+
+    label: str
+    cells: tuple[str, ...] = ()
+    context: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under named columns. A column is set as context if its name begins with the paper."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    first: str = "Measure"
+
+    def _repr_html_(self) -> str:
+        styles = [self._style(name, i) for i, name in enumerate(self.columns)]
+        head = Markup("").join(
+            Markup('<th scope="col" class="{}">{}</th>').format(*pair)
+            for pair in zip(("", *styles), (self.first, *self.columns), strict=True)
+        )
+        body = Markup("").join(self._body(row, styles) for row in self.rows)
+        start = Markup('<div class="scroll"><table><thead><tr>{}</tr></thead>').format(head)
+        return start + Markup("<tbody>{}</tbody></table></div>").format(body)
+
+    def _style(self, name: str, place: int) -> str:
+        if name.startswith("The paper"):
+            return "context"
+        cells = [row.cells[place] for row in self.rows if row.cells]
+        return "num" if all(map(_NUMBER.match, cells)) else "text"
+
+    def _body(self, row: Row, styles: Sequence[str]) -> Markup:
+        if not row.cells:
+            heading = Markup('<tr class="group"><th colspan="{}">{}</th></tr>')
+            return heading.format(len(self.columns) + 1, row.label)
+        cells = Markup("").join(
+            Markup('<td class="{}">{}</td>').format(style, _written(text))
+            for style, text in zip(styles, row.cells, strict=True)
+        )
+        return Markup('<tr class="{}"><th scope="row">{}</th>{}</tr>').format(
+            "context" if row.context else "", _written(row.label), cells
+        )
+
+
+_NUMBER = re.compile(r"[+−×]?\s?\d|–")
+
+
+def _written(text: str) -> Markup:
+    """The text of a cell, with its interval and the lines after the first in small print."""
+    first, *more = text.split("\n")
+    value, bracket, interval = first.partition(" [")
+    found = escape(value)
+    if bracket:
+        found += Markup(" <small>[{}</small>").format(interval)
+    return found + Markup("").join(Markup("<br><small>{}</small>").format(one) for one in more)

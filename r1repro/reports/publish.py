@@ -5,20 +5,20 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from r1repro.artifacts import write_atomically
 from r1repro.config import ROOT, load, save
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import metrics
-from r1repro.evaluation.checkpoints import MAIN
+from r1repro.evaluation import held_out, metrics
+from r1repro.evaluation.checkpoints import MAIN, label_of
 from r1repro.evaluation.claims import VERDICTS
-from r1repro.evaluation.results import read_results
+from r1repro.evaluation.results import packed, read_results
 from r1repro.reports import notebooks
-from r1repro.reports.drawing import checkpoint
 from r1repro.reports.files import lighter
-from r1repro.reports.report import FILES, git_state, without_places
+from r1repro.reports.report import FILES, JOINED, RIGHT, git_state, without_places
 
 LARGEST = 2 * 2**20
 """Maximum size of a version in bytes, since it stays in the repository."""
@@ -59,7 +59,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
         )
     part = reports_folder / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
-    _copy(run_folder, part, checkout)
+    _copy(run_folder, part, checkout, manifest)
     size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
     if size > LARGEST:
         shutil.rmtree(part)
@@ -72,16 +72,21 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     return version
 
 
-def _copy(run_folder: Path, part: Path, checkout: Path) -> None:
-    """Write what a version has of a run to `part`."""
+def _copy(run_folder: Path, part: Path, checkout: Path, manifest: Mapping[str, Any]) -> None:
+    """Write what a version has of a run to `part`.
+
+    A version of one run keeps what is needed to join it with others and to pair its checkpoints.
+    """
     (part / "notebooks").mkdir(parents=True)
     for name in ("results.json", "claims.json", "manifest.json"):
         data = json.loads((run_folder / name).read_text(encoding="utf-8"))
         compact = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         (part / name).write_text(compact + "\n", encoding="utf-8")
-    # large, repetitive and machine-read
-    packed = gzip.compress((run_folder / "differences.json").read_bytes(), mtime=0)
-    (part / "differences.json.gz").write_bytes(packed)
+    large = run_folder / held_out.DIFFERENCES  # repetitive, and read by machines
+    (part / packed(large).name).write_bytes(gzip.compress(large.read_bytes(), mtime=0))
+    for name in () if "runs" in manifest else (*JOINED, RIGHT):
+        if (run_folder / name).is_file() and name != large.name and not (part / name).exists():
+            shutil.copyfile(run_folder / name, part / name)
     save(without_places(load(run_folder / RESOLVED)), part / RESOLVED)
     written = json.dumps(notebooks.executed(run_folder), ensure_ascii=False)
     executed = json.loads(_without_places(written, run_folder, checkout))
@@ -117,7 +122,7 @@ def _figures(folder: Path) -> list[str]:
     figures = []
     for path in INDEXED:
         values = [
-            f"{checkpoint(name)[0]} {metrics.shown(summary[path], path)}"
+            f"{label_of(name)} {metrics.shown(summary[path], path)}"
             for name, summary in results.items()
             if name in MAIN and path in summary
         ]

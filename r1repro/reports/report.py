@@ -12,33 +12,40 @@ from typing import Any, TypeAlias
 import pandas as pd
 from pyarrow import parquet
 
-from r1repro import artifacts
+from r1repro import artifacts, marks
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, ModelConfig, values
-from r1repro.evaluation import claims, held_out, moved
-from r1repro.evaluation.checkpoints import ABLATIONS, ARMS, CHAIN, FORCED, RFT, STUDENTS, WAYS
+from r1repro.evaluation import claims, declared, held_out, moved, problems
+from r1repro.evaluation.checkpoints import CHECKPOINTS, EVALUATIONS, evaluated, main
 from r1repro.evaluation.claims import Judged
 from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.moved import Moved
 from r1repro.evaluation.results import COSTS, Costs, Results, read_costs, write_json
-from r1repro.reports import aha, figures
+from r1repro.reports import aha, drawing, figures
 from r1repro.reports.claims import as_data
 from r1repro.reports.files import write_figure
+from r1repro.runner.graph import graph
 from r1repro.runner.sequence import ARTICLE
 from r1repro.tasks import asking, worlds
 
 FILES = ("report.html", "results.json", "differences.json", "claims.json")
 CURVES = "curves.parquet"
-"""Metrics of every RL stage of a run, by column `stage`; read when seeds are joined."""
+"""Metrics of every RL stage of a run that figures and claims read, by column `stage`."""
+RIGHT = "right.parquet"
+"""Right answers of every problem and checkpoint, see r1repro.evaluation.problems.counts."""
 TAKEN_BACK = "taken_back.parquet"
-"""Rows of aha.firsts; for several seeds with a column `seed`."""
+"""Rows of aha.firsts, without their texts."""
+JOINED = (
+    held_out.RESULTS, held_out.DIFFERENCES, held_out.REFLECTION, CURVES, TAKEN_BACK, COSTS,
+    moved.FILE,
+)  # fmt: skip
+"""Files, besides manifest and configuration, that reports of several seeds read of each run."""
 STAGES = (
     "base",
     "r1_zero",
     "dev2",
     "r1",
-    *(f"evaluate_{name}" for name in ("base", *WAYS, *CHAIN)),
-    *(f"evaluate_{student}_{arm}" for student in STUDENTS for arm in ARMS),
+    *(stage for stage, name in EVALUATIONS.items() if not CHECKPOINTS[name].switch),
     "comparison",
 )
 """Stages that a finished report needs, besides the ablations that are switched on."""
@@ -52,15 +59,15 @@ Execute: TypeAlias = Callable[[str, Path, Mapping[str, Any]], object]
 class Report:
     """What a report is made of, for one run or several seeds.
 
-    curves: metrics by stage, averaged over seeds; judged, control: the verdicts on the claims, and
-    those on the control; sizes: examples in each data set, by stage; taken_back: rows of
-    `aha.firsts` (with a column `seed`); moved: whether each trained stage moved; by_seed, r1_zero:
-    measures and R1-Zero's metrics of every seed. For several seeds `held_out` is the mean, with the
-    first seed's answers, and `costs` has an entry a seed.
+    config: None for several seeds; curves: metrics by stage, averaged over seeds; judged, control:
+    the verdicts on the claims, and those on the control; sizes: examples in each data set, by
+    stage; taken_back: rows of `aha.firsts` (with a column `seed`); moved: whether each trained
+    stage moved; by_seed, r1_zero: measures and R1-Zero's metrics of every seed. For several seeds
+    `held_out` is the mean, without answers, and `costs` has an entry a seed.
     """
 
     manifest: Mapping[str, Any]
-    config: Config
+    config: Config | None
     held_out: HeldOut
     curves: Mapping[str, pd.DataFrame]
     judged: Sequence[Judged] = ()
@@ -136,20 +143,38 @@ def build(
     """
     run_folder.mkdir(parents=True, exist_ok=True)
     told = read(results, config, until)
-    curves = [
-        rows.assign(stage=stage) for stage, rows in told.curves.items() if "pass_at_1" in rows
-    ]
-    if curves:
-        pd.concat(curves).to_parquet(run_folder / CURVES, index=False)
-    told.taken_back.to_parquet(run_folder / TAKEN_BACK, index=False)
-    write_json(run_folder / COSTS, told.costs[0])
-    moved.write(run_folder / moved.FILE, told.moved)
+    _write_joined(run_folder, told)
+    if evaluations := evaluated(results):
+        rows = {
+            name: pd.read_parquet(one.folder / "evaluation.parquet", columns=problems.COUNTED)
+            for name, one in evaluations.items()
+        }
+        problems.write_counts(run_folder / RIGHT, problems.counts(rows))
     if "r1_zero" in told.curves and "r1_zero" in told.summaries:
-        drawn = figures.headline(told.curves["r1_zero"], figures.main(told.summaries))
+        drawn = figures.headline(told.curves["r1_zero"], main(told.summaries))
         write_figure(drawn, run_folder / "figures" / "headline")
     given = {"config_path": str(run_folder / "resolved.yaml"), "until": until}
     run = partial(execute, ARTICLE, run_folder, {**given, "build_missing": False})
     return write(run_folder, told, run, wall=dict(wall))
+
+
+def _write_joined(folder: Path, told: Report) -> None:
+    """Write those of JOINED that `write` does not; small, since published versions keep them."""
+    curves = [
+        rows[[name for name in _CURVES if name in rows]].astype("float32").assign(stage=stage)
+        for stage, rows in told.curves.items()
+        if "pass_at_1" in rows
+    ]
+    if curves:
+        whole = pd.concat(curves).astype({"step": int})
+        whole.to_parquet(folder / CURVES, index=False, compression="zstd", compression_level=19)
+    firsts = told.taken_back.reindex(columns=[*aha.KIND, "step"])
+    firsts.to_parquet(folder / TAKEN_BACK, index=False)
+    write_json(folder / COSTS, told.costs[0])
+    moved.write(folder / moved.FILE, told.moved)
+
+
+_CURVES = ["step", "length_wrong", *drawing.PANELS]
 
 
 def write(folder: Path, told: Report, execute: Callable[[], object], **more: object) -> Path:
@@ -172,10 +197,14 @@ def write(folder: Path, told: Report, execute: Callable[[], object], **more: obj
         artifacts.write_atomically(folder / name, page)
     named = {"run": folder.name, "hash": folder.name.partition("-until-")[0].rsplit("-", 1)[-1]}
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
-    ledger = hashlib.sha256(claims.FILE.read_bytes()).hexdigest()
-    written = {**named, **told.manifest, **more, "claims": ledger, "files": hashes}
+    written = {**named, **told.manifest, **more, "claims": ledger_hash(), "files": hashes}
     write_json(folder / "manifest.json", written)
     return folder / "report.html"
+
+
+def ledger_hash() -> str:
+    """sha256 of the declared claims."""
+    return hashlib.sha256(declared.FILE.read_bytes()).hexdigest()
 
 
 def measured(
@@ -184,11 +213,7 @@ def measured(
     """The comparison stage's summaries and costs; before it has run, summaries of evaluations."""
     if comparison is not None:
         return held_out.read(comparison.folder), read_costs(comparison.folder)
-    evaluations = {
-        name.removeprefix("evaluate_"): pd.read_parquet(result.folder / "evaluation.parquet")
-        for name, result in results.items()
-        if name.startswith("evaluate_")
-    }
+    evaluations = {name: result.evaluation() for name, result in evaluated(results).items()}
     searched = results.get("base_search")
     ways = {} if searched is None else asking.read_best(searched.folder)
     return held_out.measure(evaluations, ways), {}
@@ -244,15 +269,26 @@ def without_places(config: Config) -> Config:
 
 def needed(config: Config) -> list[str]:
     """The stages that a finished report of this configuration needs."""
-    on = [name for name, a in ABLATIONS.items() if getattr(config.ablation, a.switch)]
-    rivals = [name for name in (FORCED, RFT) if getattr(config.ablation, name)]
-    return [*STAGES, *(f"evaluate_{name}" for name in (*rivals, *on))]
+    switched = ((stage, CHECKPOINTS[name].switch) for stage, name in EVALUATIONS.items())
+    return [*STAGES, *(n for n, switch in switched if switch and getattr(config.ablation, switch))]
+
+
+def stages_of(results: Mapping[str, StageResult], config: Config) -> dict[str, dict[str, Any]]:
+    """What a manifest says of the stages; this_code: whether the code as it is now built them."""
+    named = ("key", "version", "inputs", "code", "seconds", "hardware", "versions")
+    found = {name: {n: result.manifest.get(n) for n in named} for name, result in results.items()}
+    runs = {name: stage.run for name, stage in graph(config).items()}
+    code = {run: marks.of_function(run) for run in set(runs.values())}
+    for name, stage in found.items():
+        stage["this_code"] = stage["code"] == code[runs[name]]
+    return found
 
 
 def _manifest(
     results: Mapping[str, StageResult], config: Config, until: str | None
 ) -> dict[str, Any]:
     data = worlds.of(config.task).facts
+    stages = stages_of(results, config)
     config = without_places(config)
     plain = {
         name: values(config, name)
@@ -261,11 +297,6 @@ def _manifest(
             "engine", "launch",
         )
     }  # fmt: skip
-    named = ("version", "inputs", "code", "seconds", "hardware", "versions")
-    stages = {
-        name: {"key": result.key, **{n: result.manifest.get(n) for n in named}}
-        for name, result in results.items()
-    }
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "until": until,
@@ -279,7 +310,7 @@ def _manifest(
             "world_seed": config.task.world_seed,
         },
         "git": git_state(ROOT),
-        "code": artifacts.code_hash(),
+        "code": marks.everything(),
         "config": plain,
         "versions": artifacts.versions(),
         # of the training process if known, since this one may not see the GPU

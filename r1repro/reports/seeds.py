@@ -1,4 +1,4 @@
-"""Joint report of several seeds, from the small result files of their runs."""
+"""Joint report of several seeds, from the small files of their runs or published versions."""
 
 import json
 import math
@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from r1repro import artifacts
-from r1repro.config import ROOT, SEEDS, load
+from r1repro import artifacts, marks, parameters
+from r1repro.config import ROOT, SEEDS
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import claims, held_out, metrics, moved, statistics
 from r1repro.evaluation.held_out import HeldOut
@@ -27,7 +27,7 @@ from r1repro.reports.report import CURVES, TAKEN_BACK, Execute, Report, git_stat
 
 @dataclass(frozen=True)
 class SeedRun:
-    """The files read from one run: its manifest and small results."""
+    """The files read from one run or version: its manifest and small results."""
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -74,6 +74,9 @@ def read(folders: Sequence[str | Path]) -> Report:
     Intervals: statistics.over_seeds. Raises R1ReproError if there are fewer than two runs, one is
     unfinished, two have the same seeds, only some share a base, or they differ in more than seeds.
     """
+    parameters.check_names()
+    if isinstance(folders, str):  # by papermill's -p
+        folders = parameters.texts("runs", folders, 'run folders, such as -y "runs: [A, B]"')
     runs = _runs(folders)
     judged, control = claims.ledger([run.light for run in runs], runs[0].manifest["scale"])
     reflection = {
@@ -83,12 +86,12 @@ def read(folders: Sequence[str | Path]) -> Report:
         _within(over_seeds([run.held_out.summaries for run in runs])),
         over_seeds([run.held_out.changes for run in runs]),
         reflection,
-        runs[0].held_out.answers,
+        pd.DataFrame(),  # each run has its own
         _shared_ways(runs),
     )
     return Report(
         _manifest(runs),
-        load(runs[0].folder / RESOLVED),
+        None,
         held,
         _mean_curves(runs),
         judged,
@@ -158,10 +161,12 @@ def _within(summaries: Results) -> dict[str, dict[str, Estimate]]:
 
 
 def _read(folder: Path) -> SeedRun:
-    advice = "let `r1repro run` finish it first"
+    advice = "give finished runs, or versions that were published of them with their curves"
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        curves = pd.read_parquet(folder / CURVES)
+        if "runs" in manifest:
+            raise R1ReproError(f"{folder} joins several runs already: {advice}")
+        curves = artifacts.renamed(pd.read_parquet(folder / CURVES))
         found, costs = held_out.read(folder), read_costs(folder)
         taken_back = pd.read_parquet(folder / TAKEN_BACK)
         stages_moved = moved.read(folder / moved.FILE)
@@ -217,7 +222,7 @@ def _manifest(runs: Sequence[SeedRun]) -> dict[str, Any]:
         "task": first["task"],
         "seeds": {name: [each[name] for each in seeds] for name in seeds[0]},
         "git": git_state(ROOT),
-        "code": artifacts.code_hash(),
+        "code": marks.everything(),
         "config": {k: v for k, v in first["config"].items() if k not in SEEDS},
         "versions": first["versions"],
         "hardware": first["hardware"],

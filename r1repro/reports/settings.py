@@ -1,141 +1,225 @@
-"""Settings of a run beside those of the paper."""
+"""Settings of a run beside those of the paper: R1 v2 (arXiv 2501.12948) unless said otherwise."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from r1repro.config import Config, RLConfig, SamplesConfig, SFTConfig, StudentsConfig
-from r1repro.reports.tables import Row, Table
+from r1repro.config import Config, ModelConfig, RLConfig, SamplesConfig, SFTConfig, StudentsConfig
+from r1repro.evaluation.checkpoints import STUDENTS, of_student
+from r1repro.reports.markup import Html, Row, Table, folded, joined
+
+Line = tuple[str, str, str]
+"""Name, this run, the paper."""
+_SAID = "not stated"
+
+
+def base(config: Config) -> Table:
+    """The base and what it has read, section 2."""
+    model, settings = config.model, config.stage.base
+    read = ("", "", "")
+    if model.made_here:
+        read = (f"{settings.tokens:,}", f"{model.max_position:,}", "English and Chinese")
+    return _beside(
+        ("Base model", _base(model), "DeepSeek-V3-Base, 671B parameters, 37B active"),
+        ("Tokens seen", read[0], "14.8T"),
+        ("Context", read[1], "32,768 in R1-Zero's RL"),
+        ("Languages", read[2], "mostly English and Chinese"),
+    )
 
 
 def r1_zero(config: Config) -> Table:
-    """Settings of R1-Zero here and in the paper (v2 §2.1 unless noted)."""
-    model, grpo, held = config.model, config.stage.r1_zero, config.evaluation
-    base = config.stage.base
-    batch = grpo.questions * grpo.generations
+    """R1-Zero, section 2.1."""
+    grpo, held = config.stage.r1_zero, config.evaluation
+    weights = f"{grpo.accuracy_weight:g} and {grpo.format_weight:g}"
+    only = "; format of right answers alone" if grpo.format_of_right else ""
     return _beside(
-        (
-            "Base model",
-            (f"from {Path(model.path).name}" if model.path else f"{model.hub}")
-            if not model.made_here
-            else f"{model.architecture}, {model.layers} layers of width {model.hidden_size}, "
-            f"random weights, {base.tokens:,} tokens",
-            "DeepSeek-V3-Base, 671B parameters, 37B active",
-        ),
+        ("Base model", _base(config.model), "DeepSeek-V3-Base, 671B parameters, 37B active"),
         ("SFT before RL", "none", "none"),
         (
             "Reward",
-            f"accuracy + format, weights {grpo.accuracy_weight:g} and {grpo.format_weight:g}, "
-            "by rule" + ("; format of right answers alone" if grpo.format_of_right else ""),
+            f"accuracy + format, weights {weights}, by rule{only}",
             "accuracy + format, equal weights, by rule",
         ),
-        ("RL steps", f"{grpo.steps:,}", "10,400"),
-        (
-            "Batch",
-            f"{grpo.questions} questions × {grpo.generations} = {batch:,} completions",
-            "32 questions × 16 = 512 completions",
-        ),
-        (
-            "Learning rate",
-            f"{grpo.lr_matrices:g} (Muon, matrices), {grpo.lr_rest:g} (AdamW, rest)",
-            "3e-6",
-        ),
-        ("KL coefficient β", f"{grpo.beta:g}, in the {grpo.objective.kl_in}", "0.001, in the loss"),
-        ("Clip ε", f"{grpo.epsilon:g}", "not stated (10 in the first RL stage of R1, v2 §3.2.1)"),
-        (
-            "Reference replaced",
-            f"every {grpo.reference_sync_steps} steps",
-            "every 400 steps",
-        ),
-        ("Updates a rollout", f"{grpo.updates_per_generation}", "16"),
-        ("Rollout temperature", f"{grpo.temperature:g}", "1.0"),
-        (
-            "Longest completion",
-            f"{grpo.max_completion_tokens} tokens",
-            "32,768 tokens, 65,536 from step 8,200",
+        *_rl(
+            grpo,
+            steps="10,400",
+            clip=f"{_SAID} (10 in the first RL stage of R1, 3.2.1)",
+            cap="32,768 tokens, 65,536 from step 8,200",
         ),
         (
             "Evaluation",
             f"T {held.temperature:g}, top-p {held.top_p:g}, {held.samples} samples for base "
             f"and R1-Zero, {held.samples_between} for the others, "
             f"at most {held.max_completion_tokens} tokens, on the {held.split} problems",
-            "T 0.6, top-p 0.95, 64 samples on AIME (v2 §D.1; v1 §3 says 4 to 64)",
+            "T 0.6, top-p 0.95, 64 samples on AIME (D.1; v1, 3 says 4 to 64)",
         ),
     )
 
 
-def later(config: Config, sizes: Mapping[str, int]) -> Table:
-    """The stages after R1-Zero in short, beside the paper's (R1 v2, sections as named).
-
-    sizes: the examples in each data set, by stage; those not known are left out.
-    """
-    stage = config.stage
-    cold, rejection, judge = stage.cold_start_data, stage.rejection_sampling, stage.reward_model
-    every, share = stage.r1, rejection.general_share
-
-    def examples(name: str) -> str:
-        return f"; {sizes[name]:,} examples" if name in sizes else ""
-
+def dev1(config: Config, sizes: Mapping[str, int]) -> Table:
+    """Cold start and its SFT, B.3.2 and B.4.2."""
+    made = config.stage.cold_start_data
     return _beside(
-        (
-            "Cold-start data",
-            f"{cold.questions:,} questions × {cold.samples} samples of R1-Zero at "
-            f"T {cold.temperature:g}, {_kept(cold, 'right and readable ones')} rewritten by rule"
-            f"{examples('cold_start_data')}",
-            "thousands of prompts, samples of R1-Zero at T 1.0, right and readable ones rewritten "
-            "by DeepSeek-V3 and people (B.3.2)",
-        ),
-        ("Dev1: SFT of the base", _sft(stage.dev1), f"{_PAPER_SFT} (B.4.2)"),
-        (
-            "Dev2: reasoning RL",
-            f"{_rl(stage.dev2)}, language reward with weight {stage.dev2.language_weight:g}",
-            "batches of 32 × 16, lr 3e-6, T 1.0, β 0.001, clip ε 10, language reward added; steps "
-            "not stated (§3.2.1)",
-        ),
-        (
-            "Rejection sampling",
-            f"{rejection.questions:,} questions × {rejection.samples} samples of Dev2, "
-            f"{_kept(rejection, 'right, unmixed and readable ones')}, and {share:.0%} general data"
-            f"{examples('rejection_sampling')}",
-            "samples of the first RL stage, about 600,000 kept, and about 200,000 of other tasks "
-            "(B.3.3; Table 5: 804,745)",
-        ),
-        ("Dev3: SFT of the base", _sft(stage.dev3), f"{_PAPER_SFT} (B.4.2)"),
-        (
-            "Reward model",
-            f"at most one pair of answers for each of {judge.questions:,} general prompts, graded "
-            f"by rule; {judge.epochs} epochs in batches of {judge.batch_size}",
-            "66,000 pairs judged by DeepSeek-V3 for helpfulness, 106,000 prompts labelled for "
-            "safety; batch 256, lr 6e-6, 1 epoch (§3.1)",
-        ),
-        (
-            "R1: RL for all scenarios",
-            f"{_rl(every)}; general prompts ({every.general_share:.0%} of a step) and preference "
-            f"reward in the last {1 - every.general_from:.0%} of the steps",
-            "1,700 steps at T 0.7; general data and preference rewards in the last 400 (§3.2.2)",
-        ),
-        (
-            "Students, distilled",
-            f"on {_lesson(config.student)}; Qwen: {_sft(stage.qwen_distilled)}; "
-            f"Llama: {_sft(stage.llama_distilled)}",
-            "six models of Qwen2.5 and Llama 3, SFT alone on 800,000 samples, 2 to 3 epochs, "
-            "batch 64, lr 2e-5 to 1e-4 (B.4.3)",
-        ),
-        (
-            "Students by RL",
-            f"alone: Qwen {_rl(stage.qwen_rl)}; Llama {_rl(stage.llama_rl)}; after distillation: "
-            f"Qwen {_rl(stage.qwen_distilled_rl)}; Llama {_rl(stage.llama_distilled_rl)}",
-            "alone: Qwen2.5-32B, more than 10,000 steps, lr 2e-6 (B.4.1); after distillation: "
-            "further gains, no figures (v1 §3.2)",
-        ),
+        *_sampled(made, "R1-Zero", several="thousands of prompts, several samples each", heat="1"),
+        ("Written by", "R1-Zero, rules", "R1-Zero, DeepSeek-V3, people"),
+        *_examples(sizes, "cold_start_data", "thousands"),
+        *_sft(config.stage.dev1),
     )
 
 
-def _beside(*rows: tuple[str, str, str]) -> Table:
+def dev2(config: Config) -> Table:
+    """Reasoning RL, section 3.2.1."""
+    grpo = config.stage.dev2
+    paid = f"{grpo.accuracy_weight:g} : {grpo.format_weight:g} : {grpo.language_weight:g}"
+    return _beside(
+        *_rl(grpo, steps=_SAID, clip="10", cap="32,768 tokens"),
+        ("Accuracy : format : language", paid, f"added up, weights {_SAID}"),
+    )
+
+
+def rejection_sampling(config: Config, sizes: Mapping[str, int]) -> Table:
+    """Rejection sampling, B.3.3 and Table 5."""
+    made = config.stage.rejection_sampling
+    share = made.general_share
+    return _beside(
+        *_sampled(made, "Dev2", several=f"{_SAID}, multiple samples", heat=_SAID),
+        ("Judged by", "rules", "rules; DeepSeek-V3 where no rule applies"),
+        ("Dropped", "wrong, mixed, repeated, unsound", "wrong, mixed, long paragraphs, code"),
+        ("Reasoning : general", f"{1 - share:.2f} : {share:.2f}", "626,933 : 177,812"),
+        ("General data from", "templates", "DeepSeek-V3's SFT data, and V3"),
+        *_examples(sizes, "rejection_sampling"),
+    )
+
+
+def dev3(config: Config, sizes: Mapping[str, int]) -> Table:
+    """The second SFT, B.4.2."""
+    return _beside(*_examples(sizes, "rejection_sampling"), *_sft(config.stage.dev3))
+
+
+def reward_model(config: Config) -> Table:
+    """The reward models, section 3.1."""
+    judge = config.stage.reward_model
+    drawn = f"{judge.questions:,} questions, {2 * judge.samples} answers each, at most one pair"
+    return _beside(
+        ("Pairs judged by", "a declared rule", "DeepSeek-V3, four calls, clear cases"),
+        ("Models", "one, pairs", "helpful (pairs), safe (point-wise)"),
+        ("Data", drawn, "66,000 pairs; 106,000 prompts"),
+        ("Starts from", "Dev3, scalar head", "R1's architecture, scalar head"),
+        ("Epochs", f"{judge.epochs}", "1"),
+        ("Batch", f"{judge.batch_size} pairs", "256"),
+        ("Learning rate", _rates(judge.lr_matrices, judge.lr_rest), "6e-6"),
+    )
+
+
+def r1(config: Config) -> Table:
+    """RL for all scenarios, section 3.2.2."""
+    rl = config.stage.r1
+    late = f"the last {1 - rl.general_from:.0%}, in {rl.general_share:.0%} of the questions"
+    return _beside(
+        *_rl(rl, steps="1,700", heat="0.7", clip="as Dev2", cap="as Dev2"),
+        ("Steps with general prompts", late, "the last 400"),
+        ("Preference reward", "sigmoid of the score, 0 to 1", "the model's score"),
+        ("Its weight", f"{rl.preference_weight:g}", _SAID),
+        ("Weight of language", f"{rl.language_weight:g}", _SAID),
+    )
+
+
+def students(config: Config, sizes: Mapping[str, int]) -> Table:
+    """Distillation and the students' RL, B.4.1 and B.4.3."""
+    alone, after = "RL alone", "RL after distillation"
+    return _beside(
+        ("Learned from", _lesson(config.student), "the data of Dev3"),
+        *_examples(sizes, "rejection_sampling"),
+        ("Epochs", _each(config, "distilled", "{0.epochs}"), "2 to 3"),
+        ("Batch", _each(config, "distilled", "{0.batch_size}"), "64"),
+        ("Learning rate", _each(config, "distilled", "{0.lr_matrices:g}"), "2e-5 to 1e-4, by size"),
+        (f"{alone}: steps × completions", _each(config, "rl", _STEPS), "more than 10,000 (32B)"),
+        (f"{alone}: learning rate", _each(config, "rl", "{0.lr_matrices:g}"), "2e-6 (32B)"),
+        (f"{after}: steps × completions", _each(config, "distilled_rl", _STEPS), "no figures"),
+        (f"{after}: learning rate", _each(config, "distilled_rl", "{0.lr_matrices:g}"), _SAID),
+    )
+
+
+def later(config: Config, sizes: Mapping[str, int]) -> Html:
+    """The tables of the stages after R1-Zero; sizes: the examples in each data set, by stage."""
+    return joined(
+        folded("Dev1: cold start (B.3.2, B.4.2)", dev1(config, sizes)),
+        folded("Dev2: reasoning RL (3.2.1)", dev2(config)),
+        folded("Rejection sampling (B.3.3)", rejection_sampling(config, sizes)),
+        folded("Dev3: the second SFT (B.4.2)", dev3(config, sizes)),
+        folded("Reward model (3.1)", reward_model(config)),
+        folded("R1: RL for all scenarios (3.2.2)", r1(config)),
+        folded("Students (B.4.1, B.4.3)", students(config, sizes)),
+    )
+
+
+def _beside(*rows: Line) -> Table:
     made = tuple(Row(name, (ours, theirs)) for name, ours, theirs in rows)
     return Table(("This run", "The paper"), made, "Setting")
 
 
-_PAPER_SFT = "2 to 3 epochs, batch 128, lr 5e-5 → 5e-6 by cosine"
+def _base(model: ModelConfig) -> str:
+    if not model.made_here:
+        return f"from {Path(model.path).name}" if model.path else f"{model.hub}"
+    shape = f"{model.layers} layers of width {model.hidden_size}"
+    return f"{model.architecture}, {shape}, random weights"
+
+
+def _rates(matrices: float, rest: float) -> str:
+    return f"{matrices:g} (Muon, matrices), {rest:g} (AdamW, rest)"
+
+
+def _rl(rl: RLConfig, steps: str, clip: str, cap: str, heat: str = "1.0") -> list[Line]:
+    batch = rl.questions * rl.generations
+    never = ", so never in this stage" if rl.reference_sync_steps > rl.steps else ""
+    return [
+        ("RL steps", f"{rl.steps:,}", steps),
+        (
+            "Batch",
+            f"{rl.questions} questions × {rl.generations} = {batch:,} completions",
+            "32 questions × 16 = 512 completions",
+        ),
+        ("Learning rate", _rates(rl.lr_matrices, rl.lr_rest), "3e-6"),
+        ("KL coefficient β", f"{rl.beta:g}, in the {rl.objective.kl_in}", "0.001, in the loss"),
+        ("Clip ε", f"{rl.epsilon:g}", clip),
+        ("Reference replaced", f"every {rl.reference_sync_steps} steps{never}", "every 400 steps"),
+        ("Updates a rollout", f"{rl.updates_per_generation}", "16"),
+        ("Rollout temperature", f"{rl.temperature:g}", heat),
+        ("Longest completion", f"{rl.max_completion_tokens} tokens", cap),
+    ]
+
+
+def _sft(sft: SFTConfig) -> list[Line]:
+    return [
+        ("Starts from", "the base", "DeepSeek-V3-Base"),
+        ("Epochs", f"{sft.epochs}", "2 to 3"),
+        ("Batch", f"{sft.batch_size}", "128"),
+        ("Learning rate", _rates(sft.lr_matrices, sft.lr_rest), "5e-5"),
+        ("Which falls", "to a tenth, cosine", "to 5e-6, cosine"),
+    ]
+
+
+def _sampled(made: SamplesConfig, by: str, several: str, heat: str) -> list[Line]:
+    kept = "every one is kept, whatever it says (keep_all)"
+    most = kept if made.keep_all else f"at most {made.kept} kept of each"
+    return [
+        ("Sampled", f"{made.questions:,} questions × {made.samples} of {by}, {most}", several),
+        ("Sampling temperature", f"{made.temperature:g}", heat),
+        ("Longest completion", f"{made.max_completion_tokens:,} tokens", _SAID),
+    ]
+
+
+def _examples(sizes: Mapping[str, int], stage: str, theirs: str = "804,745") -> list[Line]:
+    return [("Examples", f"{sizes[stage]:,}", theirs)] if stage in sizes else []
+
+
+_STEPS = "{0.steps} × {0.questions} × {0.generations}"
+
+
+def _each(config: Config, arm: str, text: str) -> str:
+    """A setting of each student in words: `text` is a format of it, such as "{0.epochs}"."""
+    stages = {words: of_student(name)[arm] for name, words in STUDENTS.items()}
+    own = {words: getattr(config.stage, stage) for words, stage in stages.items()}
+    return ", ".join(f"{words} {text.format(settings)}" for words, settings in own.items())
 
 
 def _lesson(student: StudentsConfig) -> str:
@@ -145,22 +229,3 @@ def _lesson(student: StudentsConfig) -> str:
         who = Path(student.teacher).name
         return f"{who}'s right answers to the questions of rejection sampling, and its general data"
     return "the data of Dev3"
-
-
-def _sft(settings: SFTConfig) -> str:
-    return (
-        f"{settings.epochs} epochs in batches of {settings.batch_size}, lr "
-        f"{settings.lr_matrices:g} (Muon) and {settings.lr_rest:g} (AdamW), cosine to a tenth"
-    )
-
-
-def _rl(settings: RLConfig) -> str:
-    return (
-        f"{settings.steps:,} steps of {settings.questions} × {settings.generations}, lr "
-        f"{settings.lr_matrices:g}, T {settings.temperature:g}, β {settings.beta:g}, "
-        f"clip ε {settings.epsilon:g}"
-    )
-
-
-def _kept(made: SamplesConfig, ones: str) -> str:
-    return "every one, whatever it says (keep_all)" if made.keep_all else ones

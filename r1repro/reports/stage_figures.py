@@ -11,11 +11,19 @@ import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
 from r1repro.evaluation import metrics
-from r1repro.evaluation.checkpoints import ARMS, STUDENTS
+from r1repro.evaluation.checkpoints import (
+    ARMS,
+    BLUE,
+    GREEN,
+    STUDENTS,
+    VERMILION,
+    label_of,
+    of_student,
+)  # fmt: skip
 from r1repro.evaluation.results import Costs, Results
 from r1repro.evaluation.statistics import Estimate, interval, resampled_ratios, share_interval
 from r1repro.reports import drawing
-from r1repro.reports.drawing import BLUE, GREEN, ORANGE, VERMILION, Drawing, described
+from r1repro.reports.drawing import Drawing, described
 from r1repro.reports.figures import evaluated_students
 from r1repro.reports.markup import Html
 from r1repro.reports.tables import general_paths
@@ -25,21 +33,13 @@ from r1repro.training.flops import equal_flops_row
 
 FILTERS: dict[str, tuple[str, ...]] = {
     "cold_start_data": (
-        "cut off at the cap",
-        "wrong answer",
-        "repetition",
-        "mixed languages",
-        "unsound reasoning",
+        "cut off at the cap", "wrong answer", "repetition", "mixed languages", "unsound reasoning",
     ),
     "rejection_sampling": (
-        "cut off at the cap",
-        "wrong answer",
-        "mixed languages",
-        "repetition",
-        "long paragraphs",
+        "cut off at the cap", "wrong answer", "mixed languages", "repetition", "long paragraphs",
         "unsound reasoning",
     ),
-}
+}  # fmt: skip
 """The filters of each stage, in order."""
 SURPLUS = ("near-duplicate", "the same as another", "more than are kept of a question")
 """Reasons to drop a sample that passed every filter."""
@@ -106,7 +106,7 @@ def speed(
         told.append(f"{100 * mean.iloc[-1]:.1f}\u00a0%")
         told.append(f"{rows['reward_deviation'].head(first).mean():.3f}")
         told.append(f"{100 * right.head(first).diff().std():.1f} points")
-        columns[drawing.checkpoint(name)[0]] = told
+        columns[label_of(name)] = told
     index = ["pass@1 at the first step"]
     index += [f"step at which it reaches {100 * share:.0f}\u00a0%" for share in shares]
     index += [
@@ -141,24 +141,6 @@ def drops(samples: pd.DataFrame, stage: str) -> pd.DataFrame:
     return table
 
 
-@described
-def drop_bars(samples: pd.DataFrame, stage: str) -> Drawing:
-    """The same as bars, with what is kept as the last."""
-    counts = _counts(samples, stage)
-    kept = len(samples) - sum(counts.values())
-    names, sizes = [*counts, "kept"], [*counts.values(), kept]
-    figure = drawing.empty(7.2, 0.7 + 0.3 * len(names))
-    panel = figure.subplots()
-    bars = panel.barh(names, sizes, color=[*([ORANGE] * len(counts)), GREEN], height=0.7)
-    panel.bar_label(bars, labels=[f"{n:,}" for n in sizes], padding=3, fontsize=8.5)
-    panel.invert_yaxis()
-    panel.set(title=f"What became of {len(samples):,} samples", xlabel="samples", ylabel="reason")
-    panel.set_ylabel("")
-    panel.grid(axis="y", visible=False)
-    panel.margins(x=0.1)
-    return figure
-
-
 def share(right: pd.Series, of: pd.Series) -> Estimate:
     """The share of rows that are right, with a 95 % interval by bootstrap over the values of `of`.
 
@@ -183,26 +165,6 @@ def acceptance_table(samples: pd.DataFrame) -> pd.DataFrame:
     table = pd.Series(cells, dtype=object).unstack(fill_value="–")
     table.index = pd.Index([f"{task}, {LANGUAGES.get(lang, lang)}" for task, lang in table.index])
     return table
-
-
-@described
-def acceptance(samples: pd.DataFrame) -> Drawing:
-    """The same over the levels, a line a family, both languages together."""
-    figure = drawing.empty(5.6, 3.4)
-    panel = figure.subplots()
-    tasks = sorted(samples["task"].unique())
-    for i, (task, colour, marker) in enumerate(zip(tasks, (BLUE, VERMILION), "os", strict=False)):
-        levels = {
-            int(level): _accepted(rows)
-            for level, rows in samples[samples["task"] == task].groupby("level")
-        }
-        x = [level + 0.06 * (i - 0.5) for level in levels]
-        drawing.bars(panel, x, list(levels.values()), colour, marker, str(task), drawing.DASHES[i])
-    panel.set(title="Samples that pass every filter", xlabel="level", ylabel="share of samples")
-    panel.set_xticks(sorted(samples["level"].unique()))
-    drawing.percent(panel)
-    panel.legend()
-    return figure
 
 
 def sizes(data: pd.DataFrame) -> pd.DataFrame:
@@ -265,11 +227,6 @@ def general_families(evaluations: Mapping[str, drawing.Evaluation]) -> Drawing:
     drawing.percent(panel)
     panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=max(len(summaries), 1))
     return figure
-
-
-def by_student(settings: Mapping[str, object], text: str) -> str:
-    """A setting of each student in words: `text` is a format of it, such as "{0.epochs}"."""
-    return ", ".join(f"{name} {text.format(own)}" for name, own in settings.items())
 
 
 def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -351,12 +308,13 @@ def pass_against_flops(summaries: Results, costs: Costs) -> Drawing:
     figure = drawing.empty(4.6 * len(names), 3.7)
     panels = figure.subplots(1, len(names), sharey=True, squeeze=False).ravel()
     for panel, name in zip(panels, names, strict=True):
+        mine = of_student(name)
         right = {
-            arm: summaries[f"{name}_{arm}"]["reasoning/pass@1"]
-            for arm in ARMS
-            if f"{name}_{arm}" in summaries
+            arm: summaries[checkpoint]["reasoning/pass@1"]
+            for arm, checkpoint in mine.items()
+            if checkpoint in summaries
         }
-        cost = {arm: costs[f"{name}_{arm}"]["flops"] for arm in right if arm != "base"}
+        cost = {arm: costs[mine[arm]]["flops"] for arm in right if arm != "base"}
         if "base" in right:
             panel.axhline(right["base"].value, color="#6b7280", linestyle=":", label=ARMS["base"])
         for way in (("distilled", "distilled_rl"), ("rl_equal_flops", "rl")):

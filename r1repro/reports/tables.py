@@ -1,14 +1,11 @@
-"""Tables of the whole pipeline as text.
+"""Tables of the whole pipeline, from the comparison stage's results.
 
-They are built from the comparison stage's results. The paper's figures are separate rows or
-a column, marked as context, since its models, tasks and counts differ.
+The paper's figures are separate rows or a column, marked as context, since its models, tasks and
+counts differ.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-
-from markupsafe import Markup, escape
+from dataclasses import replace
 
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
@@ -16,19 +13,27 @@ from r1repro.evaluation.checkpoints import (
     ABLATIONS,
     ARMS,
     CHAIN,
+    CHECKPOINTS,
     MAIN,
+    PAPER_BENCHMARKS,
+    STUDENT_PAIRS,
     STUDENTS,
-    WAYS_OF_STUDENTS,
+    about,
     key,
+    label_of,
+    main,
+    of_student,
     within_sentence,
 )
 from r1repro.evaluation.claims import are_equal, flops_shares
 from r1repro.evaluation.results import Costs, Results
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports.drawing import checkpoint
+from r1repro.reports.markup import Row, Table
 from r1repro.reports.transcripts import LANGUAGES
 
 Summary = Mapping[str, Estimate]
+Paths = Mapping[str, str] | Sequence[str]
+"""Measures, with a label for each if it is not the measure's own."""
 
 # The paper's figures by our measure, for context only: its model and tasks differ. v1 and v2 are
 # versions of arXiv 2501.12948.
@@ -44,30 +49,16 @@ PAPER: dict[str, tuple[str, str]] = {
     "repetition": ("R1-Zero repeats, no figure", "repository README"),
     "general/score": ("R1-Zero 24.7 %, R1 87.6 %", "AlpacaEval 2.0 LC; v2 Table 3"),
 }
-# R1 v2 (arXiv 2501.12948), Table 3: the paper's figures for each stage of CHAIN, in per cent, by
-# our closest measure.
-PAPER_STAGES: dict[str, tuple[str, tuple[float, ...]]] = {
-    "reasoning/pass@1": ("AIME 2024, pass@1", (77.9, 59.0, 74.0, 78.1, 79.8)),
-    "arithmetic/pass@1": ("MATH-500, pass@1", (95.9, 94.2, 95.9, 95.4, 97.3)),
-    "general/score": ("AlpacaEval 2.0, LC win rate", (24.7, 50.1, 55.8, 62.1, 87.6)),
-    "general/fact": ("SimpleQA", (30.3, 17.8, 28.2, 24.9, 30.1)),
-    "general/instruction": ("IF-Eval, prompt strict", (46.6, 71.7, 72.0, 78.1, 83.3)),
-}
 _LEVELS = tuple(f"level_{level}/pass@1" for level in range(1, 9))
 _GENERAL = tuple(f"general/{t}" for t in "translation fact instruction greeting refusal".split())
 STAGE_ROWS: dict[str, tuple[str, ...]] = {
     "Reasoning": ("reasoning/pass@1", "*/pass@1", *_LEVELS),
     "General tasks": ("general/score", *_GENERAL),
     "How the reasoning answers are written": (
-        "format_valid",
-        "language_share",
-        "readability",
-        "reflection_per_response",
-        "reflection_per_1k_tokens",
-        "repetition",
-        "length",
+        "format_valid", "language_share", "readability", "reflection_per_response",
+        "reflection_per_1k_tokens", "repetition", "length",
     ),
-}
+}  # fmt: skip
 _STUDENT_PATHS = {
     "reasoning/pass@1": "pass@1",
     "general/score": "General score",
@@ -76,133 +67,38 @@ _STUDENT_PATHS = {
     "readability": "Readable",
 }
 _ABLATION_PATHS = (
-    "reasoning/pass@1",
-    "*/pass@1",
-    "general/score",
-    "format_valid",
-    "language_share",
-    "mixed",
-    "readability",
-    "length",
-)
+    "reasoning/pass@1", "*/pass@1", "general/score", "format_valid", "language_share", "mixed",
+    "readability", "length",
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of a table: one cell per column, or none in a heading between rows.
-
-    Lines after the first of a label or cell are small print; context: whether these are the
-    paper's figures.
-    """
-
-    label: str
-    cells: tuple[str, ...] = ()
-    context: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under named columns. A column is set as context if its name begins with the paper."""
-
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    first: str = "Measure"
-
-    def _repr_html_(self) -> str:
-        styles = [self._style(name, i) for i, name in enumerate(self.columns)]
-        head = Markup("").join(
-            Markup('<th scope="col" class="{}">{}</th>').format(*pair)
-            for pair in zip(("", *styles), (self.first, *self.columns), strict=True)
-        )
-        body = Markup("").join(self._body(row, styles) for row in self.rows)
-        start = Markup('<div class="scroll"><table><thead><tr>{}</tr></thead>').format(head)
-        return start + Markup("<tbody>{}</tbody></table></div>").format(body)
-
-    def _style(self, name: str, place: int) -> str:
-        if name.startswith("The paper"):
-            return "context"
-        cells = [row.cells[place] for row in self.rows if row.cells]
-        return "num" if all(map(_NUMBER.match, cells)) else "text"
-
-    def _body(self, row: Row, styles: Sequence[str]) -> Markup:
-        if not row.cells:
-            heading = Markup('<tr class="group"><th colspan="{}">{}</th></tr>')
-            return heading.format(len(self.columns) + 1, row.label)
-        cells = Markup("").join(
-            Markup('<td class="{}">{}</td>').format(style, _written(text))
-            for style, text in zip(styles, row.cells, strict=True)
-        )
-        return Markup('<tr class="{}"><th scope="row">{}</th>{}</tr>').format(
-            "context" if row.context else "", _written(row.label), cells
-        )
-
-
-_NUMBER = re.compile(r"[+−×]?\s?\d|–")
-
-
-def _written(text: str) -> Markup:
-    """The text of a cell, with its interval and the lines after the first in small print."""
-    first, *more = text.split("\n")
-    value, bracket, interval = first.partition(" [")
-    found = escape(value)
-    if bracket:
-        found += Markup(" <small>[{}</small>").format(interval)
-    return found + Markup("").join(Markup("<br><small>{}</small>").format(one) for one in more)
-
-
-def label(name: str) -> str:
-    """A checkpoint's name in tables."""
-    return checkpoint(name)[0]
-
-
-def change_label(pair: tuple[str, str]) -> str:
-    """A difference's name in tables, such as "R1 − R1-Zero"."""
-    before, after = pair
-    return f"{label(after)} − {label(before)}"
-
-
-def verb(change: Estimate) -> str:
-    """The verb that a paired change's interval allows."""
-    return "rose" if change.low > 0 else "fell" if change.high < 0 else "did not clearly change"
-
-
-def beside(change: Estimate) -> str:
-    """How the second of two checkpoints compares, as the paired difference's interval allows."""
-    if change.low > 0:
-        return "higher"
-    return "lower" if change.high < 0 else "not clearly different"
+def worded(change: Estimate, above: str, below: str, neither: str) -> str:
+    """The words that a paired change's interval allows."""
+    return above if change.low > 0 else below if change.high < 0 else neither
 
 
 def side_by_side(
     summaries: Results,
     changes: Mapping[tuple[str, str], Summary],
-    paths: Mapping[str, str] | Sequence[str],
+    paths: Paths,
     first: str = "Measure",
 ) -> Table:
-    """One row per measure, one column per checkpoint and per paired change.
-
-    paths: the measures, with a label for each if it is not the measure's own.
-    """
+    """One row per measure, one column per checkpoint and per paired change."""
     named = paths if isinstance(paths, Mapping) else {path: metrics.label(path) for path in paths}
-    columns = (*map(label, summaries), *(f"{change_label(pair)}, paired" for pair in changes))
+    columns = [label_of(name) for name in summaries]
+    columns += [f"{label_of(after)} − {label_of(before)}, paired" for before, after in changes]
     rows = []
     for path, name in named.items():
         cells = [metrics.shown(each.get(path), path) for each in summaries.values()]
         cells += [metrics.shown(each.get(path), path, signed=True) for each in changes.values()]
         rows.append(Row(name, tuple(cells)))
-    return Table(columns, tuple(rows), first)
+    return Table(tuple(columns), tuple(rows), first)
 
 
-def compared(
-    summaries: Results,
-    changes: Results,
-    paths: Mapping[str, str] | Sequence[str],
-    first: str = "Measure",
-) -> Table:
+def compared(summaries: Results, changes: Results, paths: Paths, first: str = "Measure") -> Table:
     """`side_by_side` of the headline's checkpoints and their change."""
     pair = next((p for p in (MAIN[1:], MAIN[:2]) if key(*p) in changes), None)
-    main = {name: summaries[name] for name in MAIN if name in summaries}
-    return side_by_side(main, {pair: changes[key(*pair)]} if pair else {}, paths, first)
+    return side_by_side(main(summaries), {pair: changes[key(*pair)]} if pair else {}, paths, first)
 
 
 def by_checkpoint(
@@ -227,13 +123,25 @@ def general_paths(paths: Iterable[str]) -> list[str]:
 
 def headline(summaries: Results, changes: Results) -> Table:
     """The first table: the checkpoints of MAIN, the paired change, and the paper's figures."""
-    paths = metrics.headline({path: None for name in MAIN for path in summaries.get(name, {})})
+    paths = metrics.headline({path: None for each in main(summaries).values() for path in each})
     found = compared(summaries, changes, paths, "Held-out problems")
     rows = []
     for path, row in zip(paths, found.rows, strict=True):
         generic = "reasoning/cons@k" if path.startswith("reasoning/cons@") else path
         rows.append(replace(row, cells=(*row.cells, "\n".join(PAPER.get(generic, ())))))
     return Table((*found.columns, "The paper, for context"), tuple(rows), found.first)
+
+
+def checkpoints(summaries: Results) -> Table:
+    """The evaluated checkpoints, what each is trained from, and what the paper says of it."""
+    rows = tuple(
+        Row(
+            label_of(name),
+            (label_of(about(name).parent) if about(name).parent else "–", about(name).paper),
+        )
+        for name in summaries
+    )
+    return Table(("From", "The paper"), rows, "Checkpoint")
 
 
 def stages(summaries: Results) -> Table | None:
@@ -246,16 +154,17 @@ def stages(summaries: Results) -> Table | None:
     for title, paths in STAGE_ROWS.items():
         rows.append(Row(title))
         for path in metrics.spread(paths, there):
-            if all(path not in summaries[name] for name in shown):
+            if path not in there:
                 continue
             cells = tuple(metrics.shown(summaries[name].get(path), path) for name in shown)
             rows.append(Row(metrics.label(path).removeprefix("General tasks: "), cells))
-            if path in PAPER_STAGES:
-                benchmark, values = PAPER_STAGES[path]
-                theirs = dict(zip(CHAIN, values, strict=True))
-                cells = tuple(f"{theirs[name]:.1f}\u00a0%" for name in shown)
-                rows.append(Row(f"context, the paper: {benchmark}", cells, context=True))
-    return Table(tuple(map(label, shown)), tuple(rows), "Held-out suite")
+            if path in PAPER_BENCHMARKS:
+                place = list(PAPER_BENCHMARKS).index(path)
+                theirs = (CHECKPOINTS[name].benchmarks[place] for name in shown)
+                cells = tuple(f"{value:.1f}\u00a0%" for value in theirs)
+                benchmark = f"context, the paper: {PAPER_BENCHMARKS[path]}"
+                rows.append(Row(benchmark, cells, context=True))
+    return Table(tuple(label_of(n) for n in shown), tuple(rows), "Held-out suite")
 
 
 def soundness(summaries: Results) -> Table | None:
@@ -272,25 +181,25 @@ def by_seed(runs: Mapping[str, Results]) -> Table:
     shared = [n for n in ("base", *CHAIN) if all(n in run for run in runs.values())]
     rows: list[Row] = []
     for path in ("reasoning/pass@1", "format_valid", "language_share", "general/score"):
-        rows.append(Row(metrics.label(path), ()))
+        rows.append(Row(metrics.label(path)))
         rows += [
             Row(name, tuple(metrics.shown(run[n].get(path), path) for n in shared))
             for name, run in runs.items()
         ]
-    return Table(tuple(label(n) for n in shared), tuple(rows), "Seed")
+    return Table(tuple(label_of(n) for n in shared), tuple(rows), "Seed")
 
 
 def arms(name: str, costs: Sequence[Costs]) -> dict[str, str]:
     """ARMS of a student; RL is called "at equal FLOPs" only if the costs of every run are equal."""
-    arm = "rl_equal_flops"
-    shares = flops_shares(f"{name}_{arm}", f"{name}_distilled", costs)
+    mine = of_student(name)
+    shares = flops_shares(mine["rl_equal_flops"], mine["distilled"], costs)
     if not shares:
         return ARMS
     if are_equal(shares):
-        return {**ARMS, arm: "RL at equal FLOPs"}
+        return {**ARMS, "rl_equal_flops": "RL at equal FLOPs"}
     low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
     spent = low if low == high else f"{low} to {high}"
-    return {**ARMS, arm: f"RL after {spent}\u00a0% of distillation’s FLOPs"}
+    return {**ARMS, "rl_equal_flops": f"RL after {spent}\u00a0% of distillation’s FLOPs"}
 
 
 def student(name: str, summaries: Results, costs: Sequence[Costs]) -> Table:
@@ -299,18 +208,16 @@ def student(name: str, summaries: Results, costs: Sequence[Costs]) -> Table:
     costs: of each run; their mean is shown.
     """
     rows = []
-    for arm, words in arms(name, costs).items():
-        checkpoint_name = f"{name}_{arm}"
-        if checkpoint_name not in summaries:
+    for arm, checkpoint in of_student(name).items():
+        if checkpoint not in summaries:
             continue
-        found = summaries[checkpoint_name]
-        cells = [metrics.shown(found.get(path), path) for path in _STUDENT_PATHS]
-        spent = [run[checkpoint_name] for run in costs if checkpoint_name in run]
+        cells = [metrics.shown(summaries[checkpoint].get(path), path) for path in _STUDENT_PATHS]
+        spent = [run[checkpoint] for run in costs if checkpoint in run]
         flops, seconds = (
             sum(cost[unit] for cost in spent) / max(1, len(spent)) for unit in ("flops", "seconds")
         )
         cells += [tera(flops), duration(seconds)] if spent else ["–", "–"]
-        rows.append(Row(words, tuple(cells)))
+        rows.append(Row(arms(name, costs)[arm], tuple(cells)))
     columns = (*_STUDENT_PATHS.values(), "FLOPs (10¹²)", "Wall time")
     return Table(columns, tuple(rows), STUDENTS[name])
 
@@ -319,14 +226,14 @@ def student_changes(changes: Results, costs: Sequence[Costs]) -> Table | None:
     """Changes of the declared pairs of every student; costs: of each run."""
     rows = [
         Row(
-            f"{STUDENTS[before.split('_')[0]]}: {_arm(after, costs)} against {_arm(before, costs)}",
+            f"{STUDENTS[about(before).student]}: {_arm(after, costs)} against "
+            f"{_arm(before, costs)}",
             tuple(
                 metrics.shown(changes[key(before, after)].get(path), path, signed=True)
                 for path in _STUDENT_PATHS
             ),
         )
-        for name in STUDENTS
-        for before, after in ((f"{name}_{a}", f"{name}_{b}") for a, b, _ in WAYS_OF_STUDENTS)
+        for before, after in STUDENT_PAIRS
         if key(before, after) in changes
     ]
     columns = tuple(_STUDENT_PATHS.values())
@@ -334,8 +241,7 @@ def student_changes(changes: Results, costs: Sequence[Costs]) -> Table | None:
 
 
 def _arm(name: str, costs: Sequence[Costs]) -> str:
-    student_name, arm = name.split("_", 1)
-    return within_sentence(arms(student_name, costs)[arm])
+    return within_sentence(arms(about(name).student, costs)[about(name).arm])
 
 
 def distilled_sentences(summaries: Results, changes: Results, costs: Sequence[Costs]) -> list[str]:
@@ -346,15 +252,13 @@ def distilled_sentences(summaries: Results, changes: Results, costs: Sequence[Co
     """
     path, said = "reasoning/pass@1", []
     for name, words in STUDENTS.items():
-        before, after = f"{name}_rl_equal_flops", f"{name}_distilled"
+        before, after = of_student(name)["rl_equal_flops"], of_student(name)["distilled"]
         change = changes.get(key(before, after), {}).get(path)
         if change is None:
             continue
-        which = (
-            "above" if change.low > 0 else "below" if change.high < 0 else "not clearly apart from"
-        )
         said.append(
-            f"{words}: distilled {metrics.shown(summaries[after][path], path)} is {which} "
+            f"{words}: distilled {metrics.shown(summaries[after][path], path)} is "
+            f"{worded(change, 'above', 'below', 'not clearly apart from')} "
             f"{_arm(before, costs)}, {metrics.shown(summaries[before][path], path)} "
             f"({metrics.shown(change, path, signed=True)}, paired)."
         )
@@ -384,7 +288,8 @@ def ablation_sentence(name: str, changes: Results) -> str:
     ablation = ABLATIONS[name]
     found = changes[key(ablation.plain, name)]
     parts = [
-        f"{words} {beside(found[path])} ({metrics.shown(found[path], path, signed=True)})"
+        f"{words} {worded(found[path], 'higher', 'lower', 'not clearly different')} "
+        f"({metrics.shown(found[path], path, signed=True)})"
         for path, words in (
             ("reasoning/pass@1", "pass@1"),
             ("general/score", "general score"),
@@ -392,7 +297,7 @@ def ablation_sentence(name: str, changes: Results) -> str:
         )
         if path in found
     ]
-    return f"{ablation.title}, against {label(ablation.plain)}: {'; '.join(parts)}."
+    return f"{ablation.title}, against {about(ablation.plain).label}: {'; '.join(parts)}."
 
 
 def tera(flops: float) -> str:

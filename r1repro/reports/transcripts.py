@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from r1repro.evaluation.answers import chosen, shown
-from r1repro.reports.drawing import checkpoint
+from r1repro.evaluation.checkpoints import label_of
 from r1repro.reports.markup import Html
 from r1repro.text.visible import visible
 
@@ -89,7 +89,7 @@ def answered(rows: pd.DataFrame, most: int | None = None, limit: int = LIMIT) ->
     """Rows of `chosen` for a notebook; each problem but the first is folded."""
     made: list[Markup] = []
     for problem in problems(rows)[:most]:
-        named = {checkpoint(name, i)[0]: row for i, (name, row) in enumerate(problem.items())}
+        named = {label_of(name): row for name, row in problem.items()}
         first, *_ = named.values()
         texts = [_answer(name, row) for name, row in named.items()]
         marks = Markup("").join(

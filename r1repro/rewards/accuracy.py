@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import cache
 
+from r1repro.rewards.comparison import DIFFERENT, EQUAL, ROUNDED, asks_for_rounding
 from r1repro.rewards.math_answers import plain
 from r1repro.rewards.verifier import Verifier, quick
 from r1repro.tasks import countdown, reasoning_gym
@@ -12,7 +13,7 @@ from r1repro.text.tags import after_thinking, boxed, final_answer, math_answer, 
 
 REMEMBERED = 100_000
 """Maximum cached verifier verdicts; completions of a group often share an answer."""
-_VERDICTS: dict[tuple[str, str], bool] = {}
+_VERDICTS: dict[tuple[str, str, bool], str] = {}
 
 
 def is_correct(problem: Problem, text: str) -> bool:
@@ -26,11 +27,19 @@ def is_strictly_correct(problem: Problem, text: str) -> bool:
     return matches(problem, answer and (boxed(answer) or answer))
 
 
+def is_leniently_correct(problem: Problem, text: str) -> bool:
+    """`is_correct`, or right but for rounding that the question does not ask for."""
+    answer = stated_answer(problem, text)
+    if matches(problem, answer) or answer is None or not _is_math(problem):
+        return matches(problem, answer)
+    return _VERDICTS[_pair(problem, answer)] == ROUNDED
+
+
 def judge(problems: Sequence[Problem], texts: Sequence[str]) -> list[bool]:
     """`is_correct` of each completion, with one batched call to the verifier."""
     answers = [stated_answer(problem, text) for problem, text in zip(problems, texts, strict=True)]
     _ask_verifier(
-        (problem.answer, answer)
+        _pair(problem, answer)
         for problem, answer in zip(problems, answers, strict=True)
         if answer is not None and _is_math(problem)
     )
@@ -87,8 +96,8 @@ def matches(problem: Problem, answer: str | None) -> bool:
     if problem.task.startswith("gym_"):
         return reasoning_gym.solves(answer, problem.answer)
     if _is_math(problem):
-        _ask_verifier([(problem.answer, answer)])
-        return _VERDICTS[problem.answer, answer]
+        _ask_verifier([_pair(problem, answer)])
+        return _VERDICTS[_pair(problem, answer)] == EQUAL
     return _plain(answer) == _plain(problem.answer)
 
 
@@ -108,24 +117,30 @@ def _verifier() -> Verifier:
     return Verifier(max(1, (cores or 1) // int(os.environ.get("WORLD_SIZE", "1"))))
 
 
-def _ask_verifier(pairs: Iterable[tuple[str, str]]) -> None:
-    """Cache a verdict for each (gold, answer)."""
+def _pair(problem: Problem, answer: str) -> tuple[str, str, bool]:
+    return problem.answer, answer, asks_for_rounding(problem.prompt)
+
+
+def _ask_verifier(pairs: Iterable[tuple[str, str, bool]]) -> None:
+    """Cache a verdict for each (gold, answer, whether rounding is asked for)."""
     asked = list(dict.fromkeys(pairs))
     new = [pair for pair in asked if pair not in _VERDICTS]
     if new and len(_VERDICTS) + len(new) > REMEMBERED:
         _VERDICTS.clear()
         new = asked
     hard = []
-    for gold, answer in new:
-        known = quick(gold, answer)
+    for pair in new:
+        known = quick(*pair)
         if known is None:
-            hard.append((gold, answer))
+            hard.append(pair)
         else:
-            _VERDICTS[gold, answer] = known
+            _VERDICTS[pair] = known
     if hard:
-        golds, answers = zip(*hard, strict=True)
-        verdicts = _verifier().grade(golds, answers, answer_only=True)
-        _VERDICTS.update(zip(hard, (verdict.correct for verdict in verdicts), strict=True))
+        golds, answers, rounded = zip(*hard, strict=True)
+        verdicts = _verifier().grade(golds, answers, True, rounded)
+        for pair, verdict in zip(hard, verdicts, strict=True):
+            lenient = ROUNDED if verdict.lenient else DIFFERENT
+            _VERDICTS[pair] = EQUAL if verdict.correct else lenient
 
 
 def _plain(text: str) -> str:

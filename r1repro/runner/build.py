@@ -2,13 +2,13 @@
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from r1repro import artifacts, cores
+from r1repro import artifacts, cores, marks
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.errors import StageFailed
 from r1repro.runner import processes
@@ -44,42 +44,36 @@ def build(space: Workspace, names: Sequence[str], show: Display) -> dict[str, St
     try:
         while waiting or running:
             for name in [*waiting]:
-                if not _has_room(space, name, running) or set(space.find(name).inputs) & {
-                    *waiting,
-                    *running,
-                }:
+                unfinished = {*waiting, *running} & {*space.find(name).inputs}
+                if unfinished or not _has_room(space, name, running):
                     continue
                 waiting.remove(name)
                 result = _load(space, name, show)
-                if result is not None:
-                    found[name] = result
-                    show.done(result, built=False)
-                else:
+                if result is None:
                     running[name] = _Building.begin(space, name, show)
+                    continue
+                found[name] = result
+                show.done(result, built=False)
             if running:
                 time.sleep(POLL_SECONDS)
                 show.running([*running])
-            for name, building in [*running.items()]:
-                if building.is_over(space, show):
-                    del running[name]
-                    result = space.load(name)
-                    if result is None:
-                        raise StageFailed(
-                            f"stage {name} ended without a result: see {building.log}"
-                        )
-                    found[name] = result
-                    show.done(result, built=True)
+            for name in [*running]:
+                if not running[name].is_over(space, show):
+                    continue
+                log, result = running.pop(name).log, space.load(name)
+                if result is None:
+                    raise StageFailed(f"stage {name} ended without a result: see {log}")
+                found[name] = result
+                show.done(result, built=True)
     finally:
         for building in running.values():
             building.close()
     return {name: found[name] for name in names}
 
 
-def _has_room(space: Workspace, name: str, running: Sequence[str] | dict[str, "_Building"]) -> bool:
-    if not running:
-        return True
+def _has_room(space: Workspace, name: str, running: Collection[str]) -> bool:
     halves = all(space.find(other).half for other in [name, *running])
-    return halves and len(running) < cores.at_once()
+    return not running or (halves and len(running) < cores.at_once())
 
 
 def _load(space: Workspace, name: str, show: Display) -> StageResult | None:
@@ -89,11 +83,16 @@ def _load(space: Workspace, name: str, show: Display) -> StageResult | None:
         moved = artifacts.set_aside(space.place(name), space.runs)
         show.say(f"{error}. It was moved to {moved}, and {name} is rebuilt.")
         return None
-    if result is not None and result.manifest.get("code") != artifacts.code_hash():
+    if result is not None and result.manifest.get("code") != _code(space, name):
         show.say(
             f"{name}: cached result of a different code version is used; --from {name} rebuilds it"
         )
     return result
+
+
+def _code(space: Workspace, name: str) -> str:
+    """The mark of the code that builds a stage."""
+    return marks.of_function(space.find(name).run)
 
 
 @dataclass
@@ -125,8 +124,8 @@ class _Building:
             folder.mkdir(parents=True, exist_ok=True)
             begun = folder / "code"
             if not begun.exists():
-                begun.write_text(artifacts.code_hash())
-            elif begun.read_text() != artifacts.code_hash():
+                begun.write_text(_code(space, self.name))
+            elif begun.read_text() != _code(space, self.name):
                 show.say(
                     f"{self.name} was started by a different code version and resumes; "
                     f"--from {self.name} starts over"
@@ -178,10 +177,8 @@ def _reason(log: Path, start: int, code: int) -> str:
         lines = file.read().decode(errors="replace").split("\n")
     written = [line.strip() for line in lines if line.strip()]
     if code < 0:
-        try:
-            how = signal.Signals(-code).name
-        except ValueError:
-            how = f"signal {-code}"
+        known = -code in {*signal.Signals}
+        how = signal.Signals(-code).name if known else f"signal {-code}"
         hint = ", perhaps because memory ran out" if how == "SIGKILL" else ""
         return f"it was ended by {how}{hint}"
     # Under accelerate the launcher's report follows the stage's exception.

@@ -2,9 +2,7 @@
 
 A stage is a function of its configuration and its inputs' results to one folder:
 
-    def run(
-        config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-    ) -> None
+    def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None
 
 It writes its outputs into `folder`, which survives a kill: checkpoints are in `folder/checkpoints`
 and the stage resumes from the newest. When it returns, the folder becomes a result
@@ -16,19 +14,13 @@ import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from operator import attrgetter
 
-from r1repro.config import (
-    STUDENTS,
-    TEACHER,
-    Config,
-    EvaluationConfig,
-    RLConfig,
-    SamplesConfig,
-    SFTConfig,
-    model_key,
-)
+from r1repro.config import TEACHER, Config, EvaluationConfig
 from r1repro.errors import R1ReproError, offered
+from r1repro.evaluation.checkpoints import CHECKPOINTS, EVALUATIONS, STUDENTS, about, of_student
+from r1repro.runner import estimates
 
 
 @dataclass(frozen=True)
@@ -58,152 +50,54 @@ class Stage:
 _LOADED = ("engine.precision", "engine.attention")
 """Settings that the result of every stage that loads a model depends on."""
 _SAMPLED = (*_LOADED, "engine.rollouts")
-_TRAINED = (
-    *_LOADED,
-    *(
-        f"engine.{name}"
-        for name in (
-            "gradient_checkpointing",
-            "sharded",
-            "lora_rank",
-            "lora_alpha",
-            "quantized",
-            "unsloth",
-        )
-    ),
-    "launch.processes",
-)
-GENERAL_ITEMS = 1_110  # of the test split, the same at every scale
-
-
-# Measured on two CPU cores; larger models are slower. The students' stages, with smaller models on
-# one core, take about as long as the teacher's on both.
-def _base_seconds(config: Config) -> float:
-    return 8 + config.stage.base.tokens / 11_500
-
-
-def _student_base_seconds(name: str) -> Callable[[Config], float]:
-    return lambda config: 8 + getattr(config.stage, name).tokens / 15_000
-
-
-def _rl_seconds(name: str) -> Callable[[Config], float]:
-    def seconds(config: Config) -> float:
-        settings: RLConfig = getattr(config.stage, name)
-        return 6 + settings.steps * settings.questions * settings.generations / 110
-
-    return seconds
-
-
-def _sft_seconds(name: str, data: str) -> Callable[[Config], float]:
-    def seconds(config: Config) -> float:
-        made: SamplesConfig = getattr(config.stage, data)
-        settings: SFTConfig = getattr(config.stage, name)
-        return 6 + made.questions * made.kept * settings.epochs / 290
-
-    return seconds
-
-
-def _samples_seconds(name: str) -> Callable[[Config], float]:
-    def seconds(config: Config) -> float:
-        settings: SamplesConfig = getattr(config.stage, name)
-        return 6 + settings.questions * settings.samples / 500
-
-    return seconds
-
-
-def _reward_model_seconds(config: Config) -> float:
-    settings = config.stage.reward_model
-    return 6 + settings.questions * (settings.epochs / 550 + settings.samples / 750)
-
-
-def _evaluation_seconds(config: Config) -> float:
-    evaluation = config.evaluation
-    asked = _problems(config) * evaluation.samples_between
-    return 5 + (asked + GENERAL_ITEMS * evaluation.general_samples) / 300
-
-
-def _in_depth_seconds(config: Config) -> float:
-    evaluation = config.evaluation
-    asked = _problems(config) * evaluation.samples + GENERAL_ITEMS * evaluation.general_samples
-    return 5 + asked / 330
-
-
-def _search_seconds(config: Config) -> float:
-    ways, answers = 8, 1 + 3 * config.evaluation.search_samples
-    return 5 + config.task.validation_problems * ways * answers / 200
-
-
-def _rft_data_seconds(config: Config) -> float:
-    rl = config.stage.r1_zero
-    return 6 + rl.steps * rl.questions * rl.generations / 500
-
-
-def _problems(config: Config) -> int:
-    task = config.task
-    return task.test_problems if config.evaluation.split == "test" else task.validation_problems
+_ADAPTED = "gradient_checkpointing sharded lora_rank lora_alpha quantized unsloth".split()
+_TRAINED = (*_LOADED, *(f"engine.{name}" for name in _ADAPTED), "launch.processes")
 
 
 def _asked_as(checkpoint: str) -> tuple[str, ...]:
     """The settings that determine a checkpoint's prompt format."""
-    return tuple(f"{model_key(checkpoint)}.{name}" for name in ("path", "hub", "chat"))
+    return tuple(f"{about(checkpoint).model}.{name}" for name in ("path", "hub", "chat"))
 
 
 def _student_form(name: str) -> tuple[str, ...]:
     """Prompt format and traces of a student; empty for a teacher, whose key has its whole shape."""
-    if model_key(name) == "model":
+    if about(name).model == "model":
         return ()
     traces = [f"traces{rest}" for rest in ("", "_prompt", "_completion", "_rows", "_tokens")]
     return (*_asked_as(name), *(f"student.{key}" for key in traces))
 
 
-def _evaluation(
-    checkpoint: str,
-    notebook: str,
-    policy: str | None = None,
-    run: str = "run",
-    ablation: str | None = None,
-) -> Stage:
-    """The stage evaluate_X of a checkpoint X, trained by the stage `policy` (default X)."""
+def _evaluation(checkpoint: str, run: str = "run") -> Stage:
+    """The stage evaluate_X of a checkpoint X."""
     read = [f.name for f in fields(EvaluationConfig) if f.name != "samples" or run == "in_depth"]
+    settings = ("task", *(f"evaluation.{name}" for name in read), "base_seed")
     return Stage(
         name=f"evaluate_{checkpoint}",
         version=5,
         run=f"r1repro.stages.evaluate:{run}",
-        config=(
-            *_asked_as(checkpoint),
-            "task",
-            *(f"evaluation.{name}" for name in read),
-            "base_seed",
-            *_SAMPLED,
-        ),
-        seconds=_in_depth_seconds if run == "in_depth" else _evaluation_seconds,
-        inputs=(policy or checkpoint,),
-        notebook=notebook,
-        switch=ablation and f"ablation.{ablation}",
+        config=(*_asked_as(checkpoint), *settings, *_SAMPLED),
+        seconds=estimates.in_depth if run == "in_depth" else estimates.evaluation,
+        inputs=(CHECKPOINTS[checkpoint].trained or checkpoint,),
+        switch=_switch(checkpoint),
     )
+
+
+def _switch(checkpoint: str) -> str | None:
+    found = CHECKPOINTS[checkpoint].switch
+    return f"ablation.{found}" if found else None
 
 
 def _way(name: str) -> Stage:
     """The stage evaluate_base_X: the base with another prompt."""
-    stage = _evaluation(f"base_{name}", "00_base_model", policy="base")
     searched = ("base_search",) if name in ("best", "few_shot") else ()
-    return replace(
-        stage,
-        run=f"r1repro.stages.baselines:{name}",
-        version=2,
-        inputs=(*stage.inputs, *searched),
-    )
+    stage = _evaluation(f"base_{name}")
+    run = f"r1repro.stages.baselines:{name}"
+    return replace(stage, run=run, version=2, inputs=("base", *searched))
 
 
-def _rl(
-    name: str,
-    start: tuple[str, ...],
-    notebook: str,
-    settings: str,
-    run: str | None = None,
-    ablation: str | None = None,
-) -> Stage:
-    """A GRPO stage; the first input is the initial policy."""
+def _rl(name: str, *start: str, settings: str = "", run: str = "") -> Stage:
+    """A GRPO stage from the policy of its first input, with the settings of a stage (its own)."""
+    settings = settings or name
     return Stage(
         name=name,
         version=5 if name == "r1_zero" else 3,
@@ -212,196 +106,164 @@ def _rl(
             *("model", *_student_form(name), "task", f"stage.{settings}", "seed"),
             *("engine", "launch"),
         ),
-        seconds=_rl_seconds(settings),
+        seconds=partial(estimates.rl, settings),
         inputs=start,
-        notebook=notebook,
         distributed=True,
-        switch=ablation and f"ablation.{ablation}",
+        switch=_switch(name),
     )
 
 
-def _sft(
-    name: str,
-    base: str,
-    data: str,
-    notebook: str,
-    settings: str,
-    run: str | None = None,
-    ablation: str | None = None,
-) -> Stage:
+def _sft(name: str, data: str, base: str = "base", settings: str = "", run: str = "") -> Stage:
     """A stage of supervised fine-tuning of `base` on the data set of stage `data`."""
+    settings = settings or name
     return Stage(
         name=name,
         version=4,
         run=f"r1repro.stages.sft:{run or name}",
         config=("model", *_student_form(name), "task", f"stage.{settings}", "seed", *_TRAINED),
-        seconds=_sft_seconds(settings, data),
+        seconds=partial(estimates.sft, settings, data),
         inputs=(base, data),
-        notebook=notebook,
         distributed=True,
-        switch=ablation and f"ablation.{ablation}",
+        switch=_switch(name),
     )
+
+
+def _data(name: str, policy: str, seconds: Callable[[Config], float], *settings: str) -> Stage:
+    """A stage that samples `policy` for a data set."""
+    return Stage(
+        name=name,
+        version=3,
+        run=f"r1repro.stages.{name}:run",
+        config=("model", "task", *(settings or (f"stage.{name}",)), "seed", *_SAMPLED),
+        seconds=seconds,
+        inputs=(policy,),
+    )
+
+
+def _evaluated(stage: Stage, run: str = "run") -> tuple[Stage, Stage]:
+    """A stage that trains a checkpoint, and the checkpoint's evaluation."""
+    return stage, _evaluation(stage.name, run=run)
+
+
+def _in(notebook: str, *stages: Stage) -> tuple[Stage, ...]:
+    """These stages, run by the cells of that notebook."""
+    return tuple(replace(stage, notebook=notebook) for stage in stages)
 
 
 def _student(name: str) -> tuple[Stage, ...]:
     """A student's stages: base, distilled, RL alone, distilled then RL, and their evaluations."""
-    notebook = "07_distillation"
-    base, distilled, rl = f"{name}_base", f"{name}_distilled", f"{name}_rl"
-    both, plateau = f"{name}_distilled_rl", f"{name}_rl_plateau"
-    taught = _sft(distilled, base, "rejection_sampling", notebook, distilled, run="distilled")
+    base, rl, equal_flops, distilled, both = of_student(name).values()
+    plateau = f"{rl}_plateau"
+    taught = _sft(distilled, "rejection_sampling", base, run="distilled")
+    long = _rl(plateau, base, settings=rl, run="student_rl_plateau")
     stages = (
         Stage(
             name=base,
             version=3,
             run=f"r1repro.stages.base_model:{name}",
             config=(f"student.{name}", "task", f"stage.{base}", "base_seed", *_LOADED),
-            seconds=_student_base_seconds(base),
-            notebook=notebook,
+            seconds=partial(estimates.base, base, 15_000),
         ),
         replace(taught, inputs=(*taught.inputs, "teacher_sampling")),
-        _rl(
-            rl, (base, distilled, "rejection_sampling", "dev2", "teacher_sampling"), notebook, rl,
-            run="student_rl",
-        ),
-        _rl(both, (distilled,), notebook, both, run="distilled_rl"),
-        *(_evaluation(checkpoint, notebook) for checkpoint in (base, distilled, rl, both)),
-        _evaluation(f"{rl}_equal_flops", notebook, policy=rl, run="equal_flops"),
-        replace(
-            _rl(plateau, (base,), notebook, rl, run="student_rl_plateau", ablation="rl_plateau"),
-            seconds=lambda config: 3 * _rl_seconds(rl)(config),
-        ),
-        _evaluation(plateau, notebook, ablation="rl_plateau"),
+        _rl(rl, base, distilled, "rejection_sampling", "dev2", "teacher_sampling",
+            run="student_rl"),
+        _rl(both, distilled, run="distilled_rl"),
+        *map(_evaluation, (base, distilled, rl, both)),
+        _evaluation(equal_flops, run="equal_flops"),
+        *_evaluated(replace(long, seconds=partial(estimates.plateau, rl))),
     )  # fmt: skip
     # Their versions were incremented when they were limited to half of the cores.
     return tuple(replace(stage, version=stage.version + 1, half=True) for stage in stages)
 
 
 _CHAIN: tuple[Stage, ...] = (
-    Stage(
-        name="base",
-        version=7,
-        run="r1repro.stages.base_model:run",
-        config=("model", "task", "stage.base", "base_seed", *_LOADED),
-        seconds=_base_seconds,
-        notebook="00_base_model",
-    ),
-    _evaluation("base", "00_base_model", run="in_depth"),
-    Stage(
-        name="base_search",
-        version=1,
-        run="r1repro.stages.baselines:search",
-        config=(
-            *_asked_as("base"),
-            "task",
-            *(f"evaluation.{name}" for name in ("search_samples", "top_p")),
-            *(f"evaluation.{name}" for name in ("max_completion_tokens", "rollout_batch")),
-            "base_seed",
-            *_SAMPLED,
+    *_in(
+        "00_base_model",
+        *_evaluated(
+            Stage(
+                name="base",
+                version=7,
+                run="r1repro.stages.base_model:run",
+                config=("model", "task", "stage.base", "base_seed", *_LOADED),
+                seconds=partial(estimates.base, "base", 11_500),
+            ),
+            run="in_depth",
         ),
-        seconds=_search_seconds,
-        inputs=("base",),
-        notebook="00_base_model",
-    ),
-    *(_way(name) for name in ("best", "plain", "begun", "few_shot")),
-    replace(_way("forced"), switch="ablation.base_forced"),
-    Stage(
-        name="base_rft_data",
-        version=1,
-        run="r1repro.stages.baselines:rft_data",
-        config=("model", "task", "stage.r1_zero", "stage.base_rft.keep_all", "seed", *_SAMPLED),
-        seconds=_rft_data_seconds,
-        inputs=("base",),
-        notebook="01_r1_zero_grpo",
-        switch="ablation.base_rft",
-    ),
-    replace(
-        _sft(
-            "base_rft", "base", "base_rft_data", "01_r1_zero_grpo", "base_rft",
-            ablation="base_rft",
+        Stage(
+            name="base_search",
+            version=1,
+            run="r1repro.stages.baselines:search",
+            config=(
+                *_asked_as("base"),
+                "task",
+                *(f"evaluation.{name}" for name in ("search_samples", "top_p")),
+                *(f"evaluation.{name}" for name in ("max_completion_tokens", "rollout_batch")),
+                "base_seed",
+                *_SAMPLED,
+            ),
+            seconds=estimates.search,
+            inputs=("base",),
         ),
-        seconds=lambda config: _rft_data_seconds(config) / 2,
+        *map(_way, ("best", "plain", "begun", "few_shot", "forced")),
     ),
-    _evaluation("base_rft", "01_r1_zero_grpo", ablation="base_rft"),
-    _rl("r1_zero", ("base",), "01_r1_zero_grpo", "r1_zero"),
-    _evaluation("r1_zero", "01_r1_zero_grpo", run="in_depth"),
-    _rl(
-        "r1_zero_permuted", ("base",), "01_r1_zero_grpo", "r1_zero", ablation="permuted_rewards"
-    ),
-    _evaluation("r1_zero_permuted", "01_r1_zero_grpo", ablation="permuted_rewards"),
-    _rl("r1_zero_format_only", ("base",), "01_r1_zero_grpo", "r1_zero", ablation="format_only"),
-    _evaluation("r1_zero_format_only", "01_r1_zero_grpo", ablation="format_only"),
-    _rl("r1_zero_equal_weights", ("base",), "01_r1_zero_grpo", "r1_zero", ablation="equal_weights"),
-    _evaluation("r1_zero_equal_weights", "01_r1_zero_grpo", ablation="equal_weights"),
-    Stage(
-        name="cold_start_data",
-        version=3,
-        run="r1repro.stages.cold_start_data:run",
-        config=("model", "task", "stage.cold_start_data", "seed", *_SAMPLED),
-        seconds=_samples_seconds("cold_start_data"),
-        inputs=("r1_zero",),
-        notebook="02_cold_start_sft",
-    ),
-    _sft("dev1", "base", "cold_start_data", "02_cold_start_sft", "dev1"),
-    _evaluation("dev1", "02_cold_start_sft"),
-    _rl("dev2", ("dev1",), "03_reasoning_rl", "dev2"),
-    _evaluation("dev2", "03_reasoning_rl"),
-    _rl(
-        "dev2_no_language_reward", ("dev1",), "03_reasoning_rl", "dev2",
-        ablation="no_language_reward",
-    ),
-    _evaluation("dev2_no_language_reward", "03_reasoning_rl", ablation="no_language_reward"),
-    Stage(
-        name="rejection_sampling",
-        version=3,
-        run="r1repro.stages.rejection_sampling:run",
-        config=("model", "task", "stage.rejection_sampling", "seed", *_SAMPLED),
-        seconds=_samples_seconds("rejection_sampling"),
-        inputs=("dev2",),
-        notebook="04_rejection_sampling",
-    ),
-    Stage(
-        name="teacher_sampling",
-        version=3,
-        run="r1repro.stages.rejection_sampling:by_teacher",
-        config=(
-            TEACHER,
-            f"{TEACHER}_chat",
-            f"{TEACHER}_tokens",
-            *("task", "stage.rejection_sampling", "seed"),
-            *_SAMPLED,
+    *_in(
+        "01_r1_zero_grpo",
+        replace(
+            _data("base_rft_data", "base", estimates.rft_data, "stage.r1_zero",
+                  "stage.base_rft.keep_all"),
+            version=1, run="r1repro.stages.baselines:rft_data", switch="ablation.base_rft",
         ),
-        seconds=_samples_seconds("rejection_sampling"),
-        notebook="04_rejection_sampling",
-        switch=TEACHER,
+        *_evaluated(replace(_sft("base_rft", "base_rft_data"), seconds=estimates.rft)),
+        *_evaluated(_rl("r1_zero", "base"), run="in_depth"),
+        *_evaluated(_rl("r1_zero_permuted", "base", settings="r1_zero")),
+        *_evaluated(_rl("r1_zero_format_only", "base", settings="r1_zero")),
+        *_evaluated(_rl("r1_zero_equal_weights", "base", settings="r1_zero")),
     ),
-    _sft("dev3", "base", "rejection_sampling", "05_mixed_sft", "dev3"),
-    _evaluation("dev3", "05_mixed_sft"),
-    _sft(
-        "dev3_reasoning_only", "base", "rejection_sampling", "05_mixed_sft", "dev3",
-        ablation="reasoning_only",
+    *_in(
+        "02_cold_start_sft",
+        _data("cold_start_data", "r1_zero", partial(estimates.samples, "cold_start_data")),
+        *_evaluated(_sft("dev1", "cold_start_data")),
     ),
-    _evaluation("dev3_reasoning_only", "05_mixed_sft", ablation="reasoning_only"),
-    Stage(
-        name="reward_model",
-        version=3,
-        run="r1repro.stages.reward_model:run",
-        config=("model", "task", "stage.reward_model", "seed", "engine", "launch.processes"),
-        seconds=_reward_model_seconds,
-        inputs=("dev2", "dev3", "rejection_sampling"),
-        notebook="06_all_scenario_rl",
-        distributed=True,
+    *_in(
+        "03_reasoning_rl",
+        *_evaluated(_rl("dev2", "dev1")),
+        *_evaluated(_rl("dev2_no_language_reward", "dev1", settings="dev2")),
     ),
-    _rl("r1", ("dev3", "reward_model"), "06_all_scenario_rl", "r1"),
-    _evaluation("r1", "06_all_scenario_rl"),
-    _rl(
-        "r1_preference_throughout", ("dev3", "reward_model"), "06_all_scenario_rl", "r1",
-        ablation="preference_throughout",
+    *_in(
+        "04_rejection_sampling",
+        _data("rejection_sampling", "dev2", partial(estimates.samples, "rejection_sampling")),
+        Stage(
+            name="teacher_sampling",
+            version=3,
+            run="r1repro.stages.rejection_sampling:by_teacher",
+            config=(
+                *(TEACHER, f"{TEACHER}_chat", f"{TEACHER}_tokens"),
+                *("task", "stage.rejection_sampling", "seed", *_SAMPLED),
+            ),
+            seconds=partial(estimates.samples, "rejection_sampling"),
+            switch=TEACHER,
+        ),
     ),
-    _evaluation(
-        "r1_preference_throughout", "06_all_scenario_rl", ablation="preference_throughout"
+    *_in(
+        "05_mixed_sft",
+        *_evaluated(_sft("dev3", "rejection_sampling")),
+        *_evaluated(_sft("dev3_reasoning_only", "rejection_sampling", settings="dev3")),
     ),
-    *_student("qwen"),
-    *_student("llama"),
+    *_in(
+        "06_all_scenario_rl",
+        Stage(
+            name="reward_model",
+            version=3,
+            run="r1repro.stages.reward_model:run",
+            config=("model", "task", "stage.reward_model", "seed", "engine", "launch.processes"),
+            seconds=estimates.reward_model,
+            inputs=("dev2", "dev3", "rejection_sampling"),
+            distributed=True,
+        ),
+        *_evaluated(_rl("r1", "dev3", "reward_model")),
+        *_evaluated(_rl("r1_preference_throughout", "dev3", "reward_model", settings="r1")),
+    ),
+    *_in("07_distillation", *_student("qwen"), *_student("llama")),
 )  # fmt: skip
 
 STAGES: tuple[Stage, ...] = (
@@ -411,12 +273,12 @@ STAGES: tuple[Stage, ...] = (
         version=7,
         run="r1repro.stages.comparison:run",
         config=(),
-        seconds=lambda config: 16,
+        seconds=estimates.comparison,
         inputs=(
-            *(s.name for s in _CHAIN if s.name.startswith("evaluate_")),
+            *(s.name for s in _CHAIN if s.name in EVALUATIONS),
             "base_search",
             *("r1_zero", "dev2", "r1", "rejection_sampling", "teacher_sampling"),
-            *(f"{s}_{arm}" for s in STUDENTS for arm in ("distilled", "rl", "distilled_rl")),
+            *(of_student(s)[arm] for s in STUDENTS for arm in ("distilled", "rl", "distilled_rl")),
         ),
         notebook="08_r1_zero_vs_r1",
     ),

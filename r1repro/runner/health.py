@@ -11,15 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from r1repro.config import (
-    BaseConfig,
-    Config,
-    RLConfig,
-    SFTConfig,
-    load,
-    runs_folder,
-)
+from r1repro import artifacts
+from r1repro.artifacts import Damaged
+from r1repro.config import BaseConfig, Config, RLConfig, SFTConfig, load, runs_folder
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.checkpoints import EVALUATIONS
 from r1repro.evaluation.doctor import (
     LOOKED_FOR,
     STEPS,
@@ -29,7 +25,8 @@ from r1repro.evaluation.doctor import (
     examine,
     grouped,
 )
-from r1repro.runner.graph import find, graph
+from r1repro.runner.graph import find
+from r1repro.runner.sequence import recorded, wanted_stages
 from r1repro.runner.workspace import Workspace
 
 NAMED = 6
@@ -43,7 +40,7 @@ class Health:
     """Findings in some stages.
 
     rows: rows read, by stage; making: last step read of unfinished stages; unread: stages without
-    rows.
+    rows; damaged: what is wrong with results that cannot be used.
     """
 
     scale: str
@@ -51,6 +48,7 @@ class Health:
     rows: Mapping[str, int]
     making: Mapping[str, int]
     unread: tuple[str, ...]
+    damaged: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Each finding with its stages and remedy; then the stages read and the checks made."""
@@ -66,6 +64,7 @@ class Health:
             said += [f"too few rows to judge a mean: {_named(short)}"]
         if self.unread:
             said += [f"nothing to read yet: {_named(self.unread)}"]
+        said += self.damaged
         return [*said, *_wrapped(f"looked for: {', '.join(LOOKED_FOR)}")]
 
 
@@ -96,8 +95,10 @@ def of_run(folder: Path) -> Health:
     config = load(folder / "resolved.yaml")
     if (folder.parent / "cache").is_dir():  # the run may be from another checkout
         config = replace(config, runs=str(folder.resolve().parent))
-    found = of_stages(config, list(graph(config)))
-    if not found.rows:
+    space = Workspace(config, _recorded(folder))
+    until = folder.name.partition("-until-")[2]
+    found = of_space(space, wanted_stages(space, until=until if until in space.stages else None))
+    if not found.rows and not found.damaged and not any(map(space.is_done, space.stages)):
         raise R1ReproError(
             f"no stage of {folder} has results in {runs_folder(config)}: give a run whose results "
             "are there, and use the code version that built it, since published versions hold no "
@@ -106,18 +107,34 @@ def of_run(folder: Path) -> Health:
     return found
 
 
+def _recorded(folder: Path) -> dict[str, str]:
+    """The keys that the executed notebooks of a run tell, whatever has changed since."""
+    marks = map(recorded, (folder / "notebooks").glob("*.ipynb"))
+    return {name: key for mark in marks if mark for name, key in mark.get("keys", {}).items()}
+
+
 def of_stages(config: Config, names: Sequence[str]) -> Health:
+    """Health of these stages of a configuration; see `of_space`."""
+    return of_space(Workspace(config), names)
+
+
+def of_space(space: Workspace, names: Sequence[str]) -> Health:
     """Health of these stages; those that neither train nor evaluate are left out."""
     findings: list[Finding] = []
     count: dict[str, int] = {}
     making: dict[str, int] = {}
     unread: list[str] = []
+    damaged: list[str] = []
     for name in names:
-        settings = _settings(config, name)
+        settings = _settings(space.config, name)
         if settings is None:
             continue
-        rows, finished = _rows(config, name)
-        if rows is None and finished:  # it made a data set with the settings of a trained stage
+        try:
+            rows, finished = _rows(space, name)
+        except Damaged as error:
+            damaged.append(f"{name}: {error}")
+            continue
+        if rows is None and finished:
             continue
         if rows is None or not len(rows):
             unread.append(name)
@@ -126,11 +143,11 @@ def of_stages(config: Config, names: Sequence[str]) -> Health:
         count[name] = len(rows)
         if not finished:
             making[name] = int(rows["step"].iloc[-1])
-    return Health(config.scale, tuple(findings), count, making, tuple(unread))
+    return Health(space.config.scale, tuple(findings), count, making, tuple(unread), tuple(damaged))
 
 
 def _settings(config: Config, name: str) -> Settings | None:
-    if name.startswith("evaluate_"):
+    if name in EVALUATIONS:
         return config.evaluation
     paths = [path for path in find(name, config).config if path.startswith("stage.")]
     found = getattr(config.stage, paths[0].removeprefix("stage.")) if paths else None
@@ -138,19 +155,28 @@ def _settings(config: Config, name: str) -> Settings | None:
     return found if trained else None
 
 
-def _rows(config: Config, name: str) -> tuple[pd.DataFrame | None, bool]:
-    """The stage's metrics or evaluation rows, and whether the stage is finished."""
-    result = Workspace(config).load(name)
+def _rows(space: Workspace, name: str) -> tuple[pd.DataFrame | None, bool]:
+    """The stage's metrics or evaluation rows, and whether the stage is finished.
+
+    A finished stage without rows copied a model or made a data set.
+    """
+    result = space.load(name)
     if result is not None:
-        table = "evaluation" if name.startswith("evaluate_") else "metrics"
+        table = "evaluation" if name in EVALUATIONS else "metrics"
         file = result.folder / f"{table}.parquet"
-        return pd.read_parquet(file) if file.is_file() else None, True
+        return artifacts.renamed(pd.read_parquet(file)) if file.is_file() else None, True
     # Imported here, since it imports torch, which finished stages do not need.
     from r1repro.training.checkpoints import newest_checkpoint
 
-    newest = newest_checkpoint(Workspace(config).work(name))
-    if newest is None:
+    newest = newest_checkpoint(space.work(name))
+    try:
+        if newest is None:
+            return None, False
+        if (newest / "rows.parquet").is_file():
+            rows = pd.read_parquet(newest / "rows.parquet")
+        else:
+            text = (newest / "rows.json").read_text(encoding="utf-8")
+            rows = pd.DataFrame(json.loads(text))
+    except FileNotFoundError:  # a newer one has taken its place, or it is another program's
         return None, False
-    if (newest / "rows.parquet").is_file():
-        return pd.read_parquet(newest / "rows.parquet"), False
-    return pd.DataFrame(json.loads((newest / "rows.json").read_text(encoding="utf-8"))), False
+    return artifacts.renamed(rows), False

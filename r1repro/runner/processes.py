@@ -13,18 +13,19 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import forkserver, reduction
 from multiprocessing.connection import wait
 from types import ModuleType
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
-from r1repro import artifacts
+from r1repro import artifacts, marks
 from r1repro.config import ROOT, Config, only, save
 from r1repro.cores import take_half
 from r1repro.errors import R1ReproError
-from r1repro.runner.graph import resolve
+from r1repro.runner.graph import Stage, find, resolve
 from r1repro.runner.progress import worked
 from r1repro.runner.workspace import Workspace
 
@@ -39,10 +40,8 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**32),
 }
-PRELOADED = [
-    f"r1repro.stages.{name}"
-    for name in ("base_model", "rl", "sft", "evaluate", "cold_start_data", "rejection_sampling")
-] + ["r1repro.stages.reward_model"]
+_STAGES = "base_model rl sft evaluate cold_start_data rejection_sampling reward_model".split()
+PRELOADED = [*(f"r1repro.stages.{name}" for name in _STAGES), "r1repro.runner.held"]
 # accelerate's defaults, given explicitly to avoid a warning. Port 0 is any free port, since another
 # stage may run in parallel.
 LAUNCHER = "-m accelerate.commands.launch --num_machines 1 --mixed_precision no".split()
@@ -51,32 +50,17 @@ REASON = "r1repro: "
 """Prefix of the last line in the log of a failed stage."""
 
 
-class Running(Protocol):
-    """A started stage; `exit_code` is None while it runs, negative after a signal."""
+@dataclass(frozen=True)
+class Running:
+    """A started stage."""
 
     pid: int
-
-    @property
-    def exit_code(self) -> int | None: ...
-
-
-class _Forked:
-    def __init__(self, process: Any) -> None:
-        self.pid, self._process = process.pid, process
+    poll: Callable[[], int | None]
 
     @property
     def exit_code(self) -> int | None:
-        found: int | None = self._process.exitcode
-        return found
-
-
-class _Launched:
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self.pid, self._process = process.pid, process
-
-    @property
-    def exit_code(self) -> int | None:
-        return self._process.poll()
+        """None while it runs, negative after a signal."""
+        return self.poll()
 
 
 def start(space: Workspace, name: str, log: BinaryIO, lock: int) -> Running:
@@ -89,18 +73,13 @@ def start(space: Workspace, name: str, log: BinaryIO, lock: int) -> Running:
         return _fork(space.config, name, log, lock)
     resolved = space.work(name).with_suffix(".yaml")
     save(space.config, resolved)
-    return _Launched(
-        subprocess.Popen(
-            [sys.executable, *launcher(processes), "-m", "r1repro.runner", name, str(resolved)],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env={**os.environ, **ENVIRONMENT, **_paths(), **_one_gpu(processes)},
-            start_new_session=True,
-            pass_fds=(lock,),
-        )
-    )
+    launched = subprocess.Popen(
+        [sys.executable, *launcher(processes), "-m", "r1repro.runner", name, str(resolved)],
+        stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT,
+        env={**os.environ, **ENVIRONMENT, **_paths(), **_one_gpu(processes)},
+        start_new_session=True, pass_fds=(lock,),
+    )  # fmt: skip
+    return Running(launched.pid, launched.poll)
 
 
 def launcher(processes: int) -> list[str]:
@@ -134,14 +113,16 @@ def _fork(config: Config, name: str, log: BinaryIO, lock: int) -> Running:
     process = context.Process(
         target=_forked,
         args=(
-            config, name, _code(), _Passed(log.fileno()), _Passed(lock),
+            config, name, marks.of_function(find(name, config).run),
+            _Passed(log.fileno()), _Passed(lock),
             {**os.environ, **ENVIRONMENT, **_one_gpu(1)},
         ),
         name=f"r1repro {name}",
     )  # fmt: skip
     with _no_main():
         process.start()
-    return _Forked(process)
+    assert process.pid is not None
+    return Running(process.pid, lambda: process.exitcode)
 
 
 class _Passed:
@@ -171,17 +152,15 @@ def _forked(
     os.environ.update(environment)
     for number in (1, 2):
         os.dup2(log, number)
-    if code != artifacts.code_hash():
+    if code != marks.of_function(find(name, config).run):
         raise SystemExit(
             f"{REASON}the code was changed since this session started: restart it to use the change"
         )
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    exit_code = run_reported(config, name)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+    # Not os._exit: multiprocessing then frees semaphores, and would warn about them otherwise.
+    raise SystemExit(run_reported(config, name))
 
 
 def run_reported(config: Config, name: str) -> int:
@@ -221,12 +200,15 @@ def run_here(space: Workspace, name: str) -> None:
         if result is None:
             raise R1ReproError(f"{name} needs {other}, which is not built: build {other} first")
         inputs[other] = result
+    folder, processes = space.work(name), int(os.environ.get("WORLD_SIZE", "1"))
     first = os.environ.get("RANK", "0") == "0"
-    folder = space.work(name)
-    before = worked(artifacts.read_progress(folder))
-    started = time.time()
+    seconds, started = worked(artifacts.read_progress(folder)), time.time()
     if not artifacts.is_complete(folder, space.keys[name]):
-        _check_processes(space, name)
+        if processes != space.processes(name):
+            raise R1ReproError(
+                f"launch.processes={config.launch.processes} started {processes}: accelerate "
+                "starts one process per GPU, so give at most the number of GPUs"
+            )
         seen = only(config, stage.config)
         if seen.engine.unsloth:
             from r1repro.stages.engines import import_unsloth
@@ -240,34 +222,32 @@ def run_here(space: Workspace, name: str) -> None:
         if stage.half:
             take_half()
         function(seen, inputs, folder, artifacts.Progress(folder if first else None))
-        before += time.time() - started
+        seconds += time.time() - started
     if first:
-        facts = {
-            "version": stage.version,
-            "config": space.settings(stage),
-            "inputs": {other: space.keys[other] for other in stage.inputs},
-            "built_from": {o: artifacts.fingerprint(r.folder) for o, r in inputs.items()},
-            "code": artifacts.code_hash(),
-            "versions": artifacts.versions(),
-            "hardware": artifacts.hardware(),
-            "processes": space.processes(name),
-            "seconds": round(before, 2),
-            **artifacts.told(folder),
-        }
+        facts = _facts(space, stage, inputs, seconds)
         artifacts.publish(folder, space.runs, name, space.keys[name], facts)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if processes > 1:
         from r1repro.training import sharding  # imports torch, which the kernel must not
 
         sharding.leave()
 
 
-def _check_processes(space: Workspace, name: str) -> None:
-    started = int(os.environ.get("WORLD_SIZE", "1"))
-    if started != space.processes(name):
-        raise R1ReproError(
-            f"launch.processes={space.config.launch.processes} started {started}: accelerate "
-            "starts one process per GPU, so give at most the number of GPUs"
-        )
+def _facts(
+    space: Workspace, stage: Stage, inputs: artifacts.Inputs, seconds: float
+) -> dict[str, Any]:
+    """What the manifest of a result says of its making."""
+    return {
+        "version": stage.version,
+        "config": space.settings(stage),
+        "inputs": {other: space.keys[other] for other in stage.inputs},
+        "built_from": {o: artifacts.fingerprint(r.folder) for o, r in inputs.items()},
+        "code": marks.of_function(stage.run),
+        "versions": artifacts.versions(),
+        "hardware": artifacts.hardware(),
+        "processes": space.processes(stage.name),
+        "seconds": round(seconds, 2),
+        **artifacts.told(space.work(stage.name)),
+    }
 
 
 def _one_gpu(processes: int) -> dict[str, str]:
@@ -279,11 +259,6 @@ def _one_gpu(processes: int) -> dict[str, str]:
 def _paths() -> dict[str, str]:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {"PYTHONPATH": os.pathsep.join(paths)}
-
-
-def _code() -> str:
-    """Hash of the code currently on disk, not cached."""
-    return artifacts.code_hash.__wrapped__()
 
 
 @contextmanager

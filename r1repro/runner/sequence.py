@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1repro import artifacts
+from r1repro import artifacts, marks
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.config import ROOT, Config, save
 from r1repro.duration import duration
@@ -66,13 +66,8 @@ def run(
     """
     space = Workspace(config)
     wanted = wanted_stages(space, from_stage, until)
-    plan = _notebooks(space, wanted)
-    for name in plan:
-        if not (notebooks / f"{name}.ipynb").is_file():
-            raise R1ReproError(
-                f"no notebook {name}.ipynb in {notebooks}: restore it from the checkout"
-            )
     folder = run_folder(space, until)
+    plan = _notebooks(space, folder, notebooks, wanted)
     with artifacts.lock(folder / "lock") as held:
         if held is None:
             owner = (folder / "lock").read_text().strip()
@@ -84,25 +79,27 @@ def run(
             set_aside_from(space, from_stage)
         save(config, folder / "resolved.yaml")
         began = time.time()
-        show = Terminal(space, wanted)
-        executing: list[Future[bool]] = []
-        # A notebook takes seconds, most of them on one core: the next stages need not wait for it.
-        with ThreadPoolExecutor(1) as pool:
-            for name, stages in plan.items():
-                for one in executing:
-                    if one.done():
-                        one.result()  # raises if the notebook failed
-                source = notebooks / f"{name}.ipynb"
-                done = all(space.is_done(other) for other in stages)
-                _build(space, folder, source, stages, show)
-                if name == ARTICLE:
-                    continue
-                mark = _mark(space, source, wanted[: wanted.index(stages[-1]) + 1])
-                executing.append(pool.submit(_execute, space, folder, source, stages, mark, done))
-        executed = [one.result() for one in executing]
+        executed = _execute_all(plan, wanted, Terminal(space, wanted))
         results = {name: _result(space, name) for name in wanted}
         _table(results)
-        return Outcome(folder, results, time.time() - began if any(executed) else None)
+        return Outcome(folder, results, time.time() - began if executed else None)
+
+
+def _execute_all(plan: Sequence["_Notebook"], wanted: list[str], show: "Terminal") -> bool:
+    """Build the stages and execute the notebooks; returns whether any had to be executed."""
+    executing: list[Future[bool]] = []
+    # A notebook takes seconds, most of them on one core: the next stages need not wait for it.
+    with ThreadPoolExecutor(1) as pool:
+        for notebook in plan:
+            for one in executing:
+                if one.done():
+                    one.result()  # raises if the notebook failed
+            done = all(map(notebook.space.is_done, notebook.stages))
+            notebook.build(show)
+            if notebook.source.stem != ARTICLE:
+                mark = notebook.mark(wanted[: wanted.index(notebook.stages[-1]) + 1])
+                executing.append(pool.submit(notebook.execute, mark, done))
+    return any([one.result() for one in executing])
 
 
 def wanted_stages(
@@ -127,14 +124,21 @@ def wanted_stages(
     return names[: cut + 1]
 
 
-def _notebooks(space: Workspace, wanted: Sequence[str]) -> dict[str, list[str]]:
-    """The stages of each notebook, in order."""
-    found: dict[str, list[str]] = {}
+def _notebooks(
+    space: Workspace, folder: Path, notebooks: Path, wanted: Sequence[str]
+) -> list["_Notebook"]:
+    """The notebooks of the wanted stages, in order. Raises R1ReproError if one is missing."""
+    found: dict[str, _Notebook] = {}
     for name in wanted:
         notebook = space.find(name).notebook
         if notebook is not None:
-            found.setdefault(notebook, []).append(name)
-    return found
+            source = notebooks / f"{notebook}.ipynb"
+            if not source.is_file():
+                raise R1ReproError(
+                    f"no notebook {source.name} in {notebooks}: restore it from the checkout"
+                )
+            found.setdefault(notebook, _Notebook(space, folder, source, [])).stages.append(name)
+    return [*found.values()]
 
 
 def set_aside_from(space: Workspace, from_stage: str) -> None:
@@ -211,56 +215,59 @@ class Terminal:
         self.passing = len(cut)
 
 
-def _build(space: Workspace, folder: Path, source: Path, stages: list[str], show: Terminal) -> None:
-    """Build a notebook's stages; if one fails, so does the copy of the notebook."""
-    try:
-        build(space, stages, show)
-    except StageFailed as error:
-        with suppress(StageFailed):  # raised by the cell of the failed stage
-            execute(source, folder, _given(folder), {})
-        raise _located(space, folder, source, stages, error) from error
+@dataclass(frozen=True)
+class _Notebook:
+    """A notebook of the run in `folder`, and its stages in order."""
 
+    space: Workspace
+    folder: Path
+    source: Path
+    stages: list[str]
 
-def _execute(
-    space: Workspace,
-    folder: Path,
-    source: Path,
-    stages: list[str],
-    mark: dict[str, Any],
-    done: bool,
-) -> bool:
-    """Execute a notebook whose stages are built; returns False if its copy was up to date.
+    def build(self, show: Terminal) -> None:
+        """Build the stages; if one fails, so does the copy of the notebook."""
+        try:
+            build(self.space, self.stages, show)
+        except StageFailed as error:
+            with suppress(StageFailed):  # raised by the cell of the failed stage
+                self._execute({})
+            raise self._located(error) from error
 
-    done: the stages had been built by an earlier run.
-    """
-    executed = folder / "notebooks" / source.name
-    if done and recorded(executed) == mark:
-        return False
-    try:
-        execute(source, folder, _given(folder), mark)
-    except StageFailed as error:
-        raise _located(space, folder, source, stages, error) from error
-    executed.with_name(f"{source.stem}.failed.ipynb").unlink(missing_ok=True)
-    return True
+    def execute(self, mark: dict[str, Any], done: bool) -> bool:
+        """Execute the notebook once its stages are built; returns False if it was up to date.
 
+        done: the stages had been built by an earlier run.
+        """
+        if done and recorded(self.folder / "notebooks" / self.source.name) == mark:
+            return False
+        try:
+            self._execute(mark)
+        except StageFailed as error:
+            raise self._located(error) from error
+        self._failed.unlink(missing_ok=True)
+        return True
 
-def _located(
-    space: Workspace, folder: Path, source: Path, stages: list[str], error: StageFailed
-) -> StageFailed:
-    """The failure with its stage, its notebook and what to do."""
-    unfinished = [name for name in stages if not space.is_done(name)]
-    named = [name for name in unfinished if f"stage {name} " in str(error)] or unfinished
-    where = f"stage {named[0]}, " if named else ""
-    failed = folder / "notebooks" / f"{source.stem}.failed.ipynb"
-    return StageFailed(
-        f"{where}notebook {source.name}: {error}; the executed cells are in {failed}, "
-        "and the same command without --from resumes here"
-    )
+    def mark(self, stages: Sequence[str]) -> dict[str, Any]:
+        """What the executed copy depends on: these stages, its source and the code."""
+        return {**mark_of(self.source), "keys": {name: self.space.keys[name] for name in stages}}
 
+    def _execute(self, mark: dict[str, Any]) -> None:
+        given = {"config_path": str(self.folder / "resolved.yaml"), "build_missing": False}
+        execute(self.source, self.folder, given, mark)
 
-def _given(folder: Path) -> dict[str, Any]:
-    """The parameters of a notebook of a run."""
-    return {"config_path": str(folder / "resolved.yaml"), "build_missing": False}
+    @property
+    def _failed(self) -> Path:
+        return self.folder / "notebooks" / f"{self.source.stem}.failed.ipynb"
+
+    def _located(self, error: StageFailed) -> StageFailed:
+        """The failure with its stage, its notebook and what to do."""
+        unfinished = [name for name in self.stages if not self.space.is_done(name)]
+        named = [name for name in unfinished if f"stage {name} " in str(error)] or unfinished
+        where = f"stage {named[0]}, " if named else ""
+        return StageFailed(
+            f"{where}notebook {self.source.name}: {error}; the executed cells are in "
+            f"{self._failed}, and the same command without --from resumes here"
+        )
 
 
 def execute(
@@ -282,20 +289,15 @@ def execute(
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
-            source,
-            part,
-            dict(parameters),
-            kernel_name="python3",
-            cwd=ROOT,
-            progress_bar=False,
-            log_output=False,
+            _unformatted(source), _unformatted(part), dict(parameters), kernel_name="python3",
+            cwd=ROOT, progress_bar=False, log_output=False,
             start_timeout=300,  # seconds; kernels start slowly on a busy machine
             # Otherwise every kernel prints a warning that it listens on this machine.
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
             # The outputs are saved by then, or the run was interrupted; a graceful shutdown would
             # print a traceback in the terminal.
             shutdown_kernel="immediate",
-        )
+        )  # fmt: skip
     except PapermillExecutionError as error:
         part.replace(executed.with_name(f"{source.stem}.failed.ipynb"))
         message = " ".join(str(error.evalue).split())
@@ -310,15 +312,15 @@ def execute(
     part.unlink()
 
 
-def _mark(space: Workspace, source: Path, stages: Sequence[str]) -> dict[str, Any]:
-    """What the executed copy of a notebook depends on."""
-    keys = {name: space.keys[name] for name in stages}
-    return {**source_of(source), "code": artifacts.code_hash(), "keys": keys}
+def _unformatted(path: Path) -> str:
+    """The path for papermill, which fills braces in."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def source_of(notebook: Path) -> dict[str, str]:
-    """The part of a mark that says what a notebook's source was."""
-    return {"source": hashlib.sha256(notebook.read_bytes()).hexdigest()}
+def mark_of(notebook: Path) -> dict[str, str]:
+    """The part of a mark that says what a notebook's source and the code that it imports were."""
+    source = hashlib.sha256(notebook.read_bytes()).hexdigest()
+    return {"source": source, "code": marks.of_notebook(notebook)}
 
 
 def recorded(executed: Path) -> dict[str, Any] | None:

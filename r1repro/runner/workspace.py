@@ -1,6 +1,7 @@
 """Results of a run on disk: each stage's key, its folders, and its result if finished."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ class Workspace:
     """The stages of one configuration and their folders.
 
     Results are in runs/cache/STAGE-KEY, stages that are being built in runs/work/STAGE-KEY.
+    recorded: keys of a run that was made before, of other code or with files that are gone.
     """
 
     config: Config
+    recorded: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @cached_property
     def stages(self) -> dict[str, Stage]:
@@ -31,7 +34,7 @@ class Workspace:
         """Key of each stage: SHA-256 of its settings, its inputs' keys and its version."""
         found: dict[str, str] = {}
         for stage in self.stages.values():
-            found[stage.name] = artifacts.digest(
+            found[stage.name] = self.recorded.get(stage.name) or artifacts.digest(
                 {
                     "stage": stage.name,
                     "version": stage.version,
@@ -118,13 +121,16 @@ class Workspace:
                 found[f"{key}.hub"] = _commit(model.hub, "model")
             if model.path is not None and (key in found or f"{key}.path" in found):
                 files = sorted(Path(model.path).glob("*.*"))
-                found[f"{key}.path"] = [[file.name, *_state(file)] for file in files]
+                found[f"{key}.path"] = [[file.name, *(_state(file) or ())] for file in files]
                 found.pop(key, None)  # the location does not matter
         return found
 
 
-def _state(file: Path) -> list[int]:
-    stat = file.stat()
+def _state(file: Path) -> list[int] | None:
+    try:
+        stat = file.stat()
+    except FileNotFoundError:  # gone since the run was made
+        return None
     return [stat.st_size, stat.st_mtime_ns]
 
 

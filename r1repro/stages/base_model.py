@@ -5,8 +5,11 @@ With a `path` or `hub` in its shape the base is a copy of that model and nothing
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +17,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro import hub
-from r1repro.artifacts import FACTS, Progress, StageResult
+from r1repro.artifacts import FACTS, Inputs, Progress
 from r1repro.config import BaseConfig, Config, ModelConfig
 from r1repro.stages.models import device, load_tokenizer, save_model
 from r1repro.tasks import corpus, worlds
@@ -27,62 +30,67 @@ LONGEST_DOCUMENT = 320
 """Maximum length in tokens; longer documents are truncated."""
 
 
-def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Writes model/ (HF folder with tokenizer) and metrics.parquet."""
-    build(config, config.model, config.stage.base, folder, progress)
+def run(
+    config: Config,
+    inputs: Inputs,
+    folder: Path,
+    progress: Progress,
+    model: str = "model",
+    stage: str = "base",
+) -> None:
+    """Writes model/ (HF folder with tokenizer) and metrics.parquet, which a copy does not have."""
+    shape: ModelConfig = attrgetter(model)(config)
+    if shape.made_here:
+        _train(config, shape, getattr(config.stage, stage), folder, progress)
+    else:
+        _copy(hub.model_folder(shape.path, shape.hub), folder / "model")
 
 
-def qwen(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """The Qwen student's base."""
-    build(config, config.student.qwen, config.stage.qwen_base, folder, progress)
+qwen = partial(run, model="student.qwen", stage="qwen_base")
+llama = partial(run, model="student.llama", stage="llama_base")
 
 
-def llama(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """The Llama student's base."""
-    build(config, config.student.llama, config.stage.llama_base, folder, progress)
+def _copy(place: Path, target: Path) -> None:
+    target.mkdir(exist_ok=True)
+    for pattern in ("*.safetensors", "*.index.json", "*config.json"):
+        for file in place.glob(pattern):
+            shutil.copyfile(file, target / file.name)
+    load_tokenizer(place).save_pretrained(target)
 
 
-def build(
+def _train(
     config: Config, shape: ModelConfig, settings: BaseConfig, folder: Path, progress: Progress
 ) -> None:
-    """Write a base of that shape: copied from its path, or trained from random weights."""
-    if not shape.made_here:
-        place = hub.model_folder(shape.path, shape.hub)
-        (folder / "model").mkdir(exist_ok=True)
-        for pattern in ("*.safetensors", "*.index.json", "*config.json"):
-            for file in place.glob(pattern):
-                shutil.copyfile(file, folder / "model" / file.name)
-        load_tokenizer(place).save_pretrained(folder / "model")
-        return
     world = worlds.of(config.task)
     torch.manual_seed(config.base_seed)
     documents = corpus.documents(world, config.base_seed)
-    read: list[str] = []
     tokenizer = train_tokenizer(islice(documents, TOKENIZER_DOCUMENTS))
-    sequences: list[list[int]] = []
-    tokens = 0
-    while tokens < settings.tokens:
-        batch = list(islice(documents, 2_000))
-        read += batch
-        for ids in tokenizer(batch)["input_ids"]:
-            sequences.append([*ids[: LONGEST_DOCUMENT - 1], tokenizer.eos_token_id])
-            tokens += len(sequences[-1])
+    read, sequences = _sequences(documents, tokenizer, settings.tokens)
     facts = json.dumps({"corpus": corpus.counts(read, world)}, indent=1)
     (folder / FACTS).write_text(facts, encoding="utf-8")
     model = from_random_weights(shape, tokenizer).to(device())
     model.set_attn_implementation(config.engine.attention)
     rows = pretrain(
-        model,
-        sequences,
-        settings,
-        pad_id=tokenizer.pad_token_id,
-        seed=config.base_seed,
-        folder=folder,
-        progress=progress,
-        engine=config.engine,
-    )
+        model, sequences, settings, pad_id=tokenizer.pad_token_id, seed=config.base_seed,
+        folder=folder, progress=progress, engine=config.engine,
+    )  # fmt: skip
     save_model(model, tokenizer, folder / "model")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
+
+
+def _sequences(
+    documents: Iterator[str], tokenizer: PreTrainedTokenizerFast, tokens: int
+) -> tuple[list[str], list[list[int]]]:
+    """The documents read, until there are that many tokens, and the token ids of each."""
+    read: list[str] = []
+    sequences: list[list[int]] = []
+    while tokens > 0:
+        batch = list(islice(documents, 2_000))
+        read += batch
+        for ids in tokenizer(batch)["input_ids"]:
+            sequences.append([*ids[: LONGEST_DOCUMENT - 1], tokenizer.eos_token_id])
+            tokens -= len(sequences[-1])
+    return read, sequences
 
 
 def from_random_weights(shape: ModelConfig, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:

@@ -7,13 +7,15 @@ fixed prompts.
 
 import json
 from dataclasses import replace
-from itertools import islice, product
+from functools import partial
+from itertools import chain, islice, product
 from pathlib import Path
 
 import pandas as pd
 
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config, SamplesConfig
+from r1repro.evaluation import checkpoints
 from r1repro.evaluation.rows import row
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
@@ -22,7 +24,7 @@ from r1repro.rewards.accuracy import judge
 from r1repro.stages import samples
 from r1repro.stages.evaluate import Part, measure, parts, sampling
 from r1repro.stages.models import load_sampled, load_tokenizer
-from r1repro.tasks import asking, templates, worlds
+from r1repro.tasks import asking, worlds
 from r1repro.tasks.problem import Completion
 from r1repro.tasks.templates import Asked, Form
 
@@ -33,45 +35,28 @@ FORCED_ROUNDS = 24
 """Most rounds in which a base that gives up is continued; few answers have room for more."""
 
 
-def search(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def search(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Writes search.parquet (a row per way, temperature and family) and best.json, by family."""
     settings, world = config.evaluation, worlds.of(config.task)
     place = inputs["base"].folder / "model"
     model = load_sampled(place, config.engine, settings.max_completion_tokens)
     tokenizer = load_tokenizer(place)
     tried = list(product(_ways(config).items(), TEMPERATURES))
-    rows = []
+    tables = []
     for done, ((way, form), temperature) in enumerate(tried, start=1):
-        drawn = [
-            answer
-            for batch in ask(
-                model,
-                tokenizer,
-                world.validation,
-                Sampling(settings.max_completion_tokens, temperature, settings.top_p),
-                form=form,
-                samples=1 if temperature == 0 else settings.search_samples,
-                rollout_batch=settings.rollout_batch,
-                seed=config.base_seed,
-            )
-            for answer in batch
-        ]
+        batches = ask(
+            model, tokenizer, world.validation,
+            Sampling(settings.max_completion_tokens, temperature, settings.top_p), form=form,
+            samples=1 if temperature == 0 else settings.search_samples,
+            rollout_batch=settings.rollout_batch, seed=config.base_seed,
+        )  # fmt: skip
+        drawn = list(chain.from_iterable(batches))
         right = judge([p for p, _, _ in drawn], [said.text for _, _, said in drawn])
         table = pd.DataFrame({"family": [p.task for p, _, _ in drawn], "right": right})
-        for family, found in table.groupby("family")["right"]:
-            rows.append(
-                {
-                    "way": way,
-                    "temperature": temperature,
-                    "family": family,
-                    "pass@1": float(found.mean()),
-                    "answers": len(found),
-                }
-            )
+        found = table.groupby("family")["right"].agg(**{"pass@1": "mean", "answers": "size"})
+        tables.append(found.reset_index().assign(way=way, temperature=temperature))
         progress.update(done, len(tried), **{"pass@1": float(table["right"].mean())})
-    found = pd.DataFrame(rows)
+    found = pd.concat(tables)[["way", "temperature", "family", "pass@1", "answers"]]
     found.to_parquet(folder / SEARCH, index=False)
     (folder / asking.BEST).write_text(json.dumps(chosen(found), indent=1), encoding="utf-8")
 
@@ -89,11 +74,11 @@ def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
     }
 
 
-def best(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+def best(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Evaluate each family with its best prompt."""
     found = asking.read_best(inputs["base_search"].folder)
     forms = _ways(config)
-    reasoning, general = parts(config, forms["plain"], forms["plain"], _samples(config))
+    reasoning, general = _parts(config, forms["plain"], forms["plain"])
     asked = [
         Part(
             [problem for problem in reasoning.problems if problem.task == family],
@@ -106,32 +91,27 @@ def best(config: Config, inputs: dict[str, StageResult], folder: Path, progress:
     _write(config, inputs, [*asked, general], folder, progress)
 
 
-def plain(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Evaluate with the question alone."""
-    _one_way(config, inputs, "plain", folder, progress)
+def one_way(way: str, config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    form = _ways(config)[way]
+    _write(config, inputs, _parts(config, form, form), folder, progress)
 
 
-def begun(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Evaluate with the template and an opened think tag."""
-    _one_way(config, inputs, "begun", folder, progress)
+plain = partial(one_way, "plain")
+"""Evaluate with the question alone."""
+begun = partial(one_way, "begun")
+"""Evaluate with the template and an opened think tag."""
 
 
-def few_shot(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def few_shot(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Evaluate with the number of worked examples that was best on validation over all families."""
     tried = pd.read_parquet(inputs["base_search"].folder / SEARCH)
-    tried = tried[
-        tried["way"].str.startswith("few_")
-        & (tried["temperature"] == config.evaluation.temperature)
-    ]
+    asked_so = tried["temperature"] == config.evaluation.temperature
+    tried = tried[tried["way"].str.startswith("few_") & asked_so]
     way = "plain" if tried.empty else str(tried.groupby("way")["pass@1"].mean().idxmax())
-    _one_way(config, inputs, way, folder, progress)
+    one_way(way, config, inputs, folder, progress)
 
 
-def forced(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def forced(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Evaluate the base when it is forced to continue whenever it gives up.
 
     The prompt opens the first step; an answer given without a solution is cut off and the work
@@ -139,14 +119,10 @@ def forced(
     is not a prompt. General items get the template with an opened think tag.
     """
     place, forms = inputs["base"].folder / "model", _ways(config)
-    reasoning, general = parts(config, forms["step"], forms["begun"], _samples(config))
-    rows = pd.concat(
-        [
-            _persisting(config, place, reasoning, progress),
-            measure(config, place, [general], Progress(None)),
-        ],
-        ignore_index=True,
-    )
+    reasoning, general = _parts(config, forms["step"], forms["begun"])
+    forced = _persisting(config, place, reasoning, progress)
+    others = measure(config, place, [general], Progress(None))
+    rows = pd.concat([forced, others], ignore_index=True)
     rows.to_parquet(folder / "evaluation.parquet")
 
 
@@ -167,35 +143,31 @@ def _persisting(config: Config, place: Path, part: Part, progress: Progress) -> 
         going = [replace(asked[name][0], id=name) for name in asked if name not in done]
         if not going:
             break
-        for batch in ask(
-            model, tokenizer, going, part.sampling,
-            form=lambda problem: so_far[problem.id], samples=1,
-            rollout_batch=settings.rollout_batch, seed=config.base_seed + round_,
-        ):  # fmt: skip
-            for problem, _, said in batch:
-                original = asked[problem.id][0]
-                ids = tokenizer.encode(said.text, add_special_tokens=False)
-                rest = soundness.before_giving_up(original, said.text) if len(ids) < cap else None
-                if rest is not None and round_ + 1 < FORCED_ROUNDS:
-                    first = part.form(original)
-                    # If the opening was cut off with the guess, start from the opening again.
-                    rest = rest if rest.startswith(first.begun) else first.begun
-                    stem = first.prompt.removesuffix(first.begun)
-                    so_far[problem.id] = Asked(stem + rest, rest)
-                    continue
-                text = said.text if len(ids) <= cap else tokenizer.decode(ids[:cap])
-                done[problem.id] = Completion(
-                    original.id, text, tuple(ids[:cap]), said.finished and len(ids) <= cap
-                )
+        batches = ask(
+            model, tokenizer, going, part.sampling, form=lambda problem: so_far[problem.id],
+            samples=1, rollout_batch=settings.rollout_batch, seed=config.base_seed + round_,
+        )  # fmt: skip
+        for problem, _, said in chain.from_iterable(batches):
+            original = asked[problem.id][0]
+            ids = tokenizer.encode(said.text, add_special_tokens=False)
+            rest = soundness.before_giving_up(original, said.text) if len(ids) < cap else None
+            if rest is not None and round_ + 1 < FORCED_ROUNDS:
+                first = part.form(original)
+                # If the opening was cut off with the guess, start from the opening again.
+                rest = rest if rest.startswith(first.begun) else first.begun
+                so_far[problem.id] = Asked(first.prompt.removesuffix(first.begun) + rest, rest)
+                continue
+            whole = len(ids) <= cap
+            text = said.text if whole else tokenizer.decode(ids[:cap])
+            said = Completion(original.id, text, tuple(ids[:cap]), said.finished and whole)
+            done[problem.id] = said
         progress.update(len(done), len(asked))
     return pd.DataFrame(
         [row(problem, sample, done[name]) for name, (problem, sample) in asked.items()]
     )
 
 
-def rft_data(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def rft_data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Data of rejection-sampling fine-tuning (RFT, DeepSeekMath 5.2.1) of the base.
 
     Samples as many completions as R1-Zero, on the same prompts. Writes dataset.parquet with each
@@ -212,7 +184,7 @@ def rft_data(
         keep_all=config.stage.base_rft.keep_all,
     )
     problems = list(islice(worlds.of(config.task).train(config.seed), settings.questions))
-    place, template = inputs["base"].folder / "model", templates.form(config, "base")
+    place, template = inputs["base"].folder / "model", checkpoints.form(config, "base")
     answers, tokens = samples.draw(config, place, template, problems, settings, progress)
     right = judge([p for p, _, _ in answers], [said.text for _, _, said in answers])
     kept = {
@@ -225,27 +197,16 @@ def rft_data(
     pd.DataFrame(rows).assign(tokens_sampled=tokens).to_parquet(folder / "dataset.parquet")
 
 
-def _one_way(
-    config: Config, inputs: dict[str, StageResult], way: str, folder: Path, progress: Progress
-) -> None:
-    form = _ways(config)[way]
-    _write(config, inputs, parts(config, form, form, _samples(config)), folder, progress)
-
-
 def _ways(config: Config) -> dict[str, Form]:
-    return asking.ways(worlds.of(config.task), templates.form(config, "base"))
+    return asking.ways(worlds.of(config.task), checkpoints.form(config, "base"))
 
 
-def _samples(config: Config) -> int:
-    return config.evaluation.samples_between
+def _parts(config: Config, reasoning: Form, general: Form) -> list[Part]:
+    return parts(config, reasoning, general, config.evaluation.samples_between)
 
 
 def _write(
-    config: Config,
-    inputs: dict[str, StageResult],
-    asked: list[Part],
-    folder: Path,
-    progress: Progress,
+    config: Config, inputs: Inputs, asked: list[Part], folder: Path, progress: Progress
 ) -> None:
     rows = measure(config, inputs["base"].folder / "model", asked, progress)
     rows.to_parquet(folder / "evaluation.parquet")

@@ -4,24 +4,25 @@ from pathlib import Path
 
 import pandas as pd
 
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config
+from r1repro.evaluation import checkpoints
 from r1repro.rewards import soundness
 from r1repro.stages import samples
-from r1repro.tasks import filters, templates
+from r1repro.tasks import filters
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.rewriting import Rewritten, rewrite, tidied
 
 FILTERS: tuple[tuple[str, samples.Filter], ...] = (
     samples.FINISHED,
     samples.CORRECT,
-    ("repetition", lambda problem, said: filters.without_repetition(said.text)),
+    samples.UNREPEATED,
     ("mixed languages", lambda problem, said: filters.in_one_language(said.text)),
     samples.SOUND,
 )
 
 
-def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Writes samples.parquet (every sample and the filter that `dropped` it) and dataset.parquet.
 
     dataset.parquet has a row per example, with the sample (`original`) and its rewritten form
@@ -29,17 +30,15 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     """
     settings = config.stage.cold_start_data
     problems = samples.training_problems(config, "cold start", settings.questions)
-    place, template = inputs["r1_zero"].folder / "model", templates.form(config, "r1_zero")
+    place, template = inputs["r1_zero"].folder / "model", checkpoints.form(config, "r1_zero")
     answers, tokens = samples.draw(config, place, template, problems, settings, progress)
     kept, table = samples.sift(answers, () if settings.keep_all else FILTERS)
     rows: list[dict[str, object]] = []
     taken: dict[str, list[str]] = {}
     for position in kept:
         problem, _, said = answers[position]
-        if config.model.made_here:
-            edited = rewrite(said.text, problem.language)
-        else:
-            edited = tidied(said.text)
+        made_here = config.model.made_here
+        edited = rewrite(said.text, problem.language) if made_here else tidied(said.text)
         text = said.text if edited is None else edited.text
         others = taken.setdefault(problem.id, [])
         reason = "" if settings.keep_all else _unfit(problem, edited, others)
@@ -49,11 +48,9 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
             table.loc[position, "dropped"] = reason
             continue
         others.append(text)
-        example = {"original": said.text, "completion": text}
-        rows.append(samples.described(problem) | example)
+        rows.append(samples.described(problem) | {"original": said.text, "completion": text})
     samples.require(rows, samples.TRAIN_LONGER)
-    table["tokens_sampled"] = tokens
-    table.to_parquet(folder / "samples.parquet")
+    table.assign(tokens_sampled=tokens).to_parquet(folder / "samples.parquet")
     pd.DataFrame(rows).to_parquet(folder / "dataset.parquet")
 
 

@@ -1,21 +1,20 @@
 """Stage comparison: measures and compares every checkpoint, and counts the students' costs."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config
 from r1repro.evaluation import held_out
-from r1repro.evaluation.checkpoints import STUDENTS
+from r1repro.evaluation.checkpoints import STUDENTS, evaluated, of_student
 from r1repro.evaluation.results import COSTS, write_json
 from r1repro.stages.distillation import distillation_flops, training_data
 from r1repro.tasks import asking
 from r1repro.training.flops import equal_flops_row
 
 
-def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Write the summaries of r1repro.evaluation.held_out and costs.json.
 
     results.json: {checkpoint: {path: {value, low, high, n}}}, with checkpoints named as stages, and
@@ -23,21 +22,15 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     {"r1_zero - base": {path: {...}}}, paired over problems, for every pair of
     r1repro.evaluation.checkpoints.PAIRS. costs.json: see `costs`.
     """
-    evaluations = {
-        name.removeprefix("evaluate_"): pd.read_parquet(result.folder / "evaluation.parquet")
-        for name, result in inputs.items()
-        if name.startswith("evaluate_")
-    }
-    held_out.write(folder, held_out.measure(evaluations, _ways(inputs)))
+    evaluations = {name: result.evaluation() for name, result in evaluated(inputs).items()}
+    searched = inputs.get("base_search")
+    ways = {} if searched is None else asking.read_best(searched.folder)
+    held_out.write(folder, held_out.measure(evaluations, ways))
     write_json(folder / COSTS, costs(inputs))
     progress.update(1, 1)
 
 
-def _ways(inputs: dict[str, StageResult]) -> dict[str, dict[str, Any]]:
-    return asking.read_best(inputs["base_search"].folder) if "base_search" in inputs else {}
-
-
-def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
+def costs(inputs: Inputs) -> dict[str, dict[str, float]]:
     """{checkpoint: {"flops", "seconds"}}: estimated cost of each student beyond its own base.
 
     Distillation includes the teacher's sampling, which both students share and each is charged in
@@ -46,7 +39,8 @@ def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
     """
     found: dict[str, dict[str, float]] = {}
     for name in STUDENTS:
-        stages = [f"{name}_distilled", f"{name}_rl", f"{name}_distilled_rl"]
+        arms = of_student(name)
+        stages = [arms["distilled"], arms["rl"], arms["distilled_rl"]]
         if not {*stages, "rejection_sampling", "dev2"} <= inputs.keys():
             continue
         data = training_data(inputs)
@@ -56,14 +50,11 @@ def costs(inputs: dict[str, StageResult]) -> dict[str, dict[str, float]]:
         )
         equal, last, more = rl.iloc[equal_flops_row(rl, budget)], rl.iloc[-1], both.iloc[-1]
         seconds = float(distilled["seconds"].iloc[-1]) + float(data.manifest["seconds"])
-        found |= {
-            f"{name}_rl": _cost(last["flops"], last["seconds"]),
-            f"{name}_rl_equal_flops": _cost(equal["flops"], equal["seconds"]),
-            f"{name}_distilled": _cost(budget, seconds),
-            f"{name}_distilled_rl": _cost(budget + more["flops"], seconds + more["seconds"]),
+        spent = {
+            arms["rl"]: (last["flops"], last["seconds"]),
+            arms["rl_equal_flops"]: (equal["flops"], equal["seconds"]),
+            arms["distilled"]: (budget, seconds),
+            arms["distilled_rl"]: (budget + more["flops"], seconds + more["seconds"]),
         }
+        found |= {k: {"flops": float(f), "seconds": float(s)} for k, (f, s) in spent.items()}
     return found
-
-
-def _cost(flops: float, seconds: float) -> dict[str, float]:
-    return {"flops": float(flops), "seconds": float(seconds)}

@@ -7,13 +7,15 @@ r1repro.stages.baselines evaluates the base with other prompts.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config
+from r1repro.evaluation import checkpoints
 from r1repro.evaluation.rows import row
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
@@ -35,29 +37,29 @@ class Part:
     sampling: Sampling
 
 
-def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """Writes evaluation.parquet, one row per problem and sample."""
-    ((name, checkpoint),) = inputs.items()
-    place, samples = checkpoint.folder / "model", config.evaluation.samples_between
-    _evaluate(config, name, place, samples, folder, progress)
-
-
-def in_depth(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+def run(
+    config: Config,
+    inputs: Inputs,
+    folder: Path,
+    progress: Progress,
+    samples: str = "samples_between",
+    model: str = "model",
 ) -> None:
-    """As `run`, with more samples per reasoning problem, for base and R1-Zero."""
+    """Writes evaluation.parquet, one row per problem and sample.
+
+    samples: the setting of their number for a reasoning problem; model: the checkpoint's folder.
+    """
     ((name, checkpoint),) = inputs.items()
-    place, samples = checkpoint.folder / "model", config.evaluation.samples
-    _evaluate(config, name, place, samples, folder, progress)
+    form = templates.asked(checkpoints.form(config, name))
+    asked = parts(config, form, form, getattr(config.evaluation, samples))
+    rows = measure(config, checkpoint.folder / model, asked, progress)
+    rows.to_parquet(folder / "evaluation.parquet")
 
 
-def equal_flops(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
-    """As `run`, for the policy saved when RL had spent the FLOPs of distillation."""
-    ((name, checkpoint),) = inputs.items()
-    place, samples = checkpoint.folder / EQUAL_FLOPS / "model", config.evaluation.samples_between
-    _evaluate(config, name, place, samples, folder, progress)
+in_depth = partial(run, samples="samples")
+"""With more samples per reasoning problem, for base and R1-Zero."""
+equal_flops = partial(run, model=f"{EQUAL_FLOPS}/model")
+"""The policy saved when RL had spent the FLOPs of distillation."""
 
 
 def sampling(config: Config) -> Sampling:
@@ -90,15 +92,10 @@ def measure(config: Config, place: Path, asked: Sequence[Part], progress: Progre
     for part in asked:
         copies = part.samples if part.sampling.temperature == 0 else 1
         for batch in ask(
-            model,
-            tokenizer,
-            part.problems,
-            part.sampling,
-            form=part.form,
-            samples=part.samples // copies,
-            rollout_batch=settings.rollout_batch,
+            model, tokenizer, part.problems, part.sampling, form=part.form,
+            samples=part.samples // copies, rollout_batch=settings.rollout_batch,
             seed=config.base_seed,
-        ):
+        ):  # fmt: skip
             # Verify the batch at once; the verdicts are cached for each row.
             judge([problem for problem, _, _ in batch], [said.text for _, _, said in batch])
             for problem, sample, said in batch:
@@ -106,20 +103,7 @@ def measure(config: Config, place: Path, asked: Sequence[Part], progress: Progre
                 rows += [found | {"sample": sample + copy} for copy in range(copies)]
             tokens += sum(len(completion.token_ids) for _, _, completion in batch)
             reasoning = [found["correct"] for found in rows if found["task"] not in GENERAL]
-            progress.update(
-                len(rows),
-                total,
-                **{
-                    "pass@1": sum(reasoning) / len(reasoning) if reasoning else 0.0,
-                    "tokens/s": tokens / (time.perf_counter() - started),
-                },
-            )
+            right = sum(reasoning) / len(reasoning) if reasoning else 0.0
+            speed = tokens / (time.perf_counter() - started)
+            progress.update(len(rows), total, **{"pass@1": right, "tokens/s": speed})
     return pd.DataFrame(rows)
-
-
-def _evaluate(
-    config: Config, name: str, place: Path, samples: int, folder: Path, progress: Progress
-) -> None:
-    form = templates.asked(templates.form(config, name))
-    rows = measure(config, place, parts(config, form, form, samples), progress)
-    rows.to_parquet(folder / "evaluation.parquet")

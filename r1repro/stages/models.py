@@ -7,9 +7,12 @@ Either is loaded in engine.precision for sampling.
 import json
 import math
 import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from safetensors import safe_open
 from transformers import (
@@ -20,7 +23,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from r1repro.artifacts import write_atomically
+from r1repro.artifacts import Progress, write_atomically
 from r1repro.config import PLAIN_ENGINE, EngineConfig
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.moved import FILE as MOVED
@@ -48,6 +51,21 @@ def save_model(
         tokenizer.save_pretrained(folder)
 
 
+def store(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    start: Path,
+    folder: Path,
+    rows: Sequence[dict[str, Any]],
+    progress: Progress,
+) -> None:
+    """Write what a training stage made: model/, metrics.parquet, and moved.json."""
+    save_model(model, tokenizer, folder / "model", progress.writes)
+    if progress.writes:
+        write_moved(start, folder)
+        pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
+
+
 def write_moved(start: Path, folder: Path) -> None:
     """Write moved.json of a training stage: relative distance of folder/model from the start.
 
@@ -63,15 +81,13 @@ def weights_moved(before: Path, after: Path) -> float:
     The norms are over all weights together, summed in float64. Raises R1ReproError if the folders
     have no weights in common.
     """
-    there = {name: file for file, names in _stored(after).items() for name in names}
+    there = dict(_stored(after))
     changed = size = 0.0
-    for file, names in _stored(before).items():
-        with safe_open(file, "pt") as first:
-            for name in (n for n in names if n in there):
-                with safe_open(there[name], "pt") as second:
-                    old, new = first.get_tensor(name).double(), second.get_tensor(name).double()
-                changed += float((new - old).square().sum())
-                size += float(old.square().sum())
+    for name, get in _stored(before):
+        if name in there:
+            old, new = get(name).double(), there[name](name).double()
+            changed += float((new - old).square().sum())
+            size += float(old.square().sum())
     if size == 0:
         raise R1ReproError(
             f"{before} and {after} have no weights of the same name: compare checkpoints of one "
@@ -80,18 +96,21 @@ def weights_moved(before: Path, after: Path) -> float:
     return math.sqrt(changed / size)
 
 
-def _stored(folder: Path) -> dict[Path, list[str]]:
-    """The names of the weights in each file of a model's folder."""
-    found = {}
+def _stored(folder: Path) -> Iterator[tuple[str, Callable[[str], torch.Tensor]]]:
+    """Each weight's name in a model's folder, and what reads it by its name."""
     for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(file, "pt") as tensors:
-            found[file] = list(tensors.keys())
-    return found
+        tensors = safe_open(file, "pt")
+        yield from ((name, tensors.get_tensor) for name in tensors.keys())  # noqa: SIM118
 
 
-def load_model(folder: Path, engine: EngineConfig = PLAIN_ENGINE) -> PreTrainedModel:
+def load_model(
+    folder: Path, engine: EngineConfig = PLAIN_ENGINE, kind: Any = AutoModelForCausalLM
+) -> PreTrainedModel:
     """Load a model for sampling on `device()`; no code from the folder is run."""
-    return _load(AutoModelForCausalLM, folder, engine, engine.precision).to(device())
+    return _load(kind, folder, engine, engine.precision).to(device())
+
+
+load_reward_model = partial(load_model, kind=AutoModelForSequenceClassification)
 
 
 def load_sampled(folder: Path, engine: EngineConfig, max_tokens: int) -> PreTrainedModel | VLLM:
@@ -132,11 +151,6 @@ def _by_unsloth(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedMode
         use_gradient_checkpointing=engine.gradient_checkpointing,
         random_state=seed,
     )
-
-
-def load_reward_model(folder: Path, engine: EngineConfig = PLAIN_ENGINE) -> PreTrainedModel:
-    """Load a reward model for scoring on `device()`; no code from the folder is run."""
-    return _load(AutoModelForSequenceClassification, folder, engine, engine.precision).to(device())
 
 
 def new_reward_model(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedModel:

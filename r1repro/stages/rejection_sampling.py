@@ -11,12 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from r1repro import hub
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config, SamplesConfig, stronger_teacher
+from r1repro.evaluation import checkpoints
 from r1repro.stages import samples
 from r1repro.stages.distillation import stored_parameters
 from r1repro.stages.models import load_tokenizer
-from r1repro.tasks import filters, general, templates, worlds
+from r1repro.tasks import filters, general, worlds
 from r1repro.tasks.rewriting import tagged
 from r1repro.tasks.world import World
 
@@ -27,27 +28,21 @@ def sieve(made_here: bool) -> tuple[tuple[str, samples.Filter], ...]:
         samples.FINISHED,
         samples.CORRECT,
         ("mixed languages", lambda problem, said: filters.unmixed(problem, said.text)),
-        ("repetition", lambda problem, said: filters.without_repetition(said.text)),
-        (
-            "long paragraphs",
-            lambda problem, said: filters.without_long_paragraphs(said.text, made_here),
-        ),
+        samples.UNREPEATED,
+        ("long paragraphs", lambda _, said: filters.without_long_paragraphs(said.text, made_here)),
         samples.SOUND,
     )
 
 
-def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Sample Dev2; writes samples.parquet (every sample and its filter) and dataset.parquet."""
-    place, template = inputs["dev2"].folder / "model", templates.form(config, "dev2")
+    place, template = inputs["dev2"].folder / "model", checkpoints.form(config, "dev2")
     answers, tokens = _answers(config, config.stage.rejection_sampling, place, template, progress)
-    made_here = config.model.made_here
-    data, table = chosen(config, answers, made_here, samples.TRAIN_LONGER)
+    data, table = chosen(config, answers, config.model.made_here, samples.TRAIN_LONGER)
     _write(place, data, table.assign(tokens_sampled=tokens), folder)
 
 
-def by_teacher(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def by_teacher(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Sample a stronger teacher on the same questions with the same filters.
 
     Boxed answers are copied into the answer tag. samples.parquet also holds the teacher's parameter
@@ -101,11 +96,8 @@ def chosen(
     share = settings.general_share
     rows += general_rows(world, round(len(rows) * share / (1 - share)), config.seed)
     data = pd.DataFrame(rows)
-    dirty = filters.contaminated(
-        data.prompt.tolist(),
-        data.completion.tolist(),
-        world.held_out_problems,
-    )
+    texts = data.prompt.tolist(), data.completion.tolist()
+    dirty = filters.contaminated(*texts, world.held_out_problems)
     return data[[not found for found in dirty]], table.assign(contaminated=sum(dirty))
 
 
@@ -123,17 +115,10 @@ def general_rows(world: World, count: int, seed: int) -> list[dict[str, object]]
     The families alternate and no item is taken twice. The paper takes this part of the data from
     DeepSeek-V3's SFT data (R1 v2, B.3.3).
     """
-    rng = random.Random(f"general-{world.seed}-{seed}")
-    pools = {
-        task: rng.sample(items, len(items)) for task, items in world.general_train_by_task.items()
-    }
     found: list[dict[str, object]] = []
-    while len(found) < count and any(pools.values()):
-        for pool in pools.values():
-            if pool and len(found) < count:
-                item = pool.pop()
-                text = f"<think>{general.thought(item)}</think><answer>{item.answer}</answer>"
-                found.append(samples.described(general.problem(item)) | {"completion": text})
+    for item in samples.general_items(world, count, random.Random(f"general-{world.seed}-{seed}")):
+        text = f"<think>{general.thought(item)}</think><answer>{item.answer}</answer>"
+        found.append(samples.described(general.problem(item)) | {"completion": text})
     return found
 
 

@@ -2,17 +2,19 @@
 
 import random
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import chain, permutations
 from pathlib import Path
 
 import pandas as pd
 
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config, RewardModelConfig
 from r1repro.errors import R1ReproError
+from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
 from r1repro.generation.sampler import Sampling
 from r1repro.rewards.preference import Preference, encoded, grade, shown
+from r1repro.stages import samples
 from r1repro.stages.models import (
     load_model,
     load_reward_model,
@@ -30,7 +32,7 @@ WRITERS = ("dev2", "dev3")
 """Policies whose answers are compared: one without and one with general training data."""
 
 
-def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Writes model/ (dev3 with a scalar head), pairs.parquet and metrics.parquet.
 
     pairs.parquet: chosen, rejected, split, and the model's scores.
@@ -47,19 +49,11 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     model = new_reward_model(place, config.engine, config.seed)
     model.config.pad_token_id = tokenizer.pad_token_id
     learned = pairs[pairs.split == "train"]
+    texts = zip(learned.chosen, learned.rejected, strict=True)
     rows = reward_model.train(
-        model,
-        tokenizer,
-        [
-            (encoded(tokenizer, c), encoded(tokenizer, r))
-            for c, r in zip(learned.chosen, learned.rejected, strict=True)
-        ],
-        settings,
-        seed=config.seed,
-        folder=folder,
-        progress=progress,
-        engine=config.engine,
-    )
+        model, tokenizer, [(encoded(tokenizer, c), encoded(tokenizer, r)) for c, r in texts],
+        settings, seed=config.seed, folder=folder, progress=progress, engine=config.engine,
+    )  # fmt: skip
     save_model(model, tokenizer, folder / "model", progress.writes)
     if not progress.writes:
         return
@@ -70,45 +64,39 @@ def run(config: Config, inputs: dict[str, StageResult], folder: Path, progress: 
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
 
 
-def _pairs(
-    config: Config, inputs: dict[str, StageResult], settings: RewardModelConfig
-) -> list[dict[str, object]]:
+def _pairs(config: Config, inputs: Inputs, settings: RewardModelConfig) -> list[dict[str, object]]:
     """At most one pair per question, of two answers that the rule grades differently.
 
     The pair closest in length is chosen, so that length does not predict preference. Held-out pairs
     are of questions that Dev3 was not fine-tuned on.
     """
-    rng = random.Random(f"pairs-{config.seed}")
-    problems = _questions(config, settings, rng)
+    rng, world = random.Random(f"pairs-{config.seed}"), worlds.of(config.task)
+    items = samples.general_items(world, settings.questions, rng)
+    problems = [general.problem(item) for item in items]
+    rng.shuffle(problems)
     answers = _answers(config, inputs, settings, problems)
     # By id, which the translations of a question share.
     names = {problem.id for problem in problems}
     data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
     unseen = sorted(names - set(data.problem_id))
     held_out = set(rng.sample(unseen, min(len(unseen), round(HELD_OUT * len(names)))))
-    rows: list[dict[str, object]] = []
-    for index, problem in enumerate(problems):
-        pair = pick(problem, answers[index])
-        if pair is None:
-            continue
-        rows.append(
-            {
-                "problem_id": problem.id,
-                "task": problem.task,
-                "language": problem.language,
-                "chosen": pair[0],
-                "rejected": pair[1],
-                "split": "held out" if problem.id in held_out else "train",
-            }
-        )
-    return rows
+    found = ((problem, pick(problem, answers[i])) for i, problem in enumerate(problems))
+    return [
+        {
+            "problem_id": problem.id,
+            "task": problem.task,
+            "language": problem.language,
+            "chosen": pair[0],
+            "rejected": pair[1],
+            "split": "held out" if problem.id in held_out else "train",
+        }
+        for problem, pair in found
+        if pair is not None
+    ]
 
 
 def _answers(
-    config: Config,
-    inputs: dict[str, StageResult],
-    settings: RewardModelConfig,
-    problems: Sequence[Problem],
+    config: Config, inputs: Inputs, settings: RewardModelConfig, problems: Sequence[Problem]
 ) -> dict[int, dict[str, float]]:
     """Graded answers of the writers by problem number; every process samples a share."""
     rank, processes = sharding.rank(), sharding.processes()
@@ -116,23 +104,17 @@ def _answers(
     answers: dict[int, dict[str, float]] = {number: {} for number in numbers}
     for writer in WRITERS:
         policy = inputs[writer].folder / "model"
-        tokenizer = load_tokenizer(policy)
-        position = 0
-        for batch in ask(
-            # not vLLM, which would not free its memory for the training that follows
-            load_model(policy, config.engine).eval(),
-            tokenizer,
+        # not vLLM, which would not free its memory for the training that follows
+        batches = ask(
+            load_model(policy, config.engine).eval(), load_tokenizer(policy),
             problems[rank::processes],
             Sampling(settings.max_completion_tokens, settings.temperature),
-            form=templates.asked(templates.form(config, writer)),
-            samples=settings.samples,
-            rollout_batch=settings.rollout_batch,
-            seed=config.seed + 2 + 1_000_003 * rank,
-        ):
-            for problem, _, said in batch:
-                number = numbers[position // settings.samples]
-                answers[number][said.text] = grade(problem, said.text)
-                position += 1
+            form=templates.asked(checkpoints.form(config, writer)), samples=settings.samples,
+            rollout_batch=settings.rollout_batch, seed=config.seed + 2 + 1_000_003 * rank,
+        )  # fmt: skip
+        for position, (problem, _, said) in enumerate(chain.from_iterable(batches)):
+            number = numbers[position // settings.samples]
+            answers[number][said.text] = grade(problem, said.text)
     return {number: graded for part in sharding.gather(answers) for number, graded in part.items()}
 
 
@@ -148,16 +130,3 @@ def pick(problem: Problem, grades: dict[str, float]) -> tuple[str, str] | None:
     ]
     pairs = [(chosen, rejected) for chosen, rejected in pairs if chosen != rejected]
     return min(pairs, key=lambda pair: (abs(len(pair[0]) - len(pair[1])), pair), default=None)
-
-
-def _questions(config: Config, settings: RewardModelConfig, rng: random.Random) -> list[Problem]:
-    """General questions outside the held-out split, balanced over families and shuffled."""
-    by_task = worlds.of(config.task).general_train_by_task
-    pools = [rng.sample(items, len(items)) for items in by_task.values()]
-    chosen: list[Problem] = []
-    while len(chosen) < settings.questions and any(pools):
-        for pool in pools:
-            if pool and len(chosen) < settings.questions:
-                chosen.append(general.problem(pool.pop()))
-    rng.shuffle(chosen)
-    return chosen

@@ -3,23 +3,20 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import Inputs, Progress, StageResult
 from r1repro.config import AllScenarioConfig, Config, RLConfig
+from r1repro.evaluation import checkpoints
 from r1repro.rewards.preference import Preference
 from r1repro.stages.distillation import distillation_flops
-from r1repro.stages.models import (
-    load_reward_model,
-    load_tokenizer,
-    load_trained,
-    save_model,
-    write_moved,
-)
-from r1repro.tasks import general, templates, worlds
+from r1repro.stages.models import load_reward_model, load_tokenizer, load_trained, store
+from r1repro.tasks import general, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import grpo
 
@@ -27,92 +24,74 @@ PLATEAU_TIMES = 5
 """Most steps of RL to a plateau, as a multiple of those of RL alone."""
 
 
-def r1_zero(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+def reasoning(
+    name: str,
+    start: str,
+    config: Config,
+    inputs: Inputs,
+    folder: Path,
+    progress: Progress,
+    permuted: bool = False,
+    **changes: Any,
 ) -> None:
-    """From the base, with rule-based rewards and no SFT (R1 v2, section 2)."""
-    train(config, "r1_zero", inputs["base"], config.stage.r1_zero, folder, progress)
+    """Checkpoint `name`, by rule-based rewards, from stage `start`; changes: of its settings."""
+    settings = replace(getattr(config.stage, name), **changes)
+    more: dict[str, Any] = {"permuted": True} if permuted else {}
+    train(config, name, inputs[start], settings, folder, progress, **more)
 
 
-def r1_zero_permuted(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
-    """Control: as R1-Zero, with the rewards permuted within each group."""
-    train(config, "r1_zero", inputs["base"], config.stage.r1_zero, folder, progress, permuted=True)
+r1_zero = partial(reasoning, "r1_zero", "base")
+"""From the base, with rule-based rewards and no SFT (R1 v2, section 2)."""
+r1_zero_permuted = partial(r1_zero, permuted=True)
+"""Control: as R1-Zero, with the rewards permuted within each group."""
+r1_zero_format_only = partial(r1_zero, accuracy_weight=0.0, format_of_right=False)
+"""Control: as R1-Zero, with the format reward only; accuracy is measured with weight zero."""
+r1_zero_equal_weights = partial(r1_zero, format_of_right=False)
+"""Ablation: the paper's sum of independent accuracy and format rewards."""
+dev2 = partial(reasoning, "dev2", "dev1")
+"""From dev1, with the language-consistency reward (R1 v2, 3.2.1)."""
+dev2_no_language_reward = partial(dev2, language_weight=0.0)
+"""Ablation: as Dev2, without that reward (R1 v2, B.6)."""
 
 
-def r1_zero_format_only(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
-    """Control: as R1-Zero, with the format reward only; accuracy is measured with weight zero."""
-    settings = replace(config.stage.r1_zero, accuracy_weight=0.0, format_of_right=False)
-    train(config, "r1_zero", inputs["base"], settings, folder, progress)
-
-
-def r1_zero_equal_weights(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
-    """Ablation: the paper's sum of independent accuracy and format rewards."""
-    settings = replace(config.stage.r1_zero, format_of_right=False)
-    train(config, "r1_zero", inputs["base"], settings, folder, progress)
-
-
-def dev2(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """From dev1, with the language-consistency reward (R1 v2, 3.2.1)."""
-    train(config, "dev2", inputs["dev1"], config.stage.dev2, folder, progress)
-
-
-def dev2_no_language_reward(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
-    """Ablation: as Dev2, without that reward (R1 v2, B.6)."""
-    settings = replace(config.stage.dev2, language_weight=0.0)
-    train(config, "dev2", inputs["dev1"], settings, folder, progress)
-
-
-def r1(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
+def r1(config: Config, inputs: Inputs, folder: Path, progress: Progress, **changes: Any) -> None:
     """From dev3, with general prompts and preference reward in the last part (R1 v2, 3.2.2)."""
-    _all_scenarios(config, inputs, config.stage.r1, folder, progress)
+    settings = replace(config.stage.r1, **changes)
+    place = inputs["reward_model"].folder / "model"
+    preference = Preference(load_reward_model(place, config.engine), load_tokenizer(place))
+    train(
+        config, "r1", inputs["dev3"], settings, folder, progress,
+        problems=scenarios(config, settings), preference=preference,
+    )  # fmt: skip
 
 
-def r1_preference_throughout(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
-    """Ablation: general prompts and preference reward from the first step (R1 v2, B.5)."""
-    settings = replace(config.stage.r1, general_from=0.0)
-    _all_scenarios(config, inputs, settings, folder, progress)
+r1_preference_throughout = partial(r1, general_from=0.0)
+"""Ablation: general prompts and preference reward from the first step (R1 v2, B.5)."""
 
 
-def student_rl(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def student_rl(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """RL from a student's base; the policy is also saved once distillation's FLOPs are spent."""
-    ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
-    (distilled,) = (result for name, result in inputs.items() if name.endswith("_distilled"))
-    budget = distillation_flops(distilled, inputs)
-    checkpoint = name.replace("_base", "_rl")
-    settings = getattr(config.stage, checkpoint)
-    train(config, checkpoint, base, settings, folder, progress, budget=budget)
+    arms = checkpoints.arms_of(inputs)
+    budget = distillation_flops(inputs[arms["distilled"]], inputs)
+    settings = getattr(config.stage, arms["rl"])
+    base = inputs[arms["base"]]
+    train(config, arms["rl"], base, settings, folder, progress, budget=budget)
 
 
-def student_rl_plateau(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def student_rl_plateau(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """RL from a student's base until its gains stop, by the rule in training/grpo.py."""
-    ((name, base),) = inputs.items()
-    checkpoint = name.replace("_base", "_rl")
-    settings: RLConfig = getattr(config.stage, checkpoint)
+    arms = checkpoints.arms_of(inputs)
+    settings: RLConfig = getattr(config.stage, arms["rl"])
     settings = replace(settings, steps=PLATEAU_TIMES * settings.steps)
-    train(config, checkpoint, base, settings, folder, progress, plateau=True)
+    base = inputs[arms["base"]]
+    train(config, arms["rl"], base, settings, folder, progress, plateau=True)
 
 
-def distilled_rl(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def distilled_rl(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """RL from a distilled student."""
-    ((name, distilled),) = inputs.items()
-    settings = getattr(config.stage, f"{name}_rl")
-    train(config, f"{name}_rl", distilled, settings, folder, progress)
+    arms = checkpoints.arms_of(inputs)
+    settings, distilled = getattr(config.stage, arms["distilled_rl"]), inputs[arms["distilled"]]
+    train(config, arms["distilled_rl"], distilled, settings, folder, progress)
 
 
 def train(
@@ -124,12 +103,9 @@ def train(
     progress: Progress,
     *,
     problems: Sequence[Problem] | None = None,
-    preference: Preference | None = None,
-    budget: float | None = None,
-    permuted: bool = False,
-    plateau: bool = False,
+    **more: Any,
 ) -> None:
-    """Train checkpoint `name`.
+    """Train checkpoint `name`; more: of `grpo.train`.
 
     Writes model/, metrics.parquet (one row per step), completions.parquet (stored samples) and
     moved.json.
@@ -140,42 +116,12 @@ def train(
         stream = worlds.of(config.task).train(config.seed)
         problems = list(islice(stream, settings.batches * settings.questions))
     rows, samples = grpo.train(
-        model,
-        tokenizer,
-        problems,
-        settings,
-        template=templates.form(config, name),
-        seed=config.seed,
-        folder=folder,
-        progress=progress,
-        preference=preference,
-        budget=budget,
-        permuted=permuted,
-        plateau=plateau,
-        engine=config.engine,
-    )
-    save_model(model, tokenizer, folder / "model", progress.writes)
-    if not progress.writes:
-        return
-    write_moved(place, folder)
-    pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
-    pd.DataFrame(samples).to_parquet(folder / "completions.parquet")
-
-
-def _all_scenarios(
-    config: Config,
-    inputs: dict[str, StageResult],
-    settings: AllScenarioConfig,
-    folder: Path,
-    progress: Progress,
-) -> None:
-    place = inputs["reward_model"].folder / "model"
-    preference = Preference(load_reward_model(place, config.engine), load_tokenizer(place))
-    problems = scenarios(config, settings)
-    train(
-        config, "r1", inputs["dev3"], settings, folder, progress,
-        problems=problems, preference=preference,
+        model, tokenizer, problems, settings, template=checkpoints.form(config, name),
+        seed=config.seed, folder=folder, progress=progress, engine=config.engine, **more,
     )  # fmt: skip
+    store(model, tokenizer, place, folder, rows, progress)
+    if progress.writes:
+        pd.DataFrame(samples).to_parquet(folder / "completions.parquet")
 
 
 def scenarios(config: Config, settings: AllScenarioConfig) -> list[Problem]:

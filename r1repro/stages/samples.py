@@ -1,5 +1,6 @@
 """Shared by the data stages: sampling a policy, filtering samples, rows of a data set."""
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -16,14 +17,17 @@ from r1repro.generation.sampler import Sampling
 from r1repro.rewards import soundness
 from r1repro.rewards.accuracy import is_strictly_correct, judge
 from r1repro.stages.models import load_sampled, load_tokenizer
-from r1repro.tasks import templates, worlds
+from r1repro.tasks import filters, templates, worlds
+from r1repro.tasks.general import Item
 from r1repro.tasks.problem import Completion, Problem
+from r1repro.tasks.world import World
 
 Filter = Callable[[Problem, Completion], bool]
 Answer = tuple[Problem, int, Completion]
 """(problem, number of the sample, completion)."""
 CORRECT = ("wrong answer", lambda problem, said: is_strictly_correct(problem, said.text))
 FINISHED = ("cut off at the cap", lambda problem, said: said.finished)
+UNREPEATED = ("repetition", lambda problem, said: filters.without_repetition(said.text))
 SOUND = ("unsound reasoning", lambda problem, said: soundness.passes(problem, said.text))
 """Applied last, but before near-duplicates are removed: a second, different derivation of a chain
 is mostly false."""
@@ -51,25 +55,18 @@ def draw(
     tokens, started = 0, time.perf_counter()
     total = len(problems) * settings.samples
     for batch in ask(
-        model,
-        tokenizer,
-        problems,
-        Sampling(settings.max_completion_tokens, settings.temperature),
-        form=templates.asked(template),
-        samples=settings.samples,
-        rollout_batch=settings.rollout_batch,
-        seed=config.seed + 1,
-    ):
+        model, tokenizer, problems, Sampling(settings.max_completion_tokens, settings.temperature),
+        form=templates.asked(template), samples=settings.samples,
+        rollout_batch=settings.rollout_batch, seed=config.seed + 1,
+    ):  # fmt: skip
         found += batch
         # Verify the batch at once; the verdicts are cached for the filters.
         judge([problem for problem, _, _ in batch], [said.text for _, _, said in batch])
         tokens += sum(len(completion.token_ids) for _, _, completion in batch)
         speed = {"tokens/s": tokens / (time.perf_counter() - started)}
         progress.update(len(found), total, **speed)
-    prompts = sum(
-        len(tokenizer.encode(templates.render(template, problem))) for problem in problems
-    )
-    return found, tokens + prompts
+    asked = (tokenizer.encode(templates.render(template, problem)) for problem in problems)
+    return found, tokens + sum(map(len, asked))
 
 
 def sift(
@@ -102,11 +99,16 @@ def require(rows: Sequence[object], remedy: str) -> None:
 
 def described(problem: Problem) -> dict[str, Any]:
     """A problem as columns of a data set."""
-    return {
-        "problem_id": problem.id,
-        "task": problem.task,
-        "language": problem.language,
-        "level": problem.level,
-        "prompt": problem.prompt,
-        "answer": problem.answer,
-    }
+    names = ("task", "language", "level", "prompt", "answer")
+    return {"problem_id": problem.id, **{name: getattr(problem, name) for name in names}}
+
+
+def general_items(world: World, count: int, rng: random.Random) -> list[Item]:
+    """`count` general items outside the held-out split, or all; the families alternate."""
+    pools = [rng.sample(items, len(items)) for items in world.general_train_by_task.values()]
+    found: list[Item] = []
+    while len(found) < count and any(pools):
+        for pool in pools:
+            if pool and len(found) < count:
+                found.append(pool.pop())
+    return found

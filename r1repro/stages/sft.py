@@ -3,62 +3,56 @@
 All start from a base, not from an RL checkpoint, as in the paper (R1 v2, B.4.2 and B.4.3).
 """
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import Inputs, Progress, StageResult
 from r1repro.config import Config, SFTConfig
 from r1repro.errors import R1ReproError
+from r1repro.evaluation import checkpoints
 from r1repro.rewards.rules import problems_of_rows
 from r1repro.stages.distillation import training_data
-from r1repro.stages.models import load_tokenizer, load_trained, save_model, write_moved
+from r1repro.stages.models import load_tokenizer, load_trained, store
 from r1repro.tasks import filters, templates, traces, worlds
 from r1repro.tasks.problem import GENERAL
 from r1repro.training.sft import fine_tune
 
 
-def dev1(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """The base on the cold-start data."""
-    data = pd.read_parquet(inputs["cold_start_data"].folder / "dataset.parquet")
-    train(config, "dev1", inputs["base"], data, config.stage.dev1, folder, progress)
-
-
-def base_rft(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
+def tuned(
+    name: str,
+    source: str,
+    config: Config,
+    inputs: Inputs,
+    folder: Path,
+    progress: Progress,
+    general: bool = True,
 ) -> None:
-    """The base on its own right samples: the baseline of RL at an equal number of samples."""
-    data = pd.read_parquet(inputs["base_rft_data"].folder / "dataset.parquet")
-    train(config, "base_rft", inputs["base"], data, config.stage.base_rft, folder, progress)
+    """Checkpoint `name`: the base on the data of the stage `source`, or on its reasoning alone."""
+    data = pd.read_parquet(inputs[source].folder / "dataset.parquet")
+    data = data if general else data[~data.task.isin(GENERAL)]
+    train(config, name, inputs["base"], data, getattr(config.stage, name), folder, progress)
 
 
-def dev3(config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress) -> None:
-    """The base on the reasoning and general data of rejection sampling."""
-    data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
-    train(config, "dev3", inputs["base"], data, config.stage.dev3, folder, progress)
+dev1 = partial(tuned, "dev1", "cold_start_data")
+base_rft = partial(tuned, "base_rft", "base_rft_data")
+"""The base on its own right samples: the baseline of RL at an equal number of samples."""
+dev3 = partial(tuned, "dev3", "rejection_sampling")
+dev3_reasoning_only = partial(dev3, general=False)
+"""Ablation: as Dev3, without the general data, for as many epochs."""
 
 
-def dev3_reasoning_only(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
-    """Ablation: as Dev3, without the general data, for as many epochs."""
-    data = pd.read_parquet(inputs["rejection_sampling"].folder / "dataset.parquet")
-    data = data[~data.task.isin(GENERAL)]
-    train(config, "dev3", inputs["base"], data, config.stage.dev3, folder, progress)
-
-
-def distilled(
-    config: Config, inputs: dict[str, StageResult], folder: Path, progress: Progress
-) -> None:
+def distilled(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """A student's base on the same data set, or on a stronger teacher's answers or traces."""
     data = pd.read_parquet(training_data(inputs).folder / "dataset.parquet")
-    ((name, base),) = ((n, result) for n, result in inputs.items() if n.endswith("_base"))
+    arms = checkpoints.arms_of(inputs)
+    base = inputs[arms["base"]]
     if config.student.traces is not None:
         data = from_traces(config, load_tokenizer(base.folder / "model"))
-    checkpoint = name.replace("_base", "_distilled")
-    settings = getattr(config.stage, checkpoint)
-    train(config, checkpoint, base, data, settings, folder, progress)
+    settings = getattr(config.stage, arms["distilled"])
+    train(config, arms["distilled"], base, data, settings, folder, progress)
 
 
 def from_traces(config: Config, tokenizer: PreTrainedTokenizerFast) -> pd.DataFrame:
@@ -96,26 +90,16 @@ def train(
     """
     place = base.folder / "model"
     tokenizer, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
-    template = templates.form(config, name)
+    template = checkpoints.form(config, name)
     examples = [
         token_ids(tokenizer, templates.render(template, problem), text)
         for problem, text in zip(problems_of_rows(data), data.completion, strict=True)
     ]
     rows = fine_tune(
-        model,
-        tokenizer,
-        examples,
-        settings,
-        seed=config.seed,
-        folder=folder,
-        progress=progress,
+        model, tokenizer, examples, settings, seed=config.seed, folder=folder, progress=progress,
         engine=config.engine,
-    )
-    save_model(model, tokenizer, folder / "model", progress.writes)
-    if not progress.writes:
-        return
-    write_moved(place, folder)
-    pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
+    )  # fmt: skip
+    store(model, tokenizer, place, folder, rows, progress)
 
 
 def token_ids(

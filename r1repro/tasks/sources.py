@@ -11,7 +11,9 @@ from typing import Any
 from r1repro import hub, records
 from r1repro.errors import R1ReproError
 from r1repro.tasks.countdown import asked
+from r1repro.tasks.gold import gold_text
 from r1repro.tasks.problem import Problem
+from r1repro.text.escapes import mended
 from r1repro.text.prose import is_sentence
 from r1repro.text.tags import boxed
 
@@ -122,7 +124,7 @@ def rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
     question = records.field(row, source.prompt, where)
-    gold = records.field(row, source.answer, where)
+    gold: Any = records.field(row, source.answer, where)
     if source.countdown:
         return asked([int(number) for number in question], int(gold))
     if isinstance(question, list):
@@ -130,7 +132,8 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
         question = turns[-1]["content"] if turns else ""
     if not isinstance(question, str) or not question.strip():
         raise R1ReproError(f"{where}: {source.prompt} is empty; give a question")
-    answer = right_answer(str(gold))
+    gold = gold_text(gold, f"{where}, {source.answer}")
+    answer = right_answer(gold or "")
     if gold is None or not answer or answer.count("{") != answer.count("}"):
         raise R1ReproError(f"{where}: {source.answer} has no complete answer: {str(gold)[-60:]!r}")
     # Published data sets cannot be fixed here; such a row just never earns reward.
@@ -155,6 +158,7 @@ def right_answer(text: str) -> str:
 
     "" if a box is incomplete. A box may hold a single token without braces.
     """
+    text = mended(text)
     if "####" in text:
         return text.rsplit("####", 1)[1].strip()
     answer = boxed(text)

@@ -9,12 +9,11 @@ qwen, llama, deepseek: chat formats without a system prompt and with the think t
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import attrgetter
 from pathlib import Path
 
 from jinja2 import Environment, Template
 
-from r1repro.config import Config, OriginConfig, model_key
+from r1repro.config import OriginConfig
 from r1repro.errors import R1ReproError
 from r1repro.tasks.problem import Problem
 from r1repro.text.tags import THINK_OPEN
@@ -28,24 +27,15 @@ def names() -> list[str]:
     return sorted({path.name.split(".")[0] for path in PROMPTS.glob("*.jinja")})
 
 
-def form(config: Config, checkpoint: str) -> str:
-    """The template used to train and prompt a checkpoint.
+def form(model: OriginConfig, chat: bool) -> str:
+    """The template used to train and prompt a model.
 
-    Base models and RL-only checkpoints use the base template; checkpoints from the cold start on
-    use the family's chat template.
+    chat: the family's chat template, as from the cold start on, instead of the
+        paper's for base models.
     """
-    # Not `models`: a stage sees only the settings in its key.
-    return form_of(attrgetter(model_key(checkpoint))(config), checkpoint)
-
-
-def form_of(model: OriginConfig, checkpoint: str) -> str:
-    """The template of a checkpoint with this model configuration."""
     if model.made_here:
         return "mini"
-    alone = checkpoint.endswith("_rl") and not checkpoint.endswith("_distilled_rl")
-    if alone or "base" in checkpoint or "r1_zero" in checkpoint or "_rl_equal" in checkpoint:
-        return "r1_zero"
-    return "r1_zero" if model.chat == "mini" else model.chat
+    return model.chat if chat and model.chat != "mini" else "r1_zero"
 
 
 def render(name: str, problem: Problem) -> str:

@@ -3,6 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from r1repro.text.escapes import mended
+from r1repro.text.turns import first_turn, one_family, without_end
+
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 END = "<|endoftext|>"
@@ -11,8 +14,10 @@ TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
 
 LONGEST = 2_000
 """Maximum characters read from a mathematical answer."""
-_BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
-_SHAPE = re.compile(r"\s*<think>(.*?)</think>(.*?)<answer>(.*?)</answer>\s*", re.DOTALL)
+_BOXED = re.compile(r"\\(?:boxed|fbox|framebox|bbox\s*\[[^\[\]]*\])\s*\{")
+_BARE_BOX = re.compile(r"\\(?:boxed|fbox)(?:\s+|(?=[\d\\]))([-+]?[\w.]+|\\[A-Za-z]+)")
+_GSM8K = re.compile(r"(?:^|\n)[ \t]*####[ \t]*([^\n]+)")
+_SHAPE = re.compile(r"\s*<think>(.*?)</think>.*?<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
 # A base model may continue with a new user turn; text after that does not answer this prompt.
@@ -23,6 +28,10 @@ _NUMBER = re.compile(r"(?<![\d)])-?\d+|\d+")
 _VALUE = re.compile(
     r"-?\\[dt]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}"
     r"|(?<![\w)}])-?\d[\d,]*(?:\.\d+)?(?:/\d+)?|\d[\d,]*(?:\.\d+)?(?:/\d+)?"
+)
+_HEDGED = re.compile(
+    r"\b(?:or|either|neither|not|between|maybe|least|most|(?:more|less|fewer|other) than)\b|或|不",
+    re.IGNORECASE,
 )
 # Operands joined by operators, without spaces. A single operand matches too and is dropped later:
 # requiring an operator here would take quadratic time on a long line without one.
@@ -37,8 +46,6 @@ class Reading:
     think: text between the first pair of think tags; "" if there is none.
     answer: stripped text of the answer tag; None if the tag is incomplete, occurs more than once,
         or is inside the thinking.
-    summary: stripped text between the thinking and the answer tag; R1 writes a sentence there,
-        R1-Zero mostly nothing.
     format_valid: thinking followed by an answer, each exactly once and not empty, with nothing
         before or after.
     """
@@ -46,21 +53,21 @@ class Reading:
     think: str
     answer: str | None
     format_valid: bool
-    summary: str = ""
 
 
 def read(text: str) -> Reading:
-    """Parse a completion of the form `<think>...</think> summary <answer>...</answer>`."""
+    """Parse a completion of the form `<think>...</think> summary <answer>...</answer>`.
+
+    Of a completion that goes on after its answer the first turn is read, and its format is not
+    valid. An end token after the answer is no text.
+    """
+    whole, turn = without_end(text), first_turn(text)
     # Count the tags first: with exactly one of each, the pattern matches or fails in linear time.
-    shape = _SHAPE.fullmatch(text) if all(text.count(tag) == 1 for tag in TAGS) else None
-    valid = shape is not None and bool(shape[1].strip()) and bool(shape[3].strip())
-    think = _between(text, THINK_OPEN, THINK_CLOSE)
-    rest = text.rsplit(THINK_CLOSE, 1)[-1]
-    answer = None
-    if text.count(ANSWER_OPEN) == 1 and text.count(ANSWER_CLOSE) == 1:
-        answer = _between(rest, ANSWER_OPEN, ANSWER_CLOSE)
-        answer = answer.strip() if answer is not None else None
-    return Reading(think or "", answer or None, valid, shape[2].strip() if shape else "")
+    shape = _SHAPE.fullmatch(whole) if all(whole.count(tag) == 1 for tag in TAGS) else None
+    valid = shape is not None and bool(shape[1].strip()) and bool(shape[2].strip())
+    think = _between(turn, THINK_OPEN, THINK_CLOSE)
+    answer = _only_answer(turn.rsplit(THINK_CLOSE, 1)[-1], turn) or ""
+    return Reading(think or "", answer.strip() or None, valid)
 
 
 def after_thinking(text: str) -> str:
@@ -81,7 +88,7 @@ def final_answer(text: str, kind: str = "number") -> str | None:
     last number (`kind="number"`) or the last expression with an operator (`kind="expression"`).
     None if no answer is stated. Text after a new user turn is ignored.
     """
-    text = _NEXT_TURN.split(text, maxsplit=1)[0]
+    text = first_turn(_NEXT_TURN.split(text, maxsplit=1)[0])
     answer = read(text).answer
     if answer is not None:
         return answer
@@ -95,26 +102,36 @@ def final_answer(text: str, kind: str = "number") -> str | None:
 def marked_answer(text: str) -> str | None:
     """The mathematical answer that a completion marks, in its answer tag or its last box.
 
-    Never taken from the thinking; None if the thinking is unfinished or nothing is marked.
+    Also after "####", as GSM8K marks it. Never taken from the thinking, in the tags of any known
+    model family, nor from a turn after the first; None if the thinking is unfinished or nothing is
+    marked.
     """
-    if THINK_CLOSE in text:
-        rest = text.rsplit(THINK_CLOSE, 1)[1]
-    elif THINK_OPEN in text:
+    return _marked(_turn(text))
+
+
+def _turn(text: str) -> str:
+    return first_turn(one_family(mended(text)))
+
+
+def _marked(text: str) -> str | None:
+    if THINK_OPEN in text and THINK_CLOSE not in text:
         return None
-    else:
-        rest = text
-    if rest.count(ANSWER_OPEN) == 1 and rest.count(ANSWER_CLOSE) == 1:
-        inside = rest.partition(ANSWER_OPEN)[2].partition(ANSWER_CLOSE)
-        if inside[1]:
-            return (boxed(inside[0]) or inside[0]).strip()[:LONGEST] or None
-    return boxed(rest)
+    rest = text.rsplit(THINK_CLOSE, 1)[-1]
+    inside = _only_answer(rest)
+    if inside is not None:
+        return (boxed(inside) or inside).strip()[:LONGEST] or None
+    answer = boxed(rest)
+    given = _GSM8K.findall(rest) if answer is None else []
+    return given[-1].strip()[:LONGEST] or None if given else answer
 
 
 def boxed(text: str) -> str | None:
-    """The content of the last box with balanced braces; None without a complete box."""
+    r"""The content of the last box with balanced braces, or of \boxed4; None without such a box."""
+    text = mended(text)
     starts = [match.end() for match in _BOXED.finditer(text)]
     if not starts:
-        return None
+        bare = _BARE_BOX.findall(text)
+        return bare[-1].rstrip(".") or None if bare else None
     depth = 1
     for place in range(starts[-1], min(len(text), starts[-1] + LONGEST)):
         depth += {"{": 1, "}": -1}.get(text[place], 0)
@@ -127,14 +144,17 @@ def math_answer(text: str) -> str | None:
     """The marked mathematical answer, or else the last one stated.
 
     The fallback covers base models, which write no tags: the last value after the last "the answer
-    is", or the clause itself if it has no value; without such a clause, the last value. Never taken
-    from the thinking.
+    is", or the clause itself if it has no value or hedges ("7 or 8", "not 7"); without such a
+    clause, the last value. Never taken from the thinking.
     """
-    marked = marked_answer(text)
+    text = _turn(text)
+    marked = _marked(text)
     if marked is not None or (THINK_OPEN in text and THINK_CLOSE not in text):
         return marked
     rest = after_thinking(text)
     clauses = _STATED.findall(rest)
+    if clauses and _HEDGED.search(clauses[-1]):  # no one value is stated; the clause is judged
+        return clauses[-1].strip().rstrip(".")[:LONGEST]
     values = _VALUE.findall((clauses[-1] if clauses else rest)[-LONGEST:])
     if values:
         return str(values[-1]).rstrip(",")
@@ -145,6 +165,12 @@ def _expressions(text: str) -> list[str]:
     """Expressions with at least one operator, from the first digit or opening parenthesis."""
     found = (operands.lstrip(")+-*/") for operands in _OPERANDS.findall(text))
     return [operands for operands in found if _OPERATOR.search(operands)]
+
+
+def _only_answer(rest: str, text: str | None = None) -> str | None:
+    """What the answer tag in `rest` holds; None unless `text` (`rest`) has exactly one."""
+    counts = [(text or rest).count(tag) for tag in (ANSWER_OPEN, ANSWER_CLOSE)]
+    return _between(rest, ANSWER_OPEN, ANSWER_CLOSE) if counts == [1, 1] else None
 
 
 def _between(text: str, opening: str, closing: str) -> str | None:

@@ -20,11 +20,6 @@ _TAKEN_BACK = re.compile(
 _FURTHER = re.compile(_RESULT)
 
 
-def withdrawals(thinking: str) -> int:
-    """Number of stated results that are withdrawn."""
-    return sum(1 for _ in _TAKEN_BACK.finditer(thinking))
-
-
 def reconsiders(thinking: str) -> bool:
     """Whether a result is withdrawn and another one stated after it."""
     return any(_FURTHER.search(thinking, taken.end()) for taken in _TAKEN_BACK.finditer(thinking))

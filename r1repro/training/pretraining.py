@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from r1repro.artifacts import Progress
@@ -33,51 +35,52 @@ def pretrain(
     progress: Progress,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> list[dict[str, Any]]:
-    """One pass over `sequences` (token ids with their end-of-sequence token); one metrics row per
-    log.
+    """One pass over `sequences`, token ids with their end; returns one metrics row per log.
 
-    Resumes from the newest checkpoint in `folder` and ends with the same weights as an
-    uninterrupted run.
+    Resumes from the newest checkpoint in `folder`, to the weights of an uninterrupted run.
     """
     batches = bucketed(sequences, settings.batch_tokens, random.Random(seed))
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest, settings.weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]
     done, rows = checkpoints.restore(folder, model, optimizer)
-    seen = int(rows[-1]["tokens"]) if rows else 0
-    before = float(rows[-1]["seconds"]) if rows else 0.0
-    started, losses, since = time.perf_counter(), [], 0
+    started = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
+    losses, since = [], 0
     model.train()
     for step, batch in enumerate(batches[done:], start=done + 1):
         factor = schedule(step, len(batches), settings.warmup_fraction)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * factor
-        with torch.autocast(model.device.type, torch.bfloat16, engine.precision == "bfloat16"):
-            loss, tokens = _loss(model, [sequences[row] for row in batch], pad_id)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.detach())
+        loss, tokens = _update(model, optimizer, [sequences[row] for row in batch], pad_id, engine)
+        losses.append(loss)
         since += tokens
         if step % settings.log_every == 0 or step == len(batches):
-            seen += since
-            seconds = time.perf_counter() - started + before
-            row = {
-                "step": step,
-                "tokens": seen,
-                "loss": torch.stack(losses).mean().item(),
-                "lr": settings.lr_matrices * factor,
-                "tokens_per_s": since / max(seconds - (rows[-1]["seconds"] if rows else 0), 1e-9),
-                "seconds": seconds,
-            }
-            rows.append(row)
+            rate, now = settings.lr_matrices * factor, time.perf_counter() - started
+            rows.append(_row(step, losses, since, rate, now, rows[-1] if rows else {}))
             losses, since = [], 0
-            progress.update(
-                step, len(batches), loss=recent(rows), **{"tokens/s": row["tokens_per_s"]}
-            )
+            speed = {"tokens/s": rows[-1]["tokens_per_s"]}
+            progress.update(step, len(batches), loss=recent(rows), **speed)
             if step % settings.save_every == 0:
                 checkpoints.save(folder, step, model, optimizer, rows)
     return rows
+
+
+def _row(
+    step: int,
+    losses: list[torch.Tensor],
+    tokens: int,
+    rate: float,
+    seconds: float,
+    last: dict[str, Any],
+) -> dict[str, Any]:
+    """The metrics of the batches since the `last` row."""
+    return {
+        "step": step,
+        "tokens": last.get("tokens", 0) + tokens,
+        "loss": torch.stack(losses).mean().item(),
+        "lr": rate,
+        "tokens_per_s": tokens / max(seconds - last.get("seconds", 0.0), 1e-9),
+        "seconds": seconds,
+    }
 
 
 def recent(rows: Sequence[dict[str, Any]], logs: int = 3) -> float:
@@ -115,18 +118,24 @@ def schedule(step: int, total: int, warmup_fraction: float) -> float:
     return warmup * max(FINAL_RATE, 1 - (step - 1) / total)
 
 
-def _loss(
-    model: PreTrainedModel, rows: Sequence[Sequence[int]], pad_id: int
+def _update(
+    model: PreTrainedModel,
+    optimizer: torch.optim.Optimizer,
+    rows: Sequence[Sequence[int]],
+    pad_id: int,
+    engine: EngineConfig,
 ) -> tuple[torch.Tensor, int]:
-    """Mean cross entropy over a batch's predicted tokens, and their number."""
-    width = max(map(len, rows))
-    ids = torch.full((len(rows), width), pad_id)
-    keep = torch.zeros((len(rows), width), dtype=torch.bool)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(row)
-        keep[index, : len(row)] = True
-    ids, keep = ids.to(model.device), keep[:, 1:].to(model.device)
-    # Under the causal mask, no predicted token attends to right padding.
-    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-    logits = model.get_output_embeddings()(hidden[keep])
-    return cross_entropy(logits.float(), ids[:, 1:][keep]), int(keep.sum())
+    """One update; returns the mean cross entropy of the predicted tokens, and their number."""
+    ids = pad_sequence([torch.tensor(row) for row in rows], True, pad_id).to(model.device)
+    lengths = torch.tensor([[len(row)] for row in rows])
+    keep = (torch.arange(1, ids.shape[1]) < lengths).to(model.device)
+    with torch.autocast(model.device.type, torch.bfloat16, engine.precision == "bfloat16"):
+        # Under the causal mask, no predicted token attends to right padding.
+        hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+        logits = model.get_output_embeddings()(hidden[keep])
+        loss = cross_entropy(logits.float(), ids[:, 1:][keep])
+    loss.backward()
+    clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.detach(), int(keep.sum())

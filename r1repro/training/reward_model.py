@@ -1,12 +1,10 @@
 """Preference reward model trained with TRL on pairs, Bradley-Terry loss (R1 v2, 3.1)."""
 
-import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from trl import RewardConfig, RewardTrainer
 
@@ -45,18 +43,8 @@ def train(
             "processes; lower stage.reward_model.batch_size or raise stage.reward_model.questions"
         )
     data = [{"chosen_ids": pairs[row][0], "rejected_ids": pairs[row][1]} for row in order]
-    steps = math.ceil(len(data) / settings.batch_size)
-    optimizer, rate = sft.optimizer_and_rate(model, settings, steps)
-    config = RewardConfig(
-        max_length=None,
-        disable_dropout=True,
-        **sft.arguments(settings, steps, seed, folder, engine),
-    )
-    sharding.keep_float32(config, engine)
-    trainer = RewardTrainer(
-        model=model, args=config, train_dataset=Dataset.from_list(data), processing_class=tokenizer
-    )
-    trainer.optimizer, trainer.lr_scheduler = optimizer, rate
     both = [len(row["chosen_ids"]) + len(row["rejected_ids"]) for row in data]
-    recorder = sft.Recorder(settings, both, model, progress)
-    return sft.run(trainer, recorder, folder)
+    return sft.fit(
+        RewardTrainer, RewardConfig, model, tokenizer, data,
+        sft.Recorder(settings, both, model, progress), seed, folder, engine, disable_dropout=True,
+    )  # fmt: skip

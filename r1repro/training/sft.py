@@ -2,24 +2,19 @@
 
 import math
 import random
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import torch
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
-from transformers.trainer_callback import PrinterCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from trl import SFTConfig as Arguments
 from trl import SFTTrainer
 
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, SFTConfig, rows_together
 from r1repro.errors import R1ReproError
-from r1repro.training import adapters, flops, sharding
-from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
+from r1repro.training import flops, sharding, trainers
 from r1repro.training.optimizer import MuonWithAdamW
 
 WARMUP_SHARE = 0.05
@@ -56,22 +51,44 @@ def fine_tune(
         {"input_ids": [*p, *c], "labels": [*([IGNORED] * len(p)), *c]}
         for p, c in (examples[row] for row in order)
     ]
-    lengths = [len(row["input_ids"]) for row in data]
+    recorder = Recorder(settings, [len(row["input_ids"]) for row in data], model, progress)
     if sharding.processes() > 1:
         # Otherwise the first rows would be repeated to fill the last batch.
-        empty = {"input_ids": data[0]["input_ids"], "labels": [IGNORED] * lengths[0]}
+        empty = {**data[0], "labels": [IGNORED] * len(data[0]["labels"])}
         data += [empty] * (-len(data) % settings.batch_size)
-    recorder = Recorder(settings, lengths, model, progress)
-    steps = recorder.steps
-    optimizer, rate = optimizer_and_rate(model, settings, steps)
-    config = Arguments(max_length=None, **arguments(settings, steps, seed, folder, engine))
-    sharding.keep_float32(config, engine)
-    trainer = SFTTrainer(
-        model=model, args=config, train_dataset=Dataset.from_list(data), processing_class=tokenizer
-    )
-    # Set after construction: TRL rejects these arguments for sharded weights.
-    trainer.optimizer, trainer.lr_scheduler = optimizer, rate
-    return run(trainer, recorder, folder)
+    return fit(SFTTrainer, Arguments, model, tokenizer, data, recorder, seed, folder, engine)
+
+
+def fit(
+    kind: Any,
+    arguments_kind: Any,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    data: list[dict[str, list[int]]],
+    recorder: "Recorder",
+    seed: int,
+    folder: Path,
+    engine: EngineConfig,
+    **more: Any,
+) -> list[dict[str, Any]]:
+    """Train with a trainer of TRL on `data`, whose rows come in our order; returns the metrics."""
+    settings, processes, steps = recorder.settings, sharding.processes(), recorder.steps
+    rows = rows_together(settings, processes)
+    arguments = trainers.arguments(
+        arguments_kind, settings, rows, steps, seed=seed, folder=folder, engine=engine,
+        gradient_accumulation_steps=settings.batch_size // processes // rows,
+        train_sampling_strategy="sequential", max_length=None, logging_steps=settings.log_every,
+        # Log a non-finite loss instead of the mean of the losses before it.
+        logging_nan_inf_filter=False, **more,
+    )  # fmt: skip
+    optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
+    trainer = kind(
+        model=model, args=arguments, train_dataset=Dataset.from_list(data),
+        processing_class=tokenizer,
+    )  # fmt: skip
+    trainers.prepare(trainer, recorder, optimizer, lambda step: schedule(step, steps))
+    trainers.run(trainer, recorder, folder)
+    return recorder.rows
 
 
 def epochs(lengths: Sequence[int], settings: SFTConfig, rng: random.Random) -> list[int]:
@@ -90,62 +107,14 @@ def epochs(lengths: Sequence[int], settings: SFTConfig, rng: random.Random) -> l
         batches: list[list[int]] = []
         for start in range(0, len(rows), POOL):
             pool = sorted(rest + rows[start : start + POOL], key=lambda row: lengths[row])
-            whole = len(pool) // size
             # Leave over rows at random, or the longest would always come last.
-            rest = sorted(rng.sample(range(len(pool)), len(pool) - whole * size))
-            kept = [row for at, row in enumerate(pool) if at not in set(rest)]
-            rest = [pool[at] for at in rest]
+            left = sorted(rng.sample(range(len(pool)), len(pool) % size))
+            rest = [pool[at] for at in left]
+            kept = [row for at, row in enumerate(pool) if at not in left]
             batches += [kept[i : i + size] for i in range(0, len(kept), size)]
         rng.shuffle(batches)
         order += [row for batch in batches for row in batch]
     return order + rest
-
-
-def arguments(
-    settings: SFTConfig,
-    steps: int,
-    seed: int,
-    folder: Path,
-    engine: EngineConfig,
-) -> dict[str, Any]:
-    """Arguments shared by TRL's SFT and reward trainers; rows come in our order."""
-    processes = sharding.processes()
-    rows = rows_together(settings, processes)
-    return dict(
-        output_dir=str(folder / "checkpoints"),
-        per_device_train_batch_size=rows,
-        gradient_accumulation_steps=settings.batch_size // processes // rows,
-        max_steps=steps,
-        learning_rate=settings.lr_matrices,
-        max_grad_norm=1.0,
-        train_sampling_strategy="sequential",
-        seed=seed,
-        use_cpu=not torch.cuda.is_available(),
-        bf16=engine.precision == "bfloat16",
-        gradient_checkpointing=engine.gradient_checkpointing,
-        logging_steps=settings.log_every,
-        # Log a non-finite loss instead of the mean of the losses before it.
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=settings.save_every,
-        # Keep the previous checkpoint until the new one is complete.
-        save_total_limit=2,
-        report_to=engine.report_to,
-        run_name=folder.name,
-        project="r1repro",
-        disable_tqdm=True,
-        **sharding.arguments(engine),
-    )
-
-
-def optimizer_and_rate(
-    model: torch.nn.Module, settings: SFTConfig, steps: int
-) -> tuple[MuonWithAdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """The optimizer of every stage, with a cosine schedule over `steps`."""
-    optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: schedule(step, steps)
-    )
 
 
 def schedule(step: int, steps: int) -> float:
@@ -155,23 +124,8 @@ def schedule(step: int, steps: int) -> float:
     return warmup * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
 
 
-def run(trainer: Any, recorder: "Recorder", folder: Path) -> list[dict[str, Any]]:
-    """Train to the end from the newest checkpoint, if any; returns the recorded rows."""
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(recorder)
-    adapters.to_float32(trainer.model)
-    newest = newest_checkpoint(folder)
-    if newest is not None:
-        recorder.restore(newest)
-    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-    return recorder.rows
-
-
-class Recorder(TrainerCallback):
-    """Metrics of an SFT or reward-model run, one row per log.
-
-    lengths: tokens of each data row, in order.
-    """
+class Recorder(trainers.Recorder):
+    """Metrics of an SFT or reward-model run; lengths: tokens of each data row, in order."""
 
     def __init__(
         self,
@@ -180,29 +134,23 @@ class Recorder(TrainerCallback):
         model: PreTrainedModel,
         progress: Progress,
     ):
-        self.settings, self.lengths, self.progress = settings, lengths, progress
-        self.steps = math.ceil(len(lengths) / settings.batch_size)
-        self.parameters = model.num_parameters()
-        self.moved = model.num_parameters(only_trainable=True)
-        self.rows: list[dict[str, Any]] = []
-        self.before = 0.0
-        self.started = time.perf_counter()
+        super().__init__(settings, model, progress)
+        self.lengths, self.steps = lengths, math.ceil(len(lengths) / settings.batch_size)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs is None or "loss" not in logs:
             return
-        seconds = self.before + time.perf_counter() - self.started
+        seconds, last = self.elapsed(), self.rows[-1] if self.rows else {}
         # TRL's own count restarts when a run is resumed.
         tokens = float(sum(self.lengths[: state.global_step * self.settings.batch_size]))
-        seen = tokens - (self.rows[-1]["tokens"] if self.rows else 0.0)
-        since = seconds - (self.rows[-1]["seconds"] if self.rows else 0.0)
+        since = max(seconds - last.get("seconds", 0.0), 1e-9)
         row = {
             "step": state.global_step,
             "loss": float(logs["loss"]),
             "accuracy": float(logs.get("mean_token_accuracy", logs.get("accuracy", math.nan))),
             "lr": float(logs["learning_rate"]),
             "tokens": tokens,
-            "tokens_per_s": seen / max(since, 1e-9),
+            "tokens_per_s": (tokens - last.get("tokens", 0.0)) / since,
             "seconds": seconds,
             "flops": flops.trained(self.parameters, self.moved, tokens),
         }
@@ -210,19 +158,3 @@ class Recorder(TrainerCallback):
         self.progress.update(
             state.global_step, self.steps, loss=row["loss"], **{"tokens/s": row["tokens_per_s"]}
         )
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        sharding.check(args, kwargs["model"])
-
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        sharding.wait()
-        if not state.is_world_process_zero:
-            return
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        pd.DataFrame(self.rows).to_parquet(folder / "rows.parquet")
-        (folder / COMPLETE).touch()
-
-    def restore(self, checkpoint: Path) -> None:
-        """Restore the metrics saved with a checkpoint."""
-        self.rows = pd.read_parquet(checkpoint / "rows.parquet").to_dict("records")
-        self.before = self.rows[-1]["seconds"] if self.rows else 0.0

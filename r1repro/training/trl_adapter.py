@@ -29,16 +29,9 @@ from r1repro.training.logprobs import micro_batches, token_logps
 
 REFERENCE = "reference.safetensors"
 _ROWS = (
-    "prompt_ids",
-    "prompt_mask",
-    "completion_ids",
-    "completion_mask",
-    "advantages",
-    "old_per_token_logps",
-    "ref_per_token_logps",
-    "sampling_per_token_logps",
-    "importance_sampling_ratio",
-)
+    "prompt_ids prompt_mask completion_ids completion_mask advantages old_per_token_logps "
+    "ref_per_token_logps sampling_per_token_logps importance_sampling_ratio"
+).split()
 
 
 class PackedGRPOTrainer(GRPOTrainer):
@@ -54,23 +47,17 @@ class PackedGRPOTrainer(GRPOTrainer):
         self,
         *args: Any,
         micro_batch_tokens: int,
+        clock: Callable[[str, float], None],
+        count: Callable[[int, int], None],
         variant: ObjectiveConfig = PLAIN_OBJECTIVE,
-        clock: Callable[[str, float], None] = lambda name, seconds: None,
-        count: Callable[[int, int], None] = lambda judged, learned: None,
         **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
-        if self.args.gradient_accumulation_steps != 1:
-            raise R1ReproError(
-                "gradient_accumulation_steps must be 1; micro_batch_tokens already splits a step "
-                "into micro-batches"
-            )
         if isinstance(self.model, PeftModel) and self.beta > 0:
             self.add_callback(_AdapterSync())
         if isinstance(self.model, PeftModel) and self.use_vllm:
             # TRL merges and unmerges the adapters at every sync, which accumulates rounding errors.
             self.vllm_generation._iter_named_params = partial(adapters.whole_weights, self.model)
-        adapters.to_float32(self.model)
         self.variant = variant
         # TRL needs beta too, to load and to ask the reference.
         self.loss_beta = self.beta if variant.kl_in == "loss" else 0.0
@@ -207,11 +194,8 @@ class PackedGRPOTrainer(GRPOTrainer):
         ):
             rows = rows_with_gradient[chosen]
             p, t = int(prompts[rows].max()), int(completions[rows].max())
-            micro = {
-                name: _trim(batch[name][rows], name, p, t)
-                for name in _ROWS
-                if batch.get(name) is not None
-            }
+            there = (name for name in _ROWS if batch.get(name) is not None)
+            micro = {name: _trim(batch[name][rows], name, p, t) for name in there}
             micro["num_items_in_batch"] = batch["num_items_in_batch"]
             batches.append((micro, int(counted_B[rows].sum()) / whole))
         # TRL's loss gathers across processes in every call, so processes with fewer micro-batches
@@ -235,21 +219,29 @@ class PackedGRPOTrainer(GRPOTrainer):
     def _get_per_token_logps_and_entropies(
         self, model: torch.nn.Module, *args: Any, batch_size: int | None = None, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        ids, mask, width = args
-        unwrapped = self.accelerator.unwrap_model(model)
-        if not _plain_head(unwrapped):
-            self.read[torch.is_grad_enabled()] += int(mask.sum())
+        learning = torch.is_grad_enabled()
+        if not _plain_head(self.accelerator.unwrap_model(model)):
+            self.read[learning] += int(args[1].sum())
             return super()._get_per_token_logps_and_entropies(
                 model, *args, batch_size=batch_size, **kwargs
             )
-        # DDP and FSDP exchange gradients and weights in the wrapper around the model's forward.
-        shared = unwrapped is not model or sharding.is_sharded(model)
-        redirected = partial(_ForwardRedirection(), model, unwrapped, token_logps)
-        started = time.perf_counter()
-        policy = adapters.inner(unwrapped)
-        backbone, head = policy.base_model, policy.get_output_embeddings()
+        started, (ids, mask, width) = time.perf_counter(), args
         with_entropy = kwargs.get("compute_entropy", False)
-        split = ids.shape[1] - width
+        logps, entropies = self._packed(model, ids, mask, width, with_entropy)
+        if not learning:
+            self.clock("reference", time.perf_counter() - started)
+        return logps, entropies, None
+
+    def _packed(
+        self, model: torch.nn.Module, ids: Any, mask: Any, width: int, with_entropy: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Log-probabilities and entropies, (B, `width`), by micro-batches of similar length."""
+        # DDP and FSDP exchange gradients and weights in the wrapper around the model's forward.
+        unwrapped, sharded = self.accelerator.unwrap_model(model), sharding.is_sharded(model)
+        shared = unwrapped is not model or sharded
+        redirected = partial(_ForwardRedirection(), model, unwrapped, token_logps)
+        policy, split = adapters.inner(unwrapped), ids.shape[1] - width
+        backbone, head = policy.base_model, policy.get_output_embeddings()
         completions = mask[:, split:].sum(1)
         kind = torch.promote_types(unwrapped.dtype, torch.float32)
         logps = torch.zeros(len(ids), width, device=ids.device, dtype=kind)
@@ -263,24 +255,16 @@ class PackedGRPOTrainer(GRPOTrainer):
             columns = slice(split - p, split + t)
             with self.accelerator.autocast():
                 part, entropy, read = (redirected if shared else token_logps)(
-                    backbone,
-                    head,
-                    ids[rows, columns],
-                    mask[rows, columns],
-                    t,
-                    self.temperature,
-                    with_entropy,
-                    not sharding.is_sharded(unwrapped),
-                )
+                    backbone, head, ids[rows, columns], mask[rows, columns], t, self.temperature,
+                    with_entropy, not sharding.is_sharded(unwrapped),
+                )  # fmt: skip
             # Passes added to match other processes do not count towards the cost.
             if index < own and completions.any():
                 self.read[torch.is_grad_enabled()] += read
             logps = logps.index_put((rows[:, None], torch.arange(t, device=ids.device)), part)
             if entropies is not None and entropy is not None:
                 entropies[rows, :t] = entropy
-        if not torch.is_grad_enabled():
-            self.clock("reference", time.perf_counter() - started)
-        return logps, entropies, None
+        return logps, entropies
 
     # A synced reference is part of the training state, but TRL's checkpoints omit it, and with two
     # adapters TRL would load only one.
@@ -322,12 +306,8 @@ class PackedGRPOTrainer(GRPOTrainer):
 
 
 _CALLERS = (
-    "_prepare_inputs",
-    "_generate_and_score_completions",
-    "_generate",
-    "compute_loss",
-    "_compute_loss",
-)
+    "_prepare_inputs _generate_and_score_completions _generate compute_loss _compute_loss"
+).split()
 """TRL methods that call the overrides above or are called by them through super()."""
 _HANDING_OVER = ("sync_weights", "_iter_named_params")
 """Methods of TRL's VLLMGeneration that send weights to vLLM."""
@@ -343,18 +323,15 @@ def check_overrides() -> None:
     kinds = (PackedGRPOTrainer, GRPOTrainer)
     methods = [("GRPOTrainer", kind, n) for n in (*_CALLERS, *ours) for kind in kinds]
     methods += [("VLLMGeneration", VLLMGeneration, n) for n in _HANDING_OVER]
-    foreign = []
     for whose, kind, name in methods:
         method = inspect.unwrap(getattr(kind, name))
         where = getattr(method, "__globals__", {}).get("__name__", "")
         if name != "__init__" and not where.startswith(_WRITTEN_IN):
-            foreign.append(f"{whose} ({name})")
-    if foreign:
-        raise R1ReproError(
-            f"engine.unsloth=true patches TRL's {foreign[0]}, but GRPO here needs TRL's own "
-            "methods; set engine.unsloth=false, which works with engine.lora_rank and "
-            "engine.precision=bfloat16"
-        )
+            raise R1ReproError(
+                f"engine.unsloth=true patches TRL's {whose} ({name}), but GRPO here needs TRL's "
+                "own methods; set engine.unsloth=false, which works with engine.lora_rank and "
+                "engine.precision=bfloat16"
+            )
 
 
 class _AdapterSync(TrainerCallback):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.config import RLConfig
@@ -79,22 +80,31 @@ def work(
     paid = weights(settings)
     rewards = {name: rule_of(name, settings)(texts, **columns) for name in paid}
     total_K = torch.tensor([rewards[name] for name in paid]).T @ torch.tensor([*paid.values()])
-
     prompt = tokenizer.encode(form(problem).prompt)
-    width = max(len(completion.token_ids) for completion in completions)
-    ids = torch.full((len(texts), len(prompt) + width), tokenizer.pad_token_id)
-    mask = torch.zeros_like(ids)
-    for row, completion in enumerate(completions):
-        whole = [*prompt, *completion.token_ids]
-        ids[row, : len(whole)] = torch.tensor(whole)
-        mask[row, : len(whole)] = 1
-    mask_K_T = mask[:, -width:]
+    rows = [torch.tensor([*prompt, *completion.token_ids]) for completion in completions]
+    tokens = [[tokenizer.decode([token]) for token in said.token_ids] for said in completions]
+    ids = pad_sequence(rows, True, tokenizer.pad_token_id)
+    mask = pad_sequence([torch.ones_like(row) for row in rows], True)
+    update = _update(model, reference, ids, mask, len(prompt), total_K, settings)
+    return WorkedGroup(texts, tokens, rewards, *update)
+
+
+def _update(
+    model: PreTrainedModel,
+    reference: PreTrainedModel,
+    ids: Tensor,
+    mask: Tensor,
+    prompt: int,
+    total_K: Tensor,
+    settings: RLConfig,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, objective.Loss]:
+    """The fields of WorkedGroup from `advantages_K` on, for a prompt of that many tokens."""
+    mask_K_T = mask[:, prompt:]
 
     def logps(of: PreTrainedModel) -> Tensor:
-        head = of.get_output_embeddings()
+        head, width = of.get_output_embeddings(), mask_K_T.shape[1]
         return token_logps(of.base_model, head, ids, mask, width, settings.temperature, False)[0]
 
-    optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
     with torch.no_grad():
         reference_K_T = logps(reference)
     before_K_T = logps(model)
@@ -103,20 +113,14 @@ def work(
     if variant.kl_in == "reward":
         total_K = objective.less_kl(total_K, old_K_T, reference_K_T, mask_K_T, beta, estimator)
         beta = 0.0
-    advantages_K = objective.advantages_of(total_K, len(texts), variant.advantage)
+    advantages_K = objective.advantages_of(total_K, len(total_K), variant.advantage)
     loss = objective.grpo_loss(
         before_K_T, old_K_T, reference_K_T, advantages_K, mask_K_T, settings.epsilon, beta,
         estimator=estimator,
         mean=objective.mean_over(variant.normalization, settings.max_completion_tokens),
     )  # fmt: skip
     loss.value.backward()
-    optimizer.step()
+    MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest).step()
     with torch.no_grad():
         after_K_T = logps(model)
-    tokens = [
-        [tokenizer.decode([token]) for token in completion.token_ids] for completion in completions
-    ]
-    return WorkedGroup(
-        texts, tokens, rewards, advantages_K, mask_K_T, before_K_T.detach(), after_K_T,
-        reference_K_T, loss,
-    )  # fmt: skip
+    return advantages_K, mask_K_T, old_K_T, after_K_T, reference_K_T, loss

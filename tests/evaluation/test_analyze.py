@@ -7,7 +7,7 @@ from r1repro.config import ROOT
 from r1repro.evaluation.analyze import FIELDS, Tags, analyze, parts, summary
 
 R1 = Tags(answer=None)
-REAL = ROOT.parent / "shared" / "realdata"
+DATA = ROOT / "tests" / "data"
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,13 @@ REAL = ROOT.parent / "shared" / "realdata"
 def test_parts_of_a_completion(text, thinking, answer, valid):
     found = parts(text, Tags())
     assert (found.thinking, found.answer, found.valid) == (thinking, answer, valid)
+
+
+def test_end_tokens_are_no_text():
+    file = DATA / "files" / "format" / "input.jsonl"
+    texts = [json.loads(line)["completion"] for line in file.read_text("utf-8").split("\n") if line]
+    valid = [number for number, text in enumerate(texts, 1) if parts(text, Tags()).valid]
+    assert {1, 2, 3, 4, 5, 8, 16} <= set(valid) and not {9, 11, 12, 13} & set(valid)
 
 
 def test_other_tags_and_none():
@@ -86,14 +93,13 @@ def test_hostile_text_takes_linear_time(piece):
     assert time.monotonic() - began < 20
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside the checkout")
 def test_samples_of_a_real_run_and_of_r1():
-    file = REAL / "r1zero_samples" / "philschmid_minir1_completion_samples.txt"
+    file = DATA / "r1zero_samples.txt"
     samples = [s.strip() for s in file.read_text(encoding="utf-8").split("==============\n")]
     samples = [sample for sample in samples if sample]
-    assert len(samples) == 323
-    assert sum(analyze(sample, Tags())["format_valid"] for sample in samples) == 138
-    traces = json.loads((REAL / "r1_traces" / "rasbt_openrouter_r1_671b.json").read_text("utf-8"))
+    assert len(samples) == 108
+    assert sum(analyze(sample, Tags())["format_valid"] for sample in samples) == 43
+    traces = json.loads((DATA / "r1_traces.json").read_text("utf-8"))
     for trace in traces:
         text = f"{trace['message_thinking']}</think>{trace['message_content']}"
         row = analyze(text, R1, "en")

@@ -8,9 +8,20 @@ import pytest
 
 from benchmarks.claims_procedure import estimates, several_seeds, share, stated_power
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import claims
-from r1repro.evaluation.checkpoints import BASES, PAIRS
-from r1repro.evaluation.claims import Change, Claim, Lead, Light, Rise, Times, Value
+from r1repro.evaluation import claims, effects
+from r1repro.evaluation.checkpoints import CHECKPOINTS, PAIRS
+from r1repro.evaluation.declared import (
+    EXPECTED,
+    Change,
+    Claim,
+    Lead,
+    Paid,
+    Rise,
+    Times,
+    Value,
+    load,
+)
+from r1repro.evaluation.effects import Light
 from r1repro.evaluation.moved import Curve, Moved
 from r1repro.evaluation.statistics import Estimate, over_seeds, power, sign_flip, t_interval
 from r1repro.runner.graph import graph
@@ -66,7 +77,7 @@ def test_a_small_effect_in_the_direction_claimed_is_told_apart():
     assert "smaller than what counts" in claims.verdict("up", 0.02, estimate(0.005, 0.015))[1]
 
 
-@pytest.mark.parametrize("expected", claims.EXPECTED)
+@pytest.mark.parametrize("expected", EXPECTED)
 def test_without_an_interval_nothing_is_decided(expected):
     found = claims.verdict(expected, 0.02, Estimate(0.5, math.nan, math.nan, 1))
     assert found == ("inconclusive", "no interval")
@@ -145,9 +156,9 @@ def test_two_scopes_differ_by_the_root_of_the_squared_halves():
         Value("level_5/pass@1", "r1", "level_1/pass@1"),
         Change("level_5/pass@1", "base", "r1_zero", "level_1/pass@1"),
     ):
-        effect = claims.effect(measure, at)
+        effect = effects.effect(measure, at)
         assert (effect.value, effect.low, effect.high) == pytest.approx((-0.1, -0.15, -0.05))
-    assert claims.effect(Value("level_5/pass@1", "r1", "level_9/pass@1"), at) is None
+    assert effects.effect(Value("level_5/pass@1", "r1", "level_9/pass@1"), at) is None
 
 
 def curves(**columns: object) -> pd.DataFrame:
@@ -159,7 +170,7 @@ def curves(**columns: object) -> pd.DataFrame:
 def test_a_rise_is_counted_from_where_the_format_is_there():
     format_valid = np.repeat([0.2, 1.0], [10, 40])
     length = np.concatenate([np.full(10, 500.0), np.linspace(20, 60, 40)])
-    found = claims.effect(
+    found = effects.effect(
         Rise("length", "r1_zero"),
         run(r1_zero=curves(format_valid=format_valid, length=length)),
     )
@@ -167,18 +178,18 @@ def test_a_rise_is_counted_from_where_the_format_is_there():
     assert math.isnan(found.low), "the steps of one run are no independent draws"
     never = run(r1_zero=curves(format_valid=0.5, length=length))
     for light in (never, run(), run(r1_zero=curves().drop(columns="length"))):
-        assert claims.effect(Rise("length", "r1_zero"), light) is None
+        assert effects.effect(Rise("length", "r1_zero"), light) is None
 
 
 def test_what_settles_first_leads():
     accuracy = np.repeat([0.1, 0.6], [30, 20])
     format_valid = np.repeat([0.2, 1.0], [10, 40])
     lead = Lead("format_valid", "pass_at_1", "r1_zero")
-    found = claims.effect(lead, run(r1_zero=curves(format_valid=format_valid, pass_at_1=accuracy)))
+    found = effects.effect(lead, run(r1_zero=curves(format_valid=format_valid, pass_at_1=accuracy)))
     assert found.value == 20 and math.isnan(found.low)
     flat = curves(format_valid=0.2, pass_at_1=accuracy)
-    assert claims.effect(lead, run(r1_zero=flat)) is None, "what is never learned leads nothing"
-    assert claims.reaches(pd.Series(accuracy).head(3), 0.0) is None
+    assert effects.effect(lead, run(r1_zero=flat)) is None, "what is never learned leads nothing"
+    assert effects.reaches(pd.Series(accuracy).head(3), 0.0) is None
 
 
 def test_a_ratio_is_judged_in_powers_of_two():
@@ -186,22 +197,22 @@ def test_a_ratio_is_judged_in_powers_of_two():
         "base": {"x": Estimate(1.0, 0.5, 2.0, 9)},
         "r1_zero": {"x": Estimate(4.0, 2.0, 8.0, 9)},
     }
-    found = claims.effect(Times("x", "base", "r1_zero"), Light(sides, {}, {}))
+    found = effects.effect(Times("x", "base", "r1_zero"), Light(sides, {}, {}))
     assert (found.value, found.low, found.high) == pytest.approx((2, 2 - 2**0.5, 2 + 2**0.5))
     sides["base"]["x"] = Estimate(0.0, 0.0, 0.1, 9)
-    assert claims.effect(Times("x", "base", "r1_zero"), Light(sides, {}, {})) is None
+    assert effects.effect(Times("x", "base", "r1_zero"), Light(sides, {}, {})) is None
 
 
 def test_k_stands_for_the_samples_drawn():
     at = {f"reasoning/{m}@{k}": estimate(0.1, 0.2) for m in ("pass", "cons") for k in (4, 16)}
     light = Light({"r1": at}, {}, {})
-    assert claims.effect(Value("reasoning/cons@k", "r1"), light) == estimate(0.1, 0.2)
+    assert effects.effect(Value("reasoning/cons@k", "r1"), light) == estimate(0.1, 0.2)
     del at["reasoning/cons@16"]
-    assert claims.effect(Value("reasoning/cons@k", "r1"), light) is None
+    assert effects.effect(Value("reasoning/cons@k", "r1"), light) is None
 
 
 def test_every_declared_claim_can_be_answered_by_the_stages():
-    declared = claims.load()
+    declared = load()
     assert sum(claim.measure is not None for claim in declared) >= 20
     for claim in declared:
         match claim.measure:
@@ -218,11 +229,11 @@ def test_every_declared_claim_can_be_answered_by_the_stages():
                 continue
         for stage in {claims._stage(claim.measure), *([claim.moved.stage] if claim.moved else [])}:
             assert graph()[stage].run.startswith(("r1repro.stages.rl", "r1repro.stages.sft"))
-            assert stage not in BASES
+            assert CHECKPOINTS[stage].parent and stage != "base_rft"
 
 
 def test_accuracy_of_rl_is_counted_from_the_best_way_of_asking_the_base():
-    declared = {claim.id: claim for claim in claims.load()}
+    declared = {claim.id: claim for claim in load()}
     for name in ("rl-raises-accuracy", "harder-problems-gain-more"):
         assert declared[name].measure.before == "base_best", name
     # Copies of one greedy answer have no pass@k, and a better prompt would hide a control's rise.
@@ -284,9 +295,7 @@ def preferred(start: float, change: float) -> Moved:
     ],
 )
 def test_a_reward_without_room_or_change_has_no_effect_to_judge(expected, start, change, said):
-    claim = dataclasses.replace(
-        CLAIM, expected=expected, moved=claims.Paid("r1_zero", "preference")
-    )
+    claim = dataclasses.replace(CLAIM, expected=expected, moved=Paid("r1_zero", "preference"))
     one = judged_with(claim, {"r1_zero": preferred(start, change)})
     assert one.verdict == ("not testable" if said else "reproduced")
     assert said in one.reason and one.reason.startswith("nothing moved: ") == bool(said)
@@ -294,7 +303,7 @@ def test_a_reward_without_room_or_change_has_no_effect_to_judge(expected, start,
 
 def test_a_preference_reward_that_is_full_from_the_start_contradicts_nothing():
     """As in our runs: reward 0.987, KL below 1e-4, and a verdict of contradicted."""
-    (claim,) = (c for c in claims.load() if c.id == "last-rl-lifts-preference")
+    (claim,) = (c for c in load() if c.id == "last-rl-lifts-preference")
     light = Light(
         {}, {"r1 - dev3": {"general/score": estimate(-0.02, 0.01)}}, {}, moved={"r1": MOVES}
     )
@@ -360,7 +369,7 @@ def test_a_malformed_claim_is_named(tmp_path, text, said):
     path = tmp_path / "claims.yaml"
     path.write_text(text)
     with pytest.raises(R1ReproError, match="claims.yaml") as error:
-        claims.load(path)
+        load(path)
     assert said in str(error.value)
 
 
@@ -422,18 +431,18 @@ def test_the_control_is_judged_as_r1_zero_is():
         },
     }  # fmt: skip
     light = Light({}, changes, {}, moved={"r1_zero_permuted": MOVES})
-    judged = {j.claim.id: j.verdict for j in claims.control(claims.load(), [light])}
+    judged = {j.claim.id: j.verdict for j in claims.control(load(), [light])}
     assert judged["rl-raises-accuracy"] == "reproduced", "a rise over the base in the same prompt"
     assert "pass-at-k-stays" not in judged, "a claim of no rise is no effect of the reward"
     assert judged["language-mixing-appears"] == "reproduced", "and the report says so"
     assert "last-rl-lifts-preference" not in judged
-    assert claims.control(claims.load(), [run()]) == []
+    assert claims.control(load(), [run()]) == []
 
 
 def at_equal_flops(spent: float | None) -> claims.Judged:
     """The equal-FLOPs claim when RL has spent this share of 100 FLOPs."""
     path, sides = "reasoning/pass@1", ("qwen_rl_equal_flops", "qwen_distilled")
-    (claim,) = (c for c in claims.load() if c.id == "distillation-beats-rl-equal-flops-qwen")
+    (claim,) = (c for c in load() if c.id == "distillation-beats-rl-equal-flops-qwen")
     costs = {} if spent is None else {sides[0]: {"flops": spent}, sides[1]: {"flops": 100.0}}
     change = {f"{sides[1]} - {sides[0]}": {path: estimate(0.3, 0.4)}}
     light = Light({}, change, {}, costs, {"qwen_distilled": MOVES})
@@ -466,7 +475,7 @@ def test_at_smoke_no_claim_is_testable():
     light = run(0.3)
     judged, control = claims.ledger([light], "smoke")
     assert {one.verdict for one in judged} == {"not testable"} and control == []
-    assert len(judged) == len(claims.load())
+    assert len(judged) == len(load())
     reasons = {one.claim.id: one.reason for one in judged}
     assert reasons["rl-raises-accuracy"] == claims.AT_SMOKE
     judged, _ = claims.ledger([light], "laptop")

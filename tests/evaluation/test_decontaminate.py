@@ -1,12 +1,10 @@
 import json
 import time
 
-import pytest
-
 from r1repro.config import ROOT
 from r1repro.evaluation.decontaminate import NGRAM, Overlap, overlaps, pieces
 
-AIME = ROOT.parent / "shared" / "realdata" / "aime"
+AIME = ROOT / "tests" / "data"
 LONG = (
     "Ann has three boxes with seven red apples each and gives away four of them; how many are left?"
 )
@@ -48,7 +46,6 @@ def test_chinese_is_read_by_characters():
     assert overlaps([f"请回答：{asked}"], [asked])[0].evidence == "ngrams"
 
 
-@pytest.mark.skipif(not AIME.is_dir(), reason="the real files are not beside the checkout")
 def test_the_fourteen_rows_of_aime_and_none_other():
     held = [row["problem"] for row in json.loads((AIME / "aime24.json").read_text("utf-8"))]
     lines = (AIME / "aime_2021_2024.jsonl").read_text("utf-8").split("\n")

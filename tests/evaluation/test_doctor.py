@@ -47,7 +47,7 @@ def test_healthy_tables_give_no_verdict(rows, settings):
 
 
 SICK = {
-    "clipped": (late("clipped_completions", 0.3), "clipped completions", "30 %", "raise max_comp"),
+    "clipped": (late("clipped", 0.3), "clipped completions", "30 %", "raise max_comp"),
     "groups": (late("zero_variance_groups", 0.9), "zero-variance groups", "90 %", "harder"),
     "format": (
         HEALTHY.assign(reward_format=0.0), "constant format reward", "0 at every", "template",
@@ -119,23 +119,21 @@ def test_what_is_no_sickness():
     unpaid = dataclasses.replace(RL, format_weight=0.0)
     assert named(HEALTHY.assign(reward_format=0.0), unpaid) == []
     assert named(late("entropy", 0.01).assign(pass_at_1=0.97)) == [], "certain, and right"
-    start = HEALTHY.assign(clipped_completions=HEALTHY.clipped_completions.where(
+    start = HEALTHY.assign(clipped=HEALTHY.clipped.where(
         HEALTHY.step > 60, 0.9))  # fmt: skip
     assert named(start) == [], "what a run has left behind"
 
 
 def test_later_updates_of_a_rollout_have_no_rollout_of_their_own():
-    columns = ("clipped_completions", "zero_variance_groups", "verifier_timeouts")
+    columns = ("clipped", "zero_variance_groups", "verifier_timeouts")
     thin = HEALTHY.assign(**{c: HEALTHY[c].where(HEALTHY.step % 2 == 0) for c in columns})
     assert named(thin) == []
-    assert named(thin.assign(clipped_completions=thin.clipped_completions * 0 + 0.8)) == [
-        "clipped completions"
-    ]
+    assert named(thin.assign(clipped=thin.clipped * 0 + 0.8)) == ["clipped completions"]
 
 
 def test_a_few_steps_give_no_verdict_but_on_what_is_not_finite():
     few = HEALTHY.head(doctor.STEPS - 1)
-    sick = few.assign(clipped_completions=1.0, zero_variance_groups=1.0, lr=0.0, reward_format=0.0)
+    sick = few.assign(clipped=1.0, zero_variance_groups=1.0, lr=0.0, reward_format=0.0)
     assert named(sick) == []
     assert named(few.assign(kl=np.nan)) == ["non-finite KL"]
     assert named(pd.DataFrame()) == []

@@ -52,6 +52,18 @@ def test_known_values(evaluation):
     assert found["general/score"] == found["general/fact"] == 0.25
 
 
+def test_turns_that_run_on_and_rounding_are_counted(evaluation):
+    found = summarize(evaluation, draws=50)
+    assert found["runs_on"].value == 0
+    assert found["reasoning/lenient_pass@1"].value == found["reasoning/pass@1"].value
+    went_on = evaluation.assign(
+        text=["so \\boxed{7}\nUser: 1+1?" if i == 1 else "7" for i in evaluation["sample"]],
+        lenient_correct=True,
+    )
+    found = summarize(went_on, draws=50)
+    assert found["runs_on"].value == 0.25 and found["reasoning/lenient_pass@1"].value == 1
+
+
 def test_texts_without_words_are_left_out_of_the_language_share(evaluation):
     found = summarize(evaluation, draws=50)
     assert found["language_share"].value == 1.0 and found["language_share"].n == 2

@@ -60,10 +60,12 @@ def test_greedy_gives_the_tokens_of_generate(model):
         assert rollout.finished == (rollout.token_ids[-1] == END)
 
 
-def test_compaction_and_company_change_nothing(model):
+def test_compaction_and_company_change_nothing(model, monkeypatch):
     sampling = Sampling(max_tokens=30)
-    never = _sample(model, PROMPTS, sampling, compact_at=2.0)
-    often = _sample(model, PROMPTS, sampling, compact_at=1e-9)
+    monkeypatch.setattr("r1repro.generation.sampler.COMPACT_AT", 2.0)
+    never = _sample(model, PROMPTS, sampling)
+    monkeypatch.setattr("r1repro.generation.sampler.COMPACT_AT", 1e-9)
+    often = _sample(model, PROMPTS, sampling)
     assert never == often
     assert len({len(rollout.token_ids) for rollout in often}) > 1, "lengths must differ to show it"
 

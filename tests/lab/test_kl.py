@@ -5,6 +5,7 @@ import pytest
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from r1repro.evaluation import checkpoints
 from r1repro.lab import kl
 from r1repro.lab.kl import Positions
 from r1repro.tasks import templates, worlds
@@ -119,7 +120,7 @@ def test_a_runs_own_distributions(compose, tmp_path):
     assert found.kl > 1e-3 and "of 3 answers" in found.told
     again = kl.positions(results[0], results[0], config, problems=3)
     assert "has not left its base" in again.told and again.kl == kl.of_tree().kl
-    form = templates.asked(templates.form(config, "r1_zero"))
+    form = templates.asked(checkpoints.form(config, "r1_zero"))
     problem = worlds.of(config.task).validation[0]
     ids = torch.tensor([tokenizer.encode(form(problem).prompt)])
     with torch.no_grad():  # of the first token: what both say after the prompt

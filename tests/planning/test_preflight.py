@@ -157,6 +157,16 @@ def test_a_teacher_of_the_hub_is_fetched_and_its_commit_is_in_the_key(cache):
     assert (told["student.teacher"], told["student.teacher.hub"]) == ("some/teacher", COMMIT)
 
 
+@pytest.mark.parametrize("named", ["models/my model", "a/b/c", "模型", "models/模型@main"])
+def test_what_is_neither_a_folder_nor_a_name_at_the_hub(cache, capsys, named):
+    words = ["scale=gpu", "model=qwen2.5-0.5b", f"student.teacher={named}"]
+    for command in ("plan", "run"):
+        assert cli.main([command, *words]) == 2
+        said = capsys.readouterr().err
+        assert f"error: {named} is no file or folder here and no name at the hub: check" in said
+        assert said.count("\n") == 1
+
+
 def test_a_stage_that_memory_cannot_hold_is_told_before(monkeypatch):
     config = compose(["scale=gpu", "model=qwen2.5-32b", "engine.lora_rank=0"])
     monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**22}.get)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import torch
+from transformers import TrainerCallback
 
 from r1repro import cores
 from r1repro.planning import probe
@@ -57,7 +58,7 @@ def test_completions_of_the_probe_end_at_many_lengths(compose, monkeypatch):
     assert len(set(lengths)) > 8 and max(lengths) == 48, "the cap"
 
 
-class _Lengths(probe.grpo.TrainerCallback):
+class _Lengths(TrainerCallback):
     def __init__(self, recorder, lengths):
         self.recorder, self.lengths = recorder, lengths
 

@@ -1,6 +1,7 @@
 """Made-up results as fixtures; what takes seconds is made once."""
 
 import shutil
+import subprocess
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -91,3 +92,18 @@ def finished_run(built, run_folder) -> Path:
     """A copy of the finished run, to be changed."""
     shutil.copytree(built.parent, run_folder)
     return run_folder
+
+
+def repository(folder: Path) -> Path:
+    """A clean git repository with one commit."""
+
+    def git(*words: str) -> None:
+        who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+    folder.mkdir()
+    git("init", "-q")
+    (folder / "code.py").write_text("1\n")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    return folder

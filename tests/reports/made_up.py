@@ -131,14 +131,15 @@ def rl_metrics(steps: int = 110, seed: int = 0) -> pd.DataFrame:
         "pass_at_1": (0.25 + 0.5 * rise + noise).clip(0, 1),
         "format_valid": (0.1 + 0.88 * (1 - np.exp(-step / 12)) + noise / 3).clip(0, 1),
         "entropy": 0.9 * np.exp(-step / 60) + 0.1, "kl": 0.02 * rise + 0.002 * np.abs(noise),
-        "clip_fraction": 0.0, "clipped_completions": 0.05 * np.exp(-step / 20),
+        "clip_fraction": 0.0, "clipped": 0.05 * np.exp(-step / 20),
         "zero_variance_groups": 0.1 + 0.4 * rise, "length": 24 + 8 * rise + 20 * noise,
         "length_correct": 22 + 9 * rise, "length_wrong": 28 + 6 * rise,
-        "reflection": 0.3 + 0.2 * rise + noise, "language_share": 0.95 - 0.04 * rise + noise / 9,
+        "reflection_per_response": 0.3 + 0.2 * rise + noise,
+        "language_share": 0.95 - 0.04 * rise + noise / 9,
         "tokens_per_s": 6000.0 + 900 * noise, "seconds": 2.3 * (step + 1), "seconds_rollout": 0.9,
         "seconds_reference": 0.4, "seconds_update": 1.0, "grad_norm": 0.5,
         "flops": 2e10 * (step + 1), "reward_deviation": 0.4, "reward_language": 0.95,
-        "general_correct": np.where(step < 0.75 * steps, np.nan, 0.2 + 0.5 * rise),
+        "general/score": np.where(step < 0.75 * steps, np.nan, 0.2 + 0.5 * rise),
         "preference": np.where(step < 0.75 * steps, np.nan, rise + noise),
     })  # fmt: skip
 

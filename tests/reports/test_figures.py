@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from r1repro.evaluation import held_out
-from r1repro.evaluation.checkpoints import CHAIN, key
+from r1repro.evaluation.checkpoints import CHAIN, CHECKPOINTS, key
 from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import drawing, figures
@@ -56,9 +56,9 @@ def test_levels_are_drawn_where_they_were_measured(evaluations):
 
 
 def test_checkpoints_of_the_chain_look_different_and_all_names_are():
-    chain = [drawing.CHECKPOINTS[name] for name in ("base", *CHAIN)]
-    assert len({colour for _, colour, _ in chain}) == len({mark for *_, mark in chain}) == 6
-    assert len({label for label, *_ in drawing.CHECKPOINTS.values()}) == len(drawing.CHECKPOINTS)
+    chain = [CHECKPOINTS[name] for name in ("base", *CHAIN)]
+    assert len({one.colour for one in chain}) == len({one.marker for one in chain}) == 6
+    assert len({one.label for one in CHECKPOINTS.values()}) == len(CHECKPOINTS)
 
 
 def test_only_clear_changes_are_coloured(results):
@@ -94,8 +94,8 @@ def test_students_stand_where_they_were_measured(results):
 
 
 def test_curves_only_of_what_was_measured():
-    dev2 = rl_metrics(40).assign(preference=None, general_correct=None)
-    columns = ["pass_at_1", "general_correct", "preference"]
+    dev2 = rl_metrics(40).assign(**{"preference": None, "general/score": None})
+    columns = ["pass_at_1", "general/score", "preference"]
     assert len(figures.over_steps({"dev2": dev2}, columns).axes) == 1
     both = figures.over_steps({"dev2": dev2, "r1": rl_metrics(40)}, columns).axes
     assert len(both) == 3 and all(panel.get_ylabel() for panel in both)

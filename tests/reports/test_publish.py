@@ -2,29 +2,18 @@ import gzip
 import html
 import json
 import re
-import subprocess
 import sys
 
 import pytest
 
 from r1repro.errors import R1ReproError
 from r1repro.reports.publish import publish, write_index
-
-
-def git(folder, *words):
-    who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+from tests.reports.conftest import repository
 
 
 @pytest.fixture
 def checkout(tmp_path):
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    git(folder, "init", "-q")
-    (folder / "code.py").write_text("1\n")
-    git(folder, "add", ".")
-    git(folder, "commit", "-qm", "first")
-    return folder
+    return repository(tmp_path / "checkout")
 
 
 @pytest.fixture
@@ -45,7 +34,8 @@ def test_a_version_is_copied_and_listed(run, checkout):
     files = {str(f.relative_to(version)) for f in version.rglob("*") if f.is_file()}
     assert files == {
         "report.html", "results.json", "differences.json.gz", "claims.json", "manifest.json",
-        "resolved.yaml", "notebooks/00_base_model.html",
+        "resolved.yaml", "notebooks/00_base_model.html", "reflection.json", "costs.json",
+        "moved.json", "curves.parquet", "right.parquet", "taken_back.parquet",
     }  # fmt: skip
     packed = gzip.decompress((version / "differences.json.gz").read_bytes())
     assert packed == (run / "differences.json").read_bytes()

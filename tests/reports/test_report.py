@@ -16,7 +16,6 @@ from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.results import read_costs, read_results, write_results
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import article, claims, notebooks, report
-from r1repro.reports.drawing import CHECKPOINTS
 from r1repro.reports.report import STAGES, needed
 from r1repro.runner.graph import graph
 from r1repro.stages import comparison
@@ -156,7 +155,7 @@ def text_of(built) -> str:
 
 
 def test_a_run_cut_at_its_base_says_so(run_folder, results, config):
-    built = of_run(run_folder, replace(config, until="base"), results)
+    built = of_run(run_folder, config, results, "base")
     text = text_of(built)
     assert "This run ends with the notebook of base" in text
     for missing in ("What RL adds", "Ablations", "R1-Zero − Base", "The run in one picture"):
@@ -167,7 +166,7 @@ def test_a_run_cut_at_its_base_says_so(run_folder, results, config):
 
 
 def test_a_run_up_to_r1_zero_tells_nothing_of_later_stages(run_folder, results, config):
-    built = of_run(run_folder, replace(config, until="r1_zero"), results)
+    built = of_run(run_folder, config, results, "r1_zero")
     text = text_of(built)
     assert "R1-Zero − Base, paired" in text and "By family: arithmetic +" in text
     for missing in ("The stages, as in", "Distillation", "Dev2 − Dev1", "R1 − R1-Zero"):
@@ -176,7 +175,7 @@ def test_a_run_up_to_r1_zero_tells_nothing_of_later_stages(run_folder, results, 
 
 
 def test_a_run_up_to_dev2_has_the_stages_that_are_there(run_folder, results, config):
-    text = text_of(of_run(run_folder, replace(config, until="dev2"), results))
+    text = text_of(of_run(run_folder, config, results, "dev2"))
     assert "The stages, as in the paper" in text and "What each stage wins" in text
     assert "Dev3 of the" not in text and "Distillation" not in text
 
@@ -191,9 +190,9 @@ def test_without_some_stage_a_run_is_not_finished(results, config):
 
 def test_what_the_doctor_finds_stands_on_the_page(run_folder, fresh):
     results = make_results(fresh)
-    sick = rl_metrics().assign(clipped_completions=0.6)
+    sick = rl_metrics().assign(clipped=0.6)
     sick.to_parquet(results["r1_zero"].folder / "metrics.parquet")
-    text = text_of(of_run(run_folder, replace(fresh, until="r1_zero"), results))
+    text = text_of(of_run(run_folder, fresh, results, "r1_zero"))
     assert "clipped completions (25 % of completions at most): r1_zero 60 %" in text
     assert "(now max_completion_tokens=256)" in text and "no findings" not in text
 
@@ -216,7 +215,7 @@ def test_a_finished_report_stands_on_the_whole_graph():
         assert graph()[f"evaluate_{name}"].switch == f"ablation.{ablation.switch}"
     evaluated = {name.removeprefix("evaluate_") for name in graph() if "evaluate_" in name}
     compared = {name for pair in checkpoints.PAIRS for name in pair}
-    assert compared == evaluated | set(checkpoints.BASES) == set(CHECKPOINTS)
+    assert compared == evaluated == set(checkpoints.CHECKPOINTS)
 
 
 def test_estimates_survive_the_disk(tmp_path, evaluations):
@@ -284,10 +283,10 @@ def test_what_the_control_reproduces_too_is_marked(results, config):
 
 def test_a_smoke_run_judges_no_claim_and_says_so(tmp_path, run_folder):
     smoke = compose(["scale=smoke", "ablation=all", f"runs={tmp_path}"])
-    built = of_run(run_folder, replace(smoke, until="r1_zero"), make_results(smoke))
+    built = of_run(run_folder, smoke, make_results(smoke), "r1_zero")
     text = text_of(built)
     assert text.count("At scale=smoke every stage runs but nothing is learned") == 1
-    assert "(keep_all), and 25%" in text and ",," not in text
+    assert "whatever it says (keep_all)" in text and "0.75 : 0.25" in text
     assert "in this one run" not in text and "The control: " not in text
     assert "Reproduced (" not in text and "Contradicted (" not in text
     written = json.loads((built.parent / "claims.json").read_text())

@@ -1,14 +1,22 @@
+import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from r1repro import cli
+from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
+from r1repro.evaluation import metrics, problems
 from r1repro.evaluation.results import read_results, write_results
 from r1repro.evaluation.statistics import Estimate, t_interval
-from r1repro.reports import seeds
-from tests.reports.conftest import of_run
+from r1repro.reports import compare, seeds
+from r1repro.reports.publish import publish
+from r1repro.reports.report import FILES
+from tests.reports.conftest import of_run, repository
 from tests.reports.in_process import execute
 from tests.reports.test_report import Page
 
@@ -141,3 +149,79 @@ def test_results_of_differing_stage_versions_are_not_joined(built, tmp_path):
     (other / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(R1ReproError, match="version of dev1"):
         seeds.join([one, other], tmp_path / "joined", execute)
+
+
+@pytest.fixture(scope="module")
+def versions(built, tmp_path_factory) -> tuple[Path, list[Path]]:
+    """A report of two runs, and the published versions of both, whose runs are gone."""
+    place = tmp_path_factory.mktemp("published")
+    checkout = repository(place / "checkout")
+    runs = [seed_of(built, place / f"run-{s}1234567", s, 0.02 * s) for s in (0, 1)]
+    for run in runs:
+        manifest = json.loads((run / "manifest.json").read_text())
+        for name in FILES:
+            manifest["files"][name] = hashlib.sha256((run / name).read_bytes()).hexdigest()
+        manifest |= {"git": {"commit": "c" * 40, "dirty": False}, "hash": run.name[-8:]}
+        (run / "manifest.json").write_text(json.dumps(manifest))
+    joined = seeds.join(runs, place / "laptop-mini-2seeds-0123abcd", execute)
+    published = [publish(run, checkout / "reports", checkout) for run in runs]
+    for run in runs:
+        shutil.rmtree(run)
+    return joined, published
+
+
+def test_versions_are_joined_without_their_runs(versions, tmp_path):
+    joined, published = versions
+    again = seeds.join(published, tmp_path / "laptop-mini-2seeds-89abcdef", execute).parent
+    for name in ("results.json", "differences.json", "claims.json", "reflection.json"):
+        assert (again / name).read_text() == (joined.parent / name).read_text(), name
+    curves = [pd.read_parquet(folder / "curves.parquet") for folder in (again, joined.parent)]
+    pd.testing.assert_frame_equal(*curves)
+    told = [json.loads((f / "manifest.json").read_text()) for f in (again, joined.parent)]
+    assert [run["run"] for run in told[0]["runs"]] == [run["run"] for run in told[1]["runs"]]
+    with pytest.raises(R1ReproError, match="joins several runs already"):
+        seeds.join([published[0], again], tmp_path / "none", execute)
+
+
+def test_versions_are_small_and_an_old_one_says_what_it_lacks(versions, tmp_path):
+    _, published = versions
+    kept = ("curves.parquet", "right.parquet", "taken_back.parquet", "moved.json", "costs.json")
+    assert sum((published[0] / name).stat().st_size for name in kept) < 2**18
+    old = shutil.copytree(published[1], tmp_path / "old")
+    (old / "curves.parquet").unlink()
+    with pytest.raises(R1ReproError, match=r"old cannot be read .*curves\.parquet"):
+        seeds.join([published[0], old], tmp_path / "none", execute)
+
+
+def test_checkpoints_of_versions_are_paired_without_their_runs(versions, evaluations, tmp_path):
+    _, published = versions
+    one = compare.read(published[0])
+    before, after = (problems.of_counts(one.right, name) for name in ("base", "r1"))
+    found = metrics.paired(before, after, draws=500)
+    expected = metrics.differences(evaluations["base"], evaluations["r1"], draws=500)
+    paths = {path for path in expected if "pass@" in path and "strict" not in path}
+    assert {*paths, "general/score"} <= found.keys() and len(paths) > 20
+    for path in (*paths, "general/score", "general/fact"):
+        assert found[path].as_dict() == pytest.approx(expected[path].as_dict()), path
+    other = compare.read(published[1])
+    assert compare.pairing(one, other, "dev1")["reasoning/pass@1"].value == 0
+    text = compare.compare(one, other, {})
+    assert "Accuracy is paired over the problems" in text
+    (line,) = (row for row in text.splitlines() if row.startswith("| R1-Zero | pass@1 |"))
+    assert "+2.0" in line, "counts that do not belong to the results are not used"
+    fewer = one.right[one.right["task"] != "countdown"]
+    assert compare.pairing(replace(one, right=fewer), other, "dev1") == {}
+
+
+def test_the_command_joins_versions(versions, monkeypatch, capsys, tmp_path):
+    _, published = versions
+    made = []
+    monkeypatch.setattr(
+        seeds, "join", lambda *given: made.append(given) or tmp_path / "report.html"
+    )
+    assert cli.main(["join", *map(str, published)]) == 0
+    ((folders, target, _),) = made
+    assert folders == published and target.name.startswith("laptop-mini-2seeds-")
+    assert target.parent == ROOT / "runs" and "report.html" in capsys.readouterr().out
+    assert cli.main(["join", str(published[0])]) == 2
+    assert "at least two runs" in capsys.readouterr().err

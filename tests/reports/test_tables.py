@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 
 from r1repro.evaluation import held_out
-from r1repro.evaluation.checkpoints import CHAIN, PAIRS, key, names, pairs
+from r1repro.evaluation.checkpoints import CHAIN, PAIRS, PAPER_BENCHMARKS, key, names, pairs
 from r1repro.evaluation.metrics import compare, differences, shown, summarize
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import tables
-from r1repro.reports.tables import PAPER_STAGES, Row
+from r1repro.reports.markup import Row, Table
 from tests.reports.made_up import checkpoint
 
 
@@ -55,7 +55,7 @@ def test_the_stages_stand_as_columns_with_the_papers_rows_marked(found):
         .startswith(f"{100 * summaries['dev3']['countdown/pass@1'].value:.1f}")
     )
     context = [row for row in table.rows if row.context]
-    assert len(context) == len(PAPER_STAGES)
+    assert len(context) == len(PAPER_BENCHMARKS)
     assert all(row.label.startswith("context, the paper: ") for row in context)
     assert rows["context, the paper: AIME 2024, pass@1"].cells == tuple(
         f"{value}\u00a0%" for value in (77.9, "59.0", "74.0", 78.1, 79.8)
@@ -92,7 +92,7 @@ def test_the_headline_shows_the_last_main_pair_that_is_there(found):
 
 def test_a_table_shows_small_print_and_escapes_all_text():
     row = Row("<b>\nnote", ("75.0\u00a0% [70.1, 80.2]", "a & b"))
-    shown = tables.Table(("Here", "The paper"), (row,), "<i>")._repr_html_()
+    shown = Table(("Here", "The paper"), (row,), "<i>")._repr_html_()
     assert '<th scope="row">&lt;b&gt;<br><small>note</small></th>' in shown
     assert '<td class="num">75.0\u00a0% <small>[70.1, 80.2]</small></td>' in shown
     assert '<td class="context">a &amp; b</td>' in shown and "&lt;i&gt;" in shown
@@ -167,7 +167,7 @@ def test_no_table_calls_flops_equal_that_are_not(found, shares, label):
 def test_words_claim_no_more_than_the_interval(found, low, high, said, sentence):
     summaries, changes = found
     change = Estimate(0.1, low, high, 100)
-    assert tables.verb(change) == said
+    assert tables.worded(change, "rose", "fell", "did not clearly change") == said
     pair = "qwen_distilled - qwen_rl_equal_flops"
     only = {pair: changes[pair] | {"reasoning/pass@1": change}}
     assert sentence in tables.distilled_sentences(summaries, only, [{}])[0]

@@ -3,11 +3,19 @@
 import pytest
 
 from r1repro.rewards import accuracy
-from r1repro.rewards.accuracy import is_correct, is_strictly_correct, judge, vote
+from r1repro.rewards.accuracy import (
+    is_correct,
+    is_leniently_correct,
+    is_strictly_correct,
+    judge,
+    vote,
+)
 from r1repro.tasks.problem import Problem
 
 HALF = Problem("own:1", "own", "en", 1, "What is 2/4 in lowest terms?", r"\frac{1}{2}")
 TWO = Problem("gsm8k:2", "gsm8k", "en", 1, "How many?", "2")
+THIRD = Problem("own:3", "own", "en", 1, "What is 1/3?", r"\frac{1}{3}")
+ROUNDED = Problem("own:4", "own", "en", 1, "What is 1/3, to two decimal places?", r"\frac{1}{3}")
 WORD = Problem("math:1", "math", "en", 1, "Who won?", r"\text{Evelyn}")
 COUNT = Problem("gsm8k:1", "gsm8k", "en", 1, "How many clips?", "1,072")
 
@@ -36,12 +44,27 @@ COUNT = Problem("gsm8k:1", "gsm8k", "en", 1, "How many clips?", "1,072")
         (WORD, "The answer is Evelyn.", True, False),
         (WORD, "Evelyn", False, False),
         (COUNT, "", False, False),
+        (TWO, "The answer is 1 or 2.", False, False),
+        (TWO, "The answer is not 2.", False, False),
+        (TWO, "The answer is between 1 and 2", False, False),
+        (TWO, "<think>a</think><answer>It is either 1 or 2.</answer>", False, False),
+        (TWO, "<think>a</think><answer>2x = 2</answer>", False, False),
+        (TWO, "<think>a</think><answer>x = 2</answer>", True, True),
+        (TWO, "The answer is 2.\nUser: 5+5?\nAssistant: The answer is 10.", True, False),
+        (THIRD, "<answer>0.33</answer>", False, False),
+        (ROUNDED, "<answer>0.33</answer>", True, True),
     ],
 )
 def test_what_counts_as_right(problem, text, correct, strict):
     assert is_correct(problem, text) is correct
     assert is_strictly_correct(problem, text) is strict
     assert judge([problem], [text]) == [correct]
+
+
+def test_rounding_that_is_not_asked_for_counts_leniently_only():
+    for text, lenient in (("0.33", True), ("0.3", False), ("1/3", True), ("1/4", False)):
+        assert is_leniently_correct(THIRD, f"<answer>{text}</answer>") is lenient
+    assert is_leniently_correct(COUNT, "1072") and not is_leniently_correct(COUNT, "")
 
 
 def test_a_group_is_judged_at_once_and_each_pair_once(monkeypatch):
@@ -51,11 +74,11 @@ def test_a_group_is_judged_at_once_and_each_pair_once(monkeypatch):
     class Counting:
         timeouts = 0
 
-        def grade(self, golds, answers, answer_only):
+        def grade(self, golds, answers, answer_only, rounded):
             asked.append(list(zip(golds, answers, strict=True)))
             from r1repro.rewards.verifier import Verdict
 
-            return [Verdict(False, answer, "different") for answer in answers]
+            return [Verdict(False, False, answer, "different") for answer in answers]
 
     monkeypatch.setattr(accuracy, "_verifier", Counting)
     odd = [rf"<think>a</think><answer>x^2+{n}</answer>" for n in (1, 2, 1, 1)]

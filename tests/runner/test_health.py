@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -15,14 +16,16 @@ from r1repro.runner.workspace import Workspace
 from r1repro.training.checkpoints import COMPLETE
 from tests.laptop import laptop
 from tests.reports.made_up import checkpoint, pretraining_metrics, rl_metrics, sft_metrics
+from tests.tiny import model_folder
 
 
 def finish(config, runs, name, rows):
-    """Publish the table as the finished result of a stage."""
+    """Publish the table as the finished result of a stage; None for one without a table."""
     folder = Workspace(config).work(name)
     folder.mkdir(parents=True)
     table = "evaluation" if name.startswith("evaluate_") else "metrics"
-    rows.to_parquet(folder / f"{table}.parquet")
+    if rows is not None:
+        rows.to_parquet(folder / f"{table}.parquet")
     artifacts.publish(folder, runs, name, Workspace(config).keys[name], {"seconds": 1.0})
 
 
@@ -38,7 +41,7 @@ def run_folder(compose, runs):
     """A run whose R1-Zero is cut off, and whose Dev1 is in the making."""
     config = compose()
     finish(config, runs, "base", pretraining_metrics())
-    finish(config, runs, "r1_zero", rl_metrics().assign(clipped_completions=0.6))
+    finish(config, runs, "r1_zero", rl_metrics().assign(clipped=0.6))
     finish(config, runs, "evaluate_r1_zero", checkpoint("r1_zero"))
     newest = begin(config, "dev1", 8)
     sft_metrics(3).assign(step=[2, 4, 6]).to_parquet(newest / "rows.parquet")
@@ -126,7 +129,7 @@ def test_many_sick_stages_are_a_few_lines_and_other_scales_say_nothing_of_smoke(
     found = tuple(
         finding
         for name in ("r1_zero", "dev2", "r1", "qwen_rl", "llama_rl", "qwen_distilled_rl", "x")
-        for finding in examine(name, rl_metrics().assign(clipped_completions=0.6), laptop(RLConfig))
+        for finding in examine(name, rl_metrics().assign(clipped=0.6), laptop(RLConfig))
     )
     rows = {finding.stage: 110 for finding in found}
     lines = Health("laptop", found, rows, {}, ()).lines()
@@ -145,3 +148,73 @@ def test_a_stage_that_made_a_data_set_is_left_out(compose):
     manifest = {"key": space.keys["base_rft_data"], "files": {}}
     (place / "manifest.json").write_text(json.dumps(manifest))
     assert of_stages(config, ["base_rft_data"]) == Health(config.scale, (), {}, {}, ())
+
+
+def made_from(compose, tmp_path, kind):
+    """The configuration of a run of models from a folder or of the hub, with one's own sums."""
+    rows = [{"question": f"What is {n}+{n}?", "answer": str(2 * n)} for n in range(12)]
+    (tmp_path / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own = ["task=own", f"task.path={tmp_path / 'sums.jsonl'}", "task.test_problems=3"]
+    if kind == "hub":
+        return compose("model=qwen2.5-0.5b", *own, "task.validation_problems=2")
+    place = model_folder("qwen", tmp_path / "model")
+    keys = ("model", "student.qwen", "student.llama")
+    return compose("model=local", *own, *(f"{key}.path={place}" for key in keys))
+
+
+def executed(folder, config, *names):
+    """A notebook of a run as papermill leaves it, with the keys of these stages."""
+    keys = {name: Workspace(config).keys[name] for name in names}
+    (folder / "notebooks").mkdir(parents=True)
+    notebook = {"cells": [], "metadata": {"r1repro": {"keys": keys}}}
+    (folder / "notebooks" / "01_r1_zero_grpo.ipynb").write_text(json.dumps(notebook))
+
+
+@pytest.mark.parametrize("kind", ["folder", "hub"])
+def test_a_run_of_ones_own_model_is_read_even_when_its_files_are_gone(
+    compose, runs, tmp_path, kind, capsys
+):
+    config = made_from(compose, tmp_path, kind)
+    finish(config, runs, "base", None)  # a copy, so without metrics
+    finish(config, runs, "r1_zero", rl_metrics().assign(clipped_completions=0.6))
+    folder = runs / "smoke-own-seed0-0123abcd"
+    save(config, folder / "resolved.yaml")
+    found = of_run(folder)
+    assert list(found.rows) == ["r1_zero"] and "base" not in found.unread
+    executed(folder, config, "base", "r1_zero")
+    (tmp_path / "sums.jsonl").unlink()
+    shutil.rmtree(tmp_path / "model", ignore_errors=True)
+    again = of_run(folder)
+    assert (again.findings, dict(again.rows)) == (found.findings, dict(found.rows))
+    assert cli.main(["doctor", str(folder)]) == 0
+    assert "1 finding in r1_zero" in capsys.readouterr().out
+    shutil.rmtree(folder / "notebooks")  # the keys can no longer be told
+    with pytest.raises(R1ReproError, match="no stage of .* has results in"):
+        of_run(folder)
+
+
+def test_a_partial_run_is_read_to_its_end(compose, runs, tmp_path):
+    config = made_from(compose, tmp_path, "folder")
+    folder = runs / "smoke-own-seed0-0123abcd-until-r1_zero"
+    save(config, folder / "resolved.yaml")
+    finish(config, runs, "base", None)
+    found = of_run(folder)
+    assert not found.rows and {"r1_zero", "evaluate_base"} <= set(found.unread)
+    assert not {"dev1", "r1"} & set(found.unread)
+    assert found.lines()[0].startswith("nothing to read yet: ")
+    finish(config, runs, "r1_zero", rl_metrics())  # evaluate_base between them is missing
+    assert list(of_run(folder).rows) == ["r1_zero"]
+
+
+def test_a_damaged_result_is_said_and_the_others_are_read(run_folder, compose, capsys):
+    place = Workspace(compose()).place("base")
+    (place / "metrics.parquet").write_bytes(b"")
+    found = of_run(run_folder)
+    assert "base" not in found.rows and "r1_zero" in found.rows
+    assert cli.main(["doctor", str(run_folder)]) == 0
+    assert "metrics.parquet in the result" in capsys.readouterr().out
+
+
+def test_a_checkpoint_without_rows_tells_nothing_yet(compose):
+    (begin(compose(), "dev1", 2) / COMPLETE).touch()
+    assert of_stages(compose(), ["dev1"]).unread == ("dev1",)

@@ -7,10 +7,9 @@ import time
 
 import pytest
 
-from r1repro import config
+from r1repro import config, marks
 from r1repro.config import ROOT
 from r1repro.errors import StageFailed
-from r1repro.runner import processes
 from r1repro.runner.workspace import Workspace
 from tests.quiet import Quiet, made
 
@@ -74,7 +73,7 @@ def test_it_ends_with_the_process_that_asked(tmp_path):
 
 def test_changed_code_is_refused_by_a_server_that_holds_the_old(tmp_path, monkeypatch):
     made(compose(tmp_path), "base")
-    monkeypatch.setattr(processes, "_code", lambda: "newer")
+    monkeypatch.setattr(marks, "of_function", lambda dotted: "newer")
     with pytest.raises(StageFailed, match="the code was changed since this session started"):
         made(compose(tmp_path), "base", "evaluate_base", show=Quiet())
 

@@ -196,7 +196,8 @@ def test_a_plan_counts_the_teacher_and_a_report_names_it_without_its_place(
     told = "\n".join(plan.plan(config, probed=False))
     assert re.search(r"student\.teacher +\d[\d,]* of deepseek \(qwen2, by its config\.json\)", told)
     assert without_places(config).student.teacher == "deepseek"
-    students = dict((row[0], row[1]) for row in later(config, {}))["Students, distilled"]
+    cells = {row.label: row.cells for row in later(config, {}).rows}
+    students = cells["Students, distilled"][0]
     assert students.startswith("on deepseek's right answers")
 
     elsewhere = compose("student.teacher=some/teacher")

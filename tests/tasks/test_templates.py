@@ -4,6 +4,7 @@ import pytest
 
 from r1repro.config import compose
 from r1repro.errors import R1ReproError
+from r1repro.evaluation import checkpoints
 from r1repro.rewards import rules
 from r1repro.stages.sft import token_ids
 from r1repro.tasks import mini_world, templates
@@ -93,13 +94,15 @@ def test_a_form_that_begins_nothing_leaves_the_tag_to_the_completion():
         ("base", "r1_zero"), ("r1_zero", "r1_zero"), ("r1_zero_permuted", "r1_zero"),
         ("dev1", "qwen"), ("dev2", "qwen"), ("dev3_reasoning_only", "qwen"), ("r1", "qwen"),
         ("qwen_base", "r1_zero"), ("qwen_rl", "r1_zero"), ("qwen_distilled", "qwen"),
-        ("llama_distilled", "llama"), ("llama_distilled_rl", "llama"), ("llama_rl", "r1_zero"),
+        ("llama_distilled", "llama"), ("llama_rl_plateau", "r1_zero"),
+        ("base_rft", "r1_zero"), ("qwen_rl_equal_flops", "r1_zero"),
+        ("llama_distilled_rl", "llama"), ("llama_rl", "r1_zero"),
     ],
 )  # fmt: skip
 def test_the_form_that_each_checkpoint_is_asked_in(checkpoint, form):
     there = compose(["scale=gpu", "model=qwen2.5-1.5b"])
-    assert templates.form(there, checkpoint) == form
-    assert templates.form(laptop(), checkpoint) == "mini"
+    assert checkpoints.form(there, checkpoint) == form
+    assert checkpoints.form(laptop(), checkpoint) == "mini"
 
 
 def test_unknown_template_names_those_there_are():

@@ -13,7 +13,7 @@ from r1repro.tasks import traces, worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
 from tests.laptop import laptop
 
-REAL = ROOT.parent / "shared" / "realdata" / "r1_traces" / "rasbt_openrouter_r1_671b.json"
+REAL = ROOT / "tests" / "data" / "r1_traces.json"
 
 
 def written(path, *rows):
@@ -67,7 +67,6 @@ def test_a_row_without_an_answer_is_named(tmp_path, said):
         traces.rows(student)
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="the real files are not beside the checkout")
 def test_real_traces_without_their_thinking_are_refused():
     student = laptop(StudentsConfig, traces=str(REAL), traces_completion="message_content")
     with pytest.raises(R1ReproError, match="row 1: message_content has no </think>"):

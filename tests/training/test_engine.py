@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
+from trl import SFTConfig as Arguments
 
 from r1repro.artifacts import Progress
 from r1repro.config import EngineConfig, SFTConfig
 from r1repro.rewards import rules
 from r1repro.stages.models import load_trained, new_reward_model
-from r1repro.training import adapters, grpo, sft
+from r1repro.training import adapters, grpo, rollouts, sft, trainers
 from r1repro.training.logprobs import token_logps
 from r1repro.training.optimizer import split_parameters
 from tests.laptop import laptop
@@ -34,13 +35,13 @@ def test_bfloat16_computes_and_samples_in_it_and_keeps_float32_weights(
     base, tokenizer, tmp_path, monkeypatch, checkpointing
 ):
     computed, sampled = set(), []
-    sample = grpo.sample
+    sample = rollouts.sample
 
     def seen(model, *rest, **more):
         sampled.append((model, {p.dtype for p in model.parameters()}))
         return sample(model, *rest, **more)
 
-    monkeypatch.setattr(grpo, "sample", seen)
+    monkeypatch.setattr(rollouts, "sample", seen)
 
     def watch(model):
         hooked = model.model.layers[0].mlp
@@ -176,8 +177,8 @@ def test_what_reports_elsewhere_is_handed_to_the_trainers(tmp_path):
     assert grpo.trainer_arguments(SHORT, 0, tmp_path).report_to == []
     assert grpo.trainer_arguments(SHORT, 0, tmp_path, engine).report_to == ["wandb"]
     settings = laptop(SFTConfig, epochs=1)
-    assert sft.arguments(settings, 3, 0, tmp_path, engine)["report_to"] == "wandb"
-    assert sft.arguments(settings, 3, 0, tmp_path, engine)["run_name"] == tmp_path.name
+    found = trainers.arguments(Arguments, settings, 1, 3, seed=0, folder=tmp_path, engine=engine)
+    assert found.report_to == ["wandb"] and found.run_name == tmp_path.name
 
 
 @pytest.mark.parametrize("trainer", ["grpo", "sft"])

@@ -15,7 +15,7 @@ from r1repro.config import EngineConfig
 from r1repro.generation.sampler import Sampling, sample
 from r1repro.rewards import rules
 from r1repro.stages.models import load_trained
-from r1repro.training import adapters, grpo
+from r1repro.training import adapters, grpo, rollouts
 from r1repro.training.logprobs import token_logps
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, trained
@@ -110,7 +110,7 @@ def test_a_large_mismatch_is_bounded(base, tokenizer, tmp_path, stand_in, monkey
     monkeypatch.setattr(grpo.PackedGRPOTrainer, "_compute_loss", watched)
     settings = dataclasses.replace(SETTINGS, steps=2)
     trained(base, tokenizer, tmp_path, settings, engine=EngineConfig(rollouts="vllm"))
-    assert set(seen) == {grpo.MISMATCH_CAP}
+    assert set(seen) == {rollouts.MISMATCH_CAP}
 
 
 def test_a_server_is_named_by_its_address(base, tokenizer, tmp_path, stand_in):

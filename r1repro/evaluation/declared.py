@@ -1,0 +1,162 @@
+"""The papers' claims as declared in conf/claims.yaml."""
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+from r1repro.config import ROOT
+from r1repro.errors import R1ReproError
+
+FILE = ROOT / "conf" / "claims.yaml"
+EXPECTED = ("up", "down", "same", "no_lower", "no_higher")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A measure's paired change between two checkpoints, minus that of scope `less` if given."""
+
+    path: str
+    before: str
+    after: str
+    less: str | None = None
+
+
+@dataclass(frozen=True)
+class Value:
+    """A measure of one checkpoint, minus that of scope `less` if given."""
+
+    path: str
+    checkpoint: str
+    less: str | None = None
+
+
+@dataclass(frozen=True)
+class Rise:
+    """Last fifth minus first fifth of a column of an RL stage's metrics, after the format phase."""
+
+    column: str
+    stage: str
+
+
+@dataclass(frozen=True)
+class Lead:
+    """RL steps by which `column` settles before `over`."""
+
+    column: str
+    over: str
+    stage: str
+
+
+@dataclass(frozen=True)
+class Times:
+    """Ratio of a measure between two checkpoints, as a power of two."""
+
+    path: str
+    before: str
+    after: str
+
+
+Measure: TypeAlias = Change | Value | Times | Rise | Lead
+# Keys of a measure in claims.yaml, by its first key, in the order of the dataclass fields.
+_FORMS: dict[str, tuple[type, tuple[str, ...]]] = {
+    "change": (Change, ("change", "from", "to", "less")),
+    "value": (Value, ("value", "of", "less")),
+    "times": (Times, ("times", "from", "to")),
+    "rise": (Rise, ("rise", "stage")),
+    "lead": (Lead, ("lead", "over", "stage")),
+}
+
+
+REWARDS = ("accuracy", "format", "language", "preference")
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A reward (one of REWARDS) of an RL stage; without room or change it can have no effect."""
+
+    stage: str
+    reward: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of a paper, or with `ours` a question it leaves open.
+
+    smallest: smallest effect that counts, or the equivalence margin; a fraction for shares, a power
+        of two for `Times`; NaN with `not_yet`.
+    not_yet: why no stage tests the claim.
+    moved: the reward whose effect is claimed, if any.
+    tuned: settings behind either side that were chosen by validation accuracy.
+    """
+
+    id: str
+    statement: str
+    source: str
+    paper: str = ""
+    measure: Measure | None = None
+    expected: str = ""
+    smallest: float = math.nan
+    not_yet: str = ""
+    ours: bool = False
+    moved: Paid | None = None
+    tuned: str = ""
+
+
+def load(path: Path = FILE) -> list[Claim]:
+    """The declared claims. Raises R1ReproError, naming claim and key, if one is malformed."""
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    claims = [_claim(entry, path) for entry in entries]
+    ids = [claim.id for claim in claims]
+    if doubled := {name for name in ids if ids.count(name) > 1}:
+        raise R1ReproError(
+            f"{path.name} has {', '.join(sorted(doubled))} more than once; use unique ids"
+        )
+    return claims
+
+
+def _claim(entry: dict[str, Any], path: Path) -> Claim:
+    name = entry.get("id", "a claim without id")
+    known = {f.name for f in fields(Claim)}
+    wanted = {"id", "statement", "source"}
+    if "not_yet" not in entry:
+        wanted |= {"paper", "measure", "expected", "smallest"}
+    if entry.keys() - known or wanted - entry.keys():
+        raise R1ReproError(
+            f"{path.name}, {name}: has {', '.join(entry)}; required are {', '.join(sorted(wanted))}"
+        )
+    if "not_yet" in entry:
+        return Claim(**entry)
+    if entry["expected"] not in EXPECTED or not entry["smallest"] > 0:
+        raise R1ReproError(
+            f"{path.name}, {name}: expected must be one of {', '.join(EXPECTED)} and smallest "
+            f"above 0, not {entry['expected']!r} and {entry['smallest']!r}"
+        )
+    where = f"{path.name}, {name}"
+    parsed = {**entry, "measure": _measure(entry["measure"], where)}
+    if "moved" in entry:
+        parsed["moved"] = _paid(entry["moved"], where)
+    return Claim(**parsed)
+
+
+def _paid(entry: Any, where: str) -> Paid:
+    if not isinstance(entry, dict) or entry.keys() != {"stage", "reward"}:
+        raise R1ReproError(f"{where}: moved must be {{stage: STAGE, reward: REWARD}}, not {entry}")
+    if entry["reward"] not in REWARDS:
+        raise R1ReproError(
+            f"{where}: reward must be one of {', '.join(REWARDS)}, not {entry['reward']!r}"
+        )
+    return Paid(**entry)
+
+
+def _measure(entry: dict[str, Any], where: str) -> Measure:
+    form, keys = _FORMS.get(next(iter(entry), ""), (None, ()))
+    if form is None or entry.keys() - set(keys) or set(keys) - {"less"} - entry.keys():
+        accepted = "; ".join(", ".join(keys) for _, keys in _FORMS.values())
+        raise R1ReproError(
+            f"{where}: measure has {', '.join(entry)}; use one of {accepted} (less is optional)"
+        )
+    measure: Measure = form(*(entry[key] for key in keys if key in entry))
+    return measure

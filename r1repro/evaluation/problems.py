@@ -1,0 +1,177 @@
+"""Evaluations with one row per problem, and the counts that a published version keeps.
+
+The tables have an index of problem and language, task and level, and columns `<measure>` and
+`<measure>:of`; a metric is the ratio of their sums over problems.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from r1repro.errors import R1ReproError
+from r1repro.evaluation.rows import with_work
+from r1repro.evaluation.statistics import cons_at_k, pass_at_k
+from r1repro.rewards.soundness import MODES
+from r1repro.tasks.problem import GENERAL
+from r1repro.text.tags import thinking
+from r1repro.text.turns import runs_on
+from r1repro.text.withdrawal import reconsiders
+
+KEYS = ["problem_id", "language"]
+COUNTED = [*KEYS, "task", "level", "correct"]
+"""Columns of evaluation.parquet that `counts` needs."""
+Ratio = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def measure_of(mode: str) -> str:
+    """The measure that counts a mode of r1repro.rewards.soundness, such as "wrong_gave_up"."""
+    return f"wrong_{mode.replace(' ', '_')}"
+
+
+def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
+    """The table of an evaluation.parquet. Raises R1ReproError if it has no rows."""
+    if evaluation.empty:
+        raise R1ReproError(
+            "the evaluation has no rows, so nothing can be measured; evaluate at least one problem"
+        )
+    groups = _with_products(with_work(evaluation)).groupby(KEYS, sort=True)
+    table = groups[["task", "level"]].first()
+    n = groups.size().to_numpy()
+    right = groups["correct"].sum().to_numpy(dtype=float)
+    k = _samples(table, n)
+    votes = [
+        cons_at_k([a if isinstance(a, str) else None for a in group["vote"]], group["correct"])
+        for _, group in groups[["vote", "correct"]]
+    ]
+    one = np.ones(len(table))
+    voted = {
+        f"cons@{k}": (np.array(votes), one),
+        f"vote_gain@{k}": (np.array(votes) - right / n, one),
+    }
+    return _filled(table, _accuracy(right, n, k) | voted | _behaviour(groups, right, n))
+
+
+def counts(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Right answers and samples of every problem: columns `<checkpoint>` and `<checkpoint>:of`.
+
+    evaluations: rows with the columns COUNTED, by checkpoint.
+    """
+    asked = pd.concat(rows[COUNTED[:-1]] for rows in evaluations.values()).drop_duplicates(KEYS)
+    parts = [asked.set_index(KEYS)]
+    for name, rows in evaluations.items():
+        right = rows.groupby(KEYS)["correct"].agg(["sum", "size"]).astype("Int16")
+        parts.append(right.rename(columns={"sum": name, "size": f"{name}:of"}))
+    return pd.concat(parts, axis=1).sort_index()
+
+
+def write_counts(path: Path, found: pd.DataFrame) -> None:
+    """Write `counts` as a small file."""
+    found.to_parquet(path, compression="zstd", compression_level=19)
+
+
+def of_counts(found: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The table of a checkpoint's accuracy (pass@k) from `counts`; empty if it has none."""
+    if name not in found:
+        return found.iloc[:0]
+    asked = found[found[f"{name}:of"].notna()]
+    right, n = asked[name].to_numpy(dtype=float), asked[f"{name}:of"].to_numpy(dtype=int)
+    table = asked[["task", "level"]].copy()
+    return _filled(table, _accuracy(right, n, _samples(table, n)))
+
+
+def reconsidered(rows: pd.DataFrame) -> pd.Series:
+    """Rows with a right answer whose thinking withdraws a result and then states another."""
+    found = [
+        bool(right) and isinstance(text, str) and reconsiders(thinking(text))
+        for right, text in zip(rows["correct"], rows["text"], strict=True)
+    ]
+    return pd.Series(found, index=rows.index)
+
+
+def _samples(table: pd.DataFrame, n: NDArray[np.int64]) -> int:
+    """Samples per reasoning problem; general items may have fewer, and only pass@1 is used."""
+    reasoning = ~table["task"].isin(GENERAL).to_numpy()
+    return int(n[reasoning].min() if reasoning.any() else n.min())
+
+
+def _filled(table: pd.DataFrame, columns: Mapping[str, Ratio]) -> pd.DataFrame:
+    for name, (top, bottom) in columns.items():
+        table[name], table[f"{name}:of"] = top, bottom
+    return table
+
+
+def _accuracy(right: NDArray[np.float64], n: NDArray[np.int64], k: int) -> dict[str, Ratio]:
+    one = np.ones(len(n))
+    sizes = sorted({2**i for i in range(1, k.bit_length())} | ({k} - {1}))
+    return {"pass@1": (right / n, one)} | {
+        f"pass@{size}": (pass_at_k(np.maximum(n, size), right.astype(int), size), one)
+        for size in sizes
+    }
+
+
+def _with_products(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the columns whose sums are numerators of `_behaviour`."""
+    right, worked = rows["correct"], rows["worked"]
+    return rows.assign(
+        right_tokens=rows["tokens"].where(right, 0),
+        right_reflection=rows["reflection_count"].where(right, 0),
+        has_language=rows["language_share"].notna(),
+        has_digits=rows["coverage"].notna(),
+        sound=rows["sound"] & right,
+        unworked=rows["unworked"] & right,
+        worked_right=worked & right,
+        worked_tokens=rows["tokens"].where(worked, 0),
+        worked_reflection=rows["reflection_count"].where(worked, 0),
+        **{measure_of(mode): rows["mode"] == mode for mode in MODES if mode != "right"},
+        reconsidered=reconsidered(rows),
+        runs_on=[isinstance(text, str) and runs_on(text) for text in rows["text"]],
+        # older files have no such column
+        lenient_correct=rows["lenient_correct" if "lenient_correct" in rows else "correct"],
+    )
+
+
+def _behaviour(groups: Any, right: NDArray[np.float64], n: NDArray[np.int64]) -> dict[str, Ratio]:
+    one = np.ones(len(n))
+
+    def mean(column: str) -> Ratio:
+        return groups[column].mean().to_numpy(dtype=float), one
+
+    def total(column: str) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = groups[column].sum().to_numpy(dtype=float)
+        return found
+
+    tokens, reflections, worked = total("tokens"), total("reflection_count"), total("worked")
+    spoken = (total("has_language") > 0).astype(float)
+    return {
+        "strict_pass@1": mean("strict_correct"),
+        "lenient_pass@1": mean("lenient_correct"),
+        "runs_on": mean("runs_on"),
+        "format_valid": mean("format_valid"),
+        "length": mean("tokens"),
+        "length_correct": (total("right_tokens"), right),
+        "length_wrong": (tokens - total("right_tokens"), n - right),
+        "clipped": (1.0 - mean("finished")[0], one),
+        "reflection_per_response": mean("reflection_count"),
+        "reflection_per_1k_tokens": (1000 * reflections, tokens),
+        "reflection_correct": (total("right_reflection"), right),
+        "reflection_wrong": (reflections - total("right_reflection"), n - right),
+        "language_share": (np.nan_to_num(mean("language_share")[0]), spoken),
+        "mixed": mean("mixed"),
+        "repetition": mean("repetition"),
+        "readability": mean("readable"),
+        "sound": (total("sound"), right),
+        "unworked": (total("unworked"), right),
+        "false_check": mean("false_check"),
+        "coverage": (total("coverage"), total("has_digits")),
+        **{measure_of(mode): mean(measure_of(mode)) for mode in MODES if mode != "right"},
+        "worked": mean("worked"),
+        "worked_right": (total("worked_right"), worked),
+        "length_worked": (total("worked_tokens"), worked),
+        "reflection_worked": (total("worked_reflection"), worked),
+        "reconsidered": mean("reconsidered"),
+        "reconsidered_right": (total("reconsidered"), right),
+    }

@@ -1,0 +1,117 @@
+"""Marks of code: hashes of the syntax of what a stage or a notebook imports from this package.
+
+Comments, layout and strings that nothing uses, such as docstrings, do not count, and neither does
+code that is not imported.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+TEMPLATES = (".jinja", ".j2")
+"""Data that counts as code of the package whose folder it is in."""
+_held: dict[Path, bytes] = {}
+
+
+def hold() -> None:
+    """Keep the sources as they are now, so that later marks are of the code that is loaded."""
+    _held.update((file, file.read_bytes()) for file in _files())
+    everything()  # so that a process forked from this one need not parse them
+
+
+def everything() -> str:
+    """The mark of the whole package."""
+    return mark(_name(file) for file in _files() if file.suffix == ".py")
+
+
+def of_function(dotted: str) -> str:
+    """The mark of what is behind "module:function"."""
+    return mark([dotted.partition(":")[0]])
+
+
+def of_notebook(notebook: Path) -> str:
+    """The mark of what a notebook imports."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return mark(_parsed("\n".join(code).encode())[0])
+
+
+def mark(roots: Iterable[str]) -> str:
+    """sha256 of the modules of these names, of what they import and of the templates among it.
+
+    Imports within functions count too. Of other packages only modules among `roots` count.
+    """
+    found: dict[str, str] = {}
+    waiting = [name for root in roots for name in _with_parents(root)]
+    while waiting:
+        name = waiting.pop()
+        file = None if name in found else _file(name)
+        if file is not None:
+            imported, found[name] = _parsed(_read(file))
+            waiting += [part for other in imported for part in _with_parents(other)]
+    for file in _files():
+        if file.suffix in TEMPLATES and _name(_package(file) / "__init__.py") in found:
+            found[str(file.relative_to(PACKAGE))] = hashlib.sha256(_read(file)).hexdigest()
+    return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
+
+
+def _files() -> Iterator[Path]:
+    return (file for file in PACKAGE.rglob("*") if file.suffix in (".py", *TEMPLATES))
+
+
+def _read(file: Path) -> bytes:
+    return _held[file] if file in _held else file.read_bytes()
+
+
+def _package(file: Path) -> Path:
+    """The folder of the package that a file belongs to."""
+    return next(folder for folder in file.parents if (folder / "__init__.py").is_file())
+
+
+def _name(file: Path) -> str:
+    """The name of the module in a file."""
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _with_parents(name: str) -> list[str]:
+    """The name and those of its packages, whose __init__.py an import executes."""
+    parts = name.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _file(name: str) -> Path | None:
+    """The file of a module; None if there is none, as for a function's name."""
+    package, *rest = name.split(".")
+    if package != PACKAGE.name:
+        spec = importlib.util.find_spec(name)
+        return Path(spec.origin) if spec and spec.has_location and spec.origin else None
+    place = PACKAGE.joinpath(*rest)
+    files = (place / "__init__.py", place.with_suffix(".py"))
+    return next((file for file in files if file.is_file()), None)
+
+
+@cache
+def _parsed(source: bytes) -> tuple[frozenset[str], str]:
+    """What a source imports from this package, and the hash of its syntax."""
+    tree, imported = ast.parse(source), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
+    ours = {name for name in imported if name.partition(".")[0] == PACKAGE.name}
+    return frozenset(ours), hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Constant):
+        return False
+    return isinstance(statement.value.value, str)

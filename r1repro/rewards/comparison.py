@@ -1,0 +1,375 @@
+"""Compares a gold answer with another one by what they say.
+
+An answer is equal, different or in doubt; a doubt is an answer that cannot be read as a whole, or
+whose form leaves open whether it is the gold one. Only equal answers are right. Rounding counts
+where the question asks for it, where the gold answer is itself a rounded decimal, or where a
+decimal has as many digits as a machine prints; elsewhere a rounded answer is "rounded", which only
+the lenient score counts.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from r1repro.rewards.equations import same_equation
+from r1repro.rewards.expressions import Tree
+from r1repro.rewards.leaves import (
+    Group,
+    Leaf,
+    Node,
+    decimals,
+    is_rounded,
+    same_text,
+    significant,
+    words_of,
+)
+from r1repro.rewards.math_answers import calculates, parse
+from r1repro.rewards.notation import clean
+from r1repro.rewards.units import Unit
+from r1repro.rewards.values import exact, names, same_value
+
+EQUAL, ROUNDED, DOUBT, DIFFERENT = "equal", "rounded", "in doubt", "different"
+RESULTS = (EQUAL, ROUNDED, DOUBT, DIFFERENT)
+
+_MACHINE_DIGITS = 12
+"""Significant digits that only a printed value has."""
+_GOLD_DIGITS = 3
+"""Significant digits of a gold decimal that make it a rounded value rather than a coarse one."""
+_ASKS = re.compile(
+    r"\bround|\bnearest\b|decimal place|significant (?:digit|figure)|approximat|\bestimate"
+    r"|保留|精确到|四舍五入|近似|约等于",
+    re.IGNORECASE,
+)
+_CHOICE = re.compile(
+    r"(?:(?:option|choice|answer)\s+|(?:选|选项|选择|答案)\s*:?\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-Ja-j])(?=\s*[.):]|\s*$))"
+    r"\s*[.):]?\s*(?P<rest>.*)",
+    re.DOTALL | re.IGNORECASE,
+)
+_OTHER_CHOICE = re.compile(
+    r"\([A-J]\)|\b[A-J]\s*[.):]|\b(?i:or|and|not|maybe|perhaps)\b.*\b[A-J]\b|[或和]\s*[A-J]"
+    r"|^\s*(?:is|was|isn't|cannot|can't|must)\b"
+)
+_TRUTH = re.compile(r"\b(?:yes|no|true|false)\b")
+_SEVERAL = re.compile(r"[A-J](?:(?:\s*,\s*|\s*(?:\\text\{\s*)?and\s*\}?\s*|\s*)[A-J])+")
+
+
+class Undecided(Exception):
+    """The values are not rational numbers, so that they need to be computed."""
+
+
+def asks_for_rounding(question: str | None) -> bool:
+    """Whether a question asks for a rounded or approximate answer."""
+    return bool(question and _ASKS.search(question))
+
+
+def compare(gold: str, answer: str, rounded: bool = False, quick: bool = False) -> str:
+    """One of RESULTS. rounded: the question asks for rounding.
+
+    quick: raise Undecided rather than compute what is not rational.
+    """
+    one, other = clean(gold), clean(answer)
+    if not other:
+        return DIFFERENT
+    if same_text(one, other):
+        return EQUAL
+    chosen = _choices(one, other)
+    if chosen is not None:
+        return chosen
+    if _are_words(one, other):
+        return DIFFERENT
+    if quick and (calculates(one) or calculates(other)):
+        raise Undecided
+    return _Comparison(rounded, quick).nodes(parse(gold), parse(answer))
+
+
+def _are_words(one: str, other: str) -> bool:
+    """Whether two texts that differ are words, or names of points, and no lists of names."""
+    words = [words_of(text) for text in (one, other)]
+    if all(re.search(r"\band\b", text) and not _TRUTH.search(text) for text in words):
+        return False
+    if any(words):
+        return all(
+            re.fullmatch(r"[^\W\d_]+(?:\s[^\W\d_]+)*", text) for text in (one, other)
+        ) or all(words)
+    return all(re.fullmatch("[A-Z]{3,}", text) for text in (one, other))
+
+
+def _choices(gold: str, answer: str) -> str | None:
+    """The verdict on a multiple-choice question; None if the gold answer is no choice."""
+    gold, answer = (re.sub(r"\{(\([A-J]\))\}", r"\1", text) for text in (gold, answer))
+    several = re.fullmatch("[A-J]{2,6}", gold)
+    if several and list(gold) == sorted(set(gold)):
+        if _SEVERAL.fullmatch(answer):
+            return (
+                EQUAL
+                if sorted(re.findall(r"(?<![a-z{])[A-J]", answer)) == list(gold)
+                else DIFFERENT
+            )
+        return None
+    found = _CHOICE.fullmatch(gold)
+    lower = found is not None and (found[2] or "").islower()  # a variable
+    if found is None or lower or (found["rest"] and not re.match(r"\(", gold)):
+        return None
+    said = _CHOICE.fullmatch(re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", answer).strip())
+    if said is None:
+        return None
+    if _OTHER_CHOICE.search(said["rest"]):
+        return DOUBT
+    letters = [(one[1] or one[2]).upper() for one in (found, said)]
+    return EQUAL if letters[0] == letters[1] else DIFFERENT
+
+
+def _worst(results: Sequence[str]) -> str:
+    return max(results, key=RESULTS.index, default=EQUAL)
+
+
+class _Comparison:
+    """One comparison; rounded, quick: as of `compare`."""
+
+    def __init__(self, rounded: bool, quick: bool) -> None:
+        self.rounded, self.quick = rounded, quick
+
+    def nodes(self, gold: Node, answer: Node) -> str:
+        if isinstance(gold, Leaf) and isinstance(answer, Leaf):
+            return self.named_leaves(gold, answer)
+        if isinstance(gold, Group) and isinstance(answer, Group):
+            return self.groups(gold, answer)
+        group, leaf = (gold, answer) if isinstance(gold, Group) else (answer, gold)
+        assert isinstance(group, Group) and isinstance(leaf, Leaf)
+        if group.kind == "()" and group.name == "C" and len(group.parts) == 2:
+            low, high = group.parts
+            if isinstance(low, Leaf) and isinstance(high, Leaf) and low.tree and high.tree:
+                chosen = Leaf("", ("fn", "binom", low.tree, high.tree))
+                return self.leaves(chosen, leaf)
+        return DOUBT if leaf.tree is None else DIFFERENT
+
+    def groups(self, gold: Group, answer: Group) -> str:
+        kinds = {gold.kind, answer.kind}
+        if kinds == {"matrix"}:
+            return self.ordered(gold.parts, answer.parts)
+        if "matrix" in kinds:
+            rows, other = (gold, answer) if gold.kind == "matrix" else (answer, gold)
+            vector = _vector(rows)
+            if vector is None or other.kind != "()":
+                return DIFFERENT
+            pair = (vector, other) if rows is gold else (other, vector)
+            return self.ordered(*(one.parts for one in pair))
+        if kinds <= {"", "{}"}:
+            return self.listed(gold, answer, sets="{}" in kinds)
+        if kinds == {"", "()"}:
+            return self.tuple_and_list(gold, answer)
+        if gold.kind != answer.kind:
+            return DIFFERENT
+        if _clash(gold.name, answer.name):
+            return DOUBT
+        return self.ordered(gold.parts, answer.parts)
+
+    def ordered(self, gold: Sequence[Node], answer: Sequence[Node]) -> str:
+        if len(gold) != len(answer):
+            return DIFFERENT
+        return _worst([self.nodes(*pair) for pair in zip(gold, answer, strict=True)])
+
+    def listed(self, gold: Group, answer: Group, sets: bool) -> str:
+        """Lists and sets in any order; labelled parts with the part of the same label."""
+        ones, others = list(gold.parts), list(answer.parts)
+        if sets:
+            ones, others = self.distinct(ones), self.distinct(others)
+        labels, said = (_labels(parts) for parts in (ones, others))
+        if len(ones) != len(others):
+            return DIFFERENT
+        told, told_too = len(set(labels)) > 1, len(set(said)) > 1
+        if told and told_too and all(labels) and all(said):
+            if sorted(labels) == sorted(said):
+                order = [said.index(label) for label in labels]
+                if len(set(order)) == len(order):
+                    return self.ordered(ones, [others[i] for i in order])
+            elif self.matched(ones, others) != EQUAL:
+                return DIFFERENT
+            return DOUBT
+        if told or told_too:
+            in_order = self.ordered(ones, others)
+            if in_order in (EQUAL, ROUNDED):
+                return in_order
+            return DOUBT if self.matched(ones, others) in (EQUAL, DOUBT) else DIFFERENT
+        return self.matched(ones, others)
+
+    def matched(self, ones: Sequence[Node], others: Sequence[Node]) -> str:
+        """The verdict on two lists of one length in any order."""
+        left, results = [_bare(other) for other in others], []
+        for one in map(_bare, ones):
+            found = [self.nodes(one, other) for other in left]
+            best = min(found, key=RESULTS.index, default=DIFFERENT)
+            results.append(best)
+            if found:
+                del left[found.index(best)]
+        return _worst(results)
+
+    def distinct(self, parts: Sequence[Node]) -> list[Node]:
+        kept: list[Node] = []
+        for part in parts:
+            if not any(self.nodes(part, other) == EQUAL for other in kept):
+                kept.append(part)
+        return kept
+
+    def tuple_and_list(self, gold: Group, answer: Group) -> str:
+        """(1, 2) against "1, 2" or x = 1, y = 2: in order, named values in that of their names."""
+        pair = [list(one.parts) for one in (gold, answer)]
+        for i, one in enumerate((gold, answer)):
+            labels = _labels(one.parts)
+            letters = one.kind == "" and all(re.fullmatch("[a-z]", label) for label in labels)
+            if letters and len(set(labels)) == len(labels):
+                pair[i] = [pair[i][labels.index(label)] for label in sorted(labels)]
+        pair = [list(map(_bare, parts)) for parts in pair]
+        result = self.ordered(*pair)
+        named = all(_labels(one.parts)[0] for one in (gold, answer) if one.kind == "" and one.parts)
+        return (
+            DOUBT if result == DIFFERENT and not named and self.matched(*pair) == EQUAL else result
+        )
+
+    def named_leaves(self, gold: Leaf, answer: Leaf) -> str:
+        """Two values with the names they were given."""
+        if gold.tree is None and answer.tree is None:
+            return self.unread(gold, answer)
+        result = self.leaves(gold, answer)
+        if result in (EQUAL, ROUNDED) and _clash(gold.name, answer.name):
+            return DOUBT
+        if result not in (EQUAL, ROUNDED) and gold.equation and answer.equation:
+            return self.equations(gold, answer)
+        if result == DOUBT and gold.equation and answer.tree and not answer.name:
+            return self.equations(gold, replace(answer, equation=(("var", "y"), answer.tree)))
+        return result
+
+    def equations(self, gold: Leaf, answer: Leaf) -> str:
+        assert gold.equation and answer.equation
+        if self.quick:
+            raise Undecided
+        same = same_equation(gold.equation, answer.equation)
+        return DOUBT if same is None else EQUAL if same else DIFFERENT
+
+    def unread(self, gold: Leaf, answer: Leaf) -> str:
+        if same_text(gold.text, answer.text):
+            return EQUAL
+        return self.equations(gold, answer) if gold.equation and answer.equation else DOUBT
+
+    def leaves(self, gold: Leaf, answer: Leaf) -> str:
+        """Two values with their units and bases, whatever their names."""
+        if gold.tree is None or answer.tree is None:
+            return EQUAL if same_text(gold.text, answer.text) else DOUBT
+        if gold.base or answer.base:
+            return _in_bases(gold, answer)
+        scales = _scales(gold, answer)
+        if scales is None:
+            return DOUBT
+        results = [self.values(gold, answer, *pair) for pair in scales]
+        return min(results, key=RESULTS.index)
+
+    def values(self, gold: Leaf, answer: Leaf, one: "Size", other: "Size") -> str:
+        assert gold.tree and answer.tree
+        trees = [_times(gold.tree, one), _times(answer.tree, other)]
+        if self.quick and any(exact(tree) is None for tree in trees):
+            raise Undecided
+        same = same_value(*trees)
+        if same:
+            return EQUAL
+        if names(trees[0]) or names(trees[1]):
+            return DOUBT if same is None else DIFFERENT
+        if decimals(gold) is None and is_rounded(trees[0], answer, other[0]):
+            if significant(answer) >= _MACHINE_DIGITS:
+                return EQUAL
+            coarse = (decimals(answer) or 0) < 2 or significant(answer) < 2
+            return DIFFERENT if coarse else EQUAL if self.rounded else ROUNDED
+        if decimals(answer) is None and is_rounded(trees[1], gold, one[0]):
+            return EQUAL if self.rounded or significant(gold) >= _GOLD_DIGITS else ROUNDED
+        return DOUBT if same is None else DIFFERENT
+
+
+Size = tuple[Fraction, bool]
+"""A factor, and whether pi belongs to it."""
+
+
+def _times(tree: Tree, size: Size) -> Tree:
+    factor, with_pi = size
+    if with_pi:
+        tree = ("*", tree, ("const", "pi"))
+    return tree if factor == 1 else ("*", tree, ("num", factor))
+
+
+def _scales(gold: Leaf, answer: Leaf) -> list[tuple[Size, Size]] | None:
+    """Factors of both sides under which they may be equal; None where units leave a doubt.
+
+    Two units compare with their factors. A unit on one side only counts for nothing, but a percent
+    sign, degrees and cents may each be meant.
+    """
+    one, other = gold.unit or Unit(), answer.unit or Unit()
+    plain: Size = (gold.scale, False)
+    plain_too: Size = (answer.scale, False)
+    if one.noun and other.noun:
+        alike = set(one.noun.split()) <= set(other.noun.split())
+        alike = alike or set(other.noun.split()) <= set(one.noun.split())
+        return [(plain, plain_too)] if alike else None
+    if one.dimensions and other.dimensions:
+        if one.dimensions != other.dimensions:
+            return None
+        return [((gold.scale * one.factor, False), (answer.scale * other.factor, False))]
+    found = [(plain, plain_too)]
+    for unit, first in ((one, True), (other, False)):
+        read = _also(unit, gold.scale if first else answer.scale)
+        found += [(read, plain_too) if first else (plain, read)] if read else []
+    return found
+
+
+def _also(unit: Unit, scale: Fraction) -> Size | None:
+    """The other reading of a number with a unit: a percentage, an angle in radians, cents."""
+    if unit.dimensions == (("%", 1),):
+        return scale / 100, False
+    if unit.dimensions == (("degree", 1),):
+        return scale / 180, True
+    if unit.dimensions == (("USD", 1),) and unit.factor != 1:
+        return scale * unit.factor, False
+    return None
+
+
+def _in_bases(gold: Leaf, answer: Leaf) -> str:
+    """Numerals with a base: the same digits, in the same base where both say one."""
+    if gold.base and answer.base:
+        return EQUAL if (gold.text, gold.base) == (answer.text, answer.base) else DIFFERENT
+    same = gold.text.lstrip("0") == answer.text.strip().lstrip("0")
+    if not same:
+        return DIFFERENT
+    return EQUAL if gold.base else DOUBT
+
+
+def _vector(rows: Group) -> Group | None:
+    """The entries of a matrix of one row or column; None for another shape."""
+    if len(rows.parts) == 1 and isinstance(rows.parts[0], Group):
+        return rows.parts[0]
+    cells = [row.parts for row in rows.parts if isinstance(row, Group)]
+    return Group("()", tuple(row[0] for row in cells)) if all(len(r) == 1 for r in cells) else None
+
+
+def _labels(parts: Sequence[Node]) -> list[str]:
+    """Names, nouns or units of the parts; roots x_1 and x_2 share one."""
+    return [_label(part) for part in parts]
+
+
+def _label(part: Node) -> str:
+    if part.name:
+        return re.sub(r"^x_?\d$", "x", part.name)
+    unit = part.unit if isinstance(part, Leaf) else None
+    return "" if unit is None else unit.noun or str(unit.dimensions + (unit.factor,))
+
+
+def _bare(part: Node) -> Node:
+    if isinstance(part, Leaf) and part.unit is not None and part.unit.noun:
+        return replace(part, name="", unit=None)
+    return replace(part, name="")
+
+
+def _clash(one: str, other: str) -> bool:
+    """Whether two names are different letters, so that they may be different things."""
+    functions = {"y"} | set("fghFGH")
+    letters = all(
+        re.fullmatch(r"(?:[A-Za-z]|\\[A-Za-z]+)(?:_\w+)?'*", name) for name in (one, other)
+    )
+    return letters and one != other and not {one, other} <= functions

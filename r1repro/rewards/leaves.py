@@ -1,0 +1,186 @@
+r"""Parses a single value of an answer: a number with its unit, base or label, or words."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mpmath.libmp import to_rational
+
+from r1repro.rewards.expressions import Tree, expression
+from r1repro.rewards.notation import compact
+from r1repro.rewards.tokens import Unreadable
+from r1repro.rewards.units import Unit, is_product, split_money, split_unit, unit_of
+from r1repro.rewards.values import number
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One value.
+
+    text: its cleaned text; of a numeral with a base, its digits.
+    tree: its expression, without unit; None if it cannot be read as a whole.
+    name: the left side it was given with, as in x = 3, or its label.
+    unit, scale: what stands after the number; scale: of a word such as million.
+    equation: both sides of an equation, also of a named value.
+    base: the base of a numeral such as 110_2.
+    """
+
+    text: str
+    tree: Tree | None = None
+    name: str = ""
+    unit: Unit | None = None
+    scale: Fraction = Fraction(1)
+    equation: tuple[Tree, Tree] | None = None
+    base: int | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parts with a kind.
+
+    kind: "" for a list or union in any order, "{}" for a set, "()", "(]" etc. for a tuple or an
+        interval, "matrix" for rows.
+    """
+
+    kind: str
+    parts: tuple["Leaf | Group", ...]
+    name: str = ""
+
+
+Node = Leaf | Group
+
+_ABOUT = re.compile(
+    r"(?:\\text\s*\{\s*)?(?:approximately|approx\.?|about|roughly|exactly|only|a total of"
+    r"|约|大约|共)"
+    r"\s*\}?\s*(?=[\\\d(.A-Za-z-])",
+    re.IGNORECASE,
+)
+_ENDLESS = re.compile(r"([-+]?)\s*(?:\\infty|infinity|inf)", re.IGNORECASE)
+_NUMERAL = re.compile(
+    r"\(?\s*(?:\\text\s*\{\s*)?(?P<digits>[\dA-F]*\d[\dA-F]*)\s*\}?\s*\)?\s*_\s*\{?\s*(?:\\text\s*\{\s*)?"
+    r"\(?\s*(?P<base>\d{1,2}|[a-z]+)\s*\)?\s*\}?\s*\}?"
+)
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    " sixteen seventeen eighteen nineteen"
+).split()
+_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+_GROUPED = re.compile(
+    r"(?<![\d.,])(\d{1,3})((?:,\d{3})+|(?: \d{3})+|(?:'\d{3})+|(?:_\d{3})+)(?![\d,_'])"
+)
+_INNER_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})*,0\d\d(?:,\d{3})*(?!\d|,\d)")
+_ANGLE = re.compile(r"(\d+)\s*\^\s*\{?\s*\\circ\s*\}?\s*(\d+)\s*'(?:\s*(\d+)\s*(?:''|\"))?")
+_CHOSEN = re.compile(r"(?:(?:\{\s*\})?\s*[_^]\s*)?\{?(\d{1,4})\}?\s*C\s*_?\s*\{?(\d{1,4})\}?")
+_TIMES_TEN = re.compile(r"(?<=\d)\s*x\s*(?=10\s*\^)")
+
+
+def leaf(text: str) -> Leaf:
+    """The value that a text without separators and relations is."""
+    text = " ".join(text.split())
+    body = without_about(text)
+    if endless := _ENDLESS.fullmatch(body):
+        far: Tree = ("var", "∞")
+        return Leaf(text, ("neg", far) if endless[1] == "-" else far)
+    if numeral := _NUMERAL.fullmatch(body):
+        return _in_base(text, numeral["digits"], numeral["base"])
+    if angle := _ANGLE.fullmatch(body):
+        whole, minutes, seconds = (Fraction(int(part or 0)) for part in angle.groups())
+        return Leaf(text, ("num", whole + minutes / 60 + seconds / 3600), unit=unit_of("degrees"))
+    if body.startswith("百分之"):
+        body = body[3:] + "%"
+    body, money = split_money(body)
+    cut = split_unit(body)
+    if cut is None:
+        return Leaf(text)
+    shown, unit, scale = cut
+    tree = _tree(shown)
+    if tree is None:
+        spelled = _spelled(body)
+        return Leaf(text) if spelled is None else Leaf(text, ("num", Fraction(spelled)))
+    return Leaf(shown if unit or money else body, tree, unit=money or unit, scale=scale)
+
+
+def without_about(text: str) -> str:
+    """The text without a word before it that leaves the number, such as "about" or "only"."""
+    found = _ABOUT.match(text)
+    return text[found.end() :] if found else text
+
+
+def grouped(text: str, inside: bool = False) -> str:
+    """The text with its thousands joined; inside brackets only where no list can be meant."""
+    if inside:
+        return _INNER_GROUPED.sub(lambda found: found[0].replace(",", ""), text)
+    return _GROUPED.sub(lambda found: re.sub(r"\D", "", found[0]), text)
+
+
+def _tree(text: str) -> Tree | None:
+    try:
+        return expression(_CHOSEN.sub(r"\\binom{\1}{\2}", _TIMES_TEN.sub("*", grouped(text))))
+    except Unreadable:
+        return None
+
+
+def _in_base(text: str, digits: str, base: str) -> Leaf:
+    size = int(base) if base.isdecimal() else _SMALL.index(base) if base in _SMALL else 0
+    try:
+        value = int(digits, size) if 2 <= size <= 36 and len(digits) <= 200 else None
+    except ValueError:
+        value = None
+    if value is None:
+        return Leaf(text)
+    return Leaf(digits.lstrip("0") or "0", ("num", Fraction(value)), base=size)
+
+
+def _spelled(text: str) -> int | None:
+    """The number that English words up to ninety-nine spell; None for other words."""
+    word = re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", text).strip().casefold()
+    if word in _SMALL:
+        return _SMALL.index(word)
+    tens, _, ones = word.replace("-", " ").partition(" ")
+    if tens not in _TENS[2:] or (ones and ones not in _SMALL[1:10]):
+        return None
+    return 10 * _TENS.index(tens) + (_SMALL.index(ones) if ones else 0)
+
+
+def words_of(text: str) -> str:
+    """The words of a text that holds nothing else, in one case; "" for any other."""
+    bare = " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text).split())
+    if re.search(r"[\d\\{}=<>^_+*/|]", bare) or not re.search(
+        r"[^\W\d_]{3}|^no$|[\u4e00-\u9fff]", bare, re.I
+    ):
+        return ""
+    if re.search(r"\s-\s", bare) or is_product(bare.casefold()):
+        return ""
+    return " ".join(re.findall(r"[^\W\d_]+(?:['-][^\W\d_]+)*", bare.casefold()))
+
+
+def decimals(one: Leaf) -> int | None:
+    """Digits after the decimal point; None if the leaf is not written as a decimal number."""
+    found = re.fullmatch(r"[-+]?\s*\d*\.(\d+)", grouped(one.text.strip()))
+    return len(found[1]) if found else None
+
+
+def significant(one: Leaf) -> int:
+    """Digits of a decimal from its first that is not zero."""
+    return len(re.sub(r"\D", "", one.text).lstrip("0"))
+
+
+def is_rounded(tree: Tree, decimal: Leaf, scale: Fraction = Fraction(1)) -> bool:
+    """Whether a decimal times `scale` is the rounded value of a number."""
+    digits, value = decimals(decimal), number(tree)
+    if digits is None or decimal.tree is None or value is None:
+        return False
+    if not isinstance(value, Fraction):
+        if value.imag or not abs(value.real) < 1e30:
+            return False
+        value = Fraction(*map(int, to_rational(value.real._mpf_)))
+    stated = Fraction(number(decimal.tree) or 0)
+    return abs(value - stated * scale) <= abs(scale) * Fraction(1, 2 * 10**digits)
+
+
+def same_text(one: str, other: str) -> bool:
+    """Whether two cleaned texts are alike, words in any case."""
+    first, second = words_of(one), words_of(other)
+    plain = [re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text) for text in (one, other)]
+    same = compact(" ".join(plain[0].split())) == compact(" ".join(plain[1].split()))
+    return same or bool(first and first == second)

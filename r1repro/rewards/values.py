@@ -1,0 +1,360 @@
+"""Values of expression trees: exact where they are rational, else to as many digits as it takes.
+
+Two trees without variables are compared as numbers, others at sample points of both signs. The
+relative difference decides, never an absolute one, so tiny values differ. Costs are bounded: what
+would grow beyond the bounds has no value.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from mpmath import mp
+
+from r1repro.rewards.expressions import Tree
+
+Value = Any
+"""A Fraction, or a real or complex number of mpmath."""
+
+MOST_BITS = 60_000
+"""Largest exact number, in bits."""
+_MOST_DIGITS = 3_000
+GUARD = 50
+FEWEST = 4
+"""Sample points at which both sides must have a value."""
+
+
+class NoValue(ArithmeticError):
+    """The tree has no value here: undefined, too large, or not exact where only that is asked."""
+
+
+def names(tree: Tree) -> frozenset[str]:
+    """Variables of a tree."""
+    if tree[0] == "var":
+        return frozenset([tree[1]])
+    found = [names(part) for part in tree[1:] if isinstance(part, tuple)]
+    return frozenset().union(*found)
+
+
+def holds(tree: Tree, *wanted: Any) -> bool:
+    """Whether a node that begins with `wanted` occurs in a tree."""
+    return tree[: len(wanted)] == wanted or any(
+        holds(part, *wanted) for part in tree[1:] if isinstance(part, tuple)
+    )
+
+
+class Evaluation:
+    """Values of a tree at one point.
+
+    point: the variables' values.
+    real: a root or logarithm of a negative number has no value; otherwise it is complex.
+    exact: only rational numbers have a value.
+    digits: decimal digits of what is not rational.
+    """
+
+    def __init__(
+        self,
+        point: Mapping[str, Value] | None = None,
+        real: bool = False,
+        exact: bool = False,
+        digits: int = 50,
+    ) -> None:
+        self.point, self.real, self.exact, self.digits = point or {}, real, exact, digits
+        self.span = 0
+        """Decimal digits between the largest and the smallest number met."""
+        self.up = self.down = 0
+
+    def of(self, tree: Tree) -> Value:
+        """The value of a tree. Raises NoValue."""
+        kind = tree[0]
+        if kind == "num":
+            return self.seen(tree[1])
+        if kind == "var":
+            if tree[1] not in self.point:
+                raise NoValue(tree[1])
+            return self.point[tree[1]]
+        if kind == "const":
+            return self.constant(tree[1])
+        if kind in ("fn", "app"):
+            return self.function(tree[1], [self.of(part) for part in tree[2:]], kind == "app")
+        first, *rest = (self.of(part) for part in tree[1:])
+        if kind == "neg":
+            return -first
+        return self.seen(self.joined(kind, first, rest[0]))
+
+    def constant(self, name: str) -> Value:
+        self.inexact()
+        return {"pi": +mp.pi, "e": +mp.e, "i": mp.mpc(0, 1)}[name]
+
+    def inexact(self) -> None:
+        if self.exact:
+            raise NoValue("not rational")
+
+    def joined(self, kind: str, first: Value, second: Value) -> Value:
+        if kind == "^":
+            return self.power(first, second)
+        if kind == "root":
+            return self.root(first, second)
+        if not (isinstance(first, Fraction) and isinstance(second, Fraction)):
+            first, second = as_mpmath(first), as_mpmath(second)
+        if kind == "/":
+            if second == 0:
+                raise NoValue("division by zero")
+            return first / second
+        if kind == "*":
+            return first * second
+        total = first + second
+        if isinstance(total, Fraction):
+            return total
+        noise = max(abs(first), abs(second)) * mp.mpf(10) ** (-8 * self.digits // 10)
+        return Fraction(0) if abs(total) <= noise else total
+
+    def seen(self, value: Value) -> Value:
+        """The value, its size noted. Raises NoValue if it is too large to go on with."""
+        if isinstance(value, Fraction):
+            up, down = value.numerator.bit_length(), value.denominator.bit_length()
+        else:
+            size = mp.mag(value) if value else 0
+            if not isinstance(size, int):
+                raise NoValue("not finite")
+            up, down = max(size, 0), max(-size, 0)
+        if max(up, down) > MOST_BITS:
+            raise NoValue("too large")
+        self.up, self.down = max(self.up, up), max(self.down, down)
+        self.span = (self.up + self.down) * 3 // 10
+        return value
+
+    def power(self, base: Value, exponent: Value) -> Value:
+        if isinstance(exponent, Fraction) and exponent.denominator == 1:
+            return self.whole_power(base, exponent.numerator)
+        self.inexact()
+        if base == 0:
+            if mp.re(as_mpmath(exponent)) > 0:
+                return Fraction(0)
+            raise NoValue("a power of zero")
+        if self.real and (mp.im(as_mpmath(base)) or mp.re(as_mpmath(base)) < 0):
+            raise NoValue("a broken power of a negative number")
+        growth = abs(as_mpmath(exponent) * mp.log(as_mpmath(base)))
+        if not growth < MOST_BITS:
+            raise NoValue("too large")
+        return mp.power(as_mpmath(base), as_mpmath(exponent))
+
+    def whole_power(self, base: Value, exponent: int) -> Value:
+        if base == 0 and exponent < 0:
+            raise NoValue("division by zero")
+        if isinstance(base, Fraction):
+            bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+            if abs(base) not in (0, 1) and bits * abs(exponent) > MOST_BITS:
+                raise NoValue("too large")
+            return base ** (exponent if abs(base) != 1 else exponent % 2)
+        if abs(exponent) * max(1, abs(int(mp.mag(base))) if base else 1) > MOST_BITS:
+            raise NoValue("too large")
+        return mp.power(base, exponent)
+
+    def root(self, base: Value, index: Value) -> Value:
+        if not isinstance(index, Fraction) or index.denominator != 1 or not 2 <= index <= 1_000:
+            raise NoValue("a root of this index")
+        order = int(index)
+        if isinstance(base, Fraction) and (exact := _exact_root(base, order)) is not None:
+            return exact
+        self.inexact()
+        value = as_mpmath(base)
+        if not mp.im(value) and mp.re(value) < 0:
+            if order % 2:
+                return -mp.root(-value, order)
+            if self.real:
+                raise NoValue("a root of a negative number")
+        return mp.root(value, order)
+
+    def function(self, name: str, given: list[Value], undefined: bool) -> Value:
+        if undefined:  # any smooth function with no identities serves
+            self.inexact()
+            seed = sum(map(ord, name))
+            terms = [mp.cos(as_mpmath(x) * (seed + i) / 97) for i, x in enumerate(given)]
+            return mp.exp(sum(terms, mp.mpf(seed) / 101))
+        if all(isinstance(x, Fraction) for x in given):
+            exact = _exact_function(name, given)
+            if exact is not None:
+                return self.seen(exact)
+        self.inexact()
+        values = [as_mpmath(x) for x in given]
+        positive = all(not mp.im(x) and mp.re(x) > 0 for x in values)
+        if self.real and name in _LOGARITHMS and not positive:
+            raise NoValue("a logarithm of no positive number")
+        if self.real and name in ("arcsin", "arccos") and abs(values[0]) > 1:
+            raise NoValue("no such angle")
+        if name == "exp" and not abs(values[0]) < MOST_BITS / 2:
+            raise NoValue("too large")
+        if name in ("factorial", "binom") and any(abs(x) > 2_000 for x in values):
+            raise NoValue("too large")
+        if name in ("log", "plainlog"):
+            values.append(self.point.get(f"base of {name}", +mp.e))
+            name = "logbase"
+        try:
+            found = _FUNCTIONS[name](*values)
+        except (ValueError, ZeroDivisionError, KeyError, TypeError) as error:
+            raise NoValue(str(error)) from error
+        if abs(found) <= mp.mpf(10) ** (-8 * self.digits // 10) and abs(values[0]) > 1e-3:
+            return Fraction(0)  # such as the cosine of a right angle
+        return self.seen(found)
+
+
+_LOGARITHMS = ("ln", "log", "plainlog", "lg", "logbase")
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sin": mp.sin, "cos": mp.cos, "tan": mp.tan, "cot": mp.cot, "sec": mp.sec, "csc": mp.csc,
+    "sinh": mp.sinh,
+    "cosh": mp.cosh, "tanh": mp.tanh, "arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan,
+    "ln": mp.log, "lg": mp.log10, "exp": mp.exp, "abs": abs, "floor": mp.floor, "ceil": mp.ceil,
+    "factorial": mp.factorial, "binom": mp.binomial, "max": max, "min": min,
+    "logbase": lambda value, base: mp.log(value) / mp.log(base),
+}  # fmt: skip
+
+
+def as_mpmath(value: Value) -> Value:
+    if isinstance(value, Fraction):
+        return mp.mpf(value.numerator) / value.denominator
+    return value
+
+
+def _exact_root(base: Fraction, order: int) -> Fraction | None:
+    """The rational root of a rational number; None if there is none."""
+    if base < 0:
+        found = _exact_root(-base, order) if order % 2 else None
+        return None if found is None else -found
+    parts = []
+    for whole in (base.numerator, base.denominator):
+        if order == 2:
+            guess = math.isqrt(whole)
+        elif whole.bit_length() < 900:
+            guess = round(whole ** (1 / order))
+        else:
+            return None
+        if guess**order != whole:
+            return None
+        parts.append(guess)
+    return Fraction(*parts)
+
+
+def _exact_function(name: str, given: list[Fraction]) -> Fraction | None:
+    """The rational value of a function of rational numbers; None if it is left to mpmath."""
+    first = given[0]
+    if name in ("abs", "floor", "ceil"):
+        down = first // 1 if name == "floor" else -(-first // 1)
+        return abs(first) if name == "abs" else Fraction(down)
+    if name in ("max", "min"):
+        return max(given) if name == "max" else min(given)
+    if any(x.denominator != 1 or not 0 <= x <= 4_000 for x in given):
+        return None
+    whole = [int(x) for x in given]
+    if name == "factorial":
+        return Fraction(math.factorial(whole[0]))
+    if name == "binom":
+        return Fraction(math.comb(*whole))
+    if name in ("gcd", "lcm"):
+        return Fraction((math.gcd if name == "gcd" else math.lcm)(*whole))
+    return None
+
+
+def exact(tree: Tree) -> Fraction | None:
+    """The rational value of a tree without variables; None if it has none that is known exactly."""
+    try:
+        value = Evaluation(exact=True).of(tree)
+    except (ArithmeticError, RecursionError):
+        return None
+    return value if isinstance(value, Fraction) else None
+
+
+def number(tree: Tree, digits: int = 30) -> Value | None:
+    """The value of a tree without variables, to about `digits`; None if it has none."""
+    known = exact(tree)
+    if known is not None:
+        return known
+    with mp.workdps(digits + GUARD):
+        try:
+            return +as_mpmath(Evaluation(digits=digits).of(tree))
+        except (ArithmeticError, ValueError, RecursionError):
+            return None
+
+
+def same_value(one: Tree, other: Tree) -> bool | None:
+    """Whether two trees are equal wherever both are defined; None if that cannot be told.
+
+    Numbers may be complex; functions of variables are compared where they are real. A logarithm
+    without a base has the same unknown one on both sides; written as code, log(x) may be natural.
+    """
+    first, second = exact(one), exact(other)
+    if first is not None and second is not None:
+        return first == second
+    free = names(one) | names(other)
+    real = bool(free) and not (holds(one, "const", "i") or holds(other, "const", "i"))
+    some = mp.mpf("6.18")
+    found = _agree(one, other, real, {"base of log": some, "base of plainlog": some})
+    if not found and (holds(one, "fn", "plainlog") or holds(other, "fn", "plainlog")):
+        return _agree(one, other, real, {"base of log": some})
+    return found
+
+
+def _agree(one: Tree, other: Tree, real: bool, bases: dict[str, Value]) -> bool | None:
+    free = sorted(names(one) | names(other))
+    defined = 0
+    for point in points(free):
+        differs = _differ(one, other, {**point, **bases}, real)
+        if differs:
+            return False
+        defined += differs is not None
+    return True if defined >= (FEWEST if free else 1) else None
+
+
+_BROKEN = (
+    "-2137/1000",
+    "-293/1000",
+    "137/1000",
+    "411/1000",
+    "731/1000",
+    "879/1000",
+    "1713/1000",
+    "53/10",
+    "113/10",
+    "151/3",
+)
+_WHOLE = (2, 3, 5, 8, 37)
+
+
+def points(free: list[str]) -> list[dict[str, Value]]:
+    """Sample points: negative, positive, whole and of mixed signs."""
+    if not free:
+        return [{}]
+    broken = [
+        {name: Fraction(sample) * (7 + i) / 7 for i, name in enumerate(free)} for sample in _BROKEN
+    ]
+    whole = [{name: Fraction(start + 3 * i) for i, name in enumerate(free)} for start in _WHOLE]
+    mixed = [
+        {name: Fraction(sign * (-1) ** i * (5 + 2 * i), 6) for i, name in enumerate(free)}
+        for sign in (1, -1)
+    ]
+    return broken + whole + mixed
+
+
+def _differ(one: Tree, other: Tree, point: dict[str, Value], real: bool) -> bool | None:
+    """Whether two trees differ at a point; None if one has no value there.
+
+    The digits are twice what the sizes met on the way span, so that a difference as small as the
+    smallest number beside the largest is seen.
+    """
+    digits = 2 * GUARD
+    for _ in range(3):
+        with mp.workdps(digits):
+            evaluation = Evaluation(point, real, digits=digits)
+            try:
+                first, second = (as_mpmath(evaluation.of(tree)) for tree in (one, other))
+            except (ArithmeticError, ValueError, RecursionError):
+                return None
+            needed = 2 * evaluation.span + 2 * GUARD
+            if needed > _MOST_DIGITS or not mp.isfinite(first - second):
+                return None
+            if needed <= digits:
+                size = max(abs(first), abs(second))
+                return bool(abs(first - second) > size * mp.mpf(10) ** (10 - digits // 2))
+            digits = needed
+    return None

@@ -1,0 +1,83 @@
+"""Where a completion's own turn ends: end tokens, and turns that a model invents after its answer.
+
+A base model that does not stop goes on with a new question and answers that too. The text is read
+up to the end of its first answer; the rest answers no prompt.
+"""
+
+import re
+
+_END = (
+    "<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|return|>",
+    "<｜end▁of▁sentence｜>", "<end_of_turn>", "<eos>", "</s>", "<|end|>",
+)  # fmt: skip
+_TOKEN = re.compile("|".join(map(re.escape, _END)) + r"(?!\s*<\|start\|>assistant)")
+_LEADING = re.compile(rf"\s*(?:{_TOKEN.pattern})")
+_SPEAKER = r"(?:User|Human|Question|Problem|Student|用户|问题|问|题目)\s*[:：]"
+# At the start of a line, or right after the answer tag.
+_NEXT = re.compile(
+    rf"\n\s{{0,4}}(?:#+\s*|\*\*)?{_SPEAKER}|(?<=</answer>)[\s.。]*{_SPEAKER}"
+    r"|<\|(?:im_start|start_header_id)\|>\s*user|<｜User｜>|<start_of_turn>user"
+)
+_ANSWERED = re.compile(r"</answer>|\\(?:boxed|fbox)|\n#### |answer is|答案")
+_FAMILIES = {
+    re.compile(
+        r"<\|begin_of_thought\|>|<(?:thinking|reasoning|thought|think)>|◁think▷"
+        r"|(?:<\|start\|>assistant)?<\|channel\|>analysis<\|message\|>",
+        re.IGNORECASE,
+    ): "<think>",
+    re.compile(
+        r"<\|end_of_thought\|>|</(?:thinking|reasoning|thought|think)>|◁/think▷"
+        r"|(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>",
+        re.IGNORECASE,
+    ): "</think>",
+    re.compile(r"<(?:solution|answer)>", re.IGNORECASE): "<answer>",
+    re.compile(r"</(?:solution|answer)>", re.IGNORECASE): "</answer>",
+    re.compile(r"<\|(?:begin|end)_of_solution\|>"): "",
+}
+
+
+def first_turn(text: str) -> str:
+    """The text up to its first end token, or to a turn of another speaker after an answer."""
+    if "<" not in text and "\n" not in text:
+        return text
+    text = without_end(text)
+    if (leading := _LEADING.match(text)) is not None:
+        text = text[leading.end() :]
+    token = _TOKEN.search(text)
+    if token and _TOKEN.sub("", text[token.end() :]).strip() != "</answer>":
+        text = text[: token.start()]
+    thought = text.find("</think>")
+    if thought < 0 and "<think>" in text:
+        return _TOKEN.sub("", text)
+    answered = _ANSWERED.search(text, max(0, thought))
+    following = _NEXT.search(text, answered.end()) if answered else None
+    if following is not None:
+        text = text[: following.start()]
+    return _TOKEN.sub("", text)
+
+
+def without_end(text: str) -> str:
+    """The text without end tokens after it, which are no text."""
+    end, found = len(text), True
+    while found:
+        kept = end
+        while kept and text[kept - 1].isspace():
+            kept -= 1
+        found = text.endswith(_END, 0, kept)
+        if found:
+            end = kept - len(next(token for token in _END if text.endswith(token, 0, kept)))
+    return text[:end]
+
+
+def runs_on(text: str) -> bool:
+    """Whether a completion goes on after its first turn."""
+    return len(first_turn(text).strip()) < len(_TOKEN.sub("", text).strip())
+
+
+def one_family(text: str) -> str:
+    """The text with the think and answer tags of other model families as R1-Zero's."""
+    if "<" not in text and "◁" not in text:
+        return text
+    for pattern, tag in _FAMILIES.items():
+        text = pattern.sub(tag, text)
+    return text
