@@ -6,6 +6,7 @@ import pytest
 
 from r1repro import config
 from r1repro.errors import R1ReproError
+from r1repro.runner.workspace import Workspace
 from r1repro.tasks import tokenizer
 from r1repro.tasks.sources import SOURCES
 
@@ -98,6 +99,9 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("model.head_dim=31", ["model.head_dim=31", "even"]),
         ("stage.r1_zero.generations=1", ["stage.r1_zero.generations=1", "at least 2"]),
         ("stage.r1_zero.steps_per_generation=3", ["save_every=20", "steps_per_generation=3"]),
+        ("stage.r1_zero.objective.kl=k4", ["objective.kl=k4", "one of k1, k2, k3"]),
+        ("stage.r1_zero.objective.passes=0", ["objective.passes=0", "at least 1"]),
+        ("stage.r1_zero.objective.advantage=gae", ["advantage=gae", "group, centred, reward"]),
         ("stage.base.save_every=50", ["stage.base.save_every=50", "log_every=20"]),
         ("evaluation.max_completion_tokens=1000", ["max_completion_tokens=1000", "at most 960"]),
         ("model.path=/no/such/folder", ["student.qwen.path=null", "like model"]),
@@ -247,3 +251,21 @@ def test_a_sweep_is_over_seeds_alone():
         config.sweep(["seed=0,1", "base_seed=0,1"])
     with pytest.raises(R1ReproError, match="seed=1 is given twice"):
         config.sweep(["seed=1,1"])
+
+
+def test_an_objective_at_its_defaults_is_in_no_key():
+    """Results of before there were variants stay valid; with a variant they are others."""
+    plain, other = config.compose(), config.compose(["stage.dev2.objective.kl=k2"])
+    assert "objective" not in config.values(plain, "stage.dev2")
+    found = config.values(other, "stage.dev2")["objective"]
+    assert (found["kl"], found["advantage"]) == ("k2", "group")
+    before, after = Workspace(plain).keys, Workspace(other).keys
+    assert before["dev1"] == after["dev1"] and before["dev2"] != after["dev2"]
+
+
+def test_passes_fill_whole_generations():
+    words = ["stage.r1_zero.steps_per_generation=4", "stage.r1_zero.objective.passes=2"]
+    found = config.compose([*words, "stage.r1_zero.steps=80", "stage.r1_zero.save_every=8"])
+    assert found.stage.r1_zero.updates_per_generation == 8 and found.stage.r1_zero.batches == 40
+    with pytest.raises(R1ReproError, match="steps_per_generation=4 times objective.passes=2"):
+        config.compose([*words, "stage.r1_zero.steps=84", "stage.r1_zero.save_every=8"])

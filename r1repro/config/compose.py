@@ -16,6 +16,7 @@ from typing import Any, get_args, get_type_hints
 from r1repro import records
 from r1repro.config import groups, precision
 from r1repro.config.groups import GROUPS, ROOT, check_choice, refused
+from r1repro.config.objective import PLAIN_OBJECTIVE
 from r1repro.config.schema import GGUF, Config
 from r1repro.config.texts import as_typed, literal
 from r1repro.config.validate import check_places, validate
@@ -338,10 +339,13 @@ def _plain(node: Any, path: str) -> Any:
     if not is_dataclass(node):
         return node
     inner = ((f.name, f"{path}.{f.name}") for f in fields(node))
+    # An objective at its defaults is left out, as it was before there were variants of it.
     return {
         name: _plain(getattr(node, name), inside)
         for name, inside in inner
-        if inside not in RESULT_FREE and name != "save_every"
+        if inside not in RESULT_FREE
+        and name != "save_every"
+        and getattr(node, name) != PLAIN_OBJECTIVE
     }
 
 

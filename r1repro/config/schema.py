@@ -4,46 +4,25 @@ Values are in conf/; what has a default here is an option that no scale needs.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from r1repro.config.general import NO_GENERAL, GeneralConfig
+from r1repro.config.objective import PLAIN_OBJECTIVE, ObjectiveConfig
+from r1repro.config.ranges import (
+    Count,
+    Fraction,
+    OneOf,
+    Rate,
+    Seed,
+    Temperature,
+    Weight,
+    Within,
+)
 
 LONGEST_PROMPT = 64
 """Positions, in tokens, reserved for a prompt with its template."""
 GGUF = ".gguf"
 """Suffix of a model in one file, which is converted into a folder before it is loaded."""
-
-
-class Within(NamedTuple):
-    """The range of a number, and how an error says it."""
-
-    low: float
-    high: float
-    said: str
-
-    def accepts(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-
-class OneOf(NamedTuple):
-    """The choices of a string."""
-
-    names: tuple[str, ...]
-
-    @property
-    def said(self) -> str:
-        return f"one of {', '.join(self.names)}"
-
-    def accepts(self, value: str) -> bool:
-        return value in self.names
-
-
-Count = Annotated[int, Within(1, 2**40, "a whole number of at least 1")]
-Seed = Annotated[int, Within(0, 2**32 - 1, "a whole number from 0 to 4294967295")]
-Fraction = Annotated[float, Within(0, 1, "from 0 to 1")]
-Rate = Fraction
-Temperature = Annotated[float, Within(1e-3, 100, "above zero")]
-Weight = Annotated[float, Within(0, 1e6, "zero or more")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +107,8 @@ class BaseConfig:
 class RLConfig:
     """GRPO with the KL term in the loss: `questions` x `generations` completions per step.
 
-    The reward is the weighted sum of the rule-based rewards.
+    The reward is the weighted sum of the rule-based rewards. `objective` has the variants, and
+    beta, epsilon and steps_per_generation their coefficients.
     format_of_right: reward accuracy only if the answer is in its tag, and the format only of right
         answers; false rewards each independently, as in the paper.
     rollout_batch: completions sampled at a time, which bounds the KV cache.
@@ -157,6 +137,17 @@ class RLConfig:
     micro_batch_tokens: Count
     save_every: Count
     sample_every: Count
+    objective: ObjectiveConfig = PLAIN_OBJECTIVE
+
+    @property
+    def updates_per_generation(self) -> int:
+        """Updates from one generation of completions: its parts times the passes over them."""
+        return self.steps_per_generation * self.objective.passes
+
+    @property
+    def batches(self) -> int:
+        """Batches of `questions` that are asked, each learned from in every pass."""
+        return self.steps // self.objective.passes
 
     def rollout_parts(self, rows: int) -> int:
         """Number of equal parts, in whole groups, in which a process samples `rows` completions."""

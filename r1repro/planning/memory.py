@@ -5,13 +5,18 @@ kept at the peak, with every completion at its cap; tests compare it with the te
 None of it was measured on a GPU.
 """
 
+import copy
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedConfig,
+)
 
 from r1repro.config import EngineConfig, RLConfig
 from r1repro.generation.sampler import ROOM
@@ -43,10 +48,17 @@ class Counts:
     adapter: int
 
 
-def count(shape: PreTrainedConfig) -> Counts:
-    """Count on the model itself, built on the `meta` device without allocating weights."""
+def count(shape: PreTrainedConfig, scores: bool = False) -> Counts:
+    """Count on the model itself, built on the `meta` device without allocating weights.
+
+    scores: a model with one output in place of the vocabulary's, as a reward model or a critic is.
+    """
+    if scores:
+        shape = copy.deepcopy(shape)
+        shape.num_labels = 1
+    kind = AutoModelForSequenceClassification if scores else AutoModelForCausalLM
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
+        model = kind.from_config(shape, dtype=torch.float32)
     matrices, rest = split_parameters(model)
     alike = Counter(tuple(sorted(parameter.shape)) for parameter in matrices)
     together = [

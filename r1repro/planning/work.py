@@ -94,7 +94,7 @@ def _rl(config: Config, stage: Stage) -> Work:
     rows, cap = settings.questions * settings.generations, settings.max_completion_tokens
     longest = settings.micro_batch_tokens // (prompt_tokens(config) + cap)
     fit = max(1, min(rows // processes, longest))
-    completions, once = settings.steps * rows, settings.steps_per_generation
+    completions, once = settings.batches * rows, settings.steps_per_generation
     return Work(
         f"{settings.questions} questions x {settings.generations} answers = {rows:,} completions "
         f"a step of at most {cap:,} tokens"
@@ -105,7 +105,7 @@ def _rl(config: Config, stage: Stage) -> Work:
         prompts=settings.steps * settings.questions,
         completions=completions,
         cap=cap,
-        learned=completions,
+        learned=settings.steps * rows,
         longest=cap,
     )
 

@@ -180,10 +180,10 @@ def _rl(rl: RLConfig, steps: str, clip: str, cap: str, heat: str = "1.0") -> lis
             "32 questions × 16 = 512 completions",
         ),
         ("Learning rate", _rates(rl.lr_matrices, rl.lr_rest), "3e-6"),
-        ("KL coefficient β", f"{rl.beta:g}, in the loss", "0.001, in the loss"),
+        ("KL coefficient β", f"{rl.beta:g}, in the {rl.objective.kl_in}", "0.001, in the loss"),
         ("Clip ε", f"{rl.epsilon:g}", clip),
         ("Reference replaced", f"every {rl.reference_sync_steps} steps{never}", "every 400 steps"),
-        ("Updates a rollout", f"{rl.steps_per_generation}", "16"),
+        ("Updates a rollout", f"{rl.updates_per_generation}", "16"),
         ("Rollout temperature", f"{rl.temperature:g}", heat),
         ("Longest completion", f"{rl.max_completion_tokens} tokens", cap),
     ]

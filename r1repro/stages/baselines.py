@@ -176,7 +176,7 @@ def rft_data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -
     """
     rl = config.stage.r1_zero
     settings = SamplesConfig(
-        questions=rl.steps * rl.questions,
+        questions=rl.batches * rl.questions,
         samples=rl.generations,
         kept=rl.generations,
         temperature=rl.temperature,

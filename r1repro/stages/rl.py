@@ -115,7 +115,7 @@ def train(
     tokenizer, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
     if problems is None:
         stream = worlds.of(config.task).train(config.seed)
-        problems = list(islice(stream, settings.steps * settings.questions))
+        problems = list(islice(stream, settings.batches * settings.questions))
     rows, samples = grpo.train(
         model, tokenizer, problems, settings, template=checkpoints.form(config, name),
         seed=config.seed, folder=folder, progress=progress, engine=config.engine, **more,
@@ -126,21 +126,21 @@ def train(
 
 
 def scenarios(config: Config, settings: AllScenarioConfig) -> list[Problem]:
-    """The questions of every step in order, with general ones from `general_from` on.
+    """The questions of every batch in order, with general ones from `general_from` on.
 
-    From then on a share of `general_share` per step is general, rounded; the families alternate.
+    From then on a share of `general_share` per batch is general, rounded; the families alternate.
     """
     world = worlds.of(config.task)
     reasoning = world.train(f"{config.seed}-all scenarios")
     rng = random.Random(f"scenarios-{world.seed}-{config.seed}")
     families = _general(config)
-    first = round(settings.general_from * settings.steps)
+    first = round(settings.general_from * settings.batches)
     among = round(settings.general_share * settings.questions)
     found: list[Problem] = []
-    for step in range(settings.steps):
-        count = among if step >= first else 0
+    for batch in range(settings.batches):
+        count = among if batch >= first else 0
         found += islice(reasoning, settings.questions - count)
-        chosen = [families[(step * among + i) % len(families)] for i in range(count)]
+        chosen = [families[(batch * among + i) % len(families)] for i in range(count)]
         found += [rng.choice(items) for items in chosen]
     return found
 

@@ -68,6 +68,7 @@ def trainer_arguments(
         reward_weights=list(weights(settings).values()),
         gradient_accumulation_steps=1,
         steps_per_generation=settings.steps_per_generation,
+        num_iterations=settings.objective.passes,
         # TRL does not synchronize adapters; PackedGRPOTrainer does.
         sync_ref_model=settings.beta > 0 and engine.lora_rank == 0,
         ref_model_sync_steps=settings.reference_sync_steps,
@@ -168,6 +169,7 @@ def build(
         processing_class=tokenizer,
         rollout_func=rollouts(tokenizer, settings, seed, recorder.clock, engine) if own else None,
         micro_batch_tokens=settings.micro_batch_tokens,
+        variant=settings.objective,
         clock=recorder.clock,
         count=recorder.count,
     )
@@ -287,7 +289,9 @@ class Recorder(trainers.Recorder):
             control.should_training_stop = True
         if fresh and (step == 1 or step % settings.sample_every == 0):
             rewards_B = torch.tensor(reward.to_numpy())
-            batch["advantage"] = objective.group_advantages(rewards_B, settings.generations).numpy()
+            kind = settings.objective.advantage
+            advantages_B = objective.advantages_of(rewards_B, settings.generations, kind)
+            batch["advantage"] = advantages_B.numpy()
             kept = batch.groupby("problem_id", sort=False).head(1).assign(step=step, reward=reward)
             self.samples += kept.to_dict("records")
         last = step == settings.steps

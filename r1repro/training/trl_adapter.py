@@ -22,6 +22,7 @@ from trl import GRPOTrainer
 from trl.generation.vllm_generation import VLLMGeneration
 from trl.models.utils import _ForwardRedirection
 
+from r1repro.config import PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.errors import R1ReproError
 from r1repro.training import adapters, objective, sharding
 from r1repro.training.logprobs import micro_batches, token_logps
@@ -38,6 +39,7 @@ _ROWS = (
 class PackedGRPOTrainer(GRPOTrainer):
     """GRPO trainer whose step is one pass over length-sorted micro-batches.
 
+    variant: the objective; GRPO's by default.
     micro_batch_tokens: rows x padded length of a micro-batch.
     clock: called with (name, seconds) for "rollout", "reference" and "update".
     count: called once per step with the tokens that all processes read without and with gradients.
@@ -49,6 +51,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         micro_batch_tokens: int,
         clock: Callable[[str, float], None],
         count: Callable[[int, int], None],
+        variant: ObjectiveConfig = PLAIN_OBJECTIVE,
         **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
@@ -57,6 +60,9 @@ class PackedGRPOTrainer(GRPOTrainer):
         if isinstance(self.model, PeftModel) and self.use_vllm:
             # TRL merges and unmerges the adapters at every sync, which accumulates rounding errors.
             self.vllm_generation._iter_named_params = partial(adapters.whole_weights, self.model)
+        self.variant = variant
+        # TRL needs beta too, to load and to ask the reference.
+        self.loss_beta = self.beta if variant.kl_in == "loss" else 0.0
         self.micro_batch_tokens = micro_batch_tokens
         self.clock, self.count = clock, count
         self.read = {False: 0, True: 0}
@@ -104,13 +110,37 @@ class PackedGRPOTrainer(GRPOTrainer):
         return self.rewards
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
-        """TRL's rollout and rewards, with advantages from objective.group_advantages."""
+        """TRL's rollout and rewards, with advantages from objective.advantages_of."""
         batch = super()._generate_and_score_completions(inputs)
         rewards_B = (self.rewards * self.reward_weights.to(self.rewards.device)).sum(1)
-        advantages_B = objective.group_advantages(rewards_B, self.num_generations)
+        if self.beta > self.loss_beta:
+            rewards_B = self._less_kl(rewards_B, batch)
+        kind = self.variant.advantage
+        advantages_B = objective.advantages_of(rewards_B, self.num_generations, kind)
         mine = slice(self.accelerator.process_index * len(inputs), None)
         batch["advantages"] = advantages_B[mine][: len(inputs)]
         return batch
+
+    def _less_kl(self, rewards_B: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
+        """objective.less_kl of all processes' completions; also logs the KL per token."""
+        mask_B_T, logps_B_T = batch["completion_mask"], batch.get("old_per_token_logps")
+        if logps_B_T is None:
+            with torch.no_grad():
+                logps_B_T, _, _ = self._get_per_token_logps_and_entropies(
+                    self.model,
+                    torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1),
+                    torch.cat([batch["prompt_mask"], mask_B_T], 1),
+                    mask_B_T.shape[1],
+                )
+        nothing_B = torch.zeros(len(mask_B_T), dtype=logps_B_T.dtype, device=mask_B_T.device)
+        estimator = objective.ESTIMATORS[self.variant.kl]
+        less_B = objective.less_kl(
+            nothing_B, logps_B_T, batch["ref_per_token_logps"], mask_B_T, 1.0, estimator
+        )
+        sums = torch.stack([-less_B.sum(), mask_B_T.sum()])
+        kl, tokens = self.accelerator.reduce(sums, "sum").tolist()
+        self._metrics["train"]["kl"].append(kl / max(tokens, 1))
+        return rewards_B + self.beta * self.accelerator.gather(less_B)
 
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
         """objective.grpo_loss of a micro-batch; also logs means over its tokens."""
@@ -134,8 +164,10 @@ class PackedGRPOTrainer(GRPOTrainer):
             inputs["advantages"],
             mask_B_T,
             self.epsilon_low,
-            self.beta,
+            self.loss_beta,
             weights_B_T,
+            objective.ESTIMATORS[self.variant.kl],
+            objective.mean_over(self.variant.normalization, self.max_completion_length),
         )
         assert entropies_B_T is not None
         logged = {"entropy": entropies_B_T, "clip_ratio/region_mean": loss.clipped_B_T}
@@ -150,12 +182,17 @@ class PackedGRPOTrainer(GRPOTrainer):
         return loss.value
 
     def _micro_batches(self, batch: dict[str, Any]) -> list[tuple[dict[str, Any], float]]:
-        """(micro-batch for `_compute_loss`, its share of this process's rows) pairs."""
+        """(micro-batch for `_compute_loss`, its share of this process's mean) pairs."""
         prompts, completions = batch["prompt_mask"].sum(1), batch["completion_mask"].sum(1)
         total = len(prompts)
         rows_with_gradient = torch.arange(total, device=prompts.device)
-        if self.beta == 0.0:
-            # Without the KL term, a row with zero advantage has no gradient.
+        counted_B, whole = torch.ones_like(completions), float(total)
+        if self.variant.normalization == "tokens":
+            # The mean is over the tokens of all processes, whose gradients are averaged.
+            counted_B, tokens = completions, self.accelerator.reduce(completions.sum(), "sum")
+            whole = max(1.0, int(tokens) / self.accelerator.num_processes)
+        if self.loss_beta == 0.0:
+            # Without the KL term in the loss, a row with zero advantage has no gradient.
             some = (batch["advantages"] != 0).nonzero(as_tuple=True)[0]
             rows_with_gradient = some if len(some) else rows_with_gradient[:1]
         batches = []
@@ -167,7 +204,7 @@ class PackedGRPOTrainer(GRPOTrainer):
             there = (name for name in _ROWS if batch.get(name) is not None)
             micro = {name: _trim(batch[name][rows], name, p, t) for name in there}
             micro["num_items_in_batch"] = batch["num_items_in_batch"]
-            batches.append((micro, len(rows) / total))
+            batches.append((micro, int(counted_B[rows].sum()) / whole))
         # TRL's loss gathers across processes in every call, so processes with fewer micro-batches
         # add fully masked ones.
         first = batches[0][0]

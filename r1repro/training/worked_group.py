@@ -80,14 +80,13 @@ def work(
     paid = weights(settings)
     rewards = {name: rule_of(name, settings)(texts, **columns) for name in paid}
     total_K = torch.tensor([rewards[name] for name in paid]).T @ torch.tensor([*paid.values()])
-    advantages_K = objective.group_advantages(total_K, len(texts))
     prompt = tokenizer.encode(form(problem).prompt)
     rows = [torch.tensor([*prompt, *completion.token_ids]) for completion in completions]
     tokens = [[tokenizer.decode([token]) for token in said.token_ids] for said in completions]
     ids = pad_sequence(rows, True, tokenizer.pad_token_id)
     mask = pad_sequence([torch.ones_like(row) for row in rows], True)
-    update = _update(model, reference, ids, mask, len(prompt), advantages_K, settings)
-    return WorkedGroup(texts, tokens, rewards, advantages_K, *update)
+    update = _update(model, reference, ids, mask, len(prompt), total_K, settings)
+    return WorkedGroup(texts, tokens, rewards, *update)
 
 
 def _update(
@@ -96,10 +95,10 @@ def _update(
     ids: Tensor,
     mask: Tensor,
     prompt: int,
-    advantages_K: Tensor,
+    total_K: Tensor,
     settings: RLConfig,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, objective.Loss]:
-    """The fields of WorkedGroup from `mask_K_T` on, for a prompt of that many tokens."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, objective.Loss]:
+    """The fields of WorkedGroup from `advantages_K` on, for a prompt of that many tokens."""
     mask_K_T = mask[:, prompt:]
 
     def logps(of: PreTrainedModel) -> Tensor:
@@ -109,12 +108,19 @@ def _update(
     with torch.no_grad():
         reference_K_T = logps(reference)
     before_K_T = logps(model)
+    old_K_T, variant = before_K_T.detach(), settings.objective
+    estimator, beta = objective.ESTIMATORS[variant.kl], settings.beta
+    if variant.kl_in == "reward":
+        total_K = objective.less_kl(total_K, old_K_T, reference_K_T, mask_K_T, beta, estimator)
+        beta = 0.0
+    advantages_K = objective.advantages_of(total_K, len(total_K), variant.advantage)
     loss = objective.grpo_loss(
-        before_K_T, before_K_T.detach(), reference_K_T, advantages_K, mask_K_T,
-        settings.epsilon, settings.beta,
+        before_K_T, old_K_T, reference_K_T, advantages_K, mask_K_T, settings.epsilon, beta,
+        estimator=estimator,
+        mean=objective.mean_over(variant.normalization, settings.max_completion_tokens),
     )  # fmt: skip
     loss.value.backward()
     MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest).step()
     with torch.no_grad():
         after_K_T = logps(model)
-    return mask_K_T, before_K_T.detach(), after_K_T, reference_K_T, loss
+    return advantages_K, mask_K_T, old_K_T, after_K_T, reference_K_T, loss

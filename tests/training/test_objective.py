@@ -17,6 +17,8 @@ def test_advantages_by_hand():
     found = objective.group_advantages(rewards, 4)
     std = math.sqrt(2 / 3) + 1e-4
     assert found.tolist() == pytest.approx([1 / std, 0, -1 / std, 0, 0, 0, 0, 0])
+    plain = objective.group_advantages(rewards, 4, by_std=False)
+    assert plain.tolist() == [1, 0, -1, 0, 0, 0, 0, 0]
 
 
 def test_the_surrogate_by_hand():
@@ -37,25 +39,35 @@ def test_the_surrogate_by_hand():
     )
 
 
-def test_k3_by_hand():
+def test_estimators_of_kl_by_hand():
     """Two tokens with pi 0.2 and 0.4, to which the reference gives 0.4 each."""
     policy, reference = torch.tensor([[0.2, 0.4]]).log(), torch.tensor([[0.4, 0.4]]).log()
-    assert objective.k3(policy, reference)[0].tolist() == pytest.approx([1 - math.log(2), 0])
+    two = math.log(2)
+    assert objective.k1(policy, reference)[0].tolist() == pytest.approx([-two, 0])
+    assert objective.k2(policy, reference)[0].tolist() == pytest.approx([two**2 / 2, 0])
+    assert objective.k3(policy, reference)[0].tolist() == pytest.approx([2 - two - 1, 0])
 
 
-def test_k3_is_unbiased():
+def test_k1_and_k3_are_unbiased_and_k2_is_not():
     """Exactly, over a vocabulary of four."""
     policy = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
     reference = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
     exact = (policy * (policy / reference).log()).sum()
-    assert (policy * objective.k3(policy.log(), reference.log())).sum() == pytest.approx(exact)
+    found = {
+        name: (policy * getattr(objective, name)(policy.log(), reference.log())).sum()
+        for name in ("k1", "k2", "k3")
+    }
+    assert found["k1"] == pytest.approx(exact) and found["k3"] == pytest.approx(exact)
+    assert abs(found["k2"] - exact) > 0.01
 
 
-def test_every_completion_has_the_same_weight():
+def test_lengths_are_normalized_in_three_ways():
     """Completions of one and of three tokens, each token's loss 1 and 2."""
     values = torch.tensor([[1.0, 9, 9], [2, 2, 2]])
     mask = torch.tensor([[1, 0, 0], [1, 1, 1]])
     assert objective.mean_of_completions(values, mask).item() == 1.5
+    assert objective.mean_of_tokens(values, mask).item() == 7 / 4
+    assert objective.sum_by_constant(values, mask, 10).item() == pytest.approx(7 / 20)
     empty = torch.zeros(2, 3)
     assert objective.mean_of_completions(values, empty).item() == 0
 

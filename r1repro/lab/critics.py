@@ -1,0 +1,153 @@
+"""What a critic is for, and what it costs: GAE on a policy that can be listed, and the bytes."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+from transformers import PreTrainedConfig
+
+from r1repro.config import PLAIN_ENGINE, EngineConfig
+from r1repro.lab.tree import Tree, texts
+from r1repro.planning import memory
+from r1repro.training import objective, ppo
+
+METHODS: dict[str, tuple[str, ...]] = {
+    "PPO, learned reward": ("actor", "critic", "reference", "reward model"),
+    "GRPO, learned reward": ("actor", "reference", "reward model"),
+    "PPO, reward by rule": ("actor", "critic", "reference"),
+    "GRPO, reward by rule": ("actor", "reference"),
+}
+"""The models that each method holds."""
+
+
+def by_hand(
+    values: Sequence[float], reward: float, lams: Sequence[float], gamma: float = 1.0
+) -> pd.DataFrame:
+    """A row per token of one answer: value, error delta, and the advantage for each lambda."""
+    values_1_T = torch.tensor([values], dtype=torch.float64)
+    rewards_1_T = torch.zeros_like(values_1_T)
+    rewards_1_T[0, -1] = reward
+    mask_1_T = torch.ones_like(values_1_T)
+    rows = {"V": values_1_T, "δ": ppo.gae(rewards_1_T, values_1_T, mask_1_T, gamma, 0.0)}
+    for lam in lams:
+        rows[f"A, λ = {lam:g}"] = ppo.gae(rewards_1_T, values_1_T, mask_1_T, gamma, lam)
+    found = pd.DataFrame({name: column[0].numpy() for name, column in rows.items()})
+    return found.set_axis(range(1, len(found) + 1)).rename_axis("token")
+
+
+def weight_of_reward(lengths: Sequence[int], lams: Sequence[float]) -> pd.DataFrame:
+    """Share of the last token's reward that reaches the first token, lambda^(L - 1)."""
+    return pd.DataFrame(
+        {f"λ = {lam:g}": [lam ** (length - 1) for length in lengths] for lam in lams},
+        index=pd.Index(lengths, name="tokens"),
+    )
+
+
+def baselines(
+    length: int = 8, wanted: int = 6, p: float = 0.6, lams: Sequence[float] = (0.0, 0.95, 1.0)
+) -> pd.DataFrame:
+    """The gradient from one answer, by critic and lambda: how wrong it is on average, and noisy.
+
+    Answers are `length` letters, each "a" with probability p, and right with at least `wanted` of
+    them. error: ||E g - exact|| / ||exact||; noise: the deviation of one answer's gradient over
+    ||exact||. The exact gradient is that of the accuracy.
+    """
+    tree = texts("ab", length)
+    logits = tree.logits(lambda context: {"a": p}).requires_grad_()
+    right_S = torch.tensor([float(text.count("a") >= wanted) for text in tree.completions]).double()
+    p_S = tree.probabilities(logits)
+    (exact_C_V,) = torch.autograd.grad((p_S * right_S).sum(), logits)
+    p_S, size = p_S.detach(), exact_C_V.norm()
+    score_S_T_N = _scores(tree, logits.detach())
+    rewards_S_T = torch.zeros(tree.mask_S_T.shape, dtype=torch.float64)
+    rewards_S_T[:, -1] = right_S
+    accuracy = (p_S * right_S).sum()
+    critics = {
+        "none (V = 0)": torch.zeros_like(rewards_S_T),
+        "the question's mean (V = accuracy)": accuracy.expand_as(rewards_S_T),
+        "exact": _values(tree, p_S, right_S),
+    }
+    rows = {}
+    for name, values_S_T in critics.items():
+        for lam in lams:
+            advantages_S_T = ppo.gae(rewards_S_T, values_S_T, tree.mask_S_T, 1.0, lam)
+            each_S_N = (advantages_S_T[:, :, None] * score_S_T_N).sum(1)
+            mean_N = (p_S[:, None] * each_S_N).sum(0)
+            spread = (p_S * (each_S_N - mean_N).square().sum(1)).sum().sqrt()
+            rows[name, f"λ = {lam:g}"] = {
+                "error": float((mean_N - exact_C_V.flatten()).norm() / size),
+                "noise": float(spread / size),
+            }
+    return pd.DataFrame(rows).T.rename_axis(["critic", None])
+
+
+def _scores(tree: Tree, logits_C_V: Tensor) -> Tensor:
+    """grad log pi of every token with respect to all logits, (S, T, C V)."""
+    contexts = {text: row for row, text in enumerate(tree.contexts)}
+    p_C_V = logits_C_V.softmax(-1)
+    found = torch.zeros(*tree.mask_S_T.shape, *logits_C_V.shape, dtype=torch.float64)
+    for s, text in enumerate(tree.completions):
+        for t, token in enumerate(text):
+            row = contexts[text[:t]]
+            found[s, t, row] = -p_C_V[row]
+            found[s, t, row, tree.tokens.index(token)] += 1
+    return found.flatten(2)
+
+
+def _values(tree: Tree, p_S: Tensor, right_S: Tensor) -> Tensor:
+    """The exact value before every token: accuracy among the answers that begin alike, (S, T)."""
+    found = torch.zeros(tree.mask_S_T.shape, dtype=torch.float64)
+    for s, text in enumerate(tree.completions):
+        for t in range(len(text)):
+            alike = torch.tensor([other.startswith(text[:t]) for other in tree.completions])
+            found[s, t] = (p_S * right_S)[alike].sum() / p_S[alike].sum()
+    return found
+
+
+def models(shape: PreTrainedConfig, engine: EngineConfig = PLAIN_ENGINE) -> pd.DataFrame:
+    """Bytes of each of PPO's four models: weights, gradients and optimizer state.
+
+    Actor and critic are trained as every stage trains, with Muon and AdamW; the reference is a
+    float32 copy of the actor, the reward model only scores, in engine.precision. Critic and reward
+    model have one output in place of the vocabulary's. What a pass needs besides (activations, the
+    KV cache) is not in it.
+    """
+    policy, scorer = memory.count(shape), memory.count(shape, scores=True)
+    rows = {}
+    for name, counts in (("actor", policy), ("critic", scorer)):
+        rows[name] = {
+            "parameters": counts.total,
+            "weights": memory.weights(counts, engine),
+            "gradients": memory.gradients(counts, engine),
+            "optimizer": memory.optimizer(counts, engine),
+        }
+    width = memory.WIDTHS[engine.precision]
+    for name, counts, size in (("reference", policy, 4), ("reward model", scorer, width)):
+        rows[name] = {"parameters": counts.total, "weights": size * counts.total}
+    found = pd.DataFrame(rows).T.fillna(0).astype("int64")
+    return found.assign(bytes=found[["weights", "gradients", "optimizer"]].sum(axis=1))
+
+
+def methods(found: pd.DataFrame) -> pd.DataFrame:
+    """Bytes that each method holds, of `models`, and GRPO's share of PPO's with the same reward."""
+    total = {name: int(found.loc[list(held), "bytes"].sum()) for name, held in METHODS.items()}
+    rows = pd.DataFrame({"models": {n: ", ".join(held) for n, held in METHODS.items()}})
+    rows["bytes"] = pd.Series(total)
+    against = {name: total[name.replace("GRPO", "PPO")] for name in METHODS}
+    rows["share of PPO"] = pd.Series({name: total[name] / against[name] for name in METHODS})
+    return rows
+
+
+def grpo_is_ppo(rewards: Sequence[float], tokens: int = 3) -> Mapping[str, list[float]]:
+    """The advantage of a first token: by PPO with the group's mean as critic, and by GRPO."""
+    rewards_B = torch.tensor(rewards, dtype=torch.float64)
+    mask_B_T = torch.ones(len(rewards), tokens, dtype=torch.float64)
+    rewards_B_T = ppo.rewards_with_kl(rewards_B, mask_B_T, mask_B_T, mask_B_T, 0.0)
+    by_critic_B_T = ppo.gae(rewards_B_T, rewards_B.mean() * mask_B_T, mask_B_T, 1.0, 1.0)
+    centred_B = objective.advantages_of(rewards_B, len(rewards), "centred")
+    return {
+        "PPO, λ = 1, V = the group's mean": by_critic_B_T[:, 0].tolist(),
+        "GRPO, without the deviation": centred_B.tolist(),
+        "GRPO": objective.advantages_of(rewards_B, len(rewards), "group").tolist(),
+    }

@@ -1,0 +1,138 @@
+"""What each notebook of the lab found, in words made from its results."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from r1repro.lab import kl as kl_
+from r1repro.lab.advantages import OBJECTIVES, Lengths
+from r1repro.lab.kl import Positions
+from r1repro.lab.policies import METHODS
+from r1repro.reports.markup import Html, paragraphs
+
+NOTHING = 1e-6
+"""Largest size of what is zero but for rounding."""
+
+
+def kl(positions: Positions, over: pd.DataFrame, pressure: pd.DataFrame) -> Html | None:
+    """Of notebook kl_and_reference.
+
+    over: kl.over_distance; pressure: kl.length_pressure.
+    """
+    mean, pull = kl_.values(positions), kl_.gradients(positions)
+    size, furthest = positions.kl, over.iloc[-1]
+    exact = [name for name in pull.index if pull.error[name] <= NOTHING]
+    nowhere = [name for name in pull.index if pd.isna(pull.cosine[name])]
+    others = [name for name in pull.index if name not in (*exact, *nowhere)]
+    back = [name for name in others if pull.cosine[name] < 0]
+    wrong = ", ".join(f"{name} by {pull.error[name]:.0%}" for name in others)
+    wrong += f". {_listed(back).capitalize()} even pull away from the reference" if back else ""
+    longer = pressure["completion"]
+    k1, k3 = mean.loc["k1"], mean.loc["k3"]
+    return paragraphs(
+        f"{positions.told}: the exact KL is {size:.3g} nats a token. As numbers, k1 and k3 are "
+        f"right on average (bias {k1.bias:+.1%} and {k3.bias:+.1%}), and k2 is off by "
+        f"{mean.bias['k2']:+.0%}. A single token's k1 deviates by {k1.deviation / size:.1f} times "
+        f"the KL and is below zero for {k1['below zero']:.0%} of tokens; its k3 deviates by "
+        f"{k3.deviation / size:.3g} times the KL and is below zero for {k3['below zero']:.0%}. "
+        f"Without the tokens whose probability is below {kl_.RARE:g} the deviations are "
+        f"{k1['deviation, no rare tokens'] / size:.1f} and "
+        f"{k3['deviation, no rare tokens'] / size:.1f} times the KL, and k3's mean is "
+        f"{k3['mean, no rare tokens'] / size:.0%} of it.",
+        f"As gradients they rank otherwise. On average {_listed(exact)} pull exactly as the KL "
+        f"does, {_listed(nowhere)} not at all, and the others are off: {wrong}. GRPO's k3 in the "
+        f"loss is off by {over.iloc[0]['k3 in the loss']:.0%} at a KL of {over.iloc[0]['kl']:.2g} "
+        f"and by {furthest['k3 in the loss']:.0%} at {furthest['kl']:.2g}; where tokens that rare "
+        f"are never sampled, by {pull.loc['k3 in the loss', 'error, no rare tokens']:.0%} at a KL "
+        f"of {size:.2g}.",
+        f"Alone, the KL in the reward changes the mean length by {longer['k1 in the reward']:+.3g} "
+        f"tokens a step and unit of β, and the KL in the loss by "
+        f"{_rounded(longer['k3 in the loss'])}.",
+    )
+
+
+def advantages(found: Lengths, weights: pd.DataFrame, steps: pd.DataFrame) -> Html | None:
+    """Of notebook advantages: of advantages.lengths, by_difficulty and steps_by_hand."""
+    change = {n: [found.change(n, column) for column in ("wrong", "right")] for n in OBJECTIVES}
+    still = [name for name, values in change.items() if max(map(abs, values)) < NOTHING]
+    told = "; ".join(
+        f"with {name}, wrong answers change by {wrong:+.1f} tokens and right ones by {right:+.1f}"
+        for name, (wrong, right) in change.items()
+        if name not in still
+    )
+    rarest, ratio = weights.index[0], weights.iloc[0]
+    by_step, outcome = steps["process: sum from here on"], steps["outcome"]
+    other = (by_step * outcome < 0).sum()
+    return paragraphs(
+        f"Length is worth nothing to this policy. With {_listed(still)} neither the right nor the "
+        f"wrong answers change their length at all; {told}.",
+        f"A question whose right answer has a probability of {rarest:.0%} pulls "
+        f"{ratio['with the deviation']:.0%} as hard as the question that pulls hardest if "
+        f"advantages are divided by the deviation, and {ratio['without']:.0%} if not.",
+        f"In the group of {steps.index.get_level_values(0).nunique()} answers, process supervision "
+        f"gives {other} of {len(steps)} steps another sign than outcome supervision, with "
+        f"advantages from {by_step.min():+.2f} to {by_step.max():+.2f} where the outcome has "
+        f"{outcome.min():+.2f} and {outcome.max():+.2f}.",
+    )
+
+
+def policies(methods: pd.DataFrame, stale: Mapping[str, pd.DataFrame]) -> Html | None:
+    """Of notebook on_and_off_policy: of policies.offline_and_online and on_one_rollout."""
+    half = {name: methods.index[methods[name] >= 0.5] for name in METHODS}
+    told = ", ".join(
+        f"with {name} {f'after {when[0]} updates' if len(when) else 'in none'}"
+        for name, when in half.items()
+    )
+    first, last = methods.diff().iloc[1], methods.iloc[-1]
+    fresh = stale["fresh samples"]
+    ends = "; ".join(
+        f"{name}, {row['accuracy']:.0%} right with {row['right answers']:.2f} right answers in "
+        f"effect (fresh samples have {_at(fresh, row['accuracy']):.2f} at that accuracy) and "
+        f"{row['clipped']:.0%} of the sample clipped"
+        for name, row in ((n, rows.iloc[-1]) for n, rows in stale.items() if rows is not fresh)
+    )
+    start = fresh.iloc[0]
+    return paragraphs(
+        f"Half of the answers are right {told}. The first update raises accuracy by "
+        f"{first['RFT']:.4f} with RFT, {first['Online RFT']:.4f} with Online RFT and "
+        f"{first['GRPO']:.4f} with GRPO; after {methods.index[-1]} updates they are at "
+        f"{last['RFT']:.0%}, {last['Online RFT']:.0%} and {last['GRPO']:.0%}.",
+        f"From {start['accuracy']:.0%} and {start['right answers']:.2f} right answers in effect, "
+        f"{len(fresh) - 1} updates on one sample lead to: {ends}. Fresh samples lead to "
+        f"{fresh['accuracy'].iloc[-1]:.0%} right.",
+    )
+
+
+def _at(rows: pd.DataFrame, accuracy: float) -> float:
+    """Right answers in effect where the accuracy is this one, interpolated."""
+    return float(np.interp(accuracy, rows["accuracy"], rows["right answers"]))
+
+
+def critics(weights: pd.DataFrame, found: pd.DataFrame, held: pd.DataFrame) -> Html | None:
+    """Of notebook ppo_vs_grpo: of critics.weight_of_reward, baselines and methods."""
+    longest, unbiased = weights.iloc[-1], found[found.error < NOTHING]
+    fading = ", ".join(f"{share:.2g} with {name}" for name, share in longest.items())
+    biased = found[found.error >= NOTHING]
+    off = "; ".join(f"{critic}, {lam}: {row.error:.0%}" for (critic, lam), row in biased.iterrows())
+    noise = "; ".join(
+        f"{critic}, {lam}: {row.noise:.1f}" for (critic, lam), row in unbiased.iterrows()
+    )
+    shares = "; ".join(
+        f"{name}, {row['share of PPO']:.0%}" for name, row in held.iterrows() if "GRPO" in str(name)
+    )
+    return paragraphs(
+        f"Of the last token's reward, an answer of {weights.index[-1]:,} tokens gives its first "
+        f"token {fading}, unless the critic has learned what the answer is worth before it ends.",
+        "On the policy that can be listed these gradients are right on average, with a noise, in "
+        f"units of the gradient, of: {noise}. The others are off: {off}.",
+        f"Of the bytes that PPO holds for weights, gradients and optimizer, GRPO needs: {shares}.",
+    )
+
+
+def _rounded(value: float) -> str:
+    return "0" if abs(value) < NOTHING else f"{value:+.3g}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(names) if names else "none of them"

@@ -1,0 +1,75 @@
+"""The KL divergence summed over the vocabulary, and what its estimators do on average.
+
+A token's estimate (k1, k2 or k3 in objective.py) is a random number: its token is sampled. Here the
+sum over the vocabulary V takes the place of sampling, so means, variances and expected gradients
+are exact. logps_V and reference_logps_V are whole distributions, of any leading shape; gradients
+are with respect to the logits.
+
+The gradient that matters is that of the whole objective: in the loss an estimator is differentiated
+itself, in the reward its value multiplies grad log pi (Liu et al. 2025, arXiv 2510.01555).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Estimator = Callable[[Tensor, Tensor], Tensor]
+"""(log pi, log pi_ref) of the sampled tokens to their estimates, as k1, k2 and k3."""
+
+
+def exact_kl(logps_V: Tensor, reference_logps_V: Tensor) -> Tensor:
+    """KL(pi, pi_ref) = sum_v pi(v) log(pi(v) / pi_ref(v)) in nats, over the last dimension."""
+    return (logps_V.exp() * (logps_V - reference_logps_V)).sum(-1)
+
+
+def exact_gradient(logps_V: Tensor, reference_logps_V: Tensor) -> Tensor:
+    """The gradient of `exact_kl` with respect to the logits of pi."""
+    return _differentiated(
+        lambda logits_V: exact_kl(logits_V.log_softmax(-1), reference_logps_V), logps_V
+    )
+
+
+def moments(
+    estimator: Estimator, logps_V: Tensor, reference_logps_V: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance of an estimator under pi, each without the last dimension."""
+    probability_V, estimate_V = logps_V.exp(), estimator(logps_V, reference_logps_V)
+    mean = (probability_V * estimate_V).sum(-1)
+    return mean, (probability_V * (estimate_V - mean[..., None]).square()).sum(-1)
+
+
+def coefficients(
+    estimator: Estimator, logps_V: Tensor, reference_logps_V: Tensor, place: str
+) -> Tensor:
+    """What multiplies grad log pi(v) if v is sampled, in the gradient of the KL term.
+
+    place: "loss" differentiates the estimate with respect to log pi(v); "reward" takes its value.
+    """
+    if place == "reward":
+        return estimator(logps_V, reference_logps_V)
+    if place == "loss":
+        return _differentiated(lambda own_V: estimator(own_V, reference_logps_V), logps_V)
+    raise ValueError(f"a KL term is in the loss or in the reward, not in {place!r}")
+
+
+def expected_gradient(coefficients_V: Tensor, logps_V: Tensor) -> Tensor:
+    """E_v[c(v) grad log pi(v)] with respect to the logits, whose grad log pi(v) is e_v - pi."""
+    probability_V = logps_V.exp()
+    weighted_V = probability_V * coefficients_V
+    return weighted_V - probability_V * weighted_V.sum(-1, keepdim=True)
+
+
+def gradient_variance(coefficients_V: Tensor, logps_V: Tensor) -> Tensor:
+    """E ||c(v) grad log pi(v) - mean||^2 of one sampled token, summed over the logits."""
+    probability_V = logps_V.exp()
+    length_V = 1 - 2 * probability_V + probability_V.square().sum(-1, keepdim=True)
+    second = (probability_V * coefficients_V.square() * length_V).sum(-1)
+    return second - expected_gradient(coefficients_V, logps_V).square().sum(-1)
+
+
+def _differentiated(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+    with torch.enable_grad():
+        variable = at.detach().clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(function(variable).sum(), variable)
+    return gradient
