@@ -182,6 +182,8 @@ def _reinforced(
         questions=questions,
         max_completion_tokens=min(settings.max_completion_tokens, round(LONGEST * ALONE)),
         steps_per_generation=1,
+        # So that every step has a rollout.
+        objective=replace(settings.objective, passes=1),
         save_every=NEVER,
         sample_every=NEVER,
     )

@@ -20,6 +20,12 @@ def test_every_part_is_timed_for_every_model(compose, monkeypatch):
         assert 10 < speed.prompt < 64 and speed.machine and 0 < speed.seconds < 60
 
 
+def test_several_passes_are_timed_with_a_rollout_in_every_step(compose, monkeypatch):
+    monkeypatch.setattr(probe, "PART_SECONDS", 0.01)
+    found = probe.probe(compose("stage.r1_zero.objective.passes=2"), ["model"])["model"]
+    assert 10 < found.sampled < 1e7 and 10 < found.learned < 1e7
+
+
 def test_a_student_has_the_threads_that_its_stages_have(compose, monkeypatch):
     seen = []
 
