@@ -1,4 +1,7 @@
-"""Data and FLOPs of distillation, read from stored results without loading a model."""
+"""Data and FLOPs of distillation, read from stored results without loading a model.
+
+The data are made in rejection_sampling.py, the students trained in sft.py.
+"""
 
 import math
 from collections.abc import Mapping

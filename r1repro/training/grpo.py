@@ -1,7 +1,7 @@
 """GRPO on TRL for every RL stage: settings, rewards and metrics.
 
-The objective is DeepSeekMath Eq. 3 with the k3 estimator of the KL term, Eq. 4, in the loss. The
-advantage is TRL's, (r - mean) / (std + 1e-4) with the sample standard deviation. The reference
+The loss is `grpo_loss` in objective.py: DeepSeekMath Eq. 3 with the k3 estimator of the KL, Eq. 4.
+The advantage is TRL's, (r - mean) / (std + 1e-4) with the sample standard deviation. The reference
 model is replaced by the policy every `reference_sync_steps` (R1 v2, section 2.1).
 """
 
