@@ -89,8 +89,13 @@ _CHANGES = frozenset(
     fifty sixty seventy eighty ninety hundred thousand million billion trillion dozen until
     through within without instead rather false true yes all none any both squares cubes
     reciprocal inverse log base percent and/or mil mill bil thou grand lakh lakhs crore
-    crores""".split()
+    crores incorrect incorrectly wrongly invalid rejected eliminated discarded excluded guessed
+    too cannot can't doesn't don't didn't isn't fails failed off missing opposite inverted octal
+    binary hex hexadecimal shorter longer younger older taller bigger smaller larger half-life
+    half-lives zeros zeroes myriad myriads""".split()
 )
+# Magnitudes and fractions of every size: quadrillion, ninths, sixteenths, millionths.
+_MAGNITUDE = re.compile(r"(?:nin|twelf|\w+(?:teen|tie|dred|sand|illion))ths?|\w*illions?")
 _HAN_CHANGES = re.compile("[或和与及到至约半倍万千百亿十几多不非无余以第、]")
 _MEASURES = (
     "个只本支枝张件头名位组套辆块朵颗把双页种次条棵人岁分题项盒箱袋瓶杯碗座间层排行列艘架台部"
@@ -232,6 +237,7 @@ def _is_phrase(plain: str) -> bool:
     words = plain.casefold().split()
     short = 0 < len(words) <= 7 and _NOUNS.fullmatch(plain) is not None
     short = short and not any(len(word) == 1 and word != "a" for word in words)
+    short = short and not any(map(_MAGNITUDE.fullmatch, words))
     return short and not _CHANGES.intersection(words) and any(len(word) > 2 for word in words)
 
 

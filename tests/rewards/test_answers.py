@@ -155,3 +155,13 @@ def test_hard_answers():
         )
     assert wrong <= 1, "one pair that is labelled different is a list in another order"
     assert accepted >= 96
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["incorrect", "wrongly", "cannot happen", "doesn't work", "too big", "apples missing",
+     "years younger", "quadrillion", "millionths", "ninths", "sixteenths", "zeros"],
+)  # fmt: skip
+def test_what_takes_a_number_back_or_scales_it_is_no_counted_noun(words):
+    assert compare("6", f"6 {words}") != EQUAL
+    assert compare("6", "6 red marbles") == EQUAL
