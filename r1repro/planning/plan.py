@@ -91,7 +91,8 @@ def _parameter_lines(config: Config) -> Iterator[str]:
     for key, model in with_teacher(config).items():
         file = shape_file(model_of(config, key))
         if key == TEACHER and file is None:
-            reason = "not on this machine, so its memory is unknown: run `r1repro fetch`"
+            remedy = "run `r1repro fetch` with these settings"
+            reason = f"not on this machine, so its memory is unknown: {remedy}"
             yield f"  {key:<{NAMES}}{model.hub} is {reason}"
             continue
         shape, counts = counted(model_of(config, key))
@@ -243,7 +244,7 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
     if not works:
         return
     if missing := pretrained.missing(config):
-        reason = f"{missing[0]} is not on this machine: run `r1repro fetch`"
+        reason = f"{missing[0]} is not on this machine: run `r1repro fetch` with these settings"
         yield f"\ntime: not predicted, since {reason}"
         return
     if not probed:
