@@ -1,9 +1,13 @@
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# A background job ignores it, and tests of interrupts would then wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported: threads of several workers would wait for each other actively.
