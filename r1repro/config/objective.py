@@ -7,10 +7,7 @@ objective.py, process.py and ppo.py; how the settings combine is in docs/objecti
 from dataclasses import dataclass
 from typing import Annotated
 
-from r1repro.config.ranges import Count, Fraction, OneOf, Weight
-
-BUILT = ("group", "centred", "reward")
-"""The advantages that the trainer computes: the others take a process reward or a critic."""
+from r1repro.config.ranges import Count, OneOf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,27 +15,20 @@ class ObjectiveConfig:
     """Variants of GRPO's objective; the coefficients and the clip are beside it, in RLConfig.
 
     advantage: "group", (r - mean) / std over the group; "centred", without the division (Dr. GRPO);
-        "reward", r itself (online RFT); "process", from the rewards of steps; "gae", from a critic
-        (PPO).
+        "reward", r itself (online RFT).
     kl: the estimator. kl_in: where beta times it goes: into the loss at every token (GRPO), or out
         of the reward (PPO; with an advantage of completions, summed over their tokens).
     normalization: the mean is over each completion's tokens and then over completions
         ("completion"), over all tokens of the step ("tokens", DAPO), or over completions with the
         cap as the length of each ("cap", Dr. GRPO).
     passes: passes over each generation of completions (mu of Algorithm 1).
-    gamma, lam: discount of GAE. value_epsilon: clip range of the critic's values. lr_critic: its
-        learning rate.
     """
 
-    advantage: Annotated[str, OneOf((*BUILT, "process", "gae"))] = "group"
+    advantage: Annotated[str, OneOf(("group", "centred", "reward"))] = "group"
     kl: Annotated[str, OneOf(("k1", "k2", "k3"))] = "k3"
     kl_in: Annotated[str, OneOf(("loss", "reward"))] = "loss"
     normalization: Annotated[str, OneOf(("completion", "tokens", "cap"))] = "completion"
     passes: Count = 1
-    gamma: Fraction = 1.0
-    lam: Fraction = 1.0
-    value_epsilon: Weight = 0.2
-    lr_critic: Fraction = 1e-3
 
 
 PLAIN_OBJECTIVE = ObjectiveConfig()

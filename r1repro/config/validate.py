@@ -9,7 +9,6 @@ from r1repro import records
 from r1repro.config.folder import check_gguf, check_kind
 from r1repro.config.groups import GROUPS, HUB_SCALES, check_choice, refused
 from r1repro.config.models import TEACHER, from_elsewhere, models
-from r1repro.config.objective import BUILT
 from r1repro.config.ranges import OneOf, Within
 from r1repro.config.schema import (
     GGUF,
@@ -100,12 +99,6 @@ def _check_stages(config: Config) -> Wrong:
 
 
 def _check_rl(key: str, grpo: RLConfig) -> Wrong:
-    if grpo.objective.advantage not in BUILT:
-        accepted = (
-            f"{OneOf(BUILT).said}: process takes rewards of steps and gae a critic, which the "
-            "trainer does not have yet"
-        )
-        yield f"{key}.objective.advantage", grpo.objective.advantage, accepted
     at_once = f"a multiple of steps_per_generation={grpo.steps_per_generation}"
     if grpo.objective.passes > 1:
         at_once += f" times objective.passes={grpo.objective.passes}"

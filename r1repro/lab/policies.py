@@ -153,10 +153,7 @@ def _updates(
         if drawn_N_K is None:
             old_N_K = logps_N_K.detach()
         share_N_K = old_N_K.exp() if drawn_N_K is None else drawn_N_K
-        accuracy_N_1 = share_N_K[:, right_K].sum(1, keepdim=True)
-        # of `size` rewards of 0 and 1, as objective.group_advantages has it
-        spread_N_1 = (accuracy_N_1 * (1 - accuracy_N_1) * size / (size - 1)).sqrt()
-        advantages_N_K = (right_K.double() - accuracy_N_1) / (spread_N_1 + objective.STD_FLOOR)
+        advantages_N_K = _advantages(share_N_K, right_K, size, drawn_N_K is None)
         loss = objective.grpo_loss(
             logps_N_K, old_N_K, None, advantages_N_K, torch.ones_like(logps_N_K), epsilon, 0.0,
             mean=partial(_summed, share_N_K),
@@ -173,6 +170,17 @@ def _updates(
         (gradient_N_K,) = torch.autograd.grad(loss.value, logits_N_K)
         logits_N_K = logits_N_K - rate * gradient_N_K
     return pd.DataFrame(rows).rename_axis("update").reset_index()
+
+
+def _advantages(share_N_K: Tensor, right_K: Tensor, size: int, fresh: bool) -> Tensor:
+    """Each answer's advantage in each sample; fresh: its expectation over samples of the policy."""
+    accuracy_N_1 = share_N_K[:, right_K].sum(1, keepdim=True)
+    if fresh:
+        wrong, right = expected_advantages(float(accuracy_N_1), size, "group")
+        return (wrong + (right - wrong) * right_K.double())[None]
+    # of `size` rewards of 0 and 1, as objective.group_advantages has it
+    spread_N_1 = (accuracy_N_1 * (1 - accuracy_N_1) * size / (size - 1)).sqrt()
+    return (right_K.double() - accuracy_N_1) / (spread_N_1 + objective.STD_FLOOR)
 
 
 def _summed(share_N_K: Tensor, values_N_K: Tensor, mask_N_K: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import torch
 
 from r1repro.lab import policies
 from r1repro.training.objective import STD_FLOOR
@@ -90,3 +91,12 @@ def test_a_narrow_clip_stops_and_a_wide_one_forgets():
         assert rows["right answers"][0] == pytest.approx(math.exp(entropy))
     shown = policies.after(found, [1, 40])
     assert shown.loc[("wide", 40), "accuracy"] == wide["accuracy"].iloc[-1]
+
+
+def test_fresh_samples_have_the_advantage_expected_over_every_sample():
+    policy, right = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64), torch.tensor([1, 0, 0]) > 0
+    counts = policies._samples(4, 3)
+    chance = torch.distributions.Multinomial(4, probs=policy).log_prob(counts).exp()
+    drawn = (counts / 4) * policies._advantages(counts / 4, right, 4, fresh=False)
+    fresh = policy[None] * policies._advantages(policy[None], right, 4, fresh=True)
+    assert torch.allclose((chance[:, None] * drawn).sum(0), fresh[0])
