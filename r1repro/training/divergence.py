@@ -30,15 +30,6 @@ def exact_gradient(logps_V: Tensor, reference_logps_V: Tensor) -> Tensor:
     )
 
 
-def moments(
-    estimator: Estimator, logps_V: Tensor, reference_logps_V: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Mean and variance of an estimator under pi, each without the last dimension."""
-    probability_V, estimate_V = logps_V.exp(), estimator(logps_V, reference_logps_V)
-    mean = (probability_V * estimate_V).sum(-1)
-    return mean, (probability_V * (estimate_V - mean[..., None]).square()).sum(-1)
-
-
 def coefficients(
     estimator: Estimator, logps_V: Tensor, reference_logps_V: Tensor, place: str
 ) -> Tensor:

@@ -31,18 +31,6 @@ def test_exact_gradient_by_hand():
     assert exact_gradient(POLICY, REFERENCE).tolist() == pytest.approx(expected)
 
 
-def test_moments_by_hand():
-    """k1 is log 2, 0, -log 2 with probabilities 1/2, 1/4, 1/4: E k1^2 = (3/4) log(2)^2."""
-    mean, variance = divergence.moments(objective.k1, POLICY, REFERENCE)
-    assert mean.item() == pytest.approx(TWO / 4)
-    assert variance.item() == pytest.approx(TWO**2 * (3 / 4 - 1 / 16))
-    # k3 is 1/2 + log 2 - 1, 0 and 2 - log 2 - 1
-    low, high = TWO - 0.5, 1 - TWO
-    mean, variance = divergence.moments(objective.k3, POLICY, REFERENCE)
-    assert mean.item() == pytest.approx(0.5 * low + 0.25 * high) == pytest.approx(TWO / 4)
-    assert variance.item() == pytest.approx(0.5 * low**2 + 0.25 * high**2 - (TWO / 4) ** 2)
-
-
 def test_coefficients_by_hand():
     """In the loss k1 gives 1, k2 log(pi / pi_ref), k3 1 - pi_ref / pi; in the reward the value."""
     for name, expected in (
