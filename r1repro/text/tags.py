@@ -33,6 +33,7 @@ _HEDGED = re.compile(
     r"\b(?:or|either|neither|not|between|maybe|least|most|(?:more|less|fewer|other) than)\b|或|不",
     re.IGNORECASE,
 )
+_ALTERNATIVES = re.compile(r"\b(?:or|either|neither|nor)\b|或|还是", re.IGNORECASE)
 # Operands joined by operators, without spaces. A single operand matches too and is dropped later:
 # requiring an operator here would take quadratic time on a long line without one.
 _OPERANDS = re.compile(r"[\d()]+(?:[-+*/][\d()]+)*")
@@ -86,7 +87,8 @@ def final_answer(text: str, kind: str = "number") -> str | None:
 
     In order: the answer tag; the text after the last "answer is" (or its Chinese counterpart); the
     last number (`kind="number"`) or the last expression with an operator (`kind="expression"`).
-    None if no answer is stated. Text after a new user turn is ignored.
+    None if no answer is stated, or if alternatives are ("36 or 37"). Text after a new user turn is
+    ignored.
     """
     text = first_turn(_NEXT_TURN.split(text, maxsplit=1)[0])
     answer = read(text).answer
@@ -95,6 +97,8 @@ def final_answer(text: str, kind: str = "number") -> str | None:
     plain = _TAG.sub(" ", text)
     stated = _STATED.findall(plain)
     plain = stated[-1] if stated else plain
+    if _ALTERNATIVES.search(plain.rstrip().rsplit("\n", 1)[-1]):
+        return None
     found = _NUMBER.findall(plain) if kind == "number" else _expressions(plain)
     return found[-1] if found else None
 

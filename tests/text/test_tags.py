@@ -75,6 +75,11 @@ def test_blanks_and_lines_between_the_tags_are_allowed():
         ("17", "expression", None),
         ("", "number", None),
         ("<think>x</think>The answer is 12.", "number", "12"),
+        ("The answer is 36 or 37", "number", None),
+        ("答案是36或37", "number", None),
+        ("4+5=9\neither 9 or 8", "number", None),
+        ("3-2 or 4-3", "expression", None),
+        ("is it 8 or 9?\n4+5=9", "number", "9"),
     ],
 )
 def test_last_stated_answer(text, kind, answer):
