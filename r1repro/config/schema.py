@@ -113,6 +113,7 @@ class RLConfig:
         answers; false rewards each independently, as in the paper.
     rollout_batch: completions sampled at a time, which bounds the KV cache.
     micro_batch_tokens: tokens of a forward and backward pass.
+    snapshot_every: steps between policies kept for the held-out curve; 0 keeps none.
     """
 
     steps: Count
@@ -137,6 +138,7 @@ class RLConfig:
     micro_batch_tokens: Count
     save_every: Count
     sample_every: Count
+    snapshot_every: Annotated[int, Within(0, 2**40, "0, which keeps none, or more")] = 0
     objective: ObjectiveConfig = PLAIN_OBJECTIVE
 
     @property
@@ -308,6 +310,8 @@ class EvaluationConfig:
     samples: per reasoning problem, for base and R1-Zero; `samples_between`: the same for the other
         checkpoints; `general_samples`: per general item; `search_samples`: per validation problem
         in the search for the best prompt of the base.
+    curve_samples: per validation problem for each policy that R1-Zero's training kept (stage
+        r1_zero_curve); null leaves the held-out curve out.
     problems, general_items: most that are asked, evenly taken from the split; null asks all.
     """
 
@@ -316,6 +320,7 @@ class EvaluationConfig:
     samples_between: Count
     general_samples: Count
     search_samples: Count
+    curve_samples: Count | None = None
     problems: Count | None = None
     general_items: Count | None = None
     temperature: Temperature

@@ -173,6 +173,8 @@ def _reward_model(config: Config, stage: Stage) -> Work:
 
 def _evaluate(config: Config, stage: Stage) -> Work:
     settings = config.evaluation
+    if stage.run.endswith(":curve"):
+        return _curve(config)
     in_depth = stage.run.endswith(":in_depth")
     samples = settings.samples if in_depth else settings.samples_between
     try:
@@ -189,6 +191,26 @@ def _evaluate(config: Config, stage: Stage) -> Work:
         prompts=problems + general,
         completions=completions,
         cap=settings.max_completion_tokens,
+    )
+
+
+def _curve(config: Config) -> Work:
+    """The held-out curve: the base, R1-Zero and what its training kept, on validation problems."""
+    settings, rl = config.evaluation, config.stage.r1_zero
+    every = rl.snapshot_every
+    policies = 2 + ((rl.steps - 1) // every if every else 0)
+    try:
+        problems = len(some(worlds.of(config.task).validation, settings.problems))
+    except R1ReproError:
+        return Work(f"{policies} policies on the validation problems, whose number is not known")
+    samples, cap = settings.curve_samples or 0, settings.max_completion_tokens
+    completions = policies * problems * samples
+    return Work(
+        f"{policies} policies x {problems:,} validation problems x {samples} samples = "
+        f"{completions:,} completions of at most {cap:,} tokens",
+        prompts=policies * problems,
+        completions=completions,
+        cap=cap,
     )
 
 

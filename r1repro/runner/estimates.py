@@ -61,6 +61,13 @@ def search(config: Config) -> float:
     return 5 + problems * ways * answers / 200
 
 
+def curve(config: Config) -> float:
+    settings, asked = config.stage.r1_zero, config.evaluation
+    policies = 1 + settings.steps // (settings.snapshot_every or settings.steps)
+    problems = min(config.task.validation_problems, asked.problems or NO_LIMIT)
+    return 5 + policies * problems * (asked.curve_samples or 0) / 300
+
+
 def rft_data(config: Config) -> float:
     settings = config.stage.r1_zero
     return 6 + settings.steps * settings.questions * settings.generations / 500

@@ -54,6 +54,7 @@ _ADAPTED = "gradient_checkpointing sharded lora_rank lora_alpha quantized unslot
 _TRAINED = (*_LOADED, *(f"engine.{name}" for name in _ADAPTED), "launch.processes")
 LATER = ("evaluation.problems", "evaluation.general_items")
 """Settings that enter a key only where they are set, since results were stored before they came."""
+CURVE = "evaluation.curve_samples"
 
 
 def _asked_as(checkpoint: str) -> tuple[str, ...]:
@@ -71,7 +72,8 @@ def _student_form(name: str) -> tuple[str, ...]:
 
 def _evaluation(checkpoint: str, run: str = "run") -> Stage:
     """The stage evaluate_X of a checkpoint X."""
-    read = [f.name for f in fields(EvaluationConfig) if f.name != "samples" or run == "in_depth"]
+    others = {"curve_samples"} | (set() if run == "in_depth" else {"samples"})
+    read = [f.name for f in fields(EvaluationConfig) if f.name not in others]
     settings = ("task", *(f"evaluation.{name}" for name in read), "base_seed")
     return Stage(
         name=f"evaluate_{checkpoint}",
@@ -95,6 +97,21 @@ def _way(name: str) -> Stage:
     stage = _evaluation(f"base_{name}")
     run = f"r1repro.stages.baselines:{name}"
     return replace(stage, run=run, version=3, inputs=("base", *searched))
+
+
+def _curve() -> Stage:
+    """The stage r1_zero_curve: R1-Zero's snapshots on the validation problems."""
+    asked = "temperature top_p max_completion_tokens rollout_batch problems curve_samples".split()
+    settings = (*(f"evaluation.{name}" for name in asked), "base_seed")
+    return Stage(
+        name="r1_zero_curve",
+        version=1,
+        run="r1repro.stages.evaluate:curve",
+        config=(*_asked_as("r1_zero"), "task", *settings, *_SAMPLED),
+        seconds=estimates.curve,
+        inputs=("base", "r1_zero"),
+        switch=CURVE,
+    )
 
 
 def _rl(name: str, *start: str, settings: str = "", run: str = "") -> Stage:
@@ -218,6 +235,7 @@ _CHAIN: tuple[Stage, ...] = (
         ),
         *_evaluated(replace(_sft("base_rft", "base_rft_data"), seconds=estimates.rft)),
         *_evaluated(_rl("r1_zero", "base"), run="in_depth"),
+        _curve(),
         *_evaluated(_rl("r1_zero_permuted", "base", settings="r1_zero")),
         *_evaluated(_rl("r1_zero_format_only", "base", settings="r1_zero")),
         *_evaluated(_rl("r1_zero_equal_weights", "base", settings="r1_zero")),
@@ -316,7 +334,7 @@ def find(name: str, config: Config | None = None) -> Stage:
     if name not in stages:
         switch = graph()[name].switch if name in graph() else None
         if switch is not None:
-            value = "MODEL" if switch == TEACHER else "true"
+            value = {TEACHER: "MODEL", CURVE: "16"}.get(switch, "true")
             raise R1ReproError(f"stage {name} is off: set {switch}={value} to run it")
         known = offered(name, stages, "`r1repro plan` lists")
         raise R1ReproError(f"there is no stage {name}: the stages are {known}")

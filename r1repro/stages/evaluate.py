@@ -24,6 +24,7 @@ from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.tasks.templates import Form
+from r1repro.training import snapshots
 from r1repro.training.flops import EQUAL_FLOPS
 
 
@@ -60,6 +61,26 @@ in_depth = partial(run, samples="samples")
 """With more samples per reasoning problem, for base and R1-Zero."""
 equal_flops = partial(run, model=f"{EQUAL_FLOPS}/model")
 """The policy saved when RL had spent the FLOPs of distillation."""
+
+
+def curve(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """Writes curve.parquet: the base, R1-Zero's snapshots and R1-Zero on the validation problems.
+
+    Rows of evaluation.parquet with a column `step`; evaluation.curve_samples samples a problem.
+    """
+    settings, trained = config.evaluation, inputs["r1_zero"]
+    form = templates.asked(checkpoints.form(config, "r1_zero"))
+    problems = some(worlds.of(config.task).validation, settings.problems)
+    asked = [Part(problems, form, settings.curve_samples or 0, sampling(config))]
+    steps = int(trained.metrics()["step"].max())
+    models = {0: inputs["base"].folder / "model", **snapshots.of(trained.folder)}
+    models[steps] = trained.folder / "model"
+    tables = []
+    for done, (step, place) in enumerate(models.items(), start=1):
+        rows = measure(config, place, asked, Progress(None)).assign(step=step)
+        tables.append(rows)
+        progress.update(done, len(models), **{"pass@1": float(rows["correct"].mean())})
+    pd.concat(tables, ignore_index=True).to_parquet(folder / "curve.parquet")
 
 
 def sampling(config: Config) -> Sampling:

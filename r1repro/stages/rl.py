@@ -43,11 +43,11 @@ def reasoning(
 
 r1_zero = partial(reasoning, "r1_zero", "base")
 """From the base, with rule-based rewards and no SFT (R1 v2, section 2)."""
-r1_zero_permuted = partial(r1_zero, permuted=True)
+r1_zero_permuted = partial(r1_zero, permuted=True, snapshot_every=0)
 """Control: as R1-Zero, with the rewards permuted within each group."""
-r1_zero_format_only = partial(r1_zero, accuracy_weight=0.0, format_of_right=False)
+r1_zero_format_only = partial(r1_zero, accuracy_weight=0.0, format_of_right=False, snapshot_every=0)
 """Control: as R1-Zero, with the format reward only; accuracy is measured with weight zero."""
-r1_zero_equal_weights = partial(r1_zero, format_of_right=False)
+r1_zero_equal_weights = partial(r1_zero, format_of_right=False, snapshot_every=0)
 """Ablation: the paper's sum of independent accuracy and format rewards."""
 dev2 = partial(reasoning, "dev2", "dev1")
 """From dev1, with the language-consistency reward (R1 v2, 3.2.1)."""

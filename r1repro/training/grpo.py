@@ -24,7 +24,15 @@ from r1repro.generation.sampler import ends
 from r1repro.rewards import rules
 from r1repro.tasks import templates
 from r1repro.tasks.problem import Problem
-from r1repro.training import adapters, flops, objective, rl_metrics, sharding, trainers
+from r1repro.training import (
+    adapters,
+    flops,
+    objective,
+    rl_metrics,
+    sharding,
+    snapshots,
+    trainers,
+)
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.rollouts import rollouts, vllm_arguments
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
@@ -225,7 +233,7 @@ class Recorder(trainers.Recorder):
     ):
         super().__init__(settings, model, Progress(None))
         self.tokenizer, self.preference = tokenizer, preference
-        self.ends, self.kept = ends(model, tokenizer), folder / flops.EQUAL_FLOPS
+        self.ends, self.folder = ends(model, tokenizer), folder
         self.budget: float | None = None
         self.permuted: int | None = None
         self.plateau = False
@@ -296,8 +304,11 @@ class Recorder(trainers.Recorder):
             self.samples += kept.to_dict("records")
         last = step == settings.steps
         spent_all = self.budget is not None and (row["flops"] >= self.budget or last)
-        if spent_all and not self.kept.exists():
-            self._keep(kwargs["model"])
+        if spent_all:
+            self._keep(kwargs["model"], flops.EQUAL_FLOPS)
+        every = settings.snapshot_every
+        if every and step % every == 0 and not last:
+            self._keep(kwargs["model"], snapshots.place(step))
         shown = {"pass@1": "pass_at_1", "format": "format_valid", "length": "length"}
         shown |= {"tokens/s": "tokens_per_s"} if fresh else {}
         self.progress.update(step, settings.steps, **{k: row[name] for k, name in shown.items()})
@@ -326,10 +337,14 @@ class Recorder(trainers.Recorder):
         """Whether RL stops at a plateau here."""
         return self.plateau and is_plateau([row["pass_at_1"] for row in self.rows])
 
-    def _keep(self, model: PreTrainedModel) -> None:
+    def _keep(self, model: PreTrainedModel, name: str) -> None:
+        """Save the policy of this step as folder/name, unless it was saved before a resume."""
+        kept = self.folder / name
+        if kept.exists():
+            return
         plain = adapters.whole(getattr(model, "module", model), wanted=self.progress.writes)
         if plain is not None:
-            part = self.kept.with_name(f".{self.kept.name}")
+            part = kept.with_name(f".{kept.name}")
             plain.save_pretrained(part / "model")
             self.tokenizer.save_pretrained(part / "model")
-            part.rename(self.kept)
+            part.rename(kept)

@@ -32,3 +32,24 @@ def test_problems_are_those_of_the_split(tmp_path, split):
     world = worlds.of(config.task)
     general = getattr(world, f"general_{split}")
     assert general and set(asked) == {p.id for p in (*getattr(world, split), *general)}
+
+
+def test_the_curve_asks_base_snapshots_and_the_trained_policy_in_order(tmp_path):
+    config = configuration.compose(["scale=smoke", "evaluation.curve_samples=2"])
+    settings = dataclasses.replace(config.evaluation, max_completion_tokens=2, problems=3)
+    config = dataclasses.replace(config, evaluation=settings)
+    tokenizer = train_tokenizer(["User: Compute 1+2. Assistant: "])
+    model = from_random_weights(laptop(ModelConfig, layers=1), tokenizer)
+    for place in ("base", "trained", "trained/snapshots/step_10", "trained/snapshots/step_2"):
+        save_model(model, tokenizer, tmp_path / place / "model")
+    trained = SimpleNamespace(
+        folder=tmp_path / "trained", metrics=lambda: pd.DataFrame({"step": [1, 12]})
+    )
+    inputs = {"base": SimpleNamespace(folder=tmp_path / "base"), "r1_zero": trained}
+    evaluate.curve(config, inputs, tmp_path, Progress(None))
+    rows = pd.read_parquet(tmp_path / "curve.parquet")
+    assert [*rows["step"].unique()] == [0, 2, 10, 12]
+    held_out = {problem.id for problem in worlds.of(config.task).validation}
+    for _, part in rows.groupby("step"):
+        assert part.groupby("problem_id")["sample"].apply(list).tolist() == [[0, 1]] * 3
+        assert set(part["problem_id"]) <= held_out

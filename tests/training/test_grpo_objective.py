@@ -21,7 +21,7 @@ from r1repro.stages import rl
 from r1repro.stages.models import load_trained
 from r1repro.tasks import mini_world
 from r1repro.tasks.problem import Problem
-from r1repro.training import grpo
+from r1repro.training import grpo, snapshots
 from r1repro.training.logprobs import token_logps
 from tests.laptop import laptop
 from tests.length_rewarded import by_length
@@ -165,7 +165,7 @@ def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
     # A random model earns no rule reward, so its weights would not move.
     monkeypatch.setattr(rules, "accuracy", by_length)
     settings = dataclasses.replace(
-        SETTINGS, steps=6, reference_sync_steps=2, save_every=2, sample_every=1
+        SETTINGS, steps=6, reference_sync_steps=2, save_every=2, sample_every=1, snapshot_every=2
     )
     straight = trained(base, tokenizer, tmp_path / "a", settings)
     again = trained(base, tokenizer, tmp_path / "b", settings)
@@ -179,6 +179,12 @@ def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
     pd.testing.assert_frame_equal(pd.DataFrame(continued[2]), pd.DataFrame(straight[2]))
     start = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32).parameters()
     assert not any(torch.equal(x, y) for x, y in zip(straight[0], start, strict=True))
+    # The policies kept on the way, without the last one, which is the result.
+    kept = [snapshots.of(tmp_path / run) for run in ("a", "c")]
+    assert [*kept[0]] == [*kept[1]] == [2, 4]
+    for one, other in zip(kept[0].values(), kept[1].values(), strict=True):
+        names = [Qwen3ForCausalLM.from_pretrained(place).parameters() for place in (one, other)]
+        assert all(torch.equal(x, y) for x, y in zip(*names, strict=True))
 
 
 def test_what_is_said_does_not_depend_on_how_many_rows_are_sampled_at_a_time(
@@ -225,6 +231,8 @@ class Killed(Exception):
 
 def trained(base, tokenizer, folder, settings, die_at=None, engine=PLAIN_ENGINE, watch=None):
     class Mortal(Progress):
+        writes = True
+
         def update(self, step, total, **figures):
             if step == die_at:
                 raise Killed
