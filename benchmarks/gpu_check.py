@@ -50,7 +50,7 @@ from r1repro.stages.base_model import TOKENIZER_DOCUMENTS
 from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
 from r1repro.tasks import corpus, templates, worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
-from r1repro.training import grpo
+from r1repro.training import rl
 from r1repro.training.shape import described
 
 SECONDS = 465.0
@@ -187,7 +187,7 @@ def _peak(
     """The most bytes that tensors had in two GRPO steps; None on CPUs, where nobody counts them."""
     if not torch.cuda.is_available():
         return None
-    trainer, _ = grpo.build(
+    trainer, _ = rl.build(
         load_trained(base, ENGINE, 0), tokenizer, problems, settings,
         template="mini", seed=0, folder=folder, engine=ENGINE,
     )  # fmt: skip

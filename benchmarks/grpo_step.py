@@ -30,7 +30,7 @@ from r1repro.rewards import rules  # noqa: E402
 from r1repro.stages.models import load_tokenizer, load_trained  # noqa: E402
 from r1repro.tasks import templates, worlds  # noqa: E402
 from r1repro.tasks.problem import Problem  # noqa: E402
-from r1repro.training import grpo  # noqa: E402
+from r1repro.training import rl  # noqa: E402
 from r1repro.training.optimizer import MuonWithAdamW  # noqa: E402
 
 MICRO_BATCHES = (32, 64, 128, 256, 512)
@@ -92,7 +92,7 @@ def measured(
     """Seconds of a step of (ours, stock at the best of these micro-batch sizes) in each round."""
     rows = settings.questions * settings.generations
     with tempfile.TemporaryDirectory() as folder:
-        ours, recorder = grpo.build(
+        ours, recorder = rl.build(
             load_trained(base, engine, 0), tokenizer, problems, settings,
             template="mini", seed=0, folder=Path(folder), engine=engine,
         )  # fmt: skip
@@ -122,7 +122,7 @@ def measured(
 def stock(base, tokenizer, problems, settings, size, folder, engine):  # type: ignore[no-untyped-def]
     """A stock trainer of the same work with `size` rows a micro-batch."""
     rows = settings.questions * settings.generations
-    arguments = grpo.trainer_arguments(settings, 0, folder, engine)
+    arguments = rl.trainer_arguments(settings, 0, folder, engine)
     arguments = dataclasses.replace(
         arguments,
         per_device_train_batch_size=size,

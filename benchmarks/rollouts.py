@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.config import compose
-from r1repro.generation.sampler import Sampling, sample
+from r1repro.generation.rollouts import Sampling, sample
 from r1repro.notebook import open_run
 from r1repro.stages.models import load_model, load_tokenizer
 from r1repro.tasks import templates, worlds

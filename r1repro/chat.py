@@ -15,7 +15,7 @@ from r1repro.config import Config, EngineConfig, OriginConfig
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
-from r1repro.generation.sampler import Sampling
+from r1repro.generation.rollouts import Sampling
 from r1repro.runner.graph import graph
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.models import load_model, load_tokenizer

@@ -190,7 +190,7 @@ def compare(args: Namespace) -> None:
 def chat(args: Namespace) -> int:
     from r1repro.chat import TOP_P, find, prompts, shown, speaker
     from r1repro.config import compose
-    from r1repro.generation.sampler import Sampling
+    from r1repro.generation.rollouts import Sampling
 
     if not args.temperature > 0:
         raise R1ReproError(

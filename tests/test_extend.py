@@ -14,7 +14,7 @@ from r1repro.config import ROOT, RLConfig, runs_folder
 from r1repro.rewards import rules
 from r1repro.runner.workspace import Workspace
 from r1repro.tasks.problem import Problem
-from r1repro.training import grpo
+from r1repro.training import rl
 from tests.laptop import laptop
 
 PAGE = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
@@ -35,12 +35,12 @@ def test_a_rule_of_ones_own_is_paid(monkeypatch):
     found: dict[str, Any] = {"Sequence": Sequence, "Any": Any}
     exec(BLOCKS["r1repro/rewards/rules.py"], found)
     monkeypatch.setattr(rules, "brevity", found["brevity"], raising=False)
-    plain = grpo.weights(laptop(RLConfig))
-    monkeypatch.setattr(grpo, "weights", lambda settings: {**plain, "brevity": 0.2})
+    plain = rl.weights(laptop(RLConfig))
+    monkeypatch.setattr(rl, "weights", lambda settings: {**plain, "brevity": 0.2})
     tokenizer = SimpleNamespace(encode=str.split, eos_token_id=0)
     count = lambda only_trainable=False: 10  # noqa: E731
     model: Any = SimpleNamespace(num_parameters=count, generation_config=None)
-    recorder = grpo.Recorder(laptop(RLConfig), tokenizer, model)
+    recorder = rl.Recorder(laptop(RLConfig), tokenizer, model)
     said = ["7", "7" * 200, "7" * 800]
     columns = [rules.columns_of(Problem("x", "arithmetic", "en", 1, "3+4?", "7"))] * 3
     given = {name: [row[name] for row in columns] for name in columns[0]}

@@ -1,7 +1,7 @@
 """The objective of an RL stage: which advantage, which KL, and what is averaged over.
 
 The defaults are GRPO's, as DeepSeekMath and R1 have it. Formulas are in r1repro/training/, in
-objective.py, process.py and ppo.py; how the settings combine is in docs/objective.md.
+objective.py, kl.py, process.py and ppo.py; how the settings combine is in docs/objective.md.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Diagnoses runs from the tables that stages write, with a remedy for each problem.
 
-Columns of an RL stage's table are those of training.grpo, and optionally `verifier_timeouts`
+Columns of an RL stage's table are those of training.rl, and optionally `verifier_timeouts`
 (completions of a step's rollout whose verification timed out; 0 or missing in a step without
 rollout) and `logp_mismatch` (mean absolute log-probability difference between sampler and trainer,
 in nats per token). Missing columns are not judged.

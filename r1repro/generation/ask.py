@@ -6,7 +6,7 @@ from itertools import product
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from r1repro.generation.sampler import Sampling, ends, sample
+from r1repro.generation.rollouts import Sampling, ends, sample
 from r1repro.generation.vllm_engine import VLLM
 from r1repro.tasks.problem import Completion, Problem
 from r1repro.tasks.templates import Form

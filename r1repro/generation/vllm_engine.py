@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transformers import GenerationConfig
 
-from r1repro.generation.sampler import Rollout, Sampling
+from r1repro.generation.rollouts import Rollout, Sampling
 
 PROMPT_ROOM = 4_096
 """Maximum prompt tokens; vLLM sizes its cache for the longest sequence."""

@@ -10,7 +10,7 @@ from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, INK, ORANGE, VERMI
 from r1repro.lab.advantages import OBJECTIVES, Lengths
 from r1repro.reports import drawing
 from r1repro.reports.drawing import Drawing, described
-from r1repro.training.objective import ESTIMATORS
+from r1repro.training.kl import ESTIMATORS
 
 _KL = {
     "k1 in the loss": (GREY, ":"),

@@ -12,14 +12,21 @@ from r1repro.artifacts import StageResult
 from r1repro.config import Config, RLConfig
 from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
-from r1repro.generation.sampler import Sampling
+from r1repro.generation.rollouts import Sampling
 from r1repro.lab.tree import Tree, expectation, mean_length, words
 from r1repro.stages.models import load_model, load_tokenizer
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.templates import Form
-from r1repro.training import divergence, objective
-from r1repro.training.objective import ESTIMATORS
+from r1repro.training import objective
+from r1repro.training.kl import (
+    ESTIMATORS,
+    coefficients,
+    exact_gradient,
+    exact_kl,
+    expected_gradient,
+    gradient_variance,
+)
 
 PLACES = ("loss", "reward")
 RARE = 1e-4
@@ -50,7 +57,7 @@ class Positions:
     @property
     def kl(self) -> float:
         """Mean exact KL in nats per token."""
-        return self.mean(divergence.exact_kl(self.logps_N_V, self.reference_N_V))
+        return self.mean(exact_kl(self.logps_N_V, self.reference_N_V))
 
     def away(self, share: float) -> "Positions":
         """The same with the policy moved: `share` of the way from the reference's logits."""
@@ -136,7 +143,7 @@ def by_hand(policy: Sequence[float], reference: Sequence[float]) -> pd.DataFrame
     for name, estimator in ESTIMATORS.items():
         rows[name] = estimator(own.log(), other.log()).numpy()
     for name, estimator in ESTIMATORS.items():
-        factor_V = divergence.coefficients(estimator, own.log(), other.log(), "loss")
+        factor_V = coefficients(estimator, own.log(), other.log(), "loss")
         rows[f"{name} in the loss"] = factor_V.numpy()
     mean = rows.mul(own.numpy(), axis=0).sum().rename("mean under π")
     mean[["π", "π_ref"]] = float("nan")
@@ -176,19 +183,15 @@ def gradients(found: Positions) -> pd.DataFrame:
     one token's gradient around its mean, over ||exact||. The last column has the error if tokens
     with a probability below RARE are never sampled.
     """
-    exact_N_V = divergence.exact_gradient(found.logps_N_V, found.reference_N_V)
+    exact_N_V = exact_gradient(found.logps_N_V, found.reference_N_V)
     size, rare_N_V = _norm(found, exact_N_V), found.logps_N_V.exp() < RARE
     rows = {}
     for place in PLACES:
         for name, estimator in ESTIMATORS.items():
-            factor_N_V = divergence.coefficients(
-                estimator, found.logps_N_V, found.reference_N_V, place
-            )
-            mean_N_V = divergence.expected_gradient(factor_N_V, found.logps_N_V)
-            often_N_V = divergence.expected_gradient(
-                factor_N_V.masked_fill(rare_N_V, 0.0), found.logps_N_V
-            )
-            variance_N = divergence.gradient_variance(factor_N_V, found.logps_N_V)
+            factor_N_V = coefficients(estimator, found.logps_N_V, found.reference_N_V, place)
+            mean_N_V = expected_gradient(factor_N_V, found.logps_N_V)
+            often_N_V = expected_gradient(factor_N_V.masked_fill(rare_N_V, 0.0), found.logps_N_V)
+            variance_N = gradient_variance(factor_N_V, found.logps_N_V)
             own, product = _norm(found, mean_N_V), found.mean((mean_N_V * exact_N_V).sum(-1))
             rows[f"{name} in the {place}"] = {
                 "error": _norm(found, mean_N_V - exact_N_V) / size,

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from r1repro.config import EngineConfig, RLConfig
-from r1repro.generation.sampler import ROOM
+from r1repro.generation.rollouts import ROOM
 from r1repro.training.optimizer import TOGETHER, split_parameters
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}

@@ -17,8 +17,8 @@ from r1repro.errors import R1ReproError
 from r1repro.evaluation.checkpoints import EVALUATIONS
 from r1repro.runner.graph import find
 from r1repro.runner.workspace import Workspace
-from r1repro.stages.distillation import stored_parameters
 from r1repro.stages.engines import check_engine
+from r1repro.stages.equal_flops import stored_parameters
 from r1repro.tasks import templates, traces, worlds
 
 WITHOUT_WEIGHTS = (

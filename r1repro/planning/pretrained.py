@@ -21,7 +21,7 @@ from r1repro.config import TEACHER, Config, RLConfig, from_elsewhere, with_teach
 from r1repro.duration import duration
 from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
-from r1repro.generation.sampler import Sampling
+from r1repro.generation.rollouts import Sampling
 from r1repro.planning.expected import Expected
 from r1repro.planning.probe import NEVER, machine
 from r1repro.planning.work import Work, kind, model_of_stage, settings_of
@@ -29,7 +29,7 @@ from r1repro.runner.graph import Stage, find
 from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Problem
-from r1repro.training import grpo
+from r1repro.training import rl
 
 ROWS, TOKENS = 16, 32
 """Completions that the probe samples of each template, and their length cap."""
@@ -154,7 +154,7 @@ def _trained(
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         model = load_trained(place, config.engine, 0)
-        trainer, recorder = grpo.build(
+        trainer, recorder = rl.build(
             model, tokenizer, problems[: 2 * QUESTIONS], settings,
             template="r1_zero", seed=0, folder=Path(folder) / "grpo", engine=config.engine,
         )  # fmt: skip

@@ -23,7 +23,7 @@ from r1repro.stages.models import device, load_tokenizer, load_trained, save_mod
 from r1repro.tasks import corpus, templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.tokenizer import train as train_tokenizer
-from r1repro.training import grpo
+from r1repro.training import rl
 from r1repro.training.pretraining import pretrain
 from r1repro.training.sft import fine_tune
 
@@ -103,7 +103,7 @@ def _speed(
     if student := CHECKPOINTS[BASE_OF[key]].student:
         arms = of_student(student)
         trained = (arms["base"], arms["rl"], arms["distilled"])
-    base, rl, tuning = (getattr(config.stage, name) for name in trained)
+    base, reinforced, tuning = (getattr(config.stage, name) for name in trained)
     prompts = [tokenizer.encode(templates.render("mini", problem)) for problem in problems]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
@@ -114,7 +114,7 @@ def _speed(
         model.generation_config.eos_token_id = [tokenizer.eos_token_id, *ending]
         save_model(model, tokenizer, folder)
         pretrained = _pretrained(config, key, base, ids, folder)
-        sampled, learned = _reinforced(config, rl, problems, prompts, pretrained, folder)
+        sampled, learned = _reinforced(config, reinforced, problems, prompts, pretrained, folder)
         tuned = _tuned(config, tuning, ids, prompts, pretrained, folder)
     prompt = sum(map(len, prompts)) / len(prompts)
     seconds = time.perf_counter() - started
@@ -187,7 +187,7 @@ def _reinforced(
         save_every=NEVER,
         sample_every=NEVER,
     )
-    trainer, recorder = grpo.build(
+    trainer, recorder = rl.build(
         load_trained(folder, config.engine, 0), load_tokenizer(folder), problems[: 2 * questions],
         brief, template="mini", seed=0, folder=folder.with_name("grpo"), engine=config.engine,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Rule-based accuracy: no model judges reasoning (R1 v2, section 2.2)."""
+"""Whether an answer is right, by rules: no model judges reasoning (R1 v2, section 2.2)."""
 
 import os
 from collections.abc import Iterable, Sequence

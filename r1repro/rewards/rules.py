@@ -1,13 +1,12 @@
-"""Rule rewards for TRL: accuracy and format (R1 v2, Eq. 4), language (Eq. 7)."""
+"""The rule rewards by name, for TRL: accuracy and format (R1 v2, Eq. 4), language (Eq. 7)."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from r1repro.rewards.accuracy import is_strictly_correct, judge
+from r1repro.rewards.format import format
+from r1repro.rewards.language import language as language
 from r1repro.tasks.problem import GENERAL, Problem
-from r1repro.text.language import language_share
-from r1repro.text.tags import read, thinking
 
 
 def accuracy(completions: Sequence[str], **columns: Any) -> list[float]:
@@ -21,11 +20,6 @@ def accuracy(completions: Sequence[str], **columns: Any) -> list[float]:
         float(right and problem.task not in GENERAL)
         for problem, right in zip(problems, judge(problems, completions), strict=True)
     ]
-
-
-def format(completions: Sequence[str], **columns: Any) -> list[float]:
-    """1 for thinking, an optional summary and an answer in their tags, else 0."""
-    return [float(read(text).format_valid) for text in completions]
 
 
 def accuracy_in_tag(completions: Sequence[str], **columns: Any) -> list[float]:
@@ -50,18 +44,6 @@ def format_of_right(completions: Sequence[str], **columns: Any) -> list[float]:
         valid if task in GENERAL else valid * pays
         for valid, pays, task in zip(format(completions), right, columns["task"], strict=True)
     ]
-
-
-def language(completions: Sequence[str], **columns: Any) -> list[float]:
-    """Share of the thinking's words in the language of the question (R1 v2, Eq. 7).
-
-    Thinking without words, such as bare equations, gets 1.
-    """
-    shares = [
-        language_share(thinking(text), asked)
-        for text, asked in zip(completions, columns["language"], strict=True)
-    ]
-    return [1.0 if math.isnan(share) else share for share in shares]
 
 
 def columns_of(problem: Problem) -> dict[str, Any]:

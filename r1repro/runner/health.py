@@ -166,7 +166,7 @@ def _rows(space: Workspace, name: str) -> tuple[pd.DataFrame | None, bool]:
         file = result.folder / f"{table}.parquet"
         return artifacts.renamed(pd.read_parquet(file)) if file.is_file() else None, True
     # Imported here, since it imports torch, which finished stages do not need.
-    from r1repro.training.checkpoints import newest_checkpoint
+    from r1repro.training.resume import newest_checkpoint
 
     newest = newest_checkpoint(space.work(name))
     try:

@@ -18,7 +18,7 @@ from r1repro.config import Config
 from r1repro.evaluation import checkpoints
 from r1repro.evaluation.rows import row
 from r1repro.generation.ask import ask
-from r1repro.generation.sampler import Sampling
+from r1repro.generation.rollouts import Sampling
 from r1repro.rewards.accuracy import judge
 from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import templates, worlds

@@ -17,7 +17,7 @@ from r1repro.artifacts import FACTS, Inputs, Progress, write_atomically
 from r1repro.config import Config, SamplesConfig, stronger_teacher
 from r1repro.evaluation import checkpoints
 from r1repro.stages import samples
-from r1repro.stages.distillation import stored_parameters
+from r1repro.stages.equal_flops import stored_parameters
 from r1repro.stages.models import load_tokenizer
 from r1repro.tasks import filters, general, own_general, worlds
 from r1repro.tasks.problem import GENERAL

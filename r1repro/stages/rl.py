@@ -15,11 +15,11 @@ from r1repro.config import AllScenarioConfig, Config, RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.preference import Preference
-from r1repro.stages.distillation import distillation_flops
+from r1repro.stages.equal_flops import distillation_flops
 from r1repro.stages.models import load_reward_model, load_tokenizer, load_trained, store
 from r1repro.tasks import general, own_general, worlds
 from r1repro.tasks.problem import Problem
-from r1repro.training import grpo
+from r1repro.training import rl
 
 PLATEAU_TIMES = 5
 """Most steps of RL to a plateau, as a multiple of those of RL alone."""
@@ -80,7 +80,7 @@ def student_rl(config: Config, inputs: Inputs, folder: Path, progress: Progress)
 
 
 def student_rl_plateau(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """RL from a student's base until its gains stop, by the rule in training/grpo.py."""
+    """RL from a student's base until its gains stop, by the rule in training/rl.py."""
     arms = checkpoints.arms_of(inputs)
     settings: RLConfig = getattr(config.stage, arms["rl"])
     settings = replace(settings, steps=PLATEAU_TIMES * settings.steps)
@@ -106,7 +106,7 @@ def train(
     problems: Sequence[Problem] | None = None,
     **more: Any,
 ) -> None:
-    """Train checkpoint `name`; more: of `grpo.train`.
+    """Train checkpoint `name`; more: of `training.rl.train`.
 
     Writes model/, metrics.parquet (one row per step), completions.parquet (stored samples) and
     moved.json.
@@ -116,7 +116,7 @@ def train(
     if problems is None:
         stream = worlds.of(config.task).train(config.seed)
         problems = list(islice(stream, settings.batches * settings.questions))
-    rows, samples = grpo.train(
+    rows, samples = rl.train(
         model, tokenizer, problems, settings, template=checkpoints.form(config, name),
         seed=config.seed, folder=folder, progress=progress, engine=config.engine, **more,
     )  # fmt: skip

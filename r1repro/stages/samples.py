@@ -13,7 +13,7 @@ from r1repro.artifacts import Progress
 from r1repro.config import Config, SamplesConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask
-from r1repro.generation.sampler import Sampling
+from r1repro.generation.rollouts import Sampling
 from r1repro.rewards import soundness
 from r1repro.rewards.accuracy import is_strictly_correct, judge
 from r1repro.stages.models import load_sampled, load_tokenizer

@@ -14,6 +14,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from r1repro.training.kl import Estimator, k1, k3
+
 STD_FLOOR = 1e-4
 """Added to a group's standard deviation, as TRL does; the papers have no such term."""
 MISMATCH_CAP = 2.0
@@ -83,25 +85,6 @@ def _of_tokens(advantages: Tensor) -> Tensor:
     return advantages if advantages.ndim == 2 else advantages[:, None]
 
 
-def k1(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
-    """log(pi_theta / pi_ref): unbiased for KL(pi_theta, pi_ref) under pi_theta; may be negative."""
-    return logps_B_T - reference_logps_B_T
-
-
-def k2(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
-    """(log(pi_theta / pi_ref))^2 / 2: biased, never negative."""
-    return (logps_B_T - reference_logps_B_T).square() / 2
-
-
-def k3(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
-    """pi_ref / pi_theta - log(pi_ref / pi_theta) - 1: unbiased and never negative (Eq. 4)."""
-    log_ratio_B_T = reference_logps_B_T - logps_B_T
-    return torch.exp(log_ratio_B_T) - log_ratio_B_T - 1
-
-
-ESTIMATORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"k1": k1, "k2": k2, "k3": k3}
-
-
 def mean_of_completions(values_B_T: Tensor, mask_B_T: Tensor) -> Tensor:
     """1/B sum_i 1/|o_i| sum_t: every completion has the same weight (Eq. 3)."""
     return ((values_B_T * mask_B_T).sum(-1) / mask_B_T.sum(-1).clamp(min=1.0)).mean()
@@ -133,7 +116,7 @@ def less_kl(
     reference_logps_B_T: Tensor,
     mask_B_T: Tensor,
     beta: float,
-    estimator: Callable[[Tensor, Tensor], Tensor] = k1,
+    estimator: Estimator = k1,
 ) -> Tensor:
     """r_i - beta sum_t KL_it: the KL in the reward (Eq. 2), where a completion has one reward.
 
@@ -162,7 +145,7 @@ def grpo_loss(
     epsilon: float,
     beta: float,
     weights_B_T: Tensor | None = None,
-    estimator: Callable[[Tensor, Tensor], Tensor] = k3,
+    estimator: Estimator = k3,
     mean: Callable[[Tensor, Tensor], Tensor] = mean_of_completions,
 ) -> Loss:
     """-J of GRPO (DeepSeekMath Eq. 3): the clipped surrogate minus beta times the KL (k3).

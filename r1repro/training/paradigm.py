@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from r1repro.training import objective
-from r1repro.training.divergence import coefficients
+from r1repro.training.kl import coefficients, k1, k3
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def grpo(
     beta: float,
 ) -> Tensor:
     """A_i + beta (pi_ref / pi - 1), the second term from the k3 estimate in the loss (Eq. 21)."""
-    kl_B_T = coefficients(objective.k3, logps_B_T, reference_logps_B_T, "loss")
+    kl_B_T = coefficients(k3, logps_B_T, reference_logps_B_T, "loss")
     return (advantages_B[:, None] - beta * kl_B_T) * mask_B_T
 
 
@@ -83,7 +82,7 @@ def dpo_margin(
     the mean over a completion's tokens (Eq. 12); false takes the sum, as DPO does itself (Rafailov
     et al. 2023, arXiv 2305.18290, Eq. 7).
     """
-    ratios_B = (objective.k1(logps_B_T, reference_logps_B_T) * mask_B_T).sum(1)
+    ratios_B = (k1(logps_B_T, reference_logps_B_T) * mask_B_T).sum(1)
     if by_length:
         ratios_B = ratios_B / mask_B_T.sum(1).clamp(min=1)
     chosen_P, rejected_P = ratios_B.chunk(2)

@@ -9,7 +9,8 @@ GAE is Schulman et al. 2016 (arXiv 1506.02438); clipped values are those of Open
 import torch
 from torch import Tensor
 
-from r1repro.training.objective import STD_FLOOR, k1, mean_of_tokens
+from r1repro.training.kl import k1
+from r1repro.training.objective import STD_FLOOR, mean_of_tokens
 
 
 def rewards_with_kl(

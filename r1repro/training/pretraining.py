@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, BaseConfig, EngineConfig
-from r1repro.training import checkpoints
+from r1repro.training import resume
 from r1repro.training.optimizer import MuonWithAdamW
 
 # Sequences are sorted by length within pools of this size only, which keeps batches varied.
@@ -42,7 +42,7 @@ def pretrain(
     batches = bucketed(sequences, settings.batch_tokens, random.Random(seed))
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest, settings.weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]
-    done, rows = checkpoints.restore(folder, model, optimizer)
+    done, rows = resume.restore(folder, model, optimizer)
     started = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
     losses, since = [], 0
     model.train()
@@ -60,7 +60,7 @@ def pretrain(
             speed = {"tokens/s": rows[-1]["tokens_per_s"]}
             progress.update(step, len(batches), loss=recent(rows), **speed)
             if step % settings.save_every == 0:
-                checkpoints.save(folder, step, model, optimizer, rows)
+                resume.save(folder, step, model, optimizer, rows)
     return rows
 
 

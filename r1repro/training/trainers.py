@@ -13,7 +13,7 @@ from transformers.trainer_callback import PrinterCallback
 from r1repro.artifacts import Progress, renamed
 from r1repro.config import EngineConfig, RLConfig, SFTConfig
 from r1repro.training import adapters, sharding
-from r1repro.training.checkpoints import COMPLETE, newest_checkpoint
+from r1repro.training.resume import COMPLETE, newest_checkpoint
 
 
 def arguments(

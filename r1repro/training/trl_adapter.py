@@ -25,6 +25,7 @@ from trl.models.utils import _ForwardRedirection
 from r1repro.config import PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.errors import R1ReproError
 from r1repro.training import adapters, objective, sharding
+from r1repro.training.kl import ESTIMATORS
 from r1repro.training.logprobs import micro_batches, token_logps
 
 REFERENCE = "reference.safetensors"
@@ -133,7 +134,7 @@ class PackedGRPOTrainer(GRPOTrainer):
                     mask_B_T.shape[1],
                 )
         nothing_B = torch.zeros(len(mask_B_T), dtype=logps_B_T.dtype, device=mask_B_T.device)
-        estimator = objective.ESTIMATORS[self.variant.kl]
+        estimator = ESTIMATORS[self.variant.kl]
         less_B = objective.less_kl(
             nothing_B, logps_B_T, batch["ref_per_token_logps"], mask_B_T, 1.0, estimator
         )
@@ -166,7 +167,7 @@ class PackedGRPOTrainer(GRPOTrainer):
             self.epsilon_low,
             self.loss_beta,
             weights_B_T,
-            objective.ESTIMATORS[self.variant.kl],
+            ESTIMATORS[self.variant.kl],
             objective.mean_over(self.variant.normalization, self.max_completion_length),
         )
         assert entropies_B_T is not None

@@ -10,14 +10,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.config import RLConfig
 from r1repro.generation.ask import ask
-from r1repro.generation.sampler import Sampling
+from r1repro.generation.rollouts import Sampling
 from r1repro.rewards import rules
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.templates import Form
 from r1repro.training import objective
-from r1repro.training.grpo import rule_of, weights
+from r1repro.training.kl import ESTIMATORS, k3
 from r1repro.training.logprobs import token_logps
 from r1repro.training.optimizer import MuonWithAdamW
+from r1repro.training.rl import rule_of, weights
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class WorkedGroup:
             "log p, after one update": self.after_K_T[row],
             "ratio": ratio,
             "clipped": clipped,
-            "KL to the reference (k3)": objective.k3(self.before_K_T[row], self.reference_K_T[row]),
+            "KL to the reference (k3)": k3(self.before_K_T[row], self.reference_K_T[row]),
         }
         shown = {name: values[0, :length].tolist() for name, values in columns.items()}
         return pd.DataFrame({"token": self.tokens[sample], **shown})
@@ -109,7 +110,7 @@ def _update(
         reference_K_T = logps(reference)
     before_K_T = logps(model)
     old_K_T, variant = before_K_T.detach(), settings.objective
-    estimator, beta = objective.ESTIMATORS[variant.kl], settings.beta
+    estimator, beta = ESTIMATORS[variant.kl], settings.beta
     if variant.kl_in == "reward":
         total_K = objective.less_kl(total_K, old_K_T, reference_K_T, mask_K_T, beta, estimator)
         beta = 0.0

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from r1repro.generation.ask import ask
-from r1repro.generation.sampler import Sampling
+from r1repro.generation.rollouts import Sampling
 from r1repro.generation.vllm_engine import PROMPT_ROOM, VLLM
 from r1repro.tasks import mini_world, templates
 from r1repro.tasks.tokenizer import train as train_tokenizer

@@ -9,11 +9,11 @@ from transformers import AutoModelForCausalLM
 
 from benchmarks.memory_table import hub_models
 from r1repro.config import EngineConfig, ModelConfig, RLConfig
-from r1repro.generation.sampler import Sampling, sample
+from r1repro.generation.rollouts import Sampling, sample
 from r1repro.planning import memory
 from r1repro.stages.models import load_trained, save_model
 from r1repro.tasks import mini_world, templates
-from r1repro.training import grpo
+from r1repro.training import rl
 from r1repro.training.logprobs import token_logps
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.shape import described
@@ -203,7 +203,7 @@ def test_two_steps_of_the_trainer_hold_what_is_computed(tokenizer, tmp_path, pre
         save_every=10**6,
     )  # fmt: skip
     problems = list(islice(mini_world.build(0, 20, 20).train(0), 8))
-    trainer, _ = grpo.build(
+    trainer, _ = rl.build(
         load_trained(base, engine, 0), tokenizer, problems, settings,
         template="mini", seed=0, folder=tmp_path / "grpo", engine=engine,
     )  # fmt: skip

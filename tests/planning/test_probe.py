@@ -52,14 +52,14 @@ def test_completions_of_the_probe_end_at_many_lengths(compose, monkeypatch):
     """Or the batch would not thin out as it does in a run."""
     monkeypatch.setattr(probe, "PART_SECONDS", 0.2)
     lengths = []
-    build = probe.grpo.build
+    build = probe.rl.build
 
     def built(*args, **more):
         trainer, recorder = build(*args, **more)
         trainer.add_callback(_Lengths(recorder, lengths))
         return trainer, recorder
 
-    monkeypatch.setattr(probe.grpo, "build", built)
+    monkeypatch.setattr(probe.rl, "build", built)
     probe.probe(compose("stage.r1_zero.generations=16"), ["model"])
     assert len(set(lengths)) > 8 and max(lengths) == 48, "the cap"
 

@@ -10,8 +10,8 @@ from transformers import AutoConfig
 from r1repro import gguf
 from r1repro.config import compose
 from r1repro.errors import R1ReproError
-from r1repro.generation.sampler import Sampling, ends, sample
-from r1repro.stages.distillation import stored_parameters
+from r1repro.generation.rollouts import Sampling, ends, sample
+from r1repro.stages.equal_flops import stored_parameters
 
 pytestmark = pytest.mark.real
 

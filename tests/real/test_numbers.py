@@ -8,10 +8,10 @@ import torch
 from trl import GRPOTrainer
 
 from r1repro.config import EngineConfig, RLConfig
-from r1repro.generation.sampler import Sampling, ends, sample
+from r1repro.generation.rollouts import Sampling, ends, sample
 from r1repro.stages.models import load_model, load_trained
 from r1repro.tasks import mini_world, templates
-from r1repro.training import adapters, grpo
+from r1repro.training import adapters, rl
 from r1repro.training.logprobs import micro_batches, token_logps
 from tests.laptop import laptop
 
@@ -110,7 +110,7 @@ def test_packed_and_sampled_log_probabilities_are_those_of_a_plain_forward(real,
 @pytest.mark.long
 def test_a_steps_loss_is_trls(real, tmp_path):
     problems = list(islice(mini_world.build(0, 20, 20).train(0), 4))
-    trainer, _ = grpo.build(
+    trainer, _ = rl.build(
         load_trained(real.folder, EngineConfig(), 0), real.tokenizer, problems, SETTINGS,
         template="qwen", seed=0, folder=tmp_path,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from r1repro.rewards import rules
 from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
 from r1repro.stages.sft import token_ids
 from r1repro.tasks import mini_world, templates
-from r1repro.training import grpo, sft
+from r1repro.training import rl, sft
 from tests.laptop import laptop
 from tests.length_rewarded import by_length
 from tests.live_bytes import LiveBytes
@@ -36,7 +36,7 @@ def _trained(real, folder, settings, engine, die_at=None):
 
     folder.mkdir(exist_ok=True)
     model = load_trained(real.folder, engine, 0)
-    rows, _ = grpo.train(
+    rows, _ = rl.train(
         model, real.tokenizer, _problems(settings), settings, template="qwen", seed=0,
         folder=folder, progress=Mortal(None), engine=engine,
     )  # fmt: skip
@@ -93,7 +93,7 @@ def test_memory_is_within_a_fifth_of_what_is_foretold(real, tmp_path, monkeypatc
         SETTINGS, max_completion_tokens=40, micro_batch_tokens=2_000, save_every=10**6
     )
     problems = _problems(settings)
-    trainer, _ = grpo.build(
+    trainer, _ = rl.build(
         load_trained(real.folder, engine, 0), real.tokenizer, problems, settings,
         template="qwen", seed=0, folder=tmp_path, engine=engine,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from r1repro.config import RLConfig
 from r1repro.rewards import rules
 from r1repro.rewards.accuracy import is_correct, is_strictly_correct
 from r1repro.tasks.problem import GENERAL, Problem
-from r1repro.training import grpo
+from r1repro.training import rl
 from tests.laptop import laptop
 
 CHAIN = Problem("arithmetic:53+7-8", "arithmetic", "en", 2, "Compute 53+7-8.", "52")
@@ -74,11 +74,11 @@ def test_what_is_paid_in_the_tag_and_for_the_format_of_right_answers(
 
 def test_the_setting_chooses_the_rules():
     right, equal = laptop(RLConfig), laptop(RLConfig, format_of_right=False)
-    assert grpo.rule_of("accuracy", right) is rules.accuracy_in_tag
-    assert grpo.rule_of("format", right) is rules.format_of_right
-    assert grpo.rule_of("accuracy", equal) is rules.accuracy
-    assert grpo.rule_of("format", equal) is rules.format
-    assert grpo.rule_of("language", right) is rules.language
+    assert rl.rule_of("accuracy", right) is rules.accuracy_in_tag
+    assert rl.rule_of("format", right) is rules.format_of_right
+    assert rl.rule_of("accuracy", equal) is rules.accuracy
+    assert rl.rule_of("format", equal) is rules.format
+    assert rl.rule_of("language", right) is rules.language
 
 
 def test_columns_carry_a_problem_there_and_back():

@@ -13,7 +13,7 @@ from r1repro.evaluation.doctor import examine
 from r1repro.notebook import Run
 from r1repro.runner.health import Health, of_run, of_stages
 from r1repro.runner.workspace import Workspace
-from r1repro.training.checkpoints import COMPLETE
+from r1repro.training.resume import COMPLETE
 from tests.laptop import laptop
 from tests.reports.made_up import checkpoint, pretraining_metrics, rl_metrics, sft_metrics
 from tests.tiny import model_folder

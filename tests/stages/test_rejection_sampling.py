@@ -12,7 +12,7 @@ from r1repro import config as configuration
 from r1repro.artifacts import Progress, StageResult
 from r1repro.errors import R1ReproError
 from r1repro.generation import ask
-from r1repro.generation.sampler import Rollout
+from r1repro.generation.rollouts import Rollout
 from r1repro.planning import plan, preflight
 from r1repro.planning.work import needs, work
 from r1repro.reports.report import without_places
@@ -20,7 +20,7 @@ from r1repro.reports.settings import students
 from r1repro.runner.graph import find, graph
 from r1repro.runner.workspace import Workspace
 from r1repro.stages import rejection_sampling, sft
-from r1repro.stages.distillation import stored_parameters
+from r1repro.stages.equal_flops import stored_parameters
 from r1repro.tasks.problem import GENERAL
 from tests.tiny import model_folder, tokenizer_of
 

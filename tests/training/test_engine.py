@@ -12,7 +12,7 @@ from r1repro.artifacts import Progress
 from r1repro.config import EngineConfig, SFTConfig
 from r1repro.rewards import rules
 from r1repro.stages.models import load_trained, new_reward_model
-from r1repro.training import adapters, grpo, rollouts, sft, trainers
+from r1repro.training import adapters, rl, sft, trainers, trl_sampling
 from r1repro.training.logprobs import token_logps
 from r1repro.training.optimizer import split_parameters
 from tests.laptop import laptop
@@ -35,13 +35,13 @@ def test_bfloat16_computes_and_samples_in_it_and_keeps_float32_weights(
     base, tokenizer, tmp_path, monkeypatch, checkpointing
 ):
     computed, sampled = set(), []
-    sample = rollouts.sample
+    sample = trl_sampling.sample
 
     def seen(model, *rest, **more):
         sampled.append((model, {p.dtype for p in model.parameters()}))
         return sample(model, *rest, **more)
 
-    monkeypatch.setattr(rollouts, "sample", seen)
+    monkeypatch.setattr(trl_sampling, "sample", seen)
 
     def watch(model):
         hooked = model.model.layers[0].mlp
@@ -168,14 +168,14 @@ def test_eager_attention_is_that_of_policy_and_reference(base, tokenizer, tmp_pa
     _, rows, _ = trained(base, tokenizer, tmp_path, SHORT, engine=engine, watch=seen.append)
     assert seen[0].config._attn_implementation == "eager"
     assert abs(rows[0]["kl"]) < 1e-6
-    arguments = grpo.trainer_arguments(SHORT, 0, tmp_path, engine)
+    arguments = rl.trainer_arguments(SHORT, 0, tmp_path, engine)
     assert arguments.model_init_kwargs == {"attn_implementation": "eager"}
 
 
 def test_what_reports_elsewhere_is_handed_to_the_trainers(tmp_path):
     engine = EngineConfig(report_to="wandb")
-    assert grpo.trainer_arguments(SHORT, 0, tmp_path).report_to == []
-    assert grpo.trainer_arguments(SHORT, 0, tmp_path, engine).report_to == ["wandb"]
+    assert rl.trainer_arguments(SHORT, 0, tmp_path).report_to == []
+    assert rl.trainer_arguments(SHORT, 0, tmp_path, engine).report_to == ["wandb"]
     settings = laptop(SFTConfig, epochs=1)
     found = trainers.arguments(Arguments, settings, 1, 3, seed=0, folder=tmp_path, engine=engine)
     assert found.report_to == ["wandb"] and found.run_name == tmp_path.name

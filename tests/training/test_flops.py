@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen3ForCausalLM
 from r1repro.artifacts import Progress
 from r1repro.rewards import rules
 from r1repro.tasks import mini_world
-from r1repro.training import adapters, flops, grpo
+from r1repro.training import adapters, flops, rl
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS
 
@@ -46,7 +46,7 @@ def test_a_step_is_charged_with_what_its_models_have_read(base, tokenizer, tmp_p
     settings = dataclasses.replace(STEPS, steps=1, micro_batch_tokens=2_000)
     problems = list(islice(mini_world.build(0, 20, 20).train(0), settings.questions))
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
-    trainer, recorder = grpo.build(
+    trainer, recorder = rl.build(
         model, tokenizer, problems, settings, template="mini", seed=0, folder=tmp_path
     )
     read = {True: 0, False: 0}
@@ -75,7 +75,7 @@ def test_a_step_is_charged_with_its_own_update_and_the_first_with_the_rollout(
     settings = dataclasses.replace(STEPS, steps=4, steps_per_generation=2)
     problems = list(islice(mini_world.build(0, 20, 20).train(0), 4 * settings.questions))
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
-    rows, _ = grpo.train(
+    rows, _ = rl.train(
         model, tokenizer, problems, settings, template="mini", seed=0, folder=tmp_path,
         progress=Progress(None),
     )  # fmt: skip
@@ -90,9 +90,9 @@ def test_the_policy_is_kept_after_the_step_that_spends_the_budget(
 ):
     monkeypatch.setattr(rules, "accuracy", by_length)
     seen = []
-    keep = grpo.Recorder._keep
+    keep = rl.Recorder._keep
     monkeypatch.setattr(
-        grpo.Recorder, "_keep", lambda s, model: (seen.append(s.rows[-1]["step"]), keep(s, model))
+        rl.Recorder, "_keep", lambda s, model: (seen.append(s.rows[-1]["step"]), keep(s, model))
     )
 
     def train(folder, budget):
@@ -101,7 +101,7 @@ def test_the_policy_is_kept_after_the_step_that_spends_the_budget(
         problems = [
             p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(12), strict=False)
         ]
-        rows, _ = grpo.train(
+        rows, _ = rl.train(
             model, tokenizer, problems, STEPS, template="mini", seed=0, folder=folder,
             progress=Progress(folder), budget=budget,
         )  # fmt: skip

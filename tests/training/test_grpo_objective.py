@@ -17,11 +17,11 @@ from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.rewards import rules
-from r1repro.stages import rl
+from r1repro.stages import rl as stage
 from r1repro.stages.models import load_trained
 from r1repro.tasks import mini_world
 from r1repro.tasks.problem import Problem
-from r1repro.training import grpo, snapshots
+from r1repro.training import rl, snapshots
 from r1repro.training.logprobs import token_logps
 from tests.laptop import laptop
 from tests.length_rewarded import by_length
@@ -50,7 +50,7 @@ def _built(base, tokenizer, folder, settings):
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
     world = mini_world.build(0, 20, 20)
     problems = [p for p, _ in zip(world.train(0), range(16), strict=False)]
-    return grpo.build(model, tokenizer, problems, settings, template="mini", seed=0, folder=folder)
+    return rl.build(model, tokenizer, problems, settings, template="mini", seed=0, folder=folder)
 
 
 def _ragged_batch(tokenizer, rows=16, prompt=9, completion=12):
@@ -212,9 +212,9 @@ def test_ending_early_is_no_result(base, tokenizer, tmp_path):
 
 
 def test_learning_rate_is_warmed_up_held_and_lowered_to_a_tenth():
-    rates = [grpo.schedule(step, 100) for step in range(101)]
-    assert rates[0] == 1 / grpo.WARMUP_STEPS and rates[grpo.WARMUP_STEPS - 1] == 1
-    assert set(rates[grpo.WARMUP_STEPS : 61]) == {1.0}
+    rates = [rl.schedule(step, 100) for step in range(101)]
+    assert rates[0] == 1 / rl.WARMUP_STEPS and rates[rl.WARMUP_STEPS - 1] == 1
+    assert set(rates[rl.WARMUP_STEPS : 61]) == {1.0}
     assert rates[60:] == sorted(rates[60:], reverse=True)
     assert rates[80] == pytest.approx(0.55) and rates[100] == pytest.approx(0.1)
 
@@ -242,7 +242,7 @@ def trained(base, tokenizer, folder, settings, die_at=None, engine=PLAIN_ENGINE,
     if watch is not None:
         watch(model)
     problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(24), strict=False)]
-    rows, samples = grpo.train(
+    rows, samples = rl.train(
         model,
         tokenizer,
         problems,
@@ -292,12 +292,12 @@ def test_permuted_rewards_stay_in_their_groups(base, tokenizer, tmp_path):
 
 
 def test_permuted_rewards_do_not_depend_on_how_many_processes_share_the_batch():
-    whole = grpo.within_groups(32, 4, (7, 3))
-    halves = [grpo.within_groups(16, 4, (7, 3), process) for process in (0, 1)]
+    whole = rl.within_groups(32, 4, (7, 3))
+    halves = [rl.within_groups(16, 4, (7, 3), process) for process in (0, 1)]
     assert whole == halves[0] + [16 + row for row in halves[1]]
     assert sorted(whole) == list(range(32)) and whole != sorted(whole)
     assert [row // 4 for row in whole] == [row // 4 for row in range(32)]
-    assert whole != grpo.within_groups(32, 4, (8, 3)), "another seed, another order"
+    assert whole != rl.within_groups(32, 4, (8, 3)), "another seed, another order"
 
 
 def test_format_alone_is_paid_for_and_accuracy_still_measured(
@@ -305,15 +305,15 @@ def test_format_alone_is_paid_for_and_accuracy_still_measured(
 ):
     """The control stage otherwise equals R1-Zero's and starts from the base."""
     asked = {}
-    monkeypatch.setattr(rl, "train", lambda *args, **more: asked.update(args=args, more=more))
+    monkeypatch.setattr(stage, "train", lambda *args, **more: asked.update(args=args, more=more))
     config = compose()
-    rl.r1_zero_format_only(config, {"base": "the base"}, tmp_path, None)
+    stage.r1_zero_format_only(config, {"base": "the base"}, tmp_path, None)
     _, name, start, settings, *_ = asked["args"]
     assert (name, start, asked["more"]) == ("r1_zero", "the base", {})
     assert settings == dataclasses.replace(
         config.stage.r1_zero, accuracy_weight=0.0, format_of_right=False
     )
-    assert grpo.weights(settings) == {"accuracy": 0.0, "format": 1.0}
+    assert rl.weights(settings) == {"accuracy": 0.0, "format": 1.0}
 
     only = dataclasses.replace(SETTINGS, accuracy_weight=0.0)
     trainer, recorder = _built(base, tokenizer, tmp_path, only)
@@ -364,16 +364,16 @@ def test_a_shared_prompt_read_once_gives_the_same_gradients(base, architecture):
 
 def test_rl_to_a_plateau_stops_where_it_gains_no_more(base, tokenizer, tmp_path, monkeypatch):
     """At the first step whose window gains less than PLATEAU_GAIN over the previous one."""
-    assert not grpo.is_plateau([0.5] * 79), "two whole windows are needed"
-    assert grpo.is_plateau([0.5] * 80)
-    assert grpo.is_plateau([0.9] * 40 + [0.1] * 40), "falling is no gain"
-    assert not grpo.is_plateau([0.5] * 40 + [0.506] * 40)
-    assert grpo.is_plateau([0.1] * 300 + [0.5] * 40 + [0.504] * 40)
-    monkeypatch.setattr(grpo, "PLATEAU_WINDOW", 2)
-    monkeypatch.setattr(grpo, "PLATEAU_GAIN", 2.0)  # more than pass@1 can gain
+    assert not rl.is_plateau([0.5] * 79), "two whole windows are needed"
+    assert rl.is_plateau([0.5] * 80)
+    assert rl.is_plateau([0.9] * 40 + [0.1] * 40), "falling is no gain"
+    assert not rl.is_plateau([0.5] * 40 + [0.506] * 40)
+    assert rl.is_plateau([0.1] * 300 + [0.5] * 40 + [0.504] * 40)
+    monkeypatch.setattr(rl, "PLATEAU_WINDOW", 2)
+    monkeypatch.setattr(rl, "PLATEAU_GAIN", 2.0)  # more than pass@1 can gain
     rows = _plateau_run(base, tokenizer, tmp_path / "stops")
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
-    monkeypatch.setattr(grpo, "PLATEAU_GAIN", -2.0)
+    monkeypatch.setattr(rl, "PLATEAU_GAIN", -2.0)
     assert len(_plateau_run(base, tokenizer, tmp_path / "never")) == 6
 
 
@@ -382,7 +382,7 @@ def _plateau_run(base, tokenizer, folder):
     model = load_trained(base, PLAIN_ENGINE, 0)
     problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(24), strict=False)]
     settings = dataclasses.replace(SETTINGS, steps=6, steps_per_generation=1)
-    return grpo.train(
+    return rl.train(
         model, tokenizer, problems, settings, template="mini", seed=0, folder=folder,
         progress=Progress(None), plateau=True,
     )[0]  # fmt: skip

@@ -7,7 +7,7 @@ import torch
 
 from r1repro.config import EngineConfig
 from r1repro.rewards import rules
-from r1repro.training import grpo, objective, rollouts
+from r1repro.training import objective, rl, trl_sampling
 from r1repro.training.objective import MISMATCH_CAP, ROUNDING
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, trained
@@ -22,7 +22,7 @@ def paid(monkeypatch):
 
 def _told_otherwise(monkeypatch, off):
     """The sampler reports log-probabilities that are `off` nats higher; None reports none."""
-    sample = rollouts.sample
+    sample = trl_sampling.sample
 
     def lies(*args, **more):
         found = sample(*args, **more)
@@ -31,7 +31,7 @@ def _told_otherwise(monkeypatch, off):
             for one in found
         ]
 
-    monkeypatch.setattr(rollouts, "sample", lies)
+    monkeypatch.setattr(trl_sampling, "sample", lies)
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, ON_POLICY], ids=["off-policy", "on-policy"])
@@ -39,7 +39,7 @@ def test_in_float32_the_mismatch_is_told_and_changes_no_bit(
     base, tokenizer, tmp_path, monkeypatch, settings
 ):
     told = trained(base, tokenizer, tmp_path / "told", settings)
-    monkeypatch.setattr(grpo.PackedGRPOTrainer, "_generate_and_score_completions", _without_logps())
+    monkeypatch.setattr(rl.PackedGRPOTrainer, "_generate_and_score_completions", _without_logps())
     silent = trained(base, tokenizer, tmp_path / "silent", settings)
     assert all(torch.equal(x, y) for x, y in zip(told[0], silent[0], strict=True))
     assert [row["reward"] for row in told[1]] == [row["reward"] for row in silent[1]]
@@ -48,7 +48,7 @@ def test_in_float32_the_mismatch_is_told_and_changes_no_bit(
 
 
 def _without_logps():
-    score = grpo.PackedGRPOTrainer._generate_and_score_completions
+    score = rl.PackedGRPOTrainer._generate_and_score_completions
 
     def scored(self, inputs):
         batch = score(self, inputs)

@@ -12,7 +12,7 @@ from r1repro.config import RLConfig, SFTConfig
 from r1repro.evaluation.doctor import examine
 from r1repro.rewards import rules
 from r1repro.tasks import mini_world, templates
-from r1repro.training import grpo, sft
+from r1repro.training import rl, sft
 from tests.laptop import laptop
 from tests.length_rewarded import by_length
 
@@ -36,7 +36,7 @@ def trained(base, tokenizer, folder, **changes) -> pd.DataFrame:
     model = Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32)
     count = settings.steps * settings.questions
     problems = [p for p, _ in zip(mini_world.build(0, 20, 20).train(0), range(count), strict=False)]
-    rows, _ = grpo.train(
+    rows, _ = rl.train(
         model, tokenizer, problems, settings,
         template="mini", seed=0, folder=folder, progress=Progress(None),
     )  # fmt: skip

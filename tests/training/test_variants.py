@@ -10,7 +10,7 @@ from r1repro.artifacts import Progress
 from r1repro.config import ObjectiveConfig
 from r1repro.rewards import rules
 from r1repro.tasks import mini_world
-from r1repro.training import grpo
+from r1repro.training import rl
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import (
     SETTINGS,
@@ -148,7 +148,7 @@ def test_two_passes_over_each_generation(base, tokenizer, tmp_path, monkeypatch)
     settings = dataclasses.replace(_settings(passes=2), steps_per_generation=1, sample_every=1)
     world = mini_world.build(0, 20, 20)
     problems = [p for p, _ in zip(world.train(0), range(8), strict=False)]
-    rows, samples = grpo.train(
+    rows, samples = rl.train(
         Qwen3ForCausalLM.from_pretrained(base, dtype=torch.float32),
         tokenizer,
         problems,

@@ -12,10 +12,10 @@ from trl.generation.vllm_generation import VLLMGeneration
 from trl.trainer import grpo_trainer
 
 from r1repro.config import EngineConfig
-from r1repro.generation.sampler import Sampling, sample
+from r1repro.generation.rollouts import Sampling, sample
 from r1repro.rewards import rules
 from r1repro.stages.models import load_trained
-from r1repro.training import adapters, grpo, objective
+from r1repro.training import adapters, objective, rl
 from r1repro.training.logprobs import token_logps
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, trained
@@ -67,14 +67,14 @@ def stand_in(monkeypatch):
 
 def test_mismatch_is_told_and_enters_the_loss(base, tokenizer, tmp_path, stand_in, monkeypatch):
     ratios = []
-    loss = grpo.PackedGRPOTrainer._compute_loss
+    loss = rl.PackedGRPOTrainer._compute_loss
 
     def watched(self, model, inputs):
         ratios.append(inputs["importance_sampling_ratio"][inputs["completion_mask"].bool()])
         assert inputs["importance_sampling_ratio"].shape == inputs["completion_ids"].shape
         return loss(self, model, inputs)
 
-    monkeypatch.setattr(grpo.PackedGRPOTrainer, "_compute_loss", watched)
+    monkeypatch.setattr(rl.PackedGRPOTrainer, "_compute_loss", watched)
     engine = EngineConfig(rollouts="vllm")
     _, rows, _ = trained(base, tokenizer, tmp_path / "off", SETTINGS, engine=engine)
     (used,) = stand_in
@@ -101,13 +101,13 @@ def test_mismatch_is_told_and_enters_the_loss(base, tokenizer, tmp_path, stand_i
 def test_a_large_mismatch_is_bounded(base, tokenizer, tmp_path, stand_in, monkeypatch):
     monkeypatch.setattr(StandIn, "off", -3.0)
     seen = []
-    loss = grpo.PackedGRPOTrainer._compute_loss
+    loss = rl.PackedGRPOTrainer._compute_loss
 
     def watched(self, model, inputs):
         seen.append(inputs["importance_sampling_ratio"].max().item())
         return loss(self, model, inputs)
 
-    monkeypatch.setattr(grpo.PackedGRPOTrainer, "_compute_loss", watched)
+    monkeypatch.setattr(rl.PackedGRPOTrainer, "_compute_loss", watched)
     settings = dataclasses.replace(SETTINGS, steps=2)
     trained(base, tokenizer, tmp_path, settings, engine=EngineConfig(rollouts="vllm"))
     assert set(seen) == {objective.MISMATCH_CAP}

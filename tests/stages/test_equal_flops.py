@@ -1,11 +1,12 @@
-"""What a stored model's size is, without loading it."""
+"""What distillation has cost, from stored results, without loading a model."""
 
 import pandas as pd
 import pytest
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from r1repro.artifacts import StageResult
-from r1repro.stages.distillation import distillation_flops, stored_parameters, training_data
+from r1repro.stages.equal_flops import distillation_flops, stored_parameters
+from r1repro.stages.student_data import training_data
 from tests.tiny import SHAPE
 
 

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.config import EngineConfig, RLConfig
-from r1repro.generation.sampler import Sampling, ends, sample
+from r1repro.generation.rollouts import Sampling, ends, sample
 from r1repro.training import adapters, objective, sharding
 
 

@@ -1,9 +1,9 @@
-"""The KL divergence summed over the vocabulary, and what its estimators do on average.
+"""The estimators k1, k2, k3 of the KL divergence, the exact KL, and what they do on average.
 
-A token's estimate (k1, k2 or k3 in objective.py) is a random number: its token is sampled. Here the
-sum over the vocabulary V takes the place of sampling, so means, variances and expected gradients
-are exact. logps_V and reference_logps_V are whole distributions, of any leading shape; gradients
-are with respect to the logits.
+A token's estimate is a random number: its token is sampled. Summed over the vocabulary V instead,
+means, variances and expected gradients are exact. logps_V and reference_logps_V are whole
+distributions, of any leading shape; gradients are with respect to the logits. Suffixes are
+those of objective.py; Eq. 4 is DeepSeekMath's (arXiv 2402.03300).
 
 The gradient that matters is that of the whole objective: in the loss an estimator is differentiated
 itself, in the reward its value multiplies grad log pi (Liu et al. 2025, arXiv 2510.01555).
@@ -16,6 +16,25 @@ from torch import Tensor
 
 Estimator = Callable[[Tensor, Tensor], Tensor]
 """(log pi, log pi_ref) of the sampled tokens to their estimates, as k1, k2 and k3."""
+
+
+def k1(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
+    """log(pi_theta / pi_ref): unbiased for KL(pi_theta, pi_ref) under pi_theta; may be negative."""
+    return logps_B_T - reference_logps_B_T
+
+
+def k2(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
+    """(log(pi_theta / pi_ref))^2 / 2: biased, never negative."""
+    return (logps_B_T - reference_logps_B_T).square() / 2
+
+
+def k3(logps_B_T: Tensor, reference_logps_B_T: Tensor) -> Tensor:
+    """pi_ref / pi_theta - log(pi_ref / pi_theta) - 1: unbiased and never negative (Eq. 4)."""
+    log_ratio_B_T = reference_logps_B_T - logps_B_T
+    return torch.exp(log_ratio_B_T) - log_ratio_B_T - 1
+
+
+ESTIMATORS: dict[str, Estimator] = {"k1": k1, "k2": k2, "k3": k3}
 
 
 def exact_kl(logps_V: Tensor, reference_logps_V: Tensor) -> Tensor:

@@ -1,12 +1,21 @@
-"""Exact KL, and the means, variances and gradients of its estimators."""
+"""The estimators of the KL: by hand, and their exact means, variances and gradients."""
 
 import math
 
 import pytest
 import torch
 
-from r1repro.training import divergence, objective
-from r1repro.training.divergence import coefficients, exact_gradient, expected_gradient
+from r1repro.training.kl import (
+    ESTIMATORS,
+    coefficients,
+    exact_gradient,
+    exact_kl,
+    expected_gradient,
+    gradient_variance,
+    k1,
+    k2,
+    k3,
+)
 
 POLICY = torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64).log()
 REFERENCE = torch.tensor([0.25, 0.25, 0.5], dtype=torch.float64).log()
@@ -19,10 +28,32 @@ def _random(seed):
     return draw.log_softmax(-1)
 
 
+def test_estimators_of_kl_by_hand():
+    """Two tokens with pi 0.2 and 0.4, to which the reference gives 0.4 each."""
+    policy, reference = torch.tensor([[0.2, 0.4]]).log(), torch.tensor([[0.4, 0.4]]).log()
+    two = math.log(2)
+    assert k1(policy, reference)[0].tolist() == pytest.approx([-two, 0])
+    assert k2(policy, reference)[0].tolist() == pytest.approx([two**2 / 2, 0])
+    assert k3(policy, reference)[0].tolist() == pytest.approx([2 - two - 1, 0])
+
+
+def test_k1_and_k3_are_unbiased_and_k2_is_not():
+    """Exactly, over a vocabulary of four."""
+    policy = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
+    reference = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
+    exact = (policy * (policy / reference).log()).sum()
+    found = {
+        name: (policy * estimator(policy.log(), reference.log())).sum()
+        for name, estimator in ESTIMATORS.items()
+    }
+    assert found["k1"] == pytest.approx(exact) and found["k3"] == pytest.approx(exact)
+    assert abs(found["k2"] - exact) > 0.01
+
+
 def test_exact_kl_by_hand():
     """(1/2) log 2 + (1/4) log 1 + (1/4) log(1/2) = (log 2) / 4."""
-    assert divergence.exact_kl(POLICY, REFERENCE).item() == pytest.approx(TWO / 4)
-    assert divergence.exact_kl(POLICY, POLICY).item() == 0
+    assert exact_kl(POLICY, REFERENCE).item() == pytest.approx(TWO / 4)
+    assert exact_kl(POLICY, POLICY).item() == 0
 
 
 def test_exact_gradient_by_hand():
@@ -38,13 +69,13 @@ def test_coefficients_by_hand():
         ("k2", [TWO, 0, -TWO]),
         ("k3", [0.5, 0, -1]),
     ):
-        estimator = objective.ESTIMATORS[name]
+        estimator = ESTIMATORS[name]
         found = coefficients(estimator, POLICY, REFERENCE, "loss")
         assert found.tolist() == pytest.approx(expected), name
         value = coefficients(estimator, POLICY, REFERENCE, "reward")
         assert torch.equal(value, estimator(POLICY, REFERENCE))
     with pytest.raises(ValueError, match="not in 'nowhere'"):
-        coefficients(objective.k1, POLICY, REFERENCE, "nowhere")
+        coefficients(k1, POLICY, REFERENCE, "nowhere")
 
 
 def test_which_estimators_have_the_gradient_of_the_kl():
@@ -54,7 +85,7 @@ def test_which_estimators_have_the_gradient_of_the_kl():
     exact = exact_gradient(policy, reference)
 
     def mean(name, place):
-        found = coefficients(objective.ESTIMATORS[name], policy, reference, place)
+        found = coefficients(ESTIMATORS[name], policy, reference, place)
         return expected_gradient(found, policy)
 
     assert torch.allclose(mean("k1", "reward"), exact)
@@ -70,9 +101,9 @@ def test_which_estimators_have_the_gradient_of_the_kl():
 def test_gradient_and_variance_are_those_of_sampling():
     """Against an explicit sum over tokens of c(v) (e_v - pi)."""
     policy, reference = _random(3)[0, 0], _random(4)[0, 0]
-    found = coefficients(objective.k3, policy, reference, "loss")
+    found = coefficients(k3, policy, reference, "loss")
     each = found[:, None] * (torch.eye(7, dtype=torch.float64) - policy.exp())
     mean = (policy.exp()[:, None] * each).sum(0)
     assert torch.allclose(expected_gradient(found, policy), mean)
     spread = (policy.exp() * (each - mean).square().sum(1)).sum()
-    assert divergence.gradient_variance(found, policy).item() == pytest.approx(spread.item())
+    assert gradient_variance(found, policy).item() == pytest.approx(spread.item())

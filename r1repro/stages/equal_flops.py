@@ -1,6 +1,7 @@
-"""Data and FLOPs of distillation, read from stored results without loading a model.
+"""The FLOPs of a distilled student, at which RL alone is compared with it.
 
-The data are made in rejection_sampling.py, the students trained in sft.py.
+They are read from stored results without loading a model. RL that has spent as many keeps its
+policy (rl.py), and comparison.py counts both.
 """
 
 import math
@@ -11,15 +12,8 @@ import pandas as pd
 from safetensors import safe_open
 
 from r1repro.artifacts import StageResult
+from r1repro.stages.student_data import training_data
 from r1repro.training import flops
-
-
-def training_data(results: Mapping[str, StageResult]) -> StageResult:
-    """The students' training data: a stronger teacher's answers if sampled here, else Dev2's.
-
-    External traces are not a stage's result; for their cost Dev2's data is used.
-    """
-    return results.get("teacher_sampling") or results["rejection_sampling"]
 
 
 def distillation_flops(distilled: StageResult, results: Mapping[str, StageResult]) -> float:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-from r1repro.generation.sampler import Sampling, draw, sample
+from r1repro.generation.rollouts import Sampling, draw, sample
 from tests.tiny import SHAPE
 
 END, PAD, VOCABULARY = 1, 0, 40
@@ -62,9 +62,9 @@ def test_greedy_gives_the_tokens_of_generate(model):
 
 def test_compaction_and_company_change_nothing(model, monkeypatch):
     sampling = Sampling(max_tokens=30)
-    monkeypatch.setattr("r1repro.generation.sampler.COMPACT_AT", 2.0)
+    monkeypatch.setattr("r1repro.generation.rollouts.COMPACT_AT", 2.0)
     never = _sample(model, PROMPTS, sampling)
-    monkeypatch.setattr("r1repro.generation.sampler.COMPACT_AT", 1e-9)
+    monkeypatch.setattr("r1repro.generation.rollouts.COMPACT_AT", 1e-9)
     often = _sample(model, PROMPTS, sampling)
     assert never == often
     assert len({len(rollout.token_ids) for rollout in often}) > 1, "lengths must differ to show it"

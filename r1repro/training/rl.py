@@ -1,6 +1,6 @@
 """GRPO on TRL for every RL stage: settings, rewards and metrics.
 
-The loss is `grpo_loss` in objective.py: DeepSeekMath Eq. 3 with the k3 estimator of the KL, Eq. 4.
+The loss is `grpo_loss` in objective.py: DeepSeekMath Eq. 3 with k3 of kl.py, Eq. 4, for the KL.
 The advantage is TRL's, (r - mean) / (std + 1e-4) with the sample standard deviation. The reference
 model is replaced by the policy every `reference_sync_steps` (R1 v2, section 2.1).
 """
@@ -20,7 +20,7 @@ from trl import GRPOConfig
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, RLConfig
 from r1repro.errors import R1ReproError
-from r1repro.generation.sampler import ends
+from r1repro.generation.rollouts import ends
 from r1repro.rewards import rules
 from r1repro.tasks import templates
 from r1repro.tasks.problem import Problem
@@ -34,8 +34,8 @@ from r1repro.training import (
     trainers,
 )
 from r1repro.training.optimizer import MuonWithAdamW
-from r1repro.training.rollouts import rollouts, vllm_arguments
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
+from r1repro.training.trl_sampling import rollouts, vllm_arguments
 
 WARMUP_STEPS = 5
 HELD = 0.6

@@ -1,4 +1,8 @@
-"""Atomic checkpoints for our own training loops."""
+"""Resuming a killed training from its newest checkpoint.
+
+Our own loops save and restore atomic checkpoints here; TRL's trainers do so in trainers.py. A
+killed stage keeps its folder, and runner/build.py starts it there again.
+"""
 
 import json
 import os
