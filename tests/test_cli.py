@@ -84,6 +84,19 @@ def test_publish_of_a_missing_folder(tmp_path, capsys):
     assert "no run at" in capsys.readouterr().err
 
 
+def test_publish_refuses_before_it_loads_what_writes_versions(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"scale": "smoke", "finished": false}')
+    code = (
+        "import sys\nfrom r1repro import cli\n"
+        "assert cli.main(['publish', sys.argv[1]]) == 2\n"
+        "print([n for n in ('pandas', 'scipy', 'matplotlib', 'nbformat') if n in sys.modules])"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert "is at scale=smoke, where nothing is learned" in done.stderr
+    assert done.stdout.strip() == "[]"
+
+
 def test_doctor_of_what_is_no_run(tmp_path, capsys):
     assert cli.main(["doctor", str(tmp_path)]) == 2
     said = capsys.readouterr().err

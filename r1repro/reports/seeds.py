@@ -19,10 +19,9 @@ from r1repro.evaluation import claims, held_out, metrics, moved, statistics
 from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.results import Results, flat, read_costs
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import figures
+from r1repro.reports import RESOLVED, figures
 from r1repro.reports.files import unreadable, write_figure
-from r1repro.reports.publish import RESOLVED
-from r1repro.reports.report import CURVES, TAKEN_BACK, Execute, Report, git_state, write
+from r1repro.reports.report import CURVES, TAKEN_BACK, Execute, Report, write
 
 
 @dataclass(frozen=True)
@@ -224,7 +223,7 @@ def _manifest(runs: Sequence[SeedRun]) -> dict[str, Any]:
         "scale": first["scale"],
         "task": first["task"],
         "seeds": {name: [each[name] for each in seeds] for name in seeds[0]},
-        "git": git_state(ROOT),
+        "git": marks.git_state(ROOT),
         "code": marks.everything(),
         "config": {k: v for k, v in first["config"].items() if k not in SEEDS},
         "versions": first["versions"],

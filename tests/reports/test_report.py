@@ -265,7 +265,7 @@ def test_without_a_students_stages_there_are_no_costs(results):
 
 
 def test_reports_never_need_torch():
-    code = "import sys, r1repro.reports.publish, r1repro.stages.comparison as c; " \
+    code = "import sys, r1repro.reports.versions, r1repro.stages.comparison as c; " \
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"  # fmt: skip
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -13,9 +13,8 @@ from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics, problems
 from r1repro.evaluation.results import read_results, write_results
 from r1repro.evaluation.statistics import Estimate, t_interval
-from r1repro.reports import compare, seeds
+from r1repro.reports import FILES, compare, seeds
 from r1repro.reports.publish import publish
-from r1repro.reports.report import FILES
 from tests.reports.conftest import of_run, repository
 from tests.reports.in_process import execute
 from tests.reports.test_report import Page
