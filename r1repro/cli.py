@@ -62,7 +62,9 @@ def _command(said: str, *arguments: Any, below: str | None = None) -> Callable[[
 
     def add(do: Command) -> Command:
         raw = argparse.RawDescriptionHelpFormatter
-        command = COMMANDS.add_parser(do.__name__, help=said, epilog=below, formatter_class=raw)
+        command = COMMANDS.add_parser(
+            do.__name__, help=said, description=said, epilog=below, formatter_class=raw
+        )
         command.set_defaults(do=do)
         for one in arguments:
             group = isinstance(one, list)
@@ -124,7 +126,15 @@ def plan(args: Namespace) -> None:
         print(line, flush=True)
 
 
-@_command("download a configuration's models and data sets, for nodes without a network", SETTINGS)
+@_command(
+    "download the models and data sets of a configuration; runs then need no network", SETTINGS,
+    below="""\
+They go into the cache of the Hugging Face hub: HF_HOME, or else ~/.cache/huggingface. What is
+there already is not downloaded again. A GGUF file is converted into a folder in runs/cache/.
+
+example, with the settings that you give to plan and run:
+  r1repro fetch scale=gpu model=qwen2.5-1.5b task=gsm8k""",
+)  # fmt: skip
 def fetch(args: Namespace) -> None:
     from r1repro.config import compose
     from r1repro.planning import preflight
@@ -151,9 +161,16 @@ def publish(args: Namespace) -> None:
 
 
 @_command(
-    "write a joint report of runs that differ in seeds",
-    _arg("folders", type=Path, nargs="+", metavar="folder", help="a folder of reports/ or runs/"),
-)
+    "write a joint report of finished runs that differ only in their seeds",
+    _arg("folders", type=Path, nargs="+", metavar="folder",
+         help="a run's folder under runs/, or a version's under reports/; at least two"),
+    below="""\
+The report is runs/SCALE-TASK-Nseeds-HASH/report.html in the checkout; its path is printed.
+Intervals are over the seeds and the problems.
+
+example:
+  r1repro join runs/laptop-mini-seed[012]-*""",
+)  # fmt: skip
 def join(args: Namespace) -> None:
     from r1repro.launch import join
 
@@ -161,8 +178,14 @@ def join(args: Namespace) -> None:
 
 
 @_command(
-    "show what differs between two reports, and why",
-    _arg("first", type=Path, help="a folder of reports/ or runs/"), _arg("second", type=Path),
+    "show what differs between two reports, and which inputs explain it",
+    _arg("first", type=Path, help="a version's folder under reports/, or a run's under runs/"),
+    _arg("second", type=Path, help="the same; differences are second minus first"),
+    below="""\
+The comparison is printed, and written to compare-FIRST-SECOND.md in the current folder.
+
+example:
+  r1repro compare reports/VERSION runs/RUN""",
 )  # fmt: skip
 def compare(args: Namespace) -> None:
     from r1repro.artifacts import write_atomically
