@@ -117,6 +117,29 @@ def test_from_anywhere_without_loading_torch(tmp_path):
     assert told.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("wrong", ["model.path=/none/here", "task.path=/none/here.jsonl"])
+def test_a_path_that_is_not_there_is_named_before_what_goes_with_it(wrong, capsys):
+    model = ["model=local"] if wrong.startswith("model") else []
+    assert cli.main(["plan", *model, wrong]) == 2  # at scale=laptop neither would be taken
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {wrong} is not accepted") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        ("fetch", "~/.cache/huggingface"),
+        ("join", "runs/SCALE-TASK-Nseeds-HASH/report.html"),
+        ("compare", "compare-FIRST-SECOND.md in the current folder"),
+    ],
+)
+def test_help_says_where_it_writes_and_gives_an_example(command, written, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    said = capsys.readouterr().out
+    assert written in said and f"  r1repro {command} " in said
+
+
 def test_help_and_no_command():
     assert "scale=smoke" in cli_run("run", "--help").stdout
     assert cli_run().returncode == 2
