@@ -104,7 +104,8 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.r1_zero.objective.advantage=gae", ["advantage=gae", "group, centred, reward"]),
         ("stage.base.save_every=50", ["stage.base.save_every=50", "log_every=20"]),
         ("evaluation.max_completion_tokens=1000", ["max_completion_tokens=1000", "at most 960"]),
-        ("model.path=/no/such/folder", ["student.qwen.path=null", "like model"]),
+        ("model.path=/no/such/folder", ["model.path=/no/such/folder", "check the path"]),
+        ("model.hub=some/model", ["student.qwen.path=null", "model is pretrained"]),
         ("stage.rejection_sampling.general_share=1", ["general_share=1", "below 1"]),
         ("launch.processes=3", ["stage.r1_zero.questions", "launch.processes"]),
         ("evaluation.split=train", ["evaluation.split=train", "validation"]),
@@ -236,7 +237,7 @@ def test_the_papers_settings_take_models_from_folders(tmp_path, monkeypatch):
     assert (found.stage.qwen_distilled.lr_rest, found.stage.llama_distilled.lr_rest) == (1e-4, 5e-5)
     with pytest.raises(R1ReproError, match=r"student\.llama\.path=null.*cannot be mixed"):
         config.compose(["scale=paper", "evaluation.max_completion_tokens=256", *paths[:2]])
-    with pytest.raises(R1ReproError, match=r"student\.llama\.path=.*config\.json"):
+    with pytest.raises(R1ReproError, match=r"student\.llama\.path=.*there is no such folder"):
         config.compose(["scale=paper", *paths[:2], "student.llama.path=elsewhere"])
 
 
