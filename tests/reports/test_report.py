@@ -72,7 +72,7 @@ def test_page_is_whole_and_asks_for_nothing(built):
 
 def test_page_says_what_was_measured(built):
     text = text_of(built)
-    assert text.index("Over the best way of asking") < text.index("The run in one picture")
+    assert text.index("Over the best prompt of the base") < text.index("The run in one picture")
     for said in (
         "On 120 held-out reasoning problems, 8 samples each, pass@1 rose",
         "One run only.",
