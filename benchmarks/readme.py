@@ -45,47 +45,35 @@ def interval(estimate: dict[str, float], signed: bool = False) -> str:
 def table(results: dict[str, Any]) -> list[str]:
     """A row a measure, a column a checkpoint, in per cent without intervals."""
     there = {name: label for name, label in COLUMNS.items() if name in results}
-    lines = [f"| held-out, % | {' | '.join(there.values())} |", "|---" * (len(there) + 1) + "|"]
+    lines = [" | ".join(("held-out, %", *there.values())), "|".join(["---"] * (len(there) + 1))]
     for path, label in ROWS.items():
         cells = (number(results[name][path]["value"]) for name in there)
-        lines.append(f"| {label} | {' | '.join(cells)} |")
+        lines.append(" | ".join((label, *cells)))
     return lines
 
 
 def text(whole: Path, several: Path | None = None) -> str:
-    """README's part on what was found.
+    """README's part on what was found; above each list and the table stand its seeds.
 
-    whole: a version of the whole sequence; several: of R1-Zero over several seeds, from which the
-    figures on RL are taken.
+    whole: a version of the whole sequence; several: of R1-Zero and its controls over several seeds,
+    of which the first list then is.
     """
-    results, claims = _read(whole, "results"), _read(whole, "claims")
-    rl = _read(several, "results") if several else results
-    adds = " and ".join(f"{interval(one, True)} in {family}" for family, one in rl["adds"].items())
-    sides = ", ".join(
-        f"{number(rl['base_best'][f'{family}/pass@1']['value'])} to "
-        f"{number(rl['r1_zero'][f'{family}/pass@1']['value'])} %"
-        for family in rl["adds"]
-    )
-    bullets = [
-        f"**RL adds points: {adds}**, over the base with the best of 8 prompts at 4 temperatures "
-        f"({sides})."
-    ]
-    bullets += [*_forced(rl), *_controls({**results, **rl}), *_later(results)]
-    verdicts = [c["verdict"] for c in claims if not c["ours"] and not c["control"]]
-    counts = ", ".join(
-        f"{verdicts.count(v)} {v}"
-        for v in ("reproduced", "contradicted", "inconclusive", "not testable")
-    )
-    bullets.append(f"Of the papers' {len(verdicts)} claims: {counts}.")
-    told = f"the whole sequence with {_seeds(whole)}"
+    results, alone = _read(whole, "results"), several or whole
+    rl = _read(alone, "results")
+    by_whom = _named(whole)
     if several:
-        told = f"R1-Zero and its controls with {_seeds(several)} on one base; {told}"
-    versions = [one for one in (whole, several) if one]
+        by_whom += f"; above, R1-Zero is the mean of {_named(several)}"
     lines = [
-        BEGIN.format(" ".join(f"reports/{one.name}" for one in versions)),
-        f"Held-out problems of the mini world, 95 % intervals; {told}:",
+        BEGIN.format(" ".join(f"reports/{one.name}" for one in (whole, several) if one)),
+        f"Held-out problems, 95 % intervals. R1-Zero and its controls, {_seeds(alone)}:",
         "",
-        *(f"* {bullet}" for bullet in bullets),
+        *(f"* {bullet}" for bullet in (_adds(rl), *_forced(rl), *_controls(rl), _sound(rl))),
+        "",
+        f"The whole sequence, {_seeds(whole)}:",
+        "",
+        *(f"* {bullet}" for bullet in (*_students(results), _claims(whole))),
+        "",
+        f"Every checkpoint, {by_whom}:",
         "",
         *table(results),
         END,
@@ -93,15 +81,49 @@ def text(whole: Path, several: Path | None = None) -> str:
     return "\n".join(lines)
 
 
+def _adds(rl: dict[str, Any]) -> str:
+    adds = " and ".join(f"{interval(one, True)} in {family}" for family, one in rl["adds"].items())
+    sides = ", ".join(
+        f"{number(rl['base_best'][f'{family}/pass@1']['value'])} to "
+        f"{number(rl['r1_zero'][f'{family}/pass@1']['value'])} %"
+        for family in rl["adds"]
+    )
+    return (
+        f"**RL adds points: {adds}**, over the base with the best of 8 prompts at 4 temperatures "
+        f"({sides})."
+    )
+
+
+def _claims(version: Path) -> str:
+    """How many of the papers' claims have each verdict, and which are contradicted."""
+    theirs = [one for one in _read(version, "claims") if not one["ours"] and not one["control"]]
+    verdicts = [one["verdict"] for one in theirs]
+    counts = ", ".join(
+        f"{verdicts.count(v)} {v}"
+        for v in ("reproduced", "inconclusive", "not testable", "contradicted")
+    )
+    against = [f"*{one['id']}*" for one in theirs if one["verdict"] == "contradicted"]
+    ledger = f"[claims](reports/{version.name}/report.html#claims)"
+    told = f": {', '.join(against)}" if against else ""
+    return f"Of the papers' {len(theirs)} {ledger}: {counts}{told}."
+
+
 def _read(version: Path, name: str) -> Any:
     return json.loads((version / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _seeds(version: Path) -> str:
-    """The seeds of a version, as a link to its report."""
+    """The seeds of a version, as a link to its report, and whether they share a base."""
+    bases = _read(version, "manifest")["seeds"]["base_seed"]
+    shared = isinstance(bases, list) and len(set(bases)) == 1
+    return f"[{_named(version)}](reports/{version.name}/report.html)" + (
+        " on one base" if shared else ""
+    )
+
+
+def _named(version: Path) -> str:
     seeds = _read(version, "manifest")["seeds"]["seed"]
-    told = f"seeds {', '.join(map(str, seeds))}" if isinstance(seeds, list) else f"seed {seeds}"
-    return f"[{told}](reports/{version.name}/report.html)"
+    return f"seeds {', '.join(map(str, seeds))}" if isinstance(seeds, list) else f"seed {seeds}"
 
 
 def _forced(results: dict[str, Any]) -> Iterator[str]:
@@ -137,9 +159,8 @@ def _controls(results: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _later(results: dict[str, Any]) -> Iterator[str]:
-    path = "reasoning/pass@1"
-    yield (
+def _sound(results: dict[str, Any]) -> str:
+    return (
         f"Of R1-Zero's right answers {number(results['r1_zero']['sound']['value'])} % are sound "
         f"(arithmetic {number(results['r1_zero']['arithmetic/sound']['value'])}, countdown "
         f"{number(results['r1_zero']['countdown/sound']['value'])}); "
@@ -147,6 +168,10 @@ def _later(results: dict[str, Any]) -> Iterator[str]:
         f"statement (base: {number(results['base']['false_check']['value'])}). No reward asks for "
         "true steps."
     )
+
+
+def _students(results: dict[str, Any]) -> Iterator[str]:
+    path = "reasoning/pass@1"
     if "qwen_distilled" in results:
         told = []
         for student in ("qwen", "llama"):

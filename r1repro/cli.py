@@ -62,7 +62,9 @@ def _command(said: str, *arguments: Any, below: str | None = None) -> Callable[[
 
     def add(do: Command) -> Command:
         raw = argparse.RawDescriptionHelpFormatter
-        command = COMMANDS.add_parser(do.__name__, help=said, epilog=below, formatter_class=raw)
+        command = COMMANDS.add_parser(
+            do.__name__, help=said, description=said, epilog=below, formatter_class=raw
+        )
         command.set_defaults(do=do)
         for one in arguments:
             group = isinstance(one, list)
@@ -108,7 +110,7 @@ def run(args: Namespace) -> None:
     "show the stages, memory and time of a run without running it", SETTINGS, *STAGES,
     _arg("--card", type=float, metavar="GB", help="memory of the card to plan for"),
     _arg("--no-probe", action="store_true",
-         help="skip the ten-second probe that predicts the time"),
+         help="skip the probe, ten seconds to a minute, that predicts the time"),
     below=RUN_HELP,
 )  # fmt: skip
 def plan(args: Namespace) -> None:
@@ -117,14 +119,22 @@ def plan(args: Namespace) -> None:
 
     if args.card is not None and not args.card > 0:
         raise R1ReproError(
-            f"--card={args.card:g} is not accepted: give the GB of a card, such as 24"
+            f"--card={args.card:g} is not accepted: give its memory in GB, such as 24"
         )
     config, probed = compose(args.settings), not args.no_probe
     for line in plan(config, args.card, probed, args.from_stage, args.until):
         print(line, flush=True)
 
 
-@_command("download a configuration's models and data sets, for nodes without a network", SETTINGS)
+@_command(
+    "download the models and data sets of a configuration; runs then need no network", SETTINGS,
+    below="""\
+They go into the cache of the Hugging Face hub: HF_HOME, or else ~/.cache/huggingface. What is
+there already is not downloaded again. A GGUF file is converted into a folder in runs/cache/.
+
+example, with the settings that you give to plan and run:
+  r1repro fetch scale=gpu model=qwen2.5-1.5b task=gsm8k""",
+)  # fmt: skip
 def fetch(args: Namespace) -> None:
     from r1repro.config import compose
     from r1repro.planning import preflight
@@ -146,14 +156,24 @@ def publish(args: Namespace) -> None:
     from r1repro.reports.publish import publish
 
     if not args.run.is_dir():
-        raise R1ReproError(f"no run at {args.run}: give a folder under runs/ with a report.html")
+        raise R1ReproError(
+            f"no run at {args.run}: give the folder of a finished run under runs/, which has a "
+            "report.html"
+        )
     print(f"published: {publish(args.run, ROOT / 'reports')}")
 
 
 @_command(
-    "write a joint report of runs that differ in seeds",
-    _arg("folders", type=Path, nargs="+", metavar="folder", help="a folder of reports/ or runs/"),
-)
+    "write a joint report of finished runs that differ only in their seeds",
+    _arg("folders", type=Path, nargs="+", metavar="folder",
+         help="a run's folder under runs/, or a version's under reports/; at least two"),
+    below="""\
+The report is runs/SCALE-TASK-Nseeds-HASH/report.html in the checkout; its path is printed.
+Intervals are over the seeds and the problems.
+
+example:
+  r1repro join runs/laptop-mini-seed[012]-*""",
+)  # fmt: skip
 def join(args: Namespace) -> None:
     from r1repro.launch import join
 
@@ -161,8 +181,14 @@ def join(args: Namespace) -> None:
 
 
 @_command(
-    "show what differs between two reports, and why",
-    _arg("first", type=Path, help="a folder of reports/ or runs/"), _arg("second", type=Path),
+    "show what differs between two reports, and which inputs explain it",
+    _arg("first", type=Path, help="a version's folder under reports/, or a run's under runs/"),
+    _arg("second", type=Path, help="the same; differences are second minus first"),
+    below="""\
+The comparison is printed, and written to compare-FIRST-SECOND.md in the current folder.
+
+example:
+  r1repro compare reports/VERSION runs/RUN""",
 )  # fmt: skip
 def compare(args: Namespace) -> None:
     from r1repro.artifacts import write_atomically
@@ -183,7 +209,7 @@ def compare(args: Namespace) -> None:
     _arg("settings", nargs="*", metavar="key=value", help="settings of its run"),
     _arg("--beside", metavar="CHECKPOINT", help="second checkpoint, same prompts"),
     [
-        _arg("--temperature", type=float, default=0.6, help="with top-p 0.95 (0.6)"),
+        _arg("--temperature", type=float, default=0.6, help="with top-p 0.95; default 0.6"),
         _arg("--greedy", action="store_true", help="greedy decoding"),
     ],
 )
@@ -217,14 +243,14 @@ def chat(args: Namespace) -> int:
 @_command(
     "grade mathematical answers in your own file", _arg("file", type=Path, help=FILE),
     _arg("--gold", default="gold",
-         help="the field with the right answer: alone, after #### or in a box (gold)"),
-    _arg("--text", default="completion", help="the field to grade (completion)"),
+         help="the field with the right answer: alone, after #### or in a box; default gold"),
+    _arg("--text", default="completion", help="the field to grade; default completion"),
     _arg("--answer-only", action="store_true",
          help="the text is the bare answer; gold answers may be sentences"),
     _arg("--question", help="the field with the question, which may ask for rounding"),
     _arg("--extract", choices=("marked", "last"), default="marked",
          help="last: where nothing is marked, the last stated value"),
-    _arg("--seconds", type=float, default=5.0, help="time limit per answer (5)"),
+    _arg("--seconds", type=float, default=5.0, help="time limit per answer; default 5"),
 )  # fmt: skip
 def grade(args: Namespace) -> None:
     from r1repro.evaluation.grade import Counts, Job, grade
@@ -250,7 +276,7 @@ TAGS: Any = {"nargs": 2, "metavar": ("OPEN", "CLOSE")}
 @_command(
     "measure format, language, reflection and repetition in your own file",
     _arg("file", type=Path, help=FILE),
-    _arg("--text", default="completion", help="the field to read (completion)"),
+    _arg("--text", default="completion", help="the field to read; default completion"),
     _arg("--language", choices=("auto", "en", "zh"), default="auto",
          help="language of the question; auto: the dominant one"),
     _arg("--think-tags", default=("<think>", "</think>"), **TAGS),
@@ -281,13 +307,14 @@ def analyze(args: Namespace) -> None:
 
 @_command(
     "list rows of one file that overlap with another, with the evidence",
-    _arg("train", type=Path, help=FILE), _arg("eval", type=Path),
-    _arg("--field", default="problem", help="the field to compare (problem)"),
+    _arg("train", type=Path, help=f"training rows, {FILE}"),
+    _arg("eval", type=Path, help="evaluation rows, the same kinds of file"),
+    _arg("--field", default="problem", help="the field to compare; default problem"),
     _arg("--eval-field", help="its name in the second file, if different"),
     _arg("--evidence", nargs="+", metavar="KIND",
          choices=("exact", "edited", "numbers", "phrase"), default=("exact", "edited", "numbers"),
          help="kinds of overlap to list: exact, edited, numbers (the same but for numbers), "
-         "phrase; all but phrase"),
+         "phrase; default all but phrase"),
 )  # fmt: skip
 def decontaminate(args: Namespace) -> None:
     from r1repro import records

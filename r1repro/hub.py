@@ -93,9 +93,10 @@ def fetch(named: str, kind: str) -> Path:
     except Exception as error:  # many types: no network, no such repository, licence not accepted
         reason = " ".join(str(error).split())[:100]
         raise R1ReproError(
-            f"{wanted} could not be downloaded ({reason}): run `r1repro fetch` with a network, "
-            f"which fills {cache()}, set model.path= or task.path= to local files, or use "
-            "scale=laptop with the default model and task, which needs no download"
+            f"{wanted} could not be downloaded ({reason}): check its name and the network "
+            f"(where there is one, `r1repro fetch` fills {cache()}), or give files of your own "
+            "with model.path= or task.path=; scale=laptop with the default model and task "
+            "downloads nothing"
         ) from error
     if kind == "model" and (missing := missing_weights(found)):
         raise R1ReproError(

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from r1repro import artifacts
+from r1repro import artifacts, marks
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, runs_folder
 from r1repro.errors import R1ReproError, StageFailed
@@ -112,7 +112,7 @@ def _stands(manifest: dict[str, Any], results: dict[str, StageResult], config: C
 
     A clean commit stays the one it was written at, as long as the code has the same marks.
     """
-    git, now = manifest["git"], report.git_state(ROOT)
+    git, now = manifest["git"], marks.git_state(ROOT)
     return (
         manifest["stages"] == report.stages_of(results, config)
         and manifest["versions"] == artifacts.versions()

@@ -1,16 +1,18 @@
 """Marks of code: hashes of the syntax of what a stage or a notebook imports from this package.
 
 Comments, layout and strings that nothing uses, such as docstrings, do not count, and neither does
-code that is not imported.
+code that is not imported. Beside them, the commit of the checkout.
 """
 
 import ast
 import hashlib
 import importlib.util
 import json
+import subprocess
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).parent
 TEMPLATES = (".jinja", ".j2")
@@ -58,6 +60,23 @@ def mark(roots: Iterable[str]) -> str:
         if file.suffix in TEMPLATES and _name(_package(file) / "__init__.py") in found:
             found[str(file.relative_to(PACKAGE))] = hashlib.sha256(_read(file)).hexdigest()
     return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
+
+
+def git_state(folder: Path) -> dict[str, Any]:
+    """Commit and dirty state of the checkout; both None without a git repository.
+
+    Changes in reports/ are ignored, since published versions are outputs only.
+    """
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", ".", ":(exclude)reports")
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
 
 
 def _files() -> Iterator[Path]:

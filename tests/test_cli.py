@@ -84,6 +84,19 @@ def test_publish_of_a_missing_folder(tmp_path, capsys):
     assert "no run at" in capsys.readouterr().err
 
 
+def test_publish_refuses_before_it_loads_what_writes_versions(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"scale": "smoke", "finished": false}')
+    code = (
+        "import sys\nfrom r1repro import cli\n"
+        "assert cli.main(['publish', sys.argv[1]]) == 2\n"
+        "print([n for n in ('pandas', 'scipy', 'matplotlib', 'nbformat') if n in sys.modules])"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert "is at scale=smoke, where nothing is learned" in done.stderr
+    assert done.stdout.strip() == "[]"
+
+
 def test_doctor_of_what_is_no_run(tmp_path, capsys):
     assert cli.main(["doctor", str(tmp_path)]) == 2
     said = capsys.readouterr().err
@@ -102,6 +115,29 @@ def test_from_anywhere_without_loading_torch(tmp_path):
     )
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert told.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("wrong", ["model.path=/none/here", "task.path=/none/here.jsonl"])
+def test_a_path_that_is_not_there_is_named_before_what_goes_with_it(wrong, capsys):
+    model = ["model=local"] if wrong.startswith("model") else []
+    assert cli.main(["plan", *model, wrong]) == 2  # at scale=laptop neither would be taken
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {wrong} is not accepted") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        ("fetch", "~/.cache/huggingface"),
+        ("join", "runs/SCALE-TASK-Nseeds-HASH/report.html"),
+        ("compare", "compare-FIRST-SECOND.md in the current folder"),
+    ],
+)
+def test_help_says_where_it_writes_and_gives_an_example(command, written, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    said = capsys.readouterr().out
+    assert written in said and f"  r1repro {command} " in said
 
 
 def test_help_and_no_command():

@@ -1,8 +1,9 @@
 """README's figures are those of the version that it names, and what it points to exists."""
 
+import json
 import re
 
-from benchmarks.readme import BEGIN, END, text
+from benchmarks.readme import BEGIN, COLUMNS, END, ROWS, text
 from r1repro.config import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,6 +21,52 @@ def test_links_lead_somewhere():
         links = re.findall(r"\]\(([^)#:]+)[)#]", page.read_text(encoding="utf-8"))
         missing = [link for link in links if not (page.parent / link).exists()]
         assert not missing, (page.name, missing)
+
+
+def test_a_link_into_a_report_finds_its_part():
+    links = re.findall(r"\]\((reports/[^)#]+)#([^)]+)\)", README)
+    assert links
+    for report, part in links:
+        assert f'id="{part}"' in (ROOT / report).read_text(encoding="utf-8"), (report, part)
+
+
+def made(folder, seeds, bases, verdicts):
+    """A version with what README reads of it; every figure is 0.25."""
+    one = {"value": 0.25, "low": 0.0, "high": 0.5}
+    adds = {family: one for family in ("arithmetic", "countdown")}
+    paths = [*ROWS, "reasoning/pass@1", "false_check", "arithmetic/sound", "countdown/sound"]
+    results = {name: dict.fromkeys(paths, one) for name in COLUMNS} | {"adds": adds}
+    claims = [
+        {"id": name, "verdict": verdict, "ours": name == "ours", "control": name == "control"}
+        for name, verdict in verdicts.items()
+    ]
+    manifest = {"seeds": {"seed": seeds, "base_seed": bases}}
+    folder.mkdir()
+    for name, data in (("results", results), ("claims", claims), ("manifest", manifest)):
+        (folder / f"{name}.json").write_text(json.dumps(data))
+    return folder
+
+
+def test_seeds_stand_above_every_list_and_contradicted_claims_have_names(tmp_path):
+    verdicts = {
+        "rises": "reproduced", "falls": "contradicted", "stays": "contradicted",
+        "ours": "contradicted", "control": "contradicted",
+    }  # fmt: skip
+    whole = made(tmp_path / "whole", 7, 0, verdicts)
+    several = made(tmp_path / "several", [7, 8], [0, 0], {})
+    parts = text(whole, several).split("\n\n")
+    assert parts[0].endswith("controls, [seeds 7, 8](reports/several/report.html) on one base:")
+    assert parts[2] == "The whole sequence, [seed 7](reports/whole/report.html):"
+    assert (
+        "1 reproduced, 0 inconclusive, 0 not testable, 2 contradicted: *falls*, *stays*."
+        in (parts[3])
+    )
+    assert parts[4] == "Every checkpoint, seed 7; above, R1-Zero is the mean of seeds 7, 8:"
+    parts = text(whole).split("\n\n")
+    assert parts[0].endswith("controls, [seed 7](reports/whole/report.html):")
+    assert parts[4] == "Every checkpoint, seed 7:"
+    apart = made(tmp_path / "apart", [7, 8], [0, 1], {})
+    assert "on one base" not in text(whole, apart)
 
 
 def test_a_readme_of_a_screen_and_a_half():

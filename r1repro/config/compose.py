@@ -59,8 +59,8 @@ def compose(overrides: Sequence[str] = ()) -> Config:
             texts[key] = value
     config = _resolved(_composed(others, texts))
     config = changed(config, "engine.precision", precision.chosen(config))
+    check_places(config)  # first, since a mistyped path makes what goes with it look wrong
     validate(config)
-    check_places(config)
     return config
 
 

@@ -30,7 +30,7 @@ def check_gguf(key: str, path: str) -> None:
         with Path(path).open("rb") as opened:
             magic = opened.read(4)
     except OSError as error:
-        raise refused(key, path, "a GGUF file that is there and can be read") from error
+        raise refused(key, path, "an existing GGUF file that can be read") from error
     if magic != b"GGUF":
         raise refused(key, path, f"a GGUF file, which begins with GGUF; it begins with {magic!r}")
 
@@ -41,7 +41,7 @@ def _place(folder: Path) -> str:
         return f"this is a file: give the folder that holds it, {folder.parent}"
     if not folder.is_dir():
         return (
-            "there is no such folder, so no config.json: check the path (models of the hub are in "
+            "there is no such folder: check the path (models of the hub are listed in "
             "conf/models.yaml)"
         )
     weights = any(folder.glob("model*.safetensors"))

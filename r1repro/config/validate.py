@@ -21,7 +21,8 @@ from r1repro.config.schema import (
 
 Wrong = Iterator[tuple[str, object, str]]
 """Settings that are refused, each with its value and what is accepted."""
-ALONE = "null with models made here, which read the mini world alone"
+KINDS = f"{', '.join(records.SUFFIXES[:-1])} or {records.SUFFIXES[-1]}"
+ALONE = "null with models trained here, which know only the mini world"
 
 
 def validate(config: Config) -> None:
@@ -54,14 +55,14 @@ def _check_files(config: Config) -> Wrong:
     task, traces = config.task, config.student.traces
     for key, path in (("path", task.path), ("test_path", task.test_path)):
         if path is not None and not Path(path).is_file():
-            yield f"task.{key}", path, "a file that is there, .jsonl, .json or .parquet"
+            yield f"task.{key}", path, f"an existing file, {KINDS}"
     file = Path(traces or "")
     if file.suffix in records.SUFFIXES and not file.is_file():
-        yield "student.traces", traces, "a file that is there, or a data set of the hub"
+        yield "student.traces", traces, "an existing file, or a data set of the hub"
     for name in ("sft", "pairs"):
         path = getattr(config.general, name)
         if path is not None and not Path(path).is_file():
-            yield f"general.{name}", path, f"a file that is there, {', '.join(records.SUFFIXES)}"
+            yield f"general.{name}", path, f"an existing file, {KINDS}"
 
 
 def _check_values(config: Config) -> Wrong:
@@ -103,13 +104,13 @@ def _check_rl(key: str, grpo: RLConfig) -> Wrong:
     if grpo.objective.passes > 1:
         at_once += f" times objective.passes={grpo.objective.passes}"
     if grpo.save_every % grpo.updates_per_generation:
-        reason = "since only there a run can resume bit for bit"
+        reason = "since a run can resume bit for bit only there"
         yield f"{key}.save_every", grpo.save_every, f"{at_once}, {reason}"
     if grpo.steps % grpo.updates_per_generation:
         reason = "since completions are sampled for that many steps at once"
         yield f"{key}.steps", grpo.steps, f"{at_once}, {reason}"
     if grpo.accuracy_weight == grpo.format_weight == 0:
-        yield f"{key}.accuracy_weight", 0, "one of the two reward weights above zero"
+        yield f"{key}.accuracy_weight", 0, f"more than 0 with {key}.format_weight=0"
 
 
 def _check_models(config: Config) -> Wrong:
@@ -121,34 +122,38 @@ def _check_models(config: Config) -> Wrong:
         yield (
             f"{key}.path",
             "null",
-            f"a model folder, like {other}, or {key}.hub a model of the hub: models made here and "
-            "others are asked in different templates and do not go together",
+            f"a model folder, or {key}.hub a model of the hub, since {other} is pretrained: models "
+            "trained here and pretrained ones use different prompts and cannot be mixed",
         )
     if config.student.name == "hub" and config.scale not in HUB_SCALES:
         yield (
             "scale",
             config.scale,
             f"{OneOf(HUB_SCALES).said} with model={config.model.name}, since the other scales "
-            "have the rates and lengths of the mini world",
+            "have learning rates and lengths for the models trained here",
         )
 
 
 def _check_task(config: Config) -> Wrong:
     task = config.task
     if task.name == "own" and task.path is None:
-        yield "task.path", "null", "with task=own a file of questions and answers"
+        yield "task.path", "null", "a file of questions and answers with task=own"
     endless = task.train is None or task.train.startswith("reasoning_gym:")
     if task.test is not None and task.path is None and endless:
-        yield "task.test", task.test, "null where problems are drawn without end"
+        yield (
+            "task.test",
+            task.test,
+            "null with this task, whose problems are generated without end",
+        )
     if task.test_path is not None and task.path is None:
-        yield "task.test_path", task.test_path, "a file only beside task.path"
+        yield "task.test_path", task.test_path, "null unless task.path is set"
     if config.model.made_here and (task.path or task.train):
         yield (
             "task",
             task.name,
-            f"mini with model={config.model.name}, which is made here and knows the mini world "
-            "alone; scale=gpu model=qwen2.5-0.5b, or another of the hub, or model=local with "
-            "model.path=FOLDER takes any task",
+            f"mini with model={config.model.name}, which is trained here and knows only the mini "
+            "world; for any other task add scale=gpu and a pretrained model, model=qwen2.5-0.5b or "
+            "model=local model.path=FOLDER",
         )
 
 
@@ -157,7 +162,11 @@ def _check_teacher(config: Config) -> Wrong:
     if traces is not None and config.model.made_here:
         yield "student.traces", traces, ALONE
     if teacher is not None and traces is not None:
-        yield TEACHER, teacher, "null with student.traces: the students learn from one"
+        yield (
+            TEACHER,
+            teacher,
+            "null with student.traces, since the students learn from one of the two",
+        )
     if teacher is not None and config.model.made_here:
         yield TEACHER, teacher, ALONE
 

@@ -134,9 +134,9 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     ),
     # The base with other prompts: the best of each family, chosen on the validation problems, and
     # fixed ones; the last is forced to continue whenever it gives up.
-    "base_best": Checkpoint("Base, best way of asking", GREY, "p", "base", "base"),
+    "base_best": Checkpoint("Base, best prompt", GREY, "p", "base", "base"),
     "base_plain": Checkpoint("Base, question alone", GREY, "<", "base", "base"),
-    "base_begun": Checkpoint("Base, think tag begun", GREY, ">", "base", "base"),
+    "base_begun": Checkpoint("Base, think tag opened", GREY, ">", "base", "base"),
     "base_few_shot": Checkpoint("Base, after worked examples", GREY, "*", "base", "base"),
     "base_forced": Checkpoint(
         "Base, made to go on", GREY, "d", "base", "base", switch="base_forced",

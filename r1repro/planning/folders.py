@@ -49,7 +49,7 @@ def check(config: Config) -> None:
         described = read(replace(shape, path=str(folder)) if gguf.is_file(shape) else shape)
         wrong = _wrong(folder, described, trained=key != TEACHER)
         if wrong:
-            raise refused(key, shape.path or shape.hub, f"a whole model; {wrong}")
+            raise refused(key, shape.path or shape.hub, f"a complete model; {wrong}")
         room, why = _room(config, key, shape, described, folder)
         caps |= _caps(config, key)
         for name in (name for name, cap in _caps(config, key).items() if cap > room):
@@ -104,7 +104,7 @@ def _weights(folder: Path) -> str:
         with file.open("rb") as opened:
             pointer = opened.read(len(POINTER)) == POINTER
         if pointer:
-            return f"{file.name} stands for a file that Git LFS stores: run `git lfs pull` there"
+            return f"{file.name} is a Git LFS pointer, not the weights: run `git lfs pull` there"
         try:
             with safe_open(file, "np"):
                 pass

@@ -77,7 +77,7 @@ def fetch(config: Config) -> Iterator[str]:
     for kind, name in named:
         hub.folder(name, kind)  # raises for what is no name, before anything is downloaded
     for origin in filter(gguf.is_file, origins):
-        yield f"model {origin.path}: as a folder in {gguf.model_folder(config, origin)}"
+        yield f"model {origin.path}: converted, {gguf.model_folder(config, origin)}"
     for kind, name in named:
         there = hub.folder(name, kind)
         commit = (there or hub.fetch(name, kind)).name

@@ -3,6 +3,6 @@
 Everything here reads stored results (Parquet and JSON), never a checkpoint.
 """
 
-from r1repro.reports.report import build
-
-__all__ = ["build"]
+FILES = ("report.html", "results.json", "differences.json", "claims.json")
+"""Files of every report, whose hashes its manifest lists."""
+RESOLVED = "resolved.yaml"

@@ -16,8 +16,8 @@ from r1repro.rewards.soundness import MODES
 WAYS = {
     "plain": "the question alone",
     "template": "the template",
-    "begun": "the think tag begun",
-    "step": "the first step begun",
+    "begun": "the think tag opened",
+    "step": "the first step started",
     "few_1": "1 worked example before it",
 }
 
@@ -52,7 +52,7 @@ def adds(held_out: HeldOut) -> Table | None:
         best = named(str(way["way"]), way["temperature"])
         gain = shown(changes[path], path, signed=True)
         rows.append(Row(family.capitalize(), (best, *cells, gain)))
-    columns = ("Best way of asking", "Base so asked", "R1-Zero", "RL adds")
+    columns = ("Best prompt of the base", "Base with it", "R1-Zero", "RL adds")
     return Table(columns, tuple(rows), "Family") if rows else None
 
 
@@ -86,4 +86,5 @@ def told(adds: Mapping[str, Mapping[str, Any]]) -> str:
     if not parts:
         return ""
     text = " and ".join(parts).replace("-", "−")
-    return f"Over the best way of asking the base, chosen by family on validation, RL adds {text}."
+    chosen = "chosen by family on the validation problems"
+    return f"Over the best prompt of the base, {chosen}, RL adds {text}."

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics, problems
 from r1repro.evaluation.checkpoints import label_of, names
 from r1repro.evaluation.results import Results, flat, read_results
 from r1repro.evaluation.statistics import Estimate, difference
+from r1repro.reports.files import unreadable
 from r1repro.reports.report import RIGHT
 
 PATHS = (
@@ -46,11 +46,10 @@ def read(folder: Path) -> Version:
         found = json.loads(ledger.read_text(encoding="utf-8")) if ledger.is_file() else []
         right = pd.read_parquet(folder / RIGHT) if (folder / RIGHT).is_file() else None
     except (OSError, ValueError) as error:
-        raise R1ReproError(
-            f"{folder} has no report ({error}): give a folder of reports/ or runs/"
-        ) from error
+        wanted = "two folders of reports/, or of finished runs under runs/"
+        raise unreadable(folder, error, wanted) from error
     return Version(
-        folder.name,
+        folder.resolve().name,
         manifest,
         results,
         {claim["id"]: claim for claim in found if not claim.get("control")},

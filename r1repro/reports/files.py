@@ -1,4 +1,4 @@
-"""Figures as files, and pages with smaller images."""
+"""Files of reports: figures, pages with smaller images, and what is said if some are missing."""
 
 import base64
 import io
@@ -8,6 +8,8 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image
+
+from r1repro.errors import R1ReproError
 
 
 def write_figure(figure: Figure, path: Path) -> None:
@@ -38,3 +40,20 @@ def lighter(page: str) -> str:
         return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
     return re.sub(r"data:image/png;base64,([A-Za-z0-9+/=\n]+)", smaller, page)
+
+
+def unreadable(folder: Path, error: Exception, wanted: str) -> R1ReproError:
+    """The error for a folder of runs/ or reports/ without the files of a report.
+
+    error: what reading them raised, OSError or ValueError; wanted: the folders that are accepted.
+    """
+    if not folder.is_dir():
+        wrong = f"there is no folder {folder}"
+    elif isinstance(error, FileNotFoundError):
+        # Of a Parquet file the name is the whole message.
+        wrong = f"{folder} has no {Path(str(error.filename or error)).name}"
+    elif isinstance(error, OSError):
+        wrong = f"{error.filename or folder} cannot be read ({error.strerror})"
+    else:
+        wrong = f"a file of {folder} is damaged ({' '.join(str(error).split())[:100]})"
+    return R1ReproError(f"{wrong}: give {wanted}")

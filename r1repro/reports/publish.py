@@ -1,33 +1,18 @@
 """Published versions: finished reports copied once into a folder under version control."""
 
-import gzip
 import hashlib
 import json
 import shutil
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from r1repro.artifacts import write_atomically
-from r1repro.config import ROOT, load, save
+from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import held_out, metrics
-from r1repro.evaluation.checkpoints import MAIN, label_of
-from r1repro.evaluation.claims import VERDICTS
-from r1repro.evaluation.results import packed, read_results
-from r1repro.reports import notebooks
-from r1repro.reports.files import lighter
-from r1repro.reports.report import FILES, JOINED, RIGHT, git_state, without_places
+from r1repro.marks import git_state
+from r1repro.reports import FILES
 
 LARGEST = 2 * 2**20
 """Maximum size of a version in bytes, since it stays in the repository."""
-RESOLVED = "resolved.yaml"
-INTERVALS = (
-    "Newest first. Values with 95 % intervals: of one run over problems, of several seeds over "
-    "these as well."
-)
-INDEXED = ("reasoning/pass@1", "general/score", "format_valid")
 
 
 def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Path:
@@ -40,11 +25,6 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     exists or is too large. Returns the version's folder.
     """
     manifest = _finished(run_folder)
-    if manifest["scale"] == "smoke":
-        raise R1ReproError(
-            f"the run {run_folder} is at scale=smoke, where nothing is learned: publish a run of "
-            "another scale"
-        )
     _require_clean(manifest, checkout)
     name = "-".join(
         (manifest["scale"], manifest["task"], manifest["created"][:10], manifest["hash"])
@@ -57,9 +37,12 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
             f"the version {version} exists, and versions are never overwritten: "
             "link to it, or change the run"
         )
+    # Imported here, since it takes seconds and what is refused is refused before.
+    from r1repro.reports import versions
+
     part = reports_folder / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
-    _copy(run_folder, part, checkout, manifest)
+    versions.copy(run_folder, part, checkout, manifest)
     size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
     if size > LARGEST:
         shutil.rmtree(part)
@@ -68,87 +51,20 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
             f"{LARGEST / 2**20:.0f}: make its executed notebooks or figures smaller"
         )
     part.rename(version)
-    write_index(reports_folder)
+    versions.write_index(reports_folder)
     return version
 
 
-def _copy(run_folder: Path, part: Path, checkout: Path, manifest: Mapping[str, Any]) -> None:
-    """Write what a version has of a run to `part`.
-
-    A version of one run keeps what is needed to join it with others and to pair its checkpoints.
-    """
-    (part / "notebooks").mkdir(parents=True)
-    for name in ("results.json", "claims.json", "manifest.json"):
-        data = json.loads((run_folder / name).read_text(encoding="utf-8"))
-        compact = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-        (part / name).write_text(compact + "\n", encoding="utf-8")
-    large = run_folder / held_out.DIFFERENCES  # repetitive, and read by machines
-    (part / packed(large).name).write_bytes(gzip.compress(large.read_bytes(), mtime=0))
-    for name in () if "runs" in manifest else (*JOINED, RIGHT):
-        if (run_folder / name).is_file() and name != large.name and not (part / name).exists():
-            shutil.copyfile(run_folder / name, part / name)
-    save(without_places(load(run_folder / RESOLVED)), part / RESOLVED)
-    written = json.dumps(notebooks.executed(run_folder), ensure_ascii=False)
-    executed = json.loads(_without_places(written, run_folder, checkout))
-    for name, page in notebooks.pages(executed).items():
-        (part / name).write_text(lighter(page), encoding="utf-8")
-
-
-def write_index(reports_folder: Path) -> None:
-    """Write README.md, which lists the versions of a folder, newest first."""
-    manifests = [
-        (json.loads((folder / "manifest.json").read_text(encoding="utf-8")), folder)
-        for folder in reports_folder.iterdir()
-        if (folder / "manifest.json").is_file() and not folder.name.startswith(".")
-    ]
-    manifests.sort(key=lambda pair: (pair[0]["created"], pair[1].name), reverse=True)
-    lines = ["# Published reports", "", INTERVALS, ""]
-    for manifest, folder in manifests:
-        seeds, commit = manifest["seeds"], manifest["git"]["commit"]
-        lines += [f"## [{folder.name}]({folder.name}/report.html)", ""]
-        lines += [f"* {line}" for line in _figures(folder)]
-        lines += [f"* seed {_listed(seeds['seed'])}, base seed {_listed(seeds['base_seed'])}"]
-        lines += [f"* commit {commit[:10]}, {manifest['created']}", ""]
-    write_atomically(reports_folder / "README.md", "\n".join(lines))
-
-
-def _listed(seed: int | list[int]) -> str:
-    return ", ".join(map(str, dict.fromkeys(seed))) if isinstance(seed, list) else str(seed)
-
-
-def _figures(folder: Path) -> list[str]:
-    """The figures of a version in lines."""
-    results = read_results(folder / "results.json")
-    figures = []
-    for path in INDEXED:
-        values = [
-            f"{label_of(name)} {metrics.shown(summary[path], path)}"
-            for name, summary in results.items()
-            if name in MAIN and path in summary
-        ]
-        if values:
-            figures.append(f"{metrics.label(path)}: {', '.join(values)}")
-    counts = _verdicts(folder)
-    if counts:
-        told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
-        figures.append(f"Claims of the papers: {told}")
-    return figures
-
-
-def _verdicts(folder: Path) -> dict[str, int]:
-    """Number of the papers' claims with each verdict; {} for versions without a ledger."""
-    file = folder / "claims.json"
-    if not file.is_file():
-        return {}
-    found = json.loads(file.read_text(encoding="utf-8"))
-    theirs = [c["verdict"] for c in found if not c["ours"] and not c["control"]]
-    return {verdict: theirs.count(verdict) for verdict in VERDICTS}
-
-
 def _finished(run_folder: Path) -> dict[str, Any]:
+    """The manifest of a run. Raises R1ReproError unless its report is whole and of a real scale."""
     advice = "let `r1repro run` finish, then publish again"
     try:
         manifest = json.loads((run_folder / "manifest.json").read_text(encoding="utf-8"))
+        if manifest["scale"] == "smoke":
+            raise R1ReproError(
+                f"the run {run_folder} is at scale=smoke, where nothing is learned: publish a run "
+                "of another scale"
+            )
         if not manifest["finished"]:
             raise R1ReproError(
                 f"the run {run_folder} is not finished (it has {len(manifest['stages'])} stages): "
@@ -186,20 +102,3 @@ def _require_clean(manifest: dict[str, Any], checkout: Path) -> None:
         )
     if now["dirty"]:
         raise R1ReproError(f"the checkout has uncommitted changes: {advice}")
-
-
-def _without_places(notebook: str, run_folder: Path, checkout: Path) -> str:
-    """An executed notebook without the paths of the machine that it ran on."""
-    # A joint report includes the notebooks of a run in a sibling folder.
-    places = {
-        run_folder.resolve(): "RUN",
-        run_folder.resolve().parent: "runs",
-        checkout.resolve(): ".",
-        Path(sys.prefix).resolve(): "venv",
-        Path.home(): "~",
-    }
-    for place in sorted(places, key=lambda path: -len(str(path))):
-        if place != Path(place.anchor):
-            for written in (json.dumps(str(place)), json.dumps(str(place), ensure_ascii=False)):
-                notebook = notebook.replace(written[1:-1], places[place])
-    return notebook

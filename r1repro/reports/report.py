@@ -1,7 +1,6 @@
 """The report of one run: its data, from the stored results, and its executed notebook."""
 
 import hashlib
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,14 +20,13 @@ from r1repro.evaluation.claims import Judged
 from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.moved import Moved
 from r1repro.evaluation.results import COSTS, Costs, Results, read_costs, write_json
-from r1repro.reports import aha, drawing, figures
+from r1repro.reports import FILES, aha, drawing, figures
 from r1repro.reports.claims import as_data
 from r1repro.reports.files import write_figure
 from r1repro.runner.graph import graph
 from r1repro.runner.sequence import ARTICLE
 from r1repro.tasks import asking, worlds
 
-FILES = ("report.html", "results.json", "differences.json", "claims.json")
 CURVES = "curves.parquet"
 """Metrics of every RL stage of a run that figures and claims read, by column `stage`."""
 RIGHT = "right.parquet"
@@ -219,23 +217,6 @@ def measured(
     return held_out.measure(evaluations, ways), {}
 
 
-def git_state(folder: Path) -> dict[str, Any]:
-    """Commit and dirty state of the checkout; both None without a git repository.
-
-    Changes in reports/ are ignored, since published versions are outputs only.
-    """
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(folder), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--", ".", ":(exclude)reports")
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
-
-
 def without_places(config: Config) -> Config:
     """The configuration with model folders reduced to their names, for publication."""
 
@@ -312,7 +293,7 @@ def _manifest(
             "base_seed": config.base_seed,
             "world_seed": config.task.world_seed,
         },
-        "git": git_state(ROOT),
+        "git": marks.git_state(ROOT),
         "code": marks.everything(),
         "config": plain,
         "versions": artifacts.versions(),

@@ -19,10 +19,9 @@ from r1repro.evaluation import claims, held_out, metrics, moved, statistics
 from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.results import Results, flat, read_costs
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import figures
-from r1repro.reports.files import write_figure
-from r1repro.reports.publish import RESOLVED
-from r1repro.reports.report import CURVES, TAKEN_BACK, Execute, Report, git_state, write
+from r1repro.reports import RESOLVED, figures
+from r1repro.reports.files import unreadable, write_figure
+from r1repro.reports.report import CURVES, TAKEN_BACK, Execute, Report, write
 
 
 @dataclass(frozen=True)
@@ -161,20 +160,23 @@ def _within(summaries: Results) -> dict[str, dict[str, Estimate]]:
 
 
 def _read(folder: Path) -> SeedRun:
-    advice = "give finished runs, or versions that were published of them with their curves"
+    wanted = "folders of finished runs under runs/, or of versions with their curves in reports/"
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         if "runs" in manifest:
-            raise R1ReproError(f"{folder} joins several runs already: {advice}")
+            raise R1ReproError(f"{folder} is a joint report already: give {wanted}")
         curves = artifacts.renamed(pd.read_parquet(folder / CURVES))
         found, costs = held_out.read(folder), read_costs(folder)
         taken_back = pd.read_parquet(folder / TAKEN_BACK)
         stages_moved = moved.read(folder / moved.FILE)
         tables = {str(stage): rows.drop(columns="stage") for stage, rows in curves.groupby("stage")}
     except (OSError, ValueError) as error:
-        raise R1ReproError(f"the run {folder} cannot be read ({error}): {advice}") from error
+        raise unreadable(folder, error, wanted) from error
     if not manifest["finished"]:
-        raise R1ReproError(f"the run {folder} is not finished: {advice}")
+        raise R1ReproError(
+            f"the run {folder} is not finished: run it again with the same settings, which "
+            "resumes it, or leave it out"
+        )
     light = claims.Light(found.summaries, found.changes, tables, costs, stages_moved)
     return SeedRun(folder, manifest, found, taken_back, light)
 
@@ -221,7 +223,7 @@ def _manifest(runs: Sequence[SeedRun]) -> dict[str, Any]:
         "scale": first["scale"],
         "task": first["task"],
         "seeds": {name: [each[name] for each in seeds] for name in seeds[0]},
-        "git": git_state(ROOT),
+        "git": marks.git_state(ROOT),
         "code": marks.everything(),
         "config": {k: v for k, v in first["config"].items() if k not in SEEDS},
         "versions": first["versions"],

@@ -80,7 +80,7 @@ def rejection_sampling(config: Config, sizes: Mapping[str, int]) -> Table:
     """Rejection sampling, B.3.3 and Table 5."""
     made = config.stage.rejection_sampling
     share = made.general_share
-    own = "a file of one's own" if config.general.sft else "templates"
+    own = "your own file" if config.general.sft else "templates"
     return _beside(
         *_sampled(made, "Dev2", several=f"{_SAID}, multiple samples", heat=_SAID),
         ("Judged by", "rules", "rules; DeepSeek-V3 where no rule applies"),

@@ -186,7 +186,7 @@ class Terminal:
     def done(self, result: StageResult, built: bool) -> None:
         name = result.name
         if not built:
-            self._print([f"{_column(name, self.wanted)} done before"], [])
+            self._print([f"{_column(name, self.wanted)} cached"], [])
             return
         self.taken[name] = float(result.manifest["seconds"])
         self._print([self._line(name, self.began.pop(name, time.time()))], [])

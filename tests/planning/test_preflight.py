@@ -114,12 +114,14 @@ def test_a_data_set_is_whole_by_the_listing_of_its_commit(cache):
         hub.fetch("some/data", "dataset")
 
 
-def test_a_run_without_its_model_ends_before_anything_starts(cache, capsys):
-    assert cli.main(["run", "scale=gpu", "model=qwen2.5-1.5b", "task=gsm8k"]) == 2
+@pytest.mark.parametrize("command", ["run", "fetch"])
+def test_a_run_without_its_model_ends_before_anything_starts(cache, capsys, command):
+    assert cli.main([command, "scale=gpu", "model=qwen2.5-1.5b", "task=gsm8k"]) == 2
     said = capsys.readouterr().err
+    assert "run `r1repro fetch`" not in said  # which may be what runs
     for part in (
         "the model Qwen/Qwen2.5-1.5B at revision 8faed761d45a263340a0528343f099c05c9a4323 could",
-        "r1repro fetch",
+        "where there is one, `r1repro fetch` fills",
         "model.path=", "scale=laptop",
     ):  # fmt: skip
         assert part in said

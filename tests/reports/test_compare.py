@@ -4,7 +4,6 @@ import shutil
 import pytest
 
 from r1repro import cli
-from r1repro.errors import R1ReproError
 from r1repro.evaluation.statistics import Estimate, difference
 from r1repro.reports.compare import _one, compare, inputs, read
 from r1repro.runner.graph import graph
@@ -168,18 +167,32 @@ def test_the_command_prints_and_writes(two, tmp_path, monkeypatch, capsys):
     assert cli.main(["compare", str(two[0]), str(two[1])]) == 0
     (written,) = tmp_path.glob("compare-*.md")
     assert written.read_text(encoding="utf-8").strip() in capsys.readouterr().out
-    assert cli.main(["compare", str(two[0]), str(tmp_path / "nothing")]) == 2
-    assert "has no report" in capsys.readouterr().err
 
 
 def test_a_version_from_before_the_ledger_can_be_compared(two):
     (two[1] / "claims.json").unlink()
     assert "One of the versions has no ledger" in compared(two)
-    (two[1] / "results.json").unlink()
-    with pytest.raises(R1ReproError, match="has no report"):
-        read(two[1])
 
 
 def test_a_seed_that_all_runs_share_is_no_difference():
     assert _one([0, 0, 0]) == 0 == _one(0)
     assert _one([0, 1]) == [0, 1]
+
+
+@pytest.mark.parametrize("command", ["compare", "join"])
+def test_folders_without_a_report_are_named_in_a_sentence(two, tmp_path, capsys, command):
+    (tmp_path / "empty").mkdir()
+    (two[1] / "results.json").unlink()
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "manifest.json").write_text("{")
+    for folder, wrong in (
+        (tmp_path / "none", f"there is no folder {tmp_path / 'none'}: give "),
+        (tmp_path / "empty", f"{tmp_path / 'empty'} has no manifest.json: give "),
+        (damaged, f"a file of {damaged} is damaged (Expecting property name"),
+        (two[1], f"{two[1]} has no results.json: give "),
+    ):
+        assert cli.main([command, str(two[0]), str(folder)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {wrong}") and said.count("\n") == 1, said
+        assert "reports/" in said and "runs/" in said and "Errno" not in said

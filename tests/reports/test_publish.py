@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from r1repro.errors import R1ReproError
-from r1repro.reports.publish import publish, write_index
+from r1repro.reports.publish import publish
+from r1repro.reports.versions import write_index
 from tests.reports.conftest import repository
 
 

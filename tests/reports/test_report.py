@@ -72,7 +72,7 @@ def test_page_is_whole_and_asks_for_nothing(built):
 
 def test_page_says_what_was_measured(built):
     text = text_of(built)
-    assert text.index("Over the best way of asking") < text.index("The run in one picture")
+    assert text.index("Over the best prompt of the base") < text.index("The run in one picture")
     for said in (
         "On 120 held-out reasoning problems, 8 samples each, pass@1 rose",
         "One run only.",
@@ -265,7 +265,7 @@ def test_without_a_students_stages_there_are_no_costs(results):
 
 
 def test_reports_never_need_torch():
-    code = "import sys, r1repro.reports.publish, r1repro.stages.comparison as c; " \
+    code = "import sys, r1repro.reports.versions, r1repro.stages.comparison as c; " \
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"  # fmt: skip
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -13,9 +13,8 @@ from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics, problems
 from r1repro.evaluation.results import read_results, write_results
 from r1repro.evaluation.statistics import Estimate, t_interval
-from r1repro.reports import compare, seeds
+from r1repro.reports import FILES, compare, seeds
 from r1repro.reports.publish import publish
-from r1repro.reports.report import FILES
 from tests.reports.conftest import of_run, repository
 from tests.reports.in_process import execute
 from tests.reports.test_report import Page
@@ -129,7 +128,9 @@ def test_what_cannot_be_joined_is_named(built, tmp_path):
     with pytest.raises(R1ReproError, match="at least two"):
         seeds.join([one], tmp_path / "joined", execute)
     (twin / "curves.parquet").unlink()
-    with pytest.raises(R1ReproError, match="b cannot be read"):
+    with pytest.raises(
+        R1ReproError, match="b has no curves.parquet: give folders of finished runs"
+    ):
         seeds.join([one, twin], tmp_path / "joined", execute)
 
 
@@ -179,7 +180,7 @@ def test_versions_are_joined_without_their_runs(versions, tmp_path):
     pd.testing.assert_frame_equal(*curves)
     told = [json.loads((f / "manifest.json").read_text()) for f in (again, joined.parent)]
     assert [run["run"] for run in told[0]["runs"]] == [run["run"] for run in told[1]["runs"]]
-    with pytest.raises(R1ReproError, match="joins several runs already"):
+    with pytest.raises(R1ReproError, match="is a joint report already: give folders"):
         seeds.join([published[0], again], tmp_path / "none", execute)
 
 
@@ -189,7 +190,9 @@ def test_versions_are_small_and_an_old_one_says_what_it_lacks(versions, tmp_path
     assert sum((published[0] / name).stat().st_size for name in kept) < 2**18
     old = shutil.copytree(published[1], tmp_path / "old")
     (old / "curves.parquet").unlink()
-    with pytest.raises(R1ReproError, match=r"old cannot be read .*curves\.parquet"):
+    with pytest.raises(
+        R1ReproError, match=r"old has no curves\.parquet: give .* with their curves in reports/"
+    ):
         seeds.join([published[0], old], tmp_path / "none", execute)
 
 

@@ -43,7 +43,7 @@ def test_run_then_rerun_executes_nothing_again(fake_notebooks, compose, capsys):
     sequence.run(config, fake_notebooks)
     assert time.monotonic() - began < 5
     assert executed.stat().st_mtime_ns == before
-    assert "done before" in capsys.readouterr().out
+    assert " cached\n" in capsys.readouterr().out
 
 
 def test_changed_notebook_is_executed_again_but_builds_nothing(fake_notebooks, compose, capsys):
@@ -55,7 +55,7 @@ def test_changed_notebook_is_executed_again_but_builds_nothing(fake_notebooks, c
     capsys.readouterr()
     sequence.run(config, fake_notebooks)
     said = capsys.readouterr().out
-    assert "first  done before\n" in said and "100 %" not in said
+    assert "first  cached\n" in said and "100 %" not in said
     assert "first-" in (first.folder / "notebooks" / "00_first.ipynb").read_text()
     assert first.results["first"].folder.stat().st_mtime_ns == made
 

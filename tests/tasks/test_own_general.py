@@ -120,7 +120,7 @@ def test_only_the_stages_that_read_the_files_have_other_keys(compose, file):
 
 
 def test_what_cannot_be_is_refused(file, tmp_path):
-    with pytest.raises(R1ReproError, match="general.sft=.* null with models made here"):
+    with pytest.raises(R1ReproError, match="general.sft=.* null with models trained here"):
         compose_all([f"general.sft={file(*SFT)}"])
-    with pytest.raises(R1ReproError, match="general.pairs=.* a file that is there"):
+    with pytest.raises(R1ReproError, match="general.pairs=.* an existing file, \\.jsonl, "):
         compose_all(["scale=gpu", "model=qwen2.5-0.5b", f"general.pairs={tmp_path}/none.jsonl"])
