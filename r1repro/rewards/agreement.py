@@ -34,8 +34,8 @@ def same_value(one: Tree, other: Tree) -> bool | None:
     r"""Whether two trees are equal wherever they are defined; None if that cannot be told.
 
     Numbers may be complex; functions of variables are compared where they are real, and a function
-    of x, y, z or t that is defined where the other is not leaves a doubt. \log without a base is the common logarithm, or
-    has the same unknown base on both sides; written as code, log(x) may be natural.
+    of x, y, z or t that is defined where the other is not leaves a doubt. \log without a base is the
+    common logarithm, or has the same unknown base on both sides; as code, log(x) may be natural.
     """
     first, second = exact(one), exact(other)
     if first is not None and second is not None:
@@ -48,8 +48,13 @@ def same_value(one: Tree, other: Tree) -> bool | None:
         bases.append({"base of log": some})
     if holds(one, "fn", "log") or holds(other, "fn", "log"):
         bases.append({"base of log": _TEN, "base of plainlog": some})
-    results = [_agree(one, other, real, base) for base in bases]
-    return True if True in results else None if None in results else False
+    doubtful = False
+    for base in bases:
+        found = _agree(one, other, real, base)
+        if found:
+            return True
+        doubtful |= found is None
+    return None if doubtful else False
 
 
 def _agree(one: Tree, other: Tree, real: bool, bases: dict[str, Value]) -> bool | None:
@@ -112,7 +117,7 @@ _GRID = sorted(
     sign * size * Fraction(1013, 1000)
     for sign in (-1, 1)
     for size in (
-        *(Fraction(2 * k + 1, 4) for k in range(24)),
+        *(Fraction(2 * k + 1, 2) for k in range(10)),
         *map(Fraction, (16, 24, 40, 90, 400)),
     )
 )
@@ -122,7 +127,8 @@ _BROKEN_FUNCTIONS = ("abs", "ln", "log", "plainlog", "lg", "logbase", "arcsin", 
 
 def _about_bends(free: list[str], trees: tuple[Tree, ...]) -> list[dict[str, Value]]:
     """Points on both sides of the places where an argument of the trees changes its sign."""
-    bends = list(dict.fromkeys(bend for tree in trees for bend in _bends(tree)))[:_MOST_BENDS]
+    found_bends = (bend for tree in trees for bend in _bends(tree) if bend[0] != "var")
+    bends = list(dict.fromkeys(found_bends))[:_MOST_BENDS]
     found = []
     for name in free[:3] if bends else ():
         others = {other: Fraction(1009 * (i + 5), 3000) for i, other in enumerate(free)}

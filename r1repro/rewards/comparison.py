@@ -15,6 +15,7 @@ from fractions import Fraction
 from r1repro.rewards.agreement import same_value
 from r1repro.rewards.equations import same_equation
 from r1repro.rewards.expressions import Tree
+from r1repro.rewards.labels import clash
 from r1repro.rewards.leaves import (
     Group,
     Leaf,
@@ -25,7 +26,6 @@ from r1repro.rewards.leaves import (
     significant,
     words_of,
 )
-from r1repro.rewards.labels import clash
 from r1repro.rewards.math_answers import calculates, parse
 from r1repro.rewards.notation import clean
 from r1repro.rewards.units import Unit
@@ -244,6 +244,10 @@ class _Comparison:
             return DOUBT
         if result not in (EQUAL, ROUNDED) and gold.equation and answer.equation:
             return self.equations(gold, answer)
+        named, bare = (gold, answer) if gold.name else (answer, gold)
+        if result == DIFFERENT and named.equation and bare.tree and not bare.name:
+            own = replace(named, tree=named.equation[1], equation=None)  # h(t) = t^2 and t^2
+            result = self.leaves(own, bare) if named is gold else self.leaves(bare, own)
         if result == DOUBT and gold.equation and answer.tree and not answer.name:
             return self.equations(gold, replace(answer, equation=(("var", "y"), answer.tree)))
         return result

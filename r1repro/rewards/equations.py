@@ -4,8 +4,8 @@ from fractions import Fraction
 
 from mpmath import mp
 
-from r1repro.rewards.expressions import Tree
 from r1repro.rewards.agreement import DOMAIN, FEWEST, REAL_LINE, points, value_at
+from r1repro.rewards.expressions import Tree
 from r1repro.rewards.values import GUARD, Evaluation, exact, names
 
 

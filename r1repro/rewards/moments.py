@@ -17,6 +17,7 @@ _DATES = (
     re.compile(rf"{_MONTH}\s+{_DAY}{_YEAR}", re.IGNORECASE),
     re.compile(rf"(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}{_YEAR}", re.IGNORECASE),
 )
+_HINT = re.compile(r"\d[-:/.年月]\d|\d\s*[月年apAP\\]|[A-Za-z]\S*\s+\d|\d\S*\s+[A-Za-z]")
 _EITHER_ORDER = re.compile(r"(\d{1,2})([/.])(\d{1,2})\2(\d{4})")
 _CLOCK = re.compile(
     r"(?P<hour>\d{1,2})(?::(?P<minute>[0-5]\d))?(?::(?P<second>[0-5]\d))?"
@@ -30,6 +31,8 @@ def moment(text: str) -> str | None:
 
     A time such as 3:30 may be in the morning or the afternoon, so it equals only itself.
     """
+    if _HINT.search(text[:60]) is None or text.count("\\") > text.count(r"\text"):
+        return None
     bare = " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text[:60]).split())
     for pattern in _DATES:
         found = pattern.fullmatch(bare)

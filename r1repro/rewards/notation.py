@@ -93,7 +93,7 @@ def clean(answer: str) -> str:
     text = _BOLD.sub(r" \1 ", _MONEY.sub("USD ", text))
     text = _unquoted(_BLANKS.sub(" ", text.replace(r"\!", "").replace("{,}", ",")))
     text = _SPACING.sub(" ", text)
-    for sign, written in _SIGNS.items():
+    for sign, written in () if text.isascii() else _SIGNS.items():
         text = text.replace(sign, written)
     text = _COMMAND.sub(lambda found: _COMMANDS.get(found[0], found[0]), text)
     for _ in range(3):

@@ -1,7 +1,6 @@
 """Numbers in words, English and Chinese, as digits."""
 
 import re
-from fractions import Fraction
 
 from r1repro.rewards.units import MEASURES, UNITS, unit_of
 
@@ -28,7 +27,7 @@ def digits(text: str) -> str:
 
     "one hundred and five apples" is "105 apples" and 三分之二 is \frac{2}{3}.
     """
-    if len(text) > _LONGEST or re.match(r"[\d\\$(\[{+.-](?!text)", text):
+    if not 0 < len(text) <= _LONGEST or not (text[0].isalpha() or text.startswith(r"\text")):
         return text
     bare = " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text).split())
     return _english(bare) or _chinese(bare) or text

@@ -256,8 +256,10 @@ def compound(text: str) -> tuple[Fraction, Unit] | None:
 
     None unless each part is of the same kind and less than one of the unit before it.
     """
+    if not text[:1].isdigit() or text[-1].isdigit():
+        return None
     flat = " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text[:120]).split())
-    if not re.match(r"\d", flat) or _COMPOUND.fullmatch(flat) is None:
+    if _COMPOUND.fullmatch(flat) is None:
         return None
     total, first, last = Fraction(0), None, None
     for number, name in _QUANTITY.findall(flat):
