@@ -34,7 +34,7 @@ def same_value(one: Tree, other: Tree) -> bool | None:
     r"""Whether two trees are equal wherever they are defined; None if that cannot be told.
 
     Numbers may be complex; functions of variables are compared where they are real, and a function
-    of x, y, z or t that is defined where the other is not leaves a doubt. \log without a base is the
+    of x, y, z or t that is defined where the other is not leaves a doubt. \log without base is the
     common logarithm, or has the same unknown base on both sides; as code, log(x) may be natural.
     """
     first, second = exact(one), exact(other)
