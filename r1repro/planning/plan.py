@@ -121,9 +121,10 @@ def _task_lines(config: Config) -> Iterator[str]:
     )
     for name, facts in world.facts.items():
         if count := facts.get("with different gold answers"):
+            has = "question of {} has" if count == 1 else "questions of {} have"
             yield (
-                f"{count:,} questions of {name} have rows with different gold answers, so they are "
-                "used neither for training nor for tests: give one gold answer each to use them"
+                f"{count:,} {has.format(name)} rows with different gold answers and are used "
+                "neither for training nor for tests: give one gold answer each"
             )
 
 

@@ -131,7 +131,7 @@ def test_countdown_numbers_become_a_question_that_any_right_expression_meets(fil
         ("gsm8k", "gsm8k_test.jsonl", {}, 44),
         ("math500", "math500.jsonl", {"prompt": "problem"}, 50),
         ("aime24", "aime24.json", {"prompt": "problem"}, 30),
-        ("mgsm_zh", "mgsm_zh.jsonl", {"prompt": "messages", "language": "zh"}, 10),
+        ("mgsm_zh", "mgsm_zh.jsonl", {"prompt": "messages", "language": "zh"}, 42),
     ],
 )
 def test_real_files_are_read_whole(name, path, fields, count):
