@@ -61,14 +61,15 @@ class Counts:
 
     def lines(self, job: Job) -> Iterator[str]:
         """The summary, a line each."""
-        yield f"correct: {self.right} of {self.rows}"
-        yield f"lenient, with rounding that is not asked for: {self.lenient} of {self.rows}"
+        share = 100 * self.ran_on / max(1, self.rows)
+        went_on = "" if job.answer_only else f"; went on after the answer: {share:.1f} %"
+        lenient = f"lenient, with rounding that is not asked for: {self.lenient} of {self.rows}"
+        yield f"correct: {self.right} of {self.rows}; {lenient}{went_on}"
         for reason, count in self.reasons.most_common():
             yield f"{reason}: {count}"
         if not job.answer_only:
             read = ", read from the last stated value" if job.last else ""
             yield f"without a marked answer: {self.unmarked} of {self.rows}{read}"
-            share = 100 * self.ran_on / max(1, self.rows)
             yield f"went on after the answer: {self.ran_on} of {self.rows} ({share:.1f} %)"
         if self.sentences:
             note = "gold answers that are sentences, which match only the same words"

@@ -119,6 +119,13 @@ def _task_lines(config: Config) -> Iterator[str]:
         f"held out for validation and {used['test']:,} for the test; {shared:,} training questions "
         f"share {filters.NGRAM} words in a row with a held-out one and are left out of fine-tuning"
     )
+    for name, facts in world.facts.items():
+        if count := facts.get("with different gold answers"):
+            has = "question of {} has" if count == 1 else "questions of {} have"
+            yield (
+                f"{count:,} {has.format(name)} rows with different gold answers and are used "
+                "neither for training nor for tests: give one gold answer each"
+            )
 
 
 def _standing(config: Config, name: str, left: bool, rebuilt: bool) -> str:

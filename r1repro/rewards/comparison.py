@@ -2,9 +2,9 @@
 
 An answer is equal, different or in doubt; a doubt is an answer that cannot be read as a whole, or
 whose form leaves open whether it is the gold one. Only equal answers are right. Rounding counts
-where the question asks for it, where the gold answer is itself a rounded decimal, or where a
-decimal has as many digits as a machine prints; elsewhere a rounded answer is "rounded", which only
-the lenient score counts.
+where the question asks for it, where the gold answer is a decimal and the answer a fraction that no
+decimal can give exactly, or where a decimal has as many digits as a machine prints; elsewhere a
+rounded answer is "rounded", which only the lenient score counts.
 """
 
 import re
@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from r1repro.rewards.agreement import same_value
 from r1repro.rewards.equations import same_equation
 from r1repro.rewards.expressions import Tree
+from r1repro.rewards.labels import clash
 from r1repro.rewards.leaves import (
     Group,
     Leaf,
@@ -27,7 +29,7 @@ from r1repro.rewards.leaves import (
 from r1repro.rewards.math_answers import calculates, parse
 from r1repro.rewards.notation import clean
 from r1repro.rewards.units import Unit
-from r1repro.rewards.values import exact, names, same_value
+from r1repro.rewards.values import exact, names
 
 EQUAL, ROUNDED, DOUBT, DIFFERENT = "equal", "rounded", "in doubt", "different"
 RESULTS = (EQUAL, ROUNDED, DOUBT, DIFFERENT)
@@ -146,6 +148,8 @@ class _Comparison:
 
     def groups(self, gold: Group, answer: Group) -> str:
         kinds = {gold.kind, answer.kind}
+        if clash(gold.name, answer.name):
+            return DOUBT
         if kinds == {"matrix"}:
             return self.ordered(gold.parts, answer.parts)
         if "matrix" in kinds:
@@ -161,8 +165,6 @@ class _Comparison:
             return self.tuple_and_list(gold, answer)
         if gold.kind != answer.kind:
             return DIFFERENT
-        if _clash(gold.name, answer.name):
-            return DOUBT
         return self.ordered(gold.parts, answer.parts)
 
     def ordered(self, gold: Sequence[Node], answer: Sequence[Node]) -> str:
@@ -213,29 +215,39 @@ class _Comparison:
         return kept
 
     def tuple_and_list(self, gold: Group, answer: Group) -> str:
-        """(1, 2) against "1, 2" or x = 1, y = 2: in order, named values in that of their names."""
+        """(1, 2) against "1, 2" or x = 1, y = 2: in order, named values in that of their names.
+
+        Two values without names may be two roots or the ends of an interval, which leaves a doubt.
+        """
         pair = [list(one.parts) for one in (gold, answer)]
+        named = False
         for i, one in enumerate((gold, answer)):
             labels = _labels(one.parts)
             letters = one.kind == "" and all(re.fullmatch("[a-z]", label) for label in labels)
             if letters and len(set(labels)) == len(labels):
                 pair[i] = [pair[i][labels.index(label)] for label in sorted(labels)]
+                named = True
         pair = [list(map(_bare, parts)) for parts in pair]
         result = self.ordered(*pair)
-        named = all(_labels(one.parts)[0] for one in (gold, answer) if one.kind == "" and one.parts)
-        return (
-            DOUBT if result == DIFFERENT and not named and self.matched(*pair) == EQUAL else result
-        )
+        if named:
+            return result
+        if result in (EQUAL, ROUNDED):
+            return result if len(pair[0]) > 2 else DOUBT
+        return DOUBT if self.matched(*pair) == EQUAL else result
 
     def named_leaves(self, gold: Leaf, answer: Leaf) -> str:
         """Two values with the names they were given."""
         if gold.tree is None and answer.tree is None:
             return self.unread(gold, answer)
         result = self.leaves(gold, answer)
-        if result in (EQUAL, ROUNDED) and _clash(gold.name, answer.name):
+        if result in (EQUAL, ROUNDED) and clash(gold.name, answer.name):
             return DOUBT
         if result not in (EQUAL, ROUNDED) and gold.equation and answer.equation:
             return self.equations(gold, answer)
+        named, bare = (gold, answer) if gold.name else (answer, gold)
+        if result == DIFFERENT and named.equation and bare.tree and not bare.name:
+            own = replace(named, tree=named.equation[1], equation=None)  # h(t) = t^2 and t^2
+            result = self.leaves(own, bare) if named is gold else self.leaves(bare, own)
         if result == DOUBT and gold.equation and answer.tree and not answer.name:
             return self.equations(gold, replace(answer, equation=(("var", "y"), answer.tree)))
         return result
@@ -280,8 +292,21 @@ class _Comparison:
             coarse = (decimals(answer) or 0) < 2 or significant(answer) < 2
             return DIFFERENT if coarse else EQUAL if self.rounded else ROUNDED
         if decimals(answer) is None and is_rounded(trees[1], gold, one[0]):
-            return EQUAL if self.rounded or significant(gold) >= _GOLD_DIGITS else ROUNDED
+            return EQUAL if self.rounded or _is_printed(gold, trees[1]) else ROUNDED
         return DOUBT if same is None else DIFFERENT
+
+
+def _is_printed(gold: Leaf, tree: Tree) -> bool:
+    """Whether a decimal gold can only be the printed value of a number.
+
+    It has the digits of a machine, or three and the number is a fraction without a finite decimal,
+    whose divisor is too small for the digits to be a coincidence.
+    """
+    digits = significant(gold)
+    if digits >= _MACHINE_DIGITS or (value := exact(tree)) is None:
+        return digits >= _MACHINE_DIGITS
+    endless = 10 ** value.denominator.bit_length() % value.denominator != 0
+    return digits >= _GOLD_DIGITS and endless and value.denominator <= 10**digits
 
 
 Size = tuple[Fraction, bool]
@@ -334,7 +359,7 @@ def _in_bases(gold: Leaf, answer: Leaf) -> str:
     """Numerals with a base: the same digits, in the same base where both say one."""
     if gold.base and answer.base:
         return EQUAL if (gold.text, gold.base) == (answer.text, answer.base) else DIFFERENT
-    same = gold.text.lstrip("0") == answer.text.strip().lstrip("0")
+    same = gold.text.lstrip("0").upper() == answer.text.strip().lstrip("0").upper()
     if not same:
         return DIFFERENT
     return EQUAL if gold.base else DOUBT
@@ -364,12 +389,3 @@ def _bare(part: Node) -> Node:
     if isinstance(part, Leaf) and part.unit is not None and part.unit.noun:
         return replace(part, name="", unit=None)
     return replace(part, name="")
-
-
-def _clash(one: str, other: str) -> bool:
-    """Whether two names are different letters, so that they may be different things."""
-    functions = {"y"} | set("fghFGH")
-    letters = all(
-        re.fullmatch(r"(?:[A-Za-z]|\\[A-Za-z]+)(?:_\w+)?'*", name) for name in (one, other)
-    )
-    return letters and one != other and not {one, other} <= functions

@@ -4,8 +4,9 @@ from fractions import Fraction
 
 from mpmath import mp
 
+from r1repro.rewards.agreement import DOMAIN, FEWEST, REAL_LINE, points, value_at
 from r1repro.rewards.expressions import Tree
-from r1repro.rewards.values import FEWEST, GUARD, Evaluation, as_mpmath, exact, names, points
+from r1repro.rewards.values import GUARD, Evaluation, exact, names
 
 
 def same_equation(one: tuple[Tree, Tree], other: tuple[Tree, Tree]) -> bool | None:
@@ -14,18 +15,19 @@ def same_equation(one: tuple[Tree, Tree], other: tuple[Tree, Tree]) -> bool | No
     free = sorted(names(first))
     if not free or names(second) != names(first):
         return False
-    ratios = []
-    for point in points(free):
+    ratios, doubtful = [], False
+    for point in points(free, first, second):
         with mp.workdps(2 * GUARD):
-            try:
-                values = [as_mpmath(Evaluation(point, True).of(tree)) for tree in (first, second)]
-            except (ArithmeticError, ValueError, RecursionError):
-                continue
-            if values[0] and values[1] and mp.isfinite(values[0] / values[1]):
-                ratios.append(values[0] / values[1])
-            elif values[0] or values[1]:
+            evaluation = Evaluation(point, True)
+            here, there = (value_at(evaluation, tree) for tree in (first, second))
+            if here is None or there is None or here is DOMAIN or there is DOMAIN:
+                one_sided = (here is DOMAIN) != (there is DOMAIN)
+                doubtful |= one_sided and not REAL_LINE.isdisjoint(free)
+            elif here and there and mp.isfinite(here / there):
+                ratios.append(here / there)
+            elif here or there:
                 return False
-    if len(ratios) < FEWEST:
+    if len(ratios) < FEWEST or doubtful:
         return None
     return all(abs(ratio - ratios[0]) <= abs(ratios[0]) * mp.mpf(10) ** -30 for ratio in ratios)
 

@@ -8,6 +8,7 @@ from mpmath.libmp import to_rational
 
 from r1repro.rewards.expressions import Tree, expression
 from r1repro.rewards.notation import compact
+from r1repro.rewards.numerals import SMALL, digits
 from r1repro.rewards.tokens import Unreadable
 from r1repro.rewards.units import Unit, is_product, split_money, split_unit, unit_of
 from r1repro.rewards.values import number
@@ -57,14 +58,11 @@ _ABOUT = re.compile(
 )
 _ENDLESS = re.compile(r"([-+]?)\s*(?:\\infty|infinity|inf)", re.IGNORECASE)
 _NUMERAL = re.compile(
-    r"\(?\s*(?:\\text\s*\{\s*)?(?P<digits>[\dA-F]*\d[\dA-F]*)\s*\}?\s*\)?\s*_\s*\{?\s*(?:\\text\s*\{\s*)?"
+    r"\(?\s*(?:\\text\s*\{\s*)?(?P<digits>[\dA-F]*\d[\dA-F]*|[\da-f]*\d[\da-f]*"
+    r"|(?:[A-F]{2,}|[a-f]{2,})(?=\s*\}?\s*\)?\s*_\s*\{?\s*\(?\s*16))"
+    r"\s*\}?\s*\)?\s*_\s*\{?\s*(?:\\text\s*\{\s*)?"
     r"\(?\s*(?P<base>\d{1,2}|[a-z]+)\s*\)?\s*\}?\s*\}?"
 )
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
-    " sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
 _GROUPED = re.compile(
     r"(?<![\d.,])(\d{1,3})((?:,\d{3})+|(?: \d{3})+|(?:'\d{3})+|(?:_\d{3})+)(?![\d,_'])"
 )
@@ -77,7 +75,7 @@ _TIMES_TEN = re.compile(r"(?<=\d)\s*x\s*(?=10\s*\^)")
 def leaf(text: str) -> Leaf:
     """The value that a text without separators and relations is."""
     text = " ".join(text.split())
-    body = without_about(text)
+    body = digits(without_about(text))
     if endless := _ENDLESS.fullmatch(body):
         far: Tree = ("var", "∞")
         return Leaf(text, ("neg", far) if endless[1] == "-" else far)
@@ -95,8 +93,7 @@ def leaf(text: str) -> Leaf:
     shown, unit, scale = cut
     tree = _tree(shown)
     if tree is None:
-        spelled = _spelled(body)
-        return Leaf(text) if spelled is None else Leaf(text, ("num", Fraction(spelled)))
+        return Leaf(text)
     return Leaf(shown if unit or money else body, tree, unit=money or unit, scale=scale)
 
 
@@ -120,26 +117,15 @@ def _tree(text: str) -> Tree | None:
         return None
 
 
-def _in_base(text: str, digits: str, base: str) -> Leaf:
-    size = int(base) if base.isdecimal() else _SMALL.index(base) if base in _SMALL else 0
+def _in_base(text: str, shown: str, base: str) -> Leaf:
+    size = int(base) if base.isdecimal() else SMALL.index(base) if base in SMALL else 0
     try:
-        value = int(digits, size) if 2 <= size <= 36 and len(digits) <= 200 else None
+        value = int(shown, size) if 2 <= size <= 36 and len(shown) <= 200 else None
     except ValueError:
         value = None
     if value is None:
         return Leaf(text)
-    return Leaf(digits.lstrip("0") or "0", ("num", Fraction(value)), base=size)
-
-
-def _spelled(text: str) -> int | None:
-    """The number that English words up to ninety-nine spell; None for other words."""
-    word = re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", text).strip().casefold()
-    if word in _SMALL:
-        return _SMALL.index(word)
-    tens, _, ones = word.replace("-", " ").partition(" ")
-    if tens not in _TENS[2:] or (ones and ones not in _SMALL[1:10]):
-        return None
-    return 10 * _TENS.index(tens) + (_SMALL.index(ones) if ones else 0)
+    return Leaf(shown.upper().lstrip("0") or "0", ("num", Fraction(value)), base=size)
 
 
 def words_of(text: str) -> str:

@@ -7,7 +7,9 @@ unit, the base of a number and the shape of a matrix stay part of the answer.
 
 import re
 from dataclasses import replace
+from fractions import Fraction
 
+from r1repro.rewards.agreement import same_value
 from r1repro.rewards.expressions import Tree, expression
 from r1repro.rewards.leaves import (
     Group,
@@ -19,10 +21,12 @@ from r1repro.rewards.leaves import (
     significant,
     without_about,
 )
+from r1repro.rewards.moments import moment
 from r1repro.rewards.notation import clean, compact
 from r1repro.rewards.splitting import CLOSING, OPENING, closes, sides_of, split
 from r1repro.rewards.tokens import GREEK, NAMED, Unreadable
-from r1repro.rewards.values import names, same_value
+from r1repro.rewards.units import compound
+from r1repro.rewards.values import names
 
 MOST_PARTS = 200
 """Parts of a list that are read."""
@@ -32,6 +36,7 @@ _AND = re.compile(
     r"|\\wedge(?![a-z])|或者?|和|以及|与)\s*,?\s*",
     re.IGNORECASE,
 )
+_EITHER = re.compile(r"\bor\b|\\vee(?![a-z])|或", re.IGNORECASE)
 _FLIPPED = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
 _GREEK = rf"\\(?:{'|'.join(GREEK)})(?![A-Za-z])"
 _INDEX = r"(?:\s*_\s*(?:\w|\{[^{}]*\}))?'*"
@@ -44,7 +49,7 @@ _NAME = re.compile(
     rf"|[A-Z]\s*\\(?:cup|cap)\s*[A-Z]|\(\s*(?:{_CALL}|{_LETTER})(?:\s*,\s*(?:{_CALL}|{_LETTER}))+\s*\)"
     r"|(?:\\text\s*\{\s*)?[A-Za-z][a-z]{2,}(?: [A-Za-z]+)*\s*\}?"
 )
-_APPLIED = re.compile(r"[A-Za-z]'*\s*\(\s*([A-Za-z])\s*\)")
+_APPLIED = re.compile(r"[A-Za-z]'*\s*\(\s*([a-z])\s*\)")
 _LABEL = re.compile(
     r"(?:\\text\s*\{\s*)?([A-Za-z][A-Za-z' ]{0,40}|[\u4e00-\u9fff]{1,12})\s*\}?\s*:\s*\}?\s*(?=\S)"
 )
@@ -57,6 +62,7 @@ _MATRIX = re.compile(
     r"(?:\s*\{[^{}]*\})?(?P<rows>.*?)\\end\s*\{(?P=kind)\}(?:\s*[)\]])?",
     re.DOTALL,
 )
+_RANGE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?)\s*-\s*(\d{1,30}(?:\.\d{1,30})?)")
 _PLUS_MINUS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 _ALL = (r"\mathbb{R}", r"\mathbb R", r"\text{all real numbers}", "all real numbers", r"\text{R}")
 
@@ -76,7 +82,7 @@ def calculates(text: str) -> bool:
 def plain(answer: str) -> str:
     """The answer in one notation, without its unit: a key that equal answers mostly share."""
     text = clean(answer)
-    one = leaf(text)
+    one = _known(text) or leaf(text)
     if one.tree is not None and one.tree[0] == "num" and one.base is None:
         return str(one.tree[1] * one.scale)
     return compact(text)
@@ -84,6 +90,8 @@ def plain(answer: str) -> str:
 
 def _node(text: str) -> Node:
     text = without_about(text.strip().strip(",;").strip())
+    if (known := _known(text)) is not None:
+        return known
     while text.startswith("{") and closes(text) == len(text) - 1 and len(split(text[1:-1])) == 1:
         text = text[1:-1].strip()
     if text in (r"\emptyset", "{}", r"\{\}", r"\{ \}", "{ }"):
@@ -104,6 +112,17 @@ def _node(text: str) -> Node:
     return _relation(text)
 
 
+def _known(text: str) -> Leaf | None:
+    """A date, a time, a range or a quantity in several units; None for anything else."""
+    if said := moment(text):
+        return Leaf(said)
+    span = _RANGE.fullmatch(text)
+    if span is not None and Fraction(span[1]) < Fraction(span[2]):
+        return Leaf(text)
+    quantity = compound(text)
+    return quantity and Leaf(text, ("num", quantity[0]), unit=quantity[1])
+
+
 def _list(text: str) -> Node | None:
     """A list, a union or both values of a plus-minus; None for a single thing."""
     joined = _AND.sub(lambda found: _joint(found, text), text)
@@ -118,13 +137,18 @@ def _list(text: str) -> Node | None:
         if len(parts) > 1:
             if inequality and sign == "," and joined == text and not _distinct(parts):
                 return Leaf(text)
-            return _listed(parts)
+            return _listed(_once(parts) if sign == "," and _EITHER.search(text) else parts)
     if len(pairs := re.findall(r"\([^()]*,[^()]*\)", text)) > 1 and not re.sub(
         r"\([^()]*,[^()]*\)|\s", "", text
     ):
         return _listed(pairs)
     both = _both(text)
     return None if both is None else _listed(both)
+
+
+def _once(parts: list[str]) -> list[str]:
+    """The parts without repetitions: "6 or 6" is 6."""
+    return list({compact(part): part for part in parts}.values())
 
 
 def _joint(found: re.Match[str], text: str) -> str:
@@ -200,7 +224,7 @@ def _bracketed(text: str) -> Node | None:
 
 def _set(parts: list[str]) -> Node:
     nodes: list[Node] = []
-    for part in parts:
+    for part in _once(parts):
         nodes += [_node(one) for one in (_both(part) or [part])]
     return nodes[0] if len(nodes) == 1 else Group("{}", tuple(nodes))
 
@@ -321,7 +345,8 @@ def _labelled(text: str) -> Node:
         return leaf(text)
     if _CHANGING.search(found[1]):
         return Leaf(text)
-    return _named(_node(text[found.end() :]), found[1].strip().casefold())
+    name = found[1].strip()
+    return _named(_node(text[found.end() :]), name if len(name) == 1 else name.casefold())
 
 
 def _named(node: Node, name: str) -> Node:

@@ -7,6 +7,7 @@ Words stay, as `\text{...}`; r1repro.rewards.math_answers decides what they are.
 import re
 import unicodedata
 
+from r1repro.rewards.numerals import digits
 from r1repro.rewards.tokens import FUNCTIONS
 from r1repro.text.escapes import mended
 from r1repro.text.tags import LONGEST
@@ -65,6 +66,15 @@ _PHRASE = re.compile(
     r"|^(?:it is|it's)\s+(?=[\\\d$-])",
     re.IGNORECASE,
 )
+_NOTHING = re.compile(
+    r"(?:\\text\s*\{\s*)?(?:(?:there (?:is|are)|it has|has|have) )?no (?:(real|integer|positive) )?"
+    r"solutions?(?: exists?)?\s*\}?|(?:\\text\s*\{\s*)?(?:方程)?(?:无解|空集)\s*\}?",
+    re.IGNORECASE,
+)
+_ABSENT = re.compile(
+    r"(?:\\text\s*\{\s*)?(?:(?:the )?limit )?(?:DNE|does not exist|doesn't exist)\s*\}?|不存在",
+    re.IGNORECASE,
+)
 _SHORT = re.compile(r"\\frac\s*(\d)\s*(\d)(?!\d)")
 _STOP = re.compile(r"(?<=[\w}])\s*\.(?=\s*[\])])")  # a stop before a closing bracket
 _QUOTES = (
@@ -83,7 +93,7 @@ def clean(answer: str) -> str:
     text = _BOLD.sub(r" \1 ", _MONEY.sub("USD ", text))
     text = _unquoted(_BLANKS.sub(" ", text.replace(r"\!", "").replace("{,}", ",")))
     text = _SPACING.sub(" ", text)
-    for sign, written in _SIGNS.items():
+    for sign, written in () if text.isascii() else _SIGNS.items():
         text = text.replace(sign, written)
     text = _COMMAND.sub(lambda found: _COMMANDS.get(found[0], found[0]), text)
     for _ in range(3):
@@ -91,7 +101,12 @@ def clean(answer: str) -> str:
     text = _SHORT.sub(r"\\frac{\1}{\2}", _WORDS.sub(_word, text))
     text = " ".join(_STOP.sub("", text.replace(r"\%", "%")).split())
     text = _unquoted(_CLAUSE.sub("", text))
-    return _unquoted(_PHRASE.sub("", text, count=1))
+    text = _unquoted(_PHRASE.sub("", text, count=1))
+    nothing = _NOTHING.fullmatch(text)
+    if nothing is not None:
+        kind = (nothing[1] or "").casefold()
+        return rf"\text{{no {kind} solution}}" if kind else r"\emptyset"
+    return r"\text{does not exist}" if _ABSENT.fullmatch(text) else digits(text)
 
 
 def _one_script(text: str) -> str:

@@ -47,21 +47,28 @@ class Preference:
         self.model, self.tokenizer = model.eval(), tokenizer
 
     def __call__(self, completions: Sequence[str], **columns: Any) -> list[float]:
-        """Rewards in 0 to 1, so no score outweighs the rule rewards."""
+        """Rewards in 0 to 1, so no score outweighs the rule rewards.
+
+        columns: of the problems, and `finished`, False for a completion that was cut off.
+        """
         problems = rules.problems_of(columns)
         general = [i for i, problem in enumerate(problems) if problem.task in GENERAL]
-        scores = self.scores([shown(problems[i], completions[i]) for i in general])
+        scores = self.scores(
+            [shown(problems[i], completions[i]) for i in general],
+            [columns["finished"][i] for i in general],
+        )
         rewards = [0.0] * len(problems)
         for i, score in zip(general, scores, strict=True):
             rewards[i] = score
         return rewards
 
     @torch.inference_mode()
-    def scores(self, texts: Sequence[str]) -> list[float]:
-        """Sigmoid of the model's score for each text."""
+    def scores(self, texts: Sequence[str], finished: Sequence[bool]) -> list[float]:
+        """Sigmoid of the model's score for each text; finished: False for one that was cut off."""
         scores: list[float] = []
+        rows_of = [encoded(self.tokenizer, *one) for one in zip(texts, finished, strict=True)]
         for start in range(0, len(texts), BATCH):
-            ids = [encoded(self.tokenizer, text) for text in texts[start : start + BATCH]]
+            ids = rows_of[start : start + BATCH]
             width = max(map(len, ids))
             pad = self.tokenizer.pad_token_id
             rows = torch.tensor([row + [pad] * (width - len(row)) for row in ids])
@@ -72,6 +79,6 @@ class Preference:
         return scores
 
 
-def encoded(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
-    """Token ids of a reward-model input, ending in the end-of-sequence token as in training."""
-    return [*tokenizer.encode(text), tokenizer.eos_token_id]
+def encoded(tokenizer: PreTrainedTokenizerFast, text: str, finished: bool) -> list[int]:
+    """Token ids of a reward-model input, in the end-of-sequence token where the answer ended."""
+    return [*tokenizer.encode(text), *([tokenizer.eos_token_id] if finished else [])]

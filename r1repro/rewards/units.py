@@ -97,7 +97,7 @@ _CHANGES = frozenset(
 # Magnitudes and fractions of every size: quadrillion, ninths, sixteenths, millionths.
 _MAGNITUDE = re.compile(r"(?:nin|twelf|\w+(?:teen|tie|dred|sand|illion))ths?|\w*illions?")
 _HAN_CHANGES = re.compile("[或和与及到至约半倍万千百亿十几多不非无余以第、]")
-_MEASURES = (
+MEASURES = (
     "个只本支枝张件头名位组套辆块朵颗把双页种次条棵人岁分题项盒箱袋瓶杯碗座间层排行列艘架台部"
 )
 _NAME = r"(?:°?[A-Za-zμΩ%¢]+\.?|°|[\u4e00-\u9fff]+)"
@@ -105,6 +105,8 @@ _UNIT = re.compile(
     rf"\s*(?:(?P<kind>square|cubic|sq\.?|cu\.?|平方|立方)\s*)?(?P<name>{_NAME})"
     r"(?P<power>[²³])?"
 )
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+\.?|[\u4e00-\u9fff]{1,3}?(?=\s*(?:[\d零]|$)))")
+_COMPOUND = re.compile(rf"{_QUANTITY.pattern}(?:\s*,?\s*(?:and\s+|零)?{_QUANTITY.pattern})+")
 _JOINED = re.compile(r"\s*(/|\*|·|per\b|每)\s*")
 _NOUNS = re.compile(r"[A-Za-z]+(?:[' -][A-Za-z]+)*")
 _NO_TAIL = r"[^A-Za-z\u4e00-\u9fff%¢Ωμ°²³/.' -]\s*"
@@ -227,7 +229,7 @@ def unit_of(plain: str) -> Unit | None:
         return _known("%")
     if re.search(r"[\u4e00-\u9fff]", plain):
         word = plain.removesuffix("钟")
-        if word[:1] in _MEASURES and not _HAN_CHANGES.search(word) and len(word) <= 7:
+        if word[:1] in MEASURES and not _HAN_CHANGES.search(word) and len(word) <= 7:
             return Unit(noun=word[1:] or word)
         return None
     return Unit(noun=_stem(plain)) if _is_phrase(plain) else None
@@ -247,6 +249,32 @@ def _stem(plain: str) -> str:
         w for w in plain.casefold().split() if w not in ("the", "a", "an", "of", "total", "in")
     ]
     return " ".join(w[:-1] if len(w) > 3 and w.endswith("s") else w for w in words)
+
+
+def compound(text: str) -> tuple[Fraction, Unit] | None:
+    """The number and unit of a quantity in several units, such as 2 hours and 30 minutes.
+
+    None unless each part is of the same kind and less than one of the unit before it.
+    """
+    if not text[:1].isdigit() or text[-1].isdigit():
+        return None
+    flat = " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text[:120]).split())
+    if _COMPOUND.fullmatch(flat) is None:
+        return None
+    total, first, last = Fraction(0), None, None
+    for number, name in _QUANTITY.findall(flat):
+        short = name.rstrip(".")
+        minutes = last is not None and last.dimensions == (("time", 1),) and short == "m"
+        unit = _known("min" if minutes else short)
+        if unit is None or not unit.dimensions:
+            return None
+        size = Fraction(number) * unit.factor
+        if last is not None and (
+            unit.dimensions != last.dimensions or size >= last.factor or "." in number[:-1]
+        ):
+            return None
+        total, first, last = total + size, first or unit, unit
+    return (total / first.factor, first) if first is not None else None
 
 
 def _known(plain: str) -> Unit | None:

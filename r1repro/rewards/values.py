@@ -1,8 +1,7 @@
 """Values of expression trees: exact where they are rational, else to as many digits as it takes.
 
-Two trees without variables are compared as numbers, others at sample points of both signs. The
-relative difference decides, never an absolute one, so tiny values differ. Costs are bounded: what
-would grow beyond the bounds has no value.
+Costs are bounded: what would grow beyond the bounds has no value. r1repro.rewards.agreement
+compares two trees.
 """
 
 import math
@@ -19,14 +18,16 @@ Value = Any
 
 MOST_BITS = 60_000
 """Largest exact number, in bits."""
-_MOST_DIGITS = 3_000
+
 GUARD = 50
-FEWEST = 4
-"""Sample points at which both sides must have a value."""
 
 
 class NoValue(ArithmeticError):
     """The tree has no value here: undefined, too large, or not exact where only that is asked."""
+
+
+class Undefined(NoValue):
+    """The tree has no real value here, such as the root of a negative number."""
 
 
 def names(tree: Tree) -> frozenset[str]:
@@ -134,7 +135,10 @@ class Evaluation:
                 return Fraction(0)
             raise NoValue("a power of zero")
         if self.real and (mp.im(as_mpmath(base)) or mp.re(as_mpmath(base)) < 0):
-            raise NoValue("a broken power of a negative number")
+            if not isinstance(exponent, Fraction) or exponent.denominator % 2 == 0:
+                raise Undefined("a broken power of a negative number")
+            sign = -1 if exponent.numerator % 2 else 1  # an odd root
+            return sign * self.power(-base, exponent)
         growth = abs(as_mpmath(exponent) * mp.log(as_mpmath(base)))
         if not growth < MOST_BITS:
             raise NoValue("too large")
@@ -164,7 +168,7 @@ class Evaluation:
             if order % 2:
                 return -mp.root(-value, order)
             if self.real:
-                raise NoValue("a root of a negative number")
+                raise Undefined("a root of a negative number")
         return mp.root(value, order)
 
     def function(self, name: str, given: list[Value], undefined: bool) -> Value:
@@ -181,9 +185,9 @@ class Evaluation:
         values = [as_mpmath(x) for x in given]
         positive = all(not mp.im(x) and mp.re(x) > 0 for x in values)
         if self.real and name in _LOGARITHMS and not positive:
-            raise NoValue("a logarithm of no positive number")
+            raise Undefined("a logarithm of no positive number")
         if self.real and name in ("arcsin", "arccos") and abs(values[0]) > 1:
-            raise NoValue("no such angle")
+            raise Undefined("no such angle")
         if name == "exp" and not abs(values[0]) < MOST_BITS / 2:
             raise NoValue("too large")
         if name in ("factorial", "binom") and any(abs(x) > 2_000 for x in values):
@@ -275,86 +279,3 @@ def number(tree: Tree, digits: int = 30) -> Value | None:
             return +as_mpmath(Evaluation(digits=digits).of(tree))
         except (ArithmeticError, ValueError, RecursionError):
             return None
-
-
-def same_value(one: Tree, other: Tree) -> bool | None:
-    """Whether two trees are equal wherever both are defined; None if that cannot be told.
-
-    Numbers may be complex; functions of variables are compared where they are real. A logarithm
-    without a base has the same unknown one on both sides; written as code, log(x) may be natural.
-    """
-    first, second = exact(one), exact(other)
-    if first is not None and second is not None:
-        return first == second
-    free = names(one) | names(other)
-    real = bool(free) and not (holds(one, "const", "i") or holds(other, "const", "i"))
-    some = mp.mpf("6.18")
-    found = _agree(one, other, real, {"base of log": some, "base of plainlog": some})
-    if not found and (holds(one, "fn", "plainlog") or holds(other, "fn", "plainlog")):
-        return _agree(one, other, real, {"base of log": some})
-    return found
-
-
-def _agree(one: Tree, other: Tree, real: bool, bases: dict[str, Value]) -> bool | None:
-    free = sorted(names(one) | names(other))
-    defined = 0
-    for point in points(free):
-        differs = _differ(one, other, {**point, **bases}, real)
-        if differs:
-            return False
-        defined += differs is not None
-    return True if defined >= (FEWEST if free else 1) else None
-
-
-_BROKEN = (
-    "-2137/1000",
-    "-293/1000",
-    "137/1000",
-    "411/1000",
-    "731/1000",
-    "879/1000",
-    "1713/1000",
-    "53/10",
-    "113/10",
-    "151/3",
-)
-_WHOLE = (2, 3, 5, 8, 37)
-
-
-def points(free: list[str]) -> list[dict[str, Value]]:
-    """Sample points: negative, positive, whole and of mixed signs."""
-    if not free:
-        return [{}]
-    broken = [
-        {name: Fraction(sample) * (7 + i) / 7 for i, name in enumerate(free)} for sample in _BROKEN
-    ]
-    whole = [{name: Fraction(start + 3 * i) for i, name in enumerate(free)} for start in _WHOLE]
-    mixed = [
-        {name: Fraction(sign * (-1) ** i * (5 + 2 * i), 6) for i, name in enumerate(free)}
-        for sign in (1, -1)
-    ]
-    return broken + whole + mixed
-
-
-def _differ(one: Tree, other: Tree, point: dict[str, Value], real: bool) -> bool | None:
-    """Whether two trees differ at a point; None if one has no value there.
-
-    The digits are twice what the sizes met on the way span, so that a difference as small as the
-    smallest number beside the largest is seen.
-    """
-    digits = 2 * GUARD
-    for _ in range(3):
-        with mp.workdps(digits):
-            evaluation = Evaluation(point, real, digits=digits)
-            try:
-                first, second = (as_mpmath(evaluation.of(tree)) for tree in (one, other))
-            except (ArithmeticError, ValueError, RecursionError):
-                return None
-            needed = 2 * evaluation.span + 2 * GUARD
-            if needed > _MOST_DIGITS or not mp.isfinite(first - second):
-                return None
-            if needed <= digits:
-                size = max(abs(first), abs(second))
-                return bool(abs(first - second) > size * mp.mpf(10) ** (10 - digits // 2))
-            digits = needed
-    return None

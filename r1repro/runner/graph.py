@@ -275,7 +275,7 @@ _CHAIN: tuple[Stage, ...] = (
         "06_all_scenario_rl",
         Stage(
             name="reward_model",
-            version=4,
+            version=5,
             run="r1repro.stages.reward_model:run",
             config=(
                 *("model", "task", "stage.reward_model", "general", "seed"),

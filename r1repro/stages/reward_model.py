@@ -28,6 +28,9 @@ from r1repro.training import reward_model, sharding
 
 HELD_OUT = 0.2
 """Share of the questions whose pairs are held out."""
+Answer = tuple[str, bool]
+"""A text, and whether it ended by itself rather than at the length cap."""
+Grades = dict[Answer, float]
 WRITERS = ("dev2", "dev3")
 """Policies whose answers are compared: one without and one with general training data."""
 
@@ -35,7 +38,7 @@ WRITERS = ("dev2", "dev3")
 def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Writes model/ (dev3 with a scalar head), pairs.parquet and metrics.parquet.
 
-    pairs.parquet: chosen, rejected, split, and the model's scores.
+    pairs.parquet: chosen, rejected, whether each ended by itself, split, and the model's scores.
     """
     settings = config.stage.reward_model
     own = config.general.pairs is not None
@@ -50,17 +53,24 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     model = new_reward_model(place, config.engine, config.seed)
     reward_model.pad_apart(model, tokenizer)
     learned = pairs[pairs.split == "train"]
-    texts = zip(learned.chosen, learned.rejected, strict=True)
+    sides = [
+        [
+            encoded(tokenizer, *one)
+            for one in zip(learned[side], learned[f"{side}_finished"], strict=True)
+        ]
+        for side in ("chosen", "rejected")
+    ]
     rows = reward_model.train(
-        model, tokenizer, [(encoded(tokenizer, c), encoded(tokenizer, r)) for c, r in texts],
+        model, tokenizer, list(zip(*sides, strict=True)),
         settings, seed=config.seed, folder=folder, progress=progress, engine=config.engine,
     )  # fmt: skip
     save_model(model, tokenizer, folder / "model", progress.writes)
     if not progress.writes:
         return
     judge = Preference(load_reward_model(folder / "model", config.engine), tokenizer)
-    pairs["score_chosen"] = judge.scores(pairs.chosen.tolist())
-    pairs["score_rejected"] = judge.scores(pairs.rejected.tolist())
+    for side in ("chosen", "rejected"):
+        finished = pairs[f"{side}_finished"].tolist()
+        pairs[f"score_{side}"] = judge.scores(pairs[side].tolist(), finished)
     pairs.to_parquet(folder / "pairs.parquet")
     pd.DataFrame(rows).to_parquet(folder / "metrics.parquet")
 
@@ -87,8 +97,10 @@ def _pairs(config: Config, inputs: Inputs, settings: RewardModelConfig) -> list[
             "problem_id": problem.id,
             "task": problem.task,
             "language": problem.language,
-            "chosen": pair[0],
-            "rejected": pair[1],
+            "chosen": pair[0][0],
+            "rejected": pair[1][0],
+            "chosen_finished": pair[0][1],
+            "rejected_finished": pair[1][1],
             "split": "held out" if problem.id in held_out else "train",
         }
         for problem, pair in found
@@ -116,6 +128,8 @@ def own_pairs(config: Config) -> list[dict[str, object]]:
             "language": asked.language,
             "chosen": shown(asked, chosen),
             "rejected": shown(asked, rejected),
+            "chosen_finished": True,
+            "rejected_finished": True,
             "split": "held out" if asked.id in held_out else "train",
         }
         for asked, chosen, rejected in clean
@@ -124,11 +138,11 @@ def own_pairs(config: Config) -> list[dict[str, object]]:
 
 def _answers(
     config: Config, inputs: Inputs, settings: RewardModelConfig, problems: Sequence[Problem]
-) -> dict[int, dict[str, float]]:
+) -> dict[int, Grades]:
     """Graded answers of the writers by problem number; every process samples a share."""
     rank, processes = sharding.rank(), sharding.processes()
     numbers = range(rank, len(problems), processes)
-    answers: dict[int, dict[str, float]] = {number: {} for number in numbers}
+    answers: dict[int, Grades] = {number: {} for number in numbers}
     for writer in WRITERS:
         policy = inputs[writer].folder / "model"
         # not vLLM, which would not free its memory for the training that follows
@@ -141,19 +155,19 @@ def _answers(
         )  # fmt: skip
         for position, (problem, _, said) in enumerate(chain.from_iterable(batches)):
             number = numbers[position // settings.samples]
-            answers[number][said.text] = grade(problem, said.text)
+            answers[number][said.text, said.finished] = grade(problem, said.text)
     return {number: graded for part in sharding.gather(answers) for number, graded in part.items()}
 
 
-def pick(problem: Problem, grades: dict[str, float]) -> tuple[str, str] | None:
+def pick(problem: Problem, grades: Grades) -> tuple[Answer, Answer] | None:
     """(chosen, rejected) as shown to the reward model: the pair closest in length.
 
     None if no two different answers have different grades.
     """
     pairs = [
-        (shown(problem, better), shown(problem, worse))
+        ((shown(problem, better[0]), better[1]), (shown(problem, worse[0]), worse[1]))
         for better, worse in permutations(sorted(grades), 2)
         if grades[better] > grades[worse]
     ]
     pairs = [(chosen, rejected) for chosen, rejected in pairs if chosen != rejected]
-    return min(pairs, key=lambda pair: (abs(len(pair[0]) - len(pair[1])), pair), default=None)
+    return min(pairs, key=lambda pair: (abs(len(pair[0][0]) - len(pair[1][0])), pair), default=None)

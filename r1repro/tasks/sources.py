@@ -10,6 +10,9 @@ from typing import Any
 
 from r1repro import hub, records
 from r1repro.errors import R1ReproError
+from r1repro.rewards.comparison import EQUAL
+from r1repro.rewards.math_answers import plain
+from r1repro.rewards.verifier import quick
 from r1repro.tasks import fields
 from r1repro.tasks.countdown import asked
 from r1repro.tasks.gold import gold_text
@@ -73,18 +76,37 @@ SOURCES = {
 
 
 def problems(source: Source) -> list[Problem]:
-    """The problems of a source in order, without duplicates.
+    """The problems of a source in order, as `questions` reads them."""
+    return questions(source)[0]
 
-    Raises R1ReproError if the source is not on this machine, has no rows, lacks a column, or has an
-    empty answer (or in a user's file a sentence as answer), naming the row.
+
+def questions(source: Source) -> tuple[list[Problem], int]:
+    """(problems in order without duplicates, number of questions with different gold answers).
+
+    A question whose rows give different gold answers is left out, since none is known to be right.
+    Raises R1ReproError if the source is not on this machine, has no rows that can be used, lacks a
+    column, or has an empty answer (or in a user's file a sentence as answer), naming the row.
     """
     by_id: dict[str, Problem] = {}
+    conflicting: set[str] = set()
     for where, row in rows(source):
         problem = _problem(source, row, where)
-        by_id.setdefault(problem.id, problem)
+        first = by_id.setdefault(problem.id, problem)
+        if not source.countdown and not _same_gold(first.answer, problem.answer):
+            conflicting.add(problem.id)
+    name = source.path or source.hub
     if not by_id:
-        raise R1ReproError(f"{source.path or source.hub} has no rows; give a data set with rows")
-    return list(by_id.values())
+        raise R1ReproError(f"{name} has no rows; give a data set with rows")
+    if len(by_id) == len(conflicting):
+        raise R1ReproError(
+            f"{name}: each of its {len(by_id)} questions has different gold answers; give one each"
+        )
+    return [p for p in by_id.values() if p.id not in conflicting], len(conflicting)
+
+
+def _same_gold(one: str, other: str) -> bool:
+    """Whether two gold answers of a question are the same where rational arithmetic can tell."""
+    return one == other or quick(one, other) == EQUAL or plain(one) == plain(other)
 
 
 def digest(problems: list[Problem]) -> str:

@@ -80,12 +80,12 @@ def _own(task: TaskConfig, path: str, name: str = "own") -> Source:
 
 def _of_data(task: TaskConfig) -> World:
     rng = random.Random(f"data-{task.world_seed}")
-    training = sources.problems(train_source(task))
-    facts = {train_source(task).name: _facts(train_source(task), training)}
+    training, conflicting = sources.questions(train_source(task))
+    facts = {train_source(task).name: _facts(train_source(task), training, conflicting)}
     test: list[Problem] = []
     for source in test_sources(task):
-        found = sources.problems(source)
-        facts[source.name] = _facts(source, found)
+        found, conflicting = sources.questions(source)
+        facts[source.name] = _facts(source, found, conflicting)
         test += found if len(found) <= task.test_problems else rng.sample(found, task.test_problems)
     # Questions may repeat across test sets and occur in the training set.
     test = list({problem.id.split(":")[-1]: problem for problem in test}.values())
@@ -132,6 +132,7 @@ def _apart(free: list[Problem], held: list[Problem]) -> tuple[list[Problem], int
     return kept, len(same)
 
 
-def _facts(source: Source, problems: list[Problem]) -> dict[str, object]:
+def _facts(source: Source, problems: list[Problem], conflicting: int) -> dict[str, object]:
     where = {"hub": source.hub, "commit": sources.place(source).name} if source.hub else {}
-    return {**where, "problems": len(problems), "sha256": sources.digest(problems)}
+    counts = {"problems": len(problems), "with different gold answers": conflicting}
+    return {**where, **counts, "sha256": sources.digest(problems)}

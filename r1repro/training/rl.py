@@ -268,7 +268,7 @@ class Recorder(trainers.Recorder):
                 raise R1ReproError(
                     "preference_weight is above 0 without a reward model; pass one or set it to 0"
                 )
-            rewards = rule(completions, **columns)
+            rewards = rule(completions, **columns, finished=self.batch["finished"].tolist())
             if self.permuted is not None:
                 step, size = columns["trainer_state"].global_step, self.settings.generations
                 order = within_groups(len(rewards), size, (self.permuted, step), sharding.rank())

@@ -41,7 +41,7 @@ def _refuse(name):
 def test_a_file_is_read_whatever_its_bytes_and_name(run, file):
     code, rows, summary = run("grade", file)
     assert code == 0 and [row["correct"] for row in rows] == [True, True]
-    assert summary.startswith("correct: 2 of 2\n")
+    assert summary.startswith("correct: 2 of 2; lenient, ")
     assert len(run("analyze", file)[1]) == 2
 
 
@@ -89,7 +89,7 @@ def test_a_row_without_a_gold_answer_or_a_completion_costs_itself_only(run):
     code, rows, summary = run("grade", "nan_null/nan_gold.jsonl")
     assert code == 0 and [row["correct"] for row in rows] == [None, True]
     assert rows[0]["reason"] == "no gold answer" and rows[0]["gold"] is None
-    assert "correct: 1 of 1\n" in summary and "no gold answer: 1\n" in summary
+    assert "correct: 1 of 1; lenient, " in summary and "no gold answer: 1\n" in summary
     code, rows, summary = run("grade", "nan_null/null_completion.jsonl")
     assert code == 0 and [row["correct"] for row in rows] == [True, False, True]
     assert "no completion: null: 1\n" in summary
@@ -144,6 +144,7 @@ def test_a_completion_that_runs_on_is_read_to_the_end_of_its_first_answer(run):
     _, rows, summary = run("grade", "run_on/input.jsonl")
     assert [row["id"] for row in rows if not row["correct"]] == [2]
     assert "went on after the answer: 8 of 9 (88.9 %)\n" in summary
+    assert summary.split("\n")[0].endswith("; went on after the answer: 88.9 %")
     _, rows, summary = run("analyze", "run_on/input.jsonl")
     assert [row["runs_on"] for row in rows] == [True] * 8 + [False]
     assert "runs_on: 0.8889\n" in summary and rows[0]["answer"] == "12"
@@ -169,7 +170,8 @@ def test_rounding_counts_where_the_question_asks_for_it(tmp_path, run):
     _, rows, summary = run("grade", file, "--question", "question")
     assert [(r["correct"], r["lenient"]) for r in rows] == [(False, True), (True, True)]
     assert rows[0]["reason"].startswith("in doubt: rounded")
-    assert "correct: 1 of 2\nlenient, with rounding that is not asked for: 2 of 2\n" in summary
+    headline = "correct: 1 of 2; lenient, with rounding that is not asked for: 2 of 2"
+    assert summary.startswith(f"{headline}; went on after the answer: 0.0 %\n")
     assert [r["correct"] for r in run("grade", file)[1]] == [False, False]
 
 

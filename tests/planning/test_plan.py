@@ -159,6 +159,7 @@ def test_what_is_left_of_a_persons_own_questions(tmp_path, monkeypatch):
     asked = "Count the apples in all of the {} baskets on the long table of house {} today."
     rows = [{"question": f"What is {n}+{n}?", "answer": str(2 * n)} for n in range(70)]
     rows += [{"question": asked.format("seven", n), "answer": "7"} for n in (1, 2)]
+    rows += [{"question": "Which of the two is right?", "answer": n} for n in ("1", "2")]
     path = tmp_path / "own.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     test = tmp_path / "test.jsonl"
@@ -168,6 +169,7 @@ def test_what_is_left_of_a_persons_own_questions(tmp_path, monkeypatch):
     text = _text(composed(words))
     assert "67 of 72 questions are for training, 5 are held out for validation and 1" in text
     assert re.search(r"; [12] training questions share 10 words in a row with a held-out one", text)
+    assert "1 question of own has rows with different gold answers" in text
 
 
 def test_command_line(capsys, tmp_path):

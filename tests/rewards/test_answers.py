@@ -68,6 +68,9 @@ def test_reported_answers_are_judged_as_an_expert_judges_them():
         ("(1/3, 2)", "(0.33, 2)", ROUNDED),
         ("1/3", "0.333333333333", EQUAL),  # as a machine prints it
         ("66.7", r"\frac{200}{3}", EQUAL),  # the gold answer is rounded itself
+        ("0.125", "1251/10000", ROUNDED),  # both exact
+        ("1.41", r"\sqrt{2}", ROUNDED),
+        ("0.667", r"\frac{10003}{15000}", ROUNDED),
         ("0.3", "1/3", ROUNDED),
     ],
 )

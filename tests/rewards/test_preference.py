@@ -63,14 +63,17 @@ def test_a_reward_lies_between_0_and_1_and_only_general_prompts_get_one(judge):
         name: [rules.columns_of(p)[name] for p in (WORD, SUM, HARM)]
         for name in rules.columns_of(WORD)
     }
+    columns["finished"] = [True, True, True]
     texts = ["<think>x</think><answer>cat</answer>", "<answer>3</answer>", "no"]
     helpful, none, harmless = judge(texts, **columns)
     assert none == 0.0 and 0 < helpful < 1 and 0 < harmless < 1
     assert judge([texts[0].replace("x", "y"), *texts[1:]], **columns)[0] == pytest.approx(helpful)
+    columns["finished"] = [False, True, True]
+    assert judge(texts, **columns)[0] != pytest.approx(helpful), "cut off"
+    assert judge(texts, **columns)[2] == pytest.approx(harmless)
 
 
 def test_padding_changes_no_score(judge):
-    alone = judge.scores(["cat"])
-    assert judge.scores(["cat", "What is 猫 in English? cat dog cat dog"])[0] == pytest.approx(
-        alone[0], abs=1e-5
-    )
+    alone = judge.scores(["cat"], [True])
+    together = judge.scores(["cat", "What is 猫 in English? cat dog cat dog"], [True, False])
+    assert together[0] == pytest.approx(alone[0], abs=1e-5)

@@ -21,15 +21,17 @@ def test_the_pair_is_the_most_alike_in_what_is_shown():
     wordy = f"<think>{'猫: cat ' * 20}</think><answer>cat</answer>"
     near, far = f"<think>{'狗 ' * 90}</think><answer>dog</answer>", "<answer>big old horse</answer>"
     # The thinking is not shown, so it makes no pair unlike.
-    pair = pick(WORD, {short: 3.0, wordy: 3.0, near: 1.0, far: 1.0})
-    assert pair == ("What is 猫 in English?\ncat", "What is 猫 in English?\ndog")
+    pair = pick(
+        WORD, {(short, True): 3.0, (wordy, True): 3.0, (near, False): 1.0, (far, True): 1.0}
+    )
+    assert pair == (("What is 猫 in English?\ncat", True), ("What is 猫 in English?\ndog", False))
 
 
 def test_no_pair_without_a_difference():
     right = "<think>猫: cat</think><answer>cat</answer>"
-    assert pick(WORD, {right: 3.0, "<answer>cat</answer>": 3.0}) is None
+    assert pick(WORD, {(right, True): 3.0, ("<answer>cat</answer>", True): 3.0}) is None
     # The same answer without its tag is graded lower, and shown alike.
-    assert pick(WORD, {right: 3.0, "<think>x</think>cat": 1.0}) is None
+    assert pick(WORD, {(right, True): 3.0, ("<think>x</think>cat", True): 1.0}) is None
     assert pick(WORD, {}) is None
 
 
@@ -43,8 +45,9 @@ def test_an_end_is_no_padding(family):
     model = AutoModelForSequenceClassification.from_config(shape).eval()
     model.config.pad_token_id = tokenizer.pad_token_id
     torch.nn.init.normal_(model.score.weight)
-    finished = encoded(tokenizer, "What is 1+1?\n2")
-    cut, longer = finished[:-1], encoded(tokenizer, "What is 1+1?\n2, that is two")
+    finished = encoded(tokenizer, "What is 1+1?\n2", True)
+    cut = encoded(tokenizer, "What is 1+1?\n2", False)
+    longer = encoded(tokenizer, "What is 1+1?\n2, that is two", True)
 
     def scores(*rows):
         width = max(map(len, rows))

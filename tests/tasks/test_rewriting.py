@@ -11,7 +11,7 @@ from r1repro.tasks import corpus, rewriting
 from r1repro.tasks.rewriting import rewrite, tagged, tidied, translated
 from r1repro.text.tags import read
 
-DATA = ROOT / "tests" / "data" / "questions"
+DATA = ROOT / "tests" / "data"
 
 
 def _thinking(*lines, answer="8"):
@@ -155,8 +155,7 @@ def test_a_summary_is_a_whole_block():
 
 
 def test_the_display_mathematics_of_r1_is_kept():
-    lines = (DATA / "r1_traces.jsonl").read_text("utf-8").split("\n")
-    for row in (json.loads(line) for line in lines if line):
+    for row in json.loads((DATA / "r1_traces.json").read_text("utf-8")):
         said = tagged(f"<think>{row['message_content']}</think>{row['message_content']}")
         thinking = tidied(said).thinking
         for mark in ("\\[", "\\]", "\\(", "\\)"):

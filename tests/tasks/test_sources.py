@@ -74,6 +74,19 @@ def test_a_question_that_differs_in_blanks_and_marks_only_comes_once(file):
     assert len(sources.problems(Source("own", path=path))) == 1
 
 
+def test_a_question_with_different_gold_answers_is_left_out_and_counted(file):
+    path = file(
+        {"question": "What is 3+4?", "answer": "7"}, {"question": "What is 3 + 4?", "answer": "8"},
+        {"question": "Half of 1?", "answer": "0.5"}, {"question": "Half of 1?", "answer": "1/2"},
+        {"question": "What is 3+4?", "answer": "7"},
+    )  # fmt: skip
+    found, conflicting = sources.questions(Source("own", path=path))
+    assert [(p.prompt, p.answer) for p in found] == [("Half of 1?", "0.5")] and conflicting == 1
+    path = file({"question": "What?", "answer": "7"}, {"question": "What?", "answer": "8"})
+    with pytest.raises(R1ReproError, match="each of its 1 questions has different gold answers"):
+        sources.problems(Source("own", path=path))
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -118,7 +131,7 @@ def test_countdown_numbers_become_a_question_that_any_right_expression_meets(fil
         ("gsm8k", "gsm8k_test.jsonl", {}, 44),
         ("math500", "math500.jsonl", {"prompt": "problem"}, 50),
         ("aime24", "aime24.json", {"prompt": "problem"}, 30),
-        ("mgsm_zh", "mgsm_zh.jsonl", {"prompt": "messages", "language": "zh"}, 10),
+        ("mgsm_zh", "mgsm_zh.jsonl", {"prompt": "messages", "language": "zh"}, 42),
     ],
 )
 def test_real_files_are_read_whole(name, path, fields, count):

@@ -15,7 +15,6 @@ from r1repro.text.tags import read
 from tests.laptop import laptop
 
 REAL = ROOT / "tests" / "data" / "r1_traces.json"
-DATA = ROOT / "tests" / "data" / "questions"
 
 
 def written(path, *rows):
@@ -96,8 +95,7 @@ def test_a_boxed_answer_is_put_in_the_answer_tag(tmp_path):
 
 
 def test_real_traces_are_tagged(tmp_path):
-    lines = (DATA / "r1_traces.jsonl").read_text("utf-8").split("\n")
-    rows = [json.loads(line) for line in lines if line]
+    rows = json.loads(REAL.read_text("utf-8"))
     said = [f"<think>{r['message_thinking']}</think>\n{r['message_content']}" for r in rows]
     found = [
         {"problem": row["problem"], "generations": text}

@@ -11,7 +11,7 @@ from r1repro.errors import R1ReproError
 from r1repro.tasks import worlds
 from tests.laptop import laptop
 
-DATA = ROOT / "tests" / "data" / "questions"
+DATA = ROOT / "tests" / "data"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from r1repro.config import ROOT
 from r1repro.text.language import HAN, is_mixed, language_of, language_share, words
 
-DATA = ROOT / "tests" / "data" / "questions"
+DATA = ROOT / "tests" / "data"
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,10 @@ BETWEEN = {"en": r"\s", "zh": rf"[{HAN}](?=[{HAN}])|[，。]"}
 
 
 def _texts(name, field):
-    lines = (DATA / name).read_text("utf-8").split("\n")
-    found = [json.loads(line)[field] for line in lines if line]
+    text = (DATA / name).read_text("utf-8")
+    whole = name.endswith(".json")
+    rows = json.loads(text) if whole else map(json.loads, filter(None, text.split("\n")))
+    found = [row[field] for row in rows]
     return [text if isinstance(text, str) else text[0]["content"] for text in found]
 
 
@@ -161,8 +163,8 @@ def _texts(name, field):
         ("gsm8k_train.jsonl", "question", "en"),
         ("gsm8k_train.jsonl", "answer", "en"),
         ("math500.jsonl", "problem", "en"),
-        ("r1_traces.jsonl", "message_thinking", "en"),
-        ("r1_traces.jsonl", "message_content", "en"),
+        ("r1_traces.json", "message_thinking", "en"),
+        ("r1_traces.json", "message_content", "en"),
         ("mgsm_zh.jsonl", "messages", "zh"),
         ("math500_zh.jsonl", "problem", "zh"),
     ],

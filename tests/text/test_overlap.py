@@ -9,10 +9,7 @@ from r1repro.config import ROOT
 from r1repro.text.overlap import NGRAM, Overlap, copies, overlaps
 from r1repro.text.wording import wording
 
-AIME = ROOT / "tests" / "data"
-REAL = ROOT.parent / "shared" / "realdata"
-HERE = pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside the checkout")
-DATA = ROOT / "tests" / "data" / "questions"
+DATA = ROOT / "tests" / "data"
 LONG = (
     "Ann has three boxes with seven red apples each and gives away four of them; how many are left?"
 )
@@ -28,8 +25,8 @@ WRAPPED = (
 )
 
 
-def rows(name, field="problem", folder=DATA):
-    lines = (folder / name).read_text("utf-8").split("\n")
+def rows(name, field="problem"):
+    lines = (DATA / name).read_text("utf-8").split("\n")
     return [json.loads(line)[field] for line in lines if line]
 
 
@@ -120,7 +117,9 @@ def test_an_instruction_that_all_rows_share_is_no_evidence(shared):
     ]
 
 
-@pytest.mark.parametrize("shared", [WRAPPED, "{} " + STEPS + "within \\boxed{{}}.", "7. {}"])
+@pytest.mark.parametrize(
+    "shared", [WRAPPED, "{} " + STEPS + "within \\boxed{{}}.", "7. {}", "12. {}\nAnswer: 5"]
+)
 @pytest.mark.parametrize("name", ["math500.jsonl", "math500_short.jsonl"])
 def test_short_problems_are_found_in_their_wrapping(shared, name):
     held = rows(name)
@@ -145,28 +144,24 @@ def test_chinese_is_read_by_characters():
 
 
 def test_the_fourteen_rows_of_aime_and_none_other():
-    held = [row["problem"] for row in json.loads((AIME / "aime24.json").read_text("utf-8"))]
-    asked = rows("aime_2021_2024.jsonl", "question", AIME)
-    names = rows("aime_2021_2024.jsonl", "id", AIME)
+    held = [row["problem"] for row in json.loads((DATA / "aime24.json").read_text("utf-8"))]
+    asked = rows("aime_2021_2024.jsonl", "question")
+    names = rows("aime_2021_2024.jsonl", "id")
     same = {names[row] for row in copies(asked, held)}
     assert same == {name for name in names if name.startswith("2024-II")} and len(same) == 14
 
 
-@HERE
 @pytest.mark.parametrize("shared", ["{}", "{} " + STEPS + 'after "####".'])
 def test_gsm8k_with_an_instruction_has_no_more_overlap_than_without(shared):
+    """The three rows of its training set that differ from a test row in their numbers only."""
     train, test = (
-        [shared.format(text) for text in rows(f"{part}.jsonl", "question", REAL / "gsm8k")]
+        [
+            shared.format(text)
+            for text in [*rows("gsm8k_alike.jsonl", part), *rows(f"gsm8k_{part}.jsonl", "question")]
+        ]
         for part in ("train", "test")
     )
-    assert len([one for one in overlaps(train, test) if one.evidence != "phrase"]) <= 3
-
-
-@HERE
-def test_math500_is_found_in_its_wrapping():
-    held = rows("test.jsonl", "problem", REAL / "math500")
-    for shared in (WRAPPED, "12. {}\nAnswer: 5", "{} " + STEPS + "within \\boxed{{}}."):
-        assert len(copies([shared.format(text) for text in held], held)) >= 498
+    assert found(train, test) == [(0, 0, "numbers"), (1, 1, "numbers"), (2, 1, "numbers")]
 
 
 def test_rows_of_one_template_take_no_time_and_are_told_apart_by_their_numbers():

@@ -8,7 +8,7 @@ from r1repro.config import ROOT
 from r1repro.text.display import parts
 from r1repro.text.readability import LONGEST_LINE, OFTENEST_LINE, is_readable
 
-DATA = ROOT / "tests" / "data" / "questions"
+DATA = ROOT / "tests" / "data"
 
 
 def response(thinking, answer="8"):
