@@ -17,9 +17,10 @@ def draw(rows: pd.DataFrame) -> Drawing:
     figure = drawing.empty(10.4, 3.4)
     left, middle, right = figure.subplots(1, 3)
     by_step = {step: metrics.summarize(part) for step, part in rows.groupby("step")}
+    majority = f"cons@{rows['sample'].nunique()}"
     drawn = (
         (left, "reasoning/pass@1", "pass@1", BLUE, "o"),
-        (left, "reasoning/cons@k", f"cons@{rows['sample'].nunique()}", VERMILION, "s"),
+        (left, f"reasoning/{majority}", majority, VERMILION, "s"),
         (middle, "arithmetic/pass@1", "arithmetic, pass@1", BLUE, "o"),
         (middle, "countdown/pass@1", "countdown, pass@1", GREEN, "^"),
         (right, "length_correct", "right answers", GREEN, "o"),
@@ -27,7 +28,8 @@ def draw(rows: pd.DataFrame) -> Drawing:
     )
     for axes, path, label, colour, marker in drawn:
         found = {step: summary[path] for step, summary in by_step.items() if path in summary}
-        drawing.bars(axes, list(found), list(found.values()), colour, marker, label, "-")
+        if found:
+            drawing.bars(axes, list(found), list(found.values()), colour, marker, label, "-")
     left.set(title="Held-out problems", ylabel="share of answers")
     middle.set(title="Held-out problems by family", ylabel="share of answers")
     right.set(title="Length", ylabel="tokens")
