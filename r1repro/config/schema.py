@@ -19,6 +19,8 @@ from r1repro.config.ranges import (
     Within,
 )
 
+LABS = ("ppo_vs_grpo", "advantages", "kl_and_reference", "on_and_off_policy")
+"""The notebooks of the lab that have arms, in the order in which lab=all runs them."""
 LONGEST_PROMPT = 64
 """Positions, in tokens, reserved for a prompt with its template."""
 GGUF = ".gguf"
@@ -376,7 +378,10 @@ class LaunchConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything a run depends on."""
+    """Everything a run depends on.
+
+    lab: instead of the sequence, the arms of the lab that a notebook shows (conf/lab.yaml).
+    """
 
     seed: Seed
     base_seed: Seed
@@ -391,3 +396,4 @@ class Config:
     engine: EngineConfig
     launch: LaunchConfig
     general: GeneralConfig = NO_GENERAL
+    lab: Annotated[str, OneOf(("none", *LABS, "all"))] = "none"

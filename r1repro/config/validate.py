@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from r1repro import records
+from r1repro.config import lab
 from r1repro.config.folder import check_gguf, check_kind
 from r1repro.config.groups import GROUPS, HUB_SCALES, check_choice, refused
 from r1repro.config.models import TEACHER, from_elsewhere, models
@@ -36,7 +37,8 @@ def validate(config: Config) -> None:
         check_choice(group, config.scale if group == "scale" else getattr(config, group).name)
     for check in (
         _check_shapes, _check_stages, _check_models, _check_task, _check_teacher, _check_general,
-        _check_engine, _check_objectives, _check_positions,
+        _check_engine, _check_objectives, _check_lab,
+        _check_positions,
     ):  # fmt: skip
         for wrong in check(config):
             raise refused(*wrong)
@@ -147,6 +149,16 @@ def check_objective(key: str, variant: ObjectiveConfig, config: Config) -> Wrong
     if kind == "process" and (config.task.train or config.task.path):
         accepted = "process only with task=mini, the only one whose steps can be checked"
         yield f"{key}.advantage", kind, accepted
+
+
+def _check_lab(config: Config) -> Wrong:
+    """Check the arms that are trained, as changed by the settings of R1-Zero and of the engine."""
+    for name, arm in lab.shown_in(config.lab).items():
+        settings, key = lab.settings(config.stage.r1_zero, arm), f"{lab.PLACE}, {name}"
+        if settings.steps == 0:
+            accepted = f"as many batches as steps_per_generation={settings.steps_per_generation}"
+            yield "stage.r1_zero.steps", config.stage.r1_zero.steps, f"{accepted} with {key}"
+        yield from check_objective(f"{key}: objective", settings.objective, config)
 
 
 def _check_models(config: Config) -> Wrong:

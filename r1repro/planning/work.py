@@ -18,6 +18,7 @@ from r1repro.config import (
     OriginConfig,
     RLConfig,
     SamplesConfig,
+    lab,
     models,
     rows_together,
     with_teacher,
@@ -71,7 +72,10 @@ def kind(stage: Stage) -> str:
 
 def settings_of(config: Config, stage: Stage) -> Any:
     """The stage's own settings."""
-    return getattr(config.stage, settings_key(stage).removeprefix("stage."))
+    found = getattr(config.stage, settings_key(stage).removeprefix("stage."))
+    if not stage.changes:
+        return found
+    return lab.settings(found, lab.arms()[stage.name.removeprefix(lab.STAGE)])
 
 
 def settings_key(stage: Stage) -> str:
@@ -173,14 +177,17 @@ def _reward_model(config: Config, stage: Stage) -> Work:
 
 def _evaluate(config: Config, stage: Stage) -> Work:
     settings = config.evaluation
-    in_depth = stage.run.endswith(":in_depth")
+    arm = stage.run.endswith(":validation")
+    in_depth = arm or stage.run.endswith(":in_depth")
     samples = settings.samples if in_depth else settings.samples_between
+    split = "validation" if arm else settings.split
     try:
         world = worlds.of(config.task)
     except R1ReproError:
         return Work(f"{samples} samples per held-out problem, whose number is not yet known")
-    problems = len(some(getattr(world, settings.split), settings.problems))
-    general = len(some(getattr(world, f"general_{settings.split}"), settings.general_items))
+    problems = len(some(getattr(world, split), settings.problems))
+    items = () if arm else getattr(world, f"general_{split}")
+    general = len(some(items, settings.general_items))
     completions = problems * samples + general * settings.general_samples
     return Work(
         f"{problems:,} problems x {samples} and {general:,} general items x "
