@@ -20,10 +20,9 @@ from r1repro.config.models import (
     stronger_teacher,
     with_teacher,
 )
-from r1repro.config.objective import OF_TOKENS, PLAIN_OBJECTIVE, ObjectiveConfig
+from r1repro.config.objective import LABS, OF_TOKENS, PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.config.schema import (
     GGUF,
-    LABS,
     LONGEST_PROMPT,
     PLAIN_ENGINE,
     AllScenarioConfig,

@@ -9,6 +9,8 @@ from r1repro.config.groups import ROOT
 from r1repro.config.schema import RLConfig
 
 PLACE = "conf/lab.yaml"
+EVALUATE = "r1repro.stages.evaluate:validation"
+"""What evaluates an arm."""
 STAGE = "lab_"
 """Prefix of an arm's stage."""
 

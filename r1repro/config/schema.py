@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from r1repro.config.general import NO_GENERAL, GeneralConfig
-from r1repro.config.objective import PLAIN_OBJECTIVE, ObjectiveConfig
+from r1repro.config.objective import LABS, PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.config.ranges import (
     Count,
     Fraction,
@@ -19,8 +19,6 @@ from r1repro.config.ranges import (
     Within,
 )
 
-LABS = ("ppo_vs_grpo", "advantages", "kl_and_reference", "on_and_off_policy")
-"""The notebooks of the lab that have arms, in the order in which lab=all runs them."""
 LONGEST_PROMPT = 64
 """Positions, in tokens, reserved for a prompt with its template."""
 GGUF = ".gguf"
@@ -378,10 +376,7 @@ class LaunchConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything a run depends on.
-
-    lab: instead of the sequence, the arms of the lab that a notebook shows (conf/lab.yaml).
-    """
+    """Everything a run depends on. lab: arms of the lab (conf/lab.yaml) instead of the sequence."""
 
     seed: Seed
     base_seed: Seed

@@ -61,6 +61,8 @@ class Work:
 
 def work(config: Config, stage: Stage) -> Work:
     """The stage's work; empty for stages of unknown kind."""
+    if stage.run == lab.EVALUATE:
+        return _arm_evaluated(config)
     count = _WORKS.get(kind(stage))
     return Work("") if count is None else count(config, stage)
 
@@ -160,6 +162,23 @@ def _samples(config: Config, stage: Stage) -> Work:
     )
 
 
+def _arm_evaluated(config: Config) -> Work:
+    """An arm of the lab on the validation problems."""
+    asked = config.evaluation
+    try:
+        problems = len(some(worlds.of(config.task).validation, asked.problems))
+    except R1ReproError:
+        return Work(f"{asked.samples} samples per validation problem, of a number not yet known")
+    completions, cap = problems * asked.samples, asked.max_completion_tokens
+    return Work(
+        f"{problems:,} validation problems x {asked.samples} = {completions:,} completions of at "
+        f"most {cap:,} tokens",
+        prompts=problems,
+        completions=completions,
+        cap=cap,
+    )
+
+
 def _reward_model(config: Config, stage: Stage) -> Work:
     settings = settings_of(config, stage)
     completions = 2 * settings.questions * settings.samples
@@ -177,17 +196,14 @@ def _reward_model(config: Config, stage: Stage) -> Work:
 
 def _evaluate(config: Config, stage: Stage) -> Work:
     settings = config.evaluation
-    arm = stage.run.endswith(":validation")
-    in_depth = arm or stage.run.endswith(":in_depth")
+    in_depth = stage.run.endswith(":in_depth")
     samples = settings.samples if in_depth else settings.samples_between
-    split = "validation" if arm else settings.split
     try:
         world = worlds.of(config.task)
     except R1ReproError:
         return Work(f"{samples} samples per held-out problem, whose number is not yet known")
-    problems = len(some(getattr(world, split), settings.problems))
-    items = () if arm else getattr(world, f"general_{split}")
-    general = len(some(items, settings.general_items))
+    problems = len(some(getattr(world, settings.split), settings.problems))
+    general = len(some(getattr(world, f"general_{settings.split}"), settings.general_items))
     completions = problems * samples + general * settings.general_samples
     return Work(
         f"{problems:,} problems x {samples} and {general:,} general items x "

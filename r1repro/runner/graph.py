@@ -331,7 +331,7 @@ def _arm(arm: str, changes: tuple[tuple[str, Any], ...]) -> tuple[Stage, Stage]:
         ),
         replace(
             _evaluation("r1_zero", run="in_depth"), name=lab.evaluation(arm), version=1,
-            run="r1repro.stages.evaluate:validation", inputs=(name,), seconds=estimates.validation,
+            run=lab.EVALUATE, inputs=(name,), seconds=estimates.validation,
         ),
     )  # fmt: skip
 

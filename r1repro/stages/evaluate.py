@@ -62,6 +62,12 @@ equal_flops = partial(run, model=f"{EQUAL_FLOPS}/model")
 """The policy saved when RL had spent the FLOPs of distillation."""
 
 
+def sampling(config: Config) -> Sampling:
+    """Sampling of every checkpoint: by default T 0.6 and top-p 0.95, as in the paper (R1 v1, 3)."""
+    settings = config.evaluation
+    return Sampling(settings.max_completion_tokens, settings.temperature, settings.top_p)
+
+
 def validation(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """An arm of the lab on the validation problems, asked as R1-Zero is; rows as of `run`."""
     ((_, arm),) = inputs.items()
@@ -71,12 +77,6 @@ def validation(config: Config, inputs: Inputs, folder: Path, progress: Progress)
     asked = [Part(problems, form, settings.samples, sampling(config))]
     rows = measure(config, arm.folder / "model", asked, progress)
     rows.to_parquet(folder / "evaluation.parquet")
-
-
-def sampling(config: Config) -> Sampling:
-    """Sampling of every checkpoint: by default T 0.6 and top-p 0.95, as in the paper (R1 v1, 3)."""
-    settings = config.evaluation
-    return Sampling(settings.max_completion_tokens, settings.temperature, settings.top_p)
 
 
 def parts(config: Config, reasoning: Form, general: Form, samples: int) -> list[Part]:

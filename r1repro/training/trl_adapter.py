@@ -139,8 +139,8 @@ class PackedGRPOTrainer(GRPOTrainer):
         """PPO's columns of the batch; also logs the KL per token (k1)."""
         both = None
         if self.beta > 0:
-            both = self._sampled_logps(batch), batch["ref_per_token_logps"]
-            kl = objective.mean_of_tokens(objective.k1(*both), batch["completion_mask"])
+            own_B_T, reference_B_T = both = self._sampled_logps(batch), batch["ref_per_token_logps"]
+            kl = objective.mean_of_tokens(own_B_T - reference_B_T, batch["completion_mask"])
             self._metrics["train"]["kl"].append(kl.item())
         started = time.perf_counter()
         columns, read = critic.credit(batch, rewards_B, both, self.beta, self.variant.lam)

@@ -6,6 +6,7 @@ import pytest
 from r1repro import artifacts, config, launch
 from r1repro.config import LABS, ROOT, lab
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.checkpoints import about, form
 from r1repro.lab import arms
 from r1repro.planning.work import needs, settings_of, work
 from r1repro.runner.graph import resolve
@@ -56,6 +57,12 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
     assert settings_of(every.config, ppo).objective.advantage == "gae"
     critic = needs(every.config, ppo).reference - needs(every.config, grpo).reference
     assert critic > 3 * 4 * 500_000, "weights, gradients and optimizer of a critic"
+
+
+def test_an_arm_is_asked_as_r1_zero_is():
+    found = config.compose(["scale=gpu", "model=qwen2.5-0.5b"])
+    assert form(found, "lab_ppo_1_3") == form(found, "r1_zero") != form(found, "r1")
+    assert about("lab_ppo_1_3").label == "PPO, λ = 1"
 
 
 def test_what_is_refused():
