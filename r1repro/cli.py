@@ -22,6 +22,7 @@ settings are Hydra overrides, such as
   seed=3                          seed of everything after the base
   stage.r1_zero.steps=200         any key of r1repro/config/schema.py
   ablation=all                    run the ablations, or one: ablation.reasoning_only=true
+  lab=all                         instead, arms of the lab, or of one notebook: lab=ppo_vs_grpo
   model.path='my models/a [1]'    a path as it is, quoted for the shell alone
 finished stages are loaded, an interrupted one resumes"""
 FILE = "a .jsonl, .json or .parquet file"

@@ -18,12 +18,13 @@ def work(
     from_stage: str | None = None,
     until: str | None = None,
 ) -> Path:
-    """Run the configurations in this process; returns the report's path."""
+    """Run the configurations in this process; returns what `launch.run` does."""
     if multirun:
         report = launch.run_seeds(configs, from_stage, until)
     else:
         report = launch.run(configs[0], from_stage=from_stage, until=until)
-    print(f"report: {report}", flush=True)
+    what = "report" if configs[0].lab == "none" else "notebooks"
+    print(f"{what}: {report}", flush=True)
     return report
 
 

@@ -26,6 +26,7 @@ def run(
 ) -> Path:
     """Run the sequence and write its report; returns the path of report.html.
 
+    With `lab` only arms of the lab are run; returns the folder of their executed notebooks.
     from_stage, until: as of r1repro.runner.sequence.run.
 
     Raises R1ReproError before anything runs if a check of r1repro.planning.preflight fails.
@@ -33,6 +34,8 @@ def run(
     preflight.check(config)
     preflight.check_room(config, sequence.wanted_stages(Workspace(config), from_stage, until))
     outcome = sequence.run(config, notebooks, from_stage, until)
+    if config.lab != "none":
+        return outcome.folder / "notebooks"
     return _report(config, outcome, notebooks, until)
 
 
@@ -42,6 +45,11 @@ def run_seeds(
     """Run each configuration in turn and write a joint report; returns its path."""
     if len(configs) < 2:
         raise R1ReproError("--multirun needs several seeds, such as seed=0,1,2")
+    if configs[0].lab != "none":
+        raise R1ReproError(
+            f"lab={configs[0].lab} has no report that could be joined: run each seed without "
+            "--multirun"
+        )
     for config in configs:  # before any run, so that no run sets aside an earlier one's results
         space = Workspace(config)
         sequence.wanted_stages(space, from_stage, until)

@@ -101,7 +101,9 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("stage.r1_zero.steps_per_generation=3", ["save_every=20", "steps_per_generation=3"]),
         ("stage.r1_zero.objective.kl=k4", ["objective.kl=k4", "one of k1, k2, k3"]),
         ("stage.r1_zero.objective.passes=0", ["objective.passes=0", "at least 1"]),
-        ("stage.r1_zero.objective.advantage=gae", ["advantage=gae", "group, centred, reward"]),
+        ("stage.r1_zero.objective.advantage=gea", ["advantage=gea", "group, centred, reward"]),
+        ("stage.r1_zero.objective.advantage=gae", ["kl_in=loss", "reward with advantage=gae"]),
+        ("stage.r1_zero.objective.lam=0.95", ["lam=0.95", "unless advantage=gae"]),
         ("stage.base.save_every=50", ["stage.base.save_every=50", "log_every=20"]),
         ("evaluation.max_completion_tokens=1000", ["max_completion_tokens=1000", "at most 960"]),
         ("model.path=/no/such/folder", ["model.path=/no/such/folder", "check the path"]),
@@ -265,6 +267,37 @@ def test_an_objective_at_its_defaults_is_in_no_key():
     assert (found["kl"], found["advantage"]) == ("k2", "group")
     before, after = Workspace(plain).keys, Workspace(other).keys
     assert before["dev1"] == after["dev1"] and before["dev2"] != after["dev2"]
+
+
+PPO = [f"stage.dev2.objective.{word}" for word in ("advantage=gae", "kl_in=reward", "kl=k1")]
+
+
+def test_what_ppo_and_process_supervision_are_refused_with():
+    assert config.compose(PPO).stage.dev2.objective.advantage == "gae"
+    with pytest.raises(R1ReproError, match=r"kl=k3 is not accepted: .* takes k1 with advantage"):
+        config.compose(PPO[:2])
+    for word in (
+        "engine.lora_rank=8", "launch.processes=2", "engine.gradient_checkpointing=true",
+    ):  # fmt: skip
+        with pytest.raises(R1ReproError, match=r"takes gae only with launch.processes=1, .*lora"):
+            config.compose([*PPO, word])
+    process = "stage.dev2.objective.advantage=process"
+    assert config.compose([process]).stage.dev2.objective.advantage == "process"
+    with pytest.raises(R1ReproError, match="takes loss with advantage=process"):
+        config.compose([process, "stage.dev2.objective.kl_in=reward"])
+    with pytest.raises(R1ReproError, match="takes process only with task=mini"):
+        config.compose([process, "scale=gpu", "model=qwen2.5-0.5b", "task=gsm8k"])
+
+
+def test_settings_of_ppo_are_in_its_keys_alone():
+    """Results of variants that were stored before PPO stay valid."""
+    other = config.compose(["stage.dev2.objective.kl=k2"])
+    assert set(config.values(other, "stage.dev2")["objective"]) == {
+        "advantage", "kl", "kl_in", "normalization", "passes",
+    }  # fmt: skip
+    ppo = config.compose([*PPO, "stage.dev2.objective.lam=0.95"])
+    found = config.values(ppo, "stage.dev2")["objective"]
+    assert found["lam"] == 0.95 and "critic_lr" not in found
 
 
 def test_passes_fill_whole_generations():

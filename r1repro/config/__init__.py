@@ -20,7 +20,7 @@ from r1repro.config.models import (
     stronger_teacher,
     with_teacher,
 )
-from r1repro.config.objective import PLAIN_OBJECTIVE, ObjectiveConfig
+from r1repro.config.objective import LABS, OF_TOKENS, PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.config.schema import (
     GGUF,
     LONGEST_PROMPT,
@@ -43,11 +43,11 @@ from r1repro.config.schema import (
 from r1repro.config.validate import check_model_folder, check_places
 
 __all__ = [
-    "GGUF", "LONGEST_PROMPT", "PLAIN_ENGINE", "PLAIN_OBJECTIVE", "ROOT", "SEEDS", "TEACHER",
-    "AllScenarioConfig", "BaseConfig", "Config", "EngineConfig", "EvaluationConfig",
-    "GeneralConfig", "ModelConfig", "ObjectiveConfig", "OriginConfig", "RLConfig",
-    "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig", "TaskConfig", "changed",
-    "check_model_folder", "check_places", "choices", "compose", "from_elsewhere", "load", "models",
-    "only", "refused", "rows_together", "runs_folder", "save", "stronger_teacher", "sweep",
-    "values", "with_teacher",
+    "GGUF", "LABS", "LONGEST_PROMPT", "OF_TOKENS", "PLAIN_ENGINE", "PLAIN_OBJECTIVE", "ROOT",
+    "SEEDS", "TEACHER", "AllScenarioConfig", "BaseConfig", "Config", "EngineConfig",
+    "EvaluationConfig", "GeneralConfig", "ModelConfig", "ObjectiveConfig", "OriginConfig",
+    "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig",
+    "TaskConfig", "changed", "check_model_folder", "check_places", "choices", "compose",
+    "from_elsewhere", "load", "models", "only", "refused", "rows_together", "runs_folder",
+    "save", "stronger_teacher", "sweep", "values", "with_teacher",
 ]  # fmt: skip

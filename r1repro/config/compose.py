@@ -16,7 +16,7 @@ from typing import Any, get_args, get_type_hints
 from r1repro import records
 from r1repro.config import groups, precision
 from r1repro.config.groups import GROUPS, ROOT, check_choice, refused
-from r1repro.config.objective import PLAIN_OBJECTIVE
+from r1repro.config.objective import CAME_LATER, PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.config.schema import GGUF, Config
 from r1repro.config.texts import as_typed, literal
 from r1repro.config.validate import check_places, validate
@@ -346,7 +346,12 @@ def _plain(node: Any, path: str) -> Any:
         if inside not in RESULT_FREE
         and name != "save_every"
         and getattr(node, name) != PLAIN_OBJECTIVE
+        and not (_is_late(node, name) and getattr(node, name) == getattr(PLAIN_OBJECTIVE, name))
     }
+
+
+def _is_late(node: Any, name: str) -> bool:
+    return isinstance(node, ObjectiveConfig) and name in CAME_LATER
 
 
 def only(config: Config, paths: Sequence[str]) -> Config:

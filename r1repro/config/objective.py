@@ -7,7 +7,7 @@ objective.py, kl.py, process.py and ppo.py; how the settings combine is in docs/
 from dataclasses import dataclass
 from typing import Annotated
 
-from r1repro.config.ranges import Count, OneOf
+from r1repro.config.ranges import Count, Fraction, OneOf, Rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,21 +15,33 @@ class ObjectiveConfig:
     """Variants of GRPO's objective; the coefficients and the clip are beside it, in RLConfig.
 
     advantage: "group", (r - mean) / std over the group; "centred", without the division (Dr. GRPO);
-        "reward", r itself (online RFT).
+        "reward", r itself (online RFT); "process", the normalized rewards of the steps from a token
+        on (DeepSeekMath 4.1.3); "gae", by a critic (PPO).
     kl: the estimator. kl_in: where beta times it goes: into the loss at every token (GRPO), or out
         of the reward (PPO; with an advantage of completions, summed over their tokens).
     normalization: the mean is over each completion's tokens and then over completions
         ("completion"), over all tokens of the step ("tokens", DAPO), or over completions with the
         cap as the length of each ("cap", Dr. GRPO).
     passes: passes over each generation of completions (mu of Algorithm 1).
+    lam, critic_lr: with "gae", its lambda (0.95 in PPO as it comes; 1 in R1's comparison, A.3) and
+        the critic's learning rate.
     """
 
-    advantage: Annotated[str, OneOf(("group", "centred", "reward"))] = "group"
+    advantage: Annotated[str, OneOf(("group", "centred", "reward", "process", "gae"))] = "group"
     kl: Annotated[str, OneOf(("k1", "k2", "k3"))] = "k3"
     kl_in: Annotated[str, OneOf(("loss", "reward"))] = "loss"
     normalization: Annotated[str, OneOf(("completion", "tokens", "cap"))] = "completion"
     passes: Count = 1
+    lam: Fraction = 1.0
+    critic_lr: Rate = 1e-3
 
 
 PLAIN_OBJECTIVE = ObjectiveConfig()
 """GRPO."""
+CAME_LATER = ("lam", "critic_lr")
+"""Settings that enter a key only where they are not the default, since results were stored before
+they came."""
+OF_TOKENS = ("process", "gae")
+"""Advantages of tokens; the others are of completions."""
+LABS = ("ppo_vs_grpo", "advantages", "kl_and_reference", "on_and_off_policy")
+"""The notebooks of the lab that have arms, in the order in which lab=all runs them."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from r1repro.config.general import NO_GENERAL, GeneralConfig
-from r1repro.config.objective import PLAIN_OBJECTIVE, ObjectiveConfig
+from r1repro.config.objective import LABS, PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.config.ranges import (
     Count,
     Fraction,
@@ -381,7 +381,7 @@ class LaunchConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything a run depends on."""
+    """Everything a run depends on. lab: arms of the lab (conf/lab.yaml) instead of the sequence."""
 
     seed: Seed
     base_seed: Seed
@@ -396,3 +396,4 @@ class Config:
     engine: EngineConfig
     launch: LaunchConfig
     general: GeneralConfig = NO_GENERAL
+    lab: Annotated[str, OneOf(("none", *LABS, "all"))] = "none"

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from r1repro import records
+from r1repro.config import lab
 from r1repro.config.folder import check_gguf, check_kind
 from r1repro.config.groups import GROUPS, HUB_SCALES, check_choice, refused
 from r1repro.config.models import TEACHER, from_elsewhere, models
+from r1repro.config.objective import CAME_LATER, PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.config.ranges import OneOf, Within
 from r1repro.config.schema import (
     GGUF,
@@ -36,7 +38,8 @@ def validate(config: Config) -> None:
         check_choice(group, config.scale if group == "scale" else getattr(config, group).name)
     for check in (
         _check_shapes, _check_stages, _check_models, _check_task, _check_teacher, _check_general,
-        _check_engine, _check_positions,
+        _check_engine, _check_objectives, _check_lab,
+        _check_positions,
     ):  # fmt: skip
         for wrong in check(config):
             raise refused(*wrong)
@@ -111,6 +114,52 @@ def _check_rl(key: str, grpo: RLConfig) -> Wrong:
         yield f"{key}.steps", grpo.steps, f"{at_once}, {reason}"
     if grpo.accuracy_weight == grpo.format_weight == 0:
         yield f"{key}.accuracy_weight", 0, f"more than 0 with {key}.format_weight=0"
+
+
+def _check_objectives(config: Config) -> Wrong:
+    for name, node in vars(config.stage).items():
+        if isinstance(node, RLConfig):
+            yield from check_objective(f"stage.{name}.objective", node.objective, config)
+
+
+def check_objective(key: str, variant: ObjectiveConfig, config: Config) -> Wrong:
+    """Check an objective's settings with each other, with the task and with the engine."""
+    engine, kind = config.engine, variant.advantage
+    if kind == "gae":
+        for name, needed in (("kl_in", "reward"), ("kl", "k1")):
+            reason = "since PPO takes log(pi / pi_ref) of each token out of its reward"
+            if getattr(variant, name) != needed:
+                accepted = f"{needed} with advantage=gae, {reason}"
+                yield f"{key}.{name}", getattr(variant, name), accepted
+        alone = config.launch.processes == 1 and not engine.lora_rank
+        if not alone or engine.gradient_checkpointing or engine.rollouts != "own":
+            yield (
+                f"{key}.advantage",
+                kind,
+                "gae only with launch.processes=1, engine.lora_rank=0, engine.rollouts=own and "
+                "engine.gradient_checkpointing=false, for which the critic is built",
+            )
+    for name in CAME_LATER if kind != "gae" else ():
+        default = getattr(PLAIN_OBJECTIVE, name)
+        if getattr(variant, name) != default:
+            accepted = f"{default:g}, its default, unless advantage=gae, which alone reads it"
+            yield f"{key}.{name}", getattr(variant, name), accepted
+    if kind == "process" and variant.kl_in != "loss":
+        accepted = "loss with advantage=process, whose rewards are those of steps"
+        yield f"{key}.kl_in", variant.kl_in, accepted
+    if kind == "process" and (config.task.train or config.task.path):
+        accepted = "process only with task=mini, the only one whose steps can be checked"
+        yield f"{key}.advantage", kind, accepted
+
+
+def _check_lab(config: Config) -> Wrong:
+    """Check the arms that are trained, as changed by the settings of R1-Zero and of the engine."""
+    for name, arm in lab.shown_in(config.lab).items():
+        settings, key = lab.settings(config.stage.r1_zero, arm), f"{lab.PLACE}, {name}"
+        if settings.steps == 0:
+            accepted = f"as many batches as steps_per_generation={settings.steps_per_generation}"
+            yield "stage.r1_zero.steps", config.stage.r1_zero.steps, f"{accepted} with {key}"
+        yield from check_objective(f"{key}: objective", settings.objective, config)
 
 
 def _check_models(config: Config) -> Wrong:

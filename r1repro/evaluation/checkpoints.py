@@ -4,11 +4,11 @@ Nothing else finds out from a name what a checkpoint is.
 """
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TypeVar
 
-from r1repro.config import Config
+from r1repro.config import Config, lab
 from r1repro.tasks import templates
 
 # The Okabe-Ito palette, which is safe for colour-vision deficiencies.
@@ -287,7 +287,13 @@ def evaluated(results: Mapping[str, T]) -> dict[str, T]:
 
 
 def about(name: str) -> Checkpoint:
-    """The checkpoint of a name, or that of a stage evaluate_X; an unknown one is no student."""
+    """The checkpoint of a name, or that of a stage evaluate_X; an unknown one is no student.
+
+    An arm of the lab is asked as R1-Zero is.
+    """
+    arms = {f"{lab.STAGE}{arm}": one.method for arm, one in lab.arms().items()}
+    if name in arms:
+        return replace(CHECKPOINTS["r1_zero"], label=arms[name])
     unknown = Checkpoint(name.replace("_", " ").capitalize(), GREY, ".", chat=True)
     return CHECKPOINTS.get(EVALUATIONS.get(name, name), unknown)
 

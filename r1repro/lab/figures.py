@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 from matplotlib.ticker import PercentFormatter
 
-from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, INK, ORANGE, VERMILION
+from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION
 from r1repro.lab.advantages import OBJECTIVES, Lengths
 from r1repro.reports import drawing
 from r1repro.reports.drawing import Drawing, described
@@ -19,6 +19,16 @@ _KL = {
     "k1 in the reward": (GREEN, "-"),
     "k2 in the reward": (VERMILION, "-."),
     "k3 in the reward": (INK, "-."),
+}
+_MEASURED = {
+    "pass_at_1": ("pass@1, training prompts", "share of completions"),
+    "length": ("Length", "tokens a completion"),
+    "length_correct": ("Length of right answers", "tokens"),
+    "length_wrong": ("Length of wrong answers", "tokens"),
+    "entropy": ("Entropy of the policy", "nats a token"),
+    "kl": ("KL to the reference", "nats a token, as estimated"),
+    "clip_fraction": ("Clipped tokens", "share of tokens"),
+    "explained_variance": ("What the critic explains", "share of the returns’ variance"),
 }
 _METHODS = {"RFT": (GREY, "-."), "Online RFT": (ORANGE, "--"), "GRPO": (BLUE, "-")}
 
@@ -114,6 +124,33 @@ def policies(methods: pd.DataFrame, stale: Mapping[str, pd.DataFrame]) -> Drawin
     for panel in (left, middle):
         drawing.percent(panel)
         panel.legend()
+    return figure
+
+
+@described
+def arms(shown: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> Drawing:
+    """What was measured while the lab's arms were trained, over the completions sampled.
+
+    shown: metrics by method, with a column `samples`; columns that no method has are left out.
+    """
+    there = [c for c in columns if any(drawing.has(rows, c) for rows in shown.values())]
+    figure = drawing.empty(3.47 * len(there), 3.3)
+    panels = figure.subplots(1, len(there), squeeze=False)[0]
+    colours = (BLUE, ORANGE, VERMILION, GREEN, PURPLE, INK)
+    for panel, column in zip(panels, there, strict=True):
+        for i, (name, rows) in enumerate(shown.items()):
+            if not drawing.has(rows, column):
+                continue
+            measured = rows.dropna(subset=[column])
+            dash = drawing.DASHES[i % len(drawing.DASHES)]
+            drawing.noisy(
+                panel, measured["samples"], measured[column], colours[i % len(colours)], name, dash
+            )
+        title, unit = _MEASURED[column]
+        panel.set(title=title, ylabel=unit, xlabel="completions sampled")
+        if column == "pass_at_1":
+            drawing.percent(panel)
+    panels[0].legend()
     return figure
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from r1repro.config import Config
+from r1repro.config import Config, lab
 from r1repro.evaluation.checkpoints import BASE_OF, about
 from r1repro.planning.work import Work, kind
 from r1repro.runner.graph import Stage, graph
@@ -55,7 +55,7 @@ def expected(config: Config, stage: Stage, most: Work) -> Expected:
         # It reads a question and the answer without its thinking, about as long as a prompt.
         return Expected(length, PAIRED * most.learned, 0, True)
     if named == "evaluate":
-        general = _general_share(config, most)
+        general = _general_share(config, stage, most)
         length = (1 - general) * length + general * min(GENERAL_ANSWER, most.cap)
     return Expected(length, 0, 0, found is None)
 
@@ -71,9 +71,11 @@ def _examples(config: Config, stage: Stage, most: Work) -> Expected:
     return Expected(0, most.learned, tokens / len(data), False)
 
 
-def _general_share(config: Config, most: Work) -> float:
+def _general_share(config: Config, stage: Stage, most: Work) -> float:
     """Share of general items in an evaluation's completions."""
     asked = config.evaluation
+    if stage.run == lab.EVALUATE:
+        return 0.0
     items = some(getattr(worlds.of(config.task), f"general_{asked.split}"), asked.general_items)
     return len(items) * asked.general_samples / most.completions
 

@@ -241,9 +241,9 @@ def grpo(
 ) -> Memory:
     """A GRPO stage with prompts of `prompt` tokens.
 
-    The reference is a float32 copy, or a second adapter with LoRA; `judge` adds a reward model. A
-    full model is copied for sampling if the precision is not float32 or the weights are sharded.
-    Excludes the weights and the cache of vLLM.
+    The reference is a float32 copy, or a second adapter with LoRA; `judge` adds a reward model, and
+    PPO its critic. A full model is copied for sampling if the precision is not float32 or the
+    weights are sharded. Excludes the weights and the cache of vLLM.
     """
     said, width = settings.max_completion_tokens, WIDTHS[engine.precision]
     rows = settings.questions * settings.generations // processes
@@ -263,7 +263,17 @@ def grpo(
     shared = processes if engine.sharded else 1
     reference = gradients(counts, engine) // shared if settings.beta > 0 else 0
     reference += width * counts.total if judge else 0
+    reference += critic(shape, engine) if settings.objective.advantage == "gae" else 0
     return replace(learned, reference=reference, rollouts=max(sampled, judging))
+
+
+def critic(shape: PreTrainedConfig, engine: EngineConfig) -> int:
+    """Weights, gradients and optimizer state of PPO's critic, which are held throughout.
+
+    Its passes need fewer activations than the policy's, which have logits.
+    """
+    counts = count(shape, scores=True)
+    return weights(counts, engine) + gradients(counts, engine) + optimizer(counts, engine)
 
 
 def training(

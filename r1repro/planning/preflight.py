@@ -10,6 +10,7 @@ from r1repro.config import (
     check_model_folder,
     check_places,
     from_elsewhere,
+    lab,
     models,
     runs_folder,
 )
@@ -102,7 +103,8 @@ def _check_memory(config: Config, left: Sequence[str]) -> None:
 
 
 def _check_disk(config: Config, left: Sequence[str]) -> None:
-    made = [name for name in left if name not in WITHOUT_WEIGHTS]
+    without = {*WITHOUT_WEIGHTS, *map(lab.evaluation, lab.shown_in(config.lab))}
+    made = [name for name in left if name not in without]
     each = max(_bytes(config, shape) for shape in models(config).values()) if made else 0
     wanted = (len(made) + WORKING) * each
     place = runs_folder(config)

@@ -18,6 +18,7 @@ from r1repro.config import (
     OriginConfig,
     RLConfig,
     SamplesConfig,
+    lab,
     models,
     rows_together,
     with_teacher,
@@ -60,6 +61,8 @@ class Work:
 
 def work(config: Config, stage: Stage) -> Work:
     """The stage's work; empty for stages of unknown kind."""
+    if stage.run == lab.EVALUATE:
+        return _arm_evaluated(config)
     count = _WORKS.get(kind(stage))
     return Work("") if count is None else count(config, stage)
 
@@ -71,7 +74,10 @@ def kind(stage: Stage) -> str:
 
 def settings_of(config: Config, stage: Stage) -> Any:
     """The stage's own settings."""
-    return getattr(config.stage, settings_key(stage).removeprefix("stage."))
+    found = getattr(config.stage, settings_key(stage).removeprefix("stage."))
+    if not stage.changes:
+        return found
+    return lab.settings(found, lab.arms()[stage.name.removeprefix(lab.STAGE)])
 
 
 def settings_key(stage: Stage) -> str:
@@ -153,6 +159,23 @@ def _samples(config: Config, stage: Stage) -> Work:
         prompts=settings.questions,
         completions=completions,
         cap=settings.max_completion_tokens,
+    )
+
+
+def _arm_evaluated(config: Config) -> Work:
+    """An arm of the lab on the validation problems."""
+    asked = config.evaluation
+    try:
+        problems = len(some(worlds.of(config.task).validation, asked.problems))
+    except R1ReproError:
+        return Work(f"{asked.samples} samples per validation problem, of a number not yet known")
+    completions, cap = problems * asked.samples, asked.max_completion_tokens
+    return Work(
+        f"{problems:,} validation problems x {asked.samples} = {completions:,} completions of at "
+        f"most {cap:,} tokens",
+        prompts=problems,
+        completions=completions,
+        cap=cap,
     )
 
 

@@ -4,7 +4,7 @@ Measured on two CPU cores; larger models are slower. The students' stages, with 
 one core, take about as long as the teacher's on both.
 """
 
-from r1repro.config import Config
+from r1repro.config import Config, lab
 
 GENERAL_ITEMS = 1_110  # of the test split, the same at every scale
 NO_LIMIT = 10**9
@@ -18,6 +18,16 @@ def base(name: str, rate: int, config: Config) -> float:
 def rl(name: str, config: Config) -> float:
     settings = getattr(config.stage, name)
     return 6 + settings.steps * settings.questions * settings.generations / 110
+
+
+def arm(name: str, config: Config) -> float:
+    """An arm of the lab; a critic adds two fifths."""
+    settings = lab.settings(config.stage.r1_zero, lab.arms()[name])
+    rows = settings.questions * settings.generations
+    critic = 1.4 if settings.objective.advantage == "gae" else 1.0
+    # A pass over a sample takes a half of the time that sampling and one pass take.
+    passes = (1 + settings.objective.passes) / 2
+    return 6 + critic * passes * settings.batches * rows / 110
 
 
 def plateau(name: str, config: Config) -> float:
@@ -45,6 +55,11 @@ def evaluation(config: Config) -> float:
 
 def in_depth(config: Config) -> float:
     return 5 + _completions(config, config.evaluation.samples) / 330
+
+
+def validation(config: Config) -> float:
+    problems = min(config.task.validation_problems, config.evaluation.problems or NO_LIMIT)
+    return 5 + problems * config.evaluation.samples / 330
 
 
 def _completions(config: Config, samples: int) -> int:

@@ -12,12 +12,13 @@ and the stage resumes from the newest. When it returns, the folder becomes a res
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from operator import attrgetter
+from typing import Any
 
-from r1repro.config import TEACHER, Config, EvaluationConfig
+from r1repro.config import LABS, TEACHER, Config, EvaluationConfig, lab
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation.checkpoints import CHECKPOINTS, EVALUATIONS, STUDENTS, about, of_student
 from r1repro.runner import estimates
@@ -32,7 +33,8 @@ class Stage:
     the one whose cell runs it; `seconds` estimates its time on two CPU cores without a GPU;
     `distributed` stages run in `launch.processes` processes, the others in one; a stage with a
     `switch` exists only if that setting is true or not null; a `half` stage uses half of the
-    cores, so that another can run beside it (r1repro.cores).
+    cores, so that another can run beside it (r1repro.cores); `changes` of the settings, in an arm
+    of the lab, are a part of its key.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Stage:
     distributed: bool = False
     switch: str | None = None
     half: bool = False
+    changes: tuple[tuple[str, Any], ...] = ()
 
 
 _LOADED = ("engine.precision", "engine.attention")
@@ -318,10 +321,37 @@ def graph(config: Config | None = None) -> dict[str, Stage]:
     """
     stages = resolve(os.environ.get("R1REPRO_STAGES", "r1repro.runner.graph:STAGES"))
     found = {stage.name: stage for stage in stages if config is None or _runs(stage, config)}
+    if config is not None and config.lab != "none":
+        found = {stage.name: stage for stage in _lab(found["base"], config.lab)}
     return {
         name: replace(stage, inputs=tuple(other for other in stage.inputs if other in found))
         for name, stage in found.items()
     }
+
+
+def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
+    """The base, and the arms of a notebook of the lab or of all, each with its evaluation."""
+    left, first = dict(lab.shown_in(chosen)), [base]
+    for notebook in LABS if chosen == "all" else (chosen,):
+        shown = [name for name, arm in left.items() if notebook in arm.shown_in]
+        pairs = [_arm(name, left.pop(name).changes) for name in shown]
+        yield from _in(f"lab/{notebook}", *first, *(stage for pair in pairs for stage in pair))
+        first = []
+
+
+def _arm(arm: str, changes: tuple[tuple[str, Any], ...]) -> tuple[Stage, Stage]:
+    """An arm of the lab, and its evaluation on the validation problems."""
+    name = f"{lab.STAGE}{arm}"
+    return (
+        replace(
+            _rl("r1_zero", "base", run=name), name=name, version=1, changes=changes,
+            seconds=partial(estimates.arm, arm),
+        ),
+        replace(
+            _evaluation("r1_zero", run="in_depth"), name=lab.evaluation(arm), version=1,
+            run=lab.EVALUATE, inputs=(name,), seconds=estimates.validation,
+        ),
+    )  # fmt: skip
 
 
 def _runs(stage: Stage, config: Config) -> bool:

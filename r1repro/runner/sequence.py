@@ -49,6 +49,8 @@ def run_folder(space: Workspace, until: str | None = None) -> Path:
     """runs/<scale>-<task>-seed<seed>-<hash of every key>/."""
     config, short = space.config, artifacts.digest(space.keys)[:8]
     name = f"{config.scale}-{config.task.name}-seed{config.seed}-{short}"
+    if config.lab != "none":
+        name = f"{name}-lab-{config.lab}"
     # A partial run has its own folder, so that it does not overwrite the report of a whole run.
     return space.runs / (f"{name}-until-{until}" if until else name)
 

@@ -31,7 +31,10 @@ class Workspace:
 
     @cached_property
     def keys(self) -> dict[str, str]:
-        """Key of each stage: SHA-256 of its settings, its inputs' keys and its version."""
+        """Key of each stage: SHA-256 of its settings, its inputs' keys and its version.
+
+        An arm of the lab is known by its changes too.
+        """
         found: dict[str, str] = {}
         for stage in self.stages.values():
             found[stage.name] = self.recorded.get(stage.name) or artifacts.digest(
@@ -40,6 +43,7 @@ class Workspace:
                     "version": stage.version,
                     "config": self.settings(stage),
                     "inputs": {name: found[name] for name in stage.inputs},
+                    **({"changes": dict(stage.changes)} if stage.changes else {}),
                 }
             )
         return found

@@ -89,6 +89,17 @@ def sampling(config: Config) -> Sampling:
     return Sampling(settings.max_completion_tokens, settings.temperature, settings.top_p)
 
 
+def validation(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """An arm of the lab on the validation problems, asked as R1-Zero is; rows as of `run`."""
+    ((_, arm),) = inputs.items()
+    form = templates.asked(checkpoints.form(config, "r1_zero"))
+    settings = config.evaluation
+    problems = some(worlds.of(config.task).validation, settings.problems)
+    asked = [Part(problems, form, settings.samples, sampling(config))]
+    rows = measure(config, arm.folder / "model", asked, progress)
+    rows.to_parquet(folder / "evaluation.parquet")
+
+
 def parts(config: Config, reasoning: Form, general: Form, samples: int) -> list[Part]:
     """The held-out problems of the configured split, and the general items."""
     settings, world = config.evaluation, worlds.of(config.task)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from r1repro.artifacts import Inputs, Progress, StageResult
-from r1repro.config import AllScenarioConfig, Config, RLConfig
+from r1repro.config import AllScenarioConfig, Config, RLConfig, lab
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.preference import Preference
@@ -39,6 +39,19 @@ def reasoning(
     settings = replace(getattr(config.stage, name), **changes)
     more: dict[str, Any] = {"permuted": True} if permuted else {}
     train(config, name, inputs[start], settings, folder, progress, **more)
+
+
+def __getattr__(name: str) -> Any:
+    """The functions of the lab's stages, which conf/lab.yaml lists."""
+    if name.removeprefix(lab.STAGE) not in lab.arms():
+        raise AttributeError(name)
+    return partial(arm, name.removeprefix(lab.STAGE))
+
+
+def arm(name: str, config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """An arm of the lab: as R1-Zero, but for its changes."""
+    settings = lab.settings(config.stage.r1_zero, lab.arms()[name])
+    train(config, "r1_zero", inputs["base"], settings, folder, progress)
 
 
 r1_zero = partial(reasoning, "r1_zero", "base")

@@ -8,7 +8,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from peft.utils import ModulesToSaveWrapper
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainerCallback
 
 from r1repro.training import sharding
 
@@ -51,6 +51,15 @@ def sync_reference(model: PeftModel) -> None:
         for name, parameter in parameters.items():
             if f".{TRAINED}." in name:
                 parameters[name.replace(f".{TRAINED}.", f".{REFERENCE}.")].copy_(parameter)
+
+
+class ReferenceSync(TrainerCallback):
+    """Copies the trained adapter to the reference every `ref_model_sync_steps`."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step % args.ref_model_sync_steps == 0:
+            model = kwargs["model"]
+            sync_reference(getattr(model, "module", model))
 
 
 @torch.no_grad()

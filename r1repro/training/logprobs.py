@@ -98,3 +98,10 @@ def states_before(
 
 def _at_least_float32(values: torch.Tensor) -> torch.Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def plain_head(model: nn.Module) -> bool:
+    """Whether logits are exactly head(hidden), as in Qwen and Llama."""
+    config = model.config.get_text_config()
+    names = ("final_logit_softcapping", "logit_scale", "output_multiplier")
+    return all(getattr(config, name, None) is None for name in names)

@@ -6,6 +6,7 @@ model is replaced by the policy every `reference_sync_steps` (R1 v2, section 2.1
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from trl import GRPOConfig
 
 from r1repro.artifacts import Progress
-from r1repro.config import PLAIN_ENGINE, EngineConfig, RLConfig
+from r1repro.config import OF_TOKENS, PLAIN_ENGINE, EngineConfig, RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.rollouts import ends
 from r1repro.rewards import rules
@@ -33,6 +34,7 @@ from r1repro.training import (
     snapshots,
     trainers,
 )
+from r1repro.training.critic import Critic
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
 from r1repro.training.trl_sampling import rollouts, vllm_arguments
@@ -181,7 +183,13 @@ def build(
         clock=recorder.clock,
         count=recorder.count,
     )
-    trainers.prepare(trainer, recorder, optimizer, lambda step: schedule(step, settings.steps))
+    factor = partial(schedule, steps=settings.steps)
+    trainers.prepare(trainer, recorder, optimizer, factor)
+    if settings.objective.advantage == "gae":
+        trainer.critic = Critic(
+            model, settings.objective.critic_lr, factor, settings.micro_batch_tokens,
+            trainer.accelerator.autocast,
+        )  # fmt: skip
     return trainer, recorder
 
 
@@ -298,8 +306,9 @@ class Recorder(trainers.Recorder):
         if fresh and (step == 1 or step % settings.sample_every == 0):
             rewards_B = torch.tensor(reward.to_numpy())
             kind = settings.objective.advantage
-            advantages_B = objective.advantages_of(rewards_B, settings.generations, kind)
-            batch["advantage"] = advantages_B.numpy()
+            if kind not in OF_TOKENS:
+                advantages_B = objective.advantages_of(rewards_B, settings.generations, kind)
+                batch["advantage"] = advantages_B.numpy()
             kept = batch.groupby("problem_id", sort=False).head(1).assign(step=step, reward=reward)
             self.samples += kept.to_dict("records")
         last = step == settings.steps

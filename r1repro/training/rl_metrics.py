@@ -12,6 +12,7 @@ from r1repro.tasks.problem import GENERAL
 from r1repro.text.language import language_share
 from r1repro.text.reflection import reflection_count
 from r1repro.text.tags import thinking
+from r1repro.training import critic
 from r1repro.training.trl_adapter import MISMATCH
 
 LOGGED = {
@@ -78,6 +79,7 @@ def step(
         "format_valid": batch.format_valid.mean(),
         "unparseable": reasoning.unparseable.mean(),
         **{name: logs.get(theirs) for name, theirs in LOGGED.items()},
+        **{name: logs[theirs] for name, theirs in critic.LOGGED.items() if theirs in logs},
         "length": batch.tokens.mean(),
         "length_correct": batch.tokens[batch.correct].mean(),
         "length_wrong": batch.tokens[~batch.correct].mean(),

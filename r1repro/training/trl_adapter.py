@@ -17,16 +17,16 @@ from typing import Any
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
-from transformers import TrainerCallback
 from trl import GRPOTrainer
 from trl.generation.vllm_generation import VLLMGeneration
 from trl.models.utils import _ForwardRedirection
 
 from r1repro.config import PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.errors import R1ReproError
-from r1repro.training import adapters, objective, sharding
-from r1repro.training.kl import ESTIMATORS
-from r1repro.training.logprobs import micro_batches, token_logps
+from r1repro.training import adapters, objective, sharding, steps
+from r1repro.training.critic import Critic
+from r1repro.training.kl import ESTIMATORS, k1
+from r1repro.training.logprobs import micro_batches, plain_head, token_logps
 
 REFERENCE = "reference.safetensors"
 MISMATCH = "sampling/sampling_logp_difference/mean"
@@ -57,7 +57,7 @@ class PackedGRPOTrainer(GRPOTrainer):
     ):
         super().__init__(*args, **kwargs)
         if isinstance(self.model, PeftModel) and self.beta > 0:
-            self.add_callback(_AdapterSync())
+            self.add_callback(adapters.ReferenceSync())
         if isinstance(self.model, PeftModel) and self.use_vllm:
             # TRL merges and unmerges the adapters at every sync, which accumulates rounding errors.
             self.vllm_generation._iter_named_params = partial(adapters.whole_weights, self.model)
@@ -67,6 +67,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         self.micro_batch_tokens = micro_batch_tokens
         self.clock, self.count = clock, count
         self.read = {False: 0, True: 0}
+        self.critic: Critic | None = None
 
     def training_step(
         self, model: torch.nn.Module, inputs: Any, num_items_in_batch: Any = None
@@ -97,6 +98,11 @@ class PackedGRPOTrainer(GRPOTrainer):
                 # One value per step, token-weighted as in TRL's mean over all processes.
                 mean = sum(v * n for v, n in zip(new, tokens, strict=True)) / max(sum(tokens), 1)
                 values[before.get(name, 0) :] = [mean]
+        if self.critic is not None:
+            figures, learned = self.critic.learn(batch, self.state.global_step)
+            self.read[True] += learned
+            for name, value in figures.items():
+                metrics[name].append(value)
         self._step += 1
         read = torch.tensor([*self.read.values()], device=self.accelerator.device)
         self.count(*self.accelerator.reduce(read, "sum").tolist())
@@ -111,19 +117,40 @@ class PackedGRPOTrainer(GRPOTrainer):
         return self.rewards
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
-        """TRL's rollout and rewards, with advantages from objective.advantages_of."""
+        """TRL's rollout and rewards, with advantages of completions or of tokens."""
         batch = super()._generate_and_score_completions(inputs)
         rewards_B = (self.rewards * self.reward_weights.to(self.rewards.device)).sum(1)
+        if self.critic is not None:
+            return batch | self._by_critic(self.critic, rewards_B, batch)
         if self.beta > self.loss_beta:
             rewards_B = self._less_kl(rewards_B, batch)
-        kind = self.variant.advantage
-        advantages_B = objective.advantages_of(rewards_B, self.num_generations, kind)
+        kind, size = self.variant.advantage, self.num_generations
         mine = slice(self.accelerator.process_index * len(inputs), None)
+        if kind == "process":
+            own_B = rewards_B[mine][: len(inputs)]
+            batch["advantages"] = steps.advantages(own_B, batch, self.processing_class, size)
+            return batch
+        advantages_B = objective.advantages_of(rewards_B, size, kind)
         batch["advantages"] = advantages_B[mine][: len(inputs)]
         return batch
 
-    def _less_kl(self, rewards_B: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
-        """objective.less_kl of all processes' completions; also logs the KL per token."""
+    def _by_critic(
+        self, critic: Critic, rewards_B: torch.Tensor, batch: dict[str, Any]
+    ) -> dict[str, torch.Tensor]:
+        """PPO's columns of the batch; also logs the KL per token (k1)."""
+        both = None
+        if self.beta > 0:
+            own_B_T, reference_B_T = both = self._sampled_logps(batch), batch["ref_per_token_logps"]
+            kl = objective.mean_of_tokens(own_B_T - reference_B_T, batch["completion_mask"])
+            self._metrics["train"]["kl"].append(kl.item())
+        started = time.perf_counter()
+        columns, read = critic.credit(batch, rewards_B, both, self.beta, self.variant.lam)
+        self.clock("reference", time.perf_counter() - started)
+        self.read[False] += read
+        return columns
+
+    def _sampled_logps(self, batch: dict[str, Any]) -> torch.Tensor:
+        """Log-probabilities of the completions under the policy that sampled them, (B, T)."""
         mask_B_T, logps_B_T = batch["completion_mask"], batch.get("old_per_token_logps")
         if logps_B_T is None:
             with torch.no_grad():
@@ -133,6 +160,11 @@ class PackedGRPOTrainer(GRPOTrainer):
                     torch.cat([batch["prompt_mask"], mask_B_T], 1),
                     mask_B_T.shape[1],
                 )
+        return logps_B_T
+
+    def _less_kl(self, rewards_B: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
+        """objective.less_kl of all processes' completions; also logs the KL per token."""
+        mask_B_T, logps_B_T = batch["completion_mask"], self._sampled_logps(batch)
         nothing_B = torch.zeros(len(mask_B_T), dtype=logps_B_T.dtype, device=mask_B_T.device)
         estimator = ESTIMATORS[self.variant.kl]
         less_B = objective.less_kl(
@@ -194,7 +226,8 @@ class PackedGRPOTrainer(GRPOTrainer):
             whole = max(1.0, int(tokens) / self.accelerator.num_processes)
         if self.loss_beta == 0.0:
             # Without the KL term in the loss, a row with zero advantage has no gradient.
-            some = (batch["advantages"] != 0).nonzero(as_tuple=True)[0]
+            moved_B = (batch["advantages"].reshape(total, -1) != 0).any(1)
+            some = moved_B.nonzero(as_tuple=True)[0]
             rows_with_gradient = some if len(some) else rows_with_gradient[:1]
         batches = []
         for chosen in micro_batches(
@@ -228,7 +261,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         self, model: torch.nn.Module, *args: Any, batch_size: int | None = None, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         learning = torch.is_grad_enabled()
-        if not _plain_head(self.accelerator.unwrap_model(model)):
+        if not plain_head(self.accelerator.unwrap_model(model)):
             self.read[learning] += int(args[1].sum())
             return super()._get_per_token_logps_and_entropies(
                 model, *args, batch_size=batch_size, **kwargs
@@ -292,13 +325,17 @@ class PackedGRPOTrainer(GRPOTrainer):
             whole = sharding.full(parameter.detach())
             if self.args.should_save:
                 tensors[name] = whole.cpu().contiguous()
+        folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
         if tensors:
-            folder = Path(self._get_output_dir(trial=trial))
-            save_file(tensors, folder / f"checkpoint-{self.state.global_step}" / REFERENCE)
+            save_file(tensors, folder / REFERENCE)
+        if self.critic is not None:
+            self.critic.save(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if not isinstance(self.model, PeftModel):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if self.critic is not None:
+            self.critic.load(Path(resume_from_checkpoint))
         kept, path = self._kept(), Path(resume_from_checkpoint) / REFERENCE
         if not kept:
             return
@@ -342,15 +379,6 @@ def check_overrides() -> None:
             )
 
 
-class _AdapterSync(TrainerCallback):
-    """Copies the trained adapter to the reference every `ref_model_sync_steps`."""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step % args.ref_model_sync_steps == 0:
-            model = kwargs["model"]
-            adapters.sync_reference(getattr(model, "module", model))
-
-
 def _trim(values: torch.Tensor, name: str, p: int, t: int) -> torch.Tensor:
     if values.ndim == 1:
         return values
@@ -369,10 +397,3 @@ def _weights(
         return inputs.get("importance_sampling_ratio"), None
     weights_B_T = objective.truncated_weights(old_logps_B_T, sampled_logps_B_T)
     return weights_B_T, (old_logps_B_T - sampled_logps_B_T).abs()
-
-
-def _plain_head(model: torch.nn.Module) -> bool:
-    """Whether logits are exactly head(hidden), as in Qwen and Llama."""
-    config = model.config.get_text_config()
-    names = ("final_logit_softcapping", "logit_scale", "output_multiplier")
-    return all(getattr(config, name, None) is None for name in names)

@@ -1,4 +1,7 @@
-"""A worked example of GRPO: one group of completions and one update."""
+"""A worked example of GRPO: one group of completions and one update.
+
+An objective with advantages of tokens (PPO, process supervision) is shown with those of the group.
+"""
 
 from dataclasses import dataclass
 
@@ -8,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from r1repro.config import RLConfig
+from r1repro.config import OF_TOKENS, RLConfig
 from r1repro.generation.ask import ask
 from r1repro.generation.rollouts import Sampling
 from r1repro.rewards import rules
@@ -114,7 +117,8 @@ def _update(
     if variant.kl_in == "reward":
         total_K = objective.less_kl(total_K, old_K_T, reference_K_T, mask_K_T, beta, estimator)
         beta = 0.0
-    advantages_K = objective.advantages_of(total_K, len(total_K), variant.advantage)
+    kind = "group" if variant.advantage in OF_TOKENS else variant.advantage
+    advantages_K = objective.advantages_of(total_K, len(total_K), kind)
     loss = objective.grpo_loss(
         before_K_T, old_K_T, reference_K_T, advantages_K, mask_K_T, settings.epsilon, beta,
         estimator=estimator,

@@ -1,0 +1,74 @@
+"""The arms of the lab (conf/lab.yaml): RL from the base with one thing changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from r1repro.config.groups import ROOT
+from r1repro.config.schema import RLConfig
+
+PLACE = "conf/lab.yaml"
+EVALUATE = "r1repro.stages.evaluate:validation"
+"""What evaluates an arm."""
+STAGE = "lab_"
+"""Prefix of an arm's stage."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An arm; changes: values of RLConfig's keys, and `batches`, `rate` and `critic_rate`."""
+
+    method: str
+    shown_in: tuple[str, ...]
+    changes: tuple[tuple[str, Any], ...] = ()
+
+
+@cache
+def arms() -> Mapping[str, Arm]:
+    """Every arm by name."""
+    from omegaconf import OmegaConf
+
+    found: Any = OmegaConf.to_container(OmegaConf.load(ROOT / PLACE))
+    same = {"batches": found["batches"]}
+    return {
+        name: Arm(
+            one["method"],
+            tuple(one["shown_in"]),
+            tuple(sorted((same | one.get("changes", {})).items())),
+        )
+        for name, one in found["arms"].items()
+    }
+
+
+def shown_in(lab: str) -> Mapping[str, Arm]:
+    """The arms of lab=NAME: none, those of a notebook, or all."""
+    return {name: arm for name, arm in arms().items() if lab in (*arm.shown_in, "all")}
+
+
+def evaluation(arm: str) -> str:
+    """The stage that evaluates an arm."""
+    return f"evaluate_{STAGE}{arm}"
+
+
+def settings(start: RLConfig, arm: Arm) -> RLConfig:
+    """An arm's settings; start: R1-Zero's. It has at most as many batches as R1-Zero.
+
+    Checkpoints are where a generation of completions ends.
+    """
+    changes = dict(arm.changes)
+    batches = min(changes.pop("batches"), start.batches)
+    rate, critic = changes.pop("rate", 1.0), changes.pop("critic_rate", None)
+    if critic is not None:
+        changes["objective.critic_lr"] = critic * start.lr_matrices
+    prefix = "objective."
+    inner = {k.removeprefix(prefix): v for k, v in changes.items() if k.startswith(prefix)}
+    own = {k: v for k, v in changes.items() if not k.startswith(prefix)}
+    found = replace(
+        start, **own, lr_matrices=rate * start.lr_matrices, lr_rest=rate * start.lr_rest,
+        objective=replace(start.objective, **inner),
+    )  # fmt: skip
+    batches -= batches % found.steps_per_generation
+    once, passes = found.updates_per_generation, found.objective.passes
+    saved = once * -(-start.save_every // once)
+    return replace(found, steps=batches * passes, save_every=saved)

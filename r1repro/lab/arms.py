@@ -1,0 +1,152 @@
+"""The arms of the lab that were trained: what they scored, beside GRPO, and how they got there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import pandas as pd
+
+from r1repro.config import Config, lab
+from r1repro.duration import duration
+from r1repro.evaluation import metrics
+from r1repro.evaluation.statistics import Estimate
+from r1repro.lab import figures
+from r1repro.reports.drawing import Drawing
+from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
+from r1repro.reports.tables import worded
+from r1repro.runner.workspace import Workspace
+
+REFERENCE = "grpo"
+"""The arm that the others are compared with."""
+_RATES = {"rate": "rate", "critic_rate": "critic's rate"}
+PASS = "reasoning/pass@1"
+
+
+def main(config: Config) -> Workspace:
+    """The results of the sequence with these settings."""
+    return Workspace(replace(config, lab="none"))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The arms of a notebook.
+
+    curves: rows of metrics.parquet by arm, with the completions sampled so far as `samples`;
+    evaluations: rows of evaluation.parquet by arm; missing: arms that have not been run, and the
+    seconds that they take.
+    """
+
+    notebook: str
+    curves: Mapping[str, pd.DataFrame]
+    evaluations: Mapping[str, pd.DataFrame]
+    missing: Mapping[str, float]
+
+    @cached_property
+    def compared(
+        self,
+    ) -> tuple[Mapping[str, Mapping[str, Estimate]], Mapping[str, Mapping[str, Estimate]]]:
+        """Summaries by arm, and paired changes against the best arm of GRPO."""
+        alone, _ = metrics.compare(self.evaluations, ())
+        grpo = _best(alone).get(lab.arms()[REFERENCE].method)
+        pairs = [(grpo, name) for name in alone if grpo not in (None, name)]
+        _, changes = metrics.compare(self.evaluations, pairs)
+        return alone, {after: change for (_, after), change in changes.items()}
+
+    @property
+    def best(self) -> dict[str, str]:
+        """The arm of each method with the highest pass@1."""
+        return _best(self.compared[0])
+
+
+def _best(summaries: Mapping[str, Mapping[str, Estimate]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, summary in summaries.items():
+        method = lab.arms()[name].method
+        if method not in found or summary[PASS].value > summaries[found[method]][PASS].value:
+            found[method] = name
+    return found
+
+
+def trained(config: Config, notebook: str) -> Trained:
+    """The arms of a notebook that were run with these settings; nothing is run here."""
+    space = Workspace(replace(config, lab=notebook))
+    curves, evaluations, missing = {}, {}, {}
+    for name, arm in lab.shown_in(notebook).items():
+        stages = (f"{lab.STAGE}{name}", lab.evaluation(name))
+        left = [stage for stage in stages if not space.is_done(stage)]
+        if left:
+            missing[name] = sum(space.stages[stage].seconds(config) for stage in left)
+            continue
+        rows = pd.read_parquet(space.place(stages[0]) / "metrics.parquet")
+        settings = lab.settings(config.stage.r1_zero, arm)
+        each = settings.questions * settings.generations / settings.objective.passes
+        curves[name] = rows.assign(samples=rows["step"] * each)
+        evaluations[name] = pd.read_parquet(space.place(stages[1]) / "evaluation.parquet")
+    return Trained(notebook, curves, evaluations, missing)
+
+
+def label(name: str, notebook: str) -> str:
+    """An arm's method, and its rate where the notebook has several of the method."""
+    arm, shown = lab.arms()[name], lab.shown_in(notebook).values()
+    if sum(other.method == arm.method for other in shown) == 1:
+        return arm.method
+    changes = {"rate": 1, **dict(arm.changes)}
+    key = "critic_rate" if "critic_rate" in changes else "rate"
+    return f"{arm.method}, {_RATES[key]} × {changes[key]:g}"
+
+
+def how(found: Trained) -> str:
+    """How to run the arms that are missing; "" if none is."""
+    if not found.missing:
+        return ""
+    count, seconds = len(found.missing), duration(sum(found.missing.values()))
+    which = "Its arms have" if not found.curves else f"{count} of its arms have"
+    return (
+        f"{which} not been run with these settings: `r1repro run lab={found.notebook}` with the "
+        f"same settings trains them from the base, in about {seconds} on two CPU cores at "
+        "scale=laptop, and executes this notebook again."
+    )
+
+
+def curves(found: Trained, columns: Sequence[str]) -> Drawing | None:
+    """Columns of the metrics of each method's best arm over its samples; None without an arm."""
+    if not found.curves:
+        return None
+    shown = {method: found.curves[name] for method, name in found.best.items()}
+    return figures.arms(shown, columns)
+
+
+def table(found: Trained) -> Shown | None:
+    """A row per arm: validation scores with 95 % intervals, and the paired change of pass@1."""
+    if not found.evaluations:
+        return paragraphs(how(found))
+    summaries, changes = found.compared
+    k = metrics.samples(next(iter(summaries.values())))
+    paths = [PASS, f"reasoning/pass@{k}", f"reasoning/cons@{k}", "length"]
+    columns = (*map(metrics.label, paths), "pass@1 − best GRPO’s, paired")
+    rows = []
+    for name, summary in summaries.items():
+        cells = [metrics.shown(summary.get(path), path) for path in paths]
+        change = changes.get(name, {}).get(PASS)
+        cells.append(metrics.shown(change, PASS, signed=True))
+        rows.append(Row(label(name, found.notebook), tuple(cells)))
+    return Table(tuple(columns), tuple(rows), "Arm")
+
+
+def told(found: Trained) -> Html | None:
+    """What the best arm of each method says against GRPO's, and which are missing."""
+    if not found.evaluations:
+        return None
+    _, changes = found.compared
+    said = []
+    for method, name in found.best.items():
+        change = changes.get(name, {}).get(PASS)
+        if change is not None:
+            words = worded(change, "above", "below", "not told apart from")
+            said.append(f"{method} is {words} GRPO ({metrics.shown(change, PASS, signed=True)})")
+    return paragraphs(
+        f"In pass@1 on the validation problems, {'; '.join(said)}." if said else "",
+        "Every arm is one run of one seed, and the intervals are over problems alone; where a "
+        "method has several rates, the best was chosen on the same problems.",
+        how(found),
+    )

@@ -1,0 +1,140 @@
+"""The lab's arms: their settings, their stages, and what a notebook shows of trained ones."""
+
+import pandas as pd
+import pytest
+
+from r1repro import artifacts, config, launch
+from r1repro.config import LABS, ROOT, lab
+from r1repro.errors import R1ReproError
+from r1repro.evaluation.checkpoints import about, form
+from r1repro.lab import arms
+from r1repro.planning.work import needs, settings_of, work
+from r1repro.runner.graph import resolve
+from r1repro.runner.workspace import Workspace
+from tests.evaluation.test_metrics import rows
+
+
+def _all(*words):
+    return config.compose(["lab=all", *words])
+
+
+@pytest.mark.parametrize("scale", ["laptop", "smoke"])
+def test_arms_learn_from_equally_many_samples(scale):
+    found = _all(f"scale={scale}")
+    start = found.stage.r1_zero
+    for name, arm in lab.arms().items():
+        settings = lab.settings(start, arm)
+        assert settings.batches == min(40, start.steps), name
+        assert settings.steps % settings.updates_per_generation == 0, name
+        assert settings.save_every % settings.updates_per_generation == 0, name
+        assert (settings.questions, settings.generations) == (start.questions, start.generations)
+    of = {name: lab.settings(start, arm) for name, arm in lab.arms().items()}
+    assert of["passes_4"].steps == 4 * of["grpo"].steps == 4 * of["parts_4"].steps
+    assert of["grpo_half"].lr_rest == start.lr_rest / 2
+    ppo = of["ppo_95_3"].objective
+    assert (ppo.lam, ppo.critic_lr) == (0.95, pytest.approx(3 * start.lr_matrices))
+
+
+def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
+    every, plain = Workspace(_all()), Workspace(config.compose())
+    named = [f"lab_{name}" for name in lab.arms()]
+    assert set(every.stages) == {"base", *named, *(f"evaluate_{name}" for name in named)}
+    assert every.keys["base"] == plain.keys["base"] and not set(plain.stages) & set(named)
+    assert len(set(every.keys.values())) == len(every.keys)
+    for stage in every.stages.values():
+        assert callable(resolve(stage.run))
+        assert (ROOT / f"notebooks/{stage.notebook}.ipynb").is_file()
+        assert work(every.config, stage).said and needs(every.config, stage) is not None
+    for name in LABS:
+        one = Workspace(config.compose([f"lab={name}"]))
+        assert set(one.stages) == {
+            "base",
+            *(f"{of}lab_{arm}" for arm in lab.shown_in(name) for of in ("", "evaluate_")),
+        }
+        assert {stage.notebook for stage in one.stages.values()} == {f"lab/{name}"}
+        assert all(one.keys[stage] == every.keys[stage] for stage in one.stages)
+    grpo, ppo = every.find("lab_grpo"), every.find("lab_ppo_1_3")
+    assert settings_of(every.config, ppo).objective.advantage == "gae"
+    critic = needs(every.config, ppo).reference - needs(every.config, grpo).reference
+    assert critic > 3 * 4 * 500_000, "weights, gradients and optimizer of a critic"
+
+
+def test_an_arm_is_asked_as_r1_zero_is():
+    found = config.compose(["scale=gpu", "model=qwen2.5-0.5b"])
+    assert form(found, "lab_ppo_1_3") == form(found, "r1_zero") != form(found, "r1")
+    assert about("lab_ppo_1_3").label == "PPO, λ = 1"
+
+
+def test_what_is_refused():
+    with pytest.raises(R1ReproError, match="lab=rlhf is not accepted: lab takes one of none, ppo"):
+        config.compose(["lab=rlhf"])
+    with pytest.raises(R1ReproError, match=r"ppo_95_1: objective.advantage.* launch.processes=1"):
+        _all("launch.processes=2")
+    with pytest.raises(R1ReproError, match="without --multirun"):
+        launch.run_seeds([_all("seed=0"), _all("seed=1")])
+
+
+def _published(space, name, file, rows):
+    folder = artifacts.work_folder(space.runs, name, space.keys[name])
+    folder.mkdir(parents=True)
+    pd.DataFrame(rows).to_parquet(folder / file)
+    artifacts.publish(folder, space.runs, name, space.keys[name], {"seconds": 1.0})
+
+
+@pytest.fixture
+def half(tmp_path):
+    """A configuration with four of the nine arms of ppo_vs_grpo: right answers to 40 problems."""
+    found = config.compose(["lab=ppo_vs_grpo", f"runs={tmp_path}"])
+    space = Workspace(found)
+    for arm, right in {"grpo": 24, "grpo_half": 12, "ppo_1_3": 23, "ppo_95_1": 2}.items():
+        curve = [{"step": i + 1, "pass_at_1": i / 40, "length": 30.0} for i in range(40)]
+        if "ppo" in arm:
+            curve = [row | {"explained_variance": 0.5} for row in curve]
+        _published(space, f"lab_{arm}", "metrics.parquet", curve)
+        answered = [x for i in range(40) for x in rows(str(i), [i < right] * 4)]
+        _published(space, f"evaluate_lab_{arm}", "evaluation.parquet", answered)
+    return found
+
+
+def test_what_a_notebook_shows_of_trained_arms(half):
+    found = arms.trained(half, "ppo_vs_grpo")
+    assert list(found.curves) == ["grpo", "grpo_half", "ppo_95_1", "ppo_1_3"]
+    assert found.best == {"GRPO": "grpo", "PPO, λ = 0.95": "ppo_95_1", "PPO, λ = 1": "ppo_1_3"}
+    assert found.curves["grpo"].samples.iloc[-1] == 40 * 16 * 16
+    assert len(found.missing) == 5 and "lab=ppo_vs_grpo" in arms.how(found)
+    shown = {row.label: row.cells for row in arms.table(found).rows}
+    assert list(shown) == [
+        "GRPO, rate × 1", "GRPO, rate × 0.5", "PPO, λ = 0.95, critic's rate × 1",
+        "PPO, λ = 1, critic's rate × 3",
+    ]  # fmt: skip
+    assert shown["GRPO, rate × 1"][0].startswith("60.0") and shown["GRPO, rate × 1"][-1] == "–"
+    assert shown["GRPO, rate × 0.5"][-1].startswith("−30.0")
+    said = arms.told(found)._repr_html_()
+    assert "PPO, λ = 0.95 is below GRPO (−55.0" in said
+    assert "PPO, λ = 1 is not told apart from GRPO (−2.5" in said
+    figure = arms.curves(found, ["pass_at_1", "explained_variance", "clip_fraction"])
+    assert len(figure.axes) == 2, "what no arm has measured has no panel"
+    assert [len(axes.get_legend_handles_labels()[1]) for axes in figure.axes] == [3, 2]
+
+
+def test_what_it_shows_without_any(tmp_path):
+    found = arms.trained(config.compose([f"runs={tmp_path}"]), "kl_and_reference")
+    assert arms.curves(found, ["pass_at_1"]) is None and arms.told(found) is None
+    said = arms.table(found)._repr_html_()
+    assert "`r1repro run lab=kl_and_reference` with the same settings trains them" in said
+
+
+def test_a_run_of_the_lab_trains_the_arms_and_shows_them(tmp_path, capsys):
+    settings = config.compose(["scale=smoke", "lab=on_and_off_policy", f"runs={tmp_path}"])
+    place = launch.run(settings)
+    executed = (place / "on_and_off_policy.ipynb").read_text()
+    assert "4 passes over each sample" in executed and "image/png" in executed
+    assert "not been run with these settings" not in executed and "Traceback" not in executed
+    curves = arms.trained(settings, "on_and_off_policy").curves
+    assert [len(rows) for rows in curves.values()] == [4, 4, 16]
+    assert {float(rows.samples.iloc[-1]) for rows in curves.values()} == {64.0}
+    built = {stage: Workspace(settings).place(stage) for stage in Workspace(settings).stages}
+    assert all((folder / "manifest.json").is_file() for folder in built.values())
+    capsys.readouterr()
+    assert launch.run(settings) == place
+    assert capsys.readouterr().out.count("done before") == len(built)
