@@ -34,7 +34,7 @@ from r1repro.training import (
     trainers,
 )
 from r1repro.training.optimizer import MuonWithAdamW
-from r1repro.training.rollouts import rollouts, vllm_arguments
+from r1repro.training.rollouts import RisingCap, rollouts, vllm_arguments
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
 
 WARMUP_STEPS = 5
@@ -181,6 +181,7 @@ def build(
         clock=recorder.clock,
         count=recorder.count,
     )
+    trainer.add_callback(RisingCap(trainer, settings))
     trainers.prepare(trainer, recorder, optimizer, lambda step: schedule(step, settings.steps))
     return trainer, recorder
 
