@@ -99,6 +99,8 @@ def test_saved_configuration_is_read_back(tmp_path):
         ("model.head_dim=31", ["model.head_dim=31", "even"]),
         ("stage.r1_zero.generations=1", ["stage.r1_zero.generations=1", "at least 2"]),
         ("stage.r1_zero.steps_per_generation=3", ["save_every=20", "steps_per_generation=3"]),
+        ("stage.dev2.raised_at=9", ["stage.dev2.raised_cap=null", "one says when"]),
+        ("stage.dev2.raised_cap=300", ["stage.dev2.raised_at=null", "one says when"]),
         ("stage.r1_zero.objective.kl=k4", ["objective.kl=k4", "one of k1, k2, k3"]),
         ("stage.r1_zero.objective.passes=0", ["objective.passes=0", "at least 1"]),
         ("stage.r1_zero.objective.advantage=gea", ["advantage=gea", "group, centred, reward"]),
@@ -227,6 +229,14 @@ def test_relative_runs_are_in_the_checkout(monkeypatch, tmp_path):
     assert config.runs_folder(config.compose([f"runs={tmp_path}"])) == tmp_path.resolve()
 
 
+def test_a_raised_cap_is_no_lower_and_fits_the_positions():
+    rise = "stage.r1_zero.raised_at=9"
+    for cap, accepted in ((255, "at least .*max_completion_tokens=256"), (961, "at most 960")):
+        with pytest.raises(R1ReproError, match=f"r1_zero.raised_cap={cap}.*{accepted}"):
+            config.compose([rise, f"stage.r1_zero.raised_cap={cap}"])
+    assert config.compose([rise, "stage.r1_zero.raised_cap=960"]).stage.r1_zero.last_cap == 960
+
+
 def test_the_papers_settings_take_models_from_folders(tmp_path, monkeypatch):
     with pytest.raises(R1ReproError, match=r"max_completion_tokens=32768.*model\.path"):
         config.compose(["scale=paper"])
@@ -236,6 +246,9 @@ def test_the_papers_settings_take_models_from_folders(tmp_path, monkeypatch):
     paths = [f"{key}.path=model" for key in ("model", "student.qwen", "student.llama")]
     found = config.compose(["scale=paper", *paths])
     assert found.student.llama.path == str(tmp_path / "model")
+    zero = found.stage.r1_zero
+    assert [zero.cap(step) for step in (0, 8_207, 8_208, 10_399)] == 2 * [32_768] + 2 * [65_536]
+    assert found.stage.dev2.last_cap == found.stage.qwen_rl.last_cap == 32_768
     assert (found.stage.qwen_distilled.lr_rest, found.stage.llama_distilled.lr_rest) == (1e-4, 5e-5)
     with pytest.raises(R1ReproError, match=r"student\.llama\.path=null.*cannot be mixed"):
         config.compose(["scale=paper", "evaluation.max_completion_tokens=256", *paths[:2]])

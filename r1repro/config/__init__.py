@@ -11,6 +11,7 @@ from r1repro.config.compose import (
     sweep,
     values,
 )
+from r1repro.config.engine import PLAIN_ENGINE, EngineConfig
 from r1repro.config.general import GeneralConfig
 from r1repro.config.groups import ROOT, choices, refused
 from r1repro.config.models import (
@@ -22,13 +23,12 @@ from r1repro.config.models import (
 )
 from r1repro.config.objective import LABS, OF_TOKENS, PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.config.schema import (
+    CAPS,
     GGUF,
     LONGEST_PROMPT,
-    PLAIN_ENGINE,
     AllScenarioConfig,
     BaseConfig,
     Config,
-    EngineConfig,
     EvaluationConfig,
     ModelConfig,
     OriginConfig,
@@ -43,8 +43,8 @@ from r1repro.config.schema import (
 from r1repro.config.validate import check_model_folder, check_places
 
 __all__ = [
-    "GGUF", "LABS", "LONGEST_PROMPT", "OF_TOKENS", "PLAIN_ENGINE", "PLAIN_OBJECTIVE", "ROOT",
-    "SEEDS", "TEACHER", "AllScenarioConfig", "BaseConfig", "Config", "EngineConfig",
+    "CAPS", "GGUF", "LABS", "LONGEST_PROMPT", "OF_TOKENS", "PLAIN_ENGINE", "PLAIN_OBJECTIVE",
+    "ROOT", "SEEDS", "TEACHER", "AllScenarioConfig", "BaseConfig", "Config", "EngineConfig",
     "EvaluationConfig", "GeneralConfig", "ModelConfig", "ObjectiveConfig", "OriginConfig",
     "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig",
     "TaskConfig", "changed", "check_model_folder", "check_places", "choices", "compose",

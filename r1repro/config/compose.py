@@ -16,7 +16,7 @@ from typing import Any, get_args, get_type_hints
 from r1repro import records
 from r1repro.config import groups, precision
 from r1repro.config.groups import GROUPS, ROOT, check_choice, refused
-from r1repro.config.objective import CAME_LATER, PLAIN_OBJECTIVE, ObjectiveConfig
+from r1repro.config.objective import CAME_LATER, PLAIN_OBJECTIVE
 from r1repro.config.schema import GGUF, Config
 from r1repro.config.texts import as_typed, literal
 from r1repro.config.validate import check_places, validate
@@ -32,6 +32,15 @@ RESULT_FREE = (
     "engine.report_to",
     *(f"launch.{name}" for name in ("cluster", "partition", "hours", "cpus", "memory")),
 )
+LATER = {
+    "problems": None,
+    "general_items": None,
+    "objective": PLAIN_OBJECTIVE,
+    "raised_at": None,
+    "raised_cap": None,
+    **{name: getattr(PLAIN_OBJECTIVE, name) for name in CAME_LATER},
+}
+"""Settings that came after results were stored, with the values at which they enter no key."""
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
@@ -330,28 +339,27 @@ def load(path: Path | str) -> Config:
     return config
 
 
-def values(config: Config, path: str) -> Any:
-    """The value at a dotted path as plain data, without the settings that change no result."""
-    return _plain(attrgetter(path)(config), path)
+def values(config: Config, *paths: str) -> dict[str, Any]:
+    """The values at dotted paths as plain data, without the settings that change no result."""
+    found = {path: attrgetter(path)(config) for path in paths}
+    return {p: _plain(x, p) for p, x in found.items() if not _unset(p.rpartition(".")[2], x)}
 
 
 def _plain(node: Any, path: str) -> Any:
     if not is_dataclass(node):
         return node
     inner = ((f.name, f"{path}.{f.name}") for f in fields(node))
-    # An objective at its defaults is left out, as it was before there were variants of it.
     return {
         name: _plain(getattr(node, name), inside)
         for name, inside in inner
         if inside not in RESULT_FREE
         and name != "save_every"
-        and getattr(node, name) != PLAIN_OBJECTIVE
-        and not (_is_late(node, name) and getattr(node, name) == getattr(PLAIN_OBJECTIVE, name))
+        and not _unset(name, getattr(node, name))
     }
 
 
-def _is_late(node: Any, name: str) -> bool:
-    return isinstance(node, ObjectiveConfig) and name in CAME_LATER
+def _unset(name: str, value: object) -> bool:
+    return name in LATER and value == LATER[name]
 
 
 def only(config: Config, paths: Sequence[str]) -> Config:

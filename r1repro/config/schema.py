@@ -6,6 +6,7 @@ Values are in conf/; what has a default here is an option that no scale needs.
 from dataclasses import dataclass
 from typing import Annotated
 
+from r1repro.config.engine import EngineConfig, LaunchConfig
 from r1repro.config.general import NO_GENERAL, GeneralConfig
 from r1repro.config.objective import LABS, PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.config.ranges import (
@@ -19,6 +20,8 @@ from r1repro.config.ranges import (
     Within,
 )
 
+CAPS = ("max_completion_tokens", "raised_cap")
+"""Settings of a stage that bound its completions, in tokens."""
 LONGEST_PROMPT = 64
 """Positions, in tokens, reserved for a prompt with its template."""
 GGUF = ".gguf"
@@ -114,6 +117,8 @@ class RLConfig:
     rollout_batch: completions sampled at a time, which bounds the KV cache.
     micro_batch_tokens: tokens of a forward and backward pass.
     snapshot_every: steps between policies kept for the held-out curve; 0 keeps none.
+    raised_at: updates after which completions may have `raised_cap` tokens, from the next rollout
+        on (R1 v2, 2.1); null never raises the cap.
     """
 
     steps: Count
@@ -139,7 +144,21 @@ class RLConfig:
     save_every: Count
     sample_every: Count
     snapshot_every: Annotated[int, Within(0, 2**40, "0, which keeps none, or more")] = 0
+    raised_at: Count | None = None
+    raised_cap: Count | None = None
     objective: ObjectiveConfig = PLAIN_OBJECTIVE
+
+    def cap(self, step: int) -> int:
+        """Most tokens of the completions that update `step` (from 0) learns from."""
+        sampled = step - step % self.updates_per_generation
+        if self.raised_at is None or self.raised_cap is None or sampled < self.raised_at:
+            return self.max_completion_tokens
+        return self.raised_cap
+
+    @property
+    def last_cap(self) -> int:
+        """The cap of the last update, which is the largest."""
+        return self.cap(self.steps - 1)
 
     @property
     def updates_per_generation(self) -> int:
@@ -327,56 +346,6 @@ class EvaluationConfig:
     top_p: Annotated[float, Within(1e-6, 1, "above 0 and at most 1")]
     max_completion_tokens: Count
     rollout_batch: Count
-
-
-@dataclass(frozen=True)
-class EngineConfig:
-    """How models are loaded, trained and sampled.
-
-    precision: composing replaces "auto". Full fine-tuning keeps float32 weights and computes under
-        autocast; with LoRA the frozen weights have this precision, as do models that only sample.
-    attention: attention implementation, as named by transformers.
-    sharded: shard weights, gradients and optimizer state over the processes (FSDP2); rollouts use
-        a full copy of the weights.
-    lora_rank: rank of the adapters, which are merged at the end of a stage. quantized: frozen
-        weights in 4 bits (QLoRA).
-    rollouts: our sampler ("own"), vLLM in the same process ("vllm"), or for training on a server
-        at `vllm_server` ("vllm_server"; sampling with fixed weights then uses vLLM in-process).
-    report_to: where the trainers log besides metrics.parquet.
-    """
-
-    precision: Annotated[str, OneOf(("auto", "float32", "bfloat16"))] = "float32"
-    attention: Annotated[str, OneOf(("sdpa", "eager", "flash_attention_2"))] = "sdpa"
-    gradient_checkpointing: bool = False
-    sharded: bool = False
-    lora_rank: Annotated[int, Within(0, 4096, "0, which trains the whole weights, or more")] = 0
-    lora_alpha: Count = 64
-    quantized: bool = False
-    unsloth: bool = False
-    rollouts: Annotated[str, OneOf(("own", "vllm", "vllm_server"))] = "own"
-    vllm_server: str = "http://localhost:8000"
-    report_to: Annotated[str, OneOf(("none", "tensorboard", "wandb", "trackio"))] = "none"
-
-
-PLAIN_ENGINE = EngineConfig()
-"""Full models in float32, our sampler."""
-
-
-@dataclass(frozen=True)
-class LaunchConfig:
-    """Number of processes of a training stage (started by `accelerate launch` if above one).
-
-    Every process holds the whole model, unless engine.sharded is true.
-    cluster: where `r1repro run` runs: "here", or as a submitit job on "slurm" or in the background
-        ("local"). A Slurm job gets one GPU per process, and `hours`, `cpus` and `memory` (GiB).
-    """
-
-    processes: Count = 1
-    cluster: Annotated[str, OneOf(("here", "local", "slurm"))] = "here"
-    partition: str | None = None
-    hours: Count = 24
-    cpus: Count = 8
-    memory: Count = 64
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -13,6 +14,7 @@ from r1repro.config.models import TEACHER, from_elsewhere, models
 from r1repro.config.objective import CAME_LATER, PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.config.ranges import OneOf, Within
 from r1repro.config.schema import (
+    CAPS,
     GGUF,
     LONGEST_PROMPT,
     BaseConfig,
@@ -112,6 +114,12 @@ def _check_rl(key: str, grpo: RLConfig) -> Wrong:
     if grpo.steps % grpo.updates_per_generation:
         reason = "since completions are sampled for that many steps at once"
         yield f"{key}.steps", grpo.steps, f"{at_once}, {reason}"
+    if (grpo.raised_at is None) != (grpo.raised_cap is None):
+        other = "raised_cap" if grpo.raised_cap is None else "raised_at"
+        yield f"{key}.{other}", "null", "a number, since one says when and the other how far"
+    if grpo.raised_cap is not None and grpo.raised_cap < grpo.max_completion_tokens:
+        least = f"at least {key}.max_completion_tokens={grpo.max_completion_tokens}"
+        yield f"{key}.raised_cap", grpo.raised_cap, least
     if grpo.accuracy_weight == grpo.format_weight == 0:
         yield f"{key}.accuracy_weight", 0, f"more than 0 with {key}.format_weight=0"
 
@@ -256,8 +264,8 @@ def _check_positions(config: Config) -> Wrong:
     """Check that completions fit the models' positions; those of folders: planning.folders."""
     nodes = [(f"stage.{name}", node) for name, node in vars(config.stage).items()]
     for key, node in [*nodes, ("evaluation", config.evaluation)]:
-        tokens = getattr(node, "max_completion_tokens", 0)
-        for name, model in models(config).items():
+        caps = ((cap, getattr(node, cap, None) or 0) for cap in CAPS)
+        for (cap, tokens), (name, model) in product(caps, models(config).items()):
             said, most = f"{name}.max_position={model.max_position}", model.max_position
             if model.hub is not None:
                 said = f"{said} of {model.name}"
@@ -268,7 +276,7 @@ def _check_positions(config: Config) -> Wrong:
                     "names one of the hub or model.path= gives one of yours"
                 )
             if model.path is None and tokens > most:
-                yield f"{key}.max_completion_tokens", tokens, f"at most {said}"
+                yield f"{key}.{cap}", tokens, f"at most {said}"
 
 
 def check_model_folder(key: str, path: str) -> None:

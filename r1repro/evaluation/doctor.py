@@ -294,13 +294,14 @@ def _cut_answers(rows: pd.DataFrame, settings: EvaluationConfig) -> _Verdict | N
 
 
 def _cut_off(share: float, settings: RLConfig | EvaluationConfig) -> _Verdict:
+    rose = isinstance(settings, RLConfig) and settings.last_cap > settings.max_completion_tokens
+    cap = "raised_cap" if rose else "max_completion_tokens"
     return (
         "clipped completions",
         _share(share),
         _at_most(CLIPPED, "completions"),
-        "Raise max_completion_tokens; if completions still reach the cap, check the model's "
-        "end-of-sequence token",
-        _now(settings, "max_completion_tokens"),
+        f"Raise {cap}; if completions still reach the cap, check the model's end-of-sequence token",
+        _now(settings, cap),
     )
 
 

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerFast
 
 from r1repro import gguf, hub
-from r1repro.config import TEACHER, Config, OriginConfig, from_elsewhere, refused
+from r1repro.config import CAPS, TEACHER, Config, OriginConfig, from_elsewhere, refused
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.checkpoints import about
 from r1repro.stages.models import load_tokenizer
@@ -247,8 +247,11 @@ def _caps(config: Config, key: str) -> dict[str, int]:
     if key == TEACHER:
         cap = config.student.teacher_tokens
         return {} if cap is None else {"student.teacher_tokens": cap}
-    caps = {"evaluation": config.evaluation.max_completion_tokens}
-    for name, node in vars(config.stage).items():
-        if hasattr(node, "max_completion_tokens") and key.rpartition(".")[0] == about(name).model:
-            caps[f"stage.{name}"] = node.max_completion_tokens
-    return {f"{name}.max_completion_tokens": cap for name, cap in caps.items()}
+    nodes = {f"stage.{name}": node for name, node in vars(config.stage).items()}
+    own = {n: x for n, x in nodes.items() if key.rpartition(".")[0] == about(n[6:]).model}
+    return {
+        f"{name}.{cap}": getattr(node, cap)
+        for name, node in ({"evaluation": config.evaluation} | own).items()
+        for cap in CAPS
+        if getattr(node, cap, None) is not None
+    }

@@ -245,7 +245,7 @@ def grpo(
     PPO its critic. A full model is copied for sampling if the precision is not float32 or the
     weights are sharded. Excludes the weights and the cache of vLLM.
     """
-    said, width = settings.max_completion_tokens, WIDTHS[engine.precision]
+    said, width = settings.last_cap, WIDTHS[engine.precision]
     rows = settings.questions * settings.generations // processes
     micro = max(1, min(rows, settings.micro_batch_tokens // (prompt + said)))
     # TRL loads a sharded reference whole, in float32, and gathers it at once

@@ -79,10 +79,12 @@ def plan(
     yield from _parameter_lines(config)
     yield from _memory_lines(config, names, card)
     ahead, prompt = {name: works[name] for name in left}, prompt_tokens(config)
-    sampled = sum(one.completions * one.cap for one in ahead.values())
-    learned = sum(one.pretrained + one.learned * (one.longest + prompt) for one in ahead.values())
+    sampled = sum(one.completions * (one.cap - one.below) for one in ahead.values())
+    learned = sum(
+        one.pretrained + one.learned * (one.longest - one.below + prompt) for one in ahead.values()
+    )
     yield "\ntokens of the remaining stages, every completion at its cap"
-    yield f"  {sampled:,} sampled, {learned:,} trained on, including prompts of {prompt}"
+    yield f"  {sampled:,.0f} sampled, {learned:,.0f} trained on, including prompts of {prompt}"
     yield from _time_lines(config, ahead, probed)
 
 
@@ -216,7 +218,7 @@ def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
     found: list[tuple[str, list[Any]]] = []
     if named == "rl":
         settings: RLConfig = settings_of(config, stage)
-        row = prompt_tokens(config) + settings.max_completion_tokens
+        row = prompt_tokens(config) + settings.last_cap
         tokens = _halves(settings.micro_batch_tokens, row)
         found.append((f"{settings_key(stage)}.micro_batch_tokens", tokens))
     if named in ("sft", "reward_model"):

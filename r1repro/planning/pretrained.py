@@ -150,6 +150,7 @@ def _trained(
     settings = replace(
         config.stage.r1_zero,
         steps=2, questions=QUESTIONS, generations=GENERATIONS, max_completion_tokens=TOKENS,
+        raised_at=None,
         steps_per_generation=1, save_every=NEVER, sample_every=NEVER,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:

@@ -181,6 +181,7 @@ def _reinforced(
         steps=2,
         questions=questions,
         max_completion_tokens=min(settings.max_completion_tokens, round(LONGEST * ALONE)),
+        raised_at=None,
         steps_per_generation=1,
         # So that every step has a rollout.
         objective=replace(settings.objective, passes=1),

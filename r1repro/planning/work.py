@@ -46,6 +46,7 @@ class Work:
     """The work of a stage, as text (`said`) and as counts.
 
     completions: sampled, of at most `cap` tokens each, after `prompts` that are read once each;
+    below: tokens by which their mean cap is below `cap`, where that was reached in mid-run;
     learned: training rows over all epochs, whose completions have at most `longest` tokens;
     pretrained: tokens.
     """
@@ -54,6 +55,7 @@ class Work:
     prompts: int = 0
     completions: int = 0
     cap: int = 0
+    below: float = 0.0
     learned: int = 0
     longest: int = 0
     pretrained: int = 0
@@ -97,13 +99,15 @@ def _base(config: Config, stage: Stage) -> Work:
 def _rl(config: Config, stage: Stage) -> Work:
     settings: RLConfig = settings_of(config, stage)
     processes = config.launch.processes if stage.distributed else 1
-    rows, cap = settings.questions * settings.generations, settings.max_completion_tokens
+    rows, cap = settings.questions * settings.generations, settings.last_cap
+    mean = sum(map(settings.cap, range(settings.steps))) / settings.steps
     longest = settings.micro_batch_tokens // (prompt_tokens(config) + cap)
     fit = max(1, min(rows // processes, longest))
     completions, once = settings.batches * rows, settings.steps_per_generation
     return Work(
         f"{settings.questions} questions x {settings.generations} answers = {rows:,} completions "
-        f"a step of at most {cap:,} tokens"
+        f"a step of at most {settings.max_completion_tokens:,} tokens"
+        + (f", {cap:,} after {settings.raised_at:,} steps" if mean < cap else "")
         + (f", sampled for {once} steps at once" if once > 1 else "")
         + f", in micro-batches of at most {settings.micro_batch_tokens:,} tokens ({fit:,} of the "
         f"longest rows), {processes} {'process' if processes == 1 else 'processes'}; "
@@ -111,6 +115,7 @@ def _rl(config: Config, stage: Stage) -> Work:
         prompts=settings.steps * settings.questions,
         completions=completions,
         cap=cap,
+        below=cap - mean,
         learned=settings.steps * rows,
         longest=cap,
     )
@@ -242,7 +247,7 @@ def _baseline(config: Config, stage: Stage) -> Work:
     named = stage.run.rsplit(":", 1)[-1]
     if named == "rft_data":
         rl = config.stage.r1_zero
-        prompts, cap = rl.steps * rl.questions, rl.max_completion_tokens
+        prompts, cap = rl.steps * rl.questions, rl.last_cap
         completions = prompts * rl.generations
     elif named == "search":
         settings = config.evaluation

@@ -84,7 +84,11 @@ def rejection_sampling(config: Config, sizes: Mapping[str, int]) -> Table:
     return _beside(
         *_sampled(made, "Dev2", several=f"{_SAID}, multiple samples", heat=_SAID),
         ("Judged by", "rules", "rules; DeepSeek-V3 where no rule applies"),
-        ("Dropped", "wrong, mixed, repeated, unsound", "wrong, mixed, long paragraphs, code"),
+        (
+            "Dropped",
+            "wrong, mixed, repeated, long paragraphs, code, unsound",
+            "wrong, mixed, long paragraphs, code",
+        ),
         ("Reasoning : general", f"{1 - share:.2f} : {share:.2f}", "626,933 : 177,812"),
         ("General data from", own, "DeepSeek-V3's SFT data, and V3"),
         *_examples(sizes, "rejection_sampling"),
@@ -171,6 +175,9 @@ def _rates(matrices: float, rest: float) -> str:
 
 def _rl(rl: RLConfig, steps: str, clip: str, cap: str, heat: str = "1.0") -> list[Line]:
     batch = rl.questions * rl.generations
+    longest = f"{rl.max_completion_tokens:,} tokens"
+    if rl.last_cap > rl.max_completion_tokens:
+        longest += f", {rl.last_cap:,} from step {rl.raised_at:,}"
     never = ", so never in this stage" if rl.reference_sync_steps > rl.steps else ""
     return [
         ("RL steps", f"{rl.steps:,}", steps),
@@ -185,7 +192,7 @@ def _rl(rl: RLConfig, steps: str, clip: str, cap: str, heat: str = "1.0") -> lis
         ("Reference replaced", f"every {rl.reference_sync_steps} steps{never}", "every 400 steps"),
         ("Updates a rollout", f"{rl.updates_per_generation}", "16"),
         ("Rollout temperature", f"{rl.temperature:g}", heat),
-        ("Longest completion", f"{rl.max_completion_tokens} tokens", cap),
+        ("Longest completion", longest, cap),
     ]
 
 

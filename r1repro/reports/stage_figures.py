@@ -37,7 +37,7 @@ FILTERS: dict[str, tuple[str, ...]] = {
     ),
     "rejection_sampling": (
         "cut off at the cap", "wrong answer", "mixed languages", "repetition", "long paragraphs",
-        "unsound reasoning",
+        "code blocks", "unsound reasoning",
     ),
 }  # fmt: skip
 """The filters of each stage, in order."""

@@ -55,8 +55,6 @@ _LOADED = ("engine.precision", "engine.attention")
 _SAMPLED = (*_LOADED, "engine.rollouts")
 _ADAPTED = "gradient_checkpointing sharded lora_rank lora_alpha quantized unsloth".split()
 _TRAINED = (*_LOADED, *(f"engine.{name}" for name in _ADAPTED), "launch.processes")
-LATER = ("evaluation.problems", "evaluation.general_items")
-"""Settings that enter a key only where they are set, since results were stored before they came."""
 CURVE = "evaluation.curve_samples"
 
 

@@ -180,7 +180,7 @@ def rft_data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -
         samples=rl.generations,
         kept=rl.generations,
         temperature=rl.temperature,
-        max_completion_tokens=rl.max_completion_tokens,
+        max_completion_tokens=rl.last_cap,
         rollout_batch=rl.rollout_batch,
         keep_all=config.stage.base_rft.keep_all,
     )

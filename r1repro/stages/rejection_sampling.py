@@ -30,6 +30,7 @@ FILTERS: tuple[tuple[str, samples.Filter], ...] = (
     ("mixed languages", lambda problem, said: filters.unmixed(problem, said.text)),
     samples.UNREPEATED,
     ("long paragraphs", lambda problem, said: filters.without_long_paragraphs(said.text)),
+    ("code blocks", lambda problem, said: filters.without_code_blocks(said.text)),
     samples.SOUND,
 )
 

@@ -14,6 +14,11 @@ REPEATED = 0.5
 """Minimum share of repeated 4-grams at which a sample counts as repetitive."""
 COMMON = 5
 """An NGRAM in more held-out questions than this is common phrasing."""
+CODE = re.compile(
+    r"```|^[ \t]*~~~|\\begin\s?\{(?:verbatim|lstlisting|minted)\}|<(?:pre|code)\b",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""What opens a code block, in Markdown, LaTeX and HTML; closed or not."""
 NGRAM = 10
 """Length of n-grams that training text may not share with an evaluation (R1 v2, D.1)."""
 
@@ -36,6 +41,11 @@ def without_repetition(text: str) -> bool:
 def without_long_paragraphs(text: str) -> bool:
     """Whether no line of the thinking exceeds LONGEST_LINE; display mathematics is left out."""
     return all(len(line) <= LONGEST_LINE for line in lines(read(text).think))
+
+
+def without_code_blocks(text: str) -> bool:
+    """Whether the thinking has no code between fences, nor in an environment or tag for code."""
+    return not CODE.search(read(text).think)
 
 
 def near_duplicate_key(text: str) -> str:

@@ -37,7 +37,7 @@ from r1repro.training import (
 from r1repro.training.critic import Critic
 from r1repro.training.optimizer import MuonWithAdamW
 from r1repro.training.trl_adapter import PackedGRPOTrainer, check_overrides
-from r1repro.training.trl_sampling import rollouts, vllm_arguments
+from r1repro.training.trl_sampling import RisingCap, rollouts, vllm_arguments
 
 WARMUP_STEPS = 5
 HELD = 0.6
@@ -183,6 +183,7 @@ def build(
         clock=recorder.clock,
         count=recorder.count,
     )
+    trainer.add_callback(RisingCap(trainer, settings))
     factor = partial(schedule, steps=settings.steps)
     trainers.prepare(trainer, recorder, optimizer, factor)
     if settings.objective.advantage == "gae":

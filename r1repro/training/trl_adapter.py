@@ -25,7 +25,7 @@ from r1repro.config import PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.errors import R1ReproError
 from r1repro.training import adapters, objective, sharding, steps
 from r1repro.training.critic import Critic
-from r1repro.training.kl import ESTIMATORS, k1
+from r1repro.training.kl import ESTIMATORS
 from r1repro.training.logprobs import micro_batches, plain_head, token_logps
 
 REFERENCE = "reference.safetensors"

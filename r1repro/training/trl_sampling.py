@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
+from trl import GRPOTrainer
 
 from r1repro.config import EngineConfig, RLConfig
 from r1repro.generation.rollouts import Sampling, ends, sample
@@ -26,7 +27,6 @@ def rollouts(
     Up to rounding, completions depend neither on the number of processes nor on the number of rows
     sampled at a time.
     """
-    sampling = Sampling(settings.max_completion_tokens, settings.temperature)
 
     def roll(prompts: list[str], trainer: Any) -> dict[str, Any]:
         started = time.perf_counter()
@@ -35,6 +35,7 @@ def rollouts(
         prompt_ids = [encoded[text] for text in prompts]
         accelerator, parts = trainer.accelerator, settings.rollout_parts(len(prompt_ids))
         policy = accelerator.unwrap_model(trainer.model)
+        sampling = Sampling(settings.cap(trainer.state.global_step), settings.temperature)
         size, completions = len(prompt_ids) // parts, []
         with _to_sample(policy, engine) as sampled:
             for part in range(parts):
@@ -83,6 +84,18 @@ def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTra
             parameter.data = parameter.data.new_empty(0)
 
 
+class RisingCap(TrainerCallback):
+    """Sets the step's cap where TRL has it: for vLLM, and as the length in normalization "cap"."""
+
+    def __init__(self, trainer: GRPOTrainer, settings: RLConfig):
+        self.trainer, self.settings = trainer, settings
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.trainer.max_completion_length = cap = self.settings.cap(state.global_step)
+        if self.trainer.use_vllm:
+            self.trainer.vllm_generation.max_completion_length = cap
+
+
 def vllm_arguments(
     engine: EngineConfig,
     settings: RLConfig,
@@ -97,7 +110,7 @@ def vllm_arguments(
         use_vllm=True,
         vllm_mode="server" if on_server else "colocate",
         vllm_server_base_url=engine.vllm_server if on_server else None,
-        vllm_max_model_length=longest + settings.max_completion_tokens,
+        vllm_max_model_length=longest + settings.last_cap,
         vllm_importance_sampling_mode="token_truncate",
         vllm_importance_sampling_clip_max=objective.MISMATCH_CAP,
         generation_kwargs={"stop_token_ids": ends(model, tokenizer)},

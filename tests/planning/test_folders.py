@@ -310,6 +310,13 @@ def test_caps_beyond_the_positions_are_named_with_one_that_fits(folder, composed
     preflight.check(composed(folder, long[1]))
 
 
+def test_a_raised_cap_beyond_the_positions_is_named(folder, composed):
+    rise = "stage.r1_zero.raised_at=1", "stage.r1_zero.raised_cap=1000"
+    with pytest.raises(R1ReproError, match=r"stage\.r1_zero\.raised_cap=1000") as refused:
+        preflight.check(composed(folder, *rise))
+    preflight.check(composed(folder, rise[0], *str(refused.value).partition(": add ")[2].split()))
+
+
 def _with_its_head(folder):
     _weights(folder, lambda held: held.update({"lm_head.weight": held[
         "model.embed_tokens.weight"].clone()}))  # fmt: skip

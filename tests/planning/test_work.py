@@ -6,7 +6,7 @@ import pandas as pd
 
 from r1repro import artifacts
 from r1repro.config import compose as composed
-from r1repro.planning import memory
+from r1repro.planning import memory, plan
 from r1repro.planning.work import TRACE, needs, work
 from r1repro.runner.graph import find
 from r1repro.runner.workspace import Workspace
@@ -36,6 +36,31 @@ def test_a_paper_sized_step_over_processes():
     assert "sampled for 2 steps at once" in counted.said
     assert "(2 of the longest rows), 4 processes; 400 steps = 102,400 completions" in counted.said
     assert counted.completions == counted.learned == 102_400
+
+
+def test_a_cap_that_rises_is_counted_step_by_step_and_held_at_its_largest():
+    rise = ["stage.r1_zero.raised_at=100", "stage.r1_zero.raised_cap=2048"]
+    words = ["scale=gpu", "model=qwen2.5-1.5b"]
+    flat, raised = composed(words), composed([*words, *rise])
+    stage, cap = find("r1_zero", flat), flat.stage.r1_zero.max_completion_tokens
+    assert (flat.stage.r1_zero.steps, cap) == (400, 1_024)
+    counted, before = work(raised, stage), work(flat, stage)
+    assert counted.cap == counted.longest == 2_048 and before.cap == 1_024 and before.below == 0
+    # A quarter of the steps at half of the cap.
+    assert counted.cap - counted.below == 0.25 * 1_024 + 0.75 * 2_048
+    assert "of at most 1,024 tokens, 2,048 after 100 steps" in counted.said
+    always = composed([*words, "stage.r1_zero.max_completion_tokens=2048"])
+    assert needs(raised, stage) == needs(always, stage) != needs(flat, stage)
+    never = composed([*words, "stage.r1_zero.raised_at=400", rise[1]])
+    assert work(never, stage) == before and needs(never, stage) == needs(flat, stage)
+    told = "\n".join(plan.plan(raised, until="r1_zero", probed=False))
+    rows = flat.stage.r1_zero.questions * flat.stage.r1_zero.generations
+    asked = sum(
+        one.completions * one.cap
+        for one in (work(raised, find(n, raised)) for n in ("evaluate_base", "evaluate_r1_zero"))
+    )
+    assert asked == 0, "the data set is not here"
+    assert f"{rows * (100 * 1_024 + 300 * 2_048):,} sampled" in told
 
 
 def test_traces_of_a_stronger_teacher_are_counted_as_many_as_are_taken():

@@ -28,17 +28,24 @@ class Killed(Exception):
     pass
 
 
-def _trained(real, folder, settings, engine, die_at=None):
-    class Mortal(Progress):
-        def update(self, step, total, **figures):
-            if step == die_at:
-                raise Killed
+class _Mortal(Progress):
+    """Ends the run at a step."""
 
+    def __init__(self, die_at):
+        super().__init__(None)
+        self.die_at = die_at
+
+    def update(self, step, total, **figures):
+        if step == self.die_at:
+            raise Killed
+
+
+def _trained(real, folder, settings, engine, die_at=None):
     folder.mkdir(exist_ok=True)
     model = load_trained(real.folder, engine, 0)
     rows, _ = rl.train(
         model, real.tokenizer, _problems(settings), settings, template="qwen", seed=0,
-        folder=folder, progress=Mortal(None), engine=engine,
+        folder=folder, progress=_Mortal(die_at), engine=engine,
     )  # fmt: skip
     return [p.detach().clone() for p in model.parameters() if p.requires_grad], rows
 
@@ -83,6 +90,38 @@ def test_fine_tuning_lowers_the_loss_and_is_saved_as_it_was(real, tmp_path):
     again = load_model(tmp_path / "model").state_dict()
     assert all(torch.equal(again[name], p) for name, p in model.state_dict().items())
     assert load_tokenizer(tmp_path / "model").eos_token_id == real.tokenizer.eos_token_id
+
+
+def test_fine_tuning_killed_and_resumed_reaches_the_same_bits(real, tmp_path):
+    settings = laptop(
+        SFTConfig, epochs=3, batch_size=4, rows_at_once=2, lr_matrices=1e-3, lr_rest=1e-3,
+        log_every=1, save_every=2,
+    )  # fmt: skip
+    engine = EngineConfig(lora_rank=0 if real.name == "smollm2" else 8)
+    problems = list(islice(mini_world.build(0, 20, 20).train(0), 4))
+    examples = [
+        token_ids(real.tokenizer, templates.render("qwen", one), f"<answer>{one.answer}</answer>")
+        for one in problems
+    ]
+
+    def tuned(folder, die_at=None):
+        model = load_trained(real.folder, engine, 0)
+        rows = sft.fine_tune(
+            model, real.tokenizer, examples, settings, seed=0, folder=folder,
+            progress=_Mortal(die_at), engine=engine,
+        )  # fmt: skip
+        return [p.detach().clone() for p in model.parameters() if p.requires_grad], rows
+
+    straight, rows = tuned(tmp_path / "a")
+    with pytest.raises(Killed):
+        tuned(tmp_path / "b", die_at=3)
+    continued, again = tuned(tmp_path / "b")
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    assert all(torch.equal(x, y) for x, y in zip(straight, continued, strict=True))
+    assert [row["loss"] for row in rows] == [row["loss"] for row in again]
+    start = load_trained(real.folder, engine, 0).parameters()
+    before = [p for p in start if p.requires_grad]
+    assert not any(torch.equal(x, y) for x, y in zip(straight, before, strict=True))
 
 
 @pytest.mark.parametrize("rank", [0, 8], ids=["whole", "LoRA"])

@@ -34,6 +34,22 @@ def test_keys_follow_what_matters(compose, monkeypatch):
     assert find("base").seconds(compose()) > 0
 
 
+def test_settings_that_came_later_enter_a_key_only_where_they_are_set(compose):
+    space = Workspace(compose())
+    for stage in space.stages.values():
+        named = [*(found := space.settings(stage))]
+        named += [name for value in found.values() if isinstance(value, dict) for name in value]
+        assert not {"raised_at", "raised_cap", "objective", "evaluation.problems"} & {*named}
+    raised = compose("stage.dev2.raised_at=2", "stage.dev2.raised_cap=50")
+    set_, name = Workspace(raised).settings(find("dev2", raised)), "stage.dev2"
+    assert (set_[name]["raised_at"], set_[name]["raised_cap"]) == (2, 50)
+    plain, other = space.keys, Workspace(raised).keys
+    assert {n for n in plain if plain[n] == other[n]} >= {"r1_zero", "dev1", "cold_start_data"}
+    assert {n for n in plain if plain[n] != other[n]} >= {"dev2", "evaluate_dev2", "r1"}
+    few = compose("evaluation.problems=3")
+    assert Workspace(few).settings(find("evaluate_base", few))["evaluation.problems"] == 3
+
+
 def _changed_by(compose, setting):
     plain, other = Workspace(compose()).keys, Workspace(compose(setting)).keys
     return {name for name in plain if plain[name] != other[name]}

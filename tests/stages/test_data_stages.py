@@ -43,6 +43,19 @@ def test_each_sample_is_dropped_under_the_first_filter_it_fails(sieve):
     assert table.text.tolist() == [said.text for _, _, said in answers]
 
 
+def test_rejection_sampling_names_what_the_paper_drops():
+    """Mixed languages, long paragraphs, code blocks (R1 v1, 2.3.3), each counted by its name."""
+    right = "<think>{}5+7=12\n12-4=8</think><answer>8</answer>"
+    said = ["", "所以", "then " * 250 + "\n", "```python\nprint(5+7)\n```\n"]
+    answers = [(EN, i, _said(right.format(text))) for i, text in enumerate(said)]
+    kept, table = samples.sift(answers, rejection_sampling.FILTERS)
+    names = ["", "mixed languages", "repetition", "code blocks"]
+    assert kept == [0] and table.dropped.tolist() == names
+    long = " and ".join(f"{a}+{b}={a + b}" for a in range(10, 30) for b in range(30, 40))
+    _, table = samples.sift([(EN, 0, _said(right.format(long)))], rejection_sampling.FILTERS)
+    assert table.dropped.tolist() == ["long paragraphs"]
+
+
 def test_what_rejection_sampling_keeps_is_sound(monkeypatch):
     """A second derivation that differs is mostly a false one, and near-duplicates prefer it."""
     config = configuration.compose(["scale=smoke"])

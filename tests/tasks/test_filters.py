@@ -55,6 +55,29 @@ def test_long_paragraphs():
     assert not filters.without_long_paragraphs(_think("\\[\n" + long)), "never closed"
 
 
+@pytest.mark.parametrize(
+    "block",
+    ["```python\n{}\n```", "```{}```", "  ~~~\n{}\n~~~", "```\n{}", "<pre>{}</pre>",
+     "<code>\n{}", "\\begin{{verbatim}}\n{}\n\\end{{verbatim}}", "\\begin{{lstlisting}}[x]{}"],
+)  # fmt: skip
+def test_code_blocks(block):
+    code = block.format("print(5+7-4)")
+    assert not filters.without_code_blocks(_think(f"then 5+7=12\n{code}\n12-4=8"))
+    # What is said after the thinking may hold code.
+    assert filters.without_code_blocks(f"<think>5+7=12</think>{code}<answer>8</answer>")
+
+
+def test_what_is_no_code_block():
+    for text in (
+        "`x` is 12",
+        "5 ~~~ 7",
+        "\\begin{align}5+7\\end{align}",
+        "a < pre > b",
+        "code: 12",
+    ):
+        assert filters.without_code_blocks(_think(f"then {text}\nso 12-4=8")), text
+
+
 def test_near_duplicates_differ_in_words_only():
     one = filters.near_duplicate_key("<think>then 5+7=12\n12-4=8</think>")
     assert one == filters.near_duplicate_key("<think>so 5+7=12\n12-4=8</think>")
