@@ -25,9 +25,9 @@ from r1repro.evaluation.metrics import measure
 FIGURE = re.compile(r"<!--f (\S+) ([^\s<>]+?)( of whole)?-->(.*?)<!--/f-->")
 HOLDS = re.compile(r"<!--holds ([^\s<>]+) ([^\s<>]+(?: < [^\s<>]+?)+)( of whole)?-->")
 VERDICTS = {
-    "reproduced": "复现",
-    "contradicted": "相反",
-    "inconclusive": "无定论",
+    "reproduced": "得到复现",
+    "contradicted": "结果相反",
+    "inconclusive": "没有定论",
     "not testable": "无法检验",
 }
 PATH = "reasoning/pass@1"
@@ -163,8 +163,7 @@ def source(versions: Versions) -> list[str]:
             f"{_seeds(versions.several, False, '../')}, except where the text says *same run*"
         )
     return [
-        f"{told}. All are of held-out problems of the mini world; their intervals are in the "
-        "reports. The notebooks 00 to 08, executed, are in "
+        f"{told}. All are of held-out problems; intervals are in the reports, executed notebooks in "
         f"`reports/{versions.whole.name}/notebooks/`."
     ]
 
@@ -178,7 +177,7 @@ def source_zh(versions: Versions) -> list[str]:
             "注明“同一次运行”的除外"
         )
     return [
-        f"{told}。全部在迷你世界的留出题上测得，置信区间见报告。执行过的 notebook 00 至 08 在 "
+        f"{told}。全部在留出题上测得，置信区间见报告，执行过的 notebook 在 "
         f"`reports/{versions.whole.name}/notebooks/`。"
     ]
 
