@@ -56,16 +56,18 @@ class Versions:
 
     def verdict(self, claim: str) -> str:
         """A claim's verdict: over several seeds where it could be tested there."""
-        found: list[str] = []
-        for place in self.results:
-            claims = {c["id"]: c["verdict"] for c in _read(place, "claims") if not c["control"]}
-            if claim not in claims:
-                raise R1ReproError(
-                    f"{place.name} has no claim {claim!r}; it has "
-                    f"{offered(claim, claims, 'its claims.json has')}"
-                )
-            found.append(claims[claim])
-        return next((verdict for verdict in found if verdict != "not testable"), found[-1])
+        verdicts: dict[str, str] = {}
+        for place in reversed(self.results):
+            for one in _read(place, "claims"):
+                seen = one["id"] in verdicts and one["verdict"] == "not testable"
+                if not (one["control"] or seen):
+                    verdicts[one["id"]] = one["verdict"]
+        if claim not in verdicts:
+            raise R1ReproError(
+                f"no version has a claim {claim!r}; they have "
+                f"{offered(claim, verdicts, 'claims.json has')}"
+            )
+        return verdicts[claim]
 
 
 def _read(version: Path, name: str) -> Any:
@@ -163,8 +165,8 @@ def source(versions: Versions) -> list[str]:
             f"{_seeds(versions.several, False, '../')}, except where the text says *same run*"
         )
     return [
-        f"{told}. All are of held-out problems; intervals are in the reports, executed notebooks in "
-        f"`reports/{versions.whole.name}/notebooks/`."
+        f"{told}. All are of held-out problems; intervals are in the reports, executed notebooks "
+        f"in `reports/{versions.whole.name}/notebooks/`."
     ]
 
 
