@@ -17,7 +17,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 # Functions of text and numbers. Left out are files that import torch, draw many thousand documents
 # or start the verifier's workers.
 FAST = tests/text tests/tasks tests/rewards tests/evaluation \
-	tests/test_errors.py tests/test_hygiene.py tests/test_readme.py tests/test_records.py
+	tests/test_errors.py tests/test_figures_in_docs.py tests/test_hygiene.py tests/test_readme.py \
+	tests/test_records.py
 SLOW = tests/tasks/test_mini_world.py tests/tasks/test_templates.py tests/tasks/test_traces.py \
 	tests/rewards/test_preference.py tests/rewards/test_rules.py tests/rewards/test_verifier.py
 

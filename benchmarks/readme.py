@@ -187,13 +187,16 @@ def _students(results: dict[str, Any]) -> Iterator[str]:
 
 
 def main(*versions: str) -> None:
-    """Write README's part again."""
+    """Write README's part again, and the figures of the other documents."""
     readme = ROOT / "README.md"
     before = readme.read_text(encoding="utf-8")
     begin = before.index(BEGIN.split("{")[0])
     end = before.index(END) + len(END)
     after = before[:begin] + text(*(ROOT / version for version in versions)) + before[end:]
     readme.write_text(after, encoding="utf-8")
+    from benchmarks import figures_in_docs  # imports this module
+
+    figures_in_docs.write(*versions)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,300 @@
+"""Figures of README.zh.md and docs/primer*.md; `python -m benchmarks.readme` writes them too.
+
+A figure in a text is `<!--f CHECKPOINT PATH-->84.4<!--/f-->`, from the version over several seeds
+where that has the checkpoint, else from the whole sequence, and with ` of whole` after the path
+always from the latter, for checkpoints to be compared within one run. Shares are per cent.
+`adds FAMILY` is what RL adds, in points with its interval, and `claim ID` a claim's verdict.
+`<!--holds PATH A < B-->` says what the sentence beside it needs, A and B being checkpoints or
+numbers. The block between README's marks is written too, in each page's own words.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from benchmarks.readme import BEGIN, END, interval, number
+from r1repro.config import ROOT
+from r1repro.errors import R1ReproError, offered
+from r1repro.evaluation.metrics import measure
+
+FIGURE = re.compile(r"<!--f (\S+) ([^\s<>]+?)( of whole)?-->(.*?)<!--/f-->")
+HOLDS = re.compile(r"<!--holds ([^\s<>]+) ([^\s<>]+(?: < [^\s<>]+?)+)( of whole)?-->")
+VERDICTS = {
+    "reproduced": "得到复现",
+    "contradicted": "结果相反",
+    "inconclusive": "没有定论",
+    "not testable": "无法检验",
+}
+PATH = "reasoning/pass@1"
+
+
+@dataclass(frozen=True)
+class Versions:
+    """whole: a version of the whole sequence; several: of R1-Zero over several seeds."""
+
+    whole: Path
+    several: Path | None = None
+
+    @cached_property
+    def results(self) -> dict[Path, dict[str, Any]]:
+        """The results of each version, by its folder, those over several seeds first."""
+        return {one: _read(one, "results") for one in (self.several, self.whole) if one}
+
+    def value(self, checkpoint: str, path: str, of_whole: bool = False) -> float:
+        """A measure of a checkpoint; R1ReproError if a version has no such thing."""
+        place = self.whole if of_whole else self.having({checkpoint})
+        return _value(self.results[place], place, checkpoint, path)
+
+    def having(self, checkpoints: set[str]) -> Path:
+        """The version over several seeds where it has all of these, else the whole sequence."""
+        return next((p for p, r in self.results.items() if checkpoints <= r.keys()), self.whole)
+
+    def verdict(self, claim: str) -> str:
+        """A claim's verdict: over several seeds where it could be tested there."""
+        verdicts: dict[str, str] = {}
+        for place in reversed(self.results):
+            for one in _read(place, "claims"):
+                seen = one["id"] in verdicts and one["verdict"] == "not testable"
+                if not (one["control"] or seen):
+                    verdicts[one["id"]] = one["verdict"]
+        if claim not in verdicts:
+            raise R1ReproError(
+                f"no version has a claim {claim!r}; they have "
+                f"{offered(claim, verdicts, 'claims.json has')}"
+            )
+        return verdicts[claim]
+
+
+def _read(version: Path, name: str) -> Any:
+    return json.loads((version / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _value(results: dict[str, Any], place: Path, checkpoint: str, path: str) -> float:
+    if checkpoint not in results:
+        raise R1ReproError(
+            f"{place.name} has no checkpoint {checkpoint!r}; it has "
+            f"{offered(checkpoint, results, 'its results.json has')}"
+        )
+    measured = results[checkpoint]
+    if path not in measured or measured[path]["value"] is None:
+        raise R1ReproError(
+            f"{checkpoint} has no figure for {path!r} in {place.name}; it has "
+            f"{offered(path, measured, 'its results.json has')}"
+        )
+    return float(measured[path]["value"])
+
+
+def filled(page: str, name: str, versions: Versions) -> str:
+    """The text of a page, by its name in PAGES, with its block and its figures written again."""
+    figures, marks = len(FIGURE.findall(page)), page.count("<!--f")
+    if not figures == marks == page.count("<!--/f-->"):
+        raise R1ReproError(
+            f"{marks} marks of figures begin and {figures} are whole; each must read "
+            "<!--f CHECKPOINT PATH-->, the figure, <!--/f-->, in one line"
+        )
+    begin, end = page.index(BEGIN.split("{")[0]), page.index(END)
+    names = " ".join(f"reports/{one.name}" for one in (versions.whole, versions.several) if one)
+    block = "\n".join([BEGIN.format(names), *PAGES[name](versions), ""])
+    return FIGURE.sub(
+        lambda found: _figure(found, versions, name.endswith(".zh.md")),
+        page[:begin] + block + page[end:],
+    )
+
+
+def _figure(found: re.Match[str], versions: Versions, chinese: bool) -> str:
+    name, path, of_whole, before = found.groups()
+    if name == "claim":
+        shown = versions.verdict(path)
+        shown = VERDICTS[shown] if chinese else shown
+    elif name == "adds":
+        adds = next(iter(versions.results.values()))["adds"]
+        if path not in adds:
+            raise R1ReproError(f"RL adds nothing to {path!r}; it adds to {', '.join(adds)}")
+        shown = interval(adds[path], signed=True)
+    else:
+        value, how = versions.value(name, path, bool(of_whole)), measure(path)
+        shown = number(value) if how.share else f"{value:,.{how.digits}f}"
+    return found[0].replace(f"-->{before}<!--", f"-->{shown}<!--")
+
+
+def untrue(page: str, versions: Versions) -> Iterator[str]:
+    """A sentence for each `holds` of the page that the results do not bear out."""
+    if page.count("<!--holds") != len(HOLDS.findall(page)):
+        raise R1ReproError("a mark of what must hold must read <!--holds PATH A < B-->")
+    for path, chain, of_whole in HOLDS.findall(page):
+        names = chain.split(" < ")
+        checkpoints = {name for name in names if not _is_number(name)}
+        place = versions.whole if of_whole else versions.having(checkpoints)
+        results = versions.results[place]
+        values = [
+            _value(results, place, name, path) if name in checkpoints else float(name)
+            for name in names
+        ]
+        if not all(low < high for low, high in pairwise(values)):
+            told = ", ".join(f"{value:.4g}" for value in values)
+            yield f"{path}: {chain} does not hold ({told}): reword the sentence beside it"
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[\d.]+", text) is not None
+
+
+def _seeds(version: Path, chinese: bool, up: str = "") -> str:
+    """The seeds of a version, as a link to its report, and whether they share a base."""
+    seeds = _read(version, "manifest")["seeds"]
+    each, bases = ([v] if isinstance(v, int) else v for v in (seeds["seed"], seeds["base_seed"]))
+    if chinese:
+        words, shared = f"种子 {'、'.join(map(str, each))}", "（共用一个基座模型）"
+    else:
+        words, shared = f"seed{'s' * (len(each) > 1)} {', '.join(map(str, each))}", " on one base"
+    shared = shared if len(each) > 1 and len(set(bases)) == 1 else ""
+    return f"[{words}]({up}reports/{version.name}/report.html){shared}"
+
+
+def source(versions: Versions) -> list[str]:
+    """Where the figures of docs/primer.md come from."""
+    told = f"Our own figures are of {_seeds(versions.whole, False, '../')}"
+    if versions.several:
+        told += (
+            "; those of R1-Zero, its base and its controls are means of "
+            f"{_seeds(versions.several, False, '../')}, except where the text says *same run*"
+        )
+    return [
+        f"{told}. All are of held-out problems; intervals are in the reports, executed notebooks "
+        f"in `reports/{versions.whole.name}/notebooks/`."
+    ]
+
+
+def source_zh(versions: Versions) -> list[str]:
+    """Where the figures of docs/primer.zh.md come from."""
+    told = f"文中我们的数字来自{_seeds(versions.whole, True, '../')}"
+    if versions.several:
+        told += (
+            f"；R1-Zero、它的基座模型和对照实验取{_seeds(versions.several, True, '../')}的平均，"
+            "注明“同一次运行”的除外"
+        )
+    return [
+        f"{told}。全部在留出题上测得，置信区间见报告，执行过的 notebook 在 "
+        f"`reports/{versions.whole.name}/notebooks/`。"
+    ]
+
+
+COLUMNS_ZH = {
+    "base": "基座，模板",
+    "base_best": "基座，最佳提示",
+    "r1_zero": "R1-Zero",
+    "dev1": "Dev1",
+    "dev2": "Dev2",
+    "dev3": "Dev3",
+    "r1": "R1",
+}
+ROWS_ZH = {
+    "arithmetic/pass@1": "算术，pass@1",
+    "countdown/pass@1": "countdown，pass@1",
+    "general/score": "通用任务",
+    "sound": "答对者中推理成立",
+    "format_valid": "格式合规",
+    "language_share": "用题目的语言思考",
+}
+FAMILIES_ZH = {"arithmetic": "算术", "countdown": "countdown"}
+
+
+def results_zh(versions: Versions) -> list[str]:
+    """What was found, for README.zh.md; above each list and the table stand its seeds."""
+    alone, whole = versions.several or versions.whole, versions.whole
+    results = versions.results[whole]
+    there = {name: label for name, label in COLUMNS_ZH.items() if name in results}
+    table = [f"| 留出题，% | {' | '.join(there.values())} |", "|---" * (len(there) + 1) + "|"]
+    for path, label in ROWS_ZH.items():
+        cells = (number(results[name][path]["value"]) for name in there)
+        table.append(f"| {label} | {' | '.join(cells)} |")
+    return [
+        "均为留出题上的结果，方括号内为 95 % 置信区间。R1-Zero 及其对照实验，"
+        f"{_seeds(alone, True)}：",
+        "",
+        *(f"* {bullet}" for bullet in _rl_zh(versions.results[alone])),
+        "",
+        f"完整流程，{_seeds(whole, True)}：",
+        "",
+        *(f"* {bullet}" for bullet in _whole_zh(results, _read(whole, "claims"))),
+        "",
+        f"各检查点，{_seeds(whole, True)}：",
+        "",
+        *table,
+    ]
+
+
+def _rl_zh(rl: dict[str, Any]) -> Iterator[str]:
+    def of(name: str, path: str = PATH) -> str:
+        return number(rl[name][path]["value"])
+
+    adds = "，".join(f"{FAMILIES_ZH[f]} {interval(one, True)}" for f, one in rl["adds"].items())
+    sides = "，".join(
+        f"{of('base_best', f'{f}/pass@1')} → {of('r1_zero', f'{f}/pass@1')} %" for f in rl["adds"]
+    )
+    yield (
+        f"**RL 带来的提升（百分点）：{adds}**，比较对象是用最佳提示（8 种提示 × 4 个温度中选出）的"
+        f"基座模型（{sides}）。"
+    )
+    if "base_forced" in rl:
+        yield (
+            "**其中大部分只是“不放弃”**：未经 RL 的基座模型若被强制一直做到得出目标，正确率从 "
+            f"{of('base')} % 升到 {of('base_forced')} %；R1-Zero 为 {of('r1_zero')} %。"
+        )
+    others = {
+        "r1_zero_permuted": "组内打乱奖励",
+        "r1_zero_format_only": "只奖励格式",
+        "base_rft": "基座用同样多的自采样本做拒绝采样微调",
+        "r1_zero_equal_weights": "论文原本的准确率与格式之和",
+    }
+    told = [f"{words} {of(name)} %" for name, words in others.items() if name in rl]
+    if told:
+        yield f"对照（R1-Zero 为 {of('r1_zero')} %）：{'；'.join(told)}。"
+    yield (
+        f"R1-Zero 答对的回答中 {of('r1_zero', 'sound')} % 推理成立（算术 "
+        f"{of('r1_zero', 'arithmetic/sound')}，countdown {of('r1_zero', 'countdown/sound')}）；"
+        f"{of('r1_zero', 'false_check')} % 的回答把错的说成对的（基座 "
+        f"{of('base', 'false_check')}）。没有哪项奖励要求步骤为真。"
+    )
+
+
+def _whole_zh(results: dict[str, Any], claims: list[dict[str, Any]]) -> Iterator[str]:
+    if "qwen_distilled" in results:
+        told = []
+        for student in ("qwen", "llama"):
+            base, distilled, alone = (
+                number(results[f"{student}_{arm}"][PATH]["value"])
+                for arm in ("base", "distilled", "rl")
+            )
+            told.append(
+                f"{student.capitalize()} 从 {base} % 起，蒸馏后 {distilled} %，只做 RL {alone} %"
+            )
+        yield f"规模减半的学生模型：{'；'.join(told)}。"
+    theirs = [c for c in claims if not c["ours"] and not c["control"]]
+    verdicts = [c["verdict"] for c in theirs]
+    counts = "，".join(f"{verdicts.count(v)} 条{words}" for v, words in VERDICTS.items())
+    against = "、".join(f"*{c['id']}*" for c in theirs if c["verdict"] == "contradicted")
+    yield f"论文的 {len(theirs)} 条论断：{counts}。结果相反的是：{against or '无'}。"
+
+
+PAGES: dict[str, Callable[[Versions], list[str]]] = {
+    "README.zh.md": results_zh,
+    "docs/primer.md": source,
+    "docs/primer.zh.md": source_zh,
+}
+
+
+def write(*folders: str) -> None:
+    """Write the figures of all pages again, then say which sentences no longer hold."""
+    versions, broken = Versions(*(ROOT / folder for folder in folders)), []
+    for name in PAGES:
+        page = filled((ROOT / name).read_text(encoding="utf-8"), name, versions)
+        (ROOT / name).write_text(page, encoding="utf-8")
+        broken += [f"{name}: {one}" for one in untrue(page, versions)]
+    if broken:
+        raise SystemExit("\n".join(broken))
