@@ -1,0 +1,144 @@
+"""Stage why_rl: what SFT, RFT and GRPO on one side of a pair of questions do to the other side.
+
+Every arm starts at the base and learns from the same questions. SFT reads a right worked answer to
+each; RFT and GRPO learn from the same samples of the base, RFT from the right ones alone, GRPO from
+all with the sign of their advantage.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from r1repro.artifacts import Inputs, Progress
+from r1repro.config import Config, ObjectiveConfig, RLConfig
+from r1repro.evaluation import checkpoints
+from r1repro.stages.models import load_tokenizer, load_trained
+from r1repro.stages.sft import token_ids
+from r1repro.tasks import sign_pairs, templates, worlds
+from r1repro.tasks.sign_pairs import SignPair
+from r1repro.training import grpo
+from r1repro.training.logprobs import token_logps
+from r1repro.training.sft import fine_tune
+
+UPDATES = 12
+NEVER = 1_000_000
+ARMS = ("SFT", "RFT", "GRPO")
+TABLE = "logps"
+"""logps.parquet: log-probability of each answer of each pair before training and after each arm."""
+
+
+def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """Writes logps.parquet: a row per pair, answer and arm; arm "base" is before training."""
+    place = inputs["base"].folder / "model"
+    tokenizer, template = load_tokenizer(place), checkpoints.form(config, "r1_zero")
+    settings = config.stage.r1_zero
+    pairs = sign_pairs.sample(worlds.of(config.task), UPDATES * settings.questions)
+    tables = []
+    for done, arm in enumerate(("base", *ARMS)):
+        model = load_trained(place, config.engine, config.seed)
+        if arm == "SFT":
+            _fine_tune(config, model, tokenizer, template, pairs, folder / arm)
+        elif arm != "base":
+            grpo.train(
+                model, tokenizer, [pair.asked for pair in pairs], _rl(settings, arm),
+                template=template, seed=config.seed, folder=folder / arm, progress=Progress(None),
+                engine=config.engine,
+            )  # fmt: skip
+        tables.append(measured(model, tokenizer, template, pairs).assign(arm=arm))
+        progress.update(done + 1, len(ARMS) + 1)
+    pd.concat(tables, ignore_index=True).to_parquet(folder / f"{TABLE}.parquet")
+
+
+def _rl(settings: RLConfig, arm: str) -> RLConfig:
+    """One generation of all questions, in UPDATES updates; the KL term is left out.
+
+    The answer counts with or without a tag, since the base hardly writes any.
+    """
+    return replace(
+        settings, steps=UPDATES, steps_per_generation=UPDATES, beta=0.0, format_of_right=False,
+        format_weight=0.0, save_every=NEVER, snapshot_every=0,
+        objective=ObjectiveConfig(advantage="reward" if arm == "RFT" else "group"),
+    )  # fmt: skip
+
+
+def _fine_tune(
+    config: Config,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    template: str,
+    pairs: Sequence[SignPair],
+    folder: Path,
+) -> None:
+    settings = replace(
+        config.stage.dev1, epochs=1, batch_size=config.stage.r1_zero.questions, save_every=NEVER,
+        log_every=1,
+    )  # fmt: skip
+    examples = [
+        token_ids(tokenizer, templates.render(template, pair.asked), pair.right) for pair in pairs
+    ]
+    fine_tune(
+        model, tokenizer, examples, settings, seed=config.seed, folder=folder,
+        progress=Progress(None), engine=config.engine,
+    )  # fmt: skip
+
+
+def measured(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    template: str,
+    pairs: Sequence[SignPair],
+) -> pd.DataFrame:
+    """Log-probabilities of four answers to each pair, in nats a whole answer.
+
+    right, wrong: to the question that is trained on; twin_right: of the right answer to its twin,
+    which is not; crossed: of the question's right answer after its twin, for which it is wrong.
+    """
+    rows = [(number, *asked) for number, pair in enumerate(pairs) for asked in _asked(pair)]
+    ids = [
+        token_ids(tokenizer, templates.render(template, problem), text)
+        for _, _, problem, text in rows
+    ]
+    found = []
+    for start in range(0, len(ids), 128):
+        found += _logps(model, tokenizer.pad_token_id, ids[start : start + 128])
+    return pd.DataFrame(
+        {
+            "pair": [number for number, *_ in rows],
+            "answer": [name for _, name, *_ in rows],
+            "language": [problem.language for *_, problem, _ in rows],
+            "logp": found,
+        }
+    )
+
+
+def _asked(pair: SignPair) -> Iterator[tuple[str, sign_pairs.Problem, str]]:
+    yield "right", pair.asked, pair.right
+    yield "wrong", pair.asked, pair.wrong
+    yield "crossed", pair.twin, pair.right
+    yield "twin_right", pair.twin, pair.twin_right
+
+
+@torch.no_grad()
+def _logps(
+    model: PreTrainedModel, pad: int, ids: Sequence[tuple[list[int], list[int]]]
+) -> list[float]:
+    """Summed log-probability of each completion after its prompt."""
+    model.eval()
+
+    def padded(rows: list[list[int]], side: str, value: int) -> torch.Tensor:
+        tensors = [torch.tensor(row, device=model.device) for row in rows]
+        return pad_sequence(tensors, True, value, padding_side=side)
+
+    prompts, completions = [p for p, _ in ids], [c for _, c in ids]
+    whole = torch.cat([padded(prompts, "left", pad), padded(completions, "right", pad)], 1)
+    real = [[[1] * len(row) for row in rows] for rows in (prompts, completions)]
+    mask = torch.cat([padded(real[0], "left", 0), padded(real[1], "right", 0)], 1)
+    width = max(map(len, completions))
+    head = model.get_output_embeddings()
+    logps, _, _ = token_logps(model.base_model, head, whole, mask, width, 1.0, False)
+    return logps.sum(1).tolist()
