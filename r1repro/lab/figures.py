@@ -1,5 +1,6 @@
 """The lab's figures."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -7,6 +8,7 @@ import torch
 from matplotlib.ticker import PercentFormatter
 
 from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION
+from r1repro.lab import why as why_
 from r1repro.lab.advantages import OBJECTIVES, Lengths
 from r1repro.reports import drawing
 from r1repro.reports.drawing import Drawing, described
@@ -30,6 +32,7 @@ _MEASURED = {
     "clip_fraction": ("Clipped tokens", "share of tokens"),
     "explained_variance": ("What the critic explains", "share of the returns’ variance"),
 }
+_ARMS = (GREY, ORANGE, BLUE)
 _METHODS = {"RFT": (GREY, "-."), "Online RFT": (ORANGE, "--"), "GRPO": (BLUE, "-")}
 
 
@@ -186,4 +189,22 @@ def critics(
     right.invert_yaxis()
     right.set(title="Weights, gradients and optimizer", xlabel=word)
     right.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    return figure
+
+
+@described
+def why(found: pd.DataFrame) -> Drawing:
+    """Change of the log-probability of four answers by SFT, RFT and GRPO on one question."""
+    figure = drawing.empty(9.6, 3.3)
+    axes = figure.subplots()
+    answers = [*why_.SIDES.values()]
+    for at, (arm, colour) in enumerate(zip(found["arm"].unique(), _ARMS, strict=True)):
+        rows = found[found["arm"] == arm].set_index("change of log P").loc[answers]
+        places = [place + 0.25 * (at - 1) for place in range(len(answers))]
+        error = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+        axes.bar(places, rows["value"], 0.23, yerr=error, capsize=3, color=colour, label=arm)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set_xticks(range(len(answers)), [textwrap.fill(label, 26) for label in answers])
+    axes.set(title="Change of log P of a whole answer", ylabel="nats")
+    axes.legend()
     return figure

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from r1repro.lab import kl as kl_
+from r1repro.lab import why as why_
 from r1repro.lab.advantages import OBJECTIVES, Lengths
 from r1repro.lab.kl import Positions
 from r1repro.lab.policies import METHODS
@@ -136,3 +137,35 @@ def _rounded(value: float) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(names) if names else "none of them"
+
+
+def why(found: pd.DataFrame) -> Html | None:
+    """Of notebook why_rl; found: why.changes."""
+    by = found.set_index(["change of log P", "arm"])
+    sides = why_.SIDES
+    arms = [*found["arm"].unique()]
+
+    def told(label: str) -> str:
+        return ", ".join(
+            f"{arm} {by.value[label, arm]:+.2f} [{by.low[label, arm]:+.2f}, "
+            f"{by.high[label, arm]:+.2f}]"
+            for arm in arms
+        )
+
+    def moving(label: str, up: bool) -> list[str]:
+        ends = by.low if up else -by.high
+        return [arm for arm in arms if ends[label, arm] > 0]
+
+    wrong, crossed = sides["wrong"], sides["crossed"]
+    raised, lowered = moving(wrong, True), moving(wrong, False)
+    across = moving(crossed, True)
+    return paragraphs(
+        f"The right answer to the question trained on, in nats: {told(sides['right'])}. A wrong "
+        f"answer to it: {told(wrong)}. It becomes likelier under {_listed(raised) or 'none'}, and "
+        f"less likely under {_listed(lowered) or 'none'}: an answer that is never shown rises with "
+        "what it shares with the ones that are, here the worked lines before the slip.",
+        f"The same answer after the twin question, where it is wrong: {told(crossed)}; likelier "
+        f"under {_listed(across) or 'none'}. Whether the two sides are told apart is the margin: "
+        f"{told('margin, question trained on')} on the question trained on, and "
+        f"{told('margin, twin question')} on its twin, which no arm was shown.",
+    )

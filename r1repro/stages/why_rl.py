@@ -21,7 +21,7 @@ from r1repro.stages.models import load_tokenizer, load_trained
 from r1repro.stages.sft import token_ids
 from r1repro.tasks import sign_pairs, templates, worlds
 from r1repro.tasks.sign_pairs import SignPair
-from r1repro.training import grpo
+from r1repro.training import rl
 from r1repro.training.logprobs import token_logps
 from r1repro.training.sft import fine_tune
 
@@ -44,7 +44,7 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
         if arm == "SFT":
             _fine_tune(config, model, tokenizer, template, pairs, folder / arm)
         elif arm != "base":
-            grpo.train(
+            rl.train(
                 model, tokenizer, [pair.asked for pair in pairs], _rl(settings, arm),
                 template=template, seed=config.seed, folder=folder / arm, progress=Progress(None),
                 engine=config.engine,

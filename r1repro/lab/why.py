@@ -1,0 +1,91 @@
+"""Why RL where SFT is at hand: an example for the pencil, and what stage why_rl measured."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from r1repro.evaluation.statistics import interval
+
+BEFORE = "base"
+"""The arm of the table that is before training."""
+SIDES = {
+    "right": "right answer, question trained on",
+    "wrong": "wrong answer, question trained on",
+    "twin_right": "right answer, twin question",
+    "crossed": "the question’s answer, twin question (wrong there)",
+}
+DRAWS = 2_000
+
+_A, _B = ("I", "do", "not", "like"), ("I", "like")
+
+
+def by_hand(rate: float = 1.0) -> pd.DataFrame:
+    """P(cat) after "I do not like" and after "I like", before and after one update of each kind.
+
+    The policy has one weight a word, and P(cat) is the sigmoid of the sum over the words before
+    it; all weights start at 0. The other answer is "fish". "I do not like" wants "cat", "I like"
+    wants "fish". RL draws both answers to both questions once, with rewards of 1 and 0, so the
+    advantages are +1 and -1, and takes the mean over each group.
+    """
+    updates: dict[str, Sequence[tuple[tuple[str, ...], float]]] = {
+        "before": (),
+        "SFT on “I do not like cat”": ((_A, 0.5),),
+        "SFT on that and on “I like fish”": ((_A, 0.5), (_B, -0.5)),
+        "RL on both questions": ((_A, 0.5), (_B, -0.5)),
+    }
+    rows = {}
+    for name, pulls in updates.items():
+        weights = dict.fromkeys(_A, 0.0)
+        for words, pull in pulls:
+            for word in words:
+                weights[word] += rate * pull
+        rows[name] = {
+            "P(cat | I do not like)": _sigmoid(sum(weights[word] for word in _A)),
+            "P(cat | I like)": _sigmoid(sum(weights[word] for word in _B)),
+            **{f"w({word})": weight for word, weight in weights.items()},
+        }
+    return pd.DataFrame(rows).T
+
+
+def changes(logps: pd.DataFrame) -> pd.DataFrame:
+    """Change of each answer's log-probability by arm, in nats, with 95 % intervals over pairs.
+
+    logps: logps.parquet of stage why_rl. The margins are differences: of the right answer over the
+    wrong one, and of the twin's right answer over the crossed one.
+    """
+    wide = logps.pivot_table(index="pair", columns=["arm", "answer"], values="logp")
+    rows = []
+    for arm in logps["arm"].unique():
+        if arm == BEFORE:
+            continue
+        change = wide[arm] - wide[BEFORE]
+        columns = {label: change[side] for side, label in SIDES.items()}
+        columns["margin, question trained on"] = change["right"] - change["wrong"]
+        columns["margin, twin question"] = change["twin_right"] - change["crossed"]
+        for label, values in columns.items():
+            low, high = _interval(values.to_numpy())
+            rows.append(
+                {"change of log P": label, "arm": arm, "value": values.mean(), "low": low,
+                 "high": high}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def table(found: pd.DataFrame) -> pd.DataFrame:
+    """`changes` with a row an answer and a column an arm."""
+    told = [f"{v:+.2f} [{low:+.2f}, {high:+.2f}]" for v, low, high in
+            zip(found["value"], found["low"], found["high"], strict=True)]  # fmt: skip
+    wide = found.assign(told=told).pivot(index="change of log P", columns="arm", values="told")
+    return wide.loc[found["change of log P"].unique(), found["arm"].unique()]
+
+
+def _sigmoid(x: float) -> float:
+    return float(1 / (1 + np.exp(-x)))
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(len(values), size=(DRAWS, len(values)))].mean(1)
+    low, high = interval(means[:, None])
+    return float(low[0]), float(high[0])
