@@ -194,7 +194,7 @@ def critics(
 
 @described
 def why(found: pd.DataFrame) -> Drawing:
-    """Change of the log-probability of four answers by SFT, RFT and GRPO on one question."""
+    """Change of the log-probability of five answers by SFT, RFT and GRPO on one question."""
     figure = drawing.empty(9.6, 3.3)
     axes = figure.subplots()
     answers = [*why_.SIDES.values()]
@@ -204,7 +204,7 @@ def why(found: pd.DataFrame) -> Drawing:
         error = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
         axes.bar(places, rows["value"], 0.23, yerr=error, capsize=3, color=colour, label=arm)
     axes.axhline(0, color=INK, linewidth=0.8)
-    axes.set_xticks(range(len(answers)), [textwrap.fill(label, 26) for label in answers])
+    axes.set_xticks(range(len(answers)), [textwrap.fill(label, 22) for label in answers])
     axes.set(title="Change of log P of a whole answer", ylabel="nats")
     axes.legend()
     return figure

@@ -156,16 +156,17 @@ def why(found: pd.DataFrame) -> Html | None:
         ends = by.low if up else -by.high
         return [arm for arm in arms if ends[label, arm] > 0]
 
-    wrong, crossed = sides["wrong"], sides["crossed"]
-    raised, lowered = moving(wrong, True), moving(wrong, False)
+    wrong, guess, crossed = sides["wrong"], sides["guess"], sides["crossed"]
     across = moving(crossed, True)
     return paragraphs(
         f"The right answer to the question trained on, in nats: {told(sides['right'])}. A wrong "
-        f"answer to it: {told(wrong)}. It becomes likelier under {_listed(raised) or 'none'}, and "
-        f"less likely under {_listed(lowered) or 'none'}: an answer that is never shown rises with "
-        "what it shares with the ones that are, here the worked lines before the slip.",
+        f"one with work: {told(wrong)}; likelier under {_listed(moving(wrong, True))}, less likely "
+        f"under {_listed(moving(wrong, False))}. A wrong guess without work: {told(guess)}; "
+        f"likelier under {_listed(moving(guess, True))}, less likely under "
+        f"{_listed(moving(guess, False))}. An answer rises with what it shares with those that are "
+        "rewarded, here the worked lines before the slip.",
         f"The same answer after the twin question, where it is wrong: {told(crossed)}; likelier "
-        f"under {_listed(across) or 'none'}. Whether the two sides are told apart is the margin: "
+        f"under {_listed(across)}. Whether the two sides are told apart is the margin: "
         f"{told('margin, question trained on')} on the question trained on, and "
         f"{told('margin, twin question')} on its twin, which no arm was shown.",
     )

@@ -11,7 +11,8 @@ BEFORE = "base"
 """The arm of the table that is before training."""
 SIDES = {
     "right": "right answer, question trained on",
-    "wrong": "wrong answer, question trained on",
+    "wrong": "wrong answer with work, question trained on",
+    "guess": "wrong answer without work, question trained on",
     "twin_right": "right answer, twin question",
     "crossed": "the question’s answer, twin question (wrong there)",
 }

@@ -93,10 +93,10 @@ def measured(
     template: str,
     pairs: Sequence[SignPair],
 ) -> pd.DataFrame:
-    """Log-probabilities of four answers to each pair, in nats a whole answer.
+    """Log-probabilities of five answers to each pair, in nats a whole answer.
 
-    right, wrong: to the question that is trained on; twin_right: of the right answer to its twin,
-    which is not; crossed: of the question's right answer after its twin, for which it is wrong.
+    right, wrong, guess: to the question that is trained on; twin_right: of the right answer to its
+    twin, which is not; crossed: of the question's right answer after the twin, where it is wrong.
     """
     rows = [(number, *asked) for number, pair in enumerate(pairs) for asked in _asked(pair)]
     ids = [
@@ -119,6 +119,7 @@ def measured(
 def _asked(pair: SignPair) -> Iterator[tuple[str, sign_pairs.Problem, str]]:
     yield "right", pair.asked, pair.right
     yield "wrong", pair.asked, pair.wrong
+    yield "guess", pair.asked, pair.guess
     yield "crossed", pair.twin, pair.right
     yield "twin_right", pair.twin, pair.twin_right
 

@@ -18,14 +18,16 @@ from r1repro.tasks.world import World
 class SignPair:
     """A question, and its twin with the last sign turned.
 
-    right, wrong: worked answers to `asked`; the wrong one slips in its last line. twin_right: the
-    right one to `twin`. The answers have as many lines as operations, and one for the result.
+    right, wrong: worked answers to `asked`; the wrong one slips in its last line. guess: that wrong
+    result alone. twin_right: the right answer to `twin`. A worked answer has a line for every
+    operation, and one for the result.
     """
 
     asked: Problem
     twin: Problem
     right: str
     wrong: str
+    guess: str
     twin_right: str
 
 
@@ -33,15 +35,11 @@ def sample(world: World, count: int, level: int = 1) -> list[SignPair]:
     """`count` pairs, English and Chinese in turn, none of whose questions is held out."""
     rng = random.Random(f"sign-pairs-{world.seed}")
     seen: set[str] = set()
-    pairs = (
-        _pair(rng, world, level, language, seen) for language in cycle(arithmetic.PHRASES)
-    )
+    pairs = (_pair(rng, world, level, language, seen) for language in cycle(arithmetic.PHRASES))
     return list(islice(pairs, count))
 
 
-def _pair(
-    rng: random.Random, world: World, level: int, language: str, seen: set[str]
-) -> SignPair:
+def _pair(rng: random.Random, world: World, level: int, language: str, seen: set[str]) -> SignPair:
     """The next pair; its questions are added to `seen`."""
     while True:
         chain = arithmetic.sample(rng, level)
@@ -55,7 +53,7 @@ def _pair(
             continue
         seen.update((chain.text, twin.text))
         slip = chain.value + rng.choice([by for by in (-10, -1, 1, 10) if chain.value + by >= 0])
-        return SignPair(asked, other, worked(chain), worked(chain, slip), worked(twin))
+        return SignPair(asked, other, worked(chain), worked(chain, slip), str(slip), worked(twin))
 
 
 def turned(chain: Chain) -> Chain:

@@ -1,0 +1,47 @@
+"""The example for the pencil, and the table of changes."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from r1repro.lab import findings, why
+
+
+def test_shared_words_carry_sft_to_the_other_sentence_and_cancel_in_rl():
+    found = why.by_hand()
+    one, both, rl = found.iloc[1], found.iloc[2], found.iloc[3]
+    assert one["P(cat | I do not like)"] == pytest.approx(1 / (1 + math.exp(-2)))
+    assert one["P(cat | I like)"] == pytest.approx(1 / (1 + math.exp(-1)))
+    assert rl.equals(both) and rl["w(I)"] == 0 and rl["P(cat | I like)"] == 0.5
+
+
+def test_by_hand_is_the_gradient_of_the_named_losses():
+    """By autograd: SFT's and the group's mean of advantage times log-probability."""
+    import torch
+
+    words = ["I", "do", "not", "like"]
+    features = torch.tensor([[1.0, 1, 1, 1], [1.0, 0, 0, 1]])
+    weights = torch.zeros(4, requires_grad=True)
+    logp_cat = torch.nn.functional.logsigmoid(features @ weights)
+    logp_fish = torch.nn.functional.logsigmoid(-(features @ weights))
+    sft = torch.autograd.grad(logp_cat[0], weights, retain_graph=True)[0]
+    signs = torch.tensor([1.0, -1.0])  # "cat" is right after the first sentence only
+    rl = torch.autograd.grad((signs * (logp_cat - logp_fish)).sum() / 2, weights)[0]
+    found = why.by_hand()[[f"w({word})" for word in words]]
+    assert found.iloc[1].tolist() == sft.tolist() and found.iloc[3].tolist() == rl.tolist()
+
+
+def test_changes_are_against_the_base_pair_by_pair():
+    rows = [
+        {"pair": pair, "answer": answer, "arm": arm, "logp": value + pair}
+        for pair in range(4)
+        for answer in why.SIDES
+        for arm, value in (("base", -3.0), ("SFT", -1.0 if answer != "wrong" else -4.0))
+    ]
+    found = why.changes(pd.DataFrame(rows)).set_index("change of log P")
+    assert found.value[why.SIDES["right"]] == 2 and found.value[why.SIDES["wrong"]] == -1
+    assert found.value["margin, question trained on"] == 3
+    assert found.low[why.SIDES["right"]] == found.high[why.SIDES["right"]] == 2
+    told = str(findings.why(found.reset_index())._repr_html_())
+    assert "less likely under SFT" in told
