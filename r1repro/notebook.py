@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -75,6 +75,10 @@ class Run:
         names = wanted_stages(self.space, until=until)
         found = {name: self.space.load(name) for name in names}
         return {name: result for name, result in found.items() if result is not None}
+
+    def of_lab(self, notebook: str) -> "Run":
+        """The same run, with the stages that a notebook of the lab trains."""
+        return replace(self, config=replace(self.config, lab=notebook))
 
     def doctor(self, *names: str) -> None:
         """Print the doctor's findings on these stages, each with its remedy."""

@@ -43,5 +43,5 @@ CAME_LATER = ("lam", "critic_lr")
 they came."""
 OF_TOKENS = ("process", "gae")
 """Advantages of tokens; the others are of completions."""
-LABS = ("ppo_vs_grpo", "advantages", "kl_and_reference", "on_and_off_policy")
-"""The notebooks of the lab that have arms, in the order in which lab=all runs them."""
+LABS = ("why_rl", "ppo_vs_grpo", "advantages", "kl_and_reference", "on_and_off_policy")
+"""The notebooks of the lab that train, in the order in which lab=all runs them."""

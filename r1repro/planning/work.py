@@ -30,6 +30,7 @@ from r1repro.planning import memory
 from r1repro.planning.memory import Counts, Memory
 from r1repro.runner.graph import Stage
 from r1repro.runner.workspace import Workspace
+from r1repro.stages import why_rl
 from r1repro.stages.baselines import TEMPERATURES
 from r1repro.stages.evaluate import some
 from r1repro.tasks import asking, worlds
@@ -117,6 +118,21 @@ def _rl(config: Config, stage: Stage) -> Work:
         cap=cap,
         below=cap - mean,
         learned=settings.steps * rows,
+        longest=cap,
+    )
+
+
+def _why_rl(config: Config, stage: Stage) -> Work:
+    settings = config.stage.r1_zero
+    prompts, cap = why_rl.UPDATES * settings.questions, settings.max_completion_tokens
+    completions = 2 * prompts * settings.generations
+    return Work(
+        f"SFT, RFT and GRPO on {prompts:,} questions in {why_rl.UPDATES} updates each; RFT and "
+        f"GRPO sample {completions:,} completions of at most {cap:,} tokens",
+        prompts=2 * prompts,
+        completions=completions,
+        cap=cap,
+        learned=completions + prompts,
         longest=cap,
     )
 
@@ -271,6 +287,7 @@ _WORKS = {
     "base_model": _base,
     "rl": _rl,
     "sft": _sft,
+    "why_rl": _why_rl,
     "cold_start_data": _samples,
     "rejection_sampling": _samples,
     "reward_model": _reward_model,
@@ -326,7 +343,7 @@ def needs(config: Config, stage: Stage) -> Memory | None:
     shape, counts = counted(model_of(config, key))
     prompt = prompt_tokens(config)
     processes = config.launch.processes if stage.distributed else 1
-    if named == "rl":
+    if named in ("rl", "why_rl"):
         judge = "reward_model" in stage.inputs
         settings = settings_of(config, stage)
         return memory.grpo(shape, counts, settings, engine, processes, prompt, judge)

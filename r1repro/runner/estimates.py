@@ -92,5 +92,10 @@ def rft(config: Config) -> float:
     return rft_data(config) / 2
 
 
+def why(config: Config) -> float:
+    settings = config.stage.r1_zero
+    return 8 + 12 * settings.questions * settings.generations / 200
+
+
 def comparison(config: Config) -> float:
     return 16

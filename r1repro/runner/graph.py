@@ -333,8 +333,19 @@ def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
     for notebook in LABS if chosen == "all" else (chosen,):
         shown = [name for name, arm in left.items() if notebook in arm.shown_in]
         pairs = [_arm(name, left.pop(name).changes) for name in shown]
-        yield from _in(f"lab/{notebook}", *first, *(stage for pair in pairs for stage in pair))
+        own = [_WHY] if notebook == "why_rl" else []
+        yield from _in(f"lab/{notebook}", *first, *own, *(s for pair in pairs for s in pair))
         first = []
+
+
+_WHY = Stage(
+    name="why_rl",
+    version=1,
+    run="r1repro.stages.why_rl:run",
+    config=("model", "task", "stage.r1_zero", "stage.dev1", "seed", "engine", "launch.processes"),
+    seconds=estimates.why,
+    inputs=("base",),
+)
 
 
 def _arm(arm: str, changes: tuple[tuple[str, Any], ...]) -> tuple[Stage, Stage]:

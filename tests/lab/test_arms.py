@@ -38,7 +38,8 @@ def test_arms_learn_from_equally_many_samples(scale):
 def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
     every, plain = Workspace(_all()), Workspace(config.compose())
     named = [f"lab_{name}" for name in lab.arms()]
-    assert set(every.stages) == {"base", *named, *(f"evaluate_{name}" for name in named)}
+    evaluated = {f"evaluate_{name}" for name in named}
+    assert set(every.stages) == {"base", "why_rl", *named, *evaluated}
     assert every.keys["base"] == plain.keys["base"] and not set(plain.stages) & set(named)
     assert len(set(every.keys.values())) == len(every.keys)
     for stage in every.stages.values():
@@ -49,6 +50,7 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
         one = Workspace(config.compose([f"lab={name}"]))
         assert set(one.stages) == {
             "base",
+            *(["why_rl"] if name == "why_rl" else []),
             *(f"{of}lab_{arm}" for arm in lab.shown_in(name) for of in ("", "evaluate_")),
         }
         assert {stage.notebook for stage in one.stages.values()} == {f"lab/{name}"}
@@ -66,7 +68,7 @@ def test_an_arm_is_asked_as_r1_zero_is():
 
 
 def test_what_is_refused():
-    with pytest.raises(R1ReproError, match="lab=rlhf is not accepted: lab takes one of none, ppo"):
+    with pytest.raises(R1ReproError, match="lab=rlhf is not accepted: lab takes one of none, why"):
         config.compose(["lab=rlhf"])
     with pytest.raises(R1ReproError, match=r"ppo_95_1: objective.advantage.* launch.processes=1"):
         _all("launch.processes=2")
