@@ -5,14 +5,12 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from r1repro import hub, records
 from r1repro.errors import R1ReproError
-from r1repro.rewards.comparison import EQUAL
-from r1repro.rewards.math_answers import plain
-from r1repro.rewards.verifier import quick
 from r1repro.tasks import fields
 from r1repro.tasks.countdown import asked
 from r1repro.tasks.gold import gold_text
@@ -105,8 +103,16 @@ def questions(source: Source) -> tuple[list[Problem], int]:
 
 
 def _same_gold(one: str, other: str) -> bool:
-    """Whether two gold answers of a question are the same where rational arithmetic can tell."""
-    return one == other or quick(one, other) == EQUAL or plain(one) == plain(other)
+    """Whether two gold answers of a question are the same text or the same rational number."""
+    values = [_rational(text) for text in (one, other)]
+    return one == other or (values[0] is not None and values[0] == values[1])
+
+
+def _rational(text: str) -> Fraction | None:
+    """The value of 1,200 or 0.5 or 1/2; None for anything else."""
+    written = text.strip().strip("$").replace(",", "")
+    simple = len(written) <= 40 and re.fullmatch(r"-?\d+(?:\.\d+|/[1-9]\d*)?", written)
+    return Fraction(written) if simple else None
 
 
 def digest(problems: list[Problem]) -> str:

@@ -8,9 +8,9 @@ import torch
 from trl.trainer import grpo_trainer
 
 from r1repro.config import EngineConfig, ObjectiveConfig
-from r1repro.generation.sampler import Sampling, ends, sample
+from r1repro.generation.rollouts import Sampling, ends, sample
 from r1repro.rewards import rules
-from r1repro.training import grpo
+from r1repro.training import objective
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, Killed, plain, trained
 
@@ -44,7 +44,7 @@ def test_completions_grow_with_the_cap_and_a_resumed_run_has_the_same_weights(
     base, tokenizer, tmp_path, monkeypatch
 ):
     normalized = []
-    mean_over = grpo.objective.mean_over
+    mean_over = objective.mean_over
 
     def seen(normalization, cap):
         normalized.append(cap)
