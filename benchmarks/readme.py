@@ -103,7 +103,7 @@ def _claims(version: Path) -> str:
         for v in ("reproduced", "inconclusive", "not testable", "contradicted")
     )
     against = [f"*{one['id']}*" for one in theirs if one["verdict"] == "contradicted"]
-    ledger = f"[claims](reports/{version.name}/report.html#claims)"
+    ledger = f"[claims](reports/{version.name}/report.html#Claims-of-the-papers)"
     told = f": {', '.join(against)}" if against else ""
     return f"Of the papers' {len(theirs)} {ledger}: {counts}{told}."
 
