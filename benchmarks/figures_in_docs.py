@@ -209,6 +209,7 @@ def results_zh(versions: Versions) -> list[str]:
     alone, whole = versions.several or versions.whole, versions.whole
     results = versions.results[whole]
     there = {name: label for name, label in COLUMNS_ZH.items() if name in results}
+    mean = "，上面 R1-Zero 的数字则是多个种子的平均" if versions.several else ""
     table = [f"| 留出题，% | {' | '.join(there.values())} |", "|---" * (len(there) + 1) + "|"]
     for path, label in ROWS_ZH.items():
         cells = (number(results[name][path]["value"]) for name in there)
@@ -223,7 +224,7 @@ def results_zh(versions: Versions) -> list[str]:
         "",
         *(f"* {bullet}" for bullet in _whole_zh(results, _read(whole, "claims"))),
         "",
-        f"各检查点，{_seeds(whole, True)}：",
+        f"各检查点，{_seeds(whole, True)}{mean}：",
         "",
         *table,
     ]
@@ -293,8 +294,11 @@ def write(*folders: str) -> None:
     """Write the figures of all pages again, then say which sentences no longer hold."""
     versions, broken = Versions(*(ROOT / folder for folder in folders)), []
     for name in PAGES:
-        page = filled((ROOT / name).read_text(encoding="utf-8"), name, versions)
+        try:
+            page = filled((ROOT / name).read_text(encoding="utf-8"), name, versions)
+            broken += [f"{name}: {one}" for one in untrue(page, versions)]
+        except R1ReproError as error:
+            raise SystemExit(f"{name}: {error}") from None
         (ROOT / name).write_text(page, encoding="utf-8")
-        broken += [f"{name}: {one}" for one in untrue(page, versions)]
     if broken:
         raise SystemExit("\n".join(broken))

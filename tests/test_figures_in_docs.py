@@ -48,6 +48,13 @@ def test_pages_in_two_languages_have_the_same_figures():
     assert (list(COLUMNS_ZH), list(ROWS_ZH)) == (list(COLUMNS), list(ROWS))
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_no_line_begins_with_a_figure(name):
+    """Markdown would take the line for a block of HTML, which ends the paragraph before it."""
+    page = (ROOT / name).read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^[ *>-]*<!--(?! )", page) == []
+
+
 def test_functions_named_by_the_primer_exist():
     tree = ast.parse((ROOT / "r1repro/training/objective.py").read_text(encoding="utf-8"))
     known = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)} | {
