@@ -153,6 +153,9 @@ def arms(shown: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> Drawing:
         panel.set(title=title, ylabel=unit, xlabel="completions sampled")
         if column == "pass_at_1":
             drawing.percent(panel)
+        if column == "explained_variance":
+            # Where all returns are nearly equal it can be any number below 0.
+            panel.set_ylim(max(-1.0, panel.get_ylim()[0]), 1.02)
     panels[0].legend()
     return figure
 

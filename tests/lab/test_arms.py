@@ -91,7 +91,7 @@ def half(tmp_path):
     for arm, right in {"grpo": 24, "grpo_half": 12, "ppo_1_3": 23, "ppo_95_1": 2}.items():
         curve = [{"step": i + 1, "pass_at_1": i / 40, "length": 30.0} for i in range(40)]
         if "ppo" in arm:
-            curve = [row | {"explained_variance": 0.5} for row in curve]
+            curve = [row | {"explained_variance": 0.5 - (row["step"] == 40) * 99} for row in curve]
         _published(space, f"lab_{arm}", "metrics.parquet", curve)
         answered = [x for i in range(40) for x in rows(str(i), [i < right] * 4)]
         _published(space, f"evaluate_lab_{arm}", "evaluation.parquet", answered)
@@ -117,6 +117,7 @@ def test_what_a_notebook_shows_of_trained_arms(half):
     figure = arms.curves(found, ["pass_at_1", "explained_variance", "clip_fraction"])
     assert len(figure.axes) == 2, "what no arm has measured has no panel"
     assert [len(axes.get_legend_handles_labels()[1]) for axes in figure.axes] == [3, 2]
+    assert figure.axes[1].get_ylim() == (-1.0, 1.02)
 
 
 def test_what_it_shows_without_any(tmp_path):
