@@ -9,6 +9,7 @@ from r1repro.config.compose import (
     runs_folder,
     save,
     sweep,
+    unset,
     values,
 )
 from r1repro.config.engine import PLAIN_ENGINE, EngineConfig
@@ -49,5 +50,5 @@ __all__ = [
     "RLConfig", "RewardModelConfig", "SFTConfig", "SamplesConfig", "StudentsConfig",
     "TaskConfig", "changed", "check_model_folder", "check_places", "choices", "compose",
     "from_elsewhere", "load", "models", "only", "refused", "rows_together", "runs_folder",
-    "save", "stronger_teacher", "sweep", "values", "with_teacher",
+    "save", "stronger_teacher", "sweep", "unset", "values", "with_teacher",
 ]  # fmt: skip

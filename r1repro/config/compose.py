@@ -339,10 +339,14 @@ def load(path: Path | str) -> Config:
     return config
 
 
-def values(config: Config, *paths: str) -> dict[str, Any]:
-    """The values at dotted paths as plain data, without the settings that change no result."""
-    found = {path: attrgetter(path)(config) for path in paths}
-    return {p: _plain(x, p) for p, x in found.items() if not _unset(p.rpartition(".")[2], x)}
+def values(config: Config, path: str) -> Any:
+    """The value at a dotted path as plain data, without the settings that change no result."""
+    return _plain(attrgetter(path)(config), path)
+
+
+def unset(config: Config, path: str) -> bool:
+    """Whether a dotted path is one of LATER, at the value at which it enters no key."""
+    return _unset(path.rpartition(".")[2], attrgetter(path)(config))
 
 
 def _plain(node: Any, path: str) -> Any:

@@ -264,8 +264,12 @@ def _check_positions(config: Config) -> Wrong:
     """Check that completions fit the models' positions; those of folders: planning.folders."""
     nodes = [(f"stage.{name}", node) for name, node in vars(config.stage).items()]
     for key, node in [*nodes, ("evaluation", config.evaluation)]:
+        student = f"student.{key.removeprefix('stage.').partition('_')[0]}"
+        policy = student if student in models(config) else "model"
         caps = ((cap, getattr(node, cap, None) or 0) for cap in CAPS)
         for (cap, tokens), (name, model) in product(caps, models(config).items()):
+            if cap == "raised_cap" and name != policy:
+                continue  # what a stage says later no other model reads
             said, most = f"{name}.max_position={model.max_position}", model.max_position
             if model.hub is not None:
                 said = f"{said} of {model.name}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from r1repro import artifacts, gguf, hub
 from r1repro.artifacts import Damaged, StageResult
-from r1repro.config import Config, runs_folder, values, with_teacher
+from r1repro.config import Config, runs_folder, unset, values, with_teacher
 from r1repro.runner.graph import Stage, find, graph
 from r1repro.tasks import traces, worlds
 
@@ -106,7 +106,7 @@ class Workspace:
         the hub by their cached commit.
         """
         config = self.config
-        found = values(config, *stage.config)
+        found = {p: values(config, p) for p in stage.config if not unset(config, p)}
         if config.task.path is not None and "task" in found:
             for key in ("path", "test_path"):
                 path = getattr(config.task, key)

@@ -57,7 +57,7 @@ def test_completions_grow_with_the_cap_and_a_resumed_run_has_the_same_weights(
     assert max(first) <= CAP < min(later) and max(later) <= RAISED
     cut = [sample for sample in straight[2] if not sample["finished"]]
     assert {sample["tokens"] for sample in cut} == {CAP, RAISED}
-    assert min(row["clipped"] for row in straight[1]) > 0.5
+    assert min(row["clipped"] for row in straight[1][::2]) > 0.5, "the others sample nothing"
     assert sorted(set(normalized)) == [CAP, RAISED] and normalized == sorted(normalized)
     with pytest.raises(Killed):
         trained(base, tokenizer, tmp_path / "b", RISING, die_at=5)
