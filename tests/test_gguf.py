@@ -56,7 +56,10 @@ def test_the_tokenizer_is_by_the_metadata(tmp_path):
 
 def test_what_is_no_gguf_file_is_refused_when_a_run_is_composed(tmp_path):
     (tmp_path / "model.gguf").write_bytes(b"PK\x03\x04")
-    for name, reason in (("model.gguf", "begins with b'PK"), ("other.gguf", "that is there")):
+    for name, reason in (
+        ("model.gguf", "begins with b'PK"),
+        ("other.gguf", "takes an existing GGUF file"),
+    ):
         with pytest.raises(R1ReproError, match=reason):
             compose(words(tmp_path / name, tmp_path))
 

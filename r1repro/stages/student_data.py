@@ -5,15 +5,18 @@ by the stage teacher_sampling (both in rejection_sampling.py). sft.py trains the
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from transformers import PreTrainedTokenizerFast
 
 from r1repro.artifacts import StageResult
 from r1repro.config import Config
 from r1repro.errors import R1ReproError
 from r1repro.tasks import traces, worlds
 from r1repro.text.tags import ANSWER_OPEN
+
+if TYPE_CHECKING:  # reports read this module and do without torch
+    from transformers import PreTrainedTokenizerFast
 
 
 def training_data(results: Mapping[str, StageResult]) -> StageResult:
@@ -25,7 +28,7 @@ def training_data(results: Mapping[str, StageResult]) -> StageResult:
 
 
 def from_traces(
-    config: Config, tokenizer: PreTrainedTokenizerFast
+    config: Config, tokenizer: "PreTrainedTokenizerFast"
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """The traces of at most traces_tokens tokens that contain no held-out question, and counts.
 

@@ -314,7 +314,7 @@ class Recorder(trainers.Recorder):
             self.samples += kept.to_dict("records")
         last = step == settings.steps
         spent_all = self.budget is not None and (row["flops"] >= self.budget or last)
-        if spent_all:
+        if spent_all and not (self.folder / flops.EQUAL_FLOPS).exists():
             self._keep(kwargs["model"], flops.EQUAL_FLOPS)
         every = settings.snapshot_every
         if every and step % every == 0 and not last:

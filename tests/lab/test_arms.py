@@ -140,4 +140,4 @@ def test_a_run_of_the_lab_trains_the_arms_and_shows_them(tmp_path, capsys):
     assert all((folder / "manifest.json").is_file() for folder in built.values())
     capsys.readouterr()
     assert launch.run(settings) == place
-    assert capsys.readouterr().out.count("done before") == len(built)
+    assert capsys.readouterr().out.count("cached") == len(built)

@@ -209,7 +209,7 @@ def test_a_finished_report_stands_on_the_whole_graph():
     plain = {name for name, stage in graph().items() if stage.switch is None}
     assert {name for name in plain if name.startswith("evaluate_")} <= set(STAGES) <= plain
     switches = {f"ablation.{ablation.switch}" for ablation in checkpoints.ABLATIONS.values()}
-    switches |= {"ablation.base_forced", "ablation.base_rft"}
+    switches |= {"ablation.base_forced", "ablation.base_rft", "evaluation.curve_samples"}
     assert switches == {stage.switch for stage in graph().values()} - {None, "student.teacher"}
     for name, ablation in checkpoints.ABLATIONS.items():
         assert graph()[f"evaluate_{name}"].switch == f"ablation.{ablation.switch}"

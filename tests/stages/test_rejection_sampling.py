@@ -206,7 +206,7 @@ def test_a_plan_counts_the_teacher_and_a_report_names_it_without_its_place(
 
 
 def test_a_teacher_is_looked_at_before_anything_runs(compose, folders, monkeypatch):
-    with pytest.raises(R1ReproError, match=r"student\.teacher=.*nowhere.*no config\.json"):
+    with pytest.raises(R1ReproError, match=r"student\.teacher=.*nowhere.*there is no such folder"):
         compose("student.teacher=./nowhere")
     with pytest.raises(R1ReproError, match=r"null with student\.traces"):
         compose("student.teacher=some/teacher", "student.traces=some/traces")

@@ -92,7 +92,9 @@ def test_the_policy_is_kept_after_the_step_that_spends_the_budget(
     seen = []
     keep = rl.Recorder._keep
     monkeypatch.setattr(
-        rl.Recorder, "_keep", lambda s, model: (seen.append(s.rows[-1]["step"]), keep(s, model))
+        rl.Recorder,
+        "_keep",
+        lambda s, model, name: (seen.append(s.rows[-1]["step"]), keep(s, model, name)),
     )
 
     def train(folder, budget):

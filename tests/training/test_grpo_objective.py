@@ -311,7 +311,7 @@ def test_format_alone_is_paid_for_and_accuracy_still_measured(
     _, name, start, settings, *_ = asked["args"]
     assert (name, start, asked["more"]) == ("r1_zero", "the base", {})
     assert settings == dataclasses.replace(
-        config.stage.r1_zero, accuracy_weight=0.0, format_of_right=False
+        config.stage.r1_zero, accuracy_weight=0.0, format_of_right=False, snapshot_every=0
     )
     assert rl.weights(settings) == {"accuracy": 0.0, "format": 1.0}
 
