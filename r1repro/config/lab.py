@@ -71,4 +71,9 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
     batches -= batches % found.steps_per_generation
     once, passes = found.updates_per_generation, found.objective.passes
     saved = once * -(-start.save_every // once)
-    return replace(found, steps=batches * passes, save_every=saved)
+    # Both count updates; in samples they are the same in every arm.
+    raised = None if found.raised_at is None else found.raised_at * passes
+    return replace(
+        found, steps=batches * passes, save_every=saved, snapshot_every=0, raised_at=raised,
+        reference_sync_steps=found.reference_sync_steps * passes,
+    )  # fmt: skip

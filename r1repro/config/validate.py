@@ -260,12 +260,21 @@ def _check_engine(config: Config) -> Wrong:
         yield "engine.attention", engine.attention, accepted
 
 
+_POLICY = {
+    f"{student}_{arm}": f"student.{student}"
+    for student in ("qwen", "llama")
+    for arm in ("rl", "distilled_rl")
+}
+"""The models of the RL stages that do not train the main one."""
+
+
 def _check_positions(config: Config) -> Wrong:
     """Check that completions fit the models' positions; those of folders: planning.folders."""
-    nodes = [(f"stage.{name}", node) for name, node in vars(config.stage).items()]
-    for key, node in [*nodes, ("evaluation", config.evaluation)]:
-        student = f"student.{key.removeprefix('stage.').partition('_')[0]}"
-        policy = student if student in models(config) else "model"
+    nodes = [
+        (f"stage.{name}", node, _POLICY.get(name, "model"))
+        for name, node in vars(config.stage).items()
+    ]
+    for key, node, policy in [*nodes, ("evaluation", config.evaluation, "model")]:
         caps = ((cap, getattr(node, cap, None) or 0) for cap in CAPS)
         for (cap, tokens), (name, model) in product(caps, models(config).items()):
             if cap == "raised_cap" and name != policy:

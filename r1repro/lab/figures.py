@@ -30,7 +30,10 @@ _MEASURED = {
     "entropy": ("Entropy of the policy", "nats a token"),
     "kl": ("KL to the reference", "nats a token, as estimated"),
     "clip_fraction": ("Clipped tokens", "share of tokens"),
-    "explained_variance": ("What the critic explains", "share of the returns’ variance"),
+    "explained_variance": (
+        "What the critic explains",
+        "share of the variance of the rewards to go",
+    ),
 }
 _ARMS = (GREY, ORANGE, BLUE)
 _METHODS = {"RFT": (GREY, "-."), "Online RFT": (ORANGE, "--"), "GRPO": (BLUE, "-")}

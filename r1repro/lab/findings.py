@@ -163,10 +163,10 @@ def why(found: pd.DataFrame) -> Html | None:
         f"one with work: {told(wrong)}; likelier under {_listed(moving(wrong, True))}, less likely "
         f"under {_listed(moving(wrong, False))}. A wrong guess without work: {told(guess)}; "
         f"likelier under {_listed(moving(guess, True))}, less likely under "
-        f"{_listed(moving(guess, False))}. An answer rises with what it shares with those that are "
-        "rewarded, here the worked lines before the slip.",
+        f"{_listed(moving(guess, False))}.",
         f"The same answer after the twin question, where it is wrong: {told(crossed)}; likelier "
         f"under {_listed(across)}. Whether the two sides are told apart is the margin: "
         f"{told('margin, question trained on')} on the question trained on, and "
-        f"{told('margin, twin question')} on its twin, which no arm was shown.",
+        f"{told('margin, twin question')} on its twin, which no arm was asked. The intervals are "
+        "over pairs, all of which share one run and one seed.",
     )

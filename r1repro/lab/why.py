@@ -26,8 +26,8 @@ def by_hand(rate: float = 1.0) -> pd.DataFrame:
 
     The policy has one weight a word, and P(cat) is the sigmoid of the sum over the words before
     it; all weights start at 0. The other answer is "fish". "I do not like" wants "cat", "I like"
-    wants "fish". RL draws both answers to both questions once, with rewards of 1 and 0, so the
-    advantages are +1 and -1, and takes the mean over each group.
+    wants "fish". RL draws both answers to both questions once, with advantages of +1 for the right
+    and -1 for the wrong one, and takes the mean over each group.
     """
     updates: dict[str, Sequence[tuple[tuple[str, ...], float]]] = {
         "before": (),

@@ -85,8 +85,9 @@ class Critic:
         beta: float,
         lam: float,
     ) -> tuple[dict[str, Tensor], int]:
-        """Columns `values`, `returns` and whitened `advantages`, (B, T), and the tokens read.
+        """Columns `values`, `returns`, `to_go` and whitened `advantages`, (B, T); the tokens read.
 
+        to_go: the rewards from a token on, which lambda does not enter.
         kl_of: log-probabilities of the policy that sampled and of the reference; None without a KL.
         Rewards are not discounted.
         """
@@ -98,6 +99,7 @@ class Critic:
         columns = {
             "values": values_B_T,
             "returns": advantages_B_T + values_B_T,
+            "to_go": ppo.gae(rewards_B_T, torch.zeros_like(values_B_T), mask_B_T, 1.0, 1.0),
             "advantages": ppo.whiten(advantages_B_T, mask_B_T),
         }
         return columns, read
@@ -105,8 +107,9 @@ class Critic:
     def learn(self, batch: dict[str, Any], update: int) -> tuple[dict[str, float], int]:
         """One update towards the batch's returns; the figures of LOGGED, and the tokens read.
 
-        value_loss: ppo.value_loss before the update. explained_variance: 1 - Var(R - V) / Var(R)
-        of the values that the advantages were made with; 0 where all returns are equal.
+        value_loss: ppo.value_loss before the update. explained_variance: 1 - Var(G - V) / Var(G)
+        of the values that the advantages were made with, G being the rewards to go, so that
+        critics with other lambdas compare; 0 where all G are equal.
         advantage_size: mean of |R - V|, the advantage before whitening.
         """
         self.model.train()
@@ -129,9 +132,10 @@ class Critic:
             group["lr"] = self.lr * self.factor(update)
         self.optimizer.step()
         live = mask_B_T.bool()
-        errors_N, returns_N = (returns_B_T - old_B_T)[live], returns_B_T[live]
-        spread = returns_N.var(unbiased=False)
-        explained = 1 - errors_N.var(unbiased=False) / spread if spread > 0 else spread
+        errors_N, to_go_N = (returns_B_T - old_B_T)[live], batch["to_go"][live]
+        spread = to_go_N.var(unbiased=False)
+        left = (to_go_N - old_B_T[live]).var(unbiased=False)
+        explained = 1 - left / spread if spread > 0 else spread
         figures = (loss, explained.item(), errors_N.abs().mean().item())
         return dict(zip(LOGGED.values(), figures, strict=True)), total
 

@@ -35,6 +35,14 @@ def test_arms_learn_from_equally_many_samples(scale):
     assert (ppo.lam, ppo.critic_lr) == (0.95, pytest.approx(3 * start.lr_matrices))
 
 
+def test_an_arm_replaces_its_reference_after_as_many_samples_as_the_others():
+    start = config.compose().stage.r1_zero
+    for arm in lab.arms().values():
+        settings = lab.settings(start, arm)
+        assert settings.reference_sync_steps == 40 * settings.objective.passes
+        assert settings.snapshot_every == 0
+
+
 def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
     every, plain = Workspace(_all()), Workspace(config.compose())
     named = [f"lab_{name}" for name in lab.arms()]
