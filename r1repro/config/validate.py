@@ -167,6 +167,7 @@ def _check_lab(config: Config) -> Wrong:
         if settings.steps == 0:
             accepted = f"as many batches as steps_per_generation={settings.steps_per_generation}"
             yield "stage.r1_zero.steps", config.stage.r1_zero.steps, f"{accepted} with {key}"
+        yield from _check_rl(key, settings)
         yield from check_objective(f"{key}: objective", settings.objective, config)
 
 

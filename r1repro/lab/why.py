@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from r1repro.evaluation.statistics import interval
+from r1repro.evaluation.statistics import interval, resampled_ratios
 
 BEFORE = "base"
 """The arm of the table that is before training."""
@@ -16,7 +16,6 @@ SIDES = {
     "twin_right": "right answer, twin question",
     "crossed": "the question’s answer, twin question (wrong there)",
 }
-DRAWS = 2_000
 
 _A, _B = ("I", "do", "not", "like"), ("I", "like")
 
@@ -64,12 +63,14 @@ def changes(logps: pd.DataFrame) -> pd.DataFrame:
         columns = {label: change[side] for side, label in SIDES.items()}
         columns["margin, question trained on"] = change["right"] - change["wrong"]
         columns["margin, twin question"] = change["twin_right"] - change["crossed"]
-        for label, values in columns.items():
-            low, high = _interval(values.to_numpy())
-            rows.append(
-                {"change of log P": label, "arm": arm, "value": values.mean(), "low": low,
-                 "high": high}
-            )  # fmt: skip
+        values_N_M = pd.DataFrame(columns).to_numpy()
+        lows, highs = interval(resampled_ratios(values_N_M, np.ones_like(values_N_M)))
+        rows += [
+            {"change of log P": label, "arm": arm, "value": value, "low": low, "high": high}
+            for label, value, low, high in zip(
+                columns, values_N_M.mean(0), lows, highs, strict=True
+            )
+        ]
     return pd.DataFrame(rows)
 
 
@@ -83,10 +84,3 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
 
 def _sigmoid(x: float) -> float:
     return float(1 / (1 + np.exp(-x)))
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(len(values), size=(DRAWS, len(values)))].mean(1)
-    low, high = interval(means[:, None])
-    return float(low[0]), float(high[0])

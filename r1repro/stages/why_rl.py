@@ -5,6 +5,7 @@ each; RFT and GRPO learn from the same samples of the base, RFT from the right o
 all with the sign of their advantage.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,8 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
                 engine=config.engine,
             )  # fmt: skip
         tables.append(measured(model, tokenizer, template, pairs).assign(arm=arm))
+        # Only what is measured is the result; its checkpoints would be stored with it.
+        shutil.rmtree(folder / arm, ignore_errors=True)
         progress.update(done + 1, len(ARMS) + 1)
     pd.concat(tables, ignore_index=True).to_parquet(folder / f"{TABLE}.parquet")
 

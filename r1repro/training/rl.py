@@ -314,11 +314,14 @@ class Recorder(trainers.Recorder):
             self.samples += kept.to_dict("records")
         last = step == settings.steps
         spent_all = self.budget is not None and (row["flops"] >= self.budget or last)
-        if spent_all and not (self.folder / flops.EQUAL_FLOPS).exists():
-            self._keep(kwargs["model"], flops.EQUAL_FLOPS)
         every = settings.snapshot_every
-        if every and step % every == 0 and not last:
-            self._keep(kwargs["model"], snapshots.place(step))
+        due = {
+            flops.EQUAL_FLOPS: spent_all,
+            snapshots.place(step): every > 0 and step % every == 0 and not last,
+        }
+        for name, wanted in due.items():
+            if wanted and not (self.folder / name).exists():
+                self._keep(kwargs["model"], name)
         shown = {"pass@1": "pass_at_1", "format": "format_valid", "length": "length"}
         shown |= {"tokens/s": "tokens_per_s"} if fresh else {}
         self.progress.update(step, settings.steps, **{k: row[name] for k, name in shown.items()})
@@ -348,10 +351,8 @@ class Recorder(trainers.Recorder):
         return self.plateau and is_plateau([row["pass_at_1"] for row in self.rows])
 
     def _keep(self, model: PreTrainedModel, name: str) -> None:
-        """Save the policy of this step as folder/name, unless it was saved before a resume."""
+        """Save the policy of this step as folder/name."""
         kept = self.folder / name
-        if kept.exists():
-            return
         plain = adapters.whole(getattr(model, "module", model), wanted=self.progress.writes)
         if plain is not None:
             part = kept.with_name(f".{kept.name}")

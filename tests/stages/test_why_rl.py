@@ -51,6 +51,7 @@ def test_sft_raises_what_it_shows(place):
     config = dataclasses.replace(config, stage=stages)
     base = SimpleNamespace(folder=folder)
     why_rl.run(config, {"base": base}, folder, Progress(None))
+    assert {path.name for path in folder.iterdir()} == {"model", "logps.parquet"}
     rows = pd.read_parquet(folder / "logps.parquet")
     wide = rows.pivot_table(index=["pair", "answer"], columns="arm", values="logp")
     assert set(wide) == {"base", *why_rl.ARMS} and len(wide) == 5 * 2 * why_rl.UPDATES
