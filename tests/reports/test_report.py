@@ -87,7 +87,7 @@ def test_page_says_what_was_measured(built):
         "levels 1, 3 and 5",
         "Claims of the papers, in this one run: ",
         "pass@1; Base → R1-Zero",
-        "PPO is not built",
+        "the mini world has no human data",
         "The control: with the rewards of every group permuted",
         "no findings in 50 stages",
         "Clopper and Pearson",
