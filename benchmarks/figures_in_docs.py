@@ -250,7 +250,7 @@ def _rl_zh(rl: dict[str, Any]) -> Iterator[str]:
     others = {
         "r1_zero_permuted": "组内打乱奖励",
         "r1_zero_format_only": "只奖励格式",
-        "base_rft": "基座用同样多的自采样本做拒绝采样微调",
+        "base_rft_best": "基座用同样多的自采样本做拒绝采样微调，用其最佳提示",
         "r1_zero_equal_weights": "论文原本的准确率与格式之和",
     }
     told = [f"{words} {of(name)} %" for name, words in others.items() if name in rl]

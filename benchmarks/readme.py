@@ -143,7 +143,7 @@ def _controls(results: dict[str, Any]) -> Iterator[str]:
     others = {
         "r1_zero_permuted": "rewards permuted within each group",
         "r1_zero_format_only": "rewarded for format alone",
-        "base_rft": "base fine-tuned on as many of its own samples",
+        "base_rft_best": "base fine-tuned on as many of its own samples, with its best prompt",
         "r1_zero_equal_weights": "the paper's plain sum of accuracy and format",
     }
     told = [

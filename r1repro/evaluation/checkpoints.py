@@ -144,6 +144,9 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     "base_rft": Checkpoint(  # the baseline at RL's number of samples
         "Base, fine-tuned on its right samples", SKY, "h", "base", switch="base_rft",
     ),
+    "base_rft_best": Checkpoint(
+        "Base, fine-tuned, best prompt", SKY, "H", "base", "base_rft", switch="base_rft",
+    ),
     "r1_zero": Checkpoint(
         "R1-Zero", BLUE, "o", "base", benchmarks=(77.9, 95.9, 24.7, 30.3, 46.6),
         paper="RL alone: AIME 2024 15.6 (at step 200) to 71.0 %, later 77.9 %; mixes languages "
@@ -259,6 +262,7 @@ PAIRS: dict[tuple[str, str], str] = {
     ("base_forced", "r1_zero"): "what RL adds to forced continuation",
     ("base_best", "r1_zero"): "what RL adds to the best prompt of the base",
     ("base_rft", "r1_zero"): "RL against one round of fine-tuning on the base's right samples",
+    ("base_rft_best", "r1_zero"): "the same against the best prompt of the fine-tuned base",
     ("base", CONTROL): "the effect of RL without a reward signal",
     ("base_best", CONTROL): "the same against the best prompt of the base",
     ("base", "r1_zero_format_only"): "the effect of RL with the format reward alone",

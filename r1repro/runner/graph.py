@@ -92,12 +92,27 @@ def _switch(checkpoint: str) -> str | None:
     return f"ablation.{found}" if found else None
 
 
-def _way(name: str) -> Stage:
-    """The stage evaluate_base_X: the base with another prompt."""
-    searched = ("base_search",) if name in ("best", "few_shot") else ()
-    stage = _evaluation(f"base_{name}")
+def _way(name: str, checkpoint: str = "base") -> Stage:
+    """The stage evaluate_base_X: the base, or the fine-tuned base, with another prompt."""
+    searched = (f"{checkpoint}_search",) if name in ("best", "few_shot") else ()
+    stage = _evaluation(f"{checkpoint}_{name}")
     run = f"r1repro.stages.baselines:{name}"
-    return replace(stage, run=run, version=3, inputs=("base", *searched))
+    return replace(stage, run=run, version=3, inputs=(checkpoint, *searched))
+
+
+def _search(checkpoint: str) -> Stage:
+    """The stage X_search: every prompt at every temperature on the validation problems."""
+    asked = "search_samples top_p problems max_completion_tokens rollout_batch".split()
+    settings = (*(f"evaluation.{name}" for name in asked), "base_seed")
+    return Stage(
+        name=f"{checkpoint}_search",
+        version=1,
+        run="r1repro.stages.baselines:search",
+        config=(*_asked_as(checkpoint), "task", *settings, *_SAMPLED),
+        seconds=estimates.search,
+        inputs=(checkpoint,),
+        switch=_switch(checkpoint),
+    )
 
 
 def _curve() -> Stage:
@@ -210,21 +225,7 @@ _CHAIN: tuple[Stage, ...] = (
             ),
             run="in_depth",
         ),
-        Stage(
-            name="base_search",
-            version=1,
-            run="r1repro.stages.baselines:search",
-            config=(
-                *_asked_as("base"),
-                "task",
-                *(f"evaluation.{name}" for name in ("search_samples", "top_p", "problems")),
-                *(f"evaluation.{name}" for name in ("max_completion_tokens", "rollout_batch")),
-                "base_seed",
-                *_SAMPLED,
-            ),
-            seconds=estimates.search,
-            inputs=("base",),
-        ),
+        _search("base"),
         *map(_way, ("best", "plain", "begun", "few_shot", "forced")),
     ),
     *_in(
@@ -235,6 +236,8 @@ _CHAIN: tuple[Stage, ...] = (
             version=1, run="r1repro.stages.baselines:rft_data", switch="ablation.base_rft",
         ),
         *_evaluated(replace(_sft("base_rft", "base_rft_data"), seconds=estimates.rft)),
+        _search("base_rft"),
+        _way("best", "base_rft"),
         *_evaluated(_rl("r1_zero", "base"), run="in_depth"),
         _curve(),
         *_evaluated(_rl("r1_zero_permuted", "base", settings="r1_zero")),

@@ -1,8 +1,8 @@
 """Stages that evaluate the base with other prompts: the baselines for the gain of RL.
 
 base_search measures every prompt at every temperature on the validation problems, by family;
-evaluate_base_best evaluates each family of the test problems with the best of them. The others use
-fixed prompts.
+evaluate_base_best evaluates each family of the test problems with the best of them. The fine-tuned
+base (base_rft) gets the same search. The others use fixed prompts.
 """
 
 import json
@@ -39,7 +39,8 @@ def search(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> 
     """Writes search.parquet (a row per way, temperature and family) and best.json, by family."""
     settings = config.evaluation
     problems = some(worlds.of(config.task).validation, settings.problems)
-    place = inputs["base"].folder / "model"
+    (policy,) = inputs.values()
+    place = policy.folder / "model"
     model = load_sampled(place, config.engine, settings.max_completion_tokens)
     tokenizer = load_tokenizer(place)
     tried = list(product(_ways(config).items(), TEMPERATURES))
@@ -76,8 +77,9 @@ def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
 
 
 def best(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """Evaluate each family with its best prompt."""
-    found = asking.read_best(inputs["base_search"].folder)
+    """Evaluate each family with its best prompt; inputs: the policy and its search."""
+    _, searched = inputs.values()
+    found = asking.read_best(searched.folder)
     forms = _ways(config)
     reasoning, general = _parts(config, forms["plain"], forms["plain"])
     asked = [
@@ -209,5 +211,6 @@ def _parts(config: Config, reasoning: Form, general: Form) -> list[Part]:
 def _write(
     config: Config, inputs: Inputs, asked: list[Part], folder: Path, progress: Progress
 ) -> None:
-    rows = measure(config, inputs["base"].folder / "model", asked, progress)
+    policy = next(iter(inputs.values()))
+    rows = measure(config, policy.folder / "model", asked, progress)
     rows.to_parquet(folder / "evaluation.parquet")

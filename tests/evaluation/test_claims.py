@@ -36,7 +36,7 @@ class Everywhere(dict):
         return MOVES
 
     def keys(self):
-        return graph().keys() | {"base_best", "base_rft"}
+        return graph().keys() | {"base_best", "base_rft_best"}
 
 
 def estimate(low: float, high: float) -> Estimate:

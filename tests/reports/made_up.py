@@ -32,7 +32,8 @@ SKILLS = {
             ("distilled_rl", 0.65),
         )
     },
-    "base_best": (0.35, 0.2), "base_rft": (0.5, 0.2), "base_plain": (0.32, 0.2),
+    "base_best": (0.35, 0.2), "base_rft": (0.5, 0.2), "base_rft_best": (0.55, 0.2),
+    "base_plain": (0.32, 0.2),
     "base_begun": (0.3, 0.2), "base_forced": (0.4, 0.2), "base_few_shot": (0.33, 0.2),
 }  # fmt: skip
 """Of each checkpoint, for reasoning and for general problems."""
@@ -194,7 +195,7 @@ def make_results(config: Config, hostile: bool = False) -> dict[str, StageResult
             rows.to_parquet(place / f"{file}.parquet")
         if "metrics" in files and name != "base":
             (place / "moved.json").write_text('{"weights": 0.1}')
-        if name == "base_search":
+        if name.endswith("_search"):
             (place / "best.json").write_text(json.dumps(BEST))
         manifest = {
             "key": key, "stage": name, "version": 1, "config": {}, "inputs": {}, "files": {},

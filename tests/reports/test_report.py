@@ -89,7 +89,7 @@ def test_page_says_what_was_measured(built):
         "pass@1; Base → R1-Zero",
         "the mini world has no human data",
         "The control: with the rewards of every group permuted",
-        "no findings in 50 stages",
+        "no findings in 52 stages",
         "Clopper and Pearson",
         "to build in total",
         "Key of r1_zero",
@@ -200,7 +200,8 @@ def test_what_the_doctor_finds_stands_on_the_page(run_folder, fresh):
 def test_what_is_switched_on_belongs_to_a_finished_run(config):
     ablations = {f"evaluate_{name}" for name in checkpoints.ABLATIONS}
     assert set(needed(compose([]))) == set(STAGES)
-    assert set(needed(config)) == {*STAGES, *ablations, "evaluate_base_forced", "evaluate_base_rft"}
+    others = {f"evaluate_base_{name}" for name in ("forced", "rft", "rft_best")}
+    assert set(needed(config)) == {*STAGES, *ablations, *others}
     one = needed(compose(["ablation.reasoning_only=true"]))
     assert set(one) - set(STAGES) == {"evaluate_dev3_reasoning_only"}
 
