@@ -10,7 +10,13 @@ import pandas as pd
 from r1repro.config import Config, lab
 from r1repro.evaluation import metrics
 from r1repro.evaluation.checkpoints import about
-from r1repro.evaluation.statistics import Estimate, interval, ratio_of_sums, resampled_ratios
+from r1repro.evaluation.statistics import (
+    Estimate,
+    change_interval,
+    interval,
+    ratio_of_sums,
+    resampled_ratios,
+)
 from r1repro.lab import arms, length_figures
 from r1repro.lab.arms import Trained
 from r1repro.reports.drawing import Drawing
@@ -187,8 +193,8 @@ def levels(found: Measured) -> Shown | None:
     """
     if not found.evaluations:
         return None
-    columns = ("pass@1", "right: mean tokens", "nine in ten", "wrong: mean tokens",
-               f"right within {found.low:,} tokens")  # fmt: skip
+    columns = ("pass@1", "Right: tokens, mean", "Right: tokens, nine in ten have at most",
+               "Wrong: tokens, mean", f"Right within {found.low:,} tokens")  # fmt: skip
     rows = []
     for name, answers in found.evaluations.items():
         rows.append(Row(about(name).label))
@@ -239,9 +245,10 @@ def within(before: pd.DataFrame, after: pd.DataFrame, cap: int) -> Estimate:
         .mean()
         for rows in (before, after)
     ]
-    change = (each[1] - each[0]).to_numpy()[:, None]
-    low, high = interval(resampled_ratios(change, np.ones_like(change)))
-    return Estimate(float(change.mean()), float(low[0]), float(high[0]), len(change))
+    change_N = (each[1] - each[0]).to_numpy()
+    (low,), (high,) = interval(resampled_ratios(change_N[:, None], np.ones((len(change_N), 1))))
+    value = float(change_N.mean())
+    return Estimate(value, *change_interval(low, high, value, change_N), len(change_N))
 
 
 def held_to(found: Trained, cap: int) -> Shown | None:
@@ -251,18 +258,21 @@ def held_to(found: Trained, cap: int) -> Shown | None:
     """
     if not found.evaluations:
         return None
-    columns = ("pass@1", f"right within {cap:,} tokens", "less GRPO’s, paired",
-               "length, first quarter", "last", "cut off, first quarter", "last")  # fmt: skip
+    ends = ("first quarter", "last quarter")
+    columns = (
+        "pass@1", f"Right within {cap:,} tokens", "The same less GRPO’s, paired",
+        *(f"Length in training, {end}" for end in ends), *(f"Cut off, {end}" for end in ends),
+    )  # fmt: skip
     rows = []
     for name, answers in found.evaluations.items():
         curve = found.curves[name]
         size = max(1, len(curve) // 4)
-        ends = curve.iloc[:size], curve.iloc[-size:]
+        quarters = curve.iloc[:size], curve.iloc[-size:]
         cells = (
             f"{answers['correct'].mean():.1%}", f"{answered_by(answers, [cap]).iloc[0]:.1%}",
             metrics.shown(_against(found, name, cap), arms.PASS, signed=True),
-            *(f"{end['length'].mean():.1f}" for end in ends),
-            *(f"{end['clipped'].mean():.1%}" for end in ends),
+            *(f"{part['length'].mean():.1f}" for part in quarters),
+            *(f"{part['clipped'].mean():.1%}" for part in quarters),
         )  # fmt: skip
         rows.append(Row(arms.label(name, found.notebook), cells))
     return Table(columns, tuple(rows), "Arm")
