@@ -338,17 +338,16 @@ def _measured(name: str, found: Measured) -> str:
     by = gaps(rows)
     if any(math.isnan(one.value) for one in by.values()):
         return f"{label} has no question with both right and wrong answers to compare."
-    told = "; ".join(
-        f"{words} {metrics.shown(by[held], 'length', signed=True)}"
-        for held, words in (
-            (ALL, "over all answers"), (QUESTION, "to the same question"),
-            (UNFINISHED, "to the same question, without those cut off,"),
-        )
-    )  # fmt: skip
+    whole, asked, ended = (
+        metrics.shown(by[held], "length", signed=True) for held in (ALL, QUESTION, UNFINISHED)
+    )
+    words = worded(by[QUESTION], "longer than", "shorter than", "not told apart in length from")
     return (
-        f"{label}: tokens of right less those of wrong answers are {told}. "
-        f"{beyond(rows, found.low):.0%} of its right answers have more than {found.low:,} tokens, "
-        f"and {beyond(rows, found.cap // 2):.1%} more than half of the {found.cap:,} allowed."
+        f"{label}: to the same question its right answers are {words} its wrong ones, by {asked} "
+        f"tokens on average; without those that were cut off by {ended}, and over all questions by "
+        f"{whole}. {beyond(rows, found.low):.0%} of its right answers have more than "
+        f"{found.low:,} tokens, and {beyond(rows, found.cap // 2):.1%} more than half of the "
+        f"{found.cap:,} allowed."
     )
 
 
