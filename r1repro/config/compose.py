@@ -38,6 +38,7 @@ LATER = {
     "objective": PLAIN_OBJECTIVE,
     "raised_at": None,
     "raised_cap": None,
+    "overlong_weight": 0.0,
     **{name: getattr(PLAIN_OBJECTIVE, name) for name in CAME_LATER},
 }
 """Settings that came after results were stored, with the values at which they enter no key."""

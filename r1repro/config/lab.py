@@ -17,7 +17,7 @@ STAGE = "lab_"
 
 @dataclass(frozen=True)
 class Arm:
-    """An arm; changes: values of RLConfig's keys, and `batches`, `rate` and `critic_rate`."""
+    """An arm; changes: values of RLConfig's keys, and what stands in the head of conf/lab.yaml."""
 
     method: str
     shown_in: tuple[str, ...]
@@ -61,6 +61,13 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
     rate, critic = changes.pop("rate", 1.0), changes.pop("critic_rate", None)
     if critic is not None:
         changes["objective.critic_lr"] = critic * start.lr_matrices
+    cap, raised = changes.pop("cap", None), changes.pop("raised", None)
+    if cap is not None:
+        most = start.max_completion_tokens
+        changes |= {"max_completion_tokens": max(1, round(cap * most))}
+        changes |= {"raised_at": None, "raised_cap": None}
+        if raised is not None:
+            changes |= {"raised_at": max(1, round(raised * batches)), "raised_cap": most}
     prefix = "objective."
     inner = {k.removeprefix(prefix): v for k, v in changes.items() if k.startswith(prefix)}
     own = {k: v for k, v in changes.items() if not k.startswith(prefix)}

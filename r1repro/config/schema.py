@@ -114,6 +114,7 @@ class RLConfig:
     beta, epsilon and steps_per_generation their coefficients.
     format_of_right: reward accuracy only if the answer is in its tag, and the format only of right
         answers; false rewards each independently, as in the paper.
+    overlong_weight: of DAPO's punishment of completions that come near the cap; R1 has none.
     rollout_batch: completions sampled at a time, which bounds the KV cache.
     micro_batch_tokens: tokens of a forward and backward pass.
     snapshot_every: steps between policies kept for the held-out curve; 0 keeps none.
@@ -146,6 +147,7 @@ class RLConfig:
     snapshot_every: Annotated[int, Within(0, 2**40, "0, which keeps none, or more")] = 0
     raised_at: Count | None = None
     raised_cap: Count | None = None
+    overlong_weight: Weight = 0.0
     objective: ObjectiveConfig = PLAIN_OBJECTIVE
 
     def cap(self, step: int) -> int:

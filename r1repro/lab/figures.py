@@ -27,6 +27,7 @@ _MEASURED = {
     "length": ("Length", "tokens a completion"),
     "length_correct": ("Length of right answers", "tokens"),
     "length_wrong": ("Length of wrong answers", "tokens"),
+    "clipped": ("Cut off at the cap", "share of completions"),
     "entropy": ("Entropy of the policy", "nats a token"),
     "kl": ("KL to the reference", "nats a token, as estimated"),
     "clip_fraction": ("Clipped tokens", "share of tokens"),

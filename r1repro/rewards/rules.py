@@ -1,6 +1,9 @@
-"""The rule rewards by name, for TRL: accuracy and format (R1 v2, Eq. 4), language (Eq. 7)."""
+"""The rule rewards by name, for TRL: accuracy and format (R1 v2, Eq. 4), language (Eq. 7).
 
-from collections.abc import Sequence
+DAPO's overlong punishment is for the lab; R1 has none.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from r1repro.rewards.accuracy import is_strictly_correct, judge
@@ -44,6 +47,31 @@ def format_of_right(completions: Sequence[str], **columns: Any) -> list[float]:
         valid if task in GENERAL else valid * pays
         for valid, pays, task in zip(format(completions), right, columns["task"], strict=True)
     ]
+
+
+OVERLONG = 0.2
+"""Share of the cap in which completions are punished more and more: DAPO's 4,096 of 20,480."""
+
+
+def overlong(
+    completions: Sequence[str],
+    *,
+    completion_ids: Sequence[Sequence[int]],
+    cap: Callable[[int], int],
+    trainer_state: Any = None,
+    **columns: Any,
+) -> list[float]:
+    """DAPO's soft overlong punishment by each completion's tokens; cap: of an update, from 0."""
+    most = cap(trainer_state.global_step if trainer_state else 0)
+    return [overlong_punishment(len(ids), most) for ids in completion_ids]
+
+
+def overlong_punishment(tokens: int, most: int, share: float = OVERLONG) -> float:
+    """0 up to (1 - share) of `most` tokens, from there down to -1 in a line, and no lower.
+
+    Source: DAPO (arXiv 2503.14476), equation 13, with L_max = most and L_cache = share * most.
+    """
+    return max(-1.0, min(0.0, ((1 - share) * most - tokens) / (share * most)))
 
 
 def columns_of(problem: Problem) -> dict[str, Any]:

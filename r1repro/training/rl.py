@@ -97,6 +97,7 @@ def weights(settings: RLConfig) -> dict[str, float]:
         "format": settings.format_weight,
         "language": settings.language_weight,
         "preference": settings.preference_weight,
+        "overlong": settings.overlong_weight,
     }
     return {n: w for n, w in paid.items() if w > 0 or n in ("accuracy", "format")}
 
@@ -105,7 +106,8 @@ def rule_of(name: str, settings: RLConfig) -> Callable[..., list[float]]:
     """The reward function for a name in `weights`."""
     if settings.format_of_right and name in ("accuracy", "format"):
         name = {"accuracy": "accuracy_in_tag", "format": "format_of_right"}[name]
-    return getattr(rules, name)
+    rule = getattr(rules, name)
+    return partial(rule, cap=settings.cap) if name == "overlong" else rule
 
 
 def train(

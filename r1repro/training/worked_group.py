@@ -81,6 +81,7 @@ def work(
     completions = [completion for _, _, completion in batch]
     texts = [completion.text for completion in completions]
     columns = {name: [value] * len(texts) for name, value in rules.columns_of(problem).items()}
+    columns["completion_ids"] = [completion.token_ids for completion in completions]
     paid = weights(settings)
     rewards = {name: rule_of(name, settings)(texts, **columns) for name in paid}
     total_K = torch.tensor([rewards[name] for name in paid]).T @ torch.tensor([*paid.values()])

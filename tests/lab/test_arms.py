@@ -31,6 +31,11 @@ def test_arms_learn_from_equally_many_samples(scale):
     of = {name: lab.settings(start, arm) for name, arm in lab.arms().items()}
     assert of["passes_4"].steps == 4 * of["grpo"].steps == 4 * of["parts_4"].steps
     assert of["grpo_half"].lr_rest == start.lr_rest / 2
+    most = start.max_completion_tokens
+    caps = {name: {of[name].cap(0), of[name].last_cap} for name in of}
+    assert caps["cap_low"] == caps["overlong"] == {most // 8} and caps["grpo"] == {most}
+    half = of["grpo"].batches // 2
+    assert [of["cap_raised"].cap(step) for step in (half - 1, half)] == [most // 8, most]
     ppo = of["ppo_95_3"].objective
     assert (ppo.lam, ppo.critic_lr) == (0.95, pytest.approx(3 * start.lr_matrices))
 
@@ -41,6 +46,14 @@ def test_an_arm_replaces_its_reference_after_as_many_samples_as_the_others():
         settings = lab.settings(start, arm)
         assert settings.reference_sync_steps == 40 * settings.objective.passes
         assert settings.snapshot_every == 0
+
+
+def test_an_arms_cap_is_not_raised_by_what_raises_r1_zeros():
+    rise = ["stage.r1_zero.raised_at=9", "stage.r1_zero.raised_cap=300"]
+    start = config.compose(rise).stage.r1_zero
+    of = {name: lab.settings(start, arm) for name, arm in lab.arms().items()}
+    assert of["grpo"].last_cap == 300 and of["cap_low"].last_cap == 32
+    assert (of["cap_raised"].cap(19), of["cap_raised"].last_cap) == (32, 256)
 
 
 def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():

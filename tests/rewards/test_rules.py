@@ -1,5 +1,7 @@
 """For each family, completions from nonsense to right, with their expected rewards."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from r1repro.config import RLConfig
@@ -100,3 +102,21 @@ def test_columns_carry_a_problem_there_and_back():
 )
 def test_language_reward_is_the_share_of_words(language, text, share):
     assert rules.language([text], language=[language]) == [share]
+
+
+def test_overlong_punishment_by_hand():
+    """A cap of 40: nothing up to 32 tokens, a half at 36, all of it at the cap and beyond."""
+    found = [rules.overlong_punishment(tokens, 40) for tokens in (0, 32, 34, 36, 40, 60)]
+    assert found == pytest.approx([0, 0, -0.25, -0.5, -1, -1])
+    tall = rules.overlong_punishment(16_384 + 1_024, 20_480)
+    assert tall == pytest.approx(-0.25), "DAPO's own numbers"
+
+
+def test_the_overlong_punishment_follows_the_cap():
+    settings = laptop(RLConfig, raised_at=5, raised_cap=512, overlong_weight=0.5)
+    assert "overlong" not in rl.weights(laptop(RLConfig))
+    assert rl.weights(settings)["overlong"] == 0.5
+    rule, ids = rl.rule_of("overlong", settings), [[1] * 100, [1] * 256]
+    for step, paid in ((4, [0, -1]), (5, [0, 0])):
+        state, near = SimpleNamespace(global_step=step), pytest.approx(paid)
+        assert rule(["", ""], completion_ids=ids, trainer_state=state, gold=["", ""]) == near

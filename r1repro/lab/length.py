@@ -1,0 +1,377 @@
+"""Length and the cap: what longer thinking buys, and what lengths of answers cannot tell."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from r1repro.config import Config, lab
+from r1repro.evaluation import metrics
+from r1repro.evaluation.checkpoints import about
+from r1repro.evaluation.statistics import (
+    Estimate,
+    change_interval,
+    interval,
+    ratio_of_sums,
+    resampled_ratios,
+)
+from r1repro.lab import arms, length_figures
+from r1repro.lab.arms import Trained
+from r1repro.reports.drawing import Drawing
+from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
+from r1repro.reports.tables import worded
+from r1repro.tasks.problem import GENERAL
+
+MODELS = ("base", "r1_zero")
+ENOUGH = 5
+"""Completions below which a mean length is not shown."""
+ALL, QUESTION = "nothing", "the question"
+UNFINISHED = "the question, without answers that the cap cut off"
+HELD: dict[str, tuple[str, ...]] = {
+    ALL: (),
+    "the level": ("level",),
+    "the task and the level": ("task", "level"),
+    QUESTION: ("problem_id", "language"),
+}
+"""What is held fixed when lengths are compared, as columns of the evaluation."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run has of lengths.
+
+    evaluations: reasoning rows of evaluation.parquet by checkpoint. training: R1-Zero's metrics;
+    kept: completions over its training with their step; None without. snapshots: whether these
+    are answers to the validation problems. cap: most tokens of an evaluated completion, low: of
+    the arms that are held to fewer.
+    """
+
+    evaluations: Mapping[str, pd.DataFrame]
+    training: pd.DataFrame | None
+    kept: pd.DataFrame | None
+    snapshots: bool
+    cap: int
+    low: int
+
+
+def of_run(config: Config) -> Measured:
+    """What the sequence with these settings has built; nothing is built here."""
+    space = arms.main(config)
+    found = {name: space.load(f"evaluate_{name}") for name in MODELS}
+    trained = space.load("r1_zero")
+    curve = space.load("r1_zero_curve") if "r1_zero_curve" in space.stages else None
+    kept = None if trained is None else trained.completions()
+    if curve is not None:
+        kept = curve.table("curve")
+    start = config.stage.r1_zero
+    return Measured(
+        {name: reasoning(result.evaluation()) for name, result in found.items() if result},
+        None if trained is None else trained.metrics(),
+        None if kept is None else reasoning(kept),
+        curve is not None,
+        config.evaluation.max_completion_tokens,
+        lab.settings(start, lab.arms()["cap_low"]).max_completion_tokens,
+    )
+
+
+def reasoning(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows on problems with verifiable answers."""
+    return rows[~rows["task"].isin(GENERAL)]
+
+
+def how(found: Measured) -> Html | None:
+    """What the run lacks, and how to build it; None if it lacks nothing."""
+    lacking = [about(name).label for name in MODELS if name not in found.evaluations]
+    if not lacking:
+        return None
+    return paragraphs(
+        f"Not built with these settings: the evaluation of {' and of '.join(lacking)}. "
+        "`r1repro run --until r1_zero` with the same settings builds what is missing; then execute "
+        "this notebook again."
+    )
+
+
+def source(found: Measured) -> Html | None:
+    """Where lengths by difficulty over training come from, and how to have more of them."""
+    if found.kept is None:
+        return None
+    more = "" if found.snapshots else (
+        "`evaluation.curve_samples=16` asks the snapshots of R1-Zero the validation problems, "
+        "which are many more; they are read here once they are there."
+    )  # fmt: skip
+    where = "answers of its snapshots to the validation problems" if found.snapshots else (
+        "completions that were kept during training, one a question"
+    )  # fmt: skip
+    return paragraphs(f"By difficulty: {len(found.kept):,} {where}.", more)
+
+
+def answered_by(rows: pd.DataFrame, caps: Sequence[int]) -> pd.Series:
+    """Share of completions that are right and have at most so many tokens, by cap."""
+    right = np.sort(rows["tokens"][rows["correct"]].to_numpy())
+    return pd.Series(np.searchsorted(right, caps, side="right") / max(1, len(rows)), index=caps)
+
+
+def by_cap(answers: Mapping[str, pd.DataFrame], most: int) -> pd.DataFrame:
+    """`answered_by` every cap from 1 to `most`: a column each."""
+    caps = range(1, most + 1)
+    return pd.DataFrame({name: answered_by(rows, caps) for name, rows in answers.items()})
+
+
+def by_length(rows: pd.DataFrame, parts: int = 5) -> pd.DataFrame:
+    """Share of right answers by fifth of length: over all, and on easy and on hard questions.
+
+    Rows: the fifths, as their mean tokens. NaN below ENOUGH completions.
+    """
+    fifth = pd.qcut(rows["tokens"], parts, labels=False, duplicates="drop")
+    groups = {"all": np.ones(len(rows), bool)} | {
+        name: (difficulty(rows) == name).to_numpy() for name in ("easy", "hard")
+    }
+    shares = {}
+    for name, chosen in groups.items():
+        right = rows["correct"][chosen].astype(float).groupby(fifth[chosen])
+        shares[name] = right.mean().where(right.size() >= ENOUGH)
+    tokens = rows["tokens"].groupby(fifth).mean().rename("tokens")
+    return pd.DataFrame(shares).set_index(tokens)
+
+
+def difficulty(rows: pd.DataFrame) -> pd.Series:
+    """Easy for levels up to the median level, hard for those above; all easy with one level."""
+    return (rows["level"] > rows["level"].median()).map({False: "easy", True: "hard"})
+
+
+def beyond(rows: pd.DataFrame, cap: int) -> float:
+    """Share of the right answers that have more than `cap` tokens."""
+    return float((rows["tokens"][rows["correct"]] > cap).mean())
+
+
+def gap(rows: pd.DataFrame, held: Sequence[str]) -> Estimate:
+    """Mean tokens of right less wrong answers among rows that agree in the columns `held`.
+
+    The coefficient of `correct` in a regression of tokens on it with an intercept for each group;
+    groups without both kinds say nothing. 95 % bootstrap over problems, with the groups' means as
+    they are. n: problems. NaN if no group has both.
+    """
+    columns = ["tokens", "correct"]
+    values = rows[columns].astype(float)
+    groups = [rows[name] for name in held] if held else np.zeros(len(rows))
+    away = values - values.groupby(groups).transform("mean")
+    sums = pd.DataFrame({"top": away["tokens"] * away["correct"], "bottom": away["correct"] ** 2})
+    each = sums.groupby([rows["problem_id"], rows["language"]]).sum()
+    top, bottom = each[["top"]].to_numpy(), each[["bottom"]].to_numpy()
+    low, high = interval(resampled_ratios(top, bottom))
+    both = int((each["bottom"] > 0).sum())
+    return Estimate(float(ratio_of_sums(top, bottom)[0]), float(low[0]), float(high[0]), both)
+
+
+def gaps(rows: pd.DataFrame) -> dict[str, Estimate]:
+    """`gap` by what is held fixed, and without the answers that the cap cut off."""
+    found = {name: gap(rows, held) for name, held in HELD.items()}
+    return found | {UNFINISHED: gap(rows[rows["finished"]], HELD[QUESTION])}
+
+
+def gaps_table(found: Measured) -> Shown | None:
+    """A row per thing held fixed, a column per checkpoint: tokens of right less wrong answers.
+
+    None without an evaluation.
+    """
+    if not found.evaluations:
+        return None
+    by = {name: gaps(rows) for name, rows in found.evaluations.items()}
+    rows = [
+        Row(held, tuple(metrics.shown(of[held], "length", signed=True) for of in by.values()))
+        for held in (*HELD, UNFINISHED)
+    ]
+    return Table(tuple(about(name).label for name in by), tuple(rows), "Held fixed")
+
+
+def levels(found: Measured) -> Shown | None:
+    """A row per checkpoint and level: pass@1, tokens of right and wrong answers, and what fits.
+
+    None without an evaluation.
+    """
+    if not found.evaluations:
+        return None
+    columns = ("pass@1", "Right: tokens, mean", "Right: tokens, nine in ten have at most",
+               "Wrong: tokens, mean", f"Right within {found.low:,} tokens")  # fmt: skip
+    rows = []
+    for name, answers in found.evaluations.items():
+        rows.append(Row(about(name).label))
+        for level, part in answers.groupby("level"):
+            right = part["tokens"][part["correct"]]
+            wrong = part["tokens"][~part["correct"]]
+            cells = (
+                f"{part['correct'].mean():.1%}", _mean(right),
+                _mean(right, right.quantile(0.9)), _mean(wrong),
+                f"{answered_by(part, [found.low]).iloc[0]:.1%}",
+            )  # fmt: skip
+            rows.append(Row(f"level {level}", cells))
+    return Table(columns, tuple(rows), "Level")
+
+
+def _mean(tokens: pd.Series, value: float | None = None) -> str:
+    if len(tokens) < ENOUGH:
+        return "–"
+    return f"{tokens.mean() if value is None else value:.0f}"
+
+
+def thirds(kept: pd.DataFrame) -> pd.DataFrame:
+    """Mean tokens over the thirds of training, by difficulty and by right and wrong.
+
+    kept: completions with their step. Rows: the third, as the steps that it has; columns: (easy or
+    hard, right or wrong), NaN below ENOUGH completions.
+    """
+    part = np.minimum(2, 3 * (kept["step"] - 1).clip(lower=0) // kept["step"].max())
+    steps = kept.groupby(part)["step"].agg(["min", "max"])
+    names = {i: f"steps {low:,} to {high:,}" for i, (low, high) in steps.iterrows()}
+    groups = kept.assign(
+        third=part.map(names),
+        difficulty=difficulty(kept),
+        answer=np.where(kept["correct"], "right", "wrong"),
+    ).groupby(["third", "difficulty", "answer"], sort=False)["tokens"]
+    found = groups.mean().where(groups.size() >= ENOUGH).unstack(["difficulty", "answer"])
+    return found.reindex(names.values()).sort_index(axis=1)
+
+
+def within(before: pd.DataFrame, after: pd.DataFrame, cap: int) -> Estimate:
+    """Change of the share right within `cap` tokens, paired, with its 95 % interval over problems.
+
+    before, after: evaluations on the same problems.
+    """
+    each = [
+        (rows["correct"] & (rows["tokens"] <= cap))
+        .groupby([rows["problem_id"], rows["language"]])
+        .mean()
+        for rows in (before, after)
+    ]
+    change_N = (each[1] - each[0]).to_numpy()
+    (low,), (high,) = interval(resampled_ratios(change_N[:, None], np.ones((len(change_N), 1))))
+    value = float(change_N.mean())
+    return Estimate(value, *change_interval(low, high, value, change_N), len(change_N))
+
+
+def held_to(found: Trained, cap: int) -> Shown | None:
+    """A row per arm: how much is right within `cap` tokens, and length and cut-offs in training.
+
+    None without an arm.
+    """
+    if not found.evaluations:
+        return None
+    ends = ("first quarter", "last quarter")
+    columns = (
+        "pass@1", f"Right within {cap:,} tokens", "The same less GRPO’s, paired",
+        *(f"Length in training, {end}" for end in ends), *(f"Cut off, {end}" for end in ends),
+    )  # fmt: skip
+    rows = []
+    for name, answers in found.evaluations.items():
+        curve = found.curves[name]
+        size = max(1, len(curve) // 4)
+        quarters = curve.iloc[:size], curve.iloc[-size:]
+        cells = (
+            f"{answers['correct'].mean():.1%}", f"{answered_by(answers, [cap]).iloc[0]:.1%}",
+            metrics.shown(_against(found, name, cap), arms.PASS, signed=True),
+            *(f"{part['length'].mean():.1f}" for part in quarters),
+            *(f"{part['clipped'].mean():.1%}" for part in quarters),
+        )  # fmt: skip
+        rows.append(Row(arms.label(name, found.notebook), cells))
+    return Table(columns, tuple(rows), "Arm")
+
+
+def _against(found: Trained, name: str, cap: int) -> Estimate | None:
+    """`within` of an arm against GRPO; None of GRPO itself or without it."""
+    grpo = found.evaluations.get(arms.REFERENCE)
+    if grpo is None or name == arms.REFERENCE:
+        return None
+    return within(grpo, found.evaluations[name], cap)
+
+
+def pictures(found: Measured) -> Drawing | None:
+    """Accuracy by length of each checkpoint, and by cap; None without an evaluation."""
+    if not found.evaluations:
+        return None
+    labelled = {about(name).label: rows for name, rows in found.evaluations.items()}
+    lengths = {name: by_length(rows) for name, rows in labelled.items()}
+    return length_figures.measured(lengths, by_cap(labelled, found.cap), found.low)
+
+
+def through_training(found: Measured) -> Drawing | None:
+    """Lengths over R1-Zero's training, and by difficulty; None without it."""
+    if found.training is None or found.kept is None:
+        return None
+    return length_figures.through_training(found.training, thirds(found.kept))
+
+
+def of_arms(found: Trained, most: int, low: int) -> Drawing | None:
+    """What each arm answers rightly within how many tokens; None without an arm."""
+    if not found.evaluations:
+        return None
+    labelled = {arms.label(n, found.notebook): rows for n, rows in found.evaluations.items()}
+    return length_figures.arms(by_cap(labelled, most), low)
+
+
+def findings(
+    hand: pd.DataFrame, by_kind: pd.DataFrame, found: Measured, trained: Trained
+) -> Html | None:
+    """Of notebook length_and_cap; hand: by_hand, by_kind: paradox."""
+    last, kinds = hand.iloc[-1], by_kind.drop("all")
+    apart = " and ".join(
+        f"by {100 * row.difference:+.0f} points on {name} questions"
+        for name, row in kinds.iterrows()
+    )
+    return paragraphs(
+        f"By pencil: the searcher finds {hand['pass@1'].iloc[0]:.0%} with one candidate and "
+        f"{last['pass@1']:.0%} with up to {hand.index[-1]:.0f}, so that more tokens never hurt it. "
+        f"Yet its right answers have {last['tokens of right answers']:.1f} tokens on average and "
+        f"its wrong ones {last['tokens of wrong answers']:.0f}, because it stops where it has "
+        f"found. A second candidate helps {apart}; over all, the answers with two are right "
+        f"{100 * abs(by_kind.difference['all']):.0f} points "
+        f"{'less' if by_kind.difference['all'] < 0 else 'more'} often than those with one.",
+        *(_measured(name, found) for name in found.evaluations),
+        _trained(found),
+        *_arms(trained, found.low),
+    )
+
+
+def _measured(name: str, found: Measured) -> str:
+    rows, label = found.evaluations[name], about(name).label
+    by = gaps(rows)
+    if any(math.isnan(one.value) for one in by.values()):
+        return f"{label} has no question with both right and wrong answers to compare."
+    whole, asked, ended = (
+        metrics.shown(by[held], "length", signed=True) for held in (ALL, QUESTION, UNFINISHED)
+    )
+    words = worded(by[QUESTION], "longer than", "shorter than", "not told apart in length from")
+    return (
+        f"{label}: to the same question its right answers are {words} its wrong ones, by {asked} "
+        f"tokens on average; without those that were cut off by {ended}, and over all questions by "
+        f"{whole}. {beyond(rows, found.low):.0%} of its right answers have more than "
+        f"{found.low:,} tokens, and {beyond(rows, found.cap // 2):.1%} more than half of the "
+        f"{found.cap:,} allowed."
+    )
+
+
+def _trained(found: Measured) -> str:
+    rows = found.training
+    if rows is None:
+        return ""
+    size = max(1, len(rows) // 10)
+    first, last = rows["length"].iloc[:size].mean(), rows["length"].iloc[-size:].mean()
+    smooth = rows["length"].rolling(size, min_periods=1).mean()
+    return (
+        f"Over R1-Zero's {len(rows):,} steps the mean length of a completion went from "
+        f"{first:.0f} tokens in the first tenth to {last:.0f} in the last, with its highest mean "
+        f"over a tenth, {smooth.max():.0f}, at step {rows['step'].loc[smooth.idxmax()]:,}. At most "
+        f"{rows['clipped'].max():.0%} of the completions of a step were cut off."
+    )
+
+
+def _arms(trained: Trained, low: int) -> list[str]:
+    said = []
+    for name in trained.evaluations:
+        change = _against(trained, name, low)
+        if change is not None:
+            words = worded(change, "more than", "less than", "not told apart from")
+            told = metrics.shown(change, arms.PASS, signed=True)
+            said.append(f"{arms.label(name, trained.notebook)}, {words} GRPO ({told})")
+    return [f"Right within {low:,} tokens: {'; '.join(said)}."] if said else []
