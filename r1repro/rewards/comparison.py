@@ -287,9 +287,10 @@ class _Comparison:
     def values(self, gold: Leaf, answer: Leaf, one: "Size", other: "Size") -> str:
         assert gold.tree and answer.tree
         trees = [_times(gold.tree, one), _times(answer.tree, other)]
-        if self.quick and any(exact(tree) is None for tree in trees):
+        known = [exact(tree) for tree in trees]
+        if self.quick and None in known:
             raise Undecided
-        same = same_value(*trees)
+        same = same_value(*trees) if None in known else known[0] == known[1]
         if same:
             return EQUAL
         if names(trees[0]) or names(trees[1]):

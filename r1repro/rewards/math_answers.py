@@ -335,9 +335,9 @@ def _all_equal(sides: list[str], signs: list[str]) -> bool:
 
 def _labelled(text: str) -> Node:
     """A value with a label before it, such as Area: 5, or a ratio of three or more."""
-    terms = [leaf(part).tree for part in split(text, ":")]
-    if len(terms) > 2:
-        first = terms[0]
+    parts = split(text, ":") if text.count(":") > 1 else []
+    if len(parts) > 2:
+        first, *_ = terms = [leaf(part).tree for part in parts]
         if not first or not all(terms):
             return Leaf(text)
         return Group(":", tuple(Leaf("", ("/", term, first)) for term in terms[1:] if term))

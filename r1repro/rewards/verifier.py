@@ -16,7 +16,7 @@ from typing import Any
 
 from r1repro.errors import R1ReproError
 from r1repro.rewards.comparison import DIFFERENT, DOUBT, EQUAL, ROUNDED, compare
-from r1repro.rewards.math_answers import plain
+from r1repro.rewards.notation import clean
 from r1repro.text.prose import is_sentence
 from r1repro.text.tags import marked_answer
 
@@ -214,7 +214,7 @@ class _Worker:
 
 def check_gold(gold: str, place: str, sentences: bool = False) -> None:
     """Raise R1ReproError if a gold answer is empty or, unless `sentences`, a sentence."""
-    if not plain(gold):
+    if not clean(gold):
         raise R1ReproError(
             f"{place}: the gold answer {gold!r} is empty; give an answer such as 12 or east"
         )
