@@ -2,10 +2,15 @@
 
 import re
 
-from r1repro.rewards.numerals import SMALL
+from r1repro.rewards.numerals import SMALL, TENS
 
+# A round trip, the third round, "approximately 300 feathers" and "she estimates that" ask for none.
 _ROUNDING = re.compile(
-    r"\bround|\bnearest\b|decimal place|significant (?:digit|figure)|approximat|\bestimate"
+    r"\bround(?:ed|ing)? (?:off\b|it\b|answers?\b"
+    r"|(?:up |down )?to (?:the|its|an?|one|two|three|four|\$?\d)"
+    r"|(?:your|the|all|each|any)(?: \w+)? (?:answer|result|value|number|figure)s?\b)"
+    r"|\bnearest\b|decimal place|significant (?:digit|figure)"
+    r"|approximat(?![a-z]*[\s$\\]*\d)|\bestimate\b(?! (?:that|there)\b)"
     r"|保留|精确到|四舍五入|近似|约等于",
     re.IGNORECASE,
 )
@@ -16,11 +21,13 @@ _NAMED_BASES = {
     2: r"\bbinary\b|二进制", 8: r"\boctal\b|八进制", 16: r"\bhex(?:adecimal)?\b|十六进制",
 }  # fmt: skip
 _HAN = "零一二三四五六七八九"
-# In "20% of them" a percentage is given and none is asked for.
 _PERCENTAGE = re.compile(
     r"percentage|百分[比率数]|百分之[几多]"
     r"|(?<!\d)(?<!\d\s)(?<!\d\$)(?<!\d\$\s)(?:percent\b|\\%|(?<!\\)%)",
     re.IGNORECASE,
+)
+_GIVEN = re.compile(
+    rf"\b(?:{'|'.join((*SMALL, *TENS[2:], 'hundred'))})[- ]percent\b", re.IGNORECASE
 )
 
 
@@ -49,5 +56,5 @@ def _size(shown: str) -> int:
 
 
 def asks_for_percentage(question: str | None) -> bool:
-    """Whether a question asks how many percent something is."""
-    return bool(question and _PERCENTAGE.search(question))
+    """Whether a question asks how many percent something is; in "20% of them" it does not."""
+    return bool(question and _PERCENTAGE.search(_GIVEN.sub("", question)))

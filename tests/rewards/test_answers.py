@@ -88,7 +88,17 @@ def test_a_question_asks_for_rounding_in_words():
         "Estimate",
     ):
         assert asks_for_rounding(asked)
-    assert not asks_for_rounding("Find x.") and not asks_for_rounding(None)
+    for given in (
+        None,
+        "Find x.",
+        "How long does the round trip take?",
+        "Each of the 3 rounds has 4 games; who wins the last round?",
+        "They sit at a round table; approximately 300 of them stand.",
+        "The coach estimates that he needs it. It was estimated to take 3 hours.",
+    ):
+        assert not asks_for_rounding(given)
+    for asked in ("Round your final answer.", "rounded to the tenths", "Approximately how many?"):
+        assert asks_for_rounding(asked)
 
 
 @pytest.mark.parametrize(
