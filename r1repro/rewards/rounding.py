@@ -11,7 +11,8 @@ MACHINE_DIGITS = 12
 _GOLD_DIGITS = 3
 """Significant digits of a gold decimal that make it a rounded value rather than a coarse one."""
 _PI: Tree = ("const", "pi")
-_CONSTANTS = (_PI, *map(expression, ("e", "sqrt 2", "sqrt 3", "sqrt 5", "ln 2", "(1+sqrt 5)/2")))
+_KNOWN = ("pi", "e", "sqrt 2", "sqrt 3", "sqrt 5", "ln 2", "(1+sqrt 5)/2")
+_CONSTANTS = [expression(f"{before}({known})") for known in _KNOWN for before in ("", "1/")]
 _NEAR_PI = (Fraction(22, 7), Fraction(355, 113))
 
 
@@ -31,7 +32,7 @@ def is_printed(gold: Leaf, tree: Tree) -> bool:
 
 
 def _is_constant(gold: Leaf, value: Fraction) -> bool:
-    """Whether a decimal is a constant's, or the multiple of pi that a fraction stands for.
+    """Whether a decimal is of a constant, its reciprocal, or what a fraction like 22/7 stands for.
 
     3.14 and 22/7 are two values near pi, as 4.71 and 33/7 are near its multiple by 3/2.
     """
