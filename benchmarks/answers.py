@@ -1,7 +1,7 @@
 """Measures the verifier on labelled answers: wrong ones accepted, right ones accepted, speed.
 
-`python benchmarks/answers.py CASES [--show]`: CASES holds JSON lines with gold, completion and
-expected (true or false). --show lists the rows judged otherwise.
+`python benchmarks/answers.py CASES [--show]`: CASES holds JSON lines with gold, completion,
+expected (true or false) and perhaps question. --show lists the rows judged otherwise.
 """
 
 import argparse
@@ -25,7 +25,8 @@ def main() -> None:
         found, slowest = [], 0.0
         for row in rows:
             start = time.monotonic()
-            found += pool.grade([row["gold"]], [row["completion"]])
+            asked = [row.get("question")]
+            found += pool.grade([row["gold"]], [row["completion"]], questions=asked)
             slowest = max(slowest, time.monotonic() - start)
     spent = time.monotonic() - began
     for expected, what in ((False, "different answers accepted"), (True, "equal answers accepted")):

@@ -248,7 +248,7 @@ def chat(args: Namespace) -> int:
     _arg("--text", default="completion", help="the field to grade; default completion"),
     _arg("--answer-only", action="store_true",
          help="the text is the bare answer; gold answers may be sentences"),
-    _arg("--question", help="the field with the question, which may ask for rounding"),
+    _arg("--question", help="the field with the question, which may ask for rounding or a base"),
     _arg("--extract", choices=("marked", "last"), default="marked",
          help="last: where nothing is marked, the last stated value"),
     _arg("--seconds", type=float, default=5.0, help="time limit per answer; default 5"),

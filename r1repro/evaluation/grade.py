@@ -8,7 +8,6 @@ from typing import Any
 
 from r1repro import records
 from r1repro.errors import R1ReproError
-from r1repro.rewards.comparison import asks_for_rounding
 from r1repro.rewards.verifier import Verdict, Verifier, check_gold
 from r1repro.tasks.gold import completion_text, gold_text
 from r1repro.tasks.sources import right_answer
@@ -25,7 +24,7 @@ _OWN = ("correct", "lenient", "extracted", "reason")
 class Job:
     """What to grade.
 
-    gold, text, question: names of fields; without a question no rounding is asked for.
+    gold, text, question: names of fields; see `compare`.
     answer_only: the text is the bare answer.
     last: read the last stated value where nothing is marked.
     seconds: time limit for one answer.
@@ -81,7 +80,7 @@ class _Row:
     fields: dict[str, Any]
     gold: str | None
     text: str | None
-    rounded: bool
+    question: str | None
 
 
 def grade(job: Job, counts: Counts) -> Iterator[dict[str, Any]]:
@@ -104,7 +103,7 @@ def grade(job: Job, counts: Counts) -> Iterator[dict[str, Any]]:
             [str(row.gold) for row, _ in stated],
             [answer for _, answer in stated],
             answer_only=True,
-            rounded=[row.rounded for row, _ in stated],
+            questions=[row.question for row, _ in stated],
         )
         said = iter(answers)
         for row in rows:
@@ -131,8 +130,8 @@ def _row(job: Job, place: str, row: dict[str, Any]) -> _Row:
     if job.answer_only and isinstance(value, int | float) and not isinstance(value, bool):
         value = gold_text(value, place)
     text = completion_text(value, job.text, place)
-    asked = "" if job.question is None else str(records.field(row, job.question, place))
-    return _Row(row, gold, text, asks_for_rounding(asked))
+    asked = None if job.question is None else str(records.field(row, job.question, place))
+    return _Row(row, gold, text, asked)
 
 
 def _answers(job: Job, rows: list[_Row], counts: Counts) -> list[str | None]:

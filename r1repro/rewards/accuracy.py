@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from r1repro.rewards.comparison import DIFFERENT, EQUAL, ROUNDED, asks_for_rounding
+from r1repro.rewards.comparison import DIFFERENT, EQUAL, ROUNDED
 from r1repro.rewards.math_answers import plain
 from r1repro.rewards.verifier import Verifier, quick
 from r1repro.tasks import countdown, reasoning_gym
@@ -13,7 +13,7 @@ from r1repro.text.tags import after_thinking, boxed, final_answer, math_answer, 
 
 REMEMBERED = 100_000
 """Maximum cached verifier verdicts; completions of a group often share an answer."""
-_VERDICTS: dict[tuple[str, str, bool], str] = {}
+_VERDICTS: dict[tuple[str, str, str], str] = {}
 
 
 def is_correct(problem: Problem, text: str) -> bool:
@@ -117,12 +117,12 @@ def _verifier() -> Verifier:
     return Verifier(max(1, (cores or 1) // int(os.environ.get("WORLD_SIZE", "1"))))
 
 
-def _pair(problem: Problem, answer: str) -> tuple[str, str, bool]:
-    return problem.answer, answer, asks_for_rounding(problem.prompt)
+def _pair(problem: Problem, answer: str) -> tuple[str, str, str]:
+    return problem.answer, answer, problem.prompt
 
 
-def _ask_verifier(pairs: Iterable[tuple[str, str, bool]]) -> None:
-    """Cache a verdict for each (gold, answer, whether rounding is asked for)."""
+def _ask_verifier(pairs: Iterable[tuple[str, str, str]]) -> None:
+    """Cache a verdict for each (gold, answer, question)."""
     asked = list(dict.fromkeys(pairs))
     new = [pair for pair in asked if pair not in _VERDICTS]
     if new and len(_VERDICTS) + len(new) > REMEMBERED:
@@ -136,8 +136,8 @@ def _ask_verifier(pairs: Iterable[tuple[str, str, bool]]) -> None:
         else:
             _VERDICTS[pair] = known
     if hard:
-        golds, answers, rounded = zip(*hard, strict=True)
-        verdicts = _verifier().grade(golds, answers, True, rounded)
+        golds, answers, questions = zip(*hard, strict=True)
+        verdicts = _verifier().grade(golds, answers, True, questions)
         for pair, verdict in zip(hard, verdicts, strict=True):
             lenient = ROUNDED if verdict.lenient else DIFFERENT
             _VERDICTS[pair] = EQUAL if verdict.correct else lenient

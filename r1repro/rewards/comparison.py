@@ -2,9 +2,10 @@
 
 An answer is equal, different or in doubt; a doubt is an answer that cannot be read as a whole, or
 whose form leaves open whether it is the gold one. Only equal answers are right. Rounding counts
-where the question asks for it, where the gold answer is a decimal and the answer a fraction that no
-decimal can give exactly, or where a decimal has as many digits as a machine prints; elsewhere a
-rounded answer is "rounded", which only the lenient score counts.
+where the question asks for it, where the gold answer is a decimal and the answer a simple fraction
+that no decimal can give exactly, or where a decimal has as many digits as a machine prints;
+elsewhere a rounded answer is "rounded", which only the lenient score counts. Digits without a base
+and a number without a percent sign are right where the question asks for that base or percentage.
 """
 
 import re
@@ -26,23 +27,16 @@ from r1repro.rewards.leaves import (
     significant,
     words_of,
 )
-from r1repro.rewards.math_answers import calculates, parse
+from r1repro.rewards.math_answers import calculates, read
 from r1repro.rewards.notation import clean
+from r1repro.rewards.questions import asks_for_base, asks_for_percentage, asks_for_rounding
+from r1repro.rewards.rounding import MACHINE_DIGITS, is_printed
 from r1repro.rewards.units import Unit
 from r1repro.rewards.values import exact, names
 
 EQUAL, ROUNDED, DOUBT, DIFFERENT = "equal", "rounded", "in doubt", "different"
 RESULTS = (EQUAL, ROUNDED, DOUBT, DIFFERENT)
 
-_MACHINE_DIGITS = 12
-"""Significant digits that only a printed value has."""
-_GOLD_DIGITS = 3
-"""Significant digits of a gold decimal that make it a rounded value rather than a coarse one."""
-_ASKS = re.compile(
-    r"\bround|\bnearest\b|decimal place|significant (?:digit|figure)|approximat|\bestimate"
-    r"|保留|精确到|四舍五入|近似|约等于",
-    re.IGNORECASE,
-)
 _CHOICE = re.compile(
     r"(?:(?:option|choice|answer)\s+|(?:选|选项|选择|答案)\s*:?\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-Ja-j])(?=\s*[.):]|\s*$))"
     r"\s*[.):]?\s*(?P<rest>.*)",
@@ -60,14 +54,11 @@ class Undecided(Exception):
     """The values are not rational numbers, so that they need to be computed."""
 
 
-def asks_for_rounding(question: str | None) -> bool:
-    """Whether a question asks for a rounded or approximate answer."""
-    return bool(question and _ASKS.search(question))
+def compare(gold: str, answer: str, question: str | None = None, quick: bool = False) -> str:
+    """One of RESULTS.
 
-
-def compare(gold: str, answer: str, rounded: bool = False, quick: bool = False) -> str:
-    """One of RESULTS. rounded: the question asks for rounding.
-
+    question: its words; without them no rounding is asked for, and digits may lack a base or a
+        percent sign, since most questions say which is meant.
     quick: raise Undecided rather than compute what is not rational.
     """
     one, other = clean(gold), clean(answer)
@@ -82,7 +73,7 @@ def compare(gold: str, answer: str, rounded: bool = False, quick: bool = False) 
         return DIFFERENT
     if quick and (calculates(one) or calculates(other)):
         raise Undecided
-    return _Comparison(rounded, quick).nodes(parse(gold), parse(answer))
+    return _Comparison(question, quick).nodes(read(one), read(other))
 
 
 def _are_words(one: str, other: str) -> bool:
@@ -127,10 +118,10 @@ def _worst(results: Sequence[str]) -> str:
 
 
 class _Comparison:
-    """One comparison; rounded, quick: as of `compare`."""
+    """One comparison; question, quick: as of `compare`."""
 
-    def __init__(self, rounded: bool, quick: bool) -> None:
-        self.rounded, self.quick = rounded, quick
+    def __init__(self, question: str | None, quick: bool) -> None:
+        self.question, self.quick = question or None, quick
 
     def nodes(self, gold: Node, answer: Node) -> str:
         if isinstance(gold, Leaf) and isinstance(answer, Leaf):
@@ -269,44 +260,50 @@ class _Comparison:
         if gold.tree is None or answer.tree is None:
             return EQUAL if same_text(gold.text, answer.text) else DOUBT
         if gold.base or answer.base:
-            return _in_bases(gold, answer)
+            return self.in_bases(gold, answer)
         scales = _scales(gold, answer)
         if scales is None:
             return DOUBT
         results = [self.values(gold, answer, *pair) for pair in scales]
+        unasked = self.question is not None and not asks_for_percentage(self.question)
+        if unasked and results[0] in (EQUAL, ROUNDED) and _percent_on_one(gold, answer):
+            results[0] = DOUBT  # 50 for 50 %
         return min(results, key=RESULTS.index)
+
+    def in_bases(self, gold: Leaf, answer: Leaf) -> str:
+        """Numerals with a base: the same digits, in the same base where both say one.
+
+        Without a base they are in base ten, unless the question asks for the other's.
+        """
+        if gold.base and answer.base:
+            return EQUAL if (gold.text, gold.base) == (answer.text, answer.base) else DIFFERENT
+        based, bare = (gold, answer) if gold.base else (answer, gold)
+        if based.text != (bare.text.strip().lstrip("0").upper() or "0"):
+            return DIFFERENT
+        assert based.tree and bare.tree and based.base
+        meant = exact(based.tree) == exact(bare.tree) or asks_for_base(self.question, based.base)
+        return EQUAL if meant or (self.question is None and gold.base) else DOUBT
 
     def values(self, gold: Leaf, answer: Leaf, one: "Size", other: "Size") -> str:
         assert gold.tree and answer.tree
         trees = [_times(gold.tree, one), _times(answer.tree, other)]
-        if self.quick and any(exact(tree) is None for tree in trees):
+        known = [exact(tree) for tree in trees]
+        if self.quick and None in known:
             raise Undecided
-        same = same_value(*trees)
+        same = same_value(*trees) if None in known else known[0] == known[1]
         if same:
             return EQUAL
         if names(trees[0]) or names(trees[1]):
             return DOUBT if same is None else DIFFERENT
         if decimals(gold) is None and is_rounded(trees[0], answer, other[0]):
-            if significant(answer) >= _MACHINE_DIGITS:
+            if significant(answer) >= MACHINE_DIGITS:
                 return EQUAL
             coarse = (decimals(answer) or 0) < 2 or significant(answer) < 2
-            return DIFFERENT if coarse else EQUAL if self.rounded else ROUNDED
+            return DIFFERENT if coarse else EQUAL if asks_for_rounding(self.question) else ROUNDED
         if decimals(answer) is None and is_rounded(trees[1], gold, one[0]):
-            return EQUAL if self.rounded or _is_printed(gold, trees[1]) else ROUNDED
+            meant = is_printed(gold, trees[1]) or asks_for_rounding(self.question)
+            return EQUAL if meant else ROUNDED
         return DOUBT if same is None else DIFFERENT
-
-
-def _is_printed(gold: Leaf, tree: Tree) -> bool:
-    """Whether a decimal gold can only be the printed value of a number.
-
-    It has the digits of a machine, or three and the number is a fraction without a finite decimal,
-    whose divisor is too small for the digits to be a coincidence.
-    """
-    digits = significant(gold)
-    if digits >= _MACHINE_DIGITS or (value := exact(tree)) is None:
-        return digits >= _MACHINE_DIGITS
-    endless = 10 ** value.denominator.bit_length() % value.denominator != 0
-    return digits >= _GOLD_DIGITS and endless and value.denominator <= 10**digits
 
 
 Size = tuple[Fraction, bool]
@@ -355,14 +352,10 @@ def _also(unit: Unit, scale: Fraction) -> Size | None:
     return None
 
 
-def _in_bases(gold: Leaf, answer: Leaf) -> str:
-    """Numerals with a base: the same digits, in the same base where both say one."""
-    if gold.base and answer.base:
-        return EQUAL if (gold.text, gold.base) == (answer.text, answer.base) else DIFFERENT
-    same = gold.text.lstrip("0").upper() == answer.text.strip().lstrip("0").upper()
-    if not same:
-        return DIFFERENT
-    return EQUAL if gold.base else DOUBT
+def _percent_on_one(gold: Leaf, answer: Leaf) -> bool:
+    """Whether one of two numbers has a percent sign."""
+    signs = [(leaf.unit or Unit()).dimensions == (("%", 1),) for leaf in (gold, answer)]
+    return any(signs) and not all(signs)
 
 
 def _vector(rows: Group) -> Group | None:

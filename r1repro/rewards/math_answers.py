@@ -69,7 +69,7 @@ _ALL = (r"\mathbb{R}", r"\mathbb R", r"\text{all real numbers}", "all real numbe
 
 def parse(answer: str) -> Node:
     """What an answer says, as a tree of groups and leaves."""
-    return _node(clean(answer))
+    return read(clean(answer))
 
 
 def calculates(text: str) -> bool:
@@ -88,7 +88,8 @@ def plain(answer: str) -> str:
     return compact(text)
 
 
-def _node(text: str) -> Node:
+def read(text: str) -> Node:
+    """`parse` of a cleaned text."""
     text = without_about(text.strip().strip(",;").strip())
     if (known := _known(text)) is not None:
         return known
@@ -168,7 +169,7 @@ def _listed(parts: list[str]) -> Node:
     found: list[Node] = []
     for part in parts:
         both = _both(part)
-        found += [_node(one) for one in (both or [part])]
+        found += [read(one) for one in (both or [part])]
     nodes = tuple(found)
     first = nodes[0] if nodes else None
     if isinstance(first, Leaf) and re.fullmatch("[A-Za-z]", first.name) and first.equation:
@@ -214,8 +215,8 @@ def _bracketed(text: str) -> Node | None:
     if kind == "{}":
         return _set(parts)
     if len(parts) < 2 or len(parts) > MOST_PARTS:
-        return _node(inside) if kind == "()" and not named and parts else None
-    nodes = tuple(map(_node, parts))
+        return read(inside) if kind == "()" and not named and parts else None
+    nodes = tuple(map(read, parts))
     rows = [replace(n, kind="()") for n in nodes if isinstance(n, Group) and n.kind in ("[]", "()")]
     if kind == "[]" and len(rows) == len(nodes) and len({len(row.parts) for row in rows}) == 1:
         return Group("matrix", tuple(rows))
@@ -225,7 +226,7 @@ def _bracketed(text: str) -> Node | None:
 def _set(parts: list[str]) -> Node:
     nodes: list[Node] = []
     for part in _once(parts):
-        nodes += [_node(one) for one in (_both(part) or [part])]
+        nodes += [read(one) for one in (_both(part) or [part])]
     return nodes[0] if len(nodes) == 1 else Group("{}", tuple(nodes))
 
 
@@ -265,9 +266,9 @@ def _relation(text: str) -> Node:
     if set(signs) <= {"=", r"\approx"}:
         return _equation(text, sides, signs)
     if signs == [r"\in"] and _is_name(sides[0]):
-        return _named(_node(sides[1]), _short(sides[0]))
+        return _named(read(sides[1]), _short(sides[0]))
     if signs == [r"\neq"] and _VARIABLE.fullmatch(sides[0]):
-        end, rays = _node(sides[1]), (leaf(r"-\infty"), leaf(r"\infty"))
+        end, rays = read(sides[1]), (leaf(r"-\infty"), leaf(r"\infty"))
         return Group("", (Group("()", (rays[0], end)), Group("()", (end, rays[1]))))
     interval = _interval(sides, signs)
     return Leaf(text) if interval is None else interval
@@ -305,7 +306,7 @@ def _equation(text: str, sides: list[str], signs: list[str]) -> Node:
     named = bool(about) and about[0] == 0
     leading = next((i for i, side in enumerate(sides) if i not in about), len(sides) - 1)
     rest = sides[leading:] if named else sides
-    first = _node(rest[0])
+    first = read(rest[0])
     if len(rest) > 1 and not _all_equal(rest, signs[-(len(rest) - 1) :]):
         return Leaf(text, equation=_trees(sides) if len(sides) == 2 else None)
     if not named:
@@ -334,9 +335,9 @@ def _all_equal(sides: list[str], signs: list[str]) -> bool:
 
 def _labelled(text: str) -> Node:
     """A value with a label before it, such as Area: 5, or a ratio of three or more."""
-    terms = [leaf(part).tree for part in split(text, ":")]
-    if len(terms) > 2:
-        first = terms[0]
+    parts = split(text, ":") if text.count(":") > 1 else []
+    if len(parts) > 2:
+        first, *_ = terms = [leaf(part).tree for part in parts]
         if not first or not all(terms):
             return Leaf(text)
         return Group(":", tuple(Leaf("", ("/", term, first)) for term in terms[1:] if term))
@@ -346,7 +347,7 @@ def _labelled(text: str) -> Node:
     if _CHANGING.search(found[1]):
         return Leaf(text)
     name = found[1].strip()
-    return _named(_node(text[found.end() :]), name if len(name) == 1 else name.casefold())
+    return _named(read(text[found.end() :]), name if len(name) == 1 else name.casefold())
 
 
 def _named(node: Node, name: str) -> Node:

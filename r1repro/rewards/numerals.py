@@ -8,10 +8,10 @@ SMALL = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
     " sixteen seventeen eighteen nineteen"
 ).split()
-_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
 _LONGEST = 120
 _UNIT = rf"(?:{'|'.join(SMALL[1:10])})"
-_BELOW_100 = rf"(?:(?:{'|'.join(_TENS[2:])})(?:[- ]{_UNIT})?|(?:{'|'.join(SMALL[10:])})|{_UNIT})"
+_BELOW_100 = rf"(?:(?:{'|'.join(TENS[2:])})(?:[- ]{_UNIT})?|(?:{'|'.join(SMALL[10:])})|{_UNIT})"
 _BELOW_1000 = rf"(?:(?:{_BELOW_100}|an?) hundred(?:(?: and)? {_BELOW_100})?|{_BELOW_100})"
 _THOUSANDS = rf"(?:(?:{_BELOW_1000}|an?) thousand(?:,?(?: and)? {_BELOW_1000})?|{_BELOW_1000})"
 _MILLIONS = rf"(?:(?:{_BELOW_1000}|an?) million(?:,?(?: and)? {_THOUSANDS})?|{_THOUSANDS}|zero)"
@@ -46,8 +46,8 @@ def _spelled(words: str) -> int:
     for word in re.findall("[a-z]+", words):
         if word in SMALL:
             group += SMALL.index(word)
-        elif word in _TENS:
-            group += 10 * _TENS.index(word)
+        elif word in TENS:
+            group += 10 * TENS.index(word)
         elif word == "hundred":
             group = 100 * max(1, group)
         elif word in ("thousand", "million"):

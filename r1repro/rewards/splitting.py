@@ -40,6 +40,8 @@ def closes(text: str) -> int:
 
 def split(text: str, at: str = ",", thousands: bool = False) -> list[str]:
     """Parts between `at` outside all brackets and vertical bars of set builders."""
+    if at not in text:
+        return [text.strip()] if text.strip() else []
     parts, depth, start, place = [], 0, 0, 0
     while place < len(text):
         depth += (text[place] in OPENING) - (text[place] in CLOSING)

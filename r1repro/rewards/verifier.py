@@ -16,7 +16,7 @@ from typing import Any
 
 from r1repro.errors import R1ReproError
 from r1repro.rewards.comparison import DIFFERENT, DOUBT, EQUAL, ROUNDED, compare
-from r1repro.rewards.math_answers import plain
+from r1repro.rewards.notation import clean
 from r1repro.text.prose import is_sentence
 from r1repro.text.tags import marked_answer
 
@@ -52,24 +52,21 @@ _REASONS = {
 }
 
 
-def same(gold: str, answer: str, rounded: bool = False) -> bool:
-    """Whether two answers are equal, computed in this process; call it through a Verifier.
-
-    rounded: the question asks for rounding.
-    """
-    return compare(gold, answer, rounded) == EQUAL
+def same(gold: str, answer: str, question: str | None = None) -> bool:
+    """Whether two answers are equal, computed in this process; call it through a Verifier."""
+    return compare(gold, answer, question) == EQUAL
 
 
-def quick(gold: str, answer: str, rounded: bool = False) -> str | None:
+def quick(gold: str, answer: str, question: str | None = None) -> str | None:
     """The result of `compare` where rational arithmetic decides; None where a worker has to."""
     try:
-        return compare(gold, answer, rounded, quick=True)
+        return compare(gold, answer, question, quick=True)
     except Exception:  # Undecided, or a failure, which the worker repeats and names
         return None
 
 
 def _work(pipe: Connection) -> None:
-    """Worker loop: reply to (gold, answer, rounded) with a result or the reason of a failure."""
+    """Worker loop: reply to (gold, answer, question) with a result or the reason of a failure."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     pipe.send(True)
@@ -84,8 +81,8 @@ def _work(pipe: Connection) -> None:
             pipe.send(f"not comparable: {type(error).__name__}")
 
 
-_Job = tuple[int, str, str, bool]
-"""Its place, the gold answer, the answer, and whether the question asks for rounding."""
+_Job = tuple[int, str, str, str | None]
+"""Its place, the gold answer, the answer, and the question if it is known."""
 
 
 class Verifier:
@@ -110,22 +107,22 @@ class Verifier:
         golds: Sequence[str],
         texts: Sequence[str],
         answer_only: bool = False,
-        rounded: Sequence[bool] = (),
+        questions: Sequence[str | None] = (),
     ) -> Iterator[Verdict]:
         """One verdict per completion, in order.
 
-        answer_only: each text is an answer. rounded: whether each question asks for rounding.
+        answer_only: each text is an answer. questions: the words of each, as of `compare`.
         """
         jobs: list[_Job] = []
         verdicts: dict[int, Verdict] = {}
-        rounds = rounded or [False] * len(golds)
-        for i, (gold, text, asked) in enumerate(zip(golds, texts, rounds, strict=True)):
+        known = questions or [None] * len(golds)
+        for i, (gold, text, asked) in enumerate(zip(golds, texts, known, strict=True)):
             answer = text if answer_only else marked_answer(text)
-            known = quick(gold, answer, asked) if answer is not None else None
+            result = quick(gold, answer, asked) if answer is not None else None
             if answer is None:
                 verdicts[i] = Verdict(False, False, None, "no answer")
-            elif known is not None:
-                verdicts[i] = verdict(known, answer)
+            elif result is not None:
+                verdicts[i] = verdict(result, answer)
             else:
                 jobs.append((i, gold, answer, asked))
         answers = self._compared(jobs)
@@ -217,7 +214,7 @@ class _Worker:
 
 def check_gold(gold: str, place: str, sentences: bool = False) -> None:
     """Raise R1ReproError if a gold answer is empty or, unless `sentences`, a sentence."""
-    if not plain(gold):
+    if not clean(gold):
         raise R1ReproError(
             f"{place}: the gold answer {gold!r} is empty; give an answer such as 12 or east"
         )

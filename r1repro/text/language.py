@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from r1repro.text.names import COMMON, IN_CODE, is_formal, is_greek_name, is_name
+from r1repro.text.names import COMMON, IN_CODE, SHORT, is_formal, is_greek_name, is_name
 
 HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _LATIN = "A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
@@ -36,9 +36,12 @@ _NOT_WORDS = re.compile(
 _BLOCKS = (("[asy]", "[/asy]", 20_000), ("```", "```", 20_000), ("\\[", "\\]", 2_000))
 """Delimiters of pictures, code and display mathematics, and the most characters between them."""
 _WORD = re.compile(rf"[{HAN}]|[{_LATIN}]+(?:['’-][{_LATIN}]+)*|[^\W\d_{_LATIN}{HAN}]+")
-_ALONE = re.compile(rf"[{HAN}]|(?<!\S)[{_LATIN}]{{3,20}}(?!\S)")
+_ALONE = re.compile(rf"[{HAN}]|(?<!\S)[{_LATIN}]{{2,20}}(?!\S)")
 """What a formula or picture says: Han characters, and words that stand alone."""
-_TEXT_IN_FORMULA = re.compile(r"\\[a-z]{1,20}\s{0,4}\{([^{}]{0,200})\}")
+_TEXT_IN_FORMULA = re.compile(
+    r"\\(?:text|math|operatorname|mbox|hbox|begin|end|tag|label|color)[a-z]{0,8}\*?"
+    r"\s{0,4}\{([^{}]{0,200})\}"
+)
 _IS_HAN = re.compile(rf"[{HAN}]")
 _IS_LATIN = re.compile(rf"[{_LATIN}]")
 _LANGUAGES = {"en": _IS_LATIN, "zh": _IS_HAN}
@@ -135,12 +138,13 @@ def _said_in(formula: str) -> str:
 
 def _stands_out(word: str) -> bool:
     if len(word) == 2:  # others, such as `at`, are products
-        return word in ("so", "is", "we", "of", "to")
+        return word in SHORT
     return word.lower() in COMMON or (len(word) > 3 and not is_formal(word))
 
 
 def _said_in_code(code: str) -> str:
-    return _said(code, lambda word: word in COMMON and word not in IN_CODE)
+    common = COMMON - IN_CODE
+    return _said(code, lambda word: word in (SHORT - IN_CODE if len(word) == 2 else common))
 
 
 def _said(text: str, is_word: Callable[[str], bool]) -> str:

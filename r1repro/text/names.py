@@ -26,10 +26,12 @@ COMMON = frozenset(
     "don't isn't doesn't it's let's that's we're i'm i'll i've i'd can't won't we'll".split()
 )
 """English words that tell the language wherever they stand, in lower case."""
+SHORT = frozenset("so is we of to".split())
+"""Those of two letters that no formula holds."""
 IN_CODE = frozenset(
-    "for and not new add use find sum product number numbers line point points circle triangle "
-    "square angle length area value values step result mean one two three left true false from "
-    "with over under above below between per get put let show check all any once problem "
+    "is of to for and not new add use find sum product number numbers line point points circle "
+    "triangle square angle length area value values step result mean one two three left true false "
+    "from with over under above below between per get put let show check all any once problem "
     "total equal".split()
 )
 """Those of them that code, such as that of a picture, is written in."""

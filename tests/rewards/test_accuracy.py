@@ -74,7 +74,7 @@ def test_a_group_is_judged_at_once_and_each_pair_once(monkeypatch):
     class Counting:
         timeouts = 0
 
-        def grade(self, golds, answers, answer_only, rounded):
+        def grade(self, golds, answers, answer_only, questions):
             asked.append(list(zip(golds, answers, strict=True)))
             from r1repro.rewards.verifier import Verdict
 

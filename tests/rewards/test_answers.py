@@ -7,8 +7,9 @@ from fractions import Fraction
 import pytest
 
 from r1repro.config import ROOT
-from r1repro.rewards.comparison import DIFFERENT, DOUBT, EQUAL, ROUNDED, asks_for_rounding, compare
+from r1repro.rewards.comparison import DIFFERENT, DOUBT, EQUAL, ROUNDED, compare
 from r1repro.rewards.expressions import expression
+from r1repro.rewards.questions import asks_for_rounding
 from r1repro.rewards.tokens import Unreadable
 from r1repro.rewards.verifier import Verifier, quick
 
@@ -28,7 +29,7 @@ def test_members_of_a_kind(kind):
     wrong = [
         (row["gold"], row["answer"])
         for row in mine
-        if (compare(row["gold"], row["answer"]) == EQUAL) is not row["equal"]
+        if (compare(row["gold"], row["answer"], row.get("question")) == EQUAL) is not row["equal"]
     ]
     assert len(mine) >= 5 and wrong == []
 
@@ -76,7 +77,7 @@ def test_reported_answers_are_judged_as_an_expert_judges_them():
 )
 def test_rounding_counts_where_it_is_asked_for(gold, answer, result):
     assert compare(gold, answer) == result
-    assert compare(gold, answer, rounded=True) == (EQUAL if result == ROUNDED else result)
+    assert compare(gold, answer, "Round your answer.") == (EQUAL if result == ROUNDED else result)
 
 
 def test_a_question_asks_for_rounding_in_words():
@@ -87,7 +88,17 @@ def test_a_question_asks_for_rounding_in_words():
         "Estimate",
     ):
         assert asks_for_rounding(asked)
-    assert not asks_for_rounding("Find x.") and not asks_for_rounding(None)
+    for given in (
+        None,
+        "Find x.",
+        "How long does the round trip take?",
+        "Each of the 3 rounds has 4 games; who wins the last round?",
+        "They sit at a round table; approximately 300 of them stand.",
+        "The coach estimates that he needs it. It was estimated to take 3 hours.",
+    ):
+        assert not asks_for_rounding(given)
+    for asked in ("Round your final answer.", "rounded to the tenths", "Approximately how many?"):
+        assert asks_for_rounding(asked)
 
 
 @pytest.mark.parametrize(
@@ -150,10 +161,10 @@ def test_gsm8k_model_solutions_are_judged_as_published():
 def test_hard_answers():
     known = rows("hardverify.jsonl")
     golds = [row["ground_truth"] for row in known]
-    rounded = [asks_for_rounding(row["question"]) for row in known]
+    asked = [row["question"] for row in known]
     with Verifier() as pool:
         accepted, wrong = (
-            sum(v.correct for v in pool.grade(golds, [row[n] for row in known], True, rounded))
+            sum(v.correct for v in pool.grade(golds, [row[n] for row in known], True, asked))
             for n in ("fn_output", "tn_output")
         )
     assert wrong <= 1, "one pair that is labelled different is a list in another order"

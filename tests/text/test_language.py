@@ -85,9 +85,9 @@ def test_unknown_language_is_named():
     ],
 )
 def test_long_hostile_lines_take_no_time(unit):
-    started = time.perf_counter()
+    started = time.process_time()
     language_share(unit * 100_000, "en")
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,10 @@ def test_signs_of_variables_are_no_third_language(text):
         "已知数列{an}的前n项和为Sn，an+1=2an，速度v=at，根据SSS判定，由AM-GM不等式可得。",
         "若3ab=12，则abc=xyz，ＡＢ＝ＣＤ，4aabb+2=v_start。",
         "\\[\\text{Area of the triangle} = \\frac{1}{2}ab\\]，于是面积为3。",
+        "设 $\\mathrm{rate of change}=\\frac{dy}{dx}$，求值。",
+        "其中 \\[\\begin{array}{c} a \\\\ b \\end{array}\\]。",
+        "图 [asy] /* of problem 8 */ for (int i = 0; i < 3; ++i) draw((i,0)); [/asy] 中有几点？",
+        "其中 $\\frac{distance}{time}$ 是速度，$an + bm = at$，$\\mbox{so we go}$ 不算。",
     ],
 )
 def test_names_of_points_functions_units_and_people_are_no_english(text):
@@ -138,6 +142,12 @@ def test_names_of_points_functions_units_and_people_are_no_english(text):
         ("Hello world. 你好世界", "en"),
         ("So $x = 3$ 所以 we are done.", "en"),
         ("So \\[ x = 所以 3 \\] we are done.", "en"),
+        ("因为 $x^2 - 4 so x = 2$ 成立。", "zh"),
+        ("计算\n\\[z + we \\frac{1}{z} = 3.\\]", "zh"),
+        ("化简 $\\frac{a hence b}{\\sqrt{a - b}}$。", "zh"),
+        ("求 $\\sqrt{x^2 therefore + 1}$ 的值。", "zh"),
+        ("设 \\(u = v is w\\)，求 u。", "zh"),
+        ("如图 [asy] draw((0,0)--(1,1)); so draw((1,1)--(2,0)); [/asy]，求面积。", "zh"),
     ],
 )
 def test_a_word_of_the_other_language_is_one(text, asked):
@@ -181,3 +191,15 @@ def test_mathematics_is_in_its_language_until_a_word_of_the_other_is_inserted(na
         place = rng.choice(places)
         mixed = f"{text[:place]} {rng.choice(INSERTED[asked])} {text[place:]}"
         assert language_share(mixed, asked) < 1 and is_mixed(mixed), mixed
+
+
+def test_a_word_at_any_blank_of_chinese_mathematics_is_seen():
+    """Also in formulas; in pictures some words are those of code."""
+    rng, words = random.Random(0), (*INSERTED["zh"], "we", "is", "because", "let", "suppose")
+    seen = []
+    for text in _texts("math500_zh.jsonl", "problem"):
+        for _ in range(4):
+            place = rng.choice([match.start() for match in re.finditer(r"\s|$", text)])
+            mixed = f"{text[:place]} {rng.choice(words)} {text[place:]}"
+            seen.append(language_share(mixed, "zh") < 1)
+    assert sum(seen) >= 0.97 * len(seen)
