@@ -47,6 +47,9 @@ ENTROPY_LEFT = 0.1
 """Minimum share of the entropy of the first STEPS steps."""
 SOLVED = 0.9
 """Minimum pass@1 at which low entropy is acceptable."""
+REWARD_ROSE, RIGHT_LEFT = 0.25, 0.9
+"""A reward that rises by this share of its weights must leave this share of the pass@1 of the first
+STEPS steps. Where a rule pays right answers only, neither can happen without the other."""
 TIMEOUTS = 0.01
 """Maximum share of time-outs, each of which may be a correct answer scored as wrong; the mini
 world's rules never time out."""
@@ -68,6 +71,8 @@ LOOKED_FOR = {
     "exploding KL": f"above {KL:g} nat a token for {STEPS} steps",
     "entropy collapse": f"below {ENTROPY:g} nats a token or {100 * ENTROPY_LEFT:g} % of its start, "
     f"with pass@1 below {100 * SOLVED:g} %",
+    "reward hacking": f"reward up by {100 * REWARD_ROSE:g} % of its weights, pass@1 below "
+    f"{100 * RIGHT_LEFT:g} % of its start",
     "answers that cannot be read": f"above {100 * UNPARSEABLE:g} %",
     "verifier time-outs": f"above {100 * TIMEOUTS:g} %",
     "learning rate that does nothing": f"rate 0, KL never above {KL_MOVED:g}, loss changed by less "
@@ -131,7 +136,7 @@ def _checks(settings: Settings) -> tuple[_Check, ...]:
         return _cut_answers, _unread_answers
     if isinstance(settings, RLConfig):
         return (
-            _not_finite, _exploding_kl, _still_policy, _mismatch, _zero_variance,
+            _not_finite, _exploding_kl, _still_policy, _mismatch, _hacked, _zero_variance,
             _constant_format, _clipped, _unparseable, _timeouts, _collapsed_entropy,
         )  # fmt: skip
     return _not_finite, _still_loss
@@ -250,19 +255,42 @@ def _mismatch(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     )
 
 
+def _hacked(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
+    if len(rows) < 2 * STEPS:
+        return None
+    (reward, right), (reward_late, right_late) = (
+        [_mean(part, column) for column in ("reward", "pass_at_1")]
+        for part in (rows.head(STEPS), _late(rows))
+    )
+    weights = ("accuracy", "format", "language", "preference")
+    most = sum(getattr(settings, f"{name}_weight") for name in weights)
+    if not (reward_late - reward > REWARD_ROSE * most and right_late < RIGHT_LEFT * right):
+        return None
+    return (
+        "reward hacking",
+        f"reward from {reward:.3g} to {reward_late:.3g}, pass@1 from {_share(right)} to "
+        f"{_share(right_late)}",
+        f"{100 * RIGHT_LEFT:g} % of the first pass@1 at least while the reward rises",
+        "Read completions.parquet for what is paid; raise accuracy_weight, or pay the format of "
+        "right answers only (format_of_right=true)",
+        _now(settings, *(f"{name}_weight" for name in weights[:2])),
+    )
+
+
 def _zero_variance(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     late = _late(rows)
     share = _mean(late, "zero_variance_groups")
-    if not share > ZERO_VARIANCE:
+    # A hacked reward is in the end the same for all; it has a remedy of its own.
+    if not share > ZERO_VARIANCE or _hacked(rows, settings):
         return None
     found = "zero-variance groups", _share(share), _at_most(ZERO_VARIANCE, "groups")
     if _mean(late, "pass_at_1") > 0.5:
         return *found, "Most answers are right; use harder problems or stop here", ""
     return (
         *found,
-        "Few answers are right; use easier problems, raise generations, or start from a "
-        "fine-tuned checkpoint",
-        _now(settings, "generations"),
+        "Few answers are right; use easier problems, raise generations or temperature, or start "
+        "from a fine-tuned checkpoint",
+        _now(settings, "generations", "temperature"),
     )
 
 
