@@ -30,7 +30,7 @@ class Curve:
 
 _ALIKE = Curve("zero_variance_groups", "zero-variance groups", limit=doctor.ZERO_VARIANCE)
 CURVES = {
-    "broken_rate": Curve("entropy", "entropy", "nats a token", doctor.ENTROPY),
+    "broken_rate": Curve("pass_at_1", "pass@1, training prompts"),
     "broken_kl": Curve("kl", "KL to the reference", "nats a token", doctor.KL),
     "broken_cap": Curve("clipped", "clipped completions", limit=doctor.CLIPPED),
     "broken_pairs": _ALIKE,
@@ -180,9 +180,6 @@ def _panel(panel: Axes, curve: Curve, run: Examined, healthy: Examined | None) -
     panel.set(title=run.method.capitalize(), ylabel=curve.title, xlabel="batch")
     if curve.unit == "share":
         drawing.percent(panel)
-    elif curve.column == "kl":
-        panel.set_yscale("symlog", linthresh=0.1)
-        panel.set_ylim(bottom=0)
     else:
         panel.set_ylim(bottom=0)
     drawing.whole_steps([panel])

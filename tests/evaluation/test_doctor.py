@@ -78,6 +78,7 @@ SICK = {
         late("zero_variance_groups", 1.0).assign(pass_at_1=0.14 - 0.1 * (HEALTHY.step > 40)),
         "reward hacking", "to 4 %", "format_of_right=true",
     ),
+    "accuracy": (late("pass_at_1", 0.1), "accuracy collapse", "to 10 %", "lower lr_matrices"),
     "engine": (late("logp_mismatch", 0.2), "engine mismatch", "0.2 nats a token", "precision"),
 }  # fmt: skip
 
@@ -131,7 +132,9 @@ def test_what_is_no_sickness():
     less = 0.14 - 0.01 * (HEALTHY.step > 40)
     assert named(HEALTHY.assign(pass_at_1=less)) == [], "pass@1 that falls by chance"
     slight = HEALTHY.assign(pass_at_1=less, reward=0.4 + 0.4 * (HEALTHY.step > 40))
-    assert named(slight.assign(pass_at_1=less - 0.1 * (HEALTHY.step > 40))) == []
+    assert named(slight.assign(pass_at_1=less - 0.05 * (HEALTHY.step > 40))) == []
+    chance = [0.9, 0.0, 0.8, 0.0, 0.5] + [0.4, 0.0, 0.3, 0.2, 0.0]
+    assert named(HEALTHY.head(10).assign(pass_at_1=chance)) == [], "few questions, by chance"
     assert named(HEALTHY.head(9).assign(pass_at_1=[0.4] * 5 + [0.1] * 4)) == [], "few steps"
     start = HEALTHY.assign(clipped=HEALTHY.clipped.where(
         HEALTHY.step > 60, 0.9))  # fmt: skip
@@ -179,5 +182,6 @@ def test_evaluations_that_say_little_of_reasoning():
 
 def test_every_limit_is_told():
     for limit in ("25 %", "80 %", "0.01", "0.95", "1 nat", "0.02", "10 %", "90 %", "1 %", "1e-06",
-                  "2 %", "0.05", "25 % of its weights", "90 % of its start"):  # fmt: skip
+                  "2 %", "0.05", "25 % of its weights", "90 % of its start",
+                  "50 % of its start"):  # fmt: skip
         assert any(limit in told for told in doctor.LOOKED_FOR.values())
