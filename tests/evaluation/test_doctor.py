@@ -78,7 +78,9 @@ SICK = {
         late("zero_variance_groups", 1.0).assign(pass_at_1=0.14 - 0.1 * (HEALTHY.step > 40)),
         "reward hacking", "to 4 %", "format_of_right=true",
     ),
-    "accuracy": (late("pass_at_1", 0.1), "accuracy collapse", "to 10 %", "lower lr_matrices"),
+    "accuracy": (
+        late("pass_at_1", 0.1).assign(reward=0.4), "accuracy collapse", "to 10 %", "lower lr_mat",
+    ),
     "engine": (late("logp_mismatch", 0.2), "engine mismatch", "0.2 nats a token", "precision"),
 }  # fmt: skip
 
