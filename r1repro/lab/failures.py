@@ -30,12 +30,12 @@ class Curve:
 
 _ALIKE = Curve("zero_variance_groups", "zero-variance groups", limit=doctor.ZERO_VARIANCE)
 CURVES = {
-    "broken_rate": Curve("pass_at_1", "pass@1, training prompts"),
+    "broken_rate": Curve("pass_at_1", "pass@1 on training prompts"),
     "broken_kl": Curve("kl", "KL to the reference", "nats a token", doctor.KL),
     "broken_cap": Curve("clipped", "clipped completions", limit=doctor.CLIPPED),
     "broken_pairs": _ALIKE,
     "broken_cold": _ALIKE,
-    "broken_reward": Curve("pass_at_1", "pass@1, training prompts"),
+    "broken_reward": Curve("pass_at_1", "pass@1 on training prompts"),
 }
 """The curve that gives each broken arm away."""
 _FOLLOW = ("steps", "save_every", "reference_sync_steps", "objective")
@@ -83,10 +83,10 @@ class Examined:
     findings: tuple[doctor.Finding, ...]
 
     @property
-    def named(self) -> bool:
-        """Whether a remedy of the doctor's names a setting that differs."""
+    def named(self) -> int:
+        """Number of findings whose remedy names a setting that differs."""
         told = [f"{one.remedy} {one.now}" for one in self.findings]
-        return any(name in text for name in self.differs for text in told)
+        return sum(any(name in text for name in self.differs) for text in told)
 
     def curve(self, column: str) -> "pd.Series[float]":
         """A column's mean over the updates of each batch; later updates may have no rollout."""
@@ -212,9 +212,12 @@ def told(seen: Mapping[str, Examined], shares: pd.DataFrame, found: Trained) -> 
     shown = _broken(seen)
     said = [_given_away(CURVES[name], run, seen.get(REFERENCE)) for name, run in shown.items()]
     missed = [run.method for run in shown.values() if not run.named]
+    named = sum(run.named for run in shown.values())
+    total = sum(len(run.findings) for run in shown.values())
     verdict = (
         f"In {len(shown) - len(missed)} of {len(shown)} runs a remedy names a setting that was "
-        f"wrong{'; it does not for: ' + ', '.join(missed) if missed else ''}."
+        f"wrong{'; it does not for: ' + ', '.join(missed) if missed else ''}. Of all findings in "
+        f"them {named} do so; the other {total - named} are what followed from it."
     )
     healthy = seen.get(REFERENCE)
     beside = f"Of GRPO the doctor says: {_findings(healthy)}." if healthy else ""
@@ -230,9 +233,9 @@ def _given_away(curve: Curve, run: Examined, healthy: Examined | None) -> str:
     own = _measured(run.late(curve.column, until), curve)
     other = ""
     if healthy is not None:
-        other = f", and with GRPO {_measured(healthy.late(curve.column, until), curve)}"
+        other = f", with GRPO {_measured(healthy.late(curve.column, until), curve)}"
     return (
-        f"{run.method.capitalize()}: after {until} batches {curve.title} {own}{other}. "
+        f"{run.method.capitalize()}, after {until} batches: {curve.title} {own}{other}. "
         f"The doctor says: {_findings(run)}."
     )
 

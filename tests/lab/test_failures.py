@@ -48,7 +48,7 @@ def test_every_broken_arm_has_its_curve_and_is_no_comparison():
         arm = lab.arms()[name]
         assert arm.shown_in == ("failures",), "in no table of arms that learn from as many samples"
         assert failures._differences(lab.settings(start, arm), healthy), name
-        assert lab.settings(start, arm).batches <= 24
+        assert lab.settings(start, arm).batches < healthy.batches
     assert failures._differences(healthy, healthy) == {}
 
 
@@ -78,7 +78,7 @@ def test_what_gives_runs_away_and_what_the_doctor_names(broken):
     assert seen["broken_cap"].differs["max_completion_tokens"].endswith("(GRPO: 256)")
     assert seen["broken_kl"].rows["batch"].iloc[-1] == 4
     assert {name: run.named for name, run in seen.items()} == {
-        "grpo": False, "broken_cap": True, "broken_kl": True, "broken_pairs": False,
+        "grpo": 0, "broken_cap": 1, "broken_kl": 1, "broken_pairs": 0,
     }  # fmt: skip
     assert len(failures.picture(seen, failures.teaching([0.1], [2])).axes) == 3
     said = failures.table(seen, found)._repr_html_()
@@ -86,8 +86,9 @@ def test_what_gives_runs_away_and_what_the_doctor_names(broken):
     assert "clipped completions" in said and f"(now max_completion_tokens={cap})" in said
     told = failures.told(seen, failures.teaching([0.02], [2, 16]), found)._repr_html_()
     assert "3.9% of groups with G = 2 teach and 27.6% of groups with G = 16" in told
-    assert "clipped completions 97%, and with GRPO" in told
+    assert "clipped completions 97%, with GRPO" in told
     assert "In 2 of 3 runs a remedy names a setting that was wrong; it does not for" in told
+    assert "Of all findings in them 2 do so; the other 0 are" in told
     assert "Of GRPO the doctor says: nothing." in told and "3 of its arms have not been" in told
 
 
