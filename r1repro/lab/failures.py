@@ -217,7 +217,7 @@ def told(seen: Mapping[str, Examined], shares: pd.DataFrame, found: Trained) -> 
     verdict = (
         f"In {len(shown) - len(missed)} of {len(shown)} runs a remedy names a setting that was "
         f"wrong{'; it does not for: ' + ', '.join(missed) if missed else ''}. Of all findings in "
-        f"them {named} do so; the other {total - named} are what followed from it."
+        f"them {named} do so; the other {total - named} name other settings or none."
     )
     healthy = seen.get(REFERENCE)
     beside = f"Of GRPO the doctor says: {_findings(healthy)}." if healthy else ""

@@ -88,7 +88,7 @@ def test_what_gives_runs_away_and_what_the_doctor_names(broken):
     assert "3.9% of groups with G = 2 teach and 27.6% of groups with G = 16" in told
     assert "clipped completions 97%, with GRPO" in told
     assert "In 2 of 3 runs a remedy names a setting that was wrong; it does not for" in told
-    assert "Of all findings in them 2 do so; the other 0 are" in told
+    assert "Of all findings in them 2 do so; the other 0 name" in told
     assert "Of GRPO the doctor says: nothing." in told and "3 of its arms have not been" in told
 
 
