@@ -47,6 +47,12 @@ ENTROPY_LEFT = 0.1
 """Minimum share of the entropy of the first STEPS steps."""
 SOLVED = 0.9
 """Minimum pass@1 at which low entropy is acceptable."""
+REWARD_ROSE, RIGHT_LEFT = 0.25, 0.9
+"""A reward that rises by this share of its weights must leave this share of the first STEPS steps'
+pass@1; otherwise it pays for something else."""
+HALVED, NOISE = 0.5, 2.0
+"""Minimum share of the first STEPS steps' pass@1, if it fell by so many standard errors of a mean
+over steps; healthy laptop runs keep 0.76, also while they learn the format."""
 TIMEOUTS = 0.01
 """Maximum share of time-outs, each of which may be a correct answer scored as wrong; the mini
 world's rules never time out."""
@@ -57,6 +63,7 @@ LOSS_MOVED = 0.02
 MISMATCH = 0.05
 """Maximum mismatch in nats per token, a quarter of the usual clip range of 0.2."""
 
+HACKED = "reward hacking"
 TOO_LITTLE = "At scale=smoke a run trains too little for these findings to be meaningful."
 """Printed before the findings of a smoke run."""
 
@@ -68,6 +75,9 @@ LOOKED_FOR = {
     "exploding KL": f"above {KL:g} nat a token for {STEPS} steps",
     "entropy collapse": f"below {ENTROPY:g} nats a token or {100 * ENTROPY_LEFT:g} % of its start, "
     f"with pass@1 below {100 * SOLVED:g} %",
+    HACKED: f"reward up by {100 * REWARD_ROSE:g} % of its weights, pass@1 below "
+    f"{100 * RIGHT_LEFT:g} % of its start",
+    "accuracy collapse": f"pass@1 below {100 * HALVED:g} % of its start",
     "answers that cannot be read": f"above {100 * UNPARSEABLE:g} %",
     "verifier time-outs": f"above {100 * TIMEOUTS:g} %",
     "learning rate that does nothing": f"rate 0, KL never above {KL_MOVED:g}, loss changed by less "
@@ -131,7 +141,7 @@ def _checks(settings: Settings) -> tuple[_Check, ...]:
         return _cut_answers, _unread_answers
     if isinstance(settings, RLConfig):
         return (
-            _not_finite, _exploding_kl, _still_policy, _mismatch, _zero_variance,
+            _not_finite, _exploding_kl, _still_policy, _mismatch, _fewer_right, _zero_variance,
             _constant_format, _clipped, _unparseable, _timeouts, _collapsed_entropy,
         )  # fmt: skip
     return _not_finite, _still_loss
@@ -250,19 +260,48 @@ def _mismatch(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     )
 
 
+def _fewer_right(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
+    if len(rows) < 2 * STEPS or not {"reward", "pass_at_1"} <= {*rows.columns}:
+        return None
+    parts = [
+        part[["reward", "pass_at_1"]].astype(float) for part in (rows.head(STEPS), _late(rows))
+    ]
+    (reward, right), (reward_late, right_late) = (part.mean() for part in parts)
+    noise = math.sqrt(sum(part["pass_at_1"].sem() ** 2 for part in parts))
+    weights = ("accuracy_weight", "format_weight", "language_weight", "preference_weight")
+    rise = (reward_late - reward) / sum(getattr(settings, name) for name in weights)
+    fell, start = f"pass@1 from {_share(right)} to {_share(right_late)}", "% of its start at least"
+    if rise > REWARD_ROSE and right_late < RIGHT_LEFT * right:
+        return (
+            HACKED,
+            f"{fell}, reward from {reward:.3g} to {reward_late:.3g}",
+            f"{100 * RIGHT_LEFT:g} {start} while the reward rises",
+            "Read completions.parquet for what is paid; raise accuracy_weight, or pay the format "
+            "of right answers only (format_of_right=true)",
+            _now(settings, *weights[:2]),
+        )
+    if right_late < min(HALVED * right, right - NOISE * noise):
+        remedy = "Lower lr_matrices and lr_rest, and read completions.parquet for what took over"
+        limit = f"{100 * HALVED:g} {start}"
+        return "accuracy collapse", fell, limit, remedy, _now(settings, *_RATES)
+    return None
+
+
 def _zero_variance(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     late = _late(rows)
     share = _mean(late, "zero_variance_groups")
-    if not share > ZERO_VARIANCE:
+    # A hacked reward is in the end the same for all; its remedy is another.
+    hacked = (_fewer_right(rows, settings) or ("",))[0] == HACKED
+    if not share > ZERO_VARIANCE or hacked:
         return None
     found = "zero-variance groups", _share(share), _at_most(ZERO_VARIANCE, "groups")
     if _mean(late, "pass_at_1") > 0.5:
         return *found, "Most answers are right; use harder problems or stop here", ""
     return (
         *found,
-        "Few answers are right; use easier problems, raise generations, or start from a "
-        "fine-tuned checkpoint",
-        _now(settings, "generations"),
+        "Few answers are right; use easier problems, raise generations or temperature, or start "
+        "from a fine-tuned checkpoint",
+        _now(settings, "generations", "temperature"),
     )
 
 

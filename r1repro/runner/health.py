@@ -13,7 +13,7 @@ import pandas as pd
 
 from r1repro import artifacts
 from r1repro.artifacts import Damaged
-from r1repro.config import BaseConfig, Config, RLConfig, SFTConfig, load, runs_folder
+from r1repro.config import BaseConfig, Config, RLConfig, SFTConfig, lab, load, runs_folder
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.checkpoints import EVALUATIONS
 from r1repro.evaluation.doctor import (
@@ -151,6 +151,9 @@ def _settings(config: Config, name: str) -> Settings | None:
         return config.evaluation
     paths = [path for path in find(name, config).config if path.startswith("stage.")]
     found = getattr(config.stage, paths[0].removeprefix("stage.")) if paths else None
+    arm = lab.arms().get(name.removeprefix(lab.STAGE))
+    if arm is not None and isinstance(found, RLConfig):
+        return lab.settings(found, arm)
     trained = isinstance(found, BaseConfig | RLConfig | SFTConfig)
     return found if trained else None
 

@@ -70,6 +70,17 @@ SICK = {
     "policy stays": (
         HEALTHY.assign(kl=2e-9), "learning rate that does nothing", "2e-09 nats", "raise lr_m",
     ),
+    "a hacked reward": (
+        HEALTHY.assign(pass_at_1=0.14 - 0.04 * (HEALTHY.step > 40)), "reward hacking",
+        "pass@1 from 14 % to 10 %", "accuracy_weight",
+    ),
+    "a hacked reward that all have earned": (
+        late("zero_variance_groups", 1.0).assign(pass_at_1=0.14 - 0.1 * (HEALTHY.step > 40)),
+        "reward hacking", "to 4 %", "format_of_right=true",
+    ),
+    "accuracy": (
+        late("pass_at_1", 0.1).assign(reward=0.4), "accuracy collapse", "to 10 %", "lower lr_mat",
+    ),
     "engine": (late("logp_mismatch", 0.2), "engine mismatch", "0.2 nats a token", "precision"),
 }  # fmt: skip
 
@@ -105,7 +116,8 @@ def test_findings_are_told_by_verdict_with_what_helps_once():
 def test_what_helps_depends_on_whether_the_answers_are_right():
     hard = late("zero_variance_groups", 0.9).assign(pass_at_1=0.02)
     (finding,) = examine("r1_zero", hard, RL)
-    assert "easier problems" in finding.remedy and finding.now == "generations=16"
+    assert "easier problems" in finding.remedy
+    assert finding.now == "generations=16, temperature=1"
 
 
 def test_without_a_signal_the_learning_rate_is_not_blamed():
@@ -119,6 +131,13 @@ def test_what_is_no_sickness():
     unpaid = dataclasses.replace(RL, format_weight=0.0)
     assert named(HEALTHY.assign(reward_format=0.0), unpaid) == []
     assert named(late("entropy", 0.01).assign(pass_at_1=0.97)) == [], "certain, and right"
+    less = 0.14 - 0.01 * (HEALTHY.step > 40)
+    assert named(HEALTHY.assign(pass_at_1=less)) == [], "pass@1 that falls by chance"
+    slight = HEALTHY.assign(pass_at_1=less, reward=0.4 + 0.4 * (HEALTHY.step > 40))
+    assert named(slight.assign(pass_at_1=less - 0.05 * (HEALTHY.step > 40))) == []
+    chance = [0.9, 0.0, 0.8, 0.0, 0.5] + [0.4, 0.0, 0.3, 0.2, 0.0]
+    assert named(HEALTHY.head(10).assign(pass_at_1=chance)) == [], "few questions, by chance"
+    assert named(HEALTHY.head(9).assign(pass_at_1=[0.4] * 5 + [0.1] * 4)) == [], "few steps"
     start = HEALTHY.assign(clipped=HEALTHY.clipped.where(
         HEALTHY.step > 60, 0.9))  # fmt: skip
     assert named(start) == [], "what a run has left behind"
@@ -165,5 +184,6 @@ def test_evaluations_that_say_little_of_reasoning():
 
 def test_every_limit_is_told():
     for limit in ("25 %", "80 %", "0.01", "0.95", "1 nat", "0.02", "10 %", "90 %", "1 %", "1e-06",
-                  "2 %", "0.05"):  # fmt: skip
+                  "2 %", "0.05", "25 % of its weights", "90 % of its start",
+                  "50 % of its start"):  # fmt: skip
         assert any(limit in told for told in doctor.LOOKED_FOR.values())

@@ -7,7 +7,7 @@ from r1repro import artifacts, config, launch
 from r1repro.config import LABS, ROOT, lab
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.checkpoints import about, form
-from r1repro.lab import arms
+from r1repro.lab import arms, failures
 from r1repro.planning.work import needs, settings_of, work
 from r1repro.runner.graph import resolve
 from r1repro.runner.workspace import Workspace
@@ -24,9 +24,11 @@ def test_arms_learn_from_equally_many_samples(scale):
     start = found.stage.r1_zero
     for name, arm in lab.arms().items():
         settings = lab.settings(start, arm)
-        assert settings.batches == min(40, start.steps), name
         assert settings.steps % settings.updates_per_generation == 0, name
         assert settings.save_every % settings.updates_per_generation == 0, name
+        if name in failures.CURVES:  # compared with none
+            continue
+        assert settings.batches == min(40, start.steps), name
         assert (settings.questions, settings.generations) == (start.questions, start.generations)
     of = {name: lab.settings(start, arm) for name, arm in lab.arms().items()}
     assert of["passes_4"].steps == 4 * of["grpo"].steps == 4 * of["parts_4"].steps
@@ -97,7 +99,7 @@ def test_what_is_refused():
         launch.run_seeds([_all("seed=0"), _all("seed=1")])
 
 
-def _published(space, name, file, rows):
+def published(space, name, file, rows):
     folder = artifacts.work_folder(space.runs, name, space.keys[name])
     folder.mkdir(parents=True)
     pd.DataFrame(rows).to_parquet(folder / file)
@@ -113,9 +115,9 @@ def half(tmp_path):
         curve = [{"step": i + 1, "pass_at_1": i / 40, "length": 30.0} for i in range(40)]
         if "ppo" in arm:
             curve = [row | {"explained_variance": 0.5 - (row["step"] == 40) * 99} for row in curve]
-        _published(space, f"lab_{arm}", "metrics.parquet", curve)
+        published(space, f"lab_{arm}", "metrics.parquet", curve)
         answered = [x for i in range(40) for x in rows(str(i), [i < right] * 4)]
-        _published(space, f"evaluate_lab_{arm}", "evaluation.parquet", answered)
+        published(space, f"evaluate_lab_{arm}", "evaluation.parquet", answered)
     return found
 
 

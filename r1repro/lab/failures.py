@@ -1,0 +1,248 @@
+"""Runs broken on purpose: the curve that gives each away, the doctor's findings and the remedy."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+
+from r1repro.config import Config, RLConfig, lab
+from r1repro.evaluation import doctor
+from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, INK, ORANGE, VERMILION
+from r1repro.lab import arms
+from r1repro.lab.arms import REFERENCE, Trained
+from r1repro.reports import drawing
+from r1repro.reports.drawing import Drawing, described
+from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
+from r1repro.training import objective
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A column of the metrics, as it is drawn; limit: the doctor's."""
+
+    column: str
+    title: str
+    unit: str = "share"
+    limit: float | None = None
+
+
+_ALIKE = Curve("zero_variance_groups", "zero-variance groups", limit=doctor.ZERO_VARIANCE)
+CURVES = {
+    "broken_rate": Curve("pass_at_1", "pass@1 on training prompts"),
+    "broken_kl": Curve("kl", "KL to the reference", "nats a token", doctor.KL),
+    "broken_cap": Curve("clipped", "clipped completions", limit=doctor.CLIPPED),
+    "broken_pairs": _ALIKE,
+    "broken_cold": _ALIKE,
+    "broken_reward": Curve("pass_at_1", "pass@1 on training prompts"),
+}
+"""The curve that gives each broken arm away."""
+_FOLLOW = ("steps", "save_every", "reference_sync_steps", "objective")
+"""Settings that follow from the number of batches, and the group that is compared by its own."""
+
+
+def groups(rewards: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """A row per group: its rewards, their mean and sample deviation, and the advantages of the
+    answers with the highest and with the lowest reward."""
+    rows = {}
+    for name, values in rewards.items():
+        rewards_B = torch.tensor(values, dtype=torch.float64)
+        advantages_B = objective.group_advantages(rewards_B, len(values))
+        rows[name] = {
+            "rewards": " ".join(f"{value:g}" for value in values),
+            "mean": float(rewards_B.mean()),
+            "deviation": float(rewards_B.std()),
+            "advantage of the best": float(advantages_B.max()),
+            "of the worst": float(advantages_B.min()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def teaching(shares: Sequence[float], sizes: Sequence[int]) -> pd.DataFrame:
+    """Share of groups with a right and a wrong answer, 1 - p^G - (1 - p)^G.
+
+    A row per probability p of a right answer, a column per group size G.
+    """
+    p = pd.Series(shares, index=pd.Index(shares, name="p"))
+    return pd.DataFrame({f"G = {size}": 1 - p**size - (1 - p) ** size for size in sizes})
+
+
+@dataclass(frozen=True)
+class Examined:
+    """An arm as it was trained.
+
+    rows: of metrics.parquet, with the batch that each learned from as `batch` (from 1); differs:
+    settings that are not GRPO's, in words; findings: the doctor's.
+    """
+
+    method: str
+    rows: pd.DataFrame
+    settings: RLConfig
+    differs: Mapping[str, str]
+    findings: tuple[doctor.Finding, ...]
+
+    @property
+    def named(self) -> int:
+        """Number of findings whose remedy names a setting that differs."""
+        told = [f"{one.remedy} {one.now}" for one in self.findings]
+        return sum(any(name in text for name in self.differs) for text in told)
+
+    def curve(self, column: str) -> "pd.Series[float]":
+        """A column's mean over the updates of each batch; later updates may have no rollout."""
+        return self.rows.groupby("batch")[column].mean()
+
+    def late(self, column: str, until: int) -> float:
+        """A column's mean over the last STEPS batches up to batch `until`."""
+        return float(self.curve(column).loc[:until].tail(doctor.STEPS).mean())
+
+
+def _differences(own: RLConfig, healthy: RLConfig) -> dict[str, str]:
+    """The settings that are not GRPO's, as "name=value (GRPO: value)"."""
+    groups = (own, healthy), (own.objective, healthy.objective)
+    return {
+        field.name: f"{field.name}={_value(value)} (GRPO: {_value(other)})"
+        for group, its in groups
+        for field in fields(group)
+        for value, other in [(getattr(group, field.name), getattr(its, field.name))]
+        if value != other and field.name not in _FOLLOW
+    }
+
+
+def _value(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+
+
+def examined(config: Config, found: Trained) -> dict[str, Examined]:
+    """The doctor's findings on every arm that was trained, GRPO among them."""
+    seen, start = {}, config.stage.r1_zero
+    healthy = lab.settings(start, lab.arms()[REFERENCE])
+    for name, rows in found.curves.items():
+        arm = lab.arms()[name]
+        settings = lab.settings(start, arm)
+        batches = (rows["step"] - 1) // settings.objective.passes + 1
+        findings = doctor.examine(f"{lab.STAGE}{name}", rows, settings)
+        differs = _differences(settings, healthy)
+        seen[name] = Examined(arm.method, rows.assign(batch=batches), settings, differs, findings)
+    return seen
+
+
+def _broken(seen: Mapping[str, Examined]) -> dict[str, Examined]:
+    return {name: seen[name] for name in CURVES if name in seen}
+
+
+def picture(seen: Mapping[str, Examined], shares: pd.DataFrame) -> Drawing:
+    """The curves that give broken runs away, or before any has been trained, `teaching`."""
+    return curves(seen) if _broken(seen) else chances(shares)
+
+
+@described
+def chances(shares: pd.DataFrame) -> Drawing:
+    """The share of groups that teach, over the probability of a right answer, by group size."""
+    figure = drawing.empty(5.6, 3.3)
+    axes = figure.subplots()
+    colours = (VERMILION, ORANGE, GREEN, BLUE)
+    for i, (name, values) in enumerate(shares.items()):
+        dash = drawing.DASHES[i % len(drawing.DASHES)]
+        axes.plot(values.index, values, dash, color=colours[i % len(colours)], label=name)
+    axes.set(title="Groups that teach", xlabel="probability of a right answer", ylabel="share")
+    drawing.percent(axes)
+    axes.legend()
+    return figure
+
+
+@described
+def curves(seen: Mapping[str, Examined]) -> Drawing:
+    """Each run broken on purpose beside GRPO, in the curve that gives it away, with the doctor's
+    limit."""
+    shown, healthy = _broken(seen), seen.get(REFERENCE)
+    rows = -(-len(shown) // 3)
+    figure = drawing.empty(10.4, 3.0 * rows)
+    panels = figure.subplots(rows, 3, squeeze=False).flat
+    for panel, (name, run) in zip(panels, shown.items(), strict=False):
+        _panel(panel, CURVES[name], run, healthy)
+    for panel in list(panels)[len(shown) :]:
+        panel.remove()
+    return figure
+
+
+def _panel(panel: Axes, curve: Curve, run: Examined, healthy: Examined | None) -> None:
+    own = run.curve(curve.column)
+    if healthy is not None:
+        other = healthy.curve(curve.column).loc[: own.index[-1]]
+        panel.plot(other.index, other, "--", color=GREY, label="GRPO")
+    panel.plot(own.index, own, color=VERMILION, label="broken")
+    if run.settings.accuracy_weight == 0:
+        paid = run.curve("reward") / run.settings.format_weight
+        panel.plot(paid.index, paid, ":", color=BLUE, label="its reward")
+    if curve.limit is not None:
+        panel.axhline(curve.limit, color=INK, linewidth=0.8, linestyle=":", label="limit")
+    panel.set(title=run.method.capitalize(), ylabel=curve.title, xlabel="batch")
+    if curve.unit == "share":
+        drawing.percent(panel)
+    else:
+        panel.set_ylim(bottom=0)
+    drawing.whole_steps([panel])
+    panel.legend()
+
+
+def table(seen: Mapping[str, Examined], found: Trained) -> Shown | None:
+    """A row per finding of each run: figure, limit and remedy; above them what is not GRPO's."""
+    if not _broken(seen):
+        return paragraphs(arms.how(found))
+    rows = []
+    for run in (*_broken(seen).values(), *(seen[name] for name in (REFERENCE,) if name in seen)):
+        rows.append(Row("; ".join((run.method, *run.differs.values()))))
+        for one in run.findings:
+            now = f" (now {one.now})" if one.now else ""
+            rows.append(Row(one.what, (f"{one.figure}\n{one.limit}", f"{one.remedy}{now}.")))
+        if not run.findings:
+            rows.append(Row("nothing", ("–", "–")))
+    return Table(("Figure, and limit", "What helps"), tuple(rows), "The doctor’s finding")
+
+
+def told(seen: Mapping[str, Examined], shares: pd.DataFrame, found: Trained) -> Html | None:
+    """Which groups teach, what gave each run away, and which mistakes the doctor named."""
+    p, small, large = shares.index[0], shares.columns[0], shares.columns[-1]
+    exact = (
+        f"If {p:.0%} of the answers are right, {shares.loc[p, small]:.1%} of groups with {small} "
+        f"teach and {shares.loc[p, large]:.1%} of groups with {large}; the others have no "
+        "advantage at all, whatever the learning rate. If as many are wrong, it is the same."
+    )
+    shown = _broken(seen)
+    said = [_given_away(CURVES[name], run, seen.get(REFERENCE)) for name, run in shown.items()]
+    missed = [run.method for run in shown.values() if not run.named]
+    named = sum(run.named for run in shown.values())
+    total = sum(len(run.findings) for run in shown.values())
+    verdict = (
+        f"In {len(shown) - len(missed)} of {len(shown)} runs a remedy names a setting that was "
+        f"wrong{'; it does not for: ' + ', '.join(missed) if missed else ''}. Of all findings in "
+        f"them {named} do so; the other {total - named} name other settings or none."
+    )
+    healthy = seen.get(REFERENCE)
+    beside = f"Of GRPO the doctor says: {_findings(healthy)}." if healthy else ""
+    few = any(len(run.rows) < 2 * doctor.STEPS for run in shown.values())
+    return paragraphs(
+        exact, *said, verdict if shown else "", beside if shown else "",
+        doctor.TOO_LITTLE if few else "", arms.how(found),
+    )  # fmt: skip
+
+
+def _given_away(curve: Curve, run: Examined, healthy: Examined | None) -> str:
+    until = int(run.rows["batch"].iloc[-1])
+    own = _measured(run.late(curve.column, until), curve)
+    other = ""
+    if healthy is not None:
+        other = f", with GRPO {_measured(healthy.late(curve.column, until), curve)}"
+    return (
+        f"{run.method.capitalize()}, after {until} batches: {curve.title} {own}{other}. "
+        f"The doctor says: {_findings(run)}."
+    )
+
+
+def _measured(value: float, curve: Curve) -> str:
+    return f"{value:.0%}" if curve.unit == "share" else f"{value:.3g} {curve.unit}"
+
+
+def _findings(run: Examined) -> str:
+    return "; ".join(f"{one.what}, {one.figure}" for one in run.findings) or "nothing"
