@@ -43,5 +43,8 @@ CAME_LATER = ("lam", "critic_lr")
 they came."""
 OF_TOKENS = ("process", "gae")
 """Advantages of tokens; the others are of completions."""
-LABS = ("why_rl", "ppo_vs_grpo", "advantages", "kl_and_reference", "on_and_off_policy")
+LABS = (
+    "why_rl", "ppo_vs_grpo", "advantages", "kl_and_reference", "on_and_off_policy",
+    "iterative_grpo",
+)  # fmt: skip
 """The notebooks of the lab that train, in the order in which lab=all runs them."""
