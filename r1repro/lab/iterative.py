@@ -14,12 +14,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from r1repro.stages.iterative import REPLAY
+from r1repro.config.lab import REPLAY
 from r1repro.training.objective import STD_FLOOR, group_advantages
 
 Array = NDArray[np.float64]
 RULE = "paid by the rule"
-FIRST = "learned reward, first round"
+FIRST = "first round, learned reward"
 KEPT = "second round, the same reward model"
 REFRESHED = "second round, reward model refreshed"
 ANSWERS = {

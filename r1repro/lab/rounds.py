@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from r1repro.config import Config
+from r1repro.config import Config, lab
 from r1repro.evaluation import metrics
 from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, VERMILION
 from r1repro.evaluation.statistics import interval, resampled_ratios
@@ -18,7 +18,6 @@ from r1repro.reports.drawing import Drawing, described
 from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
 from r1repro.reports.tables import worded
 from r1repro.runner.workspace import Workspace
-from r1repro.stages.iterative import of_round
 
 STAGE = "iterative_grpo"
 """The stage and the notebook."""
@@ -27,7 +26,7 @@ _STYLES = {RULE: (GREEN, ":"), FIRST: (GREY, "-"), KEPT: (VERMILION, "--"), REFR
 _PANELS = {
     "learned": ("Learned reward", "mean over completions"),
     "accuracy": ("Rule accuracy", "share right"),
-    "gap": ("Rise of the reward less that of accuracy", "since the reward model is paid"),
+    "gap": ("Rise of reward less accuracy’s", "since the reward model is paid"),
     "preference_ranks": ("Pairs of a group ranked right", "share of pairs"),
 }
 _EXAMPLES = 3
@@ -58,7 +57,7 @@ def trained(config: Config) -> Rounds:
         return Rounds(replace(found, missing=missing), {}, curves)
     names = ("rounds", "samples", "pairs", "validation")
     tables = {name: pd.read_parquet(space.place(STAGE) / f"{name}.parquet") for name in names}
-    settings = of_round(config.stage.r1_zero)
+    settings = lab.of_round(config.stage.r1_zero)
     each = settings.questions * settings.generations / settings.objective.passes
     rows = tables["rounds"].assign(samples=tables["rounds"]["step"] * each)
     return Rounds(found, tables, curves | with_gap({a: _named(r) for a, r in rows.groupby("arm")}))
@@ -117,14 +116,19 @@ def gaps(found: Rounds) -> Drawing | None:
 def _gaps(found: Rounds) -> Drawing:
     """Over the completions sampled, how much more the learned reward rose than rule accuracy, and
     how often it ranks a right answer of a group above a wrong one."""
-    figure = drawing.empty(8.4, 3.2)
-    panels = figure.subplots(1, 2)
-    for panel, column in zip(panels, ("gap", "preference_ranks"), strict=True):
+    # Without a right answer nothing is ranked.
+    there = [
+        (column, middle)
+        for column, middle in (("gap", 0.0), ("preference_ranks", 0.5))
+        if any(drawing.has(rows, column) for rows in found.curves.values())
+    ]
+    figure = drawing.empty(4.4 * len(there), 3.2)
+    panels = figure.subplots(1, len(there), squeeze=False)[0]
+    for panel, (column, middle) in zip(panels, there, strict=True):
         _draw(panel, found.curves, column, False)
         title, unit = _PANELS[column]
         panel.set(title=title, ylabel=unit, xlabel="completions sampled")
-    panels[0].axhline(0, color=GREY, linewidth=0.8)
-    panels[1].axhline(0.5, color=GREY, linewidth=0.8)
+        panel.axhline(middle, color=GREY, linewidth=0.8)
     panels[0].legend()
     return figure
 
@@ -279,9 +283,8 @@ def told(found: Rounds) -> Html | None:
         change = end - start
         kind = _kind(change["learned"], change["accuracy"])
         said.append(
-            f"{label}: the learned reward goes from {start['learned']:.2f} to "
-            f"{end['learned']:.2f}, rule accuracy from {start['accuracy']:.1%} to "
-            f"{end['accuracy']:.1%}: {kind}"
+            f"{label}, reward {start['learned']:.2f} to {end['learned']:.2f} and rule accuracy "
+            f"{start['accuracy']:.1%} to {end['accuracy']:.1%} ({kind})"
         )
     _, changes = metrics.compare(_evaluations(found), [(KEPT, REFRESHED), (FIRST, KEPT)])
     refreshed, second = changes[KEPT, REFRESHED][PASS], changes[FIRST, KEPT][PASS]
@@ -290,7 +293,7 @@ def told(found: Rounds) -> Html | None:
         for judge, whose, pairs, column in held_out(found)
     )
     return paragraphs(
-        f"On the training’s own samples, by the first and the last fifth of each round. "
+        "On the training’s own samples, from the first to the last fifth of each round: "
         f"{'; '.join(said)}.",
         f"Of the held-out pairs {ranks}.",
         "On the validation problems the second round with the refreshed reward model ends "
@@ -306,5 +309,5 @@ def told(found: Rounds) -> Html | None:
 def _kind(learned: float, accuracy: float) -> str:
     """Whether the learned reward is hacked, by the signs of both changes."""
     if learned <= 0:
-        return "the policy is not better at being paid"
+        return "the reward does not rise"
     return "the reward rises and accuracy does not" if accuracy <= 0 else "both rise"

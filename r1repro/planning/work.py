@@ -30,7 +30,7 @@ from r1repro.planning import memory
 from r1repro.planning.memory import Counts, Memory
 from r1repro.runner.graph import Stage
 from r1repro.runner.workspace import Workspace
-from r1repro.stages import iterative, why_rl
+from r1repro.stages import why_rl
 from r1repro.stages.baselines import TEMPERATURES
 from r1repro.stages.evaluate import some
 from r1repro.tasks import asking, worlds
@@ -138,7 +138,7 @@ def _why_rl(config: Config, stage: Stage) -> Work:
 
 
 def _iterative(config: Config, stage: Stage) -> Work:
-    settings, pairs = iterative.of_round(config.stage.r1_zero), config.stage.reward_model
+    settings, pairs = lab.of_round(config.stage.r1_zero), config.stage.reward_model
     asked, cap = settings.batches * settings.questions, settings.max_completion_tokens
     evaluated = _arm_evaluated(config)
     prompts = 3 * (asked + evaluated.prompts) + 2 * pairs.questions

@@ -99,7 +99,7 @@ def why(config: Config) -> float:
 
 def iterative(config: Config) -> float:
     settings, pairs = config.stage.r1_zero, config.stage.reward_model
-    rows = min(20, settings.batches // 2) * settings.questions * settings.generations
+    rows = lab.of_round(settings).batches * settings.questions * settings.generations
     # Two reward models, three rounds and their evaluations.
     reward = pairs.questions * (pairs.samples / 500 + pairs.epochs / 120)
     return 30 + 2 * reward + 3 * (rows / 95 + validation(config))

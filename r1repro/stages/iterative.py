@@ -39,10 +39,6 @@ from r1repro.tasks.problem import Problem
 from r1repro.training import rl as grpo
 from r1repro.training.resume import COMPLETE
 
-BATCHES = 20
-"""Most batches of a round."""
-REPLAY = 0.1
-"""Share of the refreshed reward model's pairs that the first one learned from."""
 ROUNDS = {"first": "reward", "kept": "reward", "refreshed": "reward_refreshed"}
 """The reward model that pays in each round; the last two both go on from the first."""
 
@@ -56,7 +52,7 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
         that it was trained on from; `replayed` pairs are of the base.
     validation.parquet: each round's policy on the validation problems, by `arm`.
     """
-    settings, base = of_round(config.stage.r1_zero), inputs["base"].folder
+    settings, base = lab.of_round(config.stage.r1_zero), inputs["base"].folder
     count = settings.batches * settings.questions
     problems = list(islice(worlds.of(config.task).train(config.seed), 2 * count))
     first, reward, refreshed = folder / "first", folder / "reward", folder / "reward_refreshed"
@@ -79,17 +75,6 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     # Only what is measured is the result; the models would be stored with it.
     for place in steps:
         shutil.rmtree(place)
-
-
-def of_round(start: RLConfig) -> RLConfig:
-    """A round's settings; start: R1-Zero's. Its reference is the policy that it starts from."""
-    batches = max(1, min(BATCHES, start.batches // 2))
-    changes: dict[str, Any] = {
-        "batches": batches, "reference_sync_steps": batches, "format_of_right": False,
-        "accuracy_weight": 0.0, "format_weight": 0.0, "language_weight": 0.0,
-        "preference_weight": 1.0,
-    }  # fmt: skip
-    return lab.settings(start, lab.Arm("", (), tuple(changes.items())))
 
 
 def _round(
@@ -127,7 +112,7 @@ def read(problem: Problem, text: str) -> str:
 def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None:
     """A reward model from the policy's answers: new, on the policy's weights, or `old` trained on.
 
-    Then REPLAY of its pairs are those that `old` learned from.
+    Then a share lab.REPLAY of its pairs are those that `old` learned from.
     """
     rng = random.Random(f"{place.name}-{config.seed}")
     pairs = _pairs(config, policy, rng, place)
@@ -143,7 +128,7 @@ def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None
     else:
         past = pd.read_parquet(old / "pairs.parquet")
         past = past[past.split == "train"].drop(columns=["score_chosen", "score_rejected"])
-        count = round((pairs.split == "train").sum() * REPLAY / (1 - REPLAY))
+        count = round((pairs.split == "train").sum() * lab.REPLAY / (1 - lab.REPLAY))
         again = past.sample(min(count, len(past)), random_state=rng.randrange(2**32))
         pairs = pd.concat([pairs, again.assign(replayed=True)], ignore_index=True)
         judge = Preference(load_reward_model(start, config.engine), load_tokenizer(start))

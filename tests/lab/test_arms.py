@@ -13,7 +13,6 @@ from r1repro.runner.graph import resolve
 from r1repro.runner.workspace import Workspace
 from tests.evaluation.test_metrics import rows
 
-
 OWN = {"why_rl", "iterative_grpo"}
 """Notebooks with a stage of that name."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from r1repro import config as configuration
 from r1repro.artifacts import Progress
-from r1repro.config import ModelConfig
+from r1repro.config import ModelConfig, lab
 from r1repro.rewards import rules
 from r1repro.stages import iterative
 from r1repro.stages.base_model import from_random_weights
@@ -39,11 +39,11 @@ def test_a_right_answer_is_paired_with_the_wrong_one_closest_in_length():
 
 def test_a_round_is_paid_by_the_reward_model_alone():
     start = configuration.compose().stage.r1_zero
-    found = iterative.of_round(start)
+    found = lab.of_round(start)
     paid = {name: weight for name, weight in rl.weights(found).items() if weight}
     assert paid == {"preference": 1.0} and rl.rule_of("accuracy", found) is rules.accuracy
     assert (found.steps, found.reference_sync_steps) == (20, 20) and found.beta == start.beta
-    assert iterative.of_round(dataclasses.replace(start, steps=6)).steps == 3
+    assert lab.of_round(dataclasses.replace(start, steps=6)).steps == 3
 
 
 def test_how_often_the_right_one_of_two_is_paid_more():
