@@ -148,7 +148,7 @@ def test_what_is_shown_of_trained_rounds(found):
     judged = [row.cells[0][:3] for row in rounds.judged(found).rows]
     assert judged == ["75%", "25%", "75%"]
     said = rounds.told(found)._repr_html_()
-    assert f"{KEPT}, reward 0.62 to 0.88 and rule accuracy 38.9% to 31.1%" in said
+    assert f"{KEPT}, reward 0.62 to 0.88 and rule accuracy 39.4% to 30.6%" in said
     assert said.count("the reward rises and accuracy does not") == 1 and "both rise" in said
     assert "ends above that with the same one (+50.0" in said and "ends below the first" in said
     assert "lab=iterative_grpo" in said, "an arm is missing"
