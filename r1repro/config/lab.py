@@ -13,6 +13,10 @@ EVALUATE = "r1repro.stages.evaluate:validation"
 """What evaluates an arm."""
 STAGE = "lab_"
 """Prefix of an arm's stage."""
+ROUND = 20
+"""Most batches of a round of iterative GRPO."""
+REPLAY = 0.1
+"""Share of a refreshed reward model's pairs that the one before learned from."""
 
 
 @dataclass(frozen=True)
@@ -84,3 +88,17 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
         found, steps=batches * passes, save_every=saved, snapshot_every=0, raised_at=raised,
         reference_sync_steps=found.reference_sync_steps * passes,
     )  # fmt: skip
+
+
+def of_round(start: RLConfig) -> RLConfig:
+    """A round of iterative GRPO by a learned reward alone; start: R1-Zero's settings.
+
+    Its reference is the policy that it starts from.
+    """
+    batches = max(1, min(ROUND, start.batches // 2))
+    changes: dict[str, Any] = {
+        "batches": batches, "reference_sync_steps": batches, "format_of_right": False,
+        "accuracy_weight": 0.0, "format_weight": 0.0, "language_weight": 0.0,
+        "preference_weight": 1.0,
+    }  # fmt: skip
+    return settings(start, Arm("", (), tuple(changes.items())))

@@ -45,6 +45,6 @@ OF_TOKENS = ("process", "gae")
 """Advantages of tokens; the others are of completions."""
 LABS = (
     "why_rl", "ppo_vs_grpo", "advantages", "kl_and_reference", "on_and_off_policy",
-    "length_and_cap", "failures",
+    "iterative_grpo", "length_and_cap", "failures",
 )  # fmt: skip
 """The notebooks of the lab that train, in the order in which lab=all runs them."""

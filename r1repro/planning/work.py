@@ -137,6 +137,26 @@ def _why_rl(config: Config, stage: Stage) -> Work:
     )
 
 
+def _iterative(config: Config, stage: Stage) -> Work:
+    settings, pairs = lab.of_round(config.stage.r1_zero), config.stage.reward_model
+    asked, cap = settings.batches * settings.questions, settings.max_completion_tokens
+    evaluated = _arm_evaluated(config)
+    prompts = 3 * (asked + evaluated.prompts) + 2 * pairs.questions
+    learned = 3 * asked * settings.generations
+    completions = learned + 2 * pairs.questions * pairs.samples + 3 * evaluated.completions
+    return Work(
+        f"two reward models, each from at most {pairs.questions:,} pairs x {pairs.epochs} epochs, "
+        f"and three rounds of {settings.batches} batches of {settings.questions} x "
+        f"{settings.generations} answers; {completions:,} completions with the samples for the "
+        f"pairs and for the evaluation, of at most {cap:,} tokens",
+        prompts=prompts,
+        completions=completions,
+        cap=max(cap, evaluated.cap),
+        learned=learned + 2 * 2 * pairs.questions * pairs.epochs,
+        longest=cap,
+    )
+
+
 def _sft(config: Config, stage: Stage) -> Work:
     settings = settings_of(config, stage)
     source, student = stage.inputs[-1], config.student
@@ -288,6 +308,7 @@ _WORKS = {
     "rl": _rl,
     "sft": _sft,
     "why_rl": _why_rl,
+    "iterative": _iterative,
     "cold_start_data": _samples,
     "rejection_sampling": _samples,
     "reward_model": _reward_model,
@@ -343,8 +364,8 @@ def needs(config: Config, stage: Stage) -> Memory | None:
     shape, counts = counted(model_of(config, key))
     prompt = prompt_tokens(config)
     processes = config.launch.processes if stage.distributed else 1
-    if named in ("rl", "why_rl"):
-        judge = "reward_model" in stage.inputs
+    if named in ("rl", "why_rl", "iterative"):
+        judge = "reward_model" in stage.inputs or named == "iterative"
         settings = settings_of(config, stage)
         return memory.grpo(shape, counts, settings, engine, processes, prompt, judge)
     if named == "sft":

@@ -97,5 +97,13 @@ def why(config: Config) -> float:
     return 8 + 12 * settings.questions * settings.generations / 200
 
 
+def iterative(config: Config) -> float:
+    settings, pairs = config.stage.r1_zero, config.stage.reward_model
+    rows = lab.of_round(settings).batches * settings.questions * settings.generations
+    # Two reward models, three rounds and their evaluations.
+    reward = pairs.questions * (pairs.samples / 500 + pairs.epochs / 120)
+    return 30 + 2 * reward + 3 * (rows / 95 + validation(config))
+
+
 def comparison(config: Config) -> float:
     return 16

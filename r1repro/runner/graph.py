@@ -336,7 +336,7 @@ def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
     for notebook in LABS if chosen == "all" else (chosen,):
         shown = [name for name, arm in left.items() if notebook in arm.shown_in]
         pairs = [_arm(name, left.pop(name).changes) for name in shown]
-        own = [_WHY] if notebook == "why_rl" else []
+        own = [stage for stage in (_WHY, _ITERATIVE) if stage.name == notebook]
         yield from _in(f"lab/{notebook}", *first, *own, *(s for pair in pairs for s in pair))
         first = []
 
@@ -347,6 +347,19 @@ _WHY = Stage(
     run="r1repro.stages.why_rl:run",
     config=("model", "task", "stage.r1_zero", "stage.dev1", "seed", "engine", "launch.processes"),
     seconds=estimates.why,
+    inputs=("base",),
+)
+_ITERATIVE = Stage(
+    name="iterative_grpo",
+    version=1,
+    run="r1repro.stages.iterative:run",
+    config=(
+        *("model", "task", "stage.r1_zero", "stage.reward_model", "stage.base_rft.keep_all"),
+        *(f"evaluation.{name}" for name in ("samples", "problems", "temperature", "top_p")),
+        *("evaluation.max_completion_tokens", "evaluation.rollout_batch", "base_seed"),
+        *("seed", "engine", "launch.processes"),
+    ),
+    seconds=estimates.iterative,
     inputs=("base",),
 )
 

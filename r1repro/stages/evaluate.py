@@ -92,12 +92,17 @@ def sampling(config: Config) -> Sampling:
 def validation(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """An arm of the lab on the validation problems, asked as R1-Zero is; rows as of `run`."""
     ((_, arm),) = inputs.items()
+    rows = validated(config, arm.folder / "model", progress)
+    rows.to_parquet(folder / "evaluation.parquet")
+
+
+def validated(config: Config, place: Path, progress: Progress) -> pd.DataFrame:
+    """`measure` on the validation problems, asked as R1-Zero is."""
     form = templates.asked(checkpoints.form(config, "r1_zero"))
     settings = config.evaluation
     problems = some(worlds.of(config.task).validation, settings.problems)
     asked = [Part(problems, form, settings.samples, sampling(config))]
-    rows = measure(config, arm.folder / "model", asked, progress)
-    rows.to_parquet(folder / "evaluation.parquet")
+    return measure(config, place, asked, progress)
 
 
 def parts(config: Config, reasoning: Form, general: Form, samples: int) -> list[Part]:

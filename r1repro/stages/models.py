@@ -160,6 +160,12 @@ def new_reward_model(folder: Path, engine: EngineConfig, seed: int) -> PreTraine
     return _adapted(model, engine, seed)
 
 
+def old_reward_model(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedModel:
+    """The reward model of a folder, to be trained on."""
+    model = _load_to_train(AutoModelForSequenceClassification, folder, engine)
+    return _adapted(model, engine, seed)
+
+
 def _load_to_train(kind: Any, folder: Path, engine: EngineConfig, **more: Any) -> Any:
     if engine.quantized:
         more["device_map"] = {"": device()}

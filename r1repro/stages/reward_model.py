@@ -6,6 +6,7 @@ from itertools import chain, permutations
 from pathlib import Path
 
 import pandas as pd
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config, RewardModelConfig
@@ -49,8 +50,19 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
             "stage.reward_model.temperature, or give a longer file in general.pairs"
         )
     place = inputs["dev3"].folder / "model"
-    tokenizer = load_tokenizer(place)
     model = new_reward_model(place, config.engine, config.seed)
+    fit(config, model, load_tokenizer(place), pairs, folder, progress)
+
+
+def fit(
+    config: Config,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    pairs: pd.DataFrame,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    """Train `model` on the pairs whose split is "train"; writes what `run` writes."""
     reward_model.pad_apart(model, tokenizer)
     learned = pairs[pairs.split == "train"]
     sides = [
@@ -62,7 +74,8 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     ]
     rows = reward_model.train(
         model, tokenizer, list(zip(*sides, strict=True)),
-        settings, seed=config.seed, folder=folder, progress=progress, engine=config.engine,
+        config.stage.reward_model, seed=config.seed, folder=folder, progress=progress,
+        engine=config.engine,
     )  # fmt: skip
     save_model(model, tokenizer, folder / "model", progress.writes)
     if not progress.writes:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from r1repro.artifacts import Progress
-from r1repro.config import Config, SamplesConfig
+from r1repro.config import Config, RewardModelConfig, SamplesConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask
 from r1repro.generation.rollouts import Sampling
@@ -45,7 +45,7 @@ def draw(
     place: Path,
     template: str,
     problems: Sequence[Problem],
-    settings: SamplesConfig,
+    settings: SamplesConfig | RewardModelConfig,
     progress: Progress,
 ) -> tuple[list[Answer], int]:
     """Sample the model in `place`; returns (answers, total prompt and completion tokens)."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
@@ -67,6 +68,7 @@ def step(
     reasoning = batch[~batch.task.isin(GENERAL)]
     general = batch[batch.task.isin(GENERAL)]
     graded = len(general) and "preference" in paid
+    ranks = ranked(reasoning) if "preference" in paid else None
     thoughts = zip(batch.text.map(thinking), batch.language, strict=True)
     shares = [language_share(text, language) for text, language in thoughts]
     return {
@@ -76,6 +78,7 @@ def step(
         "pass_at_1": reasoning.correct.mean(),
         "general/score": general.correct.mean() if len(general) else None,
         "preference": general.reward_preference.mean() if graded else None,
+        **({} if ranks is None else {"preference_ranks": ranks}),
         "format_valid": batch.format_valid.mean(),
         "unparseable": reasoning.unparseable.mean(),
         **{name: logs.get(theirs) for name, theirs in LOGGED.items()},
@@ -90,3 +93,15 @@ def step(
         "grad_norm": logs.get("grad_norm"),
         "tokens_per_s": None if seconds is None else batch.tokens.sum() / seconds,
     }
+
+
+def ranked(rows: pd.DataFrame) -> float | None:
+    """Share of the pairs of a right and a wrong completion of one problem in which the right one
+    has the higher learned reward; ties count half. None without a pair or without rewards.
+    """
+    above: list[float] = []
+    for _, group in rows.groupby("problem_id"):
+        right_R = group.reward_preference[group.correct].to_numpy()
+        wrong_W = group.reward_preference[~group.correct].to_numpy()
+        above += ((1 + np.sign(right_R[:, None] - wrong_W)) / 2).ravel().tolist()
+    return float(np.mean(above)) if above and rows.reward_preference.any() else None

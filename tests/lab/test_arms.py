@@ -13,6 +13,9 @@ from r1repro.runner.graph import resolve
 from r1repro.runner.workspace import Workspace
 from tests.evaluation.test_metrics import rows
 
+OWN = {"why_rl", "iterative_grpo"}
+"""Notebooks with a stage of that name."""
+
 
 def _all(*words):
     return config.compose(["lab=all", *words])
@@ -62,7 +65,7 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
     every, plain = Workspace(_all()), Workspace(config.compose())
     named = [f"lab_{name}" for name in lab.arms()]
     evaluated = {f"evaluate_{name}" for name in named}
-    assert set(every.stages) == {"base", "why_rl", *named, *evaluated}
+    assert set(every.stages) == {"base", *OWN, *named, *evaluated}
     assert every.keys["base"] == plain.keys["base"] and not set(plain.stages) & set(named)
     assert len(set(every.keys.values())) == len(every.keys)
     for stage in every.stages.values():
@@ -73,7 +76,7 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
         one = Workspace(config.compose([f"lab={name}"]))
         assert set(one.stages) == {
             "base",
-            *(["why_rl"] if name == "why_rl" else []),
+            *(OWN & {name}),
             *(f"{of}lab_{arm}" for arm in lab.shown_in(name) for of in ("", "evaluate_")),
         }
         assert {stage.notebook for stage in one.stages.values()} == {f"lab/{name}"}

@@ -1,0 +1,203 @@
+"""Stage iterative_grpo: iterative RL with a learned reward (DeepSeekMath 4.1.4, Algorithm 1).
+
+The base's answers, graded by the rule, make pairs of a right and a wrong answer to one question;
+from these a reward model is trained, and by it alone the policy, for one round. Then the round is
+followed by two others, which differ in the reward model alone: one is paid by the same one still,
+the other by one that was trained on with pairs of the policy's own answers. The rule's accuracy is
+measured throughout and never paid.
+"""
+
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from r1repro.artifacts import Inputs, Progress, StageResult
+from r1repro.config import Config, RLConfig, lab
+from r1repro.errors import R1ReproError
+from r1repro.evaluation import checkpoints
+from r1repro.rewards import rules
+from r1repro.rewards.accuracy import is_correct
+from r1repro.rewards.preference import Preference
+from r1repro.stages import evaluate, reward_model, rl, samples
+from r1repro.stages.models import (
+    load_reward_model,
+    load_tokenizer,
+    new_reward_model,
+    old_reward_model,
+)
+from r1repro.stages.reward_model import HELD_OUT, Answer
+from r1repro.stages.samples import Answer as Sampled
+from r1repro.tasks import worlds
+from r1repro.tasks.problem import Problem
+from r1repro.training import rl as grpo
+from r1repro.training.resume import COMPLETE
+
+ROUNDS = {"first": "reward", "kept": "reward", "refreshed": "reward_refreshed"}
+"""The reward model that pays in each round; the last two both go on from the first."""
+
+
+def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """Writes four tables.
+
+    rounds.parquet: metrics of every step, by `arm`, a key of ROUNDS; the later rounds count on.
+    samples.parquet: completions kept during training, by `arm`.
+    pairs.parquet: of both reward models, by `model`: scores of its own and, as `before`, of the one
+        that it was trained on from; `replayed` pairs are of the base.
+    validation.parquet: each round's policy on the validation problems, by `arm`.
+    """
+    settings, base = lab.of_round(config.stage.r1_zero), inputs["base"].folder
+    count = settings.batches * settings.questions
+    problems = list(islice(worlds.of(config.task).train(config.seed), 2 * count))
+    first, reward, refreshed = folder / "first", folder / "reward", folder / "reward_refreshed"
+    steps = {
+        reward: partial(_reward, config, base, None),
+        first: partial(_round, config, settings, base, reward, problems[:count]),
+        refreshed: partial(_reward, config, first, reward),
+        folder / "kept": partial(_round, config, settings, first, reward, problems[count:]),
+        folder / "refreshed": partial(
+            _round, config, settings, first, refreshed, problems[count:]
+        ),
+    }  # fmt: skip
+    for done, (place, made) in enumerate(steps.items(), start=1):
+        if not (place / COMPLETE).exists():
+            place.mkdir(exist_ok=True)
+            made(place)
+            (place / COMPLETE).touch()
+        progress.update(done, len(steps) + 1)
+    _tables(config, settings, folder)
+    # Only what is measured is the result; the models would be stored with it.
+    for place in steps:
+        shutil.rmtree(place)
+
+
+def _round(
+    config: Config,
+    settings: RLConfig,
+    start: Path,
+    judge: Path,
+    problems: Sequence[Problem],
+    place: Path,
+) -> None:
+    """GRPO from the policy of `start`, paid by the reward model of `judge`; saved in `place`."""
+    rl.train(
+        config, "r1_zero", StageResult(start.name, "", start, {}), settings, place,
+        Progress(place), problems=problems, preference=learned(config, judge),
+    )  # fmt: skip
+
+
+def learned(config: Config, judge: Path) -> grpo.Preference:
+    """The reward function of the reward model of `judge`, which reads the whole answer."""
+    model = load_reward_model(judge / "model", config.engine)
+    scores = Preference(model, load_tokenizer(judge / "model")).scores
+
+    def reward(completions: Sequence[str], **columns: Any) -> list[float]:
+        asked = zip(rules.problems_of(columns), completions, strict=True)
+        return scores([read(problem, text) for problem, text in asked], columns["finished"])
+
+    return reward
+
+
+def read(problem: Problem, text: str) -> str:
+    """What the reward model reads."""
+    return f"{problem.prompt}\n{text}"
+
+
+def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None:
+    """A reward model from the policy's answers: new, on the policy's weights, or `old` trained on.
+
+    Then a share lab.REPLAY of its pairs are those that `old` learned from.
+    """
+    rng = random.Random(f"{place.name}-{config.seed}")
+    pairs = _pairs(config, policy, rng, place)
+    if "train" not in set(pairs.split):
+        raise R1ReproError(
+            "no question has both a right and a wrong answer among its samples, so there is no "
+            "pair to learn a reward from: raise stage.reward_model.questions or "
+            "stage.reward_model.samples"
+        )
+    start = (old or policy) / "model"
+    if old is None:
+        model = new_reward_model(start, config.engine, config.seed)
+    else:
+        past = pd.read_parquet(old / "pairs.parquet")
+        past = past[past.split == "train"].drop(columns=["score_chosen", "score_rejected"])
+        count = round((pairs.split == "train").sum() * lab.REPLAY / (1 - lab.REPLAY))
+        again = past.sample(min(count, len(past)), random_state=rng.randrange(2**32))
+        pairs = pd.concat([pairs, again.assign(replayed=True)], ignore_index=True)
+        judge = Preference(load_reward_model(start, config.engine), load_tokenizer(start))
+        for side in ("chosen", "rejected"):
+            finished = pairs[f"{side}_finished"].tolist()
+            pairs[f"before_{side}"] = judge.scores(pairs[side].tolist(), finished)
+        model = old_reward_model(start, config.engine, config.seed)
+    reward_model.fit(config, model, load_tokenizer(start), pairs, place, Progress(place))
+
+
+def _pairs(config: Config, policy: Path, rng: random.Random, place: Path) -> pd.DataFrame:
+    """Pairs of the policy's answers to training questions, a share HELD_OUT of these held out."""
+    cap = config.stage.r1_zero.max_completion_tokens
+    settings = replace(config.stage.reward_model, max_completion_tokens=cap)
+    problems = samples.training_problems(config, f"iterative {place.name}", settings.questions)
+    # not vLLM, which would not free its memory for the training that follows
+    own = replace(config, engine=replace(config.engine, rollouts="own"))
+    answers, _ = samples.draw(
+        own, policy / "model", checkpoints.form(config, "r1_zero"), problems, settings,
+        Progress(None),
+    )  # fmt: skip
+    found = paired(answers, config.stage.base_rft.keep_all)
+    found = rng.sample(found, min(len(found), settings.questions))
+    names = sorted({problem.id for problem, _, _ in found})
+    held_out = set(rng.sample(names, round(HELD_OUT * len(names))))
+    columns = "problem_id chosen rejected chosen_finished rejected_finished split replayed".split()
+    rows = [
+        (
+            problem.id, read(problem, right[0]), read(problem, wrong[0]), right[1], wrong[1],
+            "held out" if problem.id in held_out else "train", False,
+        )
+        for problem, right, wrong in found
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def paired(answers: Sequence[Sampled], any_answer: bool) -> list[tuple[Problem, Answer, Answer]]:
+    """Each right answer with the wrong one to its question that is closest in length.
+
+    So that length predicts little. any_answer: an answer counts as right if its number is even, for
+    scale=smoke, where none is right.
+    """
+    found = []
+    for problem, group in groupby(answers, key=lambda answer: answer[0]):
+        sides: dict[bool, set[Answer]] = {True: set(), False: set()}
+        for _, number, said in group:
+            right = number % 2 == 0 if any_answer else is_correct(problem, said.text)
+            sides[right].add((said.text, said.finished))
+        wrong = sorted(sides[False] - sides[True])
+        found += [
+            (problem, right, min(wrong, key=lambda w: abs(len(w[0]) - len(right[0]))))
+            for right in sorted(sides[True])
+            if wrong
+        ]
+    return found
+
+
+def _tables(config: Config, settings: RLConfig, folder: Path) -> None:
+    tables: dict[str, list[pd.DataFrame]] = {n: [] for n in ("rounds", "samples", "validation")}
+    for arm in ROUNDS:
+        place, before = folder / arm, 0 if arm == "first" else settings.steps
+        for name, file in (("rounds", "metrics"), ("samples", "completions")):
+            rows = pd.read_parquet(place / f"{file}.parquet")
+            tables[name].append(rows.assign(arm=arm, step=rows["step"] + before))
+        rows = evaluate.validated(config, place / "model", Progress(None))
+        tables["validation"].append(rows.assign(arm=arm))
+    tables["pairs"] = [
+        pd.read_parquet(folder / name / "pairs.parquet").assign(model=name)
+        for name in ("reward", "reward_refreshed")
+    ]
+    for name, rows in tables.items():
+        pd.concat(rows, ignore_index=True).to_parquet(folder / f"{name}.parquet")
