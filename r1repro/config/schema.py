@@ -320,6 +320,8 @@ class AblationConfig:
     reasoning_only: bool = False
     preference_throughout: bool = False
     rl_plateau: bool = False
+    greedy: bool = False
+    few_shot: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -206,6 +206,17 @@ CHECKPOINTS: dict[str, Checkpoint] = {
         paper="The paper (v2 B.5, Fig. 6): with more steps of a preference reward its value rises "
         "while Codeforces performance falls, so it came in only for the last 400 of 1,700 steps.",
     ),
+    # The weights of another checkpoint, asked in another way.
+    "r1_zero_greedy": Checkpoint(
+        "R1-Zero, greedy", BLUE, "4", "r1_zero", "r1_zero", switch="greedy",
+    ),
+    "r1_greedy": Checkpoint("R1, greedy", GREEN, "4", "r1", "r1", chat=True, switch="greedy"),
+    "r1_zero_few_shot": Checkpoint(
+        "R1-Zero, after worked examples", BLUE, "*", "r1_zero", "r1_zero", switch="few_shot",
+    ),
+    "r1_few_shot": Checkpoint(
+        "R1, after worked examples", GREEN, "*", "r1", "r1", chat=True, switch="few_shot",
+    ),
     "qwen_rl_plateau": _plateau("qwen", "o"),
     "llama_rl_plateau": _plateau("llama", "s"),
     **_student("qwen", BLUE, "o"),
@@ -269,6 +280,10 @@ PAIRS: dict[tuple[str, str], str] = {
         (ablation.plain, name): f"the effect of training {within_sentence(ablation.title)}"
         for name, ablation in ABLATIONS.items()
     },
+    ("r1_zero", "r1_zero_greedy"): "greedy decoding of R1-Zero against sampling",
+    ("r1", "r1_greedy"): "greedy decoding of R1 against sampling",
+    ("r1_zero", "r1_zero_few_shot"): "the effect of worked examples in R1-Zero's prompt",
+    ("r1", "r1_few_shot"): "the effect of worked examples in R1's prompt",
     **STUDENT_PAIRS,
     **{
         (name, of_student(ablation.student)["distilled"]): "distillation against RL to a plateau"

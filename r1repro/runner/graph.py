@@ -92,12 +92,24 @@ def _switch(checkpoint: str) -> str | None:
     return f"ablation.{found}" if found else None
 
 
+def _asked(name: str, run: str, *searched: str, version: int = 1) -> Stage:
+    """The stage evaluate_X of weights that another evaluation has too, asked in another way."""
+    stage, run = _evaluation(name), f"r1repro.stages.{run}"
+    return replace(stage, run=run, version=version, inputs=(*stage.inputs, *searched))
+
+
 def _way(name: str) -> Stage:
     """The stage evaluate_base_X: the base with another prompt."""
     searched = ("base_search",) if name in ("best", "few_shot") else ()
-    stage = _evaluation(f"base_{name}")
-    run = f"r1repro.stages.baselines:{name}"
-    return replace(stage, run=run, version=3, inputs=("base", *searched))
+    return _asked(f"base_{name}", f"baselines:{name}", *searched, version=3)
+
+
+def _otherwise(name: str) -> tuple[Stage, Stage]:
+    """A trained checkpoint's evaluations by greedy decoding and after worked examples."""
+    return (
+        _asked(f"{name}_greedy", "evaluate:greedy"),
+        _asked(f"{name}_few_shot", "baselines:trained_few_shot", "base_search"),
+    )
 
 
 def _curve() -> Stage:
@@ -197,6 +209,19 @@ def _student(name: str) -> tuple[Stage, ...]:
     return tuple(replace(stage, version=stage.version + 1, half=True) for stage in stages)
 
 
+_SEARCHED = "search_samples top_p problems max_completion_tokens rollout_batch".split()
+_SEARCH = Stage(
+    name="base_search",
+    version=1,
+    run="r1repro.stages.baselines:search",
+    config=(
+        *(*_asked_as("base"), "task", "base_seed"),
+        *(*(f"evaluation.{name}" for name in _SEARCHED), *_SAMPLED),
+    ),
+    seconds=estimates.search,
+    inputs=("base",),
+)
+
 _CHAIN: tuple[Stage, ...] = (
     *_in(
         "00_base_model",
@@ -210,21 +235,7 @@ _CHAIN: tuple[Stage, ...] = (
             ),
             run="in_depth",
         ),
-        Stage(
-            name="base_search",
-            version=1,
-            run="r1repro.stages.baselines:search",
-            config=(
-                *_asked_as("base"),
-                "task",
-                *(f"evaluation.{name}" for name in ("search_samples", "top_p", "problems")),
-                *(f"evaluation.{name}" for name in ("max_completion_tokens", "rollout_batch")),
-                "base_seed",
-                *_SAMPLED,
-            ),
-            seconds=estimates.search,
-            inputs=("base",),
-        ),
+        _SEARCH,
         *map(_way, ("best", "plain", "begun", "few_shot", "forced")),
     ),
     *_in(
@@ -236,6 +247,7 @@ _CHAIN: tuple[Stage, ...] = (
         ),
         *_evaluated(replace(_sft("base_rft", "base_rft_data"), seconds=estimates.rft)),
         *_evaluated(_rl("r1_zero", "base"), run="in_depth"),
+        *_otherwise("r1_zero"),
         _curve(),
         *_evaluated(_rl("r1_zero_permuted", "base", settings="r1_zero")),
         *_evaluated(_rl("r1_zero_format_only", "base", settings="r1_zero")),
@@ -287,6 +299,7 @@ _CHAIN: tuple[Stage, ...] = (
             distributed=True,
         ),
         *_evaluated(_rl("r1", "dev3", "reward_model")),
+        *_otherwise("r1"),
         *_evaluated(_rl("r1_preference_throughout", "dev3", "reward_model", settings="r1")),
     ),
     *_in("07_distillation", *_student("qwen"), *_student("llama")),

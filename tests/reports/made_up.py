@@ -42,6 +42,8 @@ ABLATIONS = {
     "dev2_no_language_reward": (0.7, 0.2), "dev3_reasoning_only": (0.72, 0.2),
     "r1_preference_throughout": (0.6, 0.85),
     "qwen_rl_plateau": (0.45, 0.02), "llama_rl_plateau": (0.45, 0.02),
+    "r1_zero_greedy": (0.75, 0.15), "r1_greedy": (0.75, 0.8),
+    "r1_zero_few_shot": (0.6, 0.15), "r1_few_shot": (0.6, 0.8),
 }  # fmt: skip
 
 

@@ -100,7 +100,9 @@ def test_ablations_are_off_until_switched_on_and_change_nothing_else(compose):
             "llama_rl_plateau",
         )
         for name in (checkpoint, f"evaluate_{checkpoint}")
-    } | {"base_rft_data", "base_rft", "evaluate_base_rft", "evaluate_base_forced"}
+    } | {"base_rft_data", "base_rft", "evaluate_base_rft", "evaluate_base_forced"} | {
+        f"evaluate_{name}_{how}" for name in ("r1_zero", "r1") for how in ("greedy", "few_shot")
+    }
     assert {name for name in plain if plain[name] != switched[name]} == {"comparison"}
     with pytest.raises(R1ReproError, match="set ablation.reasoning_only=true to run it"):
         find("dev3_reasoning_only", compose())
