@@ -321,7 +321,7 @@ def test_passes_fill_whole_generations():
         config.compose([*words, "stage.r1_zero.steps=84", "stage.r1_zero.save_every=8"])
 
 
-def test_what_is_written_in_the_forms_of_the_mini_world_is_refused_elsewhere():
+def test_ablations_that_need_the_mini_world_are_refused_elsewhere():
     pretrained = ["scale=gpu", "model=qwen2.5-0.5b"]
     for name in ("base_forced", "few_shot"):
         switch = f"ablation.{name}=true"
@@ -329,3 +329,5 @@ def test_what_is_written_in_the_forms_of_the_mini_world_is_refused_elsewhere():
         assert getattr(config.compose([*pretrained, "task=mini", switch]).ablation, name)
         with pytest.raises(R1ReproError, match=f"{switch} is not accepted.*unless task=mini"):
             config.compose([*pretrained, "task=gsm8k", switch])
+    with pytest.raises(R1ReproError, match="false with model=qwen2.5-0.5b"):
+        config.compose([*pretrained, "task=mini", "ablation.small_base=true"])

@@ -322,6 +322,8 @@ class AblationConfig:
     rl_plateau: bool = False
     greedy: bool = False
     few_shot: bool = False
+    unfiltered_sft: bool = False
+    small_base: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -237,10 +237,13 @@ def _check_general(config: Config) -> Wrong:
 
 
 def _check_ablations(config: Config) -> Wrong:
-    """Check the ablations whose prompts are written in the forms of the mini world."""
+    """Check the ablations that need the mini world's solutions or a base made here."""
     for name in ("base_forced", "few_shot") if config.task.train or config.task.path else ():
         if getattr(config.ablation, name):
             yield f"ablation.{name}", "true", "false unless task=mini, which has worked solutions"
+    if config.ablation.small_base and not config.model.made_here:
+        accepted = f"false with model={config.model.name}: only a base made here has a smaller one"
+        yield "ablation.small_base", "true", accepted
 
 
 def _check_shapes(config: Config) -> Wrong:

@@ -209,32 +209,37 @@ def _student(name: str) -> tuple[Stage, ...]:
     return tuple(replace(stage, version=stage.version + 1, half=True) for stage in stages)
 
 
+_BASE = Stage(
+    name="base", version=7, run="r1repro.stages.base_model:run",
+    config=("model", "task", "stage.base", "base_seed", *_LOADED),
+    seconds=partial(estimates.base, "base", 11_500),
+)  # fmt: skip
 _SEARCHED = "search_samples top_p problems max_completion_tokens rollout_batch".split()
 _SEARCH = Stage(
-    name="base_search",
-    version=1,
-    run="r1repro.stages.baselines:search",
-    config=(
-        *(*_asked_as("base"), "task", "base_seed"),
-        *(*(f"evaluation.{name}" for name in _SEARCHED), *_SAMPLED),
-    ),
-    seconds=estimates.search,
-    inputs=("base",),
-)
+    name="base_search", version=1, run="r1repro.stages.baselines:search",
+    config=(*_asked_as("base"), "task", *(f"evaluation.{name}" for name in _SEARCHED), "base_seed",
+            *_SAMPLED),
+    seconds=estimates.search, inputs=("base",),
+)  # fmt: skip
+
+
+def _small() -> Iterator[Stage]:
+    """A base of half the width with its best prompt, R1-Zero from it, and their evaluations."""
+    for stage in (
+        replace(_BASE, name="small_base", version=1, run="r1repro.stages.base_model:small"),
+        replace(_SEARCH, name="small_search", inputs=("small_base",)),
+        _rl("small_zero", "small_base", settings="r1_zero"),
+    ):
+        seconds = partial(estimates.small, stage.seconds)
+        yield replace(stage, switch="ablation.small_base", seconds=seconds)
+    yield from map(_evaluation, ("small_base", "small_zero"))
+    yield _asked("small_base_best", "baselines:best", "small_search")
+
 
 _CHAIN: tuple[Stage, ...] = (
     *_in(
         "00_base_model",
-        *_evaluated(
-            Stage(
-                name="base",
-                version=7,
-                run="r1repro.stages.base_model:run",
-                config=("model", "task", "stage.base", "base_seed", *_LOADED),
-                seconds=partial(estimates.base, "base", 11_500),
-            ),
-            run="in_depth",
-        ),
+        *_evaluated(_BASE, run="in_depth"),
         _SEARCH,
         *map(_way, ("best", "plain", "begun", "few_shot", "forced")),
     ),
@@ -249,6 +254,7 @@ _CHAIN: tuple[Stage, ...] = (
         *_evaluated(_rl("r1_zero", "base"), run="in_depth"),
         *_otherwise("r1_zero"),
         _curve(),
+        *_small(),
         *_evaluated(_rl("r1_zero_permuted", "base", settings="r1_zero")),
         *_evaluated(_rl("r1_zero_format_only", "base", settings="r1_zero")),
         *_evaluated(_rl("r1_zero_equal_weights", "base", settings="r1_zero")),
@@ -268,34 +274,25 @@ _CHAIN: tuple[Stage, ...] = (
         _data("rejection_sampling", "dev2", partial(estimates.samples, "rejection_sampling"),
               "stage.rejection_sampling", "general"),
         Stage(
-            name="teacher_sampling",
-            version=4,
-            run="r1repro.stages.rejection_sampling:by_teacher",
-            config=(
-                *(TEACHER, f"{TEACHER}_chat", f"{TEACHER}_tokens"),
-                *("task", "stage.rejection_sampling", "general", "seed", *_SAMPLED),
-            ),
-            seconds=partial(estimates.samples, "rejection_sampling"),
-            switch=TEACHER,
+            name="teacher_sampling", version=4, run="r1repro.stages.rejection_sampling:by_teacher",
+            config=(TEACHER, f"{TEACHER}_chat", f"{TEACHER}_tokens", "task",
+                    "stage.rejection_sampling", "general", "seed", *_SAMPLED),
+            seconds=partial(estimates.samples, "rejection_sampling"), switch=TEACHER,
         ),
     ),
     *_in(
         "05_mixed_sft",
         *_evaluated(_sft("dev3", "rejection_sampling")),
         *_evaluated(_sft("dev3_reasoning_only", "rejection_sampling", settings="dev3")),
+        *_evaluated(_sft("dev3_unfiltered", "rejection_sampling", settings="dev3")),
     ),
     *_in(
         "06_all_scenario_rl",
         Stage(
-            name="reward_model",
-            version=5,
-            run="r1repro.stages.reward_model:run",
-            config=(
-                *("model", "task", "stage.reward_model", "general", "seed"),
-                *("engine", "launch.processes"),
-            ),
-            seconds=estimates.reward_model,
-            inputs=("dev2", "dev3", "rejection_sampling"),
+            name="reward_model", version=5, run="r1repro.stages.reward_model:run",
+            config=("model", "task", "stage.reward_model", "general", "seed", "engine",
+                    "launch.processes"),
+            seconds=estimates.reward_model, inputs=("dev2", "dev3", "rejection_sampling"),
             distributed=True,
         ),
         *_evaluated(_rl("r1", "dev3", "reward_model")),

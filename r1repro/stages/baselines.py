@@ -3,8 +3,8 @@
 R1-Zero and R1 are evaluated with the base's worked examples here too.
 
 base_search measures every prompt at every temperature on the validation problems, by family;
-evaluate_base_best evaluates each family of the test problems with the best of them. The others use
-fixed prompts.
+evaluate_base_best evaluates each family of the test problems with the best of them; small_search
+and evaluate_small_base_best do so for the smaller base. The others use fixed prompts.
 """
 
 import json
@@ -41,7 +41,8 @@ def search(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> 
     """Writes search.parquet (a row per way, temperature and family) and best.json, by family."""
     settings = config.evaluation
     problems = some(worlds.of(config.task).validation, settings.problems)
-    place = inputs["base"].folder / "model"
+    (base,) = inputs.values()
+    place = base.folder / "model"
     model = load_sampled(place, config.engine, settings.max_completion_tokens)
     tokenizer = load_tokenizer(place)
     tried = list(product(_ways(config).items(), TEMPERATURES))
@@ -79,7 +80,8 @@ def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
 
 def best(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Evaluate each family with its best prompt."""
-    found = asking.read_best(inputs["base_search"].folder)
+    _, search = inputs.values()
+    found = asking.read_best(search.folder)
     forms = _ways(config)
     reasoning, general = _parts(config, forms["plain"], forms["plain"])
     asked = [
@@ -227,5 +229,6 @@ def _parts(config: Config, reasoning: Form, general: Form) -> list[Part]:
 def _write(
     config: Config, inputs: Inputs, asked: list[Part], folder: Path, progress: Progress
 ) -> None:
-    rows = measure(config, inputs["base"].folder / "model", asked, progress)
+    base = next(iter(inputs.values()))
+    rows = measure(config, base.folder / "model", asked, progress)
     rows.to_parquet(folder / "evaluation.parquet")

@@ -201,6 +201,7 @@ BESIDE = {
     f"evaluate_{name}"
     for name in (
         "base_forced", "base_rft", "r1_zero_greedy", "r1_greedy", "r1_zero_few_shot", "r1_few_shot",
+        "small_base", "small_base_best", "small_zero",
     )
 }  # fmt: skip
 """Evaluations that are switched on and are no ablation of a training stage."""
