@@ -319,3 +319,15 @@ def test_passes_fill_whole_generations():
     assert found.stage.r1_zero.updates_per_generation == 8 and found.stage.r1_zero.batches == 40
     with pytest.raises(R1ReproError, match="steps_per_generation=4 times objective.passes=2"):
         config.compose([*words, "stage.r1_zero.steps=84", "stage.r1_zero.save_every=8"])
+
+
+def test_ablations_that_need_the_mini_world_are_refused_elsewhere():
+    pretrained = ["scale=gpu", "model=qwen2.5-0.5b"]
+    for name in ("base_forced", "few_shot"):
+        switch = f"ablation.{name}=true"
+        assert getattr(config.compose([switch]).ablation, name)
+        assert getattr(config.compose([*pretrained, "task=mini", switch]).ablation, name)
+        with pytest.raises(R1ReproError, match=f"{switch} is not accepted.*unless task=mini"):
+            config.compose([*pretrained, "task=gsm8k", switch])
+    with pytest.raises(R1ReproError, match="false with model=qwen2.5-0.5b"):
+        config.compose([*pretrained, "task=mini", "ablation.small_base=true"])

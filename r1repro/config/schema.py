@@ -322,6 +322,10 @@ class AblationConfig:
     reasoning_only: bool = False
     preference_throughout: bool = False
     rl_plateau: bool = False
+    greedy: bool = False
+    few_shot: bool = False
+    unfiltered_sft: bool = False
+    small_base: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ def validate(config: Config) -> None:
         check_choice(group, config.scale if group == "scale" else getattr(config, group).name)
     for check in (
         _check_shapes, _check_stages, _check_models, _check_task, _check_teacher, _check_general,
-        _check_engine, _check_objectives, _check_lab,
+        _check_ablations, _check_engine, _check_objectives, _check_lab,
         _check_positions,
     ):  # fmt: skip
         for wrong in check(config):
@@ -234,6 +234,16 @@ def _check_general(config: Config) -> Wrong:
         path = getattr(config.general, name)
         if path is not None and config.model.made_here:
             yield f"general.{name}", path, ALONE
+
+
+def _check_ablations(config: Config) -> Wrong:
+    """Check the ablations that need the mini world's solutions or a base made here."""
+    for name in ("base_forced", "few_shot") if config.task.train or config.task.path else ():
+        if getattr(config.ablation, name):
+            yield f"ablation.{name}", "true", "false unless task=mini, which has worked solutions"
+    if config.ablation.small_base and not config.model.made_here:
+        accepted = f"false with model={config.model.name}: only a base made here has a smaller one"
+        yield "ablation.small_base", "true", accepted
 
 
 def _check_shapes(config: Config) -> Wrong:

@@ -202,12 +202,41 @@ CHECKPOINTS: dict[str, Checkpoint] = {
         paper="The paper has no such ablation; from Dev2 to Dev3, where general data comes in, it "
         "has IF-Eval 72.0 → 78.1 and AIME 2024 74.0 → 78.1 (v2 Table 3).",
     ),
+    "dev3_unfiltered": Checkpoint(
+        "Dev3 on unfiltered samples", INK, "2", "base", switch="unfiltered_sft", plain="dev3",
+        chat=True, title="On as many of Dev2’s samples, drawn before any filter",
+        paper="The paper filters its samples (v1, 2.3.3) and has no such ablation. It finds human "
+        "data worse than the teacher's (v2, F) and gives no figures.",
+    ),
     "r1_preference_throughout": Checkpoint(
         "R1, preference from step 1", INK, ">", "dev3", switch="preference_throughout",
         plain="r1", chat=True, title="With the preference reward from the first step",
         curves=("preference", "pass_at_1"),
         paper="The paper (v2 B.5, Fig. 6): with more steps of a preference reward its value rises "
         "while Codeforces performance falls, so it came in only for the last 400 of 1,700 steps.",
+    ),
+    # A base of half the width, and R1-Zero from it.
+    "small_base": Checkpoint(
+        "Small base", GREY, "8", switch="small_base",
+        paper="a dense model of 7B parameters and a mixture of experts of 16B (v2, G.1)",
+    ),
+    "small_base_best": Checkpoint(
+        "Small base, best prompt", GREY, "H", "small_base", "small_base", switch="small_base",
+    ),
+    "small_zero": Checkpoint(
+        "R1-Zero from the small base", SKY, "3", "small_base", switch="small_base",
+        paper="RL fails to raise AIME, and longer answers become repetition (v2, G.1)",
+    ),
+    # The weights of another checkpoint, asked in another way.
+    "r1_zero_greedy": Checkpoint(
+        "R1-Zero, greedy", BLUE, "4", "r1_zero", "r1_zero", switch="greedy",
+    ),
+    "r1_greedy": Checkpoint("R1, greedy", GREEN, "4", "r1", "r1", chat=True, switch="greedy"),
+    "r1_zero_few_shot": Checkpoint(
+        "R1-Zero, after worked examples", BLUE, "*", "r1_zero", "r1_zero", switch="few_shot",
+    ),
+    "r1_few_shot": Checkpoint(
+        "R1, after worked examples", GREEN, "*", "r1", "r1", chat=True, switch="few_shot",
     ),
     "qwen_rl_plateau": _plateau("qwen", "o"),
     "llama_rl_plateau": _plateau("llama", "s"),
@@ -218,7 +247,8 @@ CHECKPOINTS: dict[str, Checkpoint] = {
 ABLATIONS = {name: each for name, each in CHECKPOINTS.items() if each.plain}
 EVALUATIONS = {f"evaluate_{name}": name for name in CHECKPOINTS}
 """The checkpoint that a stage evaluates, by the stage's name."""
-BASE_OF = {each.model: name for name, each in CHECKPOINTS.items() if not each.parent}
+BASES = {name: each for name, each in CHECKPOINTS.items() if not each.parent}
+BASE_OF = {each.model: name for name, each in BASES.items() if not each.switch}
 """The untrained checkpoint of each model."""
 
 _ABOUT_STUDENTS = (
@@ -273,6 +303,12 @@ PAIRS: dict[tuple[str, str], str] = {
         (ablation.plain, name): f"the effect of training {within_sentence(ablation.title)}"
         for name, ablation in ABLATIONS.items()
     },
+    ("small_base", "small_zero"): "what RL alone does to a smaller base",
+    ("small_base_best", "small_zero"): "what RL adds to the best prompt of the smaller base",
+    ("r1_zero", "r1_zero_greedy"): "greedy decoding of R1-Zero against sampling",
+    ("r1", "r1_greedy"): "greedy decoding of R1 against sampling",
+    ("r1_zero", "r1_zero_few_shot"): "the effect of worked examples in R1-Zero's prompt",
+    ("r1", "r1_few_shot"): "the effect of worked examples in R1's prompt",
     **STUDENT_PAIRS,
     **{
         (name, of_student(ablation.student)["distilled"]): "distillation against RL to a plateau"

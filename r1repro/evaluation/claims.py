@@ -139,6 +139,8 @@ def _still(claim: Claim, runs: Sequence[Light]) -> str:
 
     The stage is the one that made the later of two checkpoints.
     """
+    if _same_weights(claim.measure):
+        return ""
     reasons = [reason for run in runs if (reason := _still_in(claim, run))]
     if 2 * len(reasons) < len(runs):
         return ""
@@ -159,11 +161,20 @@ def _still_in(claim: Claim, run: Light) -> str:
     return reason and f"nothing moved: in {claim.moved.stage} {reason}"
 
 
+def _same_weights(measure: Measure | None) -> bool:
+    """Whether both sides are one checkpoint asked in two ways, which is no effect of training."""
+    return isinstance(measure, Change) and _weights(measure.before) == _weights(measure.after)
+
+
+def _weights(name: str) -> str:
+    return about(name).trained or name
+
+
 def _stage(measure: Measure | None) -> str:
     """The training stage whose effect is measured."""
     match measure:
         case Change(after=name) | Times(after=name) | Value(checkpoint=name):
-            return about(name).trained or name
+            return _weights(name)
         case Rise(stage=name) | Lead(stage=name):
             return name
     raise ValueError("a claim without a measure has no stage")
@@ -178,7 +189,11 @@ def _absent(measure: Measure, run: Light) -> str:
             sides = [checkpoint]
         case _:
             return ""
-    missing = [side for side in sides if side not in run.summaries]
+    missing = [
+        f"{side} ({about(side).override} makes it)" if about(side).override else side
+        for side in sides
+        if side not in run.summaries
+    ]
     return f"there is no evaluation of {' and '.join(missing)}" if missing else ""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from r1repro.config import Config, lab
-from r1repro.evaluation.checkpoints import BASE_OF, about
+from r1repro.evaluation.checkpoints import BASES, about
 from r1repro.planning.work import Work, kind
 from r1repro.runner.graph import Stage, graph
 from r1repro.runner.workspace import Workspace
@@ -87,7 +87,7 @@ def _length(config: Config, stage: Stage, cap: int) -> float | None:
     length of its initial policy, unless that is a base, whose answers RL changes.
     """
     named, policy = kind(stage), stage.inputs[0]
-    if named == "rl" and policy in BASE_OF.values():
+    if named == "rl" and policy in BASES:
         return None
     steps = _table(config, policy, "metrics.parquet")
     if named in ("evaluate", *DRAWN) and steps is not None and "length" in steps:
@@ -105,7 +105,7 @@ def _typical(stage: Stage) -> float:
     if kind(stage) == "reward_model":
         return GENERAL_ANSWER
     policy = stage.inputs[0]
-    if policy in BASE_OF.values():
+    if policy in BASES:
         return ALONE if kind(stage) == "rl" else BASE
     return TAUGHT if about(policy).chat else ALONE
 

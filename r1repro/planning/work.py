@@ -241,16 +241,19 @@ def _evaluate(config: Config, stage: Stage) -> Work:
         return _curve(config)
     in_depth = stage.run.endswith(":in_depth")
     samples = settings.samples if in_depth else settings.samples_between
+    each = settings.general_samples
+    if stage.run.endswith(":greedy"):
+        samples = each = 1  # the same answer every time
     try:
         world = worlds.of(config.task)
     except R1ReproError:
         return Work(f"{samples} samples per held-out problem, whose number is not yet known")
     problems = len(some(getattr(world, settings.split), settings.problems))
     general = len(some(getattr(world, f"general_{settings.split}"), settings.general_items))
-    completions = problems * samples + general * settings.general_samples
+    completions = problems * samples + general * each
     return Work(
         f"{problems:,} problems x {samples} and {general:,} general items x "
-        f"{settings.general_samples} = {completions:,} completions of at most "
+        f"{each} = {completions:,} completions of at most "
         f"{settings.max_completion_tokens:,} tokens",
         prompts=problems + general,
         completions=completions,

@@ -4,6 +4,8 @@ Measured on two CPU cores; larger models are slower. The students' stages, with 
 one core, take about as long as the teacher's on both.
 """
 
+from collections.abc import Callable
+
 from r1repro.config import Config, lab
 
 GENERAL_ITEMS = 1_110  # of the test split, the same at every scale
@@ -18,6 +20,11 @@ def base(name: str, rate: int, config: Config) -> float:
 def rl(name: str, config: Config) -> float:
     settings = getattr(config.stage, name)
     return 6 + settings.steps * settings.questions * settings.generations / 110
+
+
+def small(of: Callable[[Config], float], config: Config) -> float:
+    """A stage of a base of half the width."""
+    return of(config) / 2
 
 
 def arm(name: str, config: Config) -> float:

@@ -12,287 +12,106 @@ and the stage resumes from the newest. When it returns, the folder becomes a res
 
 import importlib
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from r1repro.config import LABS, TEACHER, Config, EvaluationConfig, lab
+from r1repro.config import LABS, TEACHER, Config, lab
 from r1repro.errors import R1ReproError, offered
-from r1repro.evaluation.checkpoints import CHECKPOINTS, EVALUATIONS, STUDENTS, about, of_student
-from r1repro.runner import estimates
+from r1repro.evaluation.checkpoints import EVALUATIONS, STUDENTS, of_student
+from r1repro.runner import estimates, kinds
+from r1repro.runner.kinds import CURVE, Stage
+
+_BASE = Stage(
+    name="base", version=7, run="r1repro.stages.base_model:run",
+    config=("model", "task", "stage.base", "base_seed", *kinds.LOADED),
+    seconds=partial(estimates.base, "base", 11_500),
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One node of the graph.
-
-    `version` is incremented when the result changes for the same configuration; `run` is
-    "module:function"; `config` lists the dotted paths that the result depends on; `notebook` is
-    the one whose cell runs it; `seconds` estimates its time on two CPU cores without a GPU;
-    `distributed` stages run in `launch.processes` processes, the others in one; a stage with a
-    `switch` exists only if that setting is true or not null; a `half` stage uses half of the
-    cores, so that another can run beside it (r1repro.cores); `changes` of the settings, in an arm
-    of the lab, are a part of its key.
-    """
-
-    name: str
-    version: int
-    run: str
-    config: tuple[str, ...]
-    seconds: Callable[[Config], float]
-    inputs: tuple[str, ...] = ()
-    notebook: str | None = None
-    distributed: bool = False
-    switch: str | None = None
-    half: bool = False
-    changes: tuple[tuple[str, Any], ...] = ()
-
-
-_LOADED = ("engine.precision", "engine.attention")
-"""Settings that the result of every stage that loads a model depends on."""
-_SAMPLED = (*_LOADED, "engine.rollouts")
-_ADAPTED = "gradient_checkpointing sharded lora_rank lora_alpha quantized unsloth".split()
-_TRAINED = (*_LOADED, *(f"engine.{name}" for name in _ADAPTED), "launch.processes")
-CURVE = "evaluation.curve_samples"
-
-
-def _asked_as(checkpoint: str) -> tuple[str, ...]:
-    """The settings that determine a checkpoint's prompt format."""
-    return tuple(f"{about(checkpoint).model}.{name}" for name in ("path", "hub", "chat"))
-
-
-def _student_form(name: str) -> tuple[str, ...]:
-    """Prompt format and traces of a student; empty for a teacher, whose key has its whole shape."""
-    if about(name).model == "model":
-        return ()
-    traces = [f"traces{rest}" for rest in ("", "_prompt", "_completion", "_rows", "_tokens")]
-    return (*_asked_as(name), *(f"student.{key}" for key in traces))
-
-
-def _evaluation(checkpoint: str, run: str = "run") -> Stage:
-    """The stage evaluate_X of a checkpoint X."""
-    others = {"curve_samples"} | (set() if run == "in_depth" else {"samples"})
-    read = [f.name for f in fields(EvaluationConfig) if f.name not in others]
-    settings = ("task", *(f"evaluation.{name}" for name in read), "base_seed")
-    return Stage(
-        name=f"evaluate_{checkpoint}",
-        version=6,
-        run=f"r1repro.stages.evaluate:{run}",
-        config=(*_asked_as(checkpoint), *settings, *_SAMPLED),
-        seconds=estimates.in_depth if run == "in_depth" else estimates.evaluation,
-        inputs=(CHECKPOINTS[checkpoint].trained or checkpoint,),
-        switch=_switch(checkpoint),
-    )
-
-
-def _switch(checkpoint: str) -> str | None:
-    found = CHECKPOINTS[checkpoint].switch
-    return f"ablation.{found}" if found else None
-
-
-def _way(name: str, checkpoint: str = "base") -> Stage:
-    """The stage evaluate_base_X: the base, or the fine-tuned base, with another prompt."""
-    searched = (f"{checkpoint}_search",) if name in ("best", "few_shot") else ()
-    stage = _evaluation(f"{checkpoint}_{name}")
-    run = f"r1repro.stages.baselines:{name}"
-    return replace(stage, run=run, version=3, inputs=(checkpoint, *searched))
-
-
-def _search(checkpoint: str) -> Stage:
-    """The stage X_search: every prompt at every temperature on the validation problems."""
-    asked = "search_samples top_p problems max_completion_tokens rollout_batch".split()
-    settings = (*(f"evaluation.{name}" for name in asked), "base_seed")
-    return Stage(
-        name=f"{checkpoint}_search",
-        version=1,
-        run="r1repro.stages.baselines:search",
-        config=(*_asked_as(checkpoint), "task", *settings, *_SAMPLED),
-        seconds=estimates.search,
-        inputs=(checkpoint,),
-        switch=_switch(checkpoint),
-    )
-
-
-def _curve() -> Stage:
-    """The stage r1_zero_curve: R1-Zero's snapshots on the validation problems."""
-    asked = "temperature top_p max_completion_tokens rollout_batch problems curve_samples".split()
-    settings = (*(f"evaluation.{name}" for name in asked), "base_seed")
-    return Stage(
-        name="r1_zero_curve",
-        version=1,
-        run="r1repro.stages.evaluate:curve",
-        config=(*_asked_as("r1_zero"), "task", *settings, *_SAMPLED),
-        seconds=estimates.curve,
-        inputs=("base", "r1_zero"),
-        switch=CURVE,
-    )
-
-
-def _rl(name: str, *start: str, settings: str = "", run: str = "") -> Stage:
-    """A GRPO stage from the policy of its first input, with the settings of a stage (its own)."""
-    settings = settings or name
-    return Stage(
-        name=name,
-        version=6 if name == "r1_zero" else 4,
-        run=f"r1repro.stages.rl:{run or name}",
-        config=(
-            *("model", *_student_form(name), "task", f"stage.{settings}", "seed"),
-            *(("general",) if settings == "r1" else ()),
-            *("engine", "launch"),
-        ),
-        seconds=partial(estimates.rl, settings),
-        inputs=start,
-        distributed=True,
-        switch=_switch(name),
-    )
-
-
-def _sft(name: str, data: str, base: str = "base", settings: str = "", run: str = "") -> Stage:
-    """A stage of supervised fine-tuning of `base` on the data set of stage `data`."""
-    settings = settings or name
-    return Stage(
-        name=name,
-        version=4,
-        run=f"r1repro.stages.sft:{run or name}",
-        config=("model", *_student_form(name), "task", f"stage.{settings}", "seed", *_TRAINED),
-        seconds=partial(estimates.sft, settings, data),
-        inputs=(base, data),
-        distributed=True,
-        switch=_switch(name),
-    )
-
-
-def _data(name: str, policy: str, seconds: Callable[[Config], float], *settings: str) -> Stage:
-    """A stage that samples `policy` for a data set."""
-    return Stage(
-        name=name,
-        version=4,
-        run=f"r1repro.stages.{name}:run",
-        config=("model", "task", *(settings or (f"stage.{name}",)), "seed", *_SAMPLED),
-        seconds=seconds,
-        inputs=(policy,),
-    )
-
-
-def _evaluated(stage: Stage, run: str = "run") -> tuple[Stage, Stage]:
-    """A stage that trains a checkpoint, and the checkpoint's evaluation."""
-    return stage, _evaluation(stage.name, run=run)
-
-
-def _in(notebook: str, *stages: Stage) -> tuple[Stage, ...]:
-    """These stages, run by the cells of that notebook."""
-    return tuple(replace(stage, notebook=notebook) for stage in stages)
-
-
-def _student(name: str) -> tuple[Stage, ...]:
-    """A student's stages: base, distilled, RL alone, distilled then RL, and their evaluations."""
-    base, rl, equal_flops, distilled, both = of_student(name).values()
-    plateau = f"{rl}_plateau"
-    taught = _sft(distilled, "rejection_sampling", base, run="distilled")
-    long = _rl(plateau, base, settings=rl, run="student_rl_plateau")
-    stages = (
-        Stage(
-            name=base,
-            version=3,
-            run=f"r1repro.stages.base_model:{name}",
-            config=(f"student.{name}", "task", f"stage.{base}", "base_seed", *_LOADED),
-            seconds=partial(estimates.base, base, 15_000),
-        ),
-        replace(taught, inputs=(*taught.inputs, "teacher_sampling")),
-        _rl(rl, base, distilled, "rejection_sampling", "dev2", "teacher_sampling",
-            run="student_rl"),
-        _rl(both, distilled, run="distilled_rl"),
-        *map(_evaluation, (base, distilled, rl, both)),
-        _evaluation(equal_flops, run="equal_flops"),
-        *_evaluated(replace(long, seconds=partial(estimates.plateau, rl))),
-    )  # fmt: skip
-    # Their versions were incremented when they were limited to half of the cores.
-    return tuple(replace(stage, version=stage.version + 1, half=True) for stage in stages)
+def _small() -> Iterator[Stage]:
+    """A base of half the width with its best prompt, R1-Zero from it, and their evaluations."""
+    for stage in (
+        replace(_BASE, name="small_base", version=1, run="r1repro.stages.base_model:small"),
+        replace(kinds.search("small_base"), name="small_search"),
+        kinds.rl("small_zero", "small_base", settings="r1_zero"),
+    ):
+        seconds = partial(estimates.small, stage.seconds)
+        yield replace(stage, switch="ablation.small_base", seconds=seconds)
+    yield from map(kinds.evaluation, ("small_base", "small_zero"))
+    yield kinds.asked("small_base_best", "baselines:best", "small_search")
 
 
 _CHAIN: tuple[Stage, ...] = (
-    *_in(
+    *kinds.in_notebook(
         "00_base_model",
-        *_evaluated(
-            Stage(
-                name="base",
-                version=7,
-                run="r1repro.stages.base_model:run",
-                config=("model", "task", "stage.base", "base_seed", *_LOADED),
-                seconds=partial(estimates.base, "base", 11_500),
-            ),
-            run="in_depth",
-        ),
-        _search("base"),
-        *map(_way, ("best", "plain", "begun", "few_shot", "forced")),
+        *kinds.evaluated(_BASE, run="in_depth"),
+        kinds.search("base"),
+        *map(kinds.way, ("best", "plain", "begun", "few_shot", "forced")),
     ),
-    *_in(
+    *kinds.in_notebook(
         "01_r1_zero_grpo",
         replace(
-            _data("base_rft_data", "base", estimates.rft_data, "stage.r1_zero",
+            kinds.data("base_rft_data", "base", estimates.rft_data, "stage.r1_zero",
                   "stage.base_rft.keep_all"),
             version=1, run="r1repro.stages.baselines:rft_data", switch="ablation.base_rft",
         ),
-        *_evaluated(replace(_sft("base_rft", "base_rft_data"), seconds=estimates.rft)),
-        _search("base_rft"),
-        _way("best", "base_rft"),
-        *_evaluated(_rl("r1_zero", "base"), run="in_depth"),
-        _curve(),
-        *_evaluated(_rl("r1_zero_permuted", "base", settings="r1_zero")),
-        *_evaluated(_rl("r1_zero_format_only", "base", settings="r1_zero")),
-        *_evaluated(_rl("r1_zero_equal_weights", "base", settings="r1_zero")),
+        *kinds.evaluated(replace(kinds.sft("base_rft", "base_rft_data"), seconds=estimates.rft)),
+        kinds.search("base_rft"),
+        kinds.way("best", "base_rft"),
+        *kinds.evaluated(kinds.rl("r1_zero", "base"), run="in_depth"),
+        *kinds.otherwise("r1_zero"),
+        kinds.curve(),
+        *_small(),
+        *kinds.evaluated(kinds.rl("r1_zero_permuted", "base", settings="r1_zero")),
+        *kinds.evaluated(kinds.rl("r1_zero_format_only", "base", settings="r1_zero")),
+        *kinds.evaluated(kinds.rl("r1_zero_equal_weights", "base", settings="r1_zero")),
     ),
-    *_in(
+    *kinds.in_notebook(
         "02_cold_start_sft",
-        _data("cold_start_data", "r1_zero", partial(estimates.samples, "cold_start_data")),
-        *_evaluated(_sft("dev1", "cold_start_data")),
+        kinds.data("cold_start_data", "r1_zero", partial(estimates.samples, "cold_start_data")),
+        *kinds.evaluated(kinds.sft("dev1", "cold_start_data")),
     ),
-    *_in(
+    *kinds.in_notebook(
         "03_reasoning_rl",
-        *_evaluated(_rl("dev2", "dev1")),
-        *_evaluated(_rl("dev2_no_language_reward", "dev1", settings="dev2")),
+        *kinds.evaluated(kinds.rl("dev2", "dev1")),
+        *kinds.evaluated(kinds.rl("dev2_no_language_reward", "dev1", settings="dev2")),
     ),
-    *_in(
+    *kinds.in_notebook(
         "04_rejection_sampling",
-        _data("rejection_sampling", "dev2", partial(estimates.samples, "rejection_sampling"),
+        kinds.data("rejection_sampling", "dev2", partial(estimates.samples, "rejection_sampling"),
               "stage.rejection_sampling", "general"),
         Stage(
-            name="teacher_sampling",
-            version=4,
-            run="r1repro.stages.rejection_sampling:by_teacher",
-            config=(
-                *(TEACHER, f"{TEACHER}_chat", f"{TEACHER}_tokens"),
-                *("task", "stage.rejection_sampling", "general", "seed", *_SAMPLED),
-            ),
-            seconds=partial(estimates.samples, "rejection_sampling"),
-            switch=TEACHER,
+            name="teacher_sampling", version=4, run="r1repro.stages.rejection_sampling:by_teacher",
+            config=(TEACHER, f"{TEACHER}_chat", f"{TEACHER}_tokens", "task",
+                    "stage.rejection_sampling", "general", "seed", *kinds.SAMPLED),
+            seconds=partial(estimates.samples, "rejection_sampling"), switch=TEACHER,
         ),
     ),
-    *_in(
+    *kinds.in_notebook(
         "05_mixed_sft",
-        *_evaluated(_sft("dev3", "rejection_sampling")),
-        *_evaluated(_sft("dev3_reasoning_only", "rejection_sampling", settings="dev3")),
+        *kinds.evaluated(kinds.sft("dev3", "rejection_sampling")),
+        *kinds.evaluated(kinds.sft("dev3_reasoning_only", "rejection_sampling", settings="dev3")),
+        *kinds.evaluated(kinds.sft("dev3_unfiltered", "rejection_sampling", settings="dev3")),
     ),
-    *_in(
+    *kinds.in_notebook(
         "06_all_scenario_rl",
         Stage(
-            name="reward_model",
-            version=5,
-            run="r1repro.stages.reward_model:run",
-            config=(
-                *("model", "task", "stage.reward_model", "general", "seed"),
-                *("engine", "launch.processes"),
-            ),
-            seconds=estimates.reward_model,
-            inputs=("dev2", "dev3", "rejection_sampling"),
+            name="reward_model", version=5, run="r1repro.stages.reward_model:run",
+            config=("model", "task", "stage.reward_model", "general", "seed", "engine",
+                    "launch.processes"),
+            seconds=estimates.reward_model, inputs=("dev2", "dev3", "rejection_sampling"),
             distributed=True,
         ),
-        *_evaluated(_rl("r1", "dev3", "reward_model")),
-        *_evaluated(_rl("r1_preference_throughout", "dev3", "reward_model", settings="r1")),
+        *kinds.evaluated(kinds.rl("r1", "dev3", "reward_model")),
+        *kinds.otherwise("r1"),
+        *kinds.evaluated(
+            kinds.rl("r1_preference_throughout", "dev3", "reward_model", settings="r1")
+        ),
     ),
-    *_in("07_distillation", *_student("qwen"), *_student("llama")),
+    *kinds.in_notebook("07_distillation", *kinds.student("qwen"), *kinds.student("llama")),
 )  # fmt: skip
 
 STAGES: tuple[Stage, ...] = (
@@ -337,7 +156,9 @@ def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
         shown = [name for name, arm in left.items() if notebook in arm.shown_in]
         pairs = [_arm(name, left.pop(name).changes) for name in shown]
         own = [stage for stage in (_WHY, _ITERATIVE) if stage.name == notebook]
-        yield from _in(f"lab/{notebook}", *first, *own, *(s for pair in pairs for s in pair))
+        yield from kinds.in_notebook(
+            f"lab/{notebook}", *first, *own, *(s for pair in pairs for s in pair)
+        )
         first = []
 
 
@@ -369,11 +190,11 @@ def _arm(arm: str, changes: tuple[tuple[str, Any], ...]) -> tuple[Stage, Stage]:
     name = f"{lab.STAGE}{arm}"
     return (
         replace(
-            _rl("r1_zero", "base", run=name), name=name, version=1, changes=changes,
+            kinds.rl("r1_zero", "base", run=name), name=name, version=1, changes=changes,
             seconds=partial(estimates.arm, arm),
         ),
         replace(
-            _evaluation("r1_zero", run="in_depth"), name=lab.evaluation(arm), version=1,
+            kinds.evaluation("r1_zero", run="in_depth"), name=lab.evaluation(arm), version=1,
             run=lab.EVALUATE, inputs=(name,), seconds=estimates.validation,
         ),
     )  # fmt: skip

@@ -1,9 +1,11 @@
-"""Stages base, qwen_base, llama_base: pretraining from random weights on the mini world's corpus.
+"""Stages base, small_base, qwen_base, llama_base: pretraining on the mini world's corpus.
 
-With a `path` or `hub` in its shape the base is a copy of that model and nothing is trained.
+Training is from random weights. With a `path` or `hub` in its shape the base is a copy of that
+model and nothing is trained.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -48,6 +50,23 @@ def run(
 
 qwen = partial(run, model="student.qwen", stage="qwen_base")
 llama = partial(run, model="student.llama", stage="llama_base")
+
+
+def small(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """A base of half the width of `base`, on the same corpus (R1 v2, G.1)."""
+    _train(config, halved(config.model), config.stage.base, folder, progress)
+
+
+def halved(shape: ModelConfig) -> ModelConfig:
+    """The shape at half the width: a quarter of the parameters outside of the embeddings."""
+    heads = max(1, shape.heads // 2)
+    return replace(
+        shape,
+        hidden_size=shape.hidden_size // 2,
+        intermediate_size=shape.intermediate_size // 2,
+        heads=heads,
+        kv_heads=math.gcd(heads, max(1, shape.kv_heads // 2)),
+    )
 
 
 def _copy(place: Path, target: Path) -> None:

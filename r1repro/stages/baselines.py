@@ -1,8 +1,10 @@
 """Stages that evaluate the base with other prompts: the baselines for the gain of RL.
 
+R1-Zero and R1 are evaluated with the base's worked examples here too.
+
 base_search measures every prompt at every temperature on the validation problems, by family;
 evaluate_base_best evaluates each family of the test problems with the best of them. The fine-tuned
-base (base_rft) gets the same search. The others use fixed prompts.
+base (base_rft) and the smaller base get the same search. The others use fixed prompts.
 """
 
 import json
@@ -24,7 +26,7 @@ from r1repro.rewards.accuracy import judge
 from r1repro.stages import samples
 from r1repro.stages.evaluate import Part, measure, parts, sampling, some
 from r1repro.stages.models import load_sampled, load_tokenizer
-from r1repro.tasks import asking, worlds
+from r1repro.tasks import asking, templates, worlds
 from r1repro.tasks.problem import Completion
 from r1repro.tasks.templates import Asked, Form
 
@@ -107,11 +109,27 @@ begun = partial(one_way, "begun")
 
 def few_shot(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Evaluate with the number of worked examples that was best on validation over all families."""
+    one_way(_best_few(config, inputs), config, inputs, folder, progress)
+
+
+def trained_few_shot(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """Evaluate R1-Zero or R1 in its own form, after the examples that `few_shot` gives the base.
+
+    General items have no examples.
+    """
+    name, trained = next(iter(inputs.items()))
+    zero_shot = templates.asked(checkpoints.form(config, name))
+    form = asking.few_shot(worlds.of(config.task), zero_shot)[_best_few(config, inputs)]
+    asked = parts(config, form, zero_shot, config.evaluation.samples_between)
+    rows = measure(config, trained.folder / "model", asked, progress)
+    rows.to_parquet(folder / "evaluation.parquet")
+
+
+def _best_few(config: Config, inputs: Inputs) -> str:
     tried = pd.read_parquet(inputs["base_search"].folder / SEARCH)
     asked_so = tried["temperature"] == config.evaluation.temperature
     tried = tried[tried["way"].str.startswith("few_") & asked_so]
-    way = "plain" if tried.empty else str(tried.groupby("way")["pass@1"].mean().idxmax())
-    one_way(way, config, inputs, folder, progress)
+    return "plain" if tried.empty else str(tried.groupby("way")["pass@1"].mean().idxmax())
 
 
 def forced(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:

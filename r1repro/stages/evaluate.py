@@ -1,12 +1,12 @@
 """Stages evaluate_X: checkpoint X on the held-out problems and general items, k samples each.
 
 Every checkpoint gets the prompt format that it was trained with, the base that of R1-Zero;
-r1repro.stages.baselines evaluates the base with other prompts.
+r1repro.stages.baselines evaluates with other prompts.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,14 @@ def run(
 
 in_depth = partial(run, samples="samples")
 """With more samples per reasoning problem, for base and R1-Zero."""
+
+
+def greedy(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """By greedy decoding, which the paper avoids (R1 v1, 3)."""
+    settings = replace(config.evaluation, temperature=0.0)
+    run(replace(config, evaluation=settings), inputs, folder, progress)
+
+
 equal_flops = partial(run, model=f"{EQUAL_FLOPS}/model")
 """The policy saved when RL had spent the FLOPs of distillation."""
 

@@ -62,6 +62,8 @@ r1_zero_format_only = partial(r1_zero, accuracy_weight=0.0, format_of_right=Fals
 """Control: as R1-Zero, with the format reward only; accuracy is measured with weight zero."""
 r1_zero_equal_weights = partial(r1_zero, format_of_right=False, snapshot_every=0)
 """Ablation: the paper's sum of independent accuracy and format rewards."""
+small_zero = partial(reasoning, "r1_zero", "small_base", snapshot_every=0)
+"""Ablation: R1-Zero from a smaller base (R1 v2, G.1)."""
 dev2 = partial(reasoning, "dev2", "dev1")
 """From dev1, with the language-consistency reward (R1 v2, 3.2.1)."""
 dev2_no_language_reward = partial(dev2, language_weight=0.0)

@@ -14,7 +14,7 @@ from r1repro.artifacts import FACTS, Inputs, Progress, StageResult, write_atomic
 from r1repro.config import Config, SFTConfig
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.rules import problems_of_rows
-from r1repro.stages import student_data
+from r1repro.stages import samples, student_data
 from r1repro.stages.models import load_tokenizer, load_trained, store
 from r1repro.tasks import templates
 from r1repro.tasks.problem import GENERAL
@@ -42,6 +42,24 @@ base_rft = partial(tuned, "base_rft", "base_rft_data")
 dev3 = partial(tuned, "dev3", "rejection_sampling")
 dev3_reasoning_only = partial(dev3, general=False)
 """Ablation: as Dev3, without the general data, for as many epochs."""
+
+
+def dev3_unfiltered(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """Ablation: as Dev3, on as many reasoning rows drawn from all of Dev2's samples.
+
+    They may be wrong, cut off or mixed, and of any question; held-out questions stay out, and the
+    general rows are Dev3's.
+    """
+    source = inputs["rejection_sampling"]
+    data = pd.read_parquet(source.folder / "dataset.parquet")
+    drawn = pd.read_parquet(source.folder / "samples.parquet").rename(
+        columns={"text": "completion"}
+    )
+    general = data.task.isin(GENERAL)
+    rows, _ = samples.kept_apart(config, drawn.to_dict("records"))
+    chosen = pd.DataFrame(rows).sample(int((~general).sum()), random_state=config.seed)
+    mixed = pd.concat([chosen, data[general]], ignore_index=True)
+    train(config, "dev3", inputs["base"], mixed, config.stage.dev3, folder, progress)
 
 
 def distilled(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:

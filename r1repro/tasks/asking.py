@@ -60,11 +60,13 @@ def ways(world: World, template: str) -> dict[str, Form]:
         first = first_step(problem) if problem.task in FAMILIES else ""
         return Asked(before.prompt + first, before.begun + first)
 
+    return methods | {"step": step} | few_shot(world, plain)
+
+
+def few_shot(world: World, form: Form) -> dict[str, Form]:
+    """few_N: N worked examples of the mini world, then the question as `form` asks it."""
     shown = examples(world)
-    methods["step"] = step
-    for count in EXAMPLES:
-        methods[f"few_{count}"] = _after(shown, count)
-    return methods
+    return {f"few_{count}": _after(shown, count, form) for count in EXAMPLES}
 
 
 def read_best(folder: Path) -> dict[str, dict[str, Any]]:
@@ -127,10 +129,11 @@ def worked(rng: random.Random, problem: Problem) -> str | None:
     return "\n".join([problem.prompt, *lines, FINAL[problem.language].format(answer)])
 
 
-def _after(shown: Mapping[tuple[str, str], Sequence[str]], count: int) -> Form:
+def _after(shown: Mapping[tuple[str, str], Sequence[str]], count: int, form: Form) -> Form:
     def few(problem: Problem) -> Asked:
         pool = shown.get((problem.task, problem.language), ())
         chosen = random.Random(problem.id).sample(pool, min(count, len(pool)))
-        return Asked(END.join([*chosen, f"{problem.prompt}\n"]))
+        before = form(problem)
+        return Asked(END.join([*chosen, before.prompt]), before.begun)
 
     return few

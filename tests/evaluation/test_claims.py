@@ -269,6 +269,21 @@ def test_a_stage_that_did_not_move_has_no_verdict_whatever_its_effect():
     assert judged_with(CLAIM, {"r1_zero": frozen}).verdict == "not testable"
 
 
+def test_of_one_checkpoint_asked_in_two_ways_no_stage_must_have_moved():
+    (claim,) = (c for c in load() if c.id == "few-shot-hurts")
+    change = {"r1_few_shot - r1": {"reasoning/pass@1": estimate(-0.2, -0.1)}}
+    for moved in ({"r1": STILL}, {}):
+        (one,) = claims.judge([claim], [Light({}, change, {}, moved=moved)])
+        assert one.verdict == "reproduced", "if R1 is Dev3, it is a reasoning model all the same"
+
+
+def test_what_is_switched_off_is_named_with_its_switch():
+    (claim,) = (c for c in load() if c.id == "greedy-repeats")
+    (one,) = claims.judge([claim], [Light({"r1": {"repetition": estimate(0.1, 0.2)}}, {}, {})])
+    assert one.verdict == "not testable"
+    assert one.reason == "there is no evaluation of r1_greedy (ablation.greedy=true makes it)"
+
+
 def test_of_several_seeds_most_must_have_moved():
     moves, still = {"r1_zero": MOVES}, {"r1_zero": STILL}
     assert judged_with(CLAIM, moves, still, moves).verdict == "reproduced"

@@ -80,3 +80,11 @@ def test_the_preference_reward_model_is_held_beside_the_policy(compose):
     policy, judged = (needs(config, find(name, config)) for name in ("dev2", "r1"))
     counts = memory.count(read(config.model))
     assert judged.reference - policy.reference == 4 * counts.total
+
+
+def test_greedy_answers_are_counted_once(compose):
+    config = compose("ablation.greedy=true")
+    greedy, sampled = (
+        work(config, find(f"evaluate_{name}", config)) for name in ("r1_greedy", "r1")
+    )
+    assert greedy.completions == greedy.prompts == sampled.prompts < sampled.completions

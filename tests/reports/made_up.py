@@ -43,6 +43,9 @@ ABLATIONS = {
     "dev2_no_language_reward": (0.7, 0.2), "dev3_reasoning_only": (0.72, 0.2),
     "r1_preference_throughout": (0.6, 0.85),
     "qwen_rl_plateau": (0.45, 0.02), "llama_rl_plateau": (0.45, 0.02),
+    "r1_zero_greedy": (0.75, 0.15), "r1_greedy": (0.75, 0.8),
+    "r1_zero_few_shot": (0.6, 0.15), "r1_few_shot": (0.6, 0.8), "dev3_unfiltered": (0.6, 0.6),
+    "small_base": (0.2, 0.1), "small_base_best": (0.25, 0.1), "small_zero": (0.3, 0.1),
 }  # fmt: skip
 
 
@@ -176,11 +179,15 @@ def make_results(config: Config, hostile: bool = False) -> dict[str, StageResult
                      for a in ("rl", "distilled_rl")), "dev2_no_language_reward",
                      "r1_zero_permuted", "r1_zero_format_only",
                      "r1_zero_equal_weights",
-                     "r1_preference_throughout", "qwen_rl_plateau", "llama_rl_plateau")  # fmt: skip
+                     "r1_preference_throughout", "qwen_rl_plateau", "llama_rl_plateau",
+                     "small_zero")  # fmt: skip
     tables: dict[str, dict[str, pd.DataFrame]] = {"base": {"metrics": pretraining_metrics()}}
     for i, name in enumerate(trained_by_rl):
         tables[name] = {"metrics": rl_metrics(seed=i), "completions": completions()}
-    for name in ("dev1", "dev3", "dev3_reasoning_only", "qwen_distilled", "llama_distilled"):
+    for name in (
+        "dev1", "dev3", "dev3_reasoning_only", "dev3_unfiltered", "qwen_distilled",
+        "llama_distilled",
+    ):  # fmt: skip
         tables[name] = {"metrics": sft_metrics()}
     for name in ("cold_start_data", "rejection_sampling"):
         tables[name] = {"dataset": completions()}

@@ -197,11 +197,21 @@ def test_what_the_doctor_finds_stands_on_the_page(run_folder, fresh):
     assert "(now max_completion_tokens=256)" in text and "no findings" not in text
 
 
+BESIDE = {
+    f"evaluate_{name}"
+    for name in (
+        "base_forced", "base_rft", "base_rft_best", "r1_zero_greedy", "r1_greedy",
+        "r1_zero_few_shot", "r1_few_shot",
+        "small_base", "small_base_best", "small_zero",
+    )
+}  # fmt: skip
+"""Evaluations that are switched on and are no ablation of a training stage."""
+
+
 def test_what_is_switched_on_belongs_to_a_finished_run(config):
     ablations = {f"evaluate_{name}" for name in checkpoints.ABLATIONS}
     assert set(needed(compose([]))) == set(STAGES)
-    others = {f"evaluate_base_{name}" for name in ("forced", "rft", "rft_best")}
-    assert set(needed(config)) == {*STAGES, *ablations, *others}
+    assert set(needed(config)) == {*STAGES, *ablations, *BESIDE}
     one = needed(compose(["ablation.reasoning_only=true"]))
     assert set(one) - set(STAGES) == {"evaluate_dev3_reasoning_only"}
 
@@ -210,7 +220,8 @@ def test_a_finished_report_stands_on_the_whole_graph():
     plain = {name for name, stage in graph().items() if stage.switch is None}
     assert {name for name in plain if name.startswith("evaluate_")} <= set(STAGES) <= plain
     switches = {f"ablation.{ablation.switch}" for ablation in checkpoints.ABLATIONS.values()}
-    switches |= {"ablation.base_forced", "ablation.base_rft", "evaluation.curve_samples"}
+    switches |= {f"ablation.{checkpoints.about(name).switch}" for name in BESIDE}
+    switches |= {"evaluation.curve_samples"}
     assert switches == {stage.switch for stage in graph().values()} - {None, "student.teacher"}
     for name, ablation in checkpoints.ABLATIONS.items():
         assert graph()[f"evaluate_{name}"].switch == f"ablation.{ablation.switch}"

@@ -190,7 +190,8 @@ def test_ablations_are_told_where_they_ran(found):
     told = dict(tables.ablations(summaries, changes))
     assert set(told) == {
         "r1_zero_permuted", "r1_zero_format_only", "r1_zero_equal_weights",
-        "dev2_no_language_reward", "dev3_reasoning_only", "r1_preference_throughout",
+        "dev2_no_language_reward", "dev3_reasoning_only", "dev3_unfiltered",
+        "r1_preference_throughout",
         "qwen_rl_plateau", "llama_rl_plateau",
     }  # fmt: skip
     assert told["dev3_reasoning_only"].columns[:2] == ("Dev3", "Dev3 on reasoning data only")

@@ -95,15 +95,25 @@ def test_ablations_are_off_until_switched_on_and_change_nothing_else(compose):
             "r1_zero_equal_weights",
             "dev2_no_language_reward",
             "dev3_reasoning_only",
+            "dev3_unfiltered",
             "r1_preference_throughout",
             "qwen_rl_plateau",
             "llama_rl_plateau",
         )
         for name in (checkpoint, f"evaluate_{checkpoint}")
     } | {
-        "base_rft_data", "base_rft", "evaluate_base_rft", "base_rft_search",
-        "evaluate_base_rft_best", "evaluate_base_forced",
-    }  # fmt: skip
+        "base_rft_data",
+        "base_rft",
+        "evaluate_base_rft",
+        "base_rft_search",
+        "evaluate_base_rft_best",
+        "evaluate_base_forced",
+    } | {
+        f"evaluate_{name}_{how}" for name in ("r1_zero", "r1") for how in ("greedy", "few_shot")
+    } | {
+        *("small_base", "small_search", "small_zero"),
+        *(f"evaluate_small_{name}" for name in ("base", "base_best", "zero")),
+    }
     assert {name for name in plain if plain[name] != switched[name]} == {"comparison"}
     with pytest.raises(R1ReproError, match="set ablation.reasoning_only=true to run it"):
         find("dev3_reasoning_only", compose())

@@ -1,11 +1,13 @@
 """The base as an ordinary Hugging Face folder."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from r1repro.config import ModelConfig
-from r1repro.stages.base_model import from_random_weights
+from r1repro.stages.base_model import from_random_weights, halved
 from r1repro.stages.models import load_model, load_tokenizer, save_model
 from r1repro.tasks import mini_world, templates
 from r1repro.tasks.corpus import documents
@@ -82,3 +84,18 @@ def test_prompts_fit_the_room_the_configuration_keeps(tokenizer, world):
 
     longest = max(len(tokenizer.encode(templates.render("mini", p))) for p in world.test)
     assert longest <= LONGEST_PROMPT
+
+
+def test_the_small_base_has_a_quarter_of_the_parameters_outside_of_the_embeddings(tokenizer):
+    shape = laptop(ModelConfig)
+    counts = []
+    for one in (shape, halved(shape)):
+        model = from_random_weights(one, tokenizer)
+        sizes = {name: weight.numel() for name, weight in model.named_parameters()}
+        words = sum(size for name, size in sizes.items() if "embed" in name)
+        counts.append((words, sum(sizes.values()) - words))
+    (words, rest), (half_words, quarter) = counts
+    assert half_words == words / 2 and quarter == pytest.approx(rest / 4, rel=0.01)
+    narrow = halved(replace(shape, heads=10, kv_heads=5))
+    assert (narrow.heads, narrow.kv_heads) == (5, 1), "key heads divide the heads"
+    assert (halved(narrow).heads, halved(halved(halved(narrow))).kv_heads) == (2, 1)

@@ -13,8 +13,9 @@ from r1repro.config import ModelConfig
 from r1repro.stages import baselines
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
-from r1repro.tasks import asking, worlds
+from r1repro.tasks import asking, templates, worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
+from r1repro.text.tags import END
 from tests.laptop import laptop
 
 
@@ -88,6 +89,36 @@ def test_a_fixed_way_asks_every_problem(config, searched, tmp_path, way):
     world = worlds.of(config.task)
     assert set(rows["problem_id"]) == {p.id for p in (*world.test, *world.general_test)}
     assert rows["text"].str.startswith("<think>").all() == (way == "begun")
+
+
+def test_a_trained_checkpoint_is_asked_in_its_own_form_after_the_bases_examples(
+    config, searched, tmp_path, monkeypatch
+):
+    """Best for the base at the temperature of evaluations are two examples."""
+    best = {"few_1": 0.1, "few_2": 0.3, "few_4": 0.2, "few_8": 0.1, "plain": 0.9}
+    rows = [(way, t, "a", p if t else 1 - p) for way, p in best.items() for t in (0.0, 0.6)]
+    search = pd.DataFrame(rows, columns=["way", "temperature", "family", "pass@1"])
+    search.to_parquet(tmp_path / baselines.SEARCH)
+    seen = {}
+    monkeypatch.setattr(
+        baselines, "measure",
+        lambda config, place, asked, progress: seen.update(place=place, asked=asked) or search,
+    )  # fmt: skip
+    trained = SimpleNamespace(folder=tmp_path / "r1")
+    inputs = {"r1": trained, "base_search": SimpleNamespace(folder=tmp_path)}
+    baselines.trained_few_shot(config, inputs, tmp_path, Progress(None))
+    assert seen["place"] == trained.folder / "model"
+    reasoning, general = seen["asked"]
+    assert reasoning.sampling.temperature == config.evaluation.temperature
+    assert reasoning.samples == config.evaluation.samples_between
+    few = asking.ways(worlds.of(config.task), "mini")["few_2"]
+    for problem in reasoning.problems[:4]:
+        own, shown = templates.render("mini", problem), few(problem).prompt
+        *examples, question = shown.split(END)
+        assert len(examples) == 2 and question == f"{problem.prompt}\n"
+        assert reasoning.form(problem).prompt == END.join([*examples, own])
+    item = general.problems[0]
+    assert general.form(item).prompt == templates.render("mini", item)
 
 
 def test_rft_has_as_many_samples_as_rl_draws(config, searched, tmp_path):

@@ -34,6 +34,25 @@ def test_problems_are_those_of_the_split(tmp_path, split):
     assert general and set(asked) == {p.id for p in (*getattr(world, split), *general)}
 
 
+def test_greedily_every_sample_is_the_same_and_the_form_is_the_checkpoints(tmp_path):
+    config = configuration.compose(["scale=smoke"])
+    settings = dataclasses.replace(config.evaluation, max_completion_tokens=3, problems=4)
+    config = dataclasses.replace(config, evaluation=settings)
+    tokenizer = train_tokenizer(["User: Compute 1+2. Assistant: "])
+    model = from_random_weights(laptop(ModelConfig, layers=1), tokenizer)
+    save_model(model, tokenizer, tmp_path / "model")
+    texts = {}
+    for name, how in (("greedy", evaluate.greedy), ("sampled", evaluate.run)):
+        (tmp_path / name).mkdir()
+        how(config, {"r1": SimpleNamespace(folder=tmp_path)}, tmp_path / name, Progress(None))
+        rows = pd.read_parquet(tmp_path / name / "evaluation.parquet")
+        reasoning = rows[rows["task"].isin(["arithmetic", "countdown"])]
+        samples = reasoning.groupby("problem_id")["sample"].apply(list)
+        assert samples.tolist() == [[*range(settings.samples_between)]] * 4
+        texts[name] = reasoning.groupby("problem_id")["text"].nunique()
+    assert texts["greedy"].eq(1).all() and texts["sampled"].gt(1).any()
+
+
 def test_the_curve_asks_base_snapshots_and_the_trained_policy_in_order(tmp_path):
     config = configuration.compose(["scale=smoke", "evaluation.curve_samples=2"])
     settings = dataclasses.replace(config.evaluation, max_completion_tokens=2, problems=3)

@@ -95,6 +95,8 @@ def test_a_form_that_begins_nothing_leaves_the_tag_to_the_completion():
         ("dev1", "qwen"), ("dev2", "qwen"), ("dev3_reasoning_only", "qwen"), ("r1", "qwen"),
         ("qwen_base", "r1_zero"), ("qwen_rl", "r1_zero"), ("qwen_distilled", "qwen"),
         ("llama_distilled", "llama"), ("llama_rl_plateau", "r1_zero"),
+        ("r1_zero_few_shot", "r1_zero"), ("r1_few_shot", "qwen"), ("r1_greedy", "qwen"),
+        ("small_base", "r1_zero"),
         ("base_rft", "r1_zero"), ("qwen_rl_equal_flops", "r1_zero"),
         ("llama_distilled_rl", "llama"), ("llama_rl", "r1_zero"),
     ],
