@@ -4,7 +4,7 @@
 # make test-fast   install, run the tests that train nothing and start no kernel
 # make lint        install, check style, types, layers and what the repository may hold
 # make lab         install, open JupyterLab on notebooks/
-# make gpu-check   what one GPU does, made for 8 minutes; installs nothing
+# make gpu-check   what one GPU does, made for 7 minutes; installs nothing. SMOLLM2=FOLDER: trains it too
 # make install     .venv with the package, its tests' tools and the pinned versions
 #
 # PYTHON=... names the interpreter to build .venv from; otherwise python3 is taken where it is
@@ -49,7 +49,7 @@ lab: install
 
 # With the interpreter that is there: .venv's, or else python3.
 gpu-check:
-	@p=.venv/bin/python; [ -x "$$p" ] || p=python3; "$$p" -m benchmarks.gpu_check
+	@p=.venv/bin/python; [ -x "$$p" ] || p=python3; "$$p" -m benchmarks.gpu_check $(if $(SMOLLM2),--smollm2 "$(SMOLLM2)")
 
 install: .venv/.installed
 

@@ -1,221 +1,196 @@
-"""What one GPU does with all this, in less than 8 minutes; nothing is installed or downloaded.
+"""What one GPU does with all this, in less than 7 minutes; nothing is installed or downloaded.
 
 First a model of Qwen2.5-0.5B's shape from random weights, whose completions run to their cap:
 rollouts against `generate()`, a GRPO step against stock TRL, and its peak of memory against what
-`r1repro plan` computes. Then, where Unsloth is installed, the mini sequence up to R1-Zero with it,
-which is told and may fail. Then the whole mini sequence at scale=gpu in bfloat16, everything cut to
-fit the time. Its report is published as a version, the figures beside it in gpu_check.json.
+`r1repro plan` computes. With `--smollm2 FOLDER` (or FILE.gguf) the same of SmolLM2-135M-Instruct on
+generated word problems, then R1-Zero from it: accuracy, format and length by step, pass@1 before
+and after. Beside that runs the mini sequence at scale=gpu in bfloat16, everything cut to fit the
+time: up to R1-Zero beside SmolLM2, whole without. Where Unsloth is installed, it is tried before.
 
-Exit code 2 without a GPU; 1 if the sequence failed, the report could not be published or the time
-ran out, after which the same command goes on from what is finished.
+Each part has its time and may fail alone; what is known is in runs/gpu_check.json as soon as it is.
+The mini sequence's report is published as a version, the figures beside it.
 
-    python -m benchmarks.gpu_check [--rehearse]
+Exit code 2 without a GPU; 1 if a part failed, the report could not be published or the time ran
+out, after which the same command goes on from the stages that are finished.
+
+    python -m benchmarks.gpu_check [--smollm2 FOLDER] [--rehearse]
 """
 
 import argparse
 import dataclasses
-import gc
 import importlib.util
 import json
+import os
 import signal
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
-from itertools import islice
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import AutoModelForCausalLM
+os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 
-from benchmarks import grpo_step, rollouts
-from r1repro.artifacts import hardware, write_atomically
-from r1repro.config import (
-    LONGEST_PROMPT,
-    ROOT,
-    EngineConfig,
-    ModelConfig,
-    RLConfig,
-    compose,
-)
-from r1repro.errors import R1ReproError
-from r1repro.planning import memory
-from r1repro.reports.publish import publish
-from r1repro.runner.sequence import run_folder
-from r1repro.runner.workspace import Workspace
-from r1repro.stages.base_model import TOKENIZER_DOCUMENTS
-from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
-from r1repro.tasks import corpus, templates, worlds
-from r1repro.tasks.tokenizer import train as train_tokenizer
-from r1repro.training import rl
-from r1repro.training.shape import described
+import torch  # noqa: E402
 
-SECONDS = 465.0
+from benchmarks import gpu_smollm2, gpu_speed, grpo_step  # noqa: E402
+from r1repro.artifacts import hardware, versions, write_atomically  # noqa: E402
+from r1repro.config import ROOT, compose, runs_folder  # noqa: E402
+from r1repro.errors import R1ReproError  # noqa: E402
+from r1repro.reports.publish import publish  # noqa: E402
+from r1repro.runner.sequence import run_folder  # noqa: E402
+from r1repro.runner.workspace import Workspace  # noqa: E402
+
+SECONDS = 420.0
 """For all of it; what is ended then has some seconds to write its checkpoint's end."""
-UNSLOTH_SECONDS = 100.0
+SHAPE_SECONDS, SPEED_SECONDS, UNSLOTH_SECONDS = 120.0, 90.0, 100.0
+"""For the model of Qwen's shape, SmolLM2's speed, and Unsloth."""
+LEFT = 20.0
+"""Kept at the end for the sequence, whose report is written last."""
 FIGURES = "gpu_check.json"
-ENGINE = EngineConfig(precision="bfloat16")
 LAPTOP = compose()
 SETTINGS = dataclasses.replace(
     LAPTOP.stage.r1_zero,
     steps=grpo_step.STEPS,
     questions=8,
     generations=8,
-    max_completion_tokens=256,
+    max_completion_tokens=128,
     lr_matrices=0.0,
     lr_rest=0.0,
     micro_batch_tokens=8_192,
     save_every=10**6,
     sample_every=10**6,
 )
-STOCK_ROWS = (8, 32)
+SMALL = dataclasses.replace(
+    SETTINGS, questions=2, generations=4, max_completion_tokens=8, micro_batch_tokens=2_048
+)
+STOCK_ROWS = (16, 64)
 """Rows of a micro-batch of stock TRL, of which the faster is taken."""
-# A stage is a process, and loading the libraries is the larger part of most.
+# A stage is a process, and its start and each token's launch of kernels are the larger part.
 SEQUENCE = """
-    scale=gpu engine.precision=bfloat16 task.test_problems=200
+    scale=gpu engine.precision=bfloat16 task.test_problems=200 task.validation_problems=40
     stage.base.tokens=10000000 stage.qwen_base.tokens=2000000 stage.llama_base.tokens=2000000
-    stage.r1_zero.steps=40 stage.r1_zero.questions=32 stage.dev2.steps=12 stage.r1.steps=12
-    stage.qwen_rl.steps=8 stage.llama_rl.steps=8
-    stage.qwen_distilled_rl.steps=8 stage.llama_distilled_rl.steps=8
+    stage.r1_zero.steps=40 stage.r1_zero.questions=32 stage.r1_zero.max_completion_tokens=128
+    stage.dev2.steps=8 stage.r1.steps=8 stage.qwen_rl.steps=8 stage.llama_rl.steps=8
+    stage.qwen_distilled_rl.steps=4 stage.llama_distilled_rl.steps=4
     stage.cold_start_data.questions=1000 stage.rejection_sampling.questions=1000
     stage.reward_model.questions=1000
-    evaluation.samples=4 evaluation.samples_between=2 evaluation.max_completion_tokens=128
+    evaluation.samples=4 evaluation.samples_between=2 evaluation.max_completion_tokens=96
 """.split()
 REHEARSED = ["scale=smoke"]
 TINY = dataclasses.replace(LAPTOP.model, hidden_size=32, layers=2, intermediate_size=48)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    if not torch.cuda.is_available() and not args.rehearse:
+        print("no GPU is here: gpu-check wants one that torch sees (--rehearse tries the script)")
+        return 2
+    slower = 30.0 if args.rehearse else 1.0  # a rehearsal is no race, on CPUs that others use too
+    ends = time.monotonic() + slower * SECONDS
+    smollm2 = args.smollm2 if args.smollm2 and Path(args.smollm2).exists() else None
+    if smollm2 is None:
+        print(f"SmolLM2 is left out: there is no --smollm2 {args.smollm2 or 'FOLDER'}")
+    sequence = REHEARSED if args.rehearse else SEQUENCE
+    until = "base" if args.rehearse else "r1_zero" if smollm2 else None
+    runs = runs_folder(compose(sequence))
+    found: dict[str, Any] = {"hardware": hardware(), "versions": versions()}
+    add = partial(part, found, runs / FIGURES)
+    settings, rows = (SMALL, (8,)) if args.rehearse else (SETTINGS, STOCK_ROWS)
+    shape = TINY if args.rehearse else compose(["scale=gpu", "model=qwen2.5-0.5b"]).model
+    of_shape = partial(gpu_speed.of_shape, shape, settings, rows)
+    done = [add("qwen_shape", slower * SHAPE_SECONDS, of_shape)]
+    if importlib.util.find_spec("unsloth") and not args.rehearse:
+        add("unsloth", UNSLOTH_SECONDS + LEFT, with_unsloth)
+    if smollm2 is not None:
+        words = gpu_smollm2.overrides(smollm2, runs, args.rehearse)
+        speed = partial(gpu_smollm2.speed, words, settings, rows)
+        done.append(add("smollm2_speed", slower * SPEED_SECONDS, speed))
+    mini = begun(sequence, until)
+    try:
+        if smollm2 is not None:
+            left = ends - LEFT - time.monotonic()
+            done.append(add("smollm2_r1_zero", left, partial(gpu_smollm2.trained, words)))
+    except KeyboardInterrupt:
+        ended(mini, 0)
+        raise
+    done.append(ended(mini, ends - time.monotonic()))
+    if done[-1] and not args.rehearse:
+        done.append(published(run_folder(Workspace(compose(sequence)), until), found))
+    return 0 if all(done) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--smollm2", metavar="FOLDER", help="SmolLM2-135M-Instruct, a model folder or a GGUF file"
+    )
     parser.add_argument(
         "--rehearse", action="store_true", help="try the script on CPUs, tiny; publishes nothing"
     )
-    rehearsed = parser.parse_args(argv).rehearse
-    if not torch.cuda.is_available() and not rehearsed:
-        print("no GPU is here: gpu-check wants one that torch sees (--rehearse tries the script)")
-        return 2
-    ends = time.monotonic() + SECONDS
-    until = "base" if rehearsed else None
-    if rehearsed:
-        small = dataclasses.replace(
-            SETTINGS, questions=2, generations=4, max_completion_tokens=8, micro_batch_tokens=512
-        )
-        found, sequence = throughput(TINY, small, (8,), rounds=1), REHEARSED
-    else:
-        shape = compose(["scale=gpu", "model=qwen2.5-0.5b"]).model
-        found, sequence = throughput(shape, SETTINGS, STOCK_ROWS, rounds=2), SEQUENCE
-    print(json.dumps(found, indent=1), flush=True)
-    if importlib.util.find_spec("unsloth") and not rehearsed:
-        started = time.monotonic()
-        overrides = [*SEQUENCE, "engine.unsloth=true", "engine.lora_rank=16"]
-        finished = ran(overrides, UNSLOTH_SECONDS, "r1_zero")
-        found["unsloth"] = {"finished": finished, "seconds": time.monotonic() - started}
-    if not ran(sequence, ends - time.monotonic(), until):
-        return 1
-    folder = run_folder(Workspace(compose(sequence)), until)
-    write_atomically(folder / FIGURES, json.dumps(found, indent=1) + "\n")
-    print(f"figures: {folder / FIGURES}")
-    if rehearsed:
-        return 0
+    return parser
+
+
+def part(
+    found: dict[str, Any],
+    file: Path,
+    name: str,
+    seconds: float,
+    figures_of: Callable[[], dict[str, Any]],
+) -> bool:
+    """Add a part's figures, or why there are none, to `found` and to the file.
+
+    Returns whether it succeeded within that time; a part that fails ends no other.
+    """
+    started = time.monotonic()
     try:
-        version = publish(folder, ROOT / "reports")
-    except R1ReproError as error:
-        print(f"the report is not published: {error}")
-        return 1
-    write_atomically(version / FIGURES, json.dumps(found, indent=1) + "\n")
-    print(f"published: {version}")
-    return 0
+        with within(seconds):
+            figures = figures_of()
+    except Exception as error:
+        traceback.print_exc()
+        figures = {"failed": f"{type(error).__name__}: {error}"}
+    found[name] = figures | {"seconds": round(time.monotonic() - started, 1)}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(found, indent=1) + "\n")
+    print(f"{name}: {json.dumps(found[name], indent=1)}\nfigures: {file}", flush=True)
+    return "failed" not in figures
 
 
-def throughput(
-    shape: ModelConfig, settings: RLConfig, stock_rows: Sequence[int], rounds: int
-) -> dict[str, Any]:
-    """Figures of a model of that shape from random weights, asked the mini world's questions."""
-    world = worlds.of(LAPTOP.task)
-    tokenizer = train_tokenizer(islice(corpus.documents(world, 0), TOKENIZER_DOCUMENTS))
-    problems = list(islice(world.train(0), grpo_step.STEPS * settings.questions))
-    texts = [
-        templates.render("mini", problem)
-        for problem in problems[: settings.questions]
-        for _ in range(settings.generations)
-    ]
-    described_as = described(
-        shape,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with tempfile.TemporaryDirectory() as place:
-        base = Path(place) / "model"
-        torch.manual_seed(0)
-        save_model(
-            AutoModelForCausalLM.from_config(described_as, dtype=torch.float32), tokenizer, base
-        )
-        tokenizer = load_tokenizer(base)
-        peak = _peak(base, tokenizer, problems, settings, Path(place) / "peak")
-        speeds = rollouts.measured(
-            load_model(base, ENGINE).eval(),
-            tokenizer,
-            texts,
-            settings.max_completion_tokens,
-            rounds,
-        )
-        _emptied()
-        steps = grpo_step.measured(base, tokenizer, problems, settings, stock_rows, rounds, ENGINE)
-        _emptied()
-    counts = memory.count(described_as)
-    needed = memory.grpo(described_as, counts, settings, ENGINE, 1, LONGEST_PROMPT)
-    return {
-        "hardware": hardware(),
-        "parameters": counts.total,
-        "completions": settings.questions * settings.generations,
-        "cap": settings.max_completion_tokens,
-        "rollout_tokens_per_s": {"ours": _median(speeds, 0), "generate": _median(speeds, 1)},
-        "rollout_ratio": statistics.median(ours / theirs for ours, theirs in speeds),
-        "grpo_step_seconds": {"ours": _median(steps, 0), "stock": _median(steps, 1)},
-        "grpo_step_ratio": statistics.median(theirs / ours for ours, theirs in steps),
-        "peak_bytes": {"computed": needed.peak, "measured": peak},
-    }
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in the block if it takes longer."""
+
+    def over(*_: Any) -> None:
+        raise TimeoutError(f"not finished in {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, max(1.0, seconds))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
-def _peak(
-    base: Path, tokenizer: Any, problems: Any, settings: RLConfig, folder: Path
-) -> int | None:
-    """The most bytes that tensors had in two GRPO steps; None on CPUs, where nobody counts them."""
-    if not torch.cuda.is_available():
-        return None
-    trainer, _ = rl.build(
-        load_trained(base, ENGINE, 0), tokenizer, problems, settings,
-        template="mini", seed=0, folder=folder, engine=ENGINE,
-    )  # fmt: skip
-    torch.cuda.reset_peak_memory_stats()
-    trainer.train()
-    found = torch.cuda.max_memory_allocated()
-    del trainer
-    _emptied()
-    return found
+def with_unsloth() -> dict[str, Any]:
+    """Whether the mini sequence up to R1-Zero ends well with Unsloth, which it may not."""
+    overrides = [*SEQUENCE, "engine.unsloth=true", "engine.lora_rank=16"]
+    return {"finished": ended(begun(overrides, "r1_zero"), UNSLOTH_SECONDS)}
 
 
-def _emptied() -> None:
-    """Give the card's memory back: the sequence's own processes need it."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _median(pairs: Sequence[tuple[float, float]], side: int) -> float:
-    return statistics.median(pair[side] for pair in pairs)
-
-
-def ran(overrides: Sequence[str], seconds: float, until: str | None = None) -> bool:
-    """Whether `r1repro run` with these settings ended well within that time."""
+def begun(overrides: Sequence[str], until: str | None) -> subprocess.Popen[bytes]:
+    """The started `r1repro run` with these settings."""
     words = ["run", *overrides, *(["--until", until] if until else [])]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "r1repro.cli", *words], cwd=ROOT, start_new_session=True
     )
+
+
+def ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether the process ended well within that time; it is ended then."""
     try:
         return process.wait(timeout=max(1.0, seconds)) == 0
     except subprocess.TimeoutExpired:
@@ -228,6 +203,18 @@ def ran(overrides: Sequence[str], seconds: float, until: str | None = None) -> b
                 process.wait(timeout=15)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def published(run: Path, found: dict[str, Any]) -> bool:
+    """Publish the run's report with the figures beside it; returns whether it could be."""
+    try:
+        version = publish(run, ROOT / "reports")
+    except R1ReproError as error:
+        print(f"the report is not published: {error}\nit is in {run}")
+        return False
+    write_atomically(version / FIGURES, json.dumps(found, indent=1) + "\n")
+    print(f"published: {version}")
+    return True
 
 
 if __name__ == "__main__":

@@ -88,16 +88,17 @@ def measured(
     sizes: Sequence[int],
     rounds: int,
     engine: EngineConfig,
+    template: str = "mini",
 ) -> list[tuple[float, float]]:
     """Seconds of a step of (ours, stock at the best of these micro-batch sizes) in each round."""
     rows = settings.questions * settings.generations
     with tempfile.TemporaryDirectory() as folder:
         ours, recorder = rl.build(
             load_trained(base, engine, 0), tokenizer, problems, settings,
-            template="mini", seed=0, folder=Path(folder), engine=engine,
+            template=template, seed=0, folder=Path(folder), engine=engine,
         )  # fmt: skip
         stocks = {
-            size: stock(base, tokenizer, problems, settings, size, Path(folder), engine)
+            size: stock(base, tokenizer, problems, settings, size, Path(folder), engine, template)
             for size in sizes
             if size <= rows and rows % size == 0 and size % settings.generations == 0
         }
@@ -119,7 +120,7 @@ def measured(
     return found
 
 
-def stock(base, tokenizer, problems, settings, size, folder, engine):  # type: ignore[no-untyped-def]
+def stock(base, tokenizer, problems, settings, size, folder, engine, template):  # type: ignore[no-untyped-def]
     """A stock trainer of the same work with `size` rows a micro-batch."""
     rows = settings.questions * settings.generations
     arguments = rl.trainer_arguments(settings, 0, folder, engine)
@@ -137,7 +138,7 @@ def stock(base, tokenizer, problems, settings, size, folder, engine):  # type: i
         args=arguments,
         reward_funcs=[rules.accuracy, rules.format],
         train_dataset=Dataset.from_list(
-            [{"prompt": templates.render("mini", p), **rules.columns_of(p)} for p in problems]
+            [{"prompt": templates.render(template, p), **rules.columns_of(p)} for p in problems]
         ),
         processing_class=tokenizer,
         optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)),

@@ -74,7 +74,7 @@ class TaskConfig:
     path, test_path: your own files instead; prompt, answer, level: their fields; language: the
         language of their questions.
     max_level: hardest level of the mini world; 6 to 8 are longer chains of larger numbers, and
-        countdown from four numbers.
+        countdown from four numbers. Of the word problems, whose hardest is 3, the number of steps.
     """
 
     name: str

@@ -196,7 +196,7 @@ def _check_task(config: Config) -> Wrong:
     task = config.task
     if task.name == "own" and task.path is None:
         yield "task.path", "null", "a file of questions and answers with task=own"
-    endless = task.train is None or task.train.startswith("reasoning_gym:")
+    endless = task.train is None or task.train.startswith(("reasoning_gym:", "word_problems:"))
     if task.test is not None and task.path is None and endless:
         yield (
             "task.test",

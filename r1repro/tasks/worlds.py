@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from r1repro.config import TaskConfig
 from r1repro.errors import R1ReproError, offered
-from r1repro.tasks import mini_world, reasoning_gym, sources
+from r1repro.tasks import mini_world, reasoning_gym, sources, word_problems
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.sources import SOURCES, Source
 from r1repro.tasks.world import GENERATED, World, general_splits
@@ -14,6 +14,8 @@ from r1repro.text.overlap import copies
 
 GYM = "reasoning_gym:"
 """Prefix of a `task.train` that names reasoning-gym tasks."""
+WORDS = f"{word_problems.FAMILY}:"
+"""Prefix of a `task.train` that names languages of the generated word problems."""
 
 
 @lru_cache(maxsize=4)
@@ -31,12 +33,21 @@ def of(task: TaskConfig) -> World:
         return reasoning_gym.build(
             names, task.world_seed, task.validation_problems, task.test_problems
         )
+    if task.train is not None and task.train.startswith(WORDS):
+        languages = task.train.removeprefix(WORDS).split("+")
+        return word_problems.build(
+            languages,
+            task.world_seed,
+            task.validation_problems,
+            task.test_problems,
+            task.max_level,
+        )
     return _of_data(task)
 
 
 def names_a_source(task: TaskConfig) -> bool:
     """Whether the task trains on one of SOURCES."""
-    return task.train is not None and not task.train.startswith(GYM)
+    return task.train is not None and not task.train.startswith((GYM, WORDS))
 
 
 def train_source(task: TaskConfig) -> Source:
