@@ -15,16 +15,16 @@ from r1repro.evaluation.checkpoints import key
 from r1repro.lab.arms import label, trained
 from r1repro.reports import seeds
 from r1repro.reports.markup import Html, Row, Table, joined, paragraphs
-from r1repro.reports.report import Report
+from r1repro.reports.report import Report, lab_of
 from r1repro.reports.tables import worded
 
 
 def notebooks(told: Report) -> Html:
     """A table for each notebook whose arms were run, with what it says against GRPO."""
     parts: list[Html | Table | None] = []
-    for name in LABS:
-        if any(name in arm["shown_in"] for arm in _arms(told).values()):
-            parts += [_heading(name), paragraphs(*_said(told, name)), table(told, name)]
+    for name in _notebooks(told):
+        heading = Html(Markup("<h3>{}</h3>").format(name))
+        parts += [heading, paragraphs(*_said(told, name)), table(told, name)]
     return joined(*parts)
 
 
@@ -84,10 +84,9 @@ def _said(told: Report, notebook: str) -> list[str]:
 def searched(told: Report) -> Table:
     """A row per method of each notebook: the rates tried, and what else differs from GRPO."""
     rows = []
-    for notebook in LABS:
-        shown = _shown(told, notebook)
-        chosen = arms.shown(notebook, _runs(told))
-        rows += [Row(notebook)] if shown else []
+    for notebook in _notebooks(told):
+        shown, chosen = _shown(told, notebook), arms.shown(notebook, _runs(told))
+        rows.append(Row(notebook))
         for method in dict.fromkeys(arm["method"] for arm in shown.values()):
             tried = {s: arm for s, arm in shown.items() if arm["method"] == method}
             changes = next(iter(tried.values()))["changes"].items()
@@ -118,7 +117,7 @@ def section(config: Config) -> Html | None:
     rows = []
     for notebook in LABS:
         found = trained(config, notebook)
-        if not found.evaluations:
+        if len(found.evaluations) < 2:  # GRPO alone, which other notebooks show too
             continue
         summaries, changes = found.compared
         rows.append(Row(f"notebooks/lab/{notebook}.ipynb"))
@@ -138,6 +137,12 @@ def _arms(told: Report) -> Mapping[str, Any]:
     return found
 
 
+def _notebooks(told: Report) -> list[str]:
+    """The notebooks that the run is of and that have an arm."""
+    chosen = lab_of(told.manifest)
+    return [name for name in LABS if chosen in (name, "all") and _shown(told, name)]
+
+
 def _shown(told: Report, notebook: str) -> dict[str, Any]:
     """The arms of a notebook that were evaluated, by stage, as the manifest has them."""
     found = {
@@ -154,7 +159,3 @@ def _reference(told: Report, notebook: str) -> str:
 
 def _runs(told: Report) -> list[Mapping[str, Any]]:
     return [*told.by_seed.values()] or [told.summaries]
-
-
-def _heading(name: str) -> Html:
-    return Html(Markup("<h3>{}</h3>").format(name))

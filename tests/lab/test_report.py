@@ -204,6 +204,8 @@ def test_a_run_that_lacks_an_arm_is_neither_published_nor_taken_for_whole(tmp_pa
     run = built(tmp_path, "lab=on_and_off_policy", without="evaluate_lab_passes_4")
     assert verdicts(run) == {"large-clip": "not testable"}
     assert "lab_passes_4" not in read_results(run / "results.json")
+    page = (run / "report.html").read_text()
+    assert ">on_and_off_policy<" in page and ">advantages<" not in page, "GRPO alone is no notebook"
     with pytest.raises(R1ReproError, match="is not finished"):
         publish(run, tmp_path / "reports", tmp_path)
 
