@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from r1repro.artifacts import StageResult
-from r1repro.config import compose, lab, save
+from r1repro.config import ROOT, compose, lab, save
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import arms, claims, declared, metrics, problems
 from r1repro.evaluation.declared import Change
@@ -20,6 +20,7 @@ from r1repro.reports import report, seeds
 from r1repro.reports.publish import publish
 from r1repro.runner.sequence import run_folder
 from r1repro.runner.workspace import Workspace
+from tests.hygiene import faults
 from tests.reports import in_process
 from tests.reports.conftest import repository
 from tests.reports.made_up import evaluation, rl_metrics
@@ -95,6 +96,10 @@ def joined(runs) -> Path:
 
 def verdicts(folder: Path) -> dict[str, str]:
     return {c["id"]: c["verdict"] for c in json.loads((folder / "claims.json").read_text())}
+
+
+def test_its_notebook_is_kept_without_results():
+    assert not list(faults([ROOT / "notebooks" / "lab.ipynb"]))
 
 
 def test_the_report_of_a_run_has_every_arm(runs):
