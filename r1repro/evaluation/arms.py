@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from r1repro.config import LABS, lab
+from r1repro.config.lab import Arm
 from r1repro.evaluation import declared, metrics
 from r1repro.evaluation.checkpoints import key
 from r1repro.evaluation.declared import Claim
@@ -60,41 +61,60 @@ def best(scores: Mapping[str, float]) -> dict[str, str]:
     return found
 
 
-def shown(notebook: str, runs: Sequence[Results]) -> dict[str, str]:
+def shown(
+    notebook: str, runs: Sequence[Results], rates: Container[float] | None = None
+) -> dict[str, str]:
     """The stage of each method that a notebook shows: its trial with the highest pass@1.
 
     That is the mean over the runs, so that all of them have the same trial; the first one if no
-    trial was evaluated in every run.
+    trial was evaluated in every run. rates: those of the policy's rates that count; None for all.
     """
     scores = {
         name: float(np.mean([run[f"{lab.STAGE}{name}"][PASS].value for run in runs]))
-        for name in lab.shown_in(notebook)
-        if all(f"{lab.STAGE}{name}" in run for run in runs)
+        for name, arm in lab.shown_in(notebook).items()
+        if (rates is None or rate(arm) in rates)
+        and all(f"{lab.STAGE}{name}" in run for run in runs)
     }
     chosen = {method: f"{lab.STAGE}{name}" for method, name in best(scores).items()}
     return {method: stages[0] for method, stages in _trials(notebook).items()} | chosen
 
 
+def rate(arm: Arm) -> float:
+    """The policy's rate of a trial, as a multiple of R1-Zero's."""
+    return float(dict(arm.changes).get("rate", 1.0))
+
+
+def common_rates(notebook: str, *methods: str) -> set[float]:
+    """The policy's rates that all of these methods were tried with."""
+    every = lab.shown_in(notebook).values()
+    return set.intersection(*({rate(a) for a in every if a.method == name} for name in methods))
+
+
 def claims_on(chosen: str, runs: Sequence[Light]) -> list[Claim] | None:
     """The claims that lab=`chosen` can judge, with each method's arm of `shown` for its name.
 
-    None for lab=none, where the stages' own claims are judged.
+    Trials count at the policy's rates that both sides were tried with: a rate searched for one
+    side alone would be no comparison of methods. None for lab=none, where the stages' own claims
+    are judged.
     """
     if chosen == "none":
         return None
     found = []
     for notebook in (name for name in LABS if chosen in (name, "all")):
-        stages, trials = shown(notebook, [run.summaries for run in runs]), _trials(notebook)
+        every = lab.shown_in(notebook).values()
         for claim in _of(notebook):
             named = {
                 field: value
                 for field in ("before", "after", "checkpoint", "stage")
-                if (value := getattr(claim.measure, field, None)) in stages
+                if (value := getattr(claim.measure, field, None)) in _trials(notebook)
             }
+            rates = common_rates(notebook, *named.values())
+            stages = shown(notebook, [run.summaries for run in runs], rates)
+            trials = [arm.method for arm in every if rate(arm) in rates]
             tuned = "; ".join(
-                f"{method} is the best of {len(trials[method])} trials, {stages[method]}"
+                f"{method} is the best of {trials.count(method)} trials, {stages[method]}"
                 for method in named.values()
-                if len(trials[method]) > 1
+                if trials.count(method) > 1
             )
             arms = {field: stages[method] for field, method in named.items()}
             measure = replace(claim.measure, **arms)  # type: ignore[type-var]

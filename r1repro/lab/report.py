@@ -64,17 +64,30 @@ def table(told: Report, notebook: str) -> Table:
 def _said(told: Report, notebook: str) -> list[str]:
     """Each method's best arm against GRPO's, and the arms that sampled another number."""
     shown, reference = _shown(told, notebook), _reference(told, notebook)
-    said, samples = [], {stage: arm["samples"] for stage, arm in shown.items()}
+    said, samples, grpo = [], {s: arm["samples"] for s, arm in shown.items()}, _grpo()
+    alike = []
     for method, stage in arms.shown(notebook, _runs(told)).items():
         change = told.changes.get(key(reference, stage), {}).get(PASS)
         if change is not None:
             words = worded(change, "above", "below", "not told apart from")
             said.append(f"{method} is {words} GRPO ({metrics.shown(change, PASS, signed=True)})")
+        rates = arms.common_rates(notebook, method, grpo) if reference else set()
+        fair = arms.shown(notebook, _runs(told), rates)
+        same = told.changes.get(key(fair.get(grpo, ""), fair[method]), {}).get(PASS)
+        if same is not None and fair[grpo] != reference:
+            listed = ", ".join(f"× {rate:g}" for rate in sorted(rates))
+            words = worded(same, "above", "below", "not told apart from")
+            change_told = metrics.shown(same, PASS, signed=True)
+            alike.append(f"at {listed} {method} is {words} GRPO ({change_told})")
     usual = samples.get(reference)
     other = [s for s, n in samples.items() if usual is not None and n != usual]
     unequal = ", ".join(label(stage.removeprefix(lab.STAGE), notebook) for stage in other)
     return [
         f"pass@1, {told.over}: {'; '.join(said)}." if said else "Nothing is compared with GRPO.",
+        f"GRPO’s best has a policy’s rate that not every method was tried with; at rates of both: "
+        f"{'; '.join(alike)}."
+        if alike
+        else "",
         f"Not as many completions as GRPO’s, so no comparison at equal cost: {unequal}."
         if unequal
         else "",
@@ -153,8 +166,11 @@ def _shown(told: Report, notebook: str) -> dict[str, Any]:
 
 def _reference(told: Report, notebook: str) -> str:
     """The stage of the best trial of GRPO that a notebook shows; "" if it shows none."""
-    grpo = lab.arms()[arms.REFERENCE].method
-    return arms.shown(notebook, _runs(told)).get(grpo, "")
+    return arms.shown(notebook, _runs(told)).get(_grpo(), "")
+
+
+def _grpo() -> str:
+    return lab.arms()[arms.REFERENCE].method
 
 
 def _runs(told: Report) -> list[Mapping[str, Any]]:

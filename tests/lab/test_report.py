@@ -27,7 +27,14 @@ from tests.reports.made_up import evaluation, rl_metrics
 
 PASS, SMALL = arms.PASS, 0.005
 CLEAN = {"commit": "c" * 40, "dirty": False}
-SKILLS = {"ppo_95_1": 0.2, "ppo_95_3": 0.3, "ppo_95_10": 0.1, "process": 0.9, "grpo_half": 0.4}
+SKILLS = {
+    "ppo_95_1": 0.2,
+    "ppo_95_3": 0.3,
+    "ppo_95_10": 0.1,
+    "process": 0.9,
+    "grpo_half": 0.4,
+    "grpo_double": 0.8,
+}
 """Of made-up arms; the others have 0.6."""
 
 
@@ -127,7 +134,10 @@ def test_what_the_papers_say_of_the_methods_is_judged_by_the_best_arms(runs):
     ledger = {c["id"]: c for c in json.loads((runs[0] / "claims.json").read_text())}
     one = ledger["grpo-beats-ppo-95"]
     assert one["measure"]["after"] == "lab_ppo_95_3" and "best of 3 trials" in one["tuned"]
-    assert one["measure"]["before"] == ledger["grpo-matches-ppo"]["measure"]["before"]
+    before = {
+        ledger[f"grpo-{name}"]["measure"]["before"] for name in ("beats-ppo-95", "matches-ppo")
+    }
+    assert before == {"lab_grpo"}, "the one trial at the policy's rate that PPO was tried with"
     assert ledger["process-supervision"]["measure"]["before"] == "lab_grpo", "the one shown there"
 
 
@@ -158,6 +168,7 @@ def test_seeds_are_joined_with_the_spread_over_them(runs, joined):
     assert change[PASS].value == pytest.approx(sum(one.value for one in halves) / 3)
     assert change[PASS].high - change[PASS].low > min(one.high - one.low for one in halves)
     page = (joined / "report.html").read_text()
+    assert "at rates of both: at × 1 PPO, λ = 0.95 is below GRPO" in page
     assert "pass@1, seed 2" in page and "over 3 seeds and the problems" in page
     told = seeds.read(runs)
     table = of_lab.table(told, "on_and_off_policy")
