@@ -23,8 +23,7 @@ def work(
         report = launch.run_seeds(configs, from_stage, until)
     else:
         report = launch.run(configs[0], from_stage=from_stage, until=until)
-    what = "report" if configs[0].lab == "none" else "notebooks"
-    print(f"{what}: {report}", flush=True)
+    print(f"report: {report}", flush=True)
     return report
 
 

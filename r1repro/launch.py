@@ -26,7 +26,7 @@ def run(
 ) -> Path:
     """Run the sequence and write its report; returns the path of report.html.
 
-    With `lab` only arms of the lab are run; returns the folder of their executed notebooks.
+    With `lab` only arms of the lab are run, and the report is of these.
     from_stage, until: as of r1repro.runner.sequence.run.
 
     Raises R1ReproError before anything runs if a check of r1repro.planning.preflight fails.
@@ -34,8 +34,6 @@ def run(
     preflight.check(config)
     preflight.check_room(config, sequence.wanted_stages(Workspace(config), from_stage, until))
     outcome = sequence.run(config, notebooks, from_stage, until)
-    if config.lab != "none":
-        return outcome.folder / "notebooks"
     return _report(config, outcome, notebooks, until)
 
 
@@ -45,11 +43,6 @@ def run_seeds(
     """Run each configuration in turn and write a joint report; returns its path."""
     if len(configs) < 2:
         raise R1ReproError("--multirun needs several seeds, such as seed=0,1,2")
-    if configs[0].lab != "none":
-        raise R1ReproError(
-            f"lab={configs[0].lab} has no report that could be joined: run each seed without "
-            "--multirun"
-        )
     for config in configs:  # before any run, so that no run sets aside an earlier one's results
         space = Workspace(config)
         sequence.wanted_stages(space, from_stage, until)
@@ -57,19 +50,24 @@ def run_seeds(
             sequence.set_aside_from(space, from_stage)
     folders = [run(config, until=until).parent for config in configs]
     first = configs[0]
-    return _joined(folders, runs_folder(first), first.scale, first.task.name, until)
+    return _joined(folders, runs_folder(first), first.scale, first.task.name, first.lab, until)
 
 
 def join(folders: Sequence[Path]) -> Path:
     """Write a joint report of finished runs or published versions under runs/; returns its path."""
     folders = [folder.resolve() for folder in folders]
     told = seeds.read(folders).manifest
-    return _joined(folders, ROOT / "runs", told["scale"], told["task"], told["until"])
+    chosen = report.lab_of(told)
+    return _joined(folders, ROOT / "runs", told["scale"], told["task"], chosen, told["until"])
 
 
-def _joined(folders: Sequence[Path], runs: Path, scale: str, task: str, until: str | None) -> Path:
+def _joined(
+    folders: Sequence[Path], runs: Path, scale: str, task: str, chosen: str, until: str | None
+) -> Path:
     short = artifacts.digest([folder.name for folder in folders])[:8]
     name = f"{scale}-{task}-{len(folders)}seeds-{short}"
+    if chosen != "none":
+        name = f"{name}-lab-{chosen}"
     if until is not None:
         name = f"{name}-until-{until}"
     return seeds.join(folders, runs / name, partial(_execute, ROOT / "notebooks"))
@@ -91,7 +89,8 @@ def _report(config: Config, outcome: Outcome, notebooks: Path, until: str | None
     """
     folder, results, seconds = outcome.folder, outcome.results, outcome.seconds
     manifest = _report_manifest(folder)
-    source = notebooks / f"{sequence.ARTICLE}.ipynb"
+    article = sequence.ARTICLE if config.lab == "none" else sequence.LAB_ARTICLE
+    source = notebooks / f"{article}.ipynb"
     executed = sequence.recorded(folder / "notebooks" / source.name)
     same = executed == sequence.mark_of(source) and manifest.get("finished")
     if seconds is None and same and _stands(manifest, results, config):
@@ -124,6 +123,6 @@ def _stands(manifest: dict[str, Any], results: dict[str, StageResult], config: C
     return (
         manifest["stages"] == report.stages_of(results, config)
         and manifest["versions"] == artifacts.versions()
-        and manifest.get("claims") == report.ledger_hash()
+        and manifest.get("claims") == report.ledger_hash(config.lab)
         and (git == now or git["dirty"] is False)
     )

@@ -322,8 +322,9 @@ T = TypeVar("T")
 
 
 def evaluated(results: Mapping[str, T]) -> dict[str, T]:
-    """The results of evaluation stages among these, by the checkpoint evaluated."""
-    return {EVALUATIONS[name]: result for name, result in results.items() if name in EVALUATIONS}
+    """The results of evaluation stages among these, by the checkpoint or arm of the lab."""
+    every = EVALUATIONS | {lab.evaluation(arm): f"{lab.STAGE}{arm}" for arm in lab.arms()}
+    return {every[name]: result for name, result in results.items() if name in every}
 
 
 def about(name: str) -> Checkpoint:

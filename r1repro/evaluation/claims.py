@@ -79,12 +79,15 @@ def judge(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:
     return [_judge(claim, runs) for claim in claims]
 
 
-def ledger(runs: Sequence[Light], scale: str) -> tuple[list[Judged], list[Judged]]:
-    """(all declared claims judged on the runs, the same on their control); see `judge`, `control`.
+def ledger(
+    runs: Sequence[Light], scale: str, given: Sequence[Claim] | None = None
+) -> tuple[list[Judged], list[Judged]]:
+    """(claims judged on the runs, the same on their control); see `judge`, `control`.
 
-    Nothing is testable at scale=smoke, which learns nothing.
+    given: the claims; those of conf/claims.yaml if None. Nothing is testable at scale=smoke, which
+    learns nothing.
     """
-    declared = load()
+    declared = load() if given is None else given
     if scale == SMOKE:
         return [
             Judged(one, "not testable", None, (), one.not_yet or AT_SMOKE) for one in declared
@@ -256,12 +259,18 @@ def are_equal(shares: Sequence[float]) -> bool:
 
 
 def _found_from(claim: Claim, effects: Sequence[Estimate]) -> float:
+    """`detectable` of a claim of a rise or a fall; else NaN."""
+    rises = claim.expected in ("up", "down")
+    return detectable(effects, claim.smallest) if rises else math.nan
+
+
+def detectable(effects: Sequence[Estimate], smallest: float = 0.0) -> float:
     """The effect detected with probability POWER; NaN for fewer than three runs.
 
-    Computed by `statistics.power` from the observed deviation over seeds, which is unreliable for
-    two.
+    effects: of each run. Computed by `statistics.power` from the observed deviation over seeds,
+    which is unreliable for two.
     """
-    if len(effects) < 3 or claim.expected not in ("up", "down"):
+    if len(effects) < 3:
         return math.nan
     deviation = float(np.std([one.value for one in effects], ddof=1))
     half_width = float(np.nan_to_num([(one.high - one.low) / 2 for one in effects]).mean())
@@ -269,9 +278,9 @@ def _found_from(claim: Claim, effects: Sequence[Estimate]) -> float:
         return math.nan
 
     def lacks(effect: float) -> float:
-        return power(effect, deviation, len(effects), claim.smallest, half_width) - POWER
+        return power(effect, deviation, len(effects), smallest, half_width) - POWER
 
-    most = claim.smallest + 100 * (deviation + half_width)
+    most = smallest + 100 * (deviation + half_width)
     return float(brentq(lacks, 0.0, most, xtol=1e-6))
 
 

@@ -7,10 +7,12 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from r1repro.config import ROOT
+from r1repro.config import LABS, ROOT
 from r1repro.errors import R1ReproError
 
 FILE = ROOT / "conf" / "claims.yaml"
+LAB = ROOT / "conf" / "lab_claims.yaml"
+"""Claims on arms of the lab, which have `lab`; in a measure an arm has the name of its method."""
 EXPECTED = ("up", "down", "same", "no_lower", "no_higher")
 
 
@@ -90,6 +92,7 @@ class Claim:
     not_yet: why no stage tests the claim.
     moved: the reward whose effect is claimed, if any.
     tuned: settings behind either side that were chosen by validation accuracy.
+    lab: the notebook of the lab whose arms are measured; "" for the stages.
     """
 
     id: str
@@ -103,6 +106,7 @@ class Claim:
     ours: bool = False
     moved: Paid | None = None
     tuned: str = ""
+    lab: str = ""
 
 
 def load(path: Path = FILE) -> list[Claim]:
@@ -135,6 +139,8 @@ def _claim(entry: dict[str, Any], path: Path) -> Claim:
             f"above 0, not {entry['expected']!r} and {entry['smallest']!r}"
         )
     where = f"{path.name}, {name}"
+    if "lab" in entry and entry["lab"] not in LABS:
+        raise R1ReproError(f"{where}: lab must be one of {', '.join(LABS)}, not {entry['lab']!r}")
     parsed = {**entry, "measure": _measure(entry["measure"], where)}
     if "moved" in entry:
         parsed["moved"] = _paid(entry["moved"], where)

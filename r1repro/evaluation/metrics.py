@@ -8,6 +8,7 @@ Examples: `reasoning/pass@1`, `countdown/pass@1`, `level_5/pass@1`, `arithmetic/
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -132,18 +133,21 @@ def compare(
     pairs: Iterable[tuple[str, str]],
     draws: int = DRAWS,
     seed: int = 0,
+    whole: bool = False,
 ) -> tuple[dict[str, dict[str, Estimate]], dict[tuple[str, str], dict[str, Estimate]]]:
     """`summarize` of each evaluation and `differences` of each (before, after) pair.
 
     If all evaluations have the same problems, resamples are shared: the same figures, much faster.
+    whole: leave families, levels and languages out.
     """
     tables = {name: per_problem(rows) for name, rows in evaluations.items()}
     pairs = list(pairs)
     asked = [table.index for table in tables.values()]
     if all(index.equals(asked[0]) for index in asked):
-        return _estimates(tables, pairs, draws, seed)
+        return _estimates(tables, pairs, draws, seed, whole)
+    alone = {name: _estimates({"": t}, (), draws, seed, whole)[0] for name, t in tables.items()}
     return (
-        {name: _estimates({"": table}, (), draws, seed)[0][""] for name, table in tables.items()},
+        {name: found[""] for name, found in alone.items()},
         {(a, b): paired(tables[a], tables[b], draws, seed) for a, b in pairs},
     )
 
@@ -168,11 +172,13 @@ def _estimates(
     pairs: Sequence[tuple[str, str]],
     draws: int,
     seed: int,
+    whole: bool = False,
 ) -> tuple[dict[str, dict[str, Estimate]], dict[tuple[str, str], dict[str, Estimate]]]:
     """The result of `compare` for `per_problem` tables with the same index."""
     summaries: dict[str, dict[str, Estimate]] = {name: {} for name in tables}
     changes: dict[tuple[str, str], dict[str, Estimate]] = {pair: {} for pair in pairs}
-    for scopes in zip(*(_scopes(table) for table in tables.values()), strict=True):
+    every = zip(*(_scopes(table) for table in tables.values()), strict=True)
+    for scopes in islice(every, 1 if whole else None):
         prefix = scopes[0][0]
         asked = scopes[0][1].index.get_level_values("problem_id")
         matrices = {name: _matrices(*scope) for name, scope in zip(tables, scopes, strict=True)}

@@ -9,6 +9,7 @@ import pandas as pd
 from r1repro.config import Config, lab
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
+from r1repro.evaluation.arms import PASS, REFERENCE, best
 from r1repro.evaluation.statistics import Estimate
 from r1repro.lab import figures
 from r1repro.reports.drawing import Drawing
@@ -16,10 +17,7 @@ from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
 from r1repro.reports.tables import worded
 from r1repro.runner.workspace import Workspace
 
-REFERENCE = "grpo"
-"""The arm that the others are compared with."""
 _RATES = {"rate": "rate", "critic_rate": "critic's rate"}
-PASS = "reasoning/pass@1"
 
 
 def main(config: Config) -> Workspace:
@@ -46,10 +44,10 @@ class Trained:
         self,
     ) -> tuple[Mapping[str, Mapping[str, Estimate]], Mapping[str, Mapping[str, Estimate]]]:
         """Summaries by arm, and paired changes against the best arm of GRPO."""
-        alone, _ = metrics.compare(self.evaluations, ())
+        alone, _ = metrics.compare(self.evaluations, (), whole=True)
         grpo = _best(alone).get(lab.arms()[REFERENCE].method)
         pairs = [(grpo, name) for name in alone if grpo not in (None, name)]
-        _, changes = metrics.compare(self.evaluations, pairs)
+        _, changes = metrics.compare(self.evaluations, pairs, whole=True)
         return alone, {after: change for (_, after), change in changes.items()}
 
     @property
@@ -59,12 +57,7 @@ class Trained:
 
 
 def _best(summaries: Mapping[str, Mapping[str, Estimate]]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, summary in summaries.items():
-        method = lab.arms()[name].method
-        if method not in found or summary[PASS].value > summaries[found[method]][PASS].value:
-            found[method] = name
-    return found
+    return best({name: one[PASS].value for name, one in summaries.items()})
 
 
 def trained(config: Config, notebook: str) -> Trained:

@@ -16,6 +16,8 @@ from matplotlib.mathtext import math_to_image
 from nbconvert.exporters import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
+from r1repro.runner.sequence import LAB_ARTICLE
+
 Notebook = dict[str, Any]
 PNG = "data:image/png;base64,"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -37,10 +39,11 @@ class _Page:
 
 
 def executed(folder: Path) -> dict[str, Notebook]:
-    """The executed notebooks of a run's folder by name, in order."""
+    """The executed notebooks of a run's folder by name, in order; the report is the last."""
+    found = (folder / "notebooks").glob("*.ipynb")
     return {
         file.stem: json.loads(file.read_text(encoding="utf-8"))
-        for file in sorted((folder / "notebooks").glob("*.ipynb"))
+        for file in sorted(found, key=lambda file: (file.stem == LAB_ARTICLE, file))
         if "." not in file.stem  # not a failed or running copy
     }
 

@@ -18,6 +18,8 @@ LARGEST = 2 * 2**20
 def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Path:
     """Copy the finished report of a run to reports_folder/<scale>-<task>-<date>-<hash>/.
 
+    A version of the lab ends with -lab-<lab>, one that was cut short with -until-<stage>.
+
     Copies results, claims, manifest and every executed notebook as a page with compressed images,
     the last of them as report.html, and rewrites README.md of the folder. Raises
     R1ReproError if the report is unfinished or modified, if the run is at scale=smoke, if the
@@ -29,6 +31,8 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
     name = "-".join(
         (manifest["scale"], manifest["task"], manifest["created"][:10], manifest["hash"])
     )
+    if (lab := manifest["config"].get("lab", "none")) != "none":
+        name = f"{name}-lab-{lab}"
     if manifest.get("until"):
         name = f"{name}-until-{manifest['until']}"
     version = reports_folder / name

@@ -1,6 +1,7 @@
 """The report of one run: its data, from the stored results, and its executed notebook."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,8 +14,8 @@ from pyarrow import parquet
 
 from r1repro import artifacts, marks
 from r1repro.artifacts import StageResult
-from r1repro.config import ROOT, Config, ModelConfig, values
-from r1repro.evaluation import claims, declared, held_out, moved, problems
+from r1repro.config import ROOT, Config, ModelConfig, lab, values
+from r1repro.evaluation import arms, claims, declared, held_out, moved, problems
 from r1repro.evaluation.checkpoints import CHECKPOINTS, EVALUATIONS, evaluated, main
 from r1repro.evaluation.claims import Judged
 from r1repro.evaluation.held_out import HeldOut
@@ -24,7 +25,7 @@ from r1repro.reports import FILES, aha, drawing, figures
 from r1repro.reports.claims import as_data
 from r1repro.reports.files import write_figure
 from r1repro.runner.graph import graph
-from r1repro.runner.sequence import ARTICLE
+from r1repro.runner.sequence import ARTICLE, LAB_ARTICLE
 from r1repro.tasks import asking, worlds
 
 CURVES = "curves.parquet"
@@ -109,7 +110,7 @@ def read(results: Mapping[str, StageResult], config: Config, until: str | None =
         config,
         held,
         curves,
-        *claims.ledger([light], config.scale),
+        *claims.ledger([light], config.scale, arms.claims_on(config.lab, [light])),
         costs=[costs],
         sizes={
             name: parquet.read_metadata(result.folder / "dataset.parquet").num_rows
@@ -152,7 +153,8 @@ def build(
         drawn = figures.headline(told.curves["r1_zero"], main(told.summaries))
         write_figure(drawn, run_folder / "figures" / "headline")
     given = {"config_path": str(run_folder / "resolved.yaml"), "until": until}
-    run = partial(execute, ARTICLE, run_folder, {**given, "build_missing": False})
+    article = ARTICLE if config.lab == "none" else LAB_ARTICLE
+    run = partial(execute, article, run_folder, {**given, "build_missing": False})
     return write(run_folder, told, run, wall=dict(wall))
 
 
@@ -193,16 +195,30 @@ def write(folder: Path, told: Report, execute: Callable[[], object], **more: obj
         old.unlink()
     for name, page in notebooks.pages(notebooks.executed(folder)).items():
         artifacts.write_atomically(folder / name, page)
-    named = {"run": folder.name, "hash": folder.name.partition("-until-")[0].rsplit("-", 1)[-1]}
+    short = re.split("-lab-|-until-", folder.name)[0].rsplit("-", 1)[-1]
+    named = {"run": folder.name, "hash": short}
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
-    written = {**named, **told.manifest, **more, "claims": ledger_hash(), "files": hashes}
+    written = {
+        **named,
+        **told.manifest,
+        **more,
+        "claims": ledger_hash(lab_of(told.manifest)),
+        "files": hashes,
+    }
     write_json(folder / "manifest.json", written)
     return folder / "report.html"
 
 
-def ledger_hash() -> str:
-    """sha256 of the declared claims."""
-    return hashlib.sha256(declared.FILE.read_bytes()).hexdigest()
+def lab_of(manifest: Mapping[str, Any]) -> str:
+    """Which arms of the lab a report is of; "none" for a report of the stages."""
+    found: str = manifest["config"].get("lab", "none")
+    return found
+
+
+def ledger_hash(chosen: str = "none") -> str:
+    """sha256 of the declared claims that lab=`chosen` is judged by."""
+    file = declared.FILE if chosen == "none" else declared.LAB
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def measured(
@@ -212,6 +228,8 @@ def measured(
     if comparison is not None:
         return held_out.read(comparison.folder), read_costs(comparison.folder)
     evaluations = {name: result.evaluation() for name, result in evaluated(results).items()}
+    if any(name.startswith(lab.STAGE) for name in evaluations):
+        return HeldOut(*arms.compared(evaluations), {}, pd.DataFrame()), {}
     searched = results.get("base_search")
     ways = {} if searched is None else asking.read_best(searched.folder)
     return held_out.measure(evaluations, ways), {}
@@ -253,6 +271,8 @@ def without_places(config: Config) -> Config:
 
 def needed(config: Config) -> list[str]:
     """The stages that a finished report of this configuration needs."""
+    if config.lab != "none":
+        return list(graph(config))
     switched = ((stage, CHECKPOINTS[name].switch) for stage, name in EVALUATIONS.items())
     return [*STAGES, *(n for n, switch in switched if switch and getattr(config.ablation, switch))]
 
@@ -268,11 +288,30 @@ def stages_of(results: Mapping[str, StageResult], config: Config) -> dict[str, d
     return found
 
 
+def _arms(results: Mapping[str, StageResult], config: Config) -> dict[str, Any]:
+    """Method, notebooks and changes of the lab's arms, and the completions that each sampled."""
+    found = {}
+    for name, arm in lab.shown_in(config.lab).items():
+        if (stage := f"{lab.STAGE}{name}") in results:
+            settings = lab.settings(config.stage.r1_zero, arm)
+            steps = int(results[stage].metrics()["step"].max())
+            each = settings.questions * settings.generations
+            found[name] = {
+                "method": arm.method,
+                "shown_in": list(arm.shown_in),
+                "changes": dict(arm.changes),
+                "samples": steps * each // settings.objective.passes,
+            }
+    return found
+
+
 def _manifest(
     results: Mapping[str, StageResult], config: Config, until: str | None
 ) -> dict[str, Any]:
     data = worlds.of(config.task).facts
     stages = stages_of(results, config)
+    of_lab = {} if config.lab == "none" else {"lab": config.lab, "arms": _arms(results, config)}
+    trained = next((n for n in stages if n.startswith((lab.STAGE, "r1_zero"))), "")
     config = without_places(config)
     plain = {
         name: values(config, name)
@@ -295,9 +334,9 @@ def _manifest(
         },
         "git": marks.git_state(ROOT),
         "code": marks.everything(),
-        "config": plain,
+        "config": plain | of_lab,
         "versions": artifacts.versions(),
         # of the training process if known, since this one may not see the GPU
-        "hardware": stages.get("r1_zero", {}).get("hardware") or artifacts.hardware(),
+        "hardware": stages.get(trained, {}).get("hardware") or artifacts.hardware(),
         "stages": stages,
     }

@@ -15,13 +15,14 @@ import pandas as pd
 from r1repro import artifacts, marks, parameters
 from r1repro.config import ROOT, SEEDS
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import claims, held_out, metrics, moved, statistics
+from r1repro.evaluation import arms, claims, held_out, metrics, moved, problems, statistics
 from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.results import Results, flat, read_costs
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import RESOLVED, figures
+from r1repro.reports import RESOLVED, figures, report
 from r1repro.reports.files import unreadable, write_figure
-from r1repro.reports.report import CURVES, TAKEN_BACK, Execute, Report, write
+from r1repro.reports.report import CURVES, RIGHT, TAKEN_BACK, Execute, Report, write
+from r1repro.runner.sequence import LAB_ARTICLE
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,27 @@ def join(folders: Sequence[Path], target: Path, execute: Execute) -> Path:
     shutil.rmtree(target / "notebooks", ignore_errors=True)
     if (runs[0].folder / "notebooks").is_dir():  # only the first seed's notebooks are included
         shutil.copytree(runs[0].folder / "notebooks", target / "notebooks")
-    write_figure(figures.seeds(told.r1_zero, told.by_seed), target / "figures" / "headline")
+    of_lab = report.lab_of(told.manifest) != "none"
+    if of_lab:
+        problems.write_counts(target / RIGHT, _right(runs))
+    else:
+        write_figure(figures.seeds(told.r1_zero, told.by_seed), target / "figures" / "headline")
     given = {"runs": [str(folder) for folder in folders]}
-    return write(target, told, partial(execute, ARTICLE, target, given))
+    return write(target, told, partial(execute, LAB_ARTICLE if of_lab else ARTICLE, target, given))
+
+
+def _right(runs: Sequence[SeedRun]) -> pd.DataFrame:
+    """The counts of every run's right.parquet side by side."""
+    counts = [pd.read_parquet(run.folder / RIGHT) for run in runs]
+    named = [
+        found.drop(columns=["task", "level"]).rename(
+            columns=lambda name, run=run.name: (
+                of(name.removesuffix(":of"), run) + (":of" if name.endswith(":of") else "")
+            )
+        )
+        for run, found in zip(runs, counts, strict=True)
+    ]
+    return pd.concat([counts[0][["task", "level"]], *named], axis=1)
 
 
 def read(folders: Sequence[str | Path]) -> Report:
@@ -77,13 +96,16 @@ def read(folders: Sequence[str | Path]) -> Report:
     if isinstance(folders, str):  # by papermill's -p
         folders = parameters.texts("runs", folders, 'run folders, such as -y "runs: [A, B]"')
     runs = _runs(folders)
-    judged, control = claims.ledger([run.light for run in runs], runs[0].manifest["scale"])
+    lights, chosen = [run.light for run in runs], report.lab_of(runs[0].manifest)
+    on = arms.claims_on(chosen, lights)
+    judged, control = claims.ledger(lights, runs[0].manifest["scale"], on)
     reflection = {
         f"{group} of {run.name}": p for run in runs for group, p in run.held_out.reflection.items()
     }
+    each = ({}, {}) if chosen == "none" else _each(runs)
     held = HeldOut(
-        _within(over_seeds([run.held_out.summaries for run in runs])),
-        over_seeds([run.held_out.changes for run in runs]),
+        _within(over_seeds([run.held_out.summaries for run in runs])) | each[0],
+        over_seeds([run.held_out.changes for run in runs]) | each[1],
         reflection,
         pd.DataFrame(),  # each run has its own
         _shared_ways(runs),
@@ -98,8 +120,25 @@ def read(folders: Sequence[str | Path]) -> Report:
         costs=[run.light.costs for run in runs],
         taken_back=pd.concat([run.taken_back.assign(seed=run.name) for run in runs]),
         by_seed={run.name: run.held_out.summaries for run in runs},
-        r1_zero={run.name: run.light.tables["r1_zero"] for run in runs},
+        r1_zero={r.name: r.light.tables["r1_zero"] for r in runs if "r1_zero" in r.light.tables},
     )
+
+
+def _each(runs: Sequence[SeedRun]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Summaries, and changes of pass@1, of each run, since the runs of the lab have no versions."""
+    return (
+        {of(name, run.name): one for run in runs for name, one in run.held_out.summaries.items()},
+        {
+            of(name, run.name): {arms.PASS: one[arms.PASS]}
+            for run in runs
+            for name, one in run.held_out.changes.items()
+        },
+    )
+
+
+def of(name: str, run: str) -> str:
+    """The name of a checkpoint or difference of one run among those of several."""
+    return f"{name} of {run}"
 
 
 def _runs(folders: Sequence[str | Path]) -> list[SeedRun]:

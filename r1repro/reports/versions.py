@@ -37,7 +37,7 @@ def copy(run_folder: Path, part: Path, checkout: Path, manifest: Mapping[str, An
         (part / name).write_text(compact + "\n", encoding="utf-8")
     large = run_folder / held_out.DIFFERENCES  # repetitive, and read by machines
     (part / packed(large).name).write_bytes(gzip.compress(large.read_bytes(), mtime=0))
-    for name in () if "runs" in manifest else (*JOINED, RIGHT):
+    for name in (RIGHT,) if "runs" in manifest else (*JOINED, RIGHT):
         if (run_folder / name).is_file() and name != large.name and not (part / name).exists():
             shutil.copyfile(run_folder / name, part / name)
     save(without_places(load(run_folder / RESOLVED)), part / RESOLVED)
@@ -59,6 +59,8 @@ def write_index(reports_folder: Path) -> None:
     for manifest, folder in manifests:
         seeds, commit = manifest["seeds"], manifest["git"]["commit"]
         lines += [f"## [{folder.name}]({folder.name}/report.html)", ""]
+        if arms := manifest["config"].get("arms"):
+            lines += [f"* {len(arms)} arms of the lab (`lab={manifest['config']['lab']}`)"]
         lines += [f"* {line}" for line in _figures(folder)]
         lines += [f"* seed {_listed(seeds['seed'])}, base seed {_listed(seeds['base_seed'])}"]
         lines += [f"* commit {commit[:10]}, {manifest['created']}", ""]

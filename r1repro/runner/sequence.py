@@ -31,6 +31,8 @@ from r1repro.runner.workspace import Workspace
 ARTICLE = "08_r1_zero_vs_r1"
 """The notebook that is the report of a run. It is executed once all stages are built, whichever
 they are (r1repro.launch)."""
+LAB_ARTICLE = "lab"
+"""The same of a run, or of several seeds, of the lab."""
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,6 @@ def test_what_is_refused():
         config.compose(["lab=rlhf"])
     with pytest.raises(R1ReproError, match=r"ppo_95_1: objective.advantage.* launch.processes=1"):
         _all("launch.processes=2")
-    with pytest.raises(R1ReproError, match="without --multirun"):
-        launch.run_seeds([_all("seed=0"), _all("seed=1")])
 
 
 def published(space, name, file, rows):
@@ -155,15 +153,19 @@ def test_what_it_shows_without_any(tmp_path):
 
 def test_a_run_of_the_lab_trains_the_arms_and_shows_them(tmp_path, capsys):
     settings = config.compose(["scale=smoke", "lab=on_and_off_policy", f"runs={tmp_path}"])
-    place = launch.run(settings)
+    page = launch.run(settings)
+    place = page.parent / "notebooks"
     executed = (place / "on_and_off_policy.ipynb").read_text()
     assert "4 passes over each sample" in executed and "image/png" in executed
     assert "not been run with these settings" not in executed and "Traceback" not in executed
     curves = arms.trained(settings, "on_and_off_policy").curves
-    assert [len(rows) for rows in curves.values()] == [4, 4, 16]
+    assert [len(rows) for rows in curves.values()] == [4, 16, 4, 16]
+    said = page.read_text()
+    assert "4 passes, clip range 10" in said and "not testable" in said.lower()
+    assert 'href="notebooks/on_and_off_policy.html"' in said
     assert {float(rows.samples.iloc[-1]) for rows in curves.values()} == {64.0}
     built = {stage: Workspace(settings).place(stage) for stage in Workspace(settings).stages}
     assert all((folder / "manifest.json").is_file() for folder in built.values())
     capsys.readouterr()
-    assert launch.run(settings) == place
+    assert launch.run(settings) == page
     assert capsys.readouterr().out.count("cached") == len(built)

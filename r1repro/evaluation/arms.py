@@ -1,0 +1,139 @@
+"""The lab's arms beside each other: which are compared, each method's best, the claims on them."""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from r1repro.config import LABS, lab
+from r1repro.config.lab import Arm
+from r1repro.evaluation import declared, metrics
+from r1repro.evaluation.checkpoints import key
+from r1repro.evaluation.declared import Claim
+from r1repro.evaluation.effects import Light
+from r1repro.evaluation.results import Results
+
+REFERENCE = "grpo"
+"""The arm whose method the others are compared with."""
+PASS = "reasoning/pass@1"
+_ALSO = ("clipped", "length_correct", "length_wrong")
+
+
+def compared(evaluations: Mapping[str, pd.DataFrame]) -> tuple[Results, Results]:
+    """(summaries by stage, paired changes of `pairs` by key), over all reasoning problems alone.
+
+    evaluations: rows of evaluation.parquet by the stage that trained the arm.
+    """
+    alone, changes = metrics.compare(evaluations, pairs(evaluations), whole=True)
+    return _kept(alone), _kept({key(*pair): change for pair, change in changes.items()})
+
+
+def _kept(found: Results) -> Results:
+    return {
+        name: {path: each[path] for path in (*metrics.headline(each), *_ALSO) if path in each}
+        for name, each in found.items()
+    }
+
+
+def pairs(evaluated: Container[str]) -> list[tuple[str, str]]:
+    """(before, after) of evaluated arms: any in a notebook against each trial of GRPO that it
+    shows, and what a claim names."""
+    grpo = lab.arms()[REFERENCE].method
+    found: dict[tuple[str, str], None] = {}
+    for notebook in LABS:
+        trials = _trials(notebook)
+        wanted = [(grpo, method) for method in trials]
+        wanted += [sides for claim in _of(notebook) if (sides := _sides(claim))]
+        for before, after in wanted:
+            found |= dict.fromkeys(product(trials.get(before, ()), trials.get(after, ())))
+    return [(a, b) for a, b in found if a != b and a in evaluated and b in evaluated]
+
+
+def best(scores: Mapping[str, float]) -> dict[str, str]:
+    """The arm of each method with the highest score, by method; the first of equal ones."""
+    found: dict[str, str] = {}
+    for name, score in scores.items():
+        method = lab.arms()[name].method
+        if method not in found or score > scores[found[method]]:
+            found[method] = name
+    return found
+
+
+def shown(
+    notebook: str, runs: Sequence[Results], rates: Container[float] | None = None
+) -> dict[str, str]:
+    """The stage of each method that a notebook shows: its trial with the highest pass@1.
+
+    That is the mean over the runs, so that all of them have the same trial; the first one if no
+    trial was evaluated in every run. rates: those of the policy's rates that count; None for all.
+    """
+    scores = {
+        name: float(np.mean([run[f"{lab.STAGE}{name}"][PASS].value for run in runs]))
+        for name, arm in lab.shown_in(notebook).items()
+        if (rates is None or rate(arm) in rates)
+        and all(f"{lab.STAGE}{name}" in run for run in runs)
+    }
+    chosen = {method: f"{lab.STAGE}{name}" for method, name in best(scores).items()}
+    return {method: stages[0] for method, stages in _trials(notebook).items()} | chosen
+
+
+def rate(arm: Arm) -> float:
+    """The policy's rate of a trial, as a multiple of R1-Zero's."""
+    return float(dict(arm.changes).get("rate", 1.0))
+
+
+def common_rates(notebook: str, *methods: str) -> set[float]:
+    """The policy's rates that all of these methods were tried with."""
+    every = lab.shown_in(notebook).values()
+    return set.intersection(*({rate(a) for a in every if a.method == name} for name in methods))
+
+
+def claims_on(chosen: str, runs: Sequence[Light]) -> list[Claim] | None:
+    """The claims that lab=`chosen` can judge, with each method's arm of `shown` for its name.
+
+    Trials count at the policy's rates that both sides were tried with: a rate searched for one
+    side alone would be no comparison of methods. None for lab=none, where the stages' own claims
+    are judged.
+    """
+    if chosen == "none":
+        return None
+    found = []
+    for notebook in (name for name in LABS if chosen in (name, "all")):
+        every = lab.shown_in(notebook).values()
+        for claim in _of(notebook):
+            named = {
+                field: value
+                for field in ("before", "after", "checkpoint", "stage")
+                if (value := getattr(claim.measure, field, None)) in _trials(notebook)
+            }
+            rates = common_rates(notebook, *named.values())
+            stages = shown(notebook, [run.summaries for run in runs], rates)
+            trials = [arm.method for arm in every if rate(arm) in rates]
+            tuned = "; ".join(
+                f"{method} is the best of {trials.count(method)} trials, {stages[method]}"
+                for method in named.values()
+                if trials.count(method) > 1
+            )
+            arms = {field: stages[method] for field, method in named.items()}
+            measure = replace(claim.measure, **arms)  # type: ignore[type-var]
+            found.append(replace(claim, measure=measure, tuned=tuned or claim.tuned))
+    return found
+
+
+def _of(notebook: str) -> Iterator[Claim]:
+    return (claim for claim in declared.load(declared.LAB) if claim.lab == notebook)
+
+
+def _sides(claim: Claim) -> tuple[str, str] | None:
+    before, after = (getattr(claim.measure, side, None) for side in ("before", "after"))
+    return None if before is None or after is None else (before, after)
+
+
+def _trials(notebook: str) -> dict[str, list[str]]:
+    """The stages of a notebook's arms by method."""
+    found: dict[str, list[str]] = {}
+    for name, arm in lab.shown_in(notebook).items():
+        found.setdefault(arm.method, []).append(f"{lab.STAGE}{name}")
+    return found
