@@ -84,8 +84,8 @@ def label(name: str, notebook: str) -> str:
     if sum(other.method == arm.method for other in shown) == 1:
         return arm.method
     changes = {"rate": 1, **dict(arm.changes)}
-    key = "critic_rate" if "critic_rate" in changes else "rate"
-    return f"{arm.method}, {_RATES[key]} × {changes[key]:g}"
+    tried = [f"{words} × {changes[key]:g}" for key, words in _RATES.items() if key in changes]
+    return ", ".join([arm.method, *tried])
 
 
 def how(found: Trained) -> str:

@@ -151,9 +151,15 @@ def _arms(told: Report) -> Mapping[str, Any]:
 
 
 def _notebooks(told: Report) -> list[str]:
-    """The notebooks that the run is of and that have an arm."""
-    chosen = lab_of(told.manifest)
-    return [name for name in LABS if chosen in (name, "all") and _shown(told, name)]
+    """The notebooks of the run with an arm that sampled as many completions as GRPO there."""
+    chosen, found = lab_of(told.manifest), []
+    for name in LABS:
+        shown = _shown(told, name)
+        samples = [arm["samples"] for arm in shown.values()]
+        usual = shown.get(_reference(told, name), {}).get("samples", max(samples, default=0))
+        if chosen in (name, "all") and samples.count(usual) > 1:
+            found.append(name)
+    return found
 
 
 def _shown(told: Report, notebook: str) -> dict[str, Any]:

@@ -130,8 +130,8 @@ def test_what_a_notebook_shows_of_trained_arms(half):
     assert len(found.missing) == 5 and "lab=ppo_vs_grpo" in arms.how(found)
     shown = {row.label: row.cells for row in arms.table(found).rows}
     assert list(shown) == [
-        "GRPO, rate × 1", "GRPO, rate × 0.5", "PPO, λ = 0.95, critic's rate × 1",
-        "PPO, λ = 1, critic's rate × 3",
+        "GRPO, rate × 1", "GRPO, rate × 0.5", "PPO, λ = 0.95, rate × 1, critic's rate × 1",
+        "PPO, λ = 1, rate × 1, critic's rate × 3",
     ]  # fmt: skip
     assert shown["GRPO, rate × 1"][0].startswith("60.0") and shown["GRPO, rate × 1"][-1] == "–"
     assert shown["GRPO, rate × 0.5"][-1].startswith("−30.0")

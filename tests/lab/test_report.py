@@ -30,9 +30,9 @@ CLEAN = {"commit": "c" * 40, "dirty": False}
 SKILLS = {
     "ppo_95_1": 0.2,
     "ppo_95_3": 0.3,
-    "ppo_95_10": 0.1,
+    "ppo_95_double": 0.1,
     "process": 0.9,
-    "grpo_half": 0.4,
+    "grpo_half": 0.9,
     "grpo_double": 0.8,
 }
 """Of made-up arms; the others have 0.6."""
@@ -119,6 +119,7 @@ def test_the_report_of_a_run_has_every_arm(runs):
     for name in lab.arms():
         assert lab.arms()[name].method in page
     assert "PPO, λ = 0.95 is below GRPO (−" in page and "made up" in page
+    assert ">length_and_cap<" in page and ">failures<" not in page, "broken arms are no rivals"
     assert "policy × 1; policy × 0.5; policy × 2" in page, "the rates tried"
     assert (runs[0] / "notebooks" / "why_rl.html").is_file()
     manifest = json.loads((runs[0] / "manifest.json").read_text())
@@ -137,7 +138,7 @@ def test_what_the_papers_say_of_the_methods_is_judged_by_the_best_arms(runs):
     before = {
         ledger[f"grpo-{name}"]["measure"]["before"] for name in ("beats-ppo-95", "matches-ppo")
     }
-    assert before == {"lab_grpo"}, "the one trial at the policy's rate that PPO was tried with"
+    assert before == {"lab_grpo_double"}, "the best at a policy's rate that PPO was tried with"
     assert ledger["process-supervision"]["measure"]["before"] == "lab_grpo", "the one shown there"
 
 
@@ -168,7 +169,7 @@ def test_seeds_are_joined_with_the_spread_over_them(runs, joined):
     assert change[PASS].value == pytest.approx(sum(one.value for one in halves) / 3)
     assert change[PASS].high - change[PASS].low > min(one.high - one.low for one in halves)
     page = (joined / "report.html").read_text()
-    assert "at rates of both: at × 1 PPO, λ = 0.95 is below GRPO" in page
+    assert "at rates of both: at × 1, × 2 PPO, λ = 0.95 is below GRPO" in page
     assert "pass@1, seed 2" in page and "over 3 seeds and the problems" in page
     told = seeds.read(runs)
     table = of_lab.table(told, "on_and_off_policy")
