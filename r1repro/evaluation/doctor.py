@@ -60,8 +60,9 @@ KL_MOVED = 1e-6
 """Minimum k3 KL in nats per token; below it, token probabilities stay within 0.1 %."""
 LOSS_MOVED = 0.02
 """Minimum relative change of the loss from the first quarter to the last."""
-MISMATCH = 0.05
-"""Maximum mismatch in nats per token, a quarter of the usual clip range of 0.2."""
+MISMATCH = 0.1
+"""Maximum mismatch in nats per token, half of the usual clip range of 0.2. SmolLM2 in bfloat16 has
+0.05 to 0.06 between our sampler and the trainer, and resumes to the bit."""
 
 HACKED = "reward hacking"
 TOO_LITTLE = "At scale=smoke a run trains too little for these findings to be meaningful."

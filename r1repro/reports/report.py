@@ -311,7 +311,8 @@ def _manifest(
     data = worlds.of(config.task).facts
     stages = stages_of(results, config)
     of_lab = {} if config.lab == "none" else {"lab": config.lab, "arms": _arms(results, config)}
-    trained = next((n for n in stages if n.startswith((lab.STAGE, "r1_zero"))), "")
+    from_base = {"r1_zero", *(f"{lab.STAGE}{arm}" for arm in lab.arms())}
+    trained = next((name for name in stages if name in from_base), "")
     config = without_places(config)
     plain = {
         name: values(config, name)

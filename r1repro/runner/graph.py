@@ -35,7 +35,7 @@ def _small() -> Iterator[Stage]:
     """A base of half the width with its best prompt, R1-Zero from it, and their evaluations."""
     for stage in (
         replace(_BASE, name="small_base", version=1, run="r1repro.stages.base_model:small"),
-        replace(kinds.search("small_base"), name="small_search"),
+        replace(kinds.prompt_search("small_base"), name="small_search"),
         kinds.rl("small_zero", "small_base", settings="r1_zero"),
     ):
         seconds = partial(estimates.small, stage.seconds)
@@ -48,7 +48,7 @@ _CHAIN: tuple[Stage, ...] = (
     *kinds.in_notebook(
         "00_base_model",
         *kinds.evaluated(_BASE, run="in_depth"),
-        kinds.search("base"),
+        kinds.prompt_search("base"),
         *map(kinds.way, ("best", "plain", "begun", "few_shot", "forced")),
     ),
     *kinds.in_notebook(
@@ -59,7 +59,7 @@ _CHAIN: tuple[Stage, ...] = (
             version=1, run="r1repro.stages.baselines:rft_data", switch="ablation.base_rft",
         ),
         *kinds.evaluated(replace(kinds.sft("base_rft", "base_rft_data"), seconds=estimates.rft)),
-        kinds.search("base_rft"),
+        kinds.prompt_search("base_rft"),
         kinds.way("best", "base_rft"),
         *kinds.evaluated(kinds.rl("r1_zero", "base"), run="in_depth"),
         *kinds.otherwise("r1_zero"),

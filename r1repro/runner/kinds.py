@@ -98,7 +98,7 @@ def otherwise(name: str) -> tuple[Stage, Stage]:
     )
 
 
-def search(checkpoint: str) -> Stage:
+def prompt_search(checkpoint: str) -> Stage:
     """The stage X_search: every prompt at every temperature on the validation problems."""
     asked = "search_samples top_p problems max_completion_tokens rollout_batch".split()
     settings = (*(f"evaluation.{name}" for name in asked), "base_seed")

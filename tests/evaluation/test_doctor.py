@@ -184,6 +184,6 @@ def test_evaluations_that_say_little_of_reasoning():
 
 def test_every_limit_is_told():
     for limit in ("25 %", "80 %", "0.01", "0.95", "1 nat", "0.02", "10 %", "90 %", "1 %", "1e-06",
-                  "2 %", "0.05", "25 % of its weights", "90 % of its start",
+                  "2 %", "0.1 nats", "25 % of its weights", "90 % of its start",
                   "50 % of its start"):  # fmt: skip
         assert any(limit in told for told in doctor.LOOKED_FOR.values())

@@ -89,7 +89,7 @@ def test_page_says_what_was_measured(built):
         "pass@1; Base → R1-Zero",
         "the mini world has no human data",
         "The control: with the rewards of every group permuted",
-        "no findings in 51 stages",
+        "no findings in 61 stages",
         "Clopper and Pearson",
         "to build in total",
         "Key of r1_zero",
