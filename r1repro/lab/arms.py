@@ -140,7 +140,7 @@ def told(found: Trained) -> Html | None:
     return paragraphs(
         f"In pass@1 on the validation problems, {'; '.join(said)}." if said else "",
         "Every arm is one run of one seed, and the intervals are over problems alone; where a "
-        "method has several rates, the best was chosen on the same problems. The policy's rate is "
-        "R1-Zero's, which was chosen for GRPO, and was searched for no other method.",
+        "method has several trials, the best was chosen on the same problems. Where an arm names "
+        "no rate, the policy's is R1-Zero's, which was chosen for GRPO.",
         how(found),
     )
