@@ -250,7 +250,7 @@ def _rl_zh(rl: dict[str, Any]) -> Iterator[str]:
     others = {
         "r1_zero_permuted": "组内打乱奖励",
         "r1_zero_format_only": "只奖励格式",
-        "base_rft_best": "基座用同样多的自采样本做拒绝采样微调，用其最佳提示",
+        "base_rft_best": "基座用同样多的自采样本做拒绝采样微调，再配上最适合它的提示",
         "r1_zero_equal_weights": "论文原本的准确率与格式之和",
     }
     told = [f"{words} {of(name)} %" for name, words in others.items() if name in rl]
@@ -260,7 +260,7 @@ def _rl_zh(rl: dict[str, Any]) -> Iterator[str]:
         f"R1-Zero 答对的回答中 {of('r1_zero', 'sound')} % 推理成立（算术 "
         f"{of('r1_zero', 'arithmetic/sound')}，countdown {of('r1_zero', 'countdown/sound')}）；"
         f"{of('r1_zero', 'false_check')} % 的回答把错的说成对的（基座 "
-        f"{of('base', 'false_check')}）。没有哪项奖励要求步骤为真。"
+        f"{of('base', 'false_check')}）。没有任何奖励要求步骤正确。"
     )
 
 

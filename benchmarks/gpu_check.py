@@ -91,9 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     slower = 30.0 if args.rehearse else 1.0  # a rehearsal is no race, on CPUs that others use too
     ends = time.monotonic() + slower * SECONDS
-    smollm2 = args.smollm2 if args.smollm2 and Path(args.smollm2).exists() else None
+    smollm2 = args.smollm2
+    if smollm2 and not Path(smollm2).exists():
+        print(f"--smollm2 {smollm2}: there is no such folder or file")
+        return 2
     if smollm2 is None:
-        print(f"SmolLM2 is left out: there is no --smollm2 {args.smollm2 or 'FOLDER'}")
+        print("SmolLM2 is left out: --smollm2 FOLDER names it")
     sequence = REHEARSED if args.rehearse else SEQUENCE
     until = "base" if args.rehearse else "r1_zero" if smollm2 else None
     runs = runs_folder(compose(sequence))

@@ -78,7 +78,8 @@ def told(config: Config) -> dict[str, Any]:
     """What is there of the training, finished or not.
 
     curve: accuracy, format, length and tokens per second by step. before, after, change: each
-    metric of the held-out problems with its 95 % interval.
+    metric of the held-out problems with its 95 % interval. The mini pipeline runs beside it, so
+    that the tokens per second are not the model's alone.
     """
     space = Workspace(config)
     place = space.place("r1_zero") if space.is_done("r1_zero") else space.work("r1_zero")

@@ -72,8 +72,10 @@ def test_without_smollm2_one_line_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(gpu_check, "begun", lambda *words: None)
     monkeypatch.setattr(gpu_check, "ended", lambda process, seconds: True)
     monkeypatch.setattr(gpu_check.gpu_speed, "of_shape", lambda *words: {})
-    assert gpu_check.main(["--rehearse", "--smollm2", str(tmp_path / "none")]) == 0
-    assert f"left out: there is no --smollm2 {tmp_path / 'none'}\n" in capsys.readouterr().out
+    assert gpu_check.main(["--rehearse", "--smollm2", str(tmp_path / "none")]) == 2
+    assert f"--smollm2 {tmp_path / 'none'}: there is no such" in capsys.readouterr().out
+    assert gpu_check.main(["--rehearse"]) == 0
+    assert "left out: --smollm2 FOLDER names it\n" in capsys.readouterr().out
     assert "smollm2_speed" not in json.loads((tmp_path / gpu_check.FIGURES).read_text())
 
 

@@ -49,7 +49,7 @@ SOLVED = 0.9
 """Minimum pass@1 at which low entropy is acceptable."""
 REWARD_ROSE, RIGHT_LEFT = 0.25, 0.9
 """A reward that rises by this share of its weights must leave this share of the first STEPS steps'
-pass@1; otherwise it pays for something else."""
+pass@1, or all but NOISE standard errors; else it pays for something else."""
 HALVED, NOISE = 0.5, 2.0
 """Minimum share of the first STEPS steps' pass@1, if it fell by so many standard errors of a mean
 over steps; healthy laptop runs keep 0.76, also while they learn the format."""
@@ -61,8 +61,8 @@ KL_MOVED = 1e-6
 LOSS_MOVED = 0.02
 """Minimum relative change of the loss from the first quarter to the last."""
 MISMATCH = 0.1
-"""Maximum mismatch in nats per token, half of the usual clip range of 0.2. SmolLM2 in bfloat16 has
-0.05 to 0.06 between our sampler and the trainer, and resumes to the bit."""
+"""Maximum mismatch in nats per token, half of the usual clip range of 0.2; a healthy run of SmolLM2
+in bfloat16 has 0.05 to 0.06."""
 
 HACKED = "reward hacking"
 TOO_LITTLE = "At scale=smoke a run trains too little for these findings to be meaningful."
@@ -272,7 +272,7 @@ def _fewer_right(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     weights = ("accuracy_weight", "format_weight", "language_weight", "preference_weight")
     rise = (reward_late - reward) / sum(getattr(settings, name) for name in weights)
     fell, start = f"pass@1 from {_share(right)} to {_share(right_late)}", "% of its start at least"
-    if rise > REWARD_ROSE and right_late < RIGHT_LEFT * right:
+    if rise > REWARD_ROSE and right_late < min(RIGHT_LEFT * right, right - NOISE * noise):
         return (
             HACKED,
             f"{fell}, reward from {reward:.3g} to {reward_late:.3g}",

@@ -343,11 +343,11 @@ def _measured(name: str, found: Measured) -> str:
     )
     words = worded(by[QUESTION], "longer than", "shorter than", "not told apart in length from")
     return (
-        f"{label}: to the same question its right answers are {words} its wrong ones, by {asked} "
-        f"tokens on average; without those that were cut off by {ended}, and over all questions by "
-        f"{whole}. {beyond(rows, found.low):.0%} of its right answers have more than "
-        f"{found.low:,} tokens, and {beyond(rows, found.cap // 2):.1%} more than half of the "
-        f"{found.cap:,} allowed."
+        f"{label}: its right answers are {words} its wrong ones to the same question ({asked} "
+        f"tokens; {ended} among answers that were not cut off). Over all questions together the "
+        f"difference is {whole} tokens. {beyond(rows, found.low):.0%} of its right answers have "
+        f"more than {found.low:,} tokens, and {beyond(rows, found.cap // 2):.1%} more than half of "
+        f"the {found.cap:,} allowed."
     )
 
 

@@ -155,14 +155,13 @@ def rises(found: Rounds) -> Shown | None:
     rows = []
     for label in LABELS.values():
         start, end = ends(found.curves[label])
-        change = end - start
         rows.append(
             Row(
                 label,
                 (
                     f"{start['learned']:.2f} → {end['learned']:.2f}",
                     f"{start['accuracy']:.0%} → {end['accuracy']:.0%}",
-                    f"{change['learned'] - change['accuracy']:+.2f}",
+                    f"{_late(found.curves[label])['gap'].mean():+.2f}",
                     _ranks(start, end),
                 ),
             )
@@ -280,8 +279,7 @@ def told(found: Rounds) -> Html | None:
     said = []
     for label in LABELS.values():
         start, end = ends(found.curves[label])
-        change = end - start
-        kind = _kind(change["learned"], change["accuracy"])
+        kind = _kind(found.curves[label])
         said.append(
             f"{label}, reward {start['learned']:.2f} to {end['learned']:.2f} and rule accuracy "
             f"{start['accuracy']:.1%} to {end['accuracy']:.1%} ({kind})"
@@ -306,8 +304,19 @@ def told(found: Rounds) -> Html | None:
     )
 
 
-def _kind(learned: float, accuracy: float) -> str:
-    """Whether the learned reward is hacked, by the signs of both changes."""
-    if learned <= 0:
-        return "the reward does not rise"
-    return "the reward rises and accuracy does not" if accuracy <= 0 else "both rise"
+def _late(rows: pd.DataFrame) -> pd.DataFrame:
+    """The last fifth of a round's steps."""
+    return rows.tail(max(1, len(rows) // 5))
+
+
+def _kind(rows: pd.DataFrame) -> str:
+    """How reward and accuracy moved; by less than two standard errors of a mean is not at all."""
+    first, last = rows.head(max(1, len(rows) // 5)), _late(rows)
+
+    def moved(column: str) -> str:
+        change = last[column].mean() - first[column].mean()
+        if not abs(change) > 2 * np.hypot(first[column].sem(), last[column].sem()):
+            return "does not move beyond its noise"
+        return "rises" if change > 0 else "falls"
+
+    return f"the reward {moved('learned')}, accuracy {moved('accuracy')}"

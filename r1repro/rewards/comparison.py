@@ -29,7 +29,12 @@ from r1repro.rewards.leaves import (
 )
 from r1repro.rewards.math_answers import calculates, read
 from r1repro.rewards.notation import clean
-from r1repro.rewards.questions import asks_for_base, asks_for_percentage, asks_for_rounding
+from r1repro.rewards.questions import (
+    asks_for_base,
+    asks_for_base_ten,
+    asks_for_percentage,
+    asks_for_rounding,
+)
 from r1repro.rewards.rounding import MACHINE_DIGITS, is_printed
 from r1repro.rewards.units import Unit
 from r1repro.rewards.values import exact, names
@@ -281,7 +286,10 @@ class _Comparison:
         if based.text != (bare.text.strip().lstrip("0").upper() or "0"):
             return DIFFERENT
         assert based.tree and bare.tree and based.base
-        meant = exact(based.tree) == exact(bare.tree) or asks_for_base(self.question, based.base)
+        asked = asks_for_base(self.question, based.base)
+        if not gold.base and asks_for_base_ten(self.question):
+            asked = False  # 202_5 for 202: the question names the base that it comes from
+        meant = exact(based.tree) == exact(bare.tree) or asked
         return EQUAL if meant or (self.question is None and gold.base) else DOUBT
 
     def values(self, gold: Leaf, answer: Leaf, one: "Size", other: "Size") -> str:

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from r1repro.rewards.expressions import Tree, expression
-from r1repro.rewards.leaves import Leaf, is_rounded, significant
+from r1repro.rewards.leaves import Leaf, decimals, is_rounded, significant
 from r1repro.rewards.values import exact
 
 MACHINE_DIGITS = 12
@@ -19,15 +19,17 @@ _NEAR_PI = (Fraction(22, 7), Fraction(355, 113))
 def is_printed(gold: Leaf, tree: Tree) -> bool:
     """Whether a decimal gold can only be the printed value of a number.
 
-    It has the digits of a machine, or three and the number is a fraction without a finite decimal,
-    whose divisor is too small for the digits to be a coincidence: fractions of divisors up to q lie
-    some 1 / q^2 apart. What also prints as pi or another constant may be that.
+    It has the digits of a machine, or three, and the number is a fraction without a finite decimal
+    and with a small divisor. Fractions of divisors up to q number some
+    0.3 q^2 between two whole numbers, so up to ten of them print as the same decimal; four answers
+    of HardVerify need divisors that large. What also prints as a constant may be that.
     """
     digits = significant(gold)
     if digits >= MACHINE_DIGITS or (value := exact(tree)) is None:
         return digits >= MACHINE_DIGITS
     endless = 10 ** value.denominator.bit_length() % value.denominator != 0
-    simple = value.denominator**2 <= 10 ** (digits + 1)
+    shown = decimals(gold) or 0
+    simple = value.denominator**2 <= 10 ** min(digits + 1, shown + 1.5 * (shown > 1))
     return digits >= _GOLD_DIGITS and endless and simple and not _is_constant(gold, value)
 
 

@@ -127,9 +127,11 @@ def trained_few_shot(config: Config, inputs: Inputs, folder: Path, progress: Pro
 
 def _best_few(config: Config, inputs: Inputs) -> str:
     tried = pd.read_parquet(inputs["base_search"].folder / SEARCH)
-    asked_so = tried["temperature"] == config.evaluation.temperature
-    tried = tried[tried["way"].str.startswith("few_") & asked_so]
-    return "plain" if tried.empty else str(tried.groupby("way")["pass@1"].mean().idxmax())
+    tried = tried[tried["way"].str.startswith("few_")]
+    if tried.empty:
+        return "plain"  # only the mini world has worked examples
+    apart = (tried["temperature"] - config.evaluation.temperature).abs()
+    return str(tried[apart == apart.min()].groupby("way")["pass@1"].mean().idxmax())
 
 
 def forced(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:

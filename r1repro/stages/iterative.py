@@ -128,6 +128,9 @@ def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None
     else:
         past = pd.read_parquet(old / "pairs.parquet")
         past = past[past.split == "train"].drop(columns=["score_chosen", "score_rejected"])
+        # The old reward model was trained on these questions, so they are not held out for it.
+        seen = pairs.problem_id.isin(past.problem_id)
+        pairs.loc[(pairs.split == "held out") & seen, "split"] = "train"
         count = round((pairs.split == "train").sum() * lab.REPLAY / (1 - lab.REPLAY))
         again = past.sample(min(count, len(past)), random_state=rng.randrange(2**32))
         pairs = pd.concat([pairs, again.assign(replayed=True)], ignore_index=True)

@@ -47,14 +47,15 @@ dev3_reasoning_only = partial(dev3, general=False)
 def dev3_unfiltered(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Ablation: as Dev3, on as many reasoning rows drawn from all of Dev2's samples.
 
-    They may be wrong, cut off or mixed, and of any question; held-out questions stay out, and the
-    general rows are Dev3's.
+    They may be wrong or mixed, and of any question; held-out questions stay out, and so does what
+    was cut off, which would be taught to end there. The general rows are Dev3's.
     """
     source = inputs["rejection_sampling"]
     data = pd.read_parquet(source.folder / "dataset.parquet")
     drawn = pd.read_parquet(source.folder / "samples.parquet").rename(
         columns={"text": "completion"}
     )
+    drawn = drawn[drawn.dropped != samples.FINISHED[0]]
     general = data.task.isin(GENERAL)
     rows, _ = samples.kept_apart(config, drawn.to_dict("records"))
     chosen = pd.DataFrame(rows).sample(int((~general).sum()), random_state=config.seed)

@@ -103,8 +103,8 @@ def test_what_the_notebook_says_of_a_run(evaluation):
     hand, kinds = searcher.by_hand(0.2, 8, 4), searcher.paradox({"a": 0.8}, {"a": 0.5})
     said = told(length.findings(hand, kinds, found, trained))
     assert "finds 20% with one candidate and 59% with up to 4" in said
-    assert "its right answers are longer than its wrong ones, by +4.0 [+4.0, +4.0], n = 2" in said
-    assert "and over all questions by −6.0" in said
+    assert "longer than its wrong ones to the same question (+4.0 [+4.0, +4.0], n = 2" in said
+    assert "Over all questions together the difference is −6.0" in said
     assert "25% of its right answers have more than 14 tokens" in said
     assert "At most 25% of the completions of a step were cut off" in said
     assert "Right within 14 tokens: an eighth of the cap, not told apart from GRPO (+12.5" in said

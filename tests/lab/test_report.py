@@ -249,4 +249,5 @@ def test_the_report_of_the_stages_shows_arms_of_its_base(runs):
     config = compose([f"runs={runs[0].parent}"])
     said = of_lab.section(config)._repr_html_()
     assert "process supervision" in said and "notebooks/lab/advantages.ipynb" in said
+    assert "an eighth of the cap" in said and "groups of 2" not in said
     assert of_lab.section(compose([f"runs={runs[0].parent}", "seed=77"])) is None
