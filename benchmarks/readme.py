@@ -67,7 +67,7 @@ def text(whole: Path, several: Path | None = None) -> str:
         BEGIN.format(" ".join(f"reports/{one.name}" for one in (whole, several) if one)),
         f"Held-out problems, 95 % intervals. R1-Zero and its controls, {_seeds(alone)}:",
         "",
-        *(f"* {bullet}" for bullet in (_adds(rl), *_forced(rl), *_controls(rl), _sound(rl))),
+        *(f"* {bullet}" for bullet in (_adds(rl), *_forced(rl), *_controls(rl, alone), _sound(rl))),
         "",
         f"The whole sequence, {_seeds(whole)}:",
         "",
@@ -138,7 +138,7 @@ def _forced(results: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _controls(results: dict[str, Any]) -> Iterator[str]:
+def _controls(results: dict[str, Any], version: Path) -> Iterator[str]:
     path = "reasoning/pass@1"
     others = {
         "r1_zero_permuted": "rewards permuted within each group",
@@ -148,15 +148,22 @@ def _controls(results: dict[str, Any]) -> Iterator[str]:
     }
     told = [
         f"{words} {number(results[name][path]['value'])} %"
+        + (f", {_lead(version)} points below R1-Zero" if name == "base_rft_best" else "")
         for name, words in others.items()
         if name in results
     ]
     if told:
         yield (
-            f"Controls, against {number(results['r1_zero'][path]['value'])} % for R1-Zero: "
+            f"Controls (R1-Zero: {number(results['r1_zero'][path]['value'])} %): "
             + "; ".join(told)
             + "."
         )
+
+
+def _lead(version: Path) -> str:
+    """How far R1-Zero stands above the fine-tuned base with its best prompt."""
+    claims = {one["id"]: one for one in _read(version, "claims")}
+    return interval(claims["rl-beats-rejection-fine-tuning"]["effect"])
 
 
 def _sound(results: dict[str, Any]) -> str:

@@ -44,11 +44,12 @@ class Trained:
         self,
     ) -> tuple[Mapping[str, Mapping[str, Estimate]], Mapping[str, Mapping[str, Estimate]]]:
         """Summaries by arm, and paired changes against the best arm of GRPO."""
-        alone, _ = metrics.compare(self.evaluations, (), whole=True)
-        grpo = _best(alone).get(lab.arms()[REFERENCE].method)
-        pairs = [(grpo, name) for name in alone if grpo not in (None, name)]
-        _, changes = metrics.compare(self.evaluations, pairs, whole=True)
-        return alone, {after: change for (_, after), change in changes.items()}
+        method = lab.arms()[REFERENCE].method
+        trials = [name for name in self.evaluations if lab.arms()[name].method == method]
+        pairs = [(a, b) for a in trials for b in self.evaluations if a != b]
+        alone, changes = metrics.compare(self.evaluations, pairs, whole=True)
+        grpo = _best(alone).get(method)
+        return alone, {after: one for (before, after), one in changes.items() if before == grpo}
 
     @property
     def best(self) -> dict[str, str]:

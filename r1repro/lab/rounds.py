@@ -77,16 +77,23 @@ def with_gap(rounds: Mapping[object, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     found = {}
     for arm, label in LABELS.items():
         rows, first = rounds[arm], rounds["first" if arm == "kept" else arm]
-        risen = rows[["learned", "accuracy"]] - ends(first)[0]
+        both = ["learned", "accuracy"]
+        risen = rows[both] - ends(first)[0][both]
         found[label] = rows.assign(gap=risen["learned"] - risen["accuracy"])
     return found
 
 
 def ends(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Learned reward, accuracy and ranks over the first and the last fifth of a round's steps."""
-    columns = [c for c in ("learned", "accuracy", "preference_ranks") if c in rows]
+    """Learned reward, accuracy, gap and ranks over the first and the last fifth of a round."""
+    columns = [c for c in ("learned", "accuracy", "gap", "preference_ranks") if c in rows]
+    first, last = (part[columns].mean() for part in _fifths(rows))
+    return first, last
+
+
+def _fifths(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The first and the last fifth of a round's steps."""
     fifth = max(1, len(rows) // 5)
-    return rows[columns].iloc[:fifth].mean(), rows[columns].iloc[-fifth:].mean()
+    return rows.head(fifth), rows.tail(fifth)
 
 
 @described
@@ -161,7 +168,7 @@ def rises(found: Rounds) -> Shown | None:
                 (
                     f"{start['learned']:.2f} → {end['learned']:.2f}",
                     f"{start['accuracy']:.0%} → {end['accuracy']:.0%}",
-                    f"{_late(found.curves[label])['gap'].mean():+.2f}",
+                    f"{end['gap']:+.2f}",
                     _ranks(start, end),
                 ),
             )
@@ -304,14 +311,9 @@ def told(found: Rounds) -> Html | None:
     )
 
 
-def _late(rows: pd.DataFrame) -> pd.DataFrame:
-    """The last fifth of a round's steps."""
-    return rows.tail(max(1, len(rows) // 5))
-
-
 def _kind(rows: pd.DataFrame) -> str:
     """How reward and accuracy moved; by less than two standard errors of a mean is not at all."""
-    first, last = rows.head(max(1, len(rows) // 5)), _late(rows)
+    first, last = _fifths(rows)
 
     def moved(column: str) -> str:
         change = last[column].mean() - first[column].mean()

@@ -125,7 +125,7 @@ def read(folders: Sequence[str | Path]) -> Report:
 
 
 def _each(runs: Sequence[SeedRun]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Summaries, and changes of pass@1, of each run, since the runs of the lab have no versions."""
+    """Summaries, and changes of pass@1, of each run: a joint report of the lab stands alone."""
     return (
         {of(name, run.name): one for run in runs for name, one in run.held_out.summaries.items()},
         {
