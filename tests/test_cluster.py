@@ -19,6 +19,8 @@ def test_a_job_on_this_machine_makes_the_report(compose, fake_notebooks, runs, m
     import submitit
 
     monkeypatch.setattr(cluster, "work", of_fake_notebooks)
+    # It waits 15 s for a result, and a busy machine imports for longer than that.
+    monkeypatch.setattr(submitit.LocalJob, "_results_timeout_s", 120)
     number, log = cluster.submit([compose("launch.cluster=local")], False, until="first")
     job = submitit.LocalJob(runs / "jobs", number)
     report = job.result()
