@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import shutil
 import sys
 import time
@@ -78,6 +79,8 @@ def renamed(rows):  # type: ignore[no-untyped-def]
 
 Inputs = dict[str, StageResult]
 """The results of a stage's inputs, by their names."""
+COMPLETE = "complete"
+"""File in a checkpoint's folder that is written last; without it the checkpoint is incomplete."""
 FACTS = "facts.json"
 """File in a stage's folder whose content is stored in its manifest under "facts"."""
 
@@ -91,11 +94,8 @@ class Progress:
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / "progress.jsonl"
         self._started = time.time()
-        if self._path is not None and self._path.exists():
-            # A kill may have truncated the last line: drop it.
-            with self._path.open("rb+") as file:
-                text = file.read()
-                file.truncate(text.rfind(b"\n") + 1)
+        if self._path is not None:
+            drop_torn_line(self._path)
 
     @property
     def writes(self) -> bool:
@@ -107,11 +107,28 @@ class Progress:
         if self._path is None:
             return
         line = {"started": self._started, "time": time.time(), "step": step, "total": total}
+        line["memory"] = peak_memory()
         line["figures"] = {name: float(value) for name, value in figures.items()}  # type: ignore
         text = json.dumps(line) + "\n"
         # A single append, so that a reader never sees interleaved lines.
         with self._path.open("a", encoding="utf-8") as file:
             file.write(text)
+
+
+def drop_torn_line(path: Path) -> None:
+    """Drop the last line of a file of lines, if there is one, where a kill truncated it."""
+    with suppress(FileNotFoundError), path.open("rb+") as file:
+        text = file.read()
+        file.truncate(text.rfind(b"\n") + 1)
+
+
+def peak_memory() -> int:
+    """Most bytes that this process has held at once, in its GPU's memory if it has used one."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return int(torch.cuda.max_memory_allocated())
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kib if sys.platform == "darwin" else kib * 1024
 
 
 def read_progress(folder: Path) -> list[dict[str, Any]]:
@@ -143,14 +160,17 @@ def work_folder(runs: Path, name: str, key: str) -> Path:
     return runs / "work" / f"{name}-{key[:12]}"
 
 
-def load(runs: Path, name: str, key: str) -> StageResult | None:
+def load(runs: Path, name: str, key: str, whole: bool = False) -> StageResult | None:
     """The finished result, or None if there is none.
 
     Raises Damaged if the folder does not match its manifest: files up to HASHED_BYTES are compared
     by sha256, larger ones, such as a large model's weights, by size.
+    whole: compare all by sha256, about a second per gigabyte.
     """
     folder = result_folder(runs, name, key)
-    return StageResult(name, key, folder, _verified(folder, key)) if folder.exists() else None
+    if not folder.exists():
+        return None
+    return StageResult(name, key, folder, _verified(folder, key, whole))
 
 
 class Damaged(R1ReproError):
@@ -159,21 +179,27 @@ class Damaged(R1ReproError):
 
 def fingerprint(folder: Path) -> str:
     """sha256 of a result's manifest, which distinguishes two results with the same key."""
-    return _sha256(folder / "manifest.json")
+    return sha256(folder / "manifest.json")
 
 
-def _verified(folder: Path, key: str) -> dict[str, Any]:
+def _verified(folder: Path, key: str, whole: bool = False) -> dict[str, Any]:
     what, advice = f"the result {folder}", "it is not used: rebuild it, or delete the folder"
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        text = (folder / "manifest.json").read_text(encoding="utf-8")
+        manifest = json.loads(text)
         files: dict[str, dict[str, Any]] = manifest["files"]
+        rest = {name: value for name, value in manifest.items() if name != "sum"}
+        whole = text == _written(manifest) and manifest.get("sum") == _sum(rest)
+        if "sum" in manifest and not whole:
+            raise Damaged(f"manifest.json of {what} was modified after it was written; {advice}")
         if manifest["key"] != key:
             raise Damaged(f"{what} belongs to another key; {advice}")
         for name, entry in files.items():
             size, wanted = (folder / name).stat().st_size, entry["bytes"]
             if size != wanted:
                 raise Damaged(f"{name} in {what} has {size} bytes instead of {wanted}; {advice}")
-            if size <= HASHED_BYTES and _sha256(folder / name) != entry["sha256"]:
+            hashed = whole or size <= HASHED_BYTES
+            if hashed and sha256(folder / name) != entry["sha256"]:
                 raise Damaged(f"{name} in {what} was modified after it was written; {advice}")
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).relative_to(folder)
@@ -183,7 +209,16 @@ def _verified(folder: Path, key: str) -> dict[str, Any]:
     return manifest
 
 
-def _sha256(file: Path) -> str:
+def _sum(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_written(manifest).encode()).hexdigest()
+
+
+def _written(manifest: Mapping[str, Any]) -> str:
+    return json.dumps(manifest, indent=1) + "\n"
+
+
+def sha256(file: Path) -> str:
+    """sha256 of a file's content."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
@@ -203,6 +238,13 @@ def is_complete(folder: Path, key: str) -> bool:
     except Damaged:
         return False
     return True
+
+
+def checkpoints(folder: Path) -> dict[int, Path]:
+    """The complete checkpoints in a work folder, by step, the newest first."""
+    found = [file.parent for file in (folder / "checkpoints").glob(f"checkpoint-*/{COMPLETE}")]
+    steps = {int(checkpoint.name.split("-")[1]): checkpoint for checkpoint in found}
+    return dict(sorted(steps.items(), reverse=True))
 
 
 def told(folder: Path) -> dict[str, Any]:
@@ -225,10 +267,11 @@ def publish(folder: Path, runs: Path, name: str, key: str, facts: Mapping[str, A
                 continue
             with file.open("rb") as opened:
                 os.fsync(opened.fileno())
-            files[name_in] = {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+            files[name_in] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
         files.pop("manifest.json", None)
         manifest = {"key": key, "stage": name, **facts, "files": files}
-        write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+        manifest["sum"] = _sum(manifest)
+        write_atomically(folder / "manifest.json", _written(manifest))
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     final = result_folder(runs, name, key)
     final.parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,8 @@ def first(config: Config, inputs: dict[str, StageResult], folder: Path, progress
             time.sleep(0.05)
         if (runs / "fail").exists() and step == 5:
             raise ValueError("the tower\nfell")
+        if (runs / "fill").exists() and step == 5:
+            (folder / "large").write_bytes(bytes(4 * 2**20))
         if (runs / "die").exists() and step == 5:
             os.kill(os.getpid(), signal.SIGKILL)
         progress.update(step, 10, pass_at_1=step / 20, tokens_per_s=1234.5)

@@ -1,5 +1,6 @@
 """Builds stages: loads finished results and starts the other stages when their inputs are done."""
 
+import shutil
 import signal
 import time
 from collections.abc import Collection, Sequence
@@ -16,6 +17,8 @@ from r1repro.runner.processes import REASON, Running
 from r1repro.runner.workspace import Workspace
 
 POLL_SECONDS = 0.5
+ROOM = 2**16
+"""With fewer bytes free than this, a stage without a reason in its log had none to write it in."""
 
 
 class Display(Protocol):
@@ -66,8 +69,7 @@ def build(space: Workspace, names: Sequence[str], show: Display) -> dict[str, St
                 found[name] = result
                 show.done(result, built=True)
     finally:
-        for building in running.values():
-            building.close()
+        _end([*running.values()], show)
     return {name: found[name] for name in names}
 
 
@@ -147,6 +149,10 @@ class _Building:
             return False
         failed = code and space.work(self.name).exists()
         reason = _reason(self.log, self.began_at, code) if failed else ""
+        if failed and (_lacked_memory(code, reason)):
+            reason += _turn_down(space, self.name)
+        if failed:
+            reason += _known(space, self.name)
         self.close()
         # If the work folder is gone, the result was published and only the exit went wrong.
         if failed:
@@ -154,10 +160,23 @@ class _Building:
         return True
 
     def close(self) -> None:
-        if self.process is not None and self.process.exit_code is None:
-            processes.end(self.process)
+        """Give up the lock; the stage has ended."""
         if self._held is not None:
             self._held.close()
+
+
+def _end(building: Sequence[_Building], show: Display) -> None:
+    """End the stages that still run, and say from where they resume."""
+    alive = [one for one in building if one.process and one.process.exit_code is None]
+    try:
+        processes.end([one.process for one in alive if one.process is not None])
+    finally:
+        for one in building:
+            one.close()
+    for one in alive:
+        saved = [f"step {step}" for step in artifacts.checkpoints(one.log.parent)]
+        where = saved[0] if saved else "its beginning"
+        show.say(f"{one.name} was stopped; it resumes from {where}")
 
 
 def failure(space: Workspace, name: str) -> str:
@@ -168,6 +187,37 @@ def failure(space: Workspace, name: str) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     marked = [line for line in lines[-3:] if line.startswith(REASON)]
     return f", since it failed: {marked[-1].removeprefix(REASON)}" if marked else ""
+
+
+def _known(space: Workspace, name: str) -> str:
+    """What the stage last reported: its step and its memory."""
+    lines = artifacts.read_progress(space.work(name))
+    if not lines:
+        return "; it had reported no progress"
+    last = lines[-1]
+    held = f", having used up to {last['memory'] / 1e9:.1f} GB" if "memory" in last else ""
+    return f"; it had reached {last['step']:,} of {last['total']:,}{held}"
+
+
+def _lacked_memory(code: int, reason: str) -> bool:
+    """Whether a stage probably ended for want of memory: the kernel's SIGKILL, or CUDA's error."""
+    return code == -signal.SIGKILL or "out of memory" in reason.casefold()
+
+
+def _turn_down(space: Workspace, name: str) -> str:
+    """The settings of the stage that bound its memory."""
+    settings = space.settings(space.find(name))
+    bounds = ("micro_batch_tokens", "rollout_batch", "batch_tokens")
+    found = {
+        f"{path}.{bound}": value[bound]
+        for path, value in settings.items()
+        if isinstance(value, dict)
+        for bound in bounds
+        if bound in value
+    }
+    if not found:
+        return ", and its settings have no bound of memory"
+    return ": lower " + " or ".join(f"{key}={value}" for key, value in found.items())
 
 
 def _reason(log: Path, start: int, code: int) -> str:
@@ -185,4 +235,6 @@ def _reason(log: Path, start: int, code: int) -> str:
     marked = [line for line in written if line.startswith(REASON)]
     if marked:
         return marked[-1].removeprefix(REASON)
+    if shutil.disk_usage(log.parent).free < ROOM:
+        return f"No space left on device, not even for its log: free some for {log.parent}"
     return written[-1] if written else f"exit code {code} and no output"

@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, reduction
 from multiprocessing.connection import wait
@@ -30,7 +30,6 @@ from r1repro.runner.progress import worked
 from r1repro.runner.workspace import Workspace
 
 ENVIRONMENT = {
-    "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TRL_EXPERIMENTAL_SILENCE": "1",
@@ -46,6 +45,8 @@ PRELOADED = [*(f"r1repro.stages.{name}" for name in _STAGES), "r1repro.runner.he
 # stage may run in parallel.
 LAUNCHER = "-m accelerate.commands.launch --num_machines 1 --mixed_precision no".split()
 LAUNCHER += ["--dynamo_backend", "no", "--main_process_port", "0"]
+GRACE_SECONDS = 4.0
+"""A stage that is told to end has this long to save a checkpoint."""
 REASON = "r1repro: "
 """Prefix of the last line in the log of a failed stage."""
 
@@ -91,18 +92,22 @@ def launcher(processes: int) -> list[str]:
     return [*LAUNCHER, "--multi_gpu", "--num_processes", str(processes)]
 
 
-def end(running: Running) -> None:
-    """End a stage and its child processes: SIGTERM, then SIGKILL after five seconds."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(running.pid, sign)
-        except ProcessLookupError:
-            return
-        until = time.monotonic() + 5
-        while running.exit_code is None and time.monotonic() < until:
+def end(running: Sequence[Running]) -> None:
+    """End stages and their child processes: SIGTERM, on which a training saves a checkpoint, then
+    SIGKILL after GRACE_SECONDS, or at once if this process is interrupted again."""
+    try:
+        _signal(running, signal.SIGTERM)
+        until = time.monotonic() + GRACE_SECONDS
+        while any(one.exit_code is None for one in running) and time.monotonic() < until:
             time.sleep(0.05)
-        if running.exit_code is not None:
-            return
+    finally:
+        _signal([one for one in running if one.exit_code is None], signal.SIGKILL)
+
+
+def _signal(running: Sequence[Running], sign: signal.Signals) -> None:
+    for one in running:
+        with suppress(ProcessLookupError):
+            os.killpg(one.pid, sign)
 
 
 def _fork(config: Config, name: str, log: BinaryIO, lock: int) -> Running:
@@ -196,7 +201,7 @@ def run_here(space: Workspace, name: str) -> None:
     stage, config = space.find(name), space.config
     inputs = {}
     for other in stage.inputs:
-        result = space.load(other)
+        result = space.load(other, whole=True)
         if result is None:
             raise R1ReproError(f"{name} needs {other}, which is not built: build {other} first")
         inputs[other] = result

@@ -93,7 +93,9 @@ def _execute_all(plan: Sequence["_Notebook"], wanted: list[str], show: "Terminal
     """Build the stages and execute the notebooks; returns whether any had to be executed."""
     executing: list[Future[bool]] = []
     # A notebook takes seconds, most of them on one core: the next stages need not wait for it.
-    with ThreadPoolExecutor(1) as pool:
+    pool = ThreadPoolExecutor(1)
+    interrupted = False
+    try:
         for notebook in plan:
             for one in executing:
                 if one.done():
@@ -103,7 +105,12 @@ def _execute_all(plan: Sequence["_Notebook"], wanted: list[str], show: "Terminal
             if notebook.source.stem != ARTICLE:
                 mark = notebook.mark(wanted[: wanted.index(notebook.stages[-1]) + 1])
                 executing.append(pool.submit(notebook.execute, mark, done))
-    return any([one.result() for one in executing])
+        return any([one.result() for one in executing])
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    finally:
+        pool.shutdown(wait=not interrupted, cancel_futures=interrupted)
 
 
 def wanted_stages(
@@ -312,7 +319,8 @@ def execute(
         raise StageFailed("its kernel died, perhaps because memory ran out") from error
     notebook = json.loads(part.read_text(encoding="utf-8"))
     notebook["metadata"]["r1repro"] = dict(mark)
-    artifacts.write_atomically(executed, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
+    notebook["metadata"]["r1repro"]["whole"] = _hash(notebook)
+    artifacts.write_atomically(executed, _written(notebook))
     part.unlink()
 
 
@@ -328,12 +336,26 @@ def mark_of(notebook: Path) -> dict[str, str]:
 
 
 def recorded(executed: Path) -> dict[str, Any] | None:
-    """The mark of an executed notebook; None if it has none."""
+    """The mark of an executed notebook; None if it has none, or was modified since."""
     try:
-        found = json.loads(executed.read_text(encoding="utf-8"))["metadata"].get("r1repro")
-    except (OSError, ValueError, KeyError):
+        text = executed.read_text(encoding="utf-8")
+        notebook = json.loads(text)
+        same = text == _written(notebook)
+        found = dict(notebook["metadata"]["r1repro"])
+        whole = notebook["metadata"]["r1repro"].pop("whole", None)  # older ones have none
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return found if isinstance(found, dict) else None
+    if whole is not None and not (same and whole == _hash(notebook)):
+        return None
+    return {name: value for name, value in found.items() if name != "whole"}
+
+
+def _hash(notebook: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_written(notebook).encode()).hexdigest()
+
+
+def _written(notebook: Mapping[str, Any]) -> str:
+    return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
 
 
 def _result(space: Workspace, name: str) -> StageResult:

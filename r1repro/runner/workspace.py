@@ -61,7 +61,7 @@ class Workspace:
 
     def find(self, name: str) -> Stage:
         """The stage of that name. Raises R1ReproError if it is unknown or its switch is off."""
-        return find(name, self.config)
+        return self.stages.get(name) or find(name, self.config)
 
     def work(self, name: str) -> Path:
         """Folder in which the stage's result is built; it survives a kill, with its checkpoints."""
@@ -71,12 +71,13 @@ class Workspace:
         """Folder of the stage's finished result."""
         return artifacts.result_folder(self.runs, name, self.keys[name])
 
-    def load(self, name: str) -> StageResult | None:
+    def load(self, name: str, whole: bool = False) -> StageResult | None:
         """The finished result, or None.
 
-        Raises Damaged if it does not match its manifest or an input has been rebuilt since.
+        whole: as of artifacts.load. Raises Damaged if it does not match its manifest or an input
+        has been rebuilt since.
         """
-        result = artifacts.load(self.runs, name, self.keys[name])
+        result = artifacts.load(self.runs, name, self.keys[name], whole)
         made_from = {} if result is None else result.manifest.get("built_from", {})
         for other, before in made_from.items():
             place = self.place(other)

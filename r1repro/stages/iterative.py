@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from r1repro.artifacts import Inputs, Progress, StageResult
+from r1repro.artifacts import COMPLETE, Inputs, Progress, StageResult
 from r1repro.config import Config, RLConfig, lab
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
@@ -37,7 +37,6 @@ from r1repro.stages.samples import Answer as Sampled
 from r1repro.tasks import worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import rl as grpo
-from r1repro.training.resume import COMPLETE
 
 ROUNDS = {"first": "reward", "kept": "reward", "refreshed": "reward_refreshed"}
 """The reward model that pays in each round; the last two both go on from the first."""
@@ -151,7 +150,7 @@ def _pairs(config: Config, policy: Path, rng: random.Random, place: Path) -> pd.
     own = replace(config, engine=replace(config.engine, rollouts="own"))
     answers, _ = samples.draw(
         own, policy / "model", checkpoints.form(config, "r1_zero"), problems, settings,
-        Progress(None),
+        Progress(None), place,
     )  # fmt: skip
     found = paired(answers, config.stage.base_rft.keep_all)
     found = rng.sample(found, min(len(found), settings.questions))

@@ -42,25 +42,33 @@ def pretrain(
     batches = bucketed(sequences, settings.batch_tokens, random.Random(seed))
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest, settings.weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]
-    done, rows = resume.restore(folder, model, optimizer)
-    started = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
-    losses, since = [], 0
+    done, rows, rest = resume.restore(folder, model, optimizer)
+    unlogged, since, before = rest or ([], 0, 0.0)
+    losses = [torch.tensor(loss, device=model.device) for loss in unlogged]
+    started = time.perf_counter() - before
     model.train()
-    for step, batch in enumerate(batches[done:], start=done + 1):
-        factor = schedule(step, len(batches), settings.warmup_fraction)
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * factor
-        loss, tokens = _update(model, optimizer, [sequences[row] for row in batch], pad_id, engine)
-        losses.append(loss)
-        since += tokens
-        if step % settings.log_every == 0 or step == len(batches):
-            rate, now = settings.lr_matrices * factor, time.perf_counter() - started
-            rows.append(_row(step, losses, since, rate, now, rows[-1] if rows else {}))
-            losses, since = [], 0
-            speed = {"tokens/s": rows[-1]["tokens_per_s"]}
-            progress.update(step, len(batches), loss=recent(rows), **speed)
-            if step % settings.save_every == 0:
-                resume.save(folder, step, model, optimizer, rows)
+    with resume.stop_asked() as stop_asked:
+        for step, batch in enumerate(batches[done:], start=done + 1):
+            factor = schedule(step, len(batches), settings.warmup_fraction)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            texts = [sequences[row] for row in batch]
+            loss, tokens = _update(model, optimizer, texts, pad_id, engine)
+            losses.append(loss)
+            since += tokens
+            now = time.perf_counter() - started
+            if step % settings.log_every == 0 or step == len(batches):
+                rate = settings.lr_matrices * factor
+                rows.append(_row(step, losses, since, rate, now, rows[-1] if rows else {}))
+                losses, since = [], 0
+                speed = {"tokens/s": rows[-1]["tokens_per_s"]}
+                progress.update(step, len(batches), loss=recent(rows), **speed)
+            stopping = stop_asked() and step < len(batches)
+            if step % settings.save_every == 0 or stopping:
+                rest = [loss.item() for loss in losses], since, now
+                resume.save(folder, step, model, optimizer, rows, rest)
+            if stopping:
+                resume.stop(step)
     return rows
 
 

@@ -1,12 +1,17 @@
-"""Resuming a killed training from its newest checkpoint.
+"""Resuming an interrupted training from its newest checkpoint.
 
 Our own loops save and restore atomic checkpoints here; TRL's trainers do so in trainers.py. A
-killed stage keeps its folder, and runner/build.py starts it there again.
+killed stage keeps its folder, and runner/build.py starts it there again. On SIGTERM, which the
+runner sends when it is interrupted, a training saves a checkpoint after the current step and ends.
 """
 
 import json
 import os
 import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +19,46 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-COMPLETE = "complete"
-"""Marker file written last; a checkpoint without it is incomplete."""
+from r1repro import artifacts
+from r1repro.artifacts import COMPLETE
+from r1repro.training import sharding
+
+
+@contextmanager
+def stop_asked() -> Iterator[Callable[[], bool]]:
+    """Yields a function that says whether SIGTERM has arrived, which here ends nothing.
+
+    Several processes, which could stop at different steps, are ended by the signal as always.
+    """
+    asked = threading.Event()
+    alone = sharding.processes() == 1
+    if not alone or threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def stop(step: int) -> None:
+    """End this process, after a checkpoint at `step`."""
+    raise SystemExit(f"stopped on request after step {step}, which is kept as a checkpoint")
 
 
 def save(
-    folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Any]
+    folder: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rows: list[Any],
+    rest: Any = None,
 ) -> None:
-    """Write checkpoints/checkpoint-STEP with one rename, then delete older checkpoints."""
+    """Write checkpoints/checkpoint-STEP with one rename, then delete older checkpoints.
+
+    rows: metrics; rest: what else is to be restored, as plain data.
+    """
     final = folder / "checkpoints" / f"checkpoint-{step}"
     part = final.with_name(f".{final.name}.{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
@@ -30,7 +67,8 @@ def save(
     save_file(tensors, part / "model.safetensors")
     torch.save(optimizer.state_dict(), part / "optimizer.pt")
     (part / "rows.json").write_text(json.dumps(rows))
-    (part / COMPLETE).touch()
+    (part / "rest.json").write_text(json.dumps(rest))
+    mark_complete(part)
     part.rename(final)
     for other in final.parent.iterdir():
         if other != final:
@@ -39,20 +77,52 @@ def save(
 
 def restore(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, list[Any]]:
-    """Load the newest checkpoint in place; (step, rows), or (0, []) if there is none."""
+) -> tuple[int, list[Any], Any]:
+    """Load the newest checkpoint in place; (step, rows, rest), or (0, [], None) without one."""
     newest = newest_checkpoint(folder)
     if newest is None:
-        return 0, []
+        return 0, [], None
     saved = load_file(newest / "model.safetensors")
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(saved[name])
     optimizer.load_state_dict(torch.load(newest / "optimizer.pt", weights_only=True))
-    return int(newest.name.split("-")[1]), json.loads((newest / "rows.json").read_text())
+    rows, rest = (json.loads((newest / f"{name}.json").read_text()) for name in ("rows", "rest"))
+    return int(newest.name.split("-")[1]), rows, rest
+
+
+def mark_complete(checkpoint: Path) -> None:
+    """Write the checkpoint's COMPLETE file: the sha256 of the others."""
+    files = sorted(file for file in checkpoint.rglob("*") if file.is_file())
+    sums = {file.relative_to(checkpoint).as_posix(): artifacts.sha256(file) for file in files}
+    artifacts.write_atomically(checkpoint / COMPLETE, json.dumps(sums))
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The complete checkpoint with the highest step in a stage's working folder."""
-    complete = [p.parent for p in (folder / "checkpoints").glob(f"checkpoint-*/{COMPLETE}")]
-    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
+    """The whole checkpoint with the highest step in a stage's working folder.
+
+    Prints which newer ones are damaged, and why.
+    """
+    for checkpoint in artifacts.checkpoints(folder).values():
+        damage = _damage(checkpoint)
+        if damage is None:
+            return checkpoint
+        print(f"{checkpoint} is not used: {damage}; the stage resumes from before", flush=True)
+    return None
+
+
+def _damage(checkpoint: Path) -> str | None:
+    """What differs from the checkpoint's COMPLETE file; None if nothing does."""
+    try:
+        sums = dict(json.loads((checkpoint / COMPLETE).read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        return f"its file {COMPLETE} is unreadable"
+    if not sums:
+        return f"its file {COMPLETE} lists nothing"
+    for name, sha in sums.items():
+        try:
+            if artifacts.sha256(checkpoint / name) != sha:
+                return f"{name} was modified after it was written"
+        except FileNotFoundError:
+            return f"{name} is missing"
+    return None

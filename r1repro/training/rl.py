@@ -245,6 +245,7 @@ class Recorder(trainers.Recorder):
         super().__init__(settings, model, Progress(None))
         self.tokenizer, self.preference = tokenizer, preference
         self.ends, self.folder = ends(model, tokenizer), folder
+        self.resumable = settings.updates_per_generation
         self.budget: float | None = None
         self.permuted: int | None = None
         self.plateau = False

@@ -136,6 +136,8 @@ class Recorder(trainers.Recorder):
     ):
         super().__init__(settings, model, progress)
         self.lengths, self.steps = lengths, math.ceil(len(lengths) / settings.batch_size)
+        # The trainer's checkpoints lack the losses since its last log.
+        self.resumable = settings.log_every
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs is None or "loss" not in logs:

@@ -13,7 +13,7 @@ from transformers.trainer_callback import PrinterCallback
 from r1repro.artifacts import Progress, renamed
 from r1repro.config import EngineConfig, RLConfig, SFTConfig
 from r1repro.training import adapters, sharding
-from r1repro.training.resume import COMPLETE, newest_checkpoint
+from r1repro.training.resume import mark_complete, newest_checkpoint, stop, stop_asked
 
 
 def arguments(
@@ -57,9 +57,11 @@ class Recorder(TrainerCallback):
     """Metrics of a run, one row per log, saved with every checkpoint.
 
     tables: the attributes that are saved, lists of rows.
+    resumable: a checkpoint can be resumed from after a multiple of this many steps.
     """
 
     tables: tuple[str, ...] = ("rows",)
+    resumable = 1
 
     def __init__(self, settings: Any, model: PreTrainedModel, progress: Progress):
         self.settings, self.progress = settings, progress
@@ -67,6 +69,8 @@ class Recorder(TrainerCallback):
         self.moved = model.num_parameters(only_trainable=True)
         self.rows: list[dict[str, Any]] = []
         self.before, self.started = 0.0, time.perf_counter()
+        self.stop_asked: Callable[[], bool] = lambda: False
+        self.stopping = False
 
     def elapsed(self) -> float:
         """Seconds of training, those before an interruption included."""
@@ -75,6 +79,11 @@ class Recorder(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         sharding.check(args, kwargs["model"])
 
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        over = state.global_step >= state.max_steps or control.should_training_stop
+        if self.stop_asked() and state.global_step % self.resumable == 0 and not over:
+            control.should_save = self.stopping = True
+
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         sharding.wait()
         if not state.is_world_process_zero:
@@ -82,7 +91,9 @@ class Recorder(TrainerCallback):
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         for name in self.tables:
             pd.DataFrame(getattr(self, name)).to_parquet(folder / f"{name}.parquet")
-        (folder / COMPLETE).touch()
+        mark_complete(folder)
+        if self.stopping:
+            stop(state.global_step)
 
     def restore(self, checkpoint: Path) -> None:
         """Restore the tables saved with a checkpoint."""
@@ -112,4 +123,5 @@ def run(trainer: Any, recorder: Recorder, folder: Path) -> None:
     newest = newest_checkpoint(folder)
     if newest is not None:
         recorder.restore(newest)
-    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    with stop_asked() as recorder.stop_asked:
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)

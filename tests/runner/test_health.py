@@ -13,7 +13,7 @@ from r1repro.evaluation.doctor import examine
 from r1repro.notebook import Run
 from r1repro.runner.health import Health, of_run, of_stages
 from r1repro.runner.workspace import Workspace
-from r1repro.training.resume import COMPLETE
+from r1repro.training.resume import mark_complete
 from tests.laptop import laptop
 from tests.reports.made_up import checkpoint, pretraining_metrics, rl_metrics, sft_metrics
 from tests.tiny import model_folder
@@ -45,7 +45,7 @@ def run_folder(compose, runs):
     finish(config, runs, "evaluate_r1_zero", checkpoint("r1_zero"))
     newest = begin(config, "dev1", 8)
     sft_metrics(3).assign(step=[2, 4, 6]).to_parquet(newest / "rows.parquet")
-    (newest / COMPLETE).touch()
+    mark_complete(newest)
     sft_metrics().to_parquet(begin(config, "dev1", 10) / "rows.parquet")  # a kill cut this short
     save(config, runs / "smoke-mini-seed0-0123abcd" / "resolved.yaml")
     return runs / "smoke-mini-seed0-0123abcd"
@@ -74,7 +74,7 @@ def test_a_base_in_the_making_is_read_too(compose):
     newest = begin(config, "base", 40)
     rows = pretraining_metrics(10).assign(loss=9.9).to_dict("records")
     (newest / "rows.json").write_text(json.dumps(rows * 2))
-    (newest / COMPLETE).touch()
+    mark_complete(newest)
     (finding,) = of_stages(config, ["base"]).findings
     assert finding.what == "learning rate that does nothing"
 
@@ -83,7 +83,7 @@ def test_a_checkpoint_before_the_first_log_tells_nothing_yet(compose):
     config = compose()
     newest = begin(config, "dev1", 2)
     pd.DataFrame([]).to_parquet(newest / "rows.parquet")
-    (newest / COMPLETE).touch()
+    mark_complete(newest)
     found = of_stages(config, ["dev1"])
     assert found.unread == ("dev1",)
     assert found.lines()[0] == "nothing to read yet: dev1"
@@ -216,5 +216,5 @@ def test_a_damaged_result_is_said_and_the_others_are_read(run_folder, compose, c
 
 
 def test_a_checkpoint_without_rows_tells_nothing_yet(compose):
-    (begin(compose(), "dev1", 2) / COMPLETE).touch()
+    mark_complete(begin(compose(), "dev1", 2))
     assert of_stages(compose(), ["dev1"]).unread == ("dev1",)
