@@ -1,12 +1,17 @@
 """Samples several completions for each of many problems."""
 
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from r1repro.generation.rollouts import Sampling, ends, sample
+from r1repro import artifacts
+from r1repro.generation.rollouts import Rollout, Sampling, ends, sample
 from r1repro.generation.vllm_engine import VLLM
 from r1repro.tasks.problem import Completion, Problem
 from r1repro.tasks.templates import Form
@@ -22,28 +27,76 @@ def ask(
     samples: int,
     rollout_batch: int,
     seed: int,
+    kept: Path | None = None,
 ) -> Iterator[list[tuple[Problem, int, Completion]]]:
     """Yield, batch by batch, (problem, sample index, completion) in order.
 
     A batch holds all samples of its problems and at most `rollout_batch` rows, but at least one
     problem, which bounds memory.
+    kept: a file of this call and model, to which every batch is added; those that a killed stage
+        left there are not sampled again.
     """
+    memory = _Kept(kept)
     draw = model.sample if isinstance(model, VLLM) else partial(sample, model)
     at_once = max(1, rollout_batch // samples)
     for start in range(0, len(problems), at_once):
         chunk = problems[start : start + at_once]
         asked = [form(problem) for problem in chunk]
         prompts = [tokenizer.encode(one.prompt) for one in asked]
-        rollouts = draw(
-            [prompt for prompt in prompts for _ in range(samples)],
-            sampling,
-            end_ids=ends(model, tokenizer),
-            pad_id=tokenizer.pad_token_id,
-            seed=(seed * 1_000_003 + start) % 2**63,
-        )
+        drawn_by = (seed * 1_000_003 + start) % 2**63
+        asked_for = artifacts.digest([prompts, samples, asdict(sampling), drawn_by])
+        rollouts = memory.find(asked_for)
+        if rollouts is None:
+            rollouts = draw(
+                [prompt for prompt in prompts for _ in range(samples)],
+                sampling,
+                end_ids=ends(model, tokenizer),
+                pad_id=tokenizer.pad_token_id,
+                seed=drawn_by,
+            )
+            memory.add(asked_for, rollouts)
         texts = tokenizer.batch_decode([r.token_ids for r in rollouts], skip_special_tokens=True)
         rows = product(zip(chunk, asked, strict=True), range(samples))
         yield [
             (problem, i, Completion(problem.id, one.begun + text, tuple(r.token_ids), r.finished))
             for ((problem, one), i), r, text in zip(rows, rollouts, texts, strict=True)
         ]
+
+
+def samples_of(folder: Path, name: str) -> Path:
+    """The file `kept` of `ask` in a stage's work folder; dropped with its checkpoints."""
+    return folder / "checkpoints" / f"samples-{name}.jsonl"
+
+
+class _Kept:
+    """Sampled batches in a file of JSON lines: what was asked for, a checksum, and the batch."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self.batches: dict[str, list[list[Any]]] = {}
+        if file is None:
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        artifacts.drop_torn_line(file)
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        for number, line in enumerate(lines, start=1):
+            try:
+                asked_for, checksum, batch = json.loads(line)
+            except ValueError:
+                asked_for = checksum = batch = None
+            if checksum != artifacts.digest([asked_for, batch]):
+                print(f"{file}, line {number} was modified: its batch is sampled again", flush=True)
+                continue
+            self.batches[asked_for] = batch
+
+    def find(self, asked_for: str) -> list[Rollout] | None:
+        batch = self.batches.pop(asked_for, None)
+        return None if batch is None else [Rollout(ids, finished) for ids, finished in batch]
+
+    def add(self, asked_for: str, rollouts: Sequence[Rollout]) -> None:
+        if self.file is None:
+            return
+        batch = [[one.token_ids, one.finished] for one in rollouts]
+        line = json.dumps([asked_for, artifacts.digest([asked_for, batch]), batch])
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")

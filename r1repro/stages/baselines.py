@@ -19,7 +19,7 @@ from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config, SamplesConfig
 from r1repro.evaluation import checkpoints
 from r1repro.evaluation.rows import row
-from r1repro.generation.ask import ask
+from r1repro.generation.ask import ask, samples_of
 from r1repro.generation.rollouts import Sampling
 from r1repro.rewards import soundness
 from r1repro.rewards.accuracy import judge
@@ -53,6 +53,7 @@ def search(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> 
             Sampling(settings.max_completion_tokens, temperature, settings.top_p), form=form,
             samples=1 if temperature == 0 else settings.search_samples,
             rollout_batch=settings.rollout_batch, seed=config.base_seed,
+            kept=samples_of(folder, str(done)),
         )  # fmt: skip
         drawn = list(chain.from_iterable(batches))
         right = judge([p for p, _, _ in drawn], [said.text for _, _, said in drawn])
@@ -121,7 +122,7 @@ def trained_few_shot(config: Config, inputs: Inputs, folder: Path, progress: Pro
     zero_shot = templates.asked(checkpoints.form(config, name))
     form = asking.few_shot(worlds.of(config.task), zero_shot)[_best_few(config, inputs)]
     asked = parts(config, form, zero_shot, config.evaluation.samples_between)
-    rows = measure(config, trained.folder / "model", asked, progress)
+    rows = measure(config, trained.folder / "model", asked, progress, folder)
     rows.to_parquet(folder / "evaluation.parquet")
 
 
@@ -208,7 +209,7 @@ def rft_data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -
     )
     problems = list(islice(worlds.of(config.task).train(config.seed), settings.questions))
     place, template = inputs["base"].folder / "model", checkpoints.form(config, "base")
-    answers, tokens = samples.draw(config, place, template, problems, settings, progress)
+    answers, tokens = samples.draw(config, place, template, problems, settings, progress, folder)
     right = judge([p for p, _, _ in answers], [said.text for _, _, said in answers])
     kept = {
         (problem.id, said.text): samples.described(problem) | {"completion": said.text}
@@ -232,5 +233,5 @@ def _write(
     config: Config, inputs: Inputs, asked: list[Part], folder: Path, progress: Progress
 ) -> None:
     policy = next(iter(inputs.values()))
-    rows = measure(config, policy.folder / "model", asked, progress)
+    rows = measure(config, policy.folder / "model", asked, progress, folder)
     rows.to_parquet(folder / "evaluation.parquet")

@@ -33,7 +33,7 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     settings = config.stage.cold_start_data
     problems = samples.training_problems(config, "cold start", settings.questions)
     place, template = inputs["r1_zero"].folder / "model", checkpoints.form(config, "r1_zero")
-    answers, tokens = samples.draw(config, place, template, problems, settings, progress)
+    answers, tokens = samples.draw(config, place, template, problems, settings, progress, folder)
     kept, table = samples.sift(answers, () if settings.keep_all else FILTERS)
     rows: list[dict[str, Any]] = []
     taken: dict[str, list[str]] = {}

@@ -17,7 +17,7 @@ from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config
 from r1repro.evaluation import checkpoints
 from r1repro.evaluation.rows import row
-from r1repro.generation.ask import ask
+from r1repro.generation.ask import ask, samples_of
 from r1repro.generation.rollouts import Sampling
 from r1repro.rewards.accuracy import judge
 from r1repro.stages.models import load_sampled, load_tokenizer
@@ -53,7 +53,7 @@ def run(
     ((name, checkpoint),) = inputs.items()
     form = templates.asked(checkpoints.form(config, name))
     asked = parts(config, form, form, getattr(config.evaluation, samples))
-    rows = measure(config, checkpoint.folder / model, asked, progress)
+    rows = measure(config, checkpoint.folder / model, asked, progress, folder)
     rows.to_parquet(folder / "evaluation.parquet")
 
 
@@ -85,7 +85,7 @@ def curve(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> N
     models[steps] = trained.folder / "model"
     tables = []
     for done, (step, place) in enumerate(models.items(), start=1):
-        rows = measure(config, place, asked, Progress(None)).assign(step=step)
+        rows = measure(config, place, asked, Progress(None), folder, step).assign(step=step)
         tables.append(rows)
         progress.update(done, len(models), **{"pass@1": float(rows["correct"].mean())})
     pd.concat(tables, ignore_index=True).to_parquet(folder / "curve.parquet")
@@ -100,17 +100,19 @@ def sampling(config: Config) -> Sampling:
 def validation(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """An arm of the lab on the validation problems, asked as R1-Zero is; rows as of `run`."""
     ((_, arm),) = inputs.items()
-    rows = validated(config, arm.folder / "model", progress)
+    rows = validated(config, arm.folder / "model", progress, folder)
     rows.to_parquet(folder / "evaluation.parquet")
 
 
-def validated(config: Config, place: Path, progress: Progress) -> pd.DataFrame:
+def validated(
+    config: Config, place: Path, progress: Progress, folder: Path | None = None
+) -> pd.DataFrame:
     """`measure` on the validation problems, asked as R1-Zero is."""
     form = templates.asked(checkpoints.form(config, "r1_zero"))
     settings = config.evaluation
     problems = some(worlds.of(config.task).validation, settings.problems)
     asked = [Part(problems, form, settings.samples, sampling(config))]
-    return measure(config, place, asked, progress)
+    return measure(config, place, asked, progress, folder)
 
 
 def parts(config: Config, reasoning: Form, general: Form, samples: int) -> list[Part]:
@@ -131,10 +133,19 @@ def some(problems: Sequence[Problem], most: int | None) -> Sequence[Problem]:
     return [problems[i * len(problems) // most] for i in range(most)]
 
 
-def measure(config: Config, place: Path, asked: Sequence[Part], progress: Progress) -> pd.DataFrame:
+def measure(
+    config: Config,
+    place: Path,
+    asked: Sequence[Part],
+    progress: Progress,
+    folder: Path | None = None,
+    number: int = 0,
+) -> pd.DataFrame:
     """Rows of evaluation.parquet for the model in `place`, one per problem and sample.
 
     Greedy decoding is deterministic: each problem is sampled once and its row repeated.
+    folder: the stage's, which keeps every batch until the stage is done.
+    number: tells the models apart that a stage measures.
     """
     settings = config.evaluation
     model = load_sampled(place, config.engine, settings.max_completion_tokens)
@@ -142,12 +153,13 @@ def measure(config: Config, place: Path, asked: Sequence[Part], progress: Progre
     total = sum(len(part.problems) * part.samples for part in asked)
     rows: list[dict[str, Any]] = []
     tokens, started = 0, time.perf_counter()
-    for part in asked:
+    for index, part in enumerate(asked):
+        kept = folder and samples_of(folder, f"{number}-{index}")
         copies = part.samples if part.sampling.temperature == 0 else 1
         for batch in ask(
             model, tokenizer, part.problems, part.sampling, form=part.form,
             samples=part.samples // copies, rollout_batch=settings.rollout_batch,
-            seed=config.base_seed,
+            seed=config.base_seed, kept=kept,
         ):  # fmt: skip
             # Verify the batch at once; the verdicts are cached for each row.
             judge([problem for problem, _, _ in batch], [said.text for _, _, said in batch])

@@ -38,7 +38,8 @@ FILTERS: tuple[tuple[str, samples.Filter], ...] = (
 def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Sample Dev2; writes samples.parquet (every sample and its filter) and dataset.parquet."""
     place, template = inputs["dev2"].folder / "model", checkpoints.form(config, "dev2")
-    answers, tokens = _answers(config, config.stage.rejection_sampling, place, template, progress)
+    settings = config.stage.rejection_sampling
+    answers, tokens = _answers(config, settings, place, template, progress, folder)
     data, table = chosen(config, answers, samples.TRAIN_LONGER)
     _write(place, data, table.assign(tokens_sampled=tokens), folder)
 
@@ -54,7 +55,7 @@ def by_teacher(config: Config, inputs: Inputs, folder: Path, progress: Progress)
     settings = config.stage.rejection_sampling
     most = config.student.teacher_tokens or settings.max_completion_tokens
     settings = replace(settings, max_completion_tokens=most)
-    said, tokens = _answers(config, settings, place, teacher.chat, progress)
+    said, tokens = _answers(config, settings, place, teacher.chat, progress, folder)
     answers = [(problem, i, replace(one, text=tagged(one.text))) for problem, i, one in said]
     data, table = chosen(config, answers, "give student.teacher_chat the teacher's own form")
     parameters = stored_parameters(place)
@@ -63,10 +64,15 @@ def by_teacher(config: Config, inputs: Inputs, folder: Path, progress: Progress)
 
 
 def _answers(
-    config: Config, settings: SamplesConfig, place: Path, template: str, progress: Progress
+    config: Config,
+    settings: SamplesConfig,
+    place: Path,
+    template: str,
+    progress: Progress,
+    folder: Path,
 ) -> tuple[list[samples.Answer], int]:
     problems = samples.training_problems(config, "rejection sampling", settings.questions)
-    return samples.draw(config, place, template, problems, settings, progress)
+    return samples.draw(config, place, template, problems, settings, progress, folder)
 
 
 def chosen(

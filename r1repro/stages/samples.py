@@ -12,7 +12,7 @@ import pandas as pd
 from r1repro.artifacts import Progress
 from r1repro.config import Config, RewardModelConfig, SamplesConfig
 from r1repro.errors import R1ReproError
-from r1repro.generation.ask import ask
+from r1repro.generation.ask import ask, samples_of
 from r1repro.generation.rollouts import Sampling
 from r1repro.rewards import soundness
 from r1repro.rewards.accuracy import is_strictly_correct, judge
@@ -47,8 +47,12 @@ def draw(
     problems: Sequence[Problem],
     settings: SamplesConfig | RewardModelConfig,
     progress: Progress,
+    folder: Path,
 ) -> tuple[list[Answer], int]:
-    """Sample the model in `place`; returns (answers, total prompt and completion tokens)."""
+    """Sample the model in `place`; returns (answers, total prompt and completion tokens).
+
+    folder: the stage's, which keeps every batch until the stage is done.
+    """
     model = load_sampled(place, config.engine, settings.max_completion_tokens)
     tokenizer = load_tokenizer(place)
     found: list[Answer] = []
@@ -57,7 +61,7 @@ def draw(
     for batch in ask(
         model, tokenizer, problems, Sampling(settings.max_completion_tokens, settings.temperature),
         form=templates.asked(template), samples=settings.samples,
-        rollout_batch=settings.rollout_batch, seed=config.seed + 1,
+        rollout_batch=settings.rollout_batch, seed=config.seed + 1, kept=samples_of(folder, "0"),
     ):  # fmt: skip
         found += batch
         # Verify the batch at once; the verdicts are cached for the filters.
