@@ -6,17 +6,20 @@ is built here, from the file's own metadata.
 """
 
 import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-from r1repro import hub
+from r1repro import artifacts, hub
 from r1repro.config import GGUF, Config, OriginConfig, runs_folder
 from r1repro.errors import R1ReproError
 
 CONTROL, USER_DEFINED, UNUSED = 3, 4, 5
 """Token types of `tokenizer.ggml.token_type`."""
+SUMS = "files.json"
+"""In a converted folder: the sha256 of its other files."""
 _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -61,10 +64,13 @@ def converted(file: Path, cache: Path) -> Path:
     """The file's folder in `cache`, written by one rename."""
     folder = _cached(file, cache)
     if folder.is_dir():
+        _check_files(folder)
         return folder
     part = cache / f".{folder.name}.{os.getpid()}"
     try:
         _convert(file, part)
+        sums = {written.name: artifacts.sha256(written) for written in part.iterdir()}
+        (part / SUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
         for written in part.iterdir():
             with written.open("rb") as opened:
                 os.fsync(opened.fileno())
@@ -73,6 +79,19 @@ def converted(file: Path, cache: Path) -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _check_files(folder: Path) -> None:
+    """Raise R1ReproError if a file of a converted folder is not as it was written."""
+    remedy = "delete the folder, and the GGUF file is converted again"
+    try:
+        sums = dict(json.loads((folder / SUMS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise R1ReproError(f"{folder} has no readable {SUMS}: {remedy}") from error
+    for name, sha in sums.items():
+        file = folder / name
+        if not file.is_file() or artifacts.sha256(file) != sha:
+            raise R1ReproError(f"{file} is missing or was modified: {remedy}")
 
 
 def _cached(file: Path, cache: Path) -> Path:

@@ -15,6 +15,7 @@ from r1repro.evaluation.results import Results, flat, read_results
 from r1repro.evaluation.statistics import Estimate, difference
 from r1repro.reports.files import unreadable
 from r1repro.reports.report import RIGHT
+from r1repro.reports.sums import check_sums
 
 PATHS = (
     "reasoning/pass@1", "arithmetic/pass@1", "countdown/pass@1", "general/score", "format_valid",
@@ -48,6 +49,7 @@ def read(folder: Path) -> Version:
     except (OSError, ValueError) as error:
         wanted = "two folders of reports/, or of finished runs under runs/"
         raise unreadable(folder, error, wanted) from error
+    check_sums(folder)
     return Version(
         folder.resolve().name,
         manifest,

@@ -10,6 +10,7 @@ from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.marks import git_state
 from r1repro.reports import FILES
+from r1repro.reports.sums import check_sums, write_sums
 
 LARGEST = 2 * 2**20
 """Maximum size of a version in bytes, since it stays in the repository."""
@@ -54,6 +55,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
             f"the report has {size / 2**20:.1f} MB and a version may have at most "
             f"{LARGEST / 2**20:.0f}: make its executed notebooks or figures smaller"
         )
+    write_sums(part, [f.relative_to(part).as_posix() for f in part.rglob("*") if f.is_file()])
     part.rename(version)
     versions.write_index(reports_folder)
     return version
@@ -74,6 +76,7 @@ def _finished(run_folder: Path) -> dict[str, Any]:
                 f"the run {run_folder} is not finished (it has {len(manifest['stages'])} stages): "
                 f"{advice}"
             )
+        check_sums(run_folder)
         for name in FILES:
             found = hashlib.sha256((run_folder / name).read_bytes()).hexdigest()
             if manifest["files"][name] != found:

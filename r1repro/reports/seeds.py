@@ -22,6 +22,7 @@ from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import RESOLVED, figures, report
 from r1repro.reports.files import unreadable, write_figure
 from r1repro.reports.report import CURVES, RIGHT, TAKEN_BACK, Execute, Report, write
+from r1repro.reports.sums import check_sums
 from r1repro.runner.sequence import LAB_ARTICLE
 
 
@@ -216,6 +217,7 @@ def _read(folder: Path) -> SeedRun:
             f"the run {folder} is not finished: run it again with the same settings, which "
             "resumes it, or leave it out"
         )
+    check_sums(folder)
     light = claims.Light(found.summaries, found.changes, tables, costs, stages_moved)
     return SeedRun(folder, manifest, found, taken_back, light)
 

@@ -18,6 +18,7 @@ from r1repro.evaluation.results import read_results
 from r1repro.lab import report as of_lab
 from r1repro.reports import report, seeds
 from r1repro.reports.publish import publish
+from r1repro.reports.sums import SUMS
 from r1repro.runner.sequence import run_folder
 from r1repro.runner.workspace import Workspace
 from tests.hygiene import faults
@@ -207,7 +208,7 @@ def test_versions_of_the_lab_are_published_listed_and_joined_again(runs, joined,
     kept = {str(file.relative_to(whole)) for file in whole.rglob("*") if file.is_file()}
     assert kept == {
         "report.html", "results.json", "differences.json.gz", "claims.json", "manifest.json",
-        "resolved.yaml", "notebooks/why_rl.html", "right.parquet",
+        "resolved.yaml", "notebooks/why_rl.html", "right.parquet", "SHA256SUMS",
     }  # fmt: skip
     page = (whole / "report.html").read_text()
     assert "<script" not in page and "<details" in page, "folded code, nothing that runs"
@@ -229,6 +230,7 @@ def test_a_run_that_lacks_an_arm_is_neither_published_nor_taken_for_whole(tmp_pa
 
 def test_runs_of_other_arms_are_not_joined(runs, tmp_path):
     other = shutil.copytree(runs[1], tmp_path / "other")
+    (other / SUMS).unlink()
     manifest = json.loads((other / "manifest.json").read_text())
     del manifest["config"]["arms"]["process"]
     (other / "manifest.json").write_text(json.dumps(manifest))

@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from r1repro.errors import R1ReproError
+from r1repro.reports import compare
 from r1repro.reports.publish import publish
+from r1repro.reports.sums import SUMS
 from r1repro.reports.versions import write_index
 from tests.reports.conftest import repository
 
@@ -36,7 +38,7 @@ def test_a_version_is_copied_and_listed(run, checkout):
     assert files == {
         "report.html", "results.json", "differences.json.gz", "claims.json", "manifest.json",
         "resolved.yaml", "notebooks/00_base_model.html", "reflection.json", "costs.json",
-        "moved.json", "curves.parquet", "right.parquet", "taken_back.parquet",
+        "moved.json", "curves.parquet", "right.parquet", "taken_back.parquet", "SHA256SUMS",
     }  # fmt: skip
     packed = gzip.decompress((version / "differences.json.gz").read_bytes())
     assert packed == (run / "differences.json").read_bytes()
@@ -142,3 +144,15 @@ def test_the_index_can_be_written_anew(run, checkout):
     before = (checkout / "reports" / "README.md").read_text()
     write_index(checkout / "reports")
     assert (checkout / "reports" / "README.md").read_text() == before
+
+
+def test_a_version_is_checked_when_it_is_read(run, checkout):
+    version = publish(run, checkout / "reports", checkout)
+    listed = {line.split("  ", 1)[1] for line in (version / SUMS).read_text().splitlines()}
+    files = {str(f.relative_to(version)) for f in version.rglob("*") if f.is_file()}
+    assert listed == files - {SUMS}
+    compare.read(version)
+    file = version / "curves.parquet"
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    with pytest.raises(R1ReproError, match="curves.parquet is missing or was modified: take"):
+        compare.read(version)
