@@ -1,6 +1,7 @@
 # make reproduce   install, run every stage at scale=laptop, print where the report is
 # make test        install, run every test but those marked long
 # make test-real   install, run the tests on real weights (R1REPRO_QWEN_GGUF=FILE adds a Qwen)
+# make test-all    install, run every test, sixty kills, 5,000 steps and a fresh install: hours
 # make test-fast   install, run the tests that train nothing and start no kernel
 # make lint        install, check style, types, layers and what the repository may hold
 # make lab         install, open JupyterLab on notebooks/
@@ -22,7 +23,7 @@ FAST = tests/text tests/tasks tests/rewards tests/evaluation \
 SLOW = tests/tasks/test_mini_world.py tests/tasks/test_templates.py tests/tasks/test_traces.py \
 	tests/rewards/test_preference.py tests/rewards/test_rules.py tests/rewards/test_verifier.py
 
-.PHONY: reproduce test test-real test-fast lint lab gpu-check install
+.PHONY: reproduce test test-real test-all test-fast lint lab gpu-check install
 
 reproduce: install
 	.venv/bin/r1repro run
@@ -32,6 +33,15 @@ test: install
 
 test-real: install
 	.venv/bin/python -m pytest tests/real -m real
+
+test-all: install
+	.venv/bin/python -m pytest -m ""
+	.venv/bin/python -m tests.crash --kills 60
+	.venv/bin/python -m tests.crash.endurance --steps 5000
+	rm -rf build/fresh && "$(PYTHON)" -m venv build/fresh
+	build/fresh/bin/python -m pip install -q -e ".[test]" -c constraints.txt
+	build/fresh/bin/python -m pytest tests/test_constraints.py -n 0
+	build/fresh/bin/python -m pip install -q pip-audit && build/fresh/bin/pip-audit -l --skip-editable
 
 test-fast: install
 	.venv/bin/python -m pytest $(FAST) $(addprefix --ignore=,$(SLOW))

@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.readme import BEGIN, END, interval, number
+from benchmarks.readme import BEGIN, END, interval, lead, number
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation.metrics import measure
@@ -218,7 +218,7 @@ def results_zh(versions: Versions) -> list[str]:
         "均为留出题上的结果，方括号内为 95 % 置信区间。R1-Zero 及其对照实验，"
         f"{_seeds(alone, True)}：",
         "",
-        *(f"* {bullet}" for bullet in _rl_zh(versions.results[alone])),
+        *(f"* {bullet}" for bullet in _rl_zh(versions.results[alone], alone)),
         "",
         f"完整流程，{_seeds(whole, True)}：",
         "",
@@ -230,7 +230,7 @@ def results_zh(versions: Versions) -> list[str]:
     ]
 
 
-def _rl_zh(rl: dict[str, Any]) -> Iterator[str]:
+def _rl_zh(rl: dict[str, Any], version: Path) -> Iterator[str]:
     def of(name: str, path: str = PATH) -> str:
         return number(rl[name][path]["value"])
 
@@ -253,7 +253,12 @@ def _rl_zh(rl: dict[str, Any]) -> Iterator[str]:
         "base_rft_best": "基座用同样多的自采样本做拒绝采样微调，再配上最适合它的提示",
         "r1_zero_equal_weights": "论文原本的准确率与格式之和",
     }
-    told = [f"{words} {of(name)} %" for name, words in others.items() if name in rl]
+    told = [
+        f"{words} {of(name)} %"
+        + (f"，比 R1-Zero 低 {lead(version)} 个百分点" if name == "base_rft_best" else "")
+        for name, words in others.items()
+        if name in rl
+    ]
     if told:
         yield f"对照（R1-Zero 为 {of('r1_zero')} %）：{'；'.join(told)}。"
     yield (

@@ -148,7 +148,7 @@ def _controls(results: dict[str, Any], version: Path) -> Iterator[str]:
     }
     told = [
         f"{words} {number(results[name][path]['value'])} %"
-        + (f", {_lead(version)} points below R1-Zero" if name == "base_rft_best" else "")
+        + (f", {lead(version)} points below R1-Zero" if name == "base_rft_best" else "")
         for name, words in others.items()
         if name in results
     ]
@@ -160,7 +160,7 @@ def _controls(results: dict[str, Any], version: Path) -> Iterator[str]:
         )
 
 
-def _lead(version: Path) -> str:
+def lead(version: Path) -> str:
     """How far R1-Zero stands above the fine-tuned base with its best prompt."""
     claims = {one["id"]: one for one in _read(version, "claims")}
     return interval(claims["rl-beats-rejection-fine-tuning"]["effect"])
