@@ -60,7 +60,8 @@ def write_index(reports_folder: Path) -> None:
         seeds, commit = manifest["seeds"], manifest["git"]["commit"]
         lines += [f"## [{folder.name}]({folder.name}/report.html)", ""]
         if arms := manifest["config"].get("arms"):
-            lines += [f"* {len(arms)} arms of the lab (`lab={manifest['config']['lab']}`)"]
+            several = "arms" if len(arms) > 1 else "arm"
+            lines += [f"* {len(arms)} {several} of the lab (`lab={manifest['config']['lab']}`)"]
         lines += [f"* {line}" for line in _figures(folder)]
         lines += [f"* seed {_listed(seeds['seed'])}, base seed {_listed(seeds['base_seed'])}"]
         lines += [f"* commit {commit[:10]}, {manifest['created']}", ""]
@@ -84,7 +85,7 @@ def _figures(folder: Path) -> list[str]:
         if values:
             figures.append(f"{metrics.label(path)}: {', '.join(values)}")
     counts = _verdicts(folder)
-    if counts:
+    if any(counts.values()):
         told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
         figures.append(f"Claims of the papers: {told}")
     return figures
