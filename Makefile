@@ -41,7 +41,8 @@ test-all: install
 	rm -rf build/fresh && "$(PYTHON)" -m venv build/fresh
 	build/fresh/bin/python -m pip install -q -e ".[test]" -c constraints.txt
 	build/fresh/bin/python -m pytest tests/test_constraints.py -n 0
-	build/fresh/bin/python -m pip install -q pip-audit && build/fresh/bin/pip-audit -l --skip-editable
+	build/fresh/bin/python -m pip install -q pip-audit
+	build/fresh/bin/pip-audit -r constraints.txt --no-deps --disable-pip
 
 test-fast: install
 	.venv/bin/python -m pytest $(FAST) $(addprefix --ignore=,$(SLOW))

@@ -76,7 +76,7 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
     """
     stages = graph(config)
     if checkpoint in stages:
-        result = Workspace(config).load(checkpoint)
+        result = Workspace(config).load(checkpoint, whole=True)
         if result is None:
             raise R1ReproError(
                 f"stage {checkpoint} is not built at scale={config.scale}, seed={config.seed}: "

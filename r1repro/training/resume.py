@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -42,7 +42,7 @@ def stop_asked() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGTERM, before)
 
 
-def stop(step: int) -> None:
+def stop(step: int) -> NoReturn:
     """End this process, after a checkpoint at `step`."""
     raise SystemExit(f"stopped on request after step {step}, which is kept as a checkpoint")
 
