@@ -189,8 +189,8 @@ def _verified(folder: Path, key: str, whole: bool = False) -> dict[str, Any]:
         manifest = json.loads(text)
         files: dict[str, dict[str, Any]] = manifest["files"]
         rest = {name: value for name, value in manifest.items() if name != "sum"}
-        whole = text == _written(manifest) and manifest.get("sum") == _sum(rest)
-        if "sum" in manifest and not whole:
+        same = text == _written(manifest) and manifest.get("sum") == _sum(rest)
+        if "sum" in manifest and not same:
             raise Damaged(f"manifest.json of {what} was modified after it was written; {advice}")
         if manifest["key"] != key:
             raise Damaged(f"{what} belongs to another key; {advice}")
