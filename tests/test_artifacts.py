@@ -61,7 +61,7 @@ def test_half_written_result_is_never_taken(tmp_path, published, damage, said):
     assert said in str(refused.value) and "rebuild it" in str(refused.value)
 
 
-def test_a_large_file_is_compared_by_size_alone_unless_it_is_an_input(tmp_path, published, monkeypatch):
+def test_a_large_file_is_hashed_only_where_it_is_an_input(tmp_path, published, monkeypatch):
     monkeypatch.setattr(artifacts, "HASHED_BYTES", 3)
     (published / "model" / "weights").write_bytes(b"1235")
     assert artifacts.load(tmp_path, "base", KEY) is not None
