@@ -102,7 +102,7 @@ def test_a_trained_checkpoint_is_asked_in_its_own_form_after_the_bases_examples(
     seen = {}
     monkeypatch.setattr(
         baselines, "measure",
-        lambda config, place, asked, progress, folder: seen.update(place=place, asked=asked) or search,
+        lambda config, place, asked, *others: seen.update(place=place, asked=asked) or search,
     )  # fmt: skip
     trained = SimpleNamespace(folder=tmp_path / "r1")
     inputs = {"r1": trained, "base_search": SimpleNamespace(folder=tmp_path)}
