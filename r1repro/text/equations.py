@@ -11,6 +11,7 @@ Nothing is evaluated by Python, every expression is bounded, and time is linear 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 MAX_CHARACTERS = 200
@@ -91,12 +92,15 @@ def sums(line: str) -> tuple[list[Sum], list[str], bool]:
     pieces = line.split("=")
     found: list[Sum] = []
     outside: list[str] = []
+    read: dict[int, Any] = {}
     whole, at, rest = True, 0, pieces[0]
     while at < len(pieces) - 1:
         head, left = _left(rest)
-        end, sides, after, more = at + 1, [left], "", True
-        while left is not None and more and len(sides) <= MAX_CHAIN:
-            side, after, more = _right(pieces[end], end < len(pieces) - 1)
+        end, sides, after, more = at + 1, [left], "", _has_operation(left)
+        while more and len(sides) <= MAX_CHAIN:
+            if end not in read:
+                read[end] = _right(pieces[end], end < len(pieces) - 1)
+            side, after, more = read[end]
             sides.append(side)
             more = more and side is not None
             end += more
@@ -117,15 +121,21 @@ def sums(line: str) -> tuple[list[Sum], list[str], bool]:
 def _sum(sides: list[Any]) -> Sum | None:
     """The equation with these sides, each its tokens or None.
 
-    None if a side has no value, the first no operation, or if the last is not a number.
+    None if there is one side, a side has no value or the last is not a number. The first has an
+    operation.
     """
     if len(sides) < 2 or None in sides or not _IS_NUMBER.fullmatch("".join(sides[-1])):
         return None
     values: list[Any] = [value(side) for side in sides]
-    if None in values or not any(token in "+-*/" for token in sides[0][1:]):
+    if None in values:
         return None
     equal = (_equal(values[0], *side) for side in zip(values[1:], sides[1:], strict=True))
     return Sum(sides[0], values[-1], all(equal))
+
+
+def _has_operation(side: tuple[str, ...] | None) -> bool:
+    """Whether an equation can begin with this side."""
+    return side is not None and any(token in "+-*/" for token in side[1:])
 
 
 def _equal(value: Fraction, stated: Fraction, side: tuple[str, ...]) -> bool:
@@ -201,6 +211,7 @@ def tokens(text: str) -> tuple[str, ...] | None:
     return found
 
 
+@lru_cache(maxsize=10_000)  # the same steps occur in many answers; `tokens` bounds their length
 def value(tokens: tuple[str, ...] | None) -> Fraction | None:
     """The value of an expression; None for an invalid one, and for division by zero."""
     left = list(reversed(tokens or ()))

@@ -107,7 +107,7 @@ def test_the_tag_wins_over_what_is_stated_elsewhere():
 def test_a_long_hostile_line_is_read_quickly(text, number, expression):
     began = time.process_time()
     found = final_answer(text), final_answer(text, "expression"), read(text)
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 1
     assert found[:2] == (number, expression)
     assert found[2].answer is None and not found[2].format_valid
 

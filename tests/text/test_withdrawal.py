@@ -31,4 +31,4 @@ def test_a_result_that_is_taken_back(text, again):
 def test_no_text_takes_long(text):
     started = time.process_time()
     reconsiders(text)
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 2
