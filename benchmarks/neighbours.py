@@ -68,7 +68,7 @@ def measured(base: Path, values: dict[str, str], beside: bool) -> float:
 
 def work(base: Path) -> float:
     """Sample and update; returns the seconds without imports and loading."""
-    import torch
+    import torch  # before r1repro, which sets GOMP_SPINCOUNT; libgomp reads it when it is loaded
     from torch.nn.functional import cross_entropy
 
     from r1repro.config import PLAIN_ENGINE

@@ -16,7 +16,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -80,7 +80,8 @@ def renamed(rows):  # type: ignore[no-untyped-def]
 Inputs = dict[str, StageResult]
 """The results of a stage's inputs, by their names."""
 COMPLETE = "complete"
-"""File in a checkpoint's folder that is written last; without it the checkpoint is incomplete."""
+"""File in a checkpoint's folder that is written last, of `write_sums`; without it the checkpoint is
+incomplete."""
 FACTS = "facts.json"
 """File in a stage's folder whose content is stored in its manifest under "facts"."""
 
@@ -221,6 +222,34 @@ def sha256(file: Path) -> str:
     """sha256 of a file's content."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def write_sums(file: Path, names: Iterable[str]) -> None:
+    """Write the sha256 of files beside `file`, as `sha256sum` writes and checks them."""
+    others = sorted(name for name in names if name != file.name)
+    lines = [f"{sha256(file.parent / name)}  {name}\n" for name in others]
+    write_atomically(file, "".join(lines))
+
+
+def damage(file: Path) -> str | None:
+    """What differs from a file of `write_sums`; None if nothing does."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        sums = {name: sha for sha, name in (line.split("  ", 1) for line in lines)}
+    except (OSError, ValueError):
+        return f"{file} is unreadable"
+    if not sums:
+        return f"{file} lists nothing"
+    for name, sha in sums.items():
+        listed = file.parent / name
+        if not listed.is_file() or sha256(listed) != sha:
+            return f"{listed} is missing or was modified"
+    return None
+
+
+def files_in(folder: Path) -> list[str]:
+    """The files of a folder and those below it, relative to it."""
+    return sorted(f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file())
 
 
 def set_aside(folder: Path, runs: Path) -> Path:

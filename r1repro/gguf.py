@@ -6,7 +6,6 @@ is built here, from the file's own metadata.
 """
 
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
@@ -18,7 +17,7 @@ from r1repro.errors import R1ReproError
 
 CONTROL, USER_DEFINED, UNUSED = 3, 4, 5
 """Token types of `tokenizer.ggml.token_type`."""
-SUMS = "files.json"
+SUMS = "SHA256SUMS"
 """In a converted folder: the sha256 of its other files."""
 _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s"
@@ -64,13 +63,13 @@ def converted(file: Path, cache: Path) -> Path:
     """The file's folder in `cache`, written by one rename."""
     folder = _cached(file, cache)
     if folder.is_dir():
-        _check_files(folder)
+        if wrong := artifacts.damage(folder / SUMS):
+            raise R1ReproError(f"{wrong}: delete {folder}, and the GGUF file is converted again")
         return folder
     part = cache / f".{folder.name}.{os.getpid()}"
     try:
         _convert(file, part)
-        sums = {written.name: artifacts.sha256(written) for written in part.iterdir()}
-        (part / SUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
+        artifacts.write_sums(part / SUMS, artifacts.files_in(part))
         for written in part.iterdir():
             with written.open("rb") as opened:
                 os.fsync(opened.fileno())
@@ -79,19 +78,6 @@ def converted(file: Path, cache: Path) -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
-
-
-def _check_files(folder: Path) -> None:
-    """Raise R1ReproError if a file of a converted folder is not as it was written."""
-    remedy = "delete the folder, and the GGUF file is converted again"
-    try:
-        sums = dict(json.loads((folder / SUMS).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise R1ReproError(f"{folder} has no readable {SUMS}: {remedy}") from error
-    for name, sha in sums.items():
-        file = folder / name
-        if not file.is_file() or artifacts.sha256(file) != sha:
-            raise R1ReproError(f"{file} is missing or was modified: {remedy}")
 
 
 def _cached(file: Path, cache: Path) -> Path:

@@ -44,7 +44,7 @@ def ask(
         asked = [form(problem) for problem in chunk]
         prompts = [tokenizer.encode(one.prompt) for one in asked]
         drawn_by = (seed * 1_000_003 + start) % 2**63
-        asked_for = artifacts.digest([prompts, samples, asdict(sampling), drawn_by])
+        asked_for = memory.name([prompts, samples, asdict(sampling), drawn_by])
         rollouts = memory.find(asked_for)
         if rollouts is None:
             rollouts = draw(
@@ -88,6 +88,10 @@ class _Kept:
                 print(f"{file}, line {number} was modified: its batch is sampled again", flush=True)
                 continue
             self.batches[asked_for] = batch
+
+    def name(self, asked: Any) -> str:
+        """What a batch is kept under; "" without a file."""
+        return "" if self.file is None else artifacts.digest(asked)
 
     def find(self, asked_for: str) -> list[Rollout] | None:
         batch = self.batches.pop(asked_for, None)

@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from r1repro import artifacts
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.marks import git_state
 from r1repro.reports import FILES
-from r1repro.reports.sums import check_sums, write_sums
+from r1repro.reports.sums import SUMS, check_sums
 
 LARGEST = 2 * 2**20
 """Maximum size of a version in bytes, since it stays in the repository."""
@@ -55,7 +56,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
             f"the report has {size / 2**20:.1f} MB and a version may have at most "
             f"{LARGEST / 2**20:.0f}: make its executed notebooks or figures smaller"
         )
-    write_sums(part, [f.relative_to(part).as_posix() for f in part.rglob("*") if f.is_file()])
+    artifacts.write_sums(part / SUMS, artifacts.files_in(part))
     part.rename(version)
     versions.write_index(reports_folder)
     return version

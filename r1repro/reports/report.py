@@ -24,7 +24,7 @@ from r1repro.evaluation.results import COSTS, Costs, Results, read_costs, write_
 from r1repro.reports import FILES, aha, drawing, figures
 from r1repro.reports.claims import as_data
 from r1repro.reports.files import write_figure
-from r1repro.reports.sums import write_sums
+from r1repro.reports.sums import SUMS
 from r1repro.runner.graph import graph
 from r1repro.runner.sequence import ARTICLE, LAB_ARTICLE
 from r1repro.tasks import asking, worlds
@@ -207,7 +207,8 @@ def write(folder: Path, told: Report, execute: Callable[[], object], **more: obj
         "files": hashes,
     }
     write_json(folder / "manifest.json", written)
-    write_sums(folder, {*FILES, *JOINED, RIGHT, "manifest.json"})
+    listed = {*FILES, *JOINED, RIGHT, "manifest.json"} & {*artifacts.files_in(folder)}
+    artifacts.write_sums(folder / SUMS, listed)
     return folder / "report.html"
 
 

@@ -168,10 +168,7 @@ def _rows(space: Workspace, name: str) -> tuple[pd.DataFrame | None, bool]:
         table = "evaluation" if name in EVALUATIONS else "metrics"
         file = result.folder / f"{table}.parquet"
         return artifacts.renamed(pd.read_parquet(file)) if file.is_file() else None, True
-    # Imported here, since it imports torch, which finished stages do not need.
-    from r1repro.training.resume import newest_checkpoint
-
-    newest = newest_checkpoint(space.work(name))
+    newest = next(iter(artifacts.checkpoints(space.work(name)).values()), None)
     try:
         if newest is None:
             return None, False

@@ -145,7 +145,7 @@ def forced(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> 
     place, forms = inputs["base"].folder / "model", _ways(config)
     reasoning, general = _parts(config, forms["step"], forms["begun"])
     forced = _persisting(config, place, reasoning, progress)
-    others = measure(config, place, [general], Progress(None))
+    others = measure(config, place, [general], Progress(None), folder)
     rows = pd.concat([forced, others], ignore_index=True)
     rows.to_parquet(folder / "evaluation.parquet")
 

@@ -104,9 +104,7 @@ def validation(config: Config, inputs: Inputs, folder: Path, progress: Progress)
     rows.to_parquet(folder / "evaluation.parquet")
 
 
-def validated(
-    config: Config, place: Path, progress: Progress, folder: Path | None = None
-) -> pd.DataFrame:
+def validated(config: Config, place: Path, progress: Progress, folder: Path) -> pd.DataFrame:
     """`measure` on the validation problems, asked as R1-Zero is."""
     form = templates.asked(checkpoints.form(config, "r1_zero"))
     settings = config.evaluation
@@ -138,7 +136,7 @@ def measure(
     place: Path,
     asked: Sequence[Part],
     progress: Progress,
-    folder: Path | None = None,
+    folder: Path,
     number: int = 0,
 ) -> pd.DataFrame:
     """Rows of evaluation.parquet for the model in `place`, one per problem and sample.
@@ -154,7 +152,7 @@ def measure(
     rows: list[dict[str, Any]] = []
     tokens, started = 0, time.perf_counter()
     for index, part in enumerate(asked):
-        kept = folder and samples_of(folder, f"{number}-{index}")
+        kept = samples_of(folder, f"{number}-{index}")
         copies = part.samples if part.sampling.temperature == 0 else 1
         for batch in ask(
             model, tokenizer, part.problems, part.sampling, form=part.form,

@@ -195,7 +195,7 @@ def _tables(config: Config, settings: RLConfig, folder: Path) -> None:
         for name, file in (("rounds", "metrics"), ("samples", "completions")):
             rows = pd.read_parquet(place / f"{file}.parquet")
             tables[name].append(rows.assign(arm=arm, step=rows["step"] + before))
-        rows = evaluate.validated(config, place / "model", Progress(None))
+        rows = evaluate.validated(config, place / "model", Progress(None), place)
         tables["validation"].append(rows.assign(arm=arm))
     tables["pairs"] = [
         pd.read_parquet(folder / name / "pairs.parquet").assign(model=name)

@@ -69,6 +69,7 @@ def save(
     (part / "rows.json").write_text(json.dumps(rows))
     (part / "rest.json").write_text(json.dumps(rest))
     mark_complete(part)
+    shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same step
     part.rename(final)
     for other in final.parent.iterdir():
         if other != final:
@@ -93,9 +94,7 @@ def restore(
 
 def mark_complete(checkpoint: Path) -> None:
     """Write the checkpoint's COMPLETE file: the sha256 of the others."""
-    files = sorted(file for file in checkpoint.rglob("*") if file.is_file())
-    sums = {file.relative_to(checkpoint).as_posix(): artifacts.sha256(file) for file in files}
-    artifacts.write_atomically(checkpoint / COMPLETE, json.dumps(sums))
+    artifacts.write_sums(checkpoint / COMPLETE, artifacts.files_in(checkpoint))
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -104,25 +103,8 @@ def newest_checkpoint(folder: Path) -> Path | None:
     Prints which newer ones are damaged, and why.
     """
     for checkpoint in artifacts.checkpoints(folder).values():
-        damage = _damage(checkpoint)
-        if damage is None:
+        wrong = artifacts.damage(checkpoint / COMPLETE)
+        if wrong is None:
             return checkpoint
-        print(f"{checkpoint} is not used: {damage}; the stage resumes from before", flush=True)
-    return None
-
-
-def _damage(checkpoint: Path) -> str | None:
-    """What differs from the checkpoint's COMPLETE file; None if nothing does."""
-    try:
-        sums = dict(json.loads((checkpoint / COMPLETE).read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
-        return f"its file {COMPLETE} is unreadable"
-    if not sums:
-        return f"its file {COMPLETE} lists nothing"
-    for name, sha in sums.items():
-        try:
-            if artifacts.sha256(checkpoint / name) != sha:
-                return f"{name} was modified after it was written"
-        except FileNotFoundError:
-            return f"{name} is missing"
+        print(f"{checkpoint} is not used: {wrong}; the stage resumes from before", flush=True)
     return None

@@ -28,13 +28,14 @@ def spring(moment: str) -> None:
         file.flush()
         if file.tell() != chosen["count"]:
             return
-    (folder / "sprung").touch()
     runner = int((folder / "runner").read_text())
     own = os.getpid() == runner
     if chosen["target"] == "kernel":
-        for kernel in _kernels():
+        for kernel in _kernels():  # none if the notebook has ended: then nothing was killed
             os.kill(kernel, signal.SIGKILL)
+            (folder / "sprung").touch()
         return
+    (folder / "sprung").touch()
     if chosen["target"] == "all" and not own:
         os.kill(os.getppid(), signal.SIGKILL)  # the server that forks the stages
     if chosen["target"] in ("runner", "all") or own:

@@ -6,10 +6,12 @@ import sys
 import time
 
 import pytest
+import torch
 
 from r1repro import artifacts, config
 from r1repro.config import ROOT
 from r1repro.runner.workspace import Workspace
+from r1repro.training import resume
 from tests.quiet import Quiet, made
 
 SMALL = ["scale=smoke", "stage.r1_zero.steps=12", "stage.r1_zero.save_every=12"]
@@ -93,9 +95,20 @@ def test_the_command_ends_within_seconds_and_says_how_to_go_on(tmp_path, sign, s
         assert artifacts.checkpoints(work)
 
 
-def test_a_damaged_checkpoint_is_left_out_and_named(tmp_path, capsys):
-    from r1repro.training import resume
+def test_a_damaged_checkpoint_is_replaced_at_its_step(tmp_path):
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for rows in ([1], [2]):
+        resume.save(tmp_path, 5, model, optimizer, rows)
+        saved = resume.newest_checkpoint(tmp_path)
+        assert resume.restore(tmp_path, model, optimizer)[:2] == (5, rows)
+        (saved / "rows.json").write_text("[3]")
+        assert resume.newest_checkpoint(tmp_path) is None
+        resume.mark_complete(saved)  # as a trainer that saves into the folder again
+        assert resume.newest_checkpoint(tmp_path) == saved
 
+
+def test_a_damaged_checkpoint_is_left_out_and_named(tmp_path, capsys):
     for step in (5, 10):
         checkpoint = tmp_path / "checkpoints" / f"checkpoint-{step}"
         checkpoint.mkdir(parents=True)
