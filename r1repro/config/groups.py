@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLES = ("model", "task", "student", "ablation")
 """Groups whose choices, with the settings of each, are in conf/GROUPs.yaml."""
 GROUPS = ("scale", *TABLES)
-HUB_SCALES = ("smoke", "gpu", "paper")
+HUB_SCALES = ("smoke", "pocket", "gpu", "paper")
 """The scales that a pretrained model can be trained at."""
 
 

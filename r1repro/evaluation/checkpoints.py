@@ -9,7 +9,9 @@ from operator import attrgetter
 from typing import TypeVar
 
 from r1repro.config import Config, lab
-from r1repro.tasks import templates
+from r1repro.tasks import asking, templates
+from r1repro.tasks.templates import Form
+from r1repro.tasks.world import World
 
 # The Okabe-Ito palette, which is safe for colour-vision deficiencies.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
@@ -348,6 +350,12 @@ def form(config: Config, name: str) -> str:
     """The template used to train and prompt a checkpoint."""
     # Not `config.models`: a stage sees only the settings in its key.
     return templates.form(attrgetter(about(name).model)(config), about(name).chat)
+
+
+def ways(config: Config, world: World) -> dict[str, Form]:
+    """Every prompting method for the untrained policy; see `asking.ways`."""
+    chat = "" if config.model.made_here or config.model.chat == "mini" else config.model.chat
+    return asking.ways(world, form(config, "base"), chat)
 
 
 def names(evaluated: Iterable[str]) -> list[str]:

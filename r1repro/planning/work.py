@@ -33,7 +33,7 @@ from r1repro.runner.workspace import Workspace
 from r1repro.stages import why_rl
 from r1repro.stages.baselines import TEMPERATURES
 from r1repro.stages.evaluate import some
-from r1repro.tasks import asking, worlds
+from r1repro.tasks import worlds
 from r1repro.training.shape import read, shape_file
 
 PROMPT = 512
@@ -295,7 +295,7 @@ def _baseline(config: Config, stage: Stage) -> Work:
         except R1ReproError:
             return Work("every prompt on the validation problems, whose number is not yet known")
         problems = len(some(world.validation, settings.problems))
-        ways = len(asking.ways(world, checkpoints.form(config, "base")))
+        ways = len(checkpoints.ways(config, world))
         prompts, cap = problems * ways * len(TEMPERATURES), settings.max_completion_tokens
         # Greedy decoding, one of the temperatures, samples once.
         each = 1 + (len(TEMPERATURES) - 1) * settings.search_samples

@@ -8,11 +8,10 @@ from markupsafe import Markup
 
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
-from r1repro.evaluation.checkpoints import MAIN, key
+from r1repro.evaluation.checkpoints import MAIN
 from r1repro.evaluation.claims import VERDICTS, Judged
 from r1repro.evaluation.doctor import LOOKED_FOR
-from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import baseline, claims, tables
+from r1repro.reports import claims, shows, tables
 from r1repro.reports.markup import Html, Row, Table, folded, joined, paragraphs
 from r1repro.reports.report import Report
 from r1repro.reports.transcripts import LANGUAGES
@@ -45,8 +44,8 @@ def facts(told: Report) -> Html:
 
 
 def abstract(told: Report) -> Html | None:
-    """The results in a few sentences, each worded as its interval allows, and the verdicts."""
-    said = [baseline.told(told.held_out.adds), _alone(told), _later(told) or _by_family(told)]
+    """What was found, each sentence worded as its interval allows, and the verdicts."""
+    said = [_measured(told), *shows.findings(told.held_out)]
     counts = claims.counts(told.judged)
     if any(counts.values()) and told.manifest["scale"] != "smoke":
         where = "" if told.by_seed else ", in this one run"
@@ -55,50 +54,16 @@ def abstract(told: Report) -> Html | None:
     return paragraphs(*said, style="abstract")
 
 
-def _verb(change: Estimate) -> str:
-    return tables.worded(change, "rose", "fell", "did not clearly change")
-
-
-def _alone(told: Report) -> str:
-    path = "reasoning/pass@1"
-    change = told.changes.get(key("base", "r1_zero"), {}).get(path)
-    if change is None:
+def _measured(told: Report) -> str:
+    asked = told.summaries.get("r1_zero", {}).get("reasoning/pass@1")
+    if asked is None:
         return ""
-    before, after = (told.summaries[name][path] for name in MAIN[:2])
     seeds = f"{len(told.by_seed)} seeds, " if told.by_seed else ""
-    mean = f"mean {told.over}" if told.by_seed else "paired over problems"
+    mean = f"means {told.over}" if told.by_seed else "paired over problems"
     return (
-        f"On {before.n:,} held-out reasoning problems, {seeds}{_samples(told)} samples each, "
-        f"pass@1 {_verb(change)}: {metrics.shown(before, path)} for the base, "
-        f"{metrics.shown(after, path)} after R1-Zero, "
-        f"{metrics.shown(change, path, signed=True)}, {mean}."
+        f"On {asked.n:,} held-out reasoning problems, {seeds}{_samples(told)} samples each; "
+        f"changes are {mean}, with 95 % intervals."
     )
-
-
-def _later(told: Report) -> str:
-    changes = told.changes.get(key("r1_zero", "r1"), {})
-    parts = [
-        f"{words} {_verb(changes[path])}, {metrics.shown(told.summaries['r1'][path], path)} "
-        f"({metrics.shown(changes[path], path, signed=True)})"
-        for path, words in (
-            ("reasoning/pass@1", "pass@1"),
-            ("general/score", "the general score"),
-            ("language_share", "the share of the language asked in the thinking"),
-            ("readability", "the share of readable answers"),
-        )
-        if path in changes
-    ]
-    start = "From R1-Zero to R1, paired over the same problems: "
-    return f"{start}{'; '.join(parts)}." if parts else ""
-
-
-def _by_family(told: Report) -> str:
-    changes = told.changes.get(key("base", "r1_zero"), {})
-    parts = [
-        f"{task} {metrics.shown(changes[f'{task}/pass@1'], 'reasoning/pass@1', signed=True)}"
-        for task in metrics.families(changes)
-    ]
-    return f"By family: {'; '.join(parts)}." if parts else ""
 
 
 def chance(told: Report) -> Html | None:

@@ -17,6 +17,7 @@ WAYS = {
     "plain": "the question alone",
     "template": "the template",
     "begun": "the think tag opened",
+    "boxed": "the chat form with a boxed answer",
     "step": "the first step started",
     "few_1": "1 worked example before it",
 }

@@ -222,7 +222,7 @@ def rft_data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -
 
 
 def _ways(config: Config) -> dict[str, Form]:
-    return asking.ways(worlds.of(config.task), checkpoints.form(config, "base"))
+    return checkpoints.ways(config, worlds.of(config.task))
 
 
 def _parts(config: Config, reasoning: Form, general: Form) -> list[Part]:

@@ -9,11 +9,13 @@ import json
 import random
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from r1repro.tasks import arithmetic, countdown, templates
+from r1repro.tasks import arithmetic, countdown, templates, word_problems
 from r1repro.tasks.corpus import COMMA, FAIL_WORDS, FINAL, HIT_WORDS
 from r1repro.tasks.mini_world import FAMILIES
 from r1repro.tasks.problem import Problem
@@ -31,14 +33,23 @@ EXAMPLE_POOL = 64
 """Worked examples to choose from, per family and language."""
 
 
-def ways(world: World, template: str) -> dict[str, Form]:
+BOXED = {
+    "en": " Please reason step by step, and put your final answer within \\boxed{}.",
+    "zh": "请逐步推理，并把最终答案放在\\boxed{}中。",
+}
+"""Asks a chat model for a solution whose answer is marked, by language."""
+
+
+def ways(world: World, template: str, chat: str = "") -> dict[str, Form]:
     """Every prompting method by name.
 
     template: R1-Zero's prompt.
     plain: the question alone.
     begun: the template followed by the opening think tag.
+    boxed: (with `chat` only) the question in this chat template, followed by BOXED.
     step: (mini world only) begun, plus the start of the first step.
-    few_N: (mini world only) N worked examples, then the plain question.
+    few_N: (mini world and word problems only) N worked examples, then the question: as earlier
+        turns in the chat template, or without one before the plain question.
     """
     asked = templates.asked(template)
 
@@ -52,7 +63,14 @@ def ways(world: World, template: str) -> dict[str, Form]:
         return Asked(before.prompt + THINK_OPEN, THINK_OPEN)
 
     methods: dict[str, Form] = {"template": asked, "plain": plain, "begun": begun}
-    if any(problem.task not in FAMILIES for problem in world.validation):
+    if chat:
+        methods["boxed"] = lambda problem: Asked(
+            templates.turn(chat, replace(problem, prompt=problem.prompt + BOXED[problem.language]))
+        )
+    tasks = {problem.task for problem in world.validation}
+    if tasks == {word_problems.FAMILY}:
+        return methods | (few_turns(world, chat) if chat else few_shot(world, plain))
+    if not tasks.issubset(FAMILIES):
         return methods
 
     def step(problem: Problem) -> Asked:
@@ -64,9 +82,24 @@ def ways(world: World, template: str) -> dict[str, Form]:
 
 
 def few_shot(world: World, form: Form) -> dict[str, Form]:
-    """few_N: N worked examples of the mini world, then the question as `form` asks it."""
+    """few_N: N worked examples of the world, then the question as `form` asks it."""
     shown = examples(world)
     return {f"few_{count}": _after(shown, count, form) for count in EXAMPLES}
+
+
+def few_turns(world: World, chat: str) -> dict[str, Form]:
+    """few_N: N worked examples as earlier turns of a chat, then the question."""
+    shown = examples(world)
+
+    def few(count: int, problem: Problem) -> Asked:
+        turns = []
+        for text in _chosen(shown, count, problem):
+            question, _, work = text.partition("\n")
+            example = replace(problem, prompt=question)
+            turns.append(templates.turn(chat, example) + work + templates.TURN_ENDS[chat])
+        return Asked("".join([*turns, templates.turn(chat, problem)]))
+
+    return {f"few_{count}": partial(few, count) for count in EXAMPLES}
 
 
 def read_best(folder: Path) -> dict[str, dict[str, Any]]:
@@ -108,7 +141,9 @@ def worked(rng: random.Random, problem: Problem) -> str | None:
     EXAMPLE_ATTEMPTS.
     """
     lines = []
-    if problem.task == "arithmetic":
+    if problem.task == word_problems.FAMILY:
+        lines, answer = word_problems.solved(problem), problem.answer
+    elif problem.task == "arithmetic":
         steps = arithmetic.parse(problem.id.partition(":")[2]).steps
         lines = [f"{left}{op}{right}={value}" for left, op, right, value in steps]
         answer = problem.answer
@@ -131,9 +166,14 @@ def worked(rng: random.Random, problem: Problem) -> str | None:
 
 def _after(shown: Mapping[tuple[str, str], Sequence[str]], count: int, form: Form) -> Form:
     def few(problem: Problem) -> Asked:
-        pool = shown.get((problem.task, problem.language), ())
-        chosen = random.Random(problem.id).sample(pool, min(count, len(pool)))
         before = form(problem)
-        return Asked(END.join([*chosen, before.prompt]), before.begun)
+        return Asked(END.join([*_chosen(shown, count, problem), before.prompt]), before.begun)
 
     return few
+
+
+def _chosen(
+    shown: Mapping[tuple[str, str], Sequence[str]], count: int, problem: Problem
+) -> list[str]:
+    pool = shown.get((problem.task, problem.language), ())
+    return random.Random(problem.id).sample(pool, min(count, len(pool)))

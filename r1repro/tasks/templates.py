@@ -20,6 +20,8 @@ from r1repro.text.tags import THINK_OPEN
 
 PROMPTS = Path(__file__).parent / "prompts"
 STOPS = ".?!。？！"
+TURN_ENDS = {"qwen": "<|im_end|>\n", "llama": "<|eot_id|>", "deepseek": "<｜end▁of▁sentence｜>"}
+"""What ends an answer before the next question, by chat template."""
 
 
 def names() -> list[str]:
@@ -45,6 +47,11 @@ def render(name: str, problem: Problem) -> str:
     beginning-of-sequence token is not included.
     """
     return _template(name, problem.language).render(prompt=problem.prompt, stops=STOPS)
+
+
+def turn(chat: str, problem: Problem) -> str:
+    """The prompt in a chat template without the think tag that it opens for R1."""
+    return render(chat, problem).rstrip().removesuffix(THINK_OPEN)
 
 
 @dataclass(frozen=True)

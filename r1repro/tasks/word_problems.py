@@ -88,6 +88,21 @@ def results(story: Story, numbers: Mapping[str, int]) -> list[int] | None:
     return found
 
 
+def solved(problem: Problem) -> list[str]:
+    """Each step of a problem's solution, such as "3*4=12"."""
+    _, name, written = problem.id.split(":")
+    story = next(story for story in stories() if story.name == name)
+    known = dict(zip(story.numbers, map(int, written.split(",")), strict=True))
+    lines = []
+    for count, (step, result) in enumerate(
+        zip(story.steps, results(story, known) or (), strict=True), start=1
+    ):
+        left, sign, right = step.split()
+        lines.append(f"{known[left]}{sign}{known[right]}={result}")
+        known[f"s{count}"] = result
+    return lines
+
+
 def draw(rng: random.Random, story: Story, language: str) -> Problem:
     """A problem of the story; numbers are drawn until `results` takes them."""
     while True:

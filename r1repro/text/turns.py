@@ -13,11 +13,15 @@ _END = (
 _TOKEN = re.compile("|".join(map(re.escape, _END)) + r"(?!\s*<\|start\|>assistant)")
 _LEADING = re.compile(rf"\s*(?:{_TOKEN.pattern})")
 _SPEAKER = r"(?:User|Human|Question|Problem|Student|用户|问题|问|题目)\s*[:：]"
-# At the start of a line, or right after the answer tag.
+# At the start of a line, or right after the answer tag; the speaker of R1-Zero's template, which is
+# one line, also after a sentence.
 _NEXT = re.compile(
     rf"\n\s{{0,4}}(?:#+\s*|\*\*)?{_SPEAKER}|(?<=</answer>)[\s.。]*{_SPEAKER}"
+    r"|(?<=[.。!！?？}\]\d])\s(?:User:|用户：)\s"
     r"|<\|(?:im_start|start_header_id)\|>\s*user|<｜User｜>|<start_of_turn>user"
 )
+# The speaker of R1-Zero's template begins a new question even where no answer was marked before.
+_USER = re.compile(r"\n\s{0,4}(?:User:|用户：)")
 _ANSWERED = re.compile(r"</answer>|\\(?:boxed|fbox)|\n#### |answer is|答案")
 _FAMILIES = {
     re.compile(
@@ -37,8 +41,10 @@ _FAMILIES = {
 
 
 def first_turn(text: str) -> str:
-    """The text up to its first end token, or to a turn of another speaker after an answer."""
-    if "<" not in text and "\n" not in text:
+    """The text up to its first end token, or to another speaker's turn: after an answer, or the
+    template's "User:" after anything.
+    """
+    if not any(mark in text for mark in ("<", "\n", "User:", "用户：")):
         return text
     text = without_end(text)
     if (leading := _LEADING.match(text)) is not None:
@@ -47,6 +53,9 @@ def first_turn(text: str) -> str:
     if token and _TOKEN.sub("", text[token.end() :]).strip() != "</answer>":
         text = text[: token.start()]
     thought = text.find("</think>")
+    user = _USER.search(text, max(0, thought))
+    if user is not None and text[: user.start()].strip():
+        text = text[: user.start()]
     if thought < 0 and "<think>" in text:
         return _TOKEN.sub("", text)
     answered = _ANSWERED.search(text, max(0, thought))

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from r1repro.rewards.accuracy import is_correct
-from r1repro.tasks import asking, mini_world, templates
+from r1repro.tasks import asking, mini_world, templates, word_problems
 from r1repro.tasks.held_out import true_sums
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.world import World
@@ -71,3 +71,29 @@ def test_data_sets_are_asked_in_three_ways():
     problem = Problem("own:1", "own", "en", 1, "How many legs has a cat?", "4")
     world = World(0, (problem,), (), (), (), lambda rng: iter(()))
     assert list(asking.ways(world, "r1_zero")) == ["template", "plain", "begun"]
+
+
+def test_a_chat_model_is_asked_in_its_own_form_and_after_solved_problems():
+    world = word_problems.build(("en", "zh"), seed=0, validation=27, test=10, max_level=3)
+    ways = asking.ways(world, "r1_zero", "qwen")
+    assert list(ways)[3:] == ["boxed", "few_1", "few_2", "few_4", "few_8"]
+    held_out = {problem.prompt for problem in (*world.validation, *world.test)}
+    for problem in world.validation:
+        boxed, few = (ways[name](problem).prompt for name in ("boxed", "few_4"))
+        last = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+        assert boxed == last.format(problem.prompt + asking.BOXED[problem.language])
+        assert few.endswith(last.format(problem.prompt)) and few.count("<|im_start|>user") == 5
+        assert few.count("<|im_end|>") == 9 and "<think>" not in few
+        assert sum(prompt in few for prompt in held_out) == 1
+
+
+def test_a_solved_word_problem_ends_in_its_answer():
+    world = word_problems.build(("en", "zh"), seed=1, validation=54, test=54, max_level=3)
+    for problem in (*world.validation, *world.test):
+        text = asking.worked(random.Random(0), problem)
+        lines = text.removeprefix(f"{problem.prompt}\n").split("\n")
+        assert len(lines) == problem.level + 1 and is_correct(problem, "\n".join(lines))
+        for line in lines[:-1]:
+            left, sign, right, result = re.fullmatch(r"(\d+)([-+*/])(\d+)=(\d+)", line).groups()
+            assert word_problems.OPERATORS[sign](int(left), int(right)) == int(result)
+        assert lines[-2].endswith(f"={problem.answer}")

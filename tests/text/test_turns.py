@@ -7,7 +7,7 @@ import pytest
 
 from r1repro.config import ROOT
 from r1repro.text.escapes import mended
-from r1repro.text.tags import boxed, final_answer, marked_answer, read
+from r1repro.text.tags import boxed, final_answer, marked_answer, math_answer, read
 from r1repro.text.turns import first_turn, runs_on
 
 FILES = ROOT / "tests" / "data" / "files"
@@ -45,6 +45,18 @@ def test_an_invented_turn_is_cut_and_its_format_is_not_paid(after):
 )  # fmt: skip
 def test_what_does_not_run_on_stays_as_it_is(text):
     assert first_turn(text) == text and not runs_on(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " 20 + 35 = 55\n\nUser: 20 + 35 = 65\n\nTom has 65 pencils now.",
+        " 20+35=55. The answer is 55. User: How many are left? The answer is 65.",
+        "共有 55\n用户：还剩多少？65",
+    ],
+)
+def test_the_speaker_of_the_template_ends_an_answer_without_marks(text):
+    assert runs_on(text) and math_answer(text) == "55"
 
 
 def test_an_end_token_is_no_text():
