@@ -63,11 +63,14 @@ def text(whole: Path, several: Path | None = None) -> str:
     by_whom = _named(whole)
     if several:
         by_whom += f"; above, R1-Zero is the mean of {_named(several)}"
+    of_rl = (
+        _adds(rl), *_forced(rl), _sharpens(rl), *_controls(rl, alone), _sound(rl), _length(rl)
+    )  # fmt: skip
     lines = [
         BEGIN.format(" ".join(f"reports/{one.name}" for one in (whole, several) if one)),
         f"Held-out problems, 95 % intervals. R1-Zero and its controls, {_seeds(alone)}:",
         "",
-        *(f"* {bullet}" for bullet in (_adds(rl), *_forced(rl), *_controls(rl, alone), _sound(rl))),
+        *(f"* {bullet}" for bullet in of_rl),
         "",
         f"The whole sequence, {_seeds(whole)}:",
         "",
@@ -83,15 +86,8 @@ def text(whole: Path, several: Path | None = None) -> str:
 
 def _adds(rl: dict[str, Any]) -> str:
     adds = " and ".join(f"{interval(one, True)} in {family}" for family, one in rl["adds"].items())
-    sides = ", ".join(
-        f"{number(rl['base_best'][f'{family}/pass@1']['value'])} to "
-        f"{number(rl['r1_zero'][f'{family}/pass@1']['value'])} %"
-        for family in rl["adds"]
-    )
-    return (
-        f"**RL adds points: {adds}**, over the base with the best of 8 prompts at 4 temperatures "
-        f"({sides})."
-    )
+    best = "over the base with the best of 8 prompts at 4 temperatures"
+    return f"**RL adds points: {adds}**, {best}."
 
 
 def _claims(version: Path) -> str:
@@ -134,16 +130,30 @@ def _forced(results: dict[str, Any]) -> Iterator[str]:
         )
         yield (
             "**Most of that is persistence**: forced to continue until it reaches the target, the "
-            f"untrained base goes from {base} to {forced} %; R1-Zero reaches {trained} %."
+            f"base goes from {base} to {forced} %; R1-Zero reaches {trained} %."
         )
+
+
+def _sharpens(results: dict[str, Any]) -> str:
+    base, zero = (number(results[n]["reasoning/pass@16"]["value"]) for n in ("base", "r1_zero"))
+    return f"**It sharpens**: any of 16 samples is right in {base} % (base) and {zero} % (R1-Zero)."
+
+
+def _length(results: dict[str, Any]) -> str:
+    base, zero = results["base"], results["r1_zero"]
+    return (
+        f"Answers grow from {base['length']['value']:.0f} to {zero['length']['value']:.0f} tokens; "
+        f"{number(zero['reconsidered']['value'])} % take a result back and are then right (base: "
+        f"{number(base['reconsidered']['value'])})."
+    )
 
 
 def _controls(results: dict[str, Any], version: Path) -> Iterator[str]:
     path = "reasoning/pass@1"
     others = {
-        "r1_zero_permuted": "rewards permuted within each group",
-        "r1_zero_format_only": "rewarded for format alone",
-        "base_rft_best": "base fine-tuned on as many of its own samples, with its best prompt",
+        "r1_zero_permuted": "rewards permuted within groups",
+        "r1_zero_format_only": "format alone",
+        "base_rft_best": "base fine-tuned on as many of its samples",
         "r1_zero_equal_weights": "the paper's plain sum of accuracy and format",
     }
     told = [
@@ -153,11 +163,7 @@ def _controls(results: dict[str, Any], version: Path) -> Iterator[str]:
         if name in results
     ]
     if told:
-        yield (
-            f"Controls (R1-Zero: {number(results['r1_zero'][path]['value'])} %): "
-            + "; ".join(told)
-            + "."
-        )
+        yield (f"Controls: {'; '.join(told)}.")
 
 
 def lead(version: Path) -> str:
@@ -168,12 +174,11 @@ def lead(version: Path) -> str:
 
 def _sound(results: dict[str, Any]) -> str:
     return (
-        f"Of R1-Zero's right answers {number(results['r1_zero']['sound']['value'])} % are sound "
+        f"{number(results['r1_zero']['sound']['value'])} % of R1-Zero's right answers are sound "
         f"(arithmetic {number(results['r1_zero']['arithmetic/sound']['value'])}, countdown "
         f"{number(results['r1_zero']['countdown/sound']['value'])}); "
-        f"{number(results['r1_zero']['false_check']['value'])} % of its answers affirm a false "
-        f"statement (base: {number(results['base']['false_check']['value'])}). No reward asks for "
-        "true steps."
+        f"{number(results['r1_zero']['false_check']['value'])} % of all affirm a falsehood (base: "
+        f"{number(results['base']['false_check']['value'])})."
     )
 
 

@@ -34,7 +34,8 @@ def made(folder, seeds, bases, verdicts):
     """A version with what README reads of it; every figure is 0.25."""
     one = {"value": 0.25, "low": 0.0, "high": 0.5}
     adds = {family: one for family in ("arithmetic", "countdown")}
-    paths = [*ROWS, "reasoning/pass@1", "false_check", "arithmetic/sound", "countdown/sound"]
+    more = "false_check arithmetic/sound countdown/sound reasoning/pass@16 length reconsidered"
+    paths = [*ROWS, "reasoning/pass@1", *more.split()]
     results = {name: dict.fromkeys(paths, one) for name in COLUMNS} | {"adds": adds}
     claims = [
         {"id": name, "verdict": verdict, "ours": name == "ours", "control": name == "control"}
