@@ -3,25 +3,35 @@
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import HTML, DisplayHandle, display
 
 from r1repro import artifacts, parameters
 from r1repro.artifacts import StageResult
-from r1repro.config import Config, compose, load
+from r1repro.config import Config, changed, compose, load
+from r1repro.config.validate import validate
 from r1repro.duration import duration
-from r1repro.errors import R1ReproError
+from r1repro.errors import R1ReproError, offered
+from r1repro.evaluation import checkpoints
+from r1repro.generation.ask import ask
+from r1repro.generation.rollouts import Sampling
 from r1repro.planning import preflight
 from r1repro.runner import progress
 from r1repro.runner.build import build, failure
 from r1repro.runner.health import of_stages
 from r1repro.runner.sequence import wanted_stages
 from r1repro.runner.workspace import Workspace
+from r1repro.stages.models import load_model, load_tokenizer
+from r1repro.tasks import templates, typed
+from r1repro.tasks.problem import Problem
+from r1repro.text.language import language_of
+from r1repro.training import worked_group
 
 REFRESH_SECONDS = 2.0
 # Without ipywidgets tqdm says so under the first cell that imports transformers.
@@ -79,6 +89,55 @@ class Run:
     def of_lab(self, notebook: str) -> "Run":
         """The same run, with the stages that a notebook of the lab trains."""
         return replace(self, config=replace(self.config, lab=notebook))
+
+    def ask(
+        self, checkpoint: str, question: str, n: int = 16, answer: str | None = None, seed: int = 0
+    ) -> pd.DataFrame:
+        """`n` answers of a checkpoint, sampled as in R1-Zero's training, as one group.
+
+        Columns: completion, each reward, advantage. answer: the right one, needed for a question
+        that is not the mini world's. Raises R1ReproError without it, and for a checkpoint that is
+        no policy.
+        """
+        asked = typed.problem(question)
+        if answer is not None:
+            asked = Problem("typed", "typed", language_of(question), 1, question, answer)
+        if asked is None:
+            raise R1ReproError(
+                "the answer to this question is not known: give it as answer=..., or ask for a "
+                "chain such as 12+7-3, or for a countdown such as 3,5,2 to make 16"
+            )
+        if checkpoint not in checkpoints.CHECKPOINTS:
+            named = offered(checkpoint, checkpoints.CHECKPOINTS, "r1repro/evaluation has")
+            raise R1ReproError(f"{checkpoint} is no policy that answers questions: give {named}")
+        place = self.stage(checkpoint).folder / "model"
+        rl = self.config.stage.r1_zero
+        [batch] = ask(
+            load_model(place, self.config.engine).eval(), load_tokenizer(place), [asked],
+            Sampling(rl.max_completion_tokens, rl.temperature),
+            form=templates.asked(checkpoints.form(self.config, checkpoint)),
+            samples=n, rollout_batch=n, seed=seed,
+        )  # fmt: skip
+        return worked_group.graded(asked, [said for _, _, said in batch], rl)
+
+    def trial(self, steps: int = 40, **settings: Any) -> pd.DataFrame:
+        """The training metrics of a short R1-Zero with other settings, such as `beta=0.0`.
+
+        It is a stage of its own beside this run's, from the same base, and is kept like any other.
+        Raises R1ReproError for a setting of `stage.r1_zero` that does not exist or a wrong value.
+        """
+        known = {field.name for field in fields(self.config.stage.r1_zero)}
+        for name in settings:
+            if name not in known:
+                raise R1ReproError(
+                    f"stage.r1_zero has no setting {name!r}: give "
+                    f"{offered(name, sorted(known), 'r1repro/config/schema.py has')}"
+                )
+        config = self.config
+        for name, value in {"steps": steps, **settings}.items():
+            config = changed(config, f"stage.r1_zero.{name}", value)
+        validate(config)
+        return Run(config, True).stage("r1_zero").metrics()
 
     def doctor(self, *names: str) -> None:
         """Print the doctor's findings on these stages, each with its remedy."""

@@ -133,6 +133,37 @@ def test_plain_papermill_gives_the_same(smoke, tmp_path):
             assert other.read_bytes() == weights.read_bytes(), name
 
 
+def test_a_person_asks_a_checkpoint_and_tries_another_setting(smoke):
+    run = Run(smoke[0].config)
+    answers = run.ask("r1_zero", "用3,5,2得到16。", n=4)
+    assert list(answers) == ["completion", "accuracy", "format", "advantage"]
+    assert len(answers) == 4 and abs(answers["advantage"].sum()) < 1e-4
+    assert len(run.ask("base", "Which pet purrs?", n=2, answer="a cat")) == 2
+    with pytest.raises(R1ReproError, match="answer to this question is not known"):
+        run.ask("r1_zero", "Which pet purrs?")
+    with pytest.raises(R1ReproError, match="reward_model is no policy"):
+        run.ask("reward_model", "What is 1+2-1?")
+    assert len(run.trial(steps=2, beta=0.0)) == 2
+    with pytest.raises(R1ReproError, match="no setting 'bta': give .*beta"):
+        run.trial(bta=0.0)
+    with pytest.raises(R1ReproError, match="epsilon=-1"):
+        run.trial(epsilon=-1.0)
+
+
+def test_every_notebook_says_where_it_stands_in_the_sequence():
+    strips = {
+        path: text(json.loads(path.read_text())["cells"][0]).split("\n")[2] for path in NOTEBOOKS
+    }
+    for path, strip in strips.items():
+        linked = re.findall(r"\]\((\w+\.ipynb)\)", strip)
+        assert sorted([*linked, path.name]) == [one.name for one in NOTEBOOKS]
+        assert len(re.findall(r"\*\*[^*]+\*\*", strip)) == 1
+    plain = {
+        re.sub(r"\*\*([^*]+)\*\*|\[([^]]+)\]\([^)]+\)", r"\1\2", strip) for strip in strips.values()
+    }
+    assert len(plain) == 1, "the same steps in the same order"
+
+
 def test_notebook_opened_alone_says_what_is_missing_and_asks(
     compose, fake_graph, monkeypatch, capsys
 ):

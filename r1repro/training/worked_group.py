@@ -3,6 +3,7 @@
 An objective with advantages of tokens (PPO, process supervision) is shown with those of the group.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,7 +16,7 @@ from r1repro.config import OF_TOKENS, RLConfig
 from r1repro.generation.ask import ask
 from r1repro.generation.rollouts import Sampling
 from r1repro.rewards import rules
-from r1repro.tasks.problem import Problem
+from r1repro.tasks.problem import Completion, Problem
 from r1repro.tasks.templates import Form
 from r1repro.training import objective
 from r1repro.training.kl import ESTIMATORS, k3
@@ -80,11 +81,7 @@ def work(
     )  # fmt: skip
     completions = [completion for _, _, completion in batch]
     texts = [completion.text for completion in completions]
-    columns = {name: [value] * len(texts) for name, value in rules.columns_of(problem).items()}
-    columns["completion_ids"] = [completion.token_ids for completion in completions]
-    paid = weights(settings)
-    rewards = {name: rule_of(name, settings)(texts, **columns) for name in paid}
-    total_K = torch.tensor([rewards[name] for name in paid]).T @ torch.tensor([*paid.values()])
+    rewards, total_K = rewarded(problem, completions, settings)
     prompt = tokenizer.encode(form(problem).prompt)
     rows = [torch.tensor([*prompt, *completion.token_ids]) for completion in completions]
     tokens = [[tokenizer.decode([token]) for token in said.token_ids] for said in completions]
@@ -92,6 +89,28 @@ def work(
     mask = pad_sequence([torch.ones_like(row) for row in rows], True)
     update = _update(model, reference, ids, mask, len(prompt), total_K, settings)
     return WorkedGroup(texts, tokens, rewards, *update)
+
+
+def rewarded(
+    problem: Problem, completions: Sequence[Completion], settings: RLConfig
+) -> tuple[dict[str, list[float]], Tensor]:
+    """The rewards of K completions by name, and their weighted sum of shape [K]."""
+    texts = [completion.text for completion in completions]
+    columns = {name: [value] * len(texts) for name, value in rules.columns_of(problem).items()}
+    columns["completion_ids"] = [completion.token_ids for completion in completions]
+    paid = weights(settings)
+    rewards = {name: rule_of(name, settings)(texts, **columns) for name in paid}
+    total_K = torch.tensor([rewards[name] for name in paid]).T @ torch.tensor([*paid.values()])
+    return rewards, total_K
+
+
+def graded(problem: Problem, completions: Sequence[Completion], settings: RLConfig) -> pd.DataFrame:
+    """One row per completion of a group: text, rewards and advantage (of the group's rewards)."""
+    rewards, total_K = rewarded(problem, completions, settings)
+    advantages_K = objective.group_advantages(total_K, len(total_K))
+    texts = [completion.text for completion in completions]
+    rows = {"completion": texts, **rewards, "advantage": advantages_K.tolist()}
+    return pd.DataFrame(rows).rename_axis("sample")
 
 
 def _update(
