@@ -11,10 +11,11 @@ from typing import Any, Literal
 import pandas as pd
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import HTML, DisplayHandle, display
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro import artifacts, parameters
 from r1repro.artifacts import StageResult
-from r1repro.config import Config, changed, compose, load
+from r1repro.config import Config, RLConfig, changed, compose, load
 from r1repro.config.validate import validate
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError, offered
@@ -93,32 +94,16 @@ class Run:
     def ask(
         self, checkpoint: str, question: str, n: int = 16, answer: str | None = None, seed: int = 0
     ) -> pd.DataFrame:
-        """`n` answers of a checkpoint, sampled as in R1-Zero's training, as one group.
-
-        Columns: completion, each reward, advantage. answer: the right one, needed for a question
-        that is not the mini world's. Raises R1ReproError without it, and for a checkpoint that is
-        no policy.
-        """
-        asked = typed.problem(question)
-        if answer is not None:
-            asked = Problem("typed", "typed", language_of(question), 1, question, answer)
-        if asked is None:
-            raise R1ReproError(
-                "the answer to this question is not known: give it as answer=..., or ask for a "
-                "chain such as 12+7-3, or for a countdown such as 3,5,2 to make 16"
-            )
+        """`answers` of a checkpoint. Raises R1ReproError for a stage that trains no policy."""
         if checkpoint not in checkpoints.CHECKPOINTS:
             named = offered(checkpoint, checkpoints.CHECKPOINTS, "r1repro/evaluation has")
             raise R1ReproError(f"{checkpoint} is no policy that answers questions: give {named}")
         place = self.stage(checkpoint).folder / "model"
-        rl = self.config.stage.r1_zero
-        [batch] = ask(
-            load_model(place, self.config.engine).eval(), load_tokenizer(place), [asked],
-            Sampling(rl.max_completion_tokens, rl.temperature),
-            form=templates.asked(checkpoints.form(self.config, checkpoint)),
-            samples=n, rollout_batch=n, seed=seed,
+        return answers(
+            load_model(place, self.config.engine).eval(), load_tokenizer(place),
+            checkpoints.form(self.config, checkpoint), question, self.config.stage.r1_zero,
+            n, answer, seed,
         )  # fmt: skip
-        return worked_group.graded(asked, [said for _, _, said in batch], rl)
 
     def trial(self, steps: int = 40, **settings: Any) -> pd.DataFrame:
         """The training metrics of a short R1-Zero with other settings, such as `beta=0.0`.
@@ -181,6 +166,36 @@ def open_run(
     config = load(place) if place else compose(settings)
     preflight.check(config)
     return Run(config, build_or_not)
+
+
+def answers(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    template: str,
+    question: str,
+    settings: RLConfig,
+    n: int = 16,
+    answer: str | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """`n` answers to a question, sampled and rewarded as in R1-Zero's training, as one group.
+
+    Columns: completion, each reward, advantage. answer: the right one, needed for a question that
+    is not the mini world's. Raises R1ReproError without it.
+    """
+    asked = typed.problem(question)
+    if answer is not None:
+        asked = Problem("typed", "typed", language_of(question), 1, question, answer)
+    if asked is None:
+        raise R1ReproError(
+            "the answer to this question is not known: give it as answer=..., or ask for a chain "
+            "such as 12+7-3, or for a countdown such as 3,5,2 to make 16"
+        )
+    [batch] = ask(
+        model, tokenizer, [asked], Sampling(settings.max_completion_tokens, settings.temperature),
+        form=templates.asked(template), samples=n, rollout_batch=n, seed=seed,
+    )  # fmt: skip
+    return worked_group.graded(asked, [said for _, _, said in batch], settings)
 
 
 class Live:

@@ -5,14 +5,16 @@ from pathlib import Path
 import pandas as pd
 import papermill
 import pytest
+import torch
 
-from r1repro import config, launch
+from r1repro import config, launch, shipped
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.notebook import Run, open_run
 from r1repro.runner.graph import graph
 from r1repro.runner.sequence import ARTICLE
 from r1repro.runner.workspace import Workspace
+from r1repro.stages.models import load_model
 from r1repro.tasks import filters, worlds
 from tests.hygiene import faults
 
@@ -56,6 +58,15 @@ def test_source_is_clean(path):
         built |= {f"evaluate_{name}" for name in re.findall(r'"(\w+)"', evaluated)}
     own = {stage.name for stage in graph().values() if stage.notebook == path.stem}
     assert own <= built <= set(graph())
+
+
+def test_the_quickstart_reads_and_asks_without_training(tmp_path):
+    path, out = ROOT / "notebooks" / "quickstart.ipynb", tmp_path / "out.ipynb"
+    papermill.execute_notebook(
+        path, out, kernel_name="python3", cwd=path.parent, progress_bar=False
+    )
+    outputs = [cell["outputs"] for cell in code_cells(out)]
+    assert all(outputs[1:]) and "Traceback" not in out.read_text()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -148,6 +159,25 @@ def test_a_person_asks_a_checkpoint_and_tries_another_setting(smoke):
         run.trial(bta=0.0)
     with pytest.raises(R1ReproError, match="epsilon=-1"):
         run.trial(epsilon=-1.0)
+
+
+def test_shipped_checkpoints_answer_as_those_they_are_from(smoke, tmp_path):
+    space, _ = smoke
+    made = shipped.write(space.config, tmp_path)
+    assert [file.name for file in made] == ["r1_zero.zip", "r1.zip"]
+    assert made == shipped.write(space.config, tmp_path)
+    for name in shipped.NAMES:
+        found = shipped.load(name, tmp_path)
+        assert found.origin["key"] == space.keys[name] and found.origin["scale"] == "smoke"
+        trained = load_model(space.place(name) / "model")
+        for one, other in zip(found.model.parameters(), trained.parameters(), strict=True):
+            assert torch.equal(one, other.to(torch.bfloat16).float())
+        assert len(found.ask("What is 1+2-1?", n=2)) == 2
+    with pytest.raises(R1ReproError, match="no checkpoint dev1 comes with r1repro: give r1_zero"):
+        shipped.load("dev1", tmp_path)
+    made[0].write_bytes(made[0].read_bytes()[:-1])
+    with pytest.raises(R1ReproError, match="r1_zero.zip is missing or was modified"):
+        shipped.load("r1_zero", tmp_path)
 
 
 def test_every_notebook_says_where_it_stands_in_the_sequence():
