@@ -1,7 +1,6 @@
 """The notebooks' interface: open a run, build or load stages, show their progress."""
 
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -12,6 +11,7 @@ import pandas as pd
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import HTML, DisplayHandle, display
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from r1repro import artifacts, parameters
 from r1repro.artifacts import StageResult
@@ -35,8 +35,8 @@ from r1repro.text.language import language_of
 from r1repro.training import worked_group
 
 REFRESH_SECONDS = 2.0
-# Without ipywidgets tqdm says so under the first cell that imports transformers.
-warnings.filterwarnings("ignore", message="IProgress not found")
+# A bar for each model that a cell loads would stand in the page.
+logging.disable_progress_bar()
 
 
 @dataclass(frozen=True)

@@ -171,12 +171,19 @@ def of_base(search: pd.DataFrame, summaries: Results) -> list[str]:
     said = []
     for family, tried in search.groupby("family"):
         best = tried.loc[tried["pass@1"].idxmax()]
-        template = tried[tried["way"] == "template"]["pass@1"].max()
+        reached = f"{100 * best['pass@1']:.1f}\u00a0%"
+        named = baseline.named(best["way"], best["temperature"])
+        if best["way"] == "template":
+            said.append(
+                f"On validation {family} no prompt is better than the template ({named}), which "
+                f"reaches {reached}."
+            )
+            continue
+        template = 100 * tried[tried["way"] == "template"]["pass@1"].max()
         said.append(
-            f"On validation {family} the template reaches {100 * template:.1f} % at its best "
-            f"temperature, and the best prompt ({baseline.named(best['way'], best['temperature'])})"
-            f" {100 * best['pass@1']:.1f} %. The difference is the prompt's; training can claim "
-            "only what lies above the second."
+            f"On validation {family} the template reaches {template:.1f}\u00a0% at its best "
+            f"temperature and the best prompt ({named}) {reached}. The difference is the prompt's: "
+            "training can claim only what lies above the second."
         )
     base = summaries.get("base", {})
     many = f"reasoning/pass@{metrics.samples(base)}"
@@ -220,13 +227,14 @@ def of_students(summaries: Results, changes: Results) -> list[str]:
     return of_stage(summaries, {p: changes[key(*p)] for p in wanted if key(*p) in changes})
 
 
-def of_samples(drops: pd.DataFrame, kept: int) -> str:
-    """How many samples became examples; drops: from `stage_figures.drops`."""
-    sampled, lost = int(drops["left"].iloc[0]), drops["dropped"].iloc[1:]
+def of_samples(drops: pd.DataFrame) -> str:
+    """How many samples passed the filters; drops: from `stage_figures.drops`."""
+    sampled, kept = (int(drops["left"].iloc[row]) for row in (0, -1))
+    lost = drops["dropped"].iloc[1:]
     most = lost[lost > 0].sort_values(ascending=False).head(3)
     reasons = [f"{reason} ({100 * count / sampled:.1f}\u00a0%)" for reason, count in most.items()]
     after = f" Most often dropped: {_and(reasons)}." if reasons else ""
-    return f"Of {sampled:,} samples {kept:,} rows become training examples.{after}"
+    return f"Of {sampled:,} samples {kept:,} become training examples.{after}"
 
 
 def _named(path: str) -> str:

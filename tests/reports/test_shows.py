@@ -88,8 +88,17 @@ def test_the_best_prompt_of_a_base_and_its_many_samples():
     rows = [("template", 0.0, "countdown", 0.2), ("few_2", 0.6, "countdown", 0.5)]
     search = pd.DataFrame(rows, columns=["way", "temperature", "family", "pass@1"])
     best, many = shows.of_base(search, {"base": BASE})
-    assert "the template reaches 20.0 %" in best and "2 worked examples" in best
-    assert "50.0 %" in best and "any of 4 in 80.0" in many
+    assert "the template reaches 20.0\u00a0%" in best and "2 worked examples" in best
+    assert "50.0\u00a0%" in best and "any of 4 in 80.0" in many
+
+
+def test_a_template_that_is_the_best_prompt_is_called_that():
+    search = pd.DataFrame(
+        [("template", 0.0, "countdown", 0.4), ("plain", 0.0, "countdown", 0.4)],
+        columns=["way", "temperature", "family", "pass@1"],
+    )
+    (best,) = shows.of_base(search, {})
+    assert "no prompt is better than the template (the template, greedy), which" in best
 
 
 def test_samples_that_were_kept_and_why_others_were_not():
@@ -97,8 +106,8 @@ def test_samples_that_were_kept_and_why_others_were_not():
         {"dropped": [0, 10, 70, 0], "left": [200, 190, 120, 120]},
         index=["sampled", "cut off", "wrong answer", "unsound"],
     )
-    text = shows.of_samples(drops, 100)
+    text = shows.of_samples(drops)
     assert text == (
-        "Of 200 samples 100 rows become training examples. Most often dropped: wrong answer "
+        "Of 200 samples 120 become training examples. Most often dropped: wrong answer "
         "(35.0\u00a0%) and cut off (5.0\u00a0%)."
     )
