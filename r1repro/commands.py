@@ -19,7 +19,7 @@ from r1repro.errors import R1ReproError
 
 RUN_HELP = """\
 settings are Hydra overrides, such as
-  scale=smoke | laptop | gpu | paper   size of the run (default laptop)
+  scale=smoke | laptop | pocket | gpu | paper   size of the run (default laptop)
   seed=3                          seed of everything after the base
   stage.r1_zero.steps=200         any key of r1repro/config/schema.py
   ablation=all                    run the ablations, or one: ablation.reasoning_only=true
@@ -104,6 +104,18 @@ def _run(args: Namespace) -> None:
     else:
         job, log = submit(configs, args.multirun, args.from_stage, args.until)
         print(f"job {job}, log: {log}")
+
+
+@_command(
+    "write a folder with the settings and the notebooks, to work without a clone",
+    _arg("folder", type=Path, metavar="FOLDER", help="a new or empty folder"),
+)
+def notebooks(args: Namespace) -> None:
+    from r1repro import working_copy
+
+    print(f"{args.folder}: {', '.join(working_copy.write(args.folder))}")
+    place = shlex.quote(str(args.folder))
+    print(f"next: cd {place}, then `jupyter lab notebooks` or `r1repro run`")
 
 
 @_command(

@@ -63,7 +63,7 @@ def mark(roots: Iterable[str]) -> str:
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """Commit and dirty state of the checkout; both None without a git repository.
+    """Commit and dirty state of the checkout; both None without a git repository of its own.
 
     Changes in reports/ are ignored, since published versions are outputs only.
     """
@@ -73,6 +73,8 @@ def git_state(folder: Path) -> dict[str, Any]:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != folder.resolve():
+            return {"commit": None, "dirty": None}  # a working copy inside of another repository
         changed = git("status", "--porcelain", "--", ".", ":(exclude)reports")
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
     except (OSError, subprocess.CalledProcessError):

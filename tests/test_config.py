@@ -12,9 +12,14 @@ from r1repro.tasks.sources import SOURCES
 
 
 def test_scales_compose():
-    assert config.choices("scale") == ["gpu", "laptop", "paper", "smoke"]
+    assert config.choices("scale") == ["gpu", "laptop", "paper", "pocket", "smoke"]
     for scale in ("gpu", "laptop", "smoke"):
         assert config.compose([f"scale={scale}"]).scale == scale
+    pocket = ["scale=pocket", "model=smollm2-135m-instruct", "task=word_problems_en"]
+    found = config.compose(pocket)
+    assert (found.engine.lora_rank, found.task.max_level) == (32, 1)
+    with pytest.raises(R1ReproError, match="scale=pocket is not accepted: .* laptop with a model"):
+        config.compose(["scale=pocket"])
 
 
 def test_the_laptop_is_the_default():

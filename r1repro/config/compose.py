@@ -50,11 +50,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     They are Hydra's, except that free text, such as a path, is taken as typed. Raises R1ReproError
     with the key, its value and what is accepted.
     """
-    if not (ROOT / "conf").is_dir():
-        raise R1ReproError(
-            f"no folder conf/ in {ROOT}: r1repro runs from a checkout; "
-            "clone it and install with `pip install -e .`"
-        )
+    groups.check_root()
     accepted = _accepted_types()
     texts: dict[str, str | None] = {}
     others = []

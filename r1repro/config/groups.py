@@ -6,8 +6,27 @@ from typing import Any
 
 from r1repro.errors import R1ReproError, offered
 
-ROOT = Path(__file__).resolve().parents[2]
-"""The checkout: conf/, notebooks/ and a relative `runs` are resolved against it."""
+
+def _root() -> Path:
+    own, here = Path(__file__).resolve().parents[2], Path.cwd()
+    return next((p for p in (own, here, *here.parents) if (p / "conf/config.yaml").is_file()), here)
+
+
+ROOT = _root()
+"""The checkout, or a working copy around the current folder where the package is installed alone.
+
+conf/, notebooks/ and a relative `runs` are resolved against it.
+"""
+
+
+def check_root() -> None:
+    """Raise R1ReproError if there is neither a checkout nor a working copy."""
+    if not (ROOT / "conf").is_dir():
+        raise R1ReproError(
+            f"no folder conf/ in {ROOT}: make a working copy with `r1repro notebooks FOLDER` and "
+            "run the command there, or in a clone"
+        )
+
 
 TABLES = ("model", "task", "student", "ablation")
 """Groups whose choices, with the settings of each, are in conf/GROUPs.yaml."""

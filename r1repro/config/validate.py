@@ -183,6 +183,13 @@ def _check_models(config: Config) -> Wrong:
             f"a model folder, or {key}.hub a model of the hub, since {other} is pretrained: models "
             "trained here and pretrained ones use different prompts and cannot be mixed",
         )
+    if config.scale == "pocket" and config.model.made_here:
+        yield (
+            "scale",
+            "pocket",
+            "laptop with a model made here, since pocket's rates and lengths are for pretrained "
+            "ones such as model=smollm2-135m-instruct",
+        )
     if config.student.name == "hub" and config.scale not in HUB_SCALES:
         yield (
             "scale",
