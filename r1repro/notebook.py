@@ -1,5 +1,6 @@
 """The notebooks' interface: open a run, build or load stages, show their progress."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -10,33 +11,24 @@ from typing import Any, Literal
 import pandas as pd
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import HTML, DisplayHandle, display
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
-from transformers.utils import logging
 
 from r1repro import artifacts, parameters
 from r1repro.artifacts import StageResult
-from r1repro.config import Config, RLConfig, changed, compose, load
+from r1repro.config import Config, changed, compose, load
 from r1repro.config.validate import validate
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation import checkpoints
-from r1repro.generation.ask import ask
-from r1repro.generation.rollouts import Sampling
 from r1repro.planning import preflight
 from r1repro.runner import progress
 from r1repro.runner.build import build, failure
 from r1repro.runner.health import of_stages
 from r1repro.runner.sequence import wanted_stages
 from r1repro.runner.workspace import Workspace
-from r1repro.stages.models import load_model, load_tokenizer
-from r1repro.tasks import templates, typed
-from r1repro.tasks.problem import Problem
-from r1repro.text.language import language_of
-from r1repro.training import worked_group
 
 REFRESH_SECONDS = 2.0
 # A bar for each model that a cell loads would stand in the page.
-logging.disable_progress_bar()
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 @dataclass(frozen=True)
@@ -94,7 +86,14 @@ class Run:
     def ask(
         self, checkpoint: str, question: str, n: int = 16, answer: str | None = None, seed: int = 0
     ) -> pd.DataFrame:
-        """`answers` of a checkpoint. Raises R1ReproError for a stage that trains no policy."""
+        """`n` answers of a checkpoint; see `r1repro.answers`.
+
+        Raises R1ReproError for a stage that trains no policy.
+        """
+        # Imported here, since the other cells of a notebook need no torch.
+        from r1repro.answers import answers
+        from r1repro.stages.models import load_model, load_tokenizer
+
         if checkpoint not in checkpoints.CHECKPOINTS:
             named = offered(checkpoint, checkpoints.CHECKPOINTS, "r1repro/evaluation has")
             raise R1ReproError(f"{checkpoint} is no policy that answers questions: give {named}")
@@ -166,36 +165,6 @@ def open_run(
     config = load(place) if place else compose(settings)
     preflight.check(config)
     return Run(config, build_or_not)
-
-
-def answers(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    template: str,
-    question: str,
-    settings: RLConfig,
-    n: int = 16,
-    answer: str | None = None,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """`n` answers to a question, sampled and rewarded as in R1-Zero's training, as one group.
-
-    Columns: completion, each reward, advantage. answer: the right one, needed for a question that
-    is not the mini world's. Raises R1ReproError without it.
-    """
-    asked = typed.problem(question)
-    if answer is not None:
-        asked = Problem("typed", "typed", language_of(question), 1, question, answer)
-    if asked is None:
-        raise R1ReproError(
-            "the answer to this question is not known: give it as answer=..., or ask for a chain "
-            "such as 12+7-3, or for a countdown such as 3,5,2 to make 16"
-        )
-    [batch] = ask(
-        model, tokenizer, [asked], Sampling(settings.max_completion_tokens, settings.temperature),
-        form=templates.asked(template), samples=n, rollout_batch=n, seed=seed,
-    )  # fmt: skip
-    return worked_group.graded(asked, [said for _, _, said in batch], settings)
 
 
 class Live:

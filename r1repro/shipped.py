@@ -17,10 +17,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro import artifacts, marks
+from r1repro.answers import answers
 from r1repro.config import ROOT, Config, compose
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
-from r1repro.notebook import answers
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.models import load_model, load_tokenizer
 
@@ -41,7 +41,7 @@ class Shipped:
     def ask(
         self, question: str, n: int = 16, answer: str | None = None, seed: int = 0
     ) -> pd.DataFrame:
-        """`n` answers with their rewards and advantages; see `r1repro.notebook.answers`."""
+        """`n` answers with their rewards and advantages; see `r1repro.answers`."""
         settings, template = compose().stage.r1_zero, str(self.origin["template"])
         return answers(self.model, self.tokenizer, template, question, settings, n, answer, seed)
 
