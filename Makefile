@@ -6,6 +6,7 @@
 # make lint        install, check style, types, layers and what the repository may hold
 # make lab         install, open JupyterLab on notebooks/
 # make gpu-check   what one GPU does, made for 7 minutes; installs nothing. SMOLLM2=FOLDER: trains it too
+# make site        install, write the documents and the newest report to build/site/
 # make install     .venv with the package, its tests' tools and the pinned versions
 #
 # PYTHON=... names the interpreter to build .venv from; otherwise python3 is taken where it is
@@ -23,7 +24,7 @@ FAST = tests/text tests/tasks tests/rewards tests/evaluation \
 SLOW = tests/tasks/test_mini_world.py tests/tasks/test_templates.py tests/tasks/test_traces.py \
 	tests/rewards/test_preference.py tests/rewards/test_rules.py tests/rewards/test_verifier.py
 
-.PHONY: reproduce test test-real test-all test-fast lint lab gpu-check install
+.PHONY: reproduce test test-real test-all test-fast lint lab gpu-check site install
 
 reproduce: install
 	.venv/bin/r1repro run
@@ -61,6 +62,10 @@ lab: install
 # With the interpreter that is there: .venv's, or else python3.
 gpu-check:
 	@p=.venv/bin/python; [ -x "$$p" ] || p=python3; "$$p" -m benchmarks.gpu_check $(if $(SMOLLM2),--smollm2 "$(SMOLLM2)")
+
+site: install
+	.venv/bin/python -m pip install -q "mkdocs-material>=9.6,<10" -c constraints.txt
+	.venv/bin/python -m benchmarks.site
 
 install: .venv/.installed
 
