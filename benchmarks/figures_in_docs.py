@@ -247,11 +247,11 @@ def _rl_zh(rl: dict[str, Any], version: Path) -> Iterator[str]:
             "**其中大部分只是“不放弃”**：未经 RL 的基座模型若被强制一直做到得出目标，正确率从 "
             f"{of('base')} % 升到 {of('base_forced')} %；R1-Zero 为 {of('r1_zero')} %。"
         )
-    many = "reasoning/pass@16"
-    yield (
-        "**更多是“更准”，而不是“更广”**：16 个样本中至少一个答对的题，基座占 "
-        f"{of('base', many)} %，R1-Zero 占 {of('r1_zero', many)} %。"
+    told = "；".join(
+        f"{FAMILIES_ZH[f]} {of('base', f'{f}/pass@16')} → {of('r1_zero', f'{f}/pass@16')} %"
+        for f in rl["adds"]
     )
+    yield f"16 个样本中至少一个答对的题，从基座到 R1-Zero：{told}。"
     others = {
         "r1_zero_permuted": "组内打乱奖励",
         "r1_zero_format_only": "只奖励格式",
@@ -272,11 +272,17 @@ def _rl_zh(rl: dict[str, Any], version: Path) -> Iterator[str]:
         f"{of('r1_zero', 'false_check')} % 的回答把错的说成对的（基座 "
         f"{of('base', 'false_check')}）。没有任何奖励要求步骤正确。"
     )
+    forced = ""
+    if "base_forced" in rl:
+        forced = (
+            f"；被强制继续的基座：{rl['base_forced']['length']['value']:.0f} 个 token，"
+            f"{of('base_forced', 'reconsidered')}"
+        )
     lengths = [f"{rl[name]['length']['value']:.0f}" for name in ("base", "r1_zero")]
     yield (
         f"回答从平均 {lengths[0]} 个 token 增长到 {lengths[1]} 个；"
         f"{of('r1_zero', 'reconsidered')} % 的回答推翻了自己先前的结果并最终答对（基座 "
-        f"{of('base', 'reconsidered')}）。"
+        f"{of('base', 'reconsidered')}{forced}）。"
     )
 
 

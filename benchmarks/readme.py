@@ -135,16 +135,31 @@ def _forced(results: dict[str, Any]) -> Iterator[str]:
 
 
 def _sharpens(results: dict[str, Any]) -> str:
-    base, zero = (number(results[n]["reasoning/pass@16"]["value"]) for n in ("base", "r1_zero"))
-    return f"**It sharpens**: any of 16 samples is right in {base} % (base) and {zero} % (R1-Zero)."
+    told = "; ".join(
+        f"{family} {number(results['base'][path]['value'])} → "
+        f"{number(results['r1_zero'][path]['value'])} %"
+        for family in results["adds"]
+        for path in (f"{family}/pass@16",)
+    )
+    return f"At least one of 16 samples right, base to R1-Zero: {told}."
+
+
+def _forced_too(results: dict[str, Any]) -> str:
+    if "base_forced" not in results:
+        return ""
+    forced = results["base_forced"]
+    return (
+        f"; forced: {forced['length']['value']:.0f} tokens, "
+        f"{number(forced['reconsidered']['value'])}"
+    )
 
 
 def _length(results: dict[str, Any]) -> str:
     base, zero = results["base"], results["r1_zero"]
     return (
         f"Answers grow from {base['length']['value']:.0f} to {zero['length']['value']:.0f} tokens; "
-        f"{number(zero['reconsidered']['value'])} % take a result back and are then right (base: "
-        f"{number(base['reconsidered']['value'])})."
+        f"{number(zero['reconsidered']['value'])} % take a result back, then are right (base "
+        f"{number(base['reconsidered']['value'])}{_forced_too(results)})."
     )
 
 

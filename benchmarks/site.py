@@ -86,9 +86,9 @@ def main() -> None:
         source, target = ROOT / part, PAGES / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
-    for page in ("README.md", "README.zh.md"):
-        text = without_diagram((PAGES / page).read_text(encoding="utf-8"))
-        (PAGES / page).write_text(text, encoding="utf-8")
+    for page in PAGES.rglob("*.md"):
+        text = without_diagram(page.read_text(encoding="utf-8"))
+        page.write_text(text, encoding="utf-8")
     written = ROOT / "build" / "mkdocs.yml"
     written.write_text(yaml.safe_dump(settings(versions(readme)[0])), encoding="utf-8")
     subprocess.run([sys.executable, "-m", "mkdocs", "build", "-q", "-f", written], check=True)

@@ -26,8 +26,10 @@ def answers(
     """`n` answers to a question, sampled and rewarded as in R1-Zero's training, as one group.
 
     Columns: completion, each reward, advantage. answer: the right one, needed for a question that
-    is not the mini world's. Raises R1ReproError without it.
+    is not the mini world's. Raises R1ReproError without it, and for a group of fewer than 2.
     """
+    if n < 2:
+        raise R1ReproError(f"n={n} is not accepted: answers are compared in a group, of at least 2")
     asked = typed.problem(question)
     if answer is not None:
         asked = Problem("typed", "typed", language_of(question), 1, question, answer)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from r1repro.commands import DEBUG, PARSER
-from r1repro.config.groups import check_root
 from r1repro.errors import R1ReproError, StageFailed
 
 
@@ -18,8 +17,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = DEBUG in words
     args = _parsed([word for word in words if word != DEBUG])
     try:
-        if args.command != "notebooks":
-            check_root()
         return args.do(args) or 0
     except KeyboardInterrupt:
         return 130

@@ -94,8 +94,9 @@ class Run:
         from r1repro.answers import answers
         from r1repro.stages.models import load_model, load_tokenizer
 
-        if checkpoint not in checkpoints.CHECKPOINTS:
-            named = offered(checkpoint, checkpoints.CHECKPOINTS, "r1repro/evaluation has")
+        policies = [name for name, one in checkpoints.CHECKPOINTS.items() if not one.trained]
+        if checkpoint not in policies:
+            named = offered(checkpoint, policies, "r1repro/evaluation/checkpoints.py has")
             raise R1ReproError(f"{checkpoint} is no policy that answers questions: give {named}")
         place = self.stage(checkpoint).folder / "model"
         return answers(

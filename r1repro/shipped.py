@@ -15,6 +15,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from r1repro import artifacts, marks
 from r1repro.answers import answers
@@ -24,6 +25,8 @@ from r1repro.evaluation import checkpoints
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.models import load_model, load_tokenizer
 
+# A bar for each model that a cell loads would stand in the page.
+logging.disable_progress_bar()
 FOLDER = ROOT / "checkpoints"
 NAMES = ("r1_zero", "r1")
 ORIGIN, SUMS = "origin.json", "SHA256SUMS"
@@ -55,7 +58,7 @@ def load(name: str, folder: Path = FOLDER) -> Shipped:
         raise R1ReproError(f"no checkpoint {name} comes with r1repro: give {' or '.join(NAMES)}")
     fault = artifacts.damage(folder / SUMS)
     if fault is not None:
-        raise R1ReproError(f"{fault}: restore it with `git checkout -- {folder.name}`")
+        raise R1ReproError(f"{fault}: restore the folder from the repository")
     with TemporaryDirectory() as place:
         try:
             with ZipFile(folder / f"{name}.zip") as packed:

@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 from r1repro.config import ROOT
+from r1repro.config.groups import OWN as LIST
 from r1repro.errors import R1ReproError
 
 PACKED = Path(__file__).with_name("packed")
-LIST = "conf/working_copy.txt"
 
 
 def write(folder: Path) -> list[str]:

@@ -152,8 +152,9 @@ def test_a_person_asks_a_checkpoint_and_tries_another_setting(smoke):
     assert len(run.ask("base", "Which pet purrs?", n=2, answer="a cat")) == 2
     with pytest.raises(R1ReproError, match="answer to this question is not known"):
         run.ask("r1_zero", "Which pet purrs?")
-    with pytest.raises(R1ReproError, match="reward_model is no policy"):
-        run.ask("reward_model", "What is 1+2-1?")
+    for name in ("reward_model", "base_best"):
+        with pytest.raises(R1ReproError, match=f"{name} is no policy"):
+            run.ask(name, "What is 1+2-1?")
     assert len(run.trial(steps=2, beta=0.0)) == 2
     with pytest.raises(R1ReproError, match="no setting 'bta': give .*beta"):
         run.trial(bta=0.0)
@@ -165,7 +166,8 @@ def test_shipped_checkpoints_answer_as_those_they_are_from(smoke, tmp_path):
     space, _ = smoke
     made = shipped.write(space.config, tmp_path)
     assert [file.name for file in made] == ["r1_zero.zip", "r1.zip"]
-    assert made == shipped.write(space.config, tmp_path)
+    before = [file.read_bytes() for file in made]
+    assert before == [file.read_bytes() for file in shipped.write(space.config, tmp_path)]
     for name in shipped.NAMES:
         found = shipped.load(name, tmp_path)
         assert found.origin["key"] == space.keys[name] and found.origin["scale"] == "smoke"

@@ -34,8 +34,9 @@ def made(folder, seeds, bases, verdicts):
     """A version with what README reads of it; every figure is 0.25."""
     one = {"value": 0.25, "low": 0.0, "high": 0.5}
     adds = {family: one for family in ("arithmetic", "countdown")}
-    more = "false_check arithmetic/sound countdown/sound reasoning/pass@16 length reconsidered"
-    paths = [*ROWS, "reasoning/pass@1", *more.split()]
+    more = "reasoning/pass@1 false_check length reconsidered".split()
+    more += [f"{one}/{what}" for one in adds for what in ("sound", "pass@16")]
+    paths = [*ROWS, *more]
     results = {name: dict.fromkeys(paths, one) for name in COLUMNS} | {"adds": adds}
     claims = [
         {"id": name, "verdict": verdict, "ours": name == "ours", "control": name == "control"}

@@ -24,7 +24,9 @@ def test_every_page_exists_and_the_report_is_that_of_readme():
     assert {f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md")} <= set(named)
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "README.zh.md", "docs/primer.md", "docs/primer.zh.md"]
+)
 def test_the_diagram_is_a_list_without_a_script(page):
     text = site.without_diagram((ROOT / page).read_text(encoding="utf-8"))
     arrows = re.findall(r"^\* \*\*(.+)\*\* → \*\*(.+)\*\*: .+$", text, re.MULTILINE)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -20,6 +21,13 @@ def test_a_checkout_writes_one_too(tmp_path):
     assert (tmp_path / "new/conf/config.yaml").is_file()
     with pytest.raises(R1ReproError, match="new is not empty: give a folder"):
         working_copy.write(tmp_path / "new")
+
+
+def test_every_part_is_tracked_and_in_a_source_distribution():
+    manifest = (ROOT / "MANIFEST.in").read_text()
+    for part in LISTED:
+        assert subprocess.check_output(["git", "-C", ROOT, "ls-files", part], text=True), part
+        assert re.search(rf"^(?:graft|include) .*{re.escape(part)}\b", manifest, re.MULTILINE), part
 
 
 def test_it_has_the_version_that_the_quickstart_reads():

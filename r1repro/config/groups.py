@@ -6,10 +6,13 @@ from typing import Any
 
 from r1repro.errors import R1ReproError, offered
 
+OWN = "conf/working_copy.txt"
+"""By this a conf/ is known as r1repro's; other projects have one too."""
+
 
 def _root() -> Path:
     own, here = Path(__file__).resolve().parents[2], Path.cwd()
-    return next((p for p in (own, here, *here.parents) if (p / "conf/config.yaml").is_file()), here)
+    return next((p for p in (own, here, *here.parents) if (p / OWN).is_file()), here)
 
 
 ROOT = _root()
@@ -21,9 +24,9 @@ conf/, notebooks/ and a relative `runs` are resolved against it.
 
 def check_root() -> None:
     """Raise R1ReproError if there is neither a checkout nor a working copy."""
-    if not (ROOT / "conf").is_dir():
+    if not (ROOT / OWN).is_file():
         raise R1ReproError(
-            f"no folder conf/ in {ROOT}: make a working copy with `r1repro notebooks FOLDER` and "
+            f"no {OWN} in {ROOT}: make a working copy with `r1repro notebooks FOLDER` and "
             "run the command there, or in a clone"
         )
 
@@ -40,6 +43,7 @@ def table(group: str) -> dict[str, dict[str, Any]]:
     """The settings of every choice of a group in TABLES, with its name among them."""
     from omegaconf import OmegaConf
 
+    check_root()
     found: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / f"{group}s.yaml"))
     return {name: {"name": name, **(settings or {})} for name, settings in found.items()}
 

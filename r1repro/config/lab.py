@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from r1repro.config.groups import ROOT
+from r1repro.config.groups import ROOT, check_root
 from r1repro.config.schema import RLConfig
 
 PLACE = "conf/lab.yaml"
@@ -33,6 +33,7 @@ def arms() -> Mapping[str, Arm]:
     """Every arm by name."""
     from omegaconf import OmegaConf
 
+    check_root()
     found: Any = OmegaConf.to_container(OmegaConf.load(ROOT / PLACE))
     same = {"batches": found["batches"]}
     return {

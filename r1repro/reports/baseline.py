@@ -26,6 +26,7 @@ WAYS = {
 def named(way: str, temperature: float | None) -> str:
     """Label of a prompt and temperature: "2 worked examples before it, greedy"."""
     words = WAYS.get(way, re.sub(r"^few_(\d+)$", r"\1 worked examples before it", way))
+    words = re.sub(r"^turns_(\d+)$", r"chat turns with worked examples, \1 of them", words)
     if temperature is None:
         return words
     return f"{words}, greedy" if temperature == 0 else f"{words}, T {temperature:g}"

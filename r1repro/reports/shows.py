@@ -25,15 +25,15 @@ NAMES = {
     "reasoning/pass@1": "pass@1",
     "general/score": "general tasks",
     "readability": "readable answers",
-    "sound": "sound reasoning of right answers",
-    "false_check": "false affirmations",
-    "length": "length in tokens",
+    "sound": "sound among right answers",
+    "false_check": "answers that affirm what is false",
+    "length": "tokens an answer",
 }
 """Measures within a sentence, where their label does not fit."""
-LATER = ("reasoning/pass@1", "general/score", "language_share", "readability", "false_check")
+LATER = ("*/pass@1", "general/score", "language_share", "readability", "false_check")
 ONE_RUN = (
-    "Intervals are over problems. What another seed would change they do not show; reports over "
-    "several seeds do."
+    "One run. The intervals, where given, are over problems; reports over several seeds show what "
+    "another seed would change."
 )
 
 
@@ -66,75 +66,74 @@ def of_rl(summaries: Results, changes: Results) -> list[str]:
     change = changes.get(key("base", "r1_zero"))
     if base is None or zero is None or change is None:
         return []
+    forced = summaries.get("base_forced")
     return [
-        _persistence(summaries),
-        _of_many(base, zero, change),
-        _length(base, zero, change),
-        _taken_back(base, zero, change),
+        _persistence(base, forced, zero),
+        *(_of_many(family, base, zero, change) for family in metrics.families(change)),
+        _length(base, forced, zero, change),
+        _taken_back(base, forced, zero, change),
         _soundness(base, zero),
     ]
 
 
-def _persistence(summaries: Results) -> str:
-    if "base_forced" not in summaries:
+def _persistence(base: Summary, forced: Summary | None, zero: Summary) -> str:
+    if forced is None:
         return ""
     path = "reasoning/pass@1"
-    base, forced, zero = (summaries[name][path] for name in ("base", "base_forced", "r1_zero"))
     return (
-        f"Forced to continue whenever it gives up, the untrained base is right in "
-        f"{metrics.shown(forced, path)} of its answers instead of {_percent(base)}; R1-Zero in "
-        f"{_percent(zero)}."
+        f"Persistence alone: forced to continue whenever it gives up, the base without RL is right "
+        f"in {metrics.shown(forced[path], path)} of its answers instead of "
+        f"{_percent(base[path])}; R1-Zero in {_percent(zero[path])}."
     )
 
 
-def _of_many(base: Summary, zero: Summary, change: Summary) -> str:
+def _of_many(family: str, base: Summary, zero: Summary, change: Summary) -> str:
     count = min(metrics.samples(base), metrics.samples(zero))
-    one, many = "reasoning/pass@1", f"reasoning/pass@{count}"
-    if count == 1 or many not in change:
+    one, many = f"{family}/pass@1", f"{family}/pass@{count}"
+    if count == 1 or many not in change or not change[one].low > 0:
         return ""
-    rise = metrics.shown(change[many], many, signed=True)
-    less = worded(change[many], f"rises too ({rise})", f"falls ({rise})", f"stays ({rise})")
-    apart = change[many].high < change[one].low
-    meaning = ": RL mostly makes likely what the base could already do" if apart else ""
+    meaning = worded(
+        change[many],
+        "RL also solves what the base does not in that many samples",
+        "RL solves fewer problems at all",
+        "RL makes likely what the base can already do",
+    )
     return (
-        f"With one sample a problem the base with the template is right in {_percent(base[one])} "
-        f"and R1-Zero in {_percent(zero[one])}; with the best of {count}, in "
-        f"{_percent(base[many])} and {_percent(zero[many])}. The share solved at all "
-        f"{less}{meaning}."
+        f"Of {family} problems the base with the template solves {_percent(base[one])} with one "
+        f"sample and {_percent(base[many])} with at least one of {count}; R1-Zero "
+        f"{_percent(zero[one])} and {_percent(zero[many])} "
+        f"({metrics.shown(change[many], many, signed=True)}): {meaning}."
     )
 
 
-def _length(base: Summary, zero: Summary, change: Summary) -> str:
+def _length(base: Summary, forced: Summary | None, zero: Summary, change: Summary) -> str:
     if "length" not in change:
         return ""
-    verb = worded(change["length"], "grow", "shrink", "keep their length")
+    verb = worded(change["length"], "are longer", "are shorter", "show no clear change in length")
+    beside = f" (the forced base: {forced['length'].value:.0f})" if forced else ""
     right, wrong = zero.get("length_correct"), zero.get("length_wrong")
     of_both = ""
-    if (
-        right is not None
-        and wrong is not None
-        and (right.high < wrong.low or wrong.high < right.low)
-    ):
+    if right and wrong and (right.high < wrong.low or wrong.high < right.low):
         longer = "wrong" if right.value < wrong.value else "right"
         of_both = (
             f"; its {longer} answers are the longer ones ({right.value:.0f} tokens where right, "
             f"{wrong.value:.0f} where wrong)"
         )
     return (
-        f"From the base to R1-Zero answers {verb}, from {base['length'].value:.0f} to "
-        f"{zero['length'].value:.0f} tokens{of_both}. No reward mentions length."
+        f"R1-Zero's answers {verb}: {base['length'].value:.0f} tokens for the base, "
+        f"{zero['length'].value:.0f} for R1-Zero{beside}{of_both}."
     )
 
 
-def _taken_back(base: Summary, zero: Summary, change: Summary) -> str:
+def _taken_back(base: Summary, forced: Summary | None, zero: Summary, change: Summary) -> str:
     path = "reconsidered"
     if path not in change:
         return ""
     verb = worded(change[path], "more often than", "less often than", "about as often as")
-    origin = "The base already does it" if base[path].value > 0 else "The base never does it"
+    beside = f", the forced base {_percent(forced[path])}" if forced else ""
     return (
         f"R1-Zero takes a result back and is then right {verb} the base: in {_percent(zero[path])} "
-        f"of its answers against {_percent(base[path])}. {origin}."
+        f"of its answers; the base in {_percent(base[path])}{beside}."
     )
 
 
@@ -149,72 +148,77 @@ def _soundness(base: Summary, zero: Summary) -> str:
 
 
 def later(changes: Results) -> str:
-    """What each stage after R1-Zero changed, in one sentence; "" without such stages."""
-    parts = []
+    """What differs between neighbours of the chain after R1-Zero; "" without such stages."""
+    parts, compared = [], 0
     for before, after in pairwise(CHAIN):
         change = changes.get(key(before, after), {})
+        paths = [path for path in metrics.spread(LATER, change) if path in change]
         moved = [
             f"{_named(path)} {_points(change[path])}"
-            for path in LATER
-            if path in change and (change[path].low > 0 or change[path].high < 0)
+            for path in paths
+            if change[path].low > 0 or change[path].high < 0
         ]
+        compared += len(paths)
         if change:
             parts.append(f"{label_of(after)}: {', '.join(moved) or 'nothing'}")
     if not parts:
         return ""
-    said = "; ".join(parts)
-    return f"Changed against the stage before, in points, where 95 % intervals leave out 0: {said}."
+    return (
+        f"Each later checkpoint less the one before it (Dev1 and Dev3 start from the base again), "
+        f"in points: {'; '.join(parts)}. These are the differences, of {compared}, whose 95 % "
+        "intervals leave out 0; one in twenty would do so by chance."
+    )
 
 
 def of_base(search: pd.DataFrame, summaries: Results) -> list[str]:
     """What the base does with the template and with its best prompts, and with many samples."""
+    base, best = summaries.get("base", {}), summaries.get("base_best", {})
     said = []
     for family, tried in search.groupby("family"):
-        best = tried.loc[tried["pass@1"].idxmax()]
-        reached = f"{100 * best['pass@1']:.1f}\u00a0%"
-        named = baseline.named(best["way"], best["temperature"])
-        if best["way"] == "template":
-            said.append(
-                f"On validation {family} no prompt is better than the template ({named}), which "
-                f"reaches {reached}."
-            )
+        path = f"{family}/pass@1"
+        if path not in base or path not in best:
             continue
-        template = 100 * tried[tried["way"] == "template"]["pass@1"].max()
+        chosen = tried.loc[tried["pass@1"].idxmax()]
+        named = baseline.named(chosen["way"], chosen["temperature"])
         said.append(
-            f"On validation {family} the template reaches {template:.1f}\u00a0% at its best "
-            f"temperature and the best prompt ({named}) {reached}. The difference is the prompt's: "
-            "training can claim only what lies above the second."
+            f"On held-out {family} problems the base is right in {metrics.shown(base[path], path)} "
+            f"with the template, and in {metrics.shown(best[path], path)} with the prompt that was "
+            f"best on the validation problems ({named}). What training adds is counted from there."
         )
-    base = summaries.get("base", {})
-    many = f"reasoning/pass@{metrics.samples(base)}"
-    if many in base and metrics.samples(base) > 1:
+    count = metrics.samples(base)
+    one, many = "reasoning/pass@1", f"reasoning/pass@{count}"
+    if count > 1 and many in base:
         said.append(
-            f"With the template one sample is right in {_percent(base['reasoning/pass@1'])} of the "
-            f"held-out problems, any of {metrics.samples(base)} in {_percent(base[many])}: that "
-            "much a policy could gain by choosing among what it already samples."
+            f"With the template one sample is right for {metrics.shown(base[one], one)} of the "
+            f"problems, at least one of {count} for {metrics.shown(base[many], many)}: a policy "
+            "could gain that much by preferring some of what it already samples."
         )
     return said
 
 
 def of_stage(summaries: Results, pairs: Mapping[tuple[str, str], Summary]) -> list[str]:
     """What each of these paired changes is: measures that rise, that fall, that stay."""
-    return [_change(summaries, before, after, change) for (before, after), change in pairs.items()]
+    return [
+        _change(summaries, before, after, change)
+        for (before, after), change in pairs.items()
+        if any(path in change for path in metrics.spread(STAGE, change))
+    ]
 
 
 def _change(summaries: Results, before: str, after: str, change: Summary) -> str:
-    sides: dict[str, list[str]] = {"higher": [], "lower": [], "": []}
+    sides: dict[str, list[str]] = {"Higher": [], "Lower": [], "No clear change": []}
     for path in metrics.spread(STAGE, change):
         if path not in change:
             continue
-        value = metrics.shown(change[path], path, signed=True)
-        level = _value(summaries[after][path], path)
-        words = f"{_named(path)} ({value}, to {level})" if path in summaries[after] else ""
-        side = worded(change[path], "higher", "lower", "")
-        sides[side].append(words if side else _named(path))
-    parts = [f"{side} in {_and(words)}" for side, words in sides.items() if side and words]
-    if sides[""]:
-        parts.append(f"not told apart in {_and(sides[''])}")
-    return f"Against {label_of(before)}, {label_of(after)} is {'; '.join(parts)}."
+        side = worded(change[path], "Higher", "Lower", "No clear change")
+        words = _named(path)
+        if side != "No clear change":
+            level = summaries.get(after, {}).get(path)
+            reached = f", to {_value(level, path)}" if level is not None else ""
+            words += f" ({metrics.shown(change[path], path, signed=True)}{reached})"
+        sides[side].append(words)
+    parts = [f"{side}: {', '.join(words)}." for side, words in sides.items() if words]
+    return f"{label_of(after)} against {label_of(before)}. {' '.join(parts)}"
 
 
 def of_students(summaries: Results, changes: Results) -> list[str]:
@@ -234,7 +238,7 @@ def of_samples(drops: pd.DataFrame) -> str:
     most = lost[lost > 0].sort_values(ascending=False).head(3)
     reasons = [f"{reason} ({100 * count / sampled:.1f}\u00a0%)" for reason, count in most.items()]
     after = f" Most often dropped: {_and(reasons)}." if reasons else ""
-    return f"Of {sampled:,} samples {kept:,} become training examples.{after}"
+    return f"Of {sampled:,} samples {kept:,} pass the filters.{after}"
 
 
 def _named(path: str) -> str:

@@ -24,7 +24,7 @@ def rewards(problem: Problem, settings: RLConfig) -> pd.DataFrame:
     texts = (
         f"<think>{work}</think><answer>{answer}</answer>",
         f"The answer is {answer}",
-        f"<think>{work}</think><answer>{answer}0</answer>",
+        f"<think>{work}</think><answer>{answer}1</answer>",
     )
     said = [Completion(problem.id, text, (), True) for text in texts]
     return worked_group.graded(problem, said, settings)
@@ -33,8 +33,8 @@ def rewards(problem: Problem, settings: RLConfig) -> pd.DataFrame:
 def loss_mask(tokenizer: PreTrainedTokenizerFast, prompt: str, completion: str) -> pd.DataFrame:
     """Which tokens of a fine-tuning example the loss covers: those of the completion and its end.
 
-    label: the token id that is predicted at this position, or -100, which PyTorch's cross-entropy
-    leaves out.
+    label: the token's own id, which is predicted from the tokens before it, or -100, which
+    PyTorch's cross-entropy leaves out.
     """
     asked = tokenizer.encode(prompt, add_special_tokens=False)
     said = [*tokenizer.encode(completion, add_special_tokens=False), tokenizer.eos_token_id]

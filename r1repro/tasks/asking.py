@@ -48,8 +48,8 @@ def ways(world: World, template: str, chat: str = "") -> dict[str, Form]:
     begun: the template followed by the opening think tag.
     boxed: (with `chat` only) the question in this chat template, followed by BOXED.
     step: (mini world only) begun, plus the start of the first step.
-    few_N: (mini world and word problems only) N worked examples, then the question: as earlier
-        turns in the chat template, or without one before the plain question.
+    few_N: (mini world and word problems only) N worked examples, then the plain question.
+    turns_N: (with `chat`, word problems only) the same as earlier turns of a chat.
     """
     asked = templates.asked(template)
 
@@ -69,7 +69,7 @@ def ways(world: World, template: str, chat: str = "") -> dict[str, Form]:
         )
     tasks = {problem.task for problem in world.validation}
     if tasks == {word_problems.FAMILY}:
-        return methods | (few_turns(world, chat) if chat else few_shot(world, plain))
+        return methods | few_shot(world, plain) | (few_turns(world, chat) if chat else {})
     if not tasks.issubset(FAMILIES):
         return methods
 
@@ -88,7 +88,7 @@ def few_shot(world: World, form: Form) -> dict[str, Form]:
 
 
 def few_turns(world: World, chat: str) -> dict[str, Form]:
-    """few_N: N worked examples as earlier turns of a chat, then the question."""
+    """turns_N: N worked examples as earlier turns of a chat, then the question."""
     shown = examples(world)
 
     def few(count: int, problem: Problem) -> Asked:
@@ -99,7 +99,7 @@ def few_turns(world: World, chat: str) -> dict[str, Form]:
             turns.append(templates.turn(chat, example) + work + templates.TURN_ENDS[chat])
         return Asked("".join([*turns, templates.turn(chat, problem)]))
 
-    return {f"few_{count}": partial(few, count) for count in EXAMPLES}
+    return {f"turns_{count}": partial(few, count) for count in EXAMPLES}
 
 
 def read_best(folder: Path) -> dict[str, dict[str, Any]]:

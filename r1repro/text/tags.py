@@ -20,6 +20,8 @@ _GSM8K = re.compile(r"(?:^|\n)[ \t]*####[ \t]*([^\n]+)")
 _SHAPE = re.compile(r"\s*<think>(.*?)</think>.*?<answer>(.*?)</answer>\s*", re.DOTALL)
 _TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
+# A base of the mini world goes on with a new user turn, whatever it has said before.
+_NEXT_TURN = re.compile(r"\n\s{0,4}(?:User:|用户：)")
 # The minus is a sign unless it belongs to a difference such as 53-9.
 _NUMBER = re.compile(r"(?<![\d)])-?\d+|\d+")
 # A LaTeX fraction, or a number with optional commas, decimals and divisor.
@@ -88,7 +90,7 @@ def final_answer(text: str, kind: str = "number") -> str | None:
     None if no answer is stated, or if alternatives are ("36 or 37"). Text after a new user turn is
     ignored.
     """
-    text = first_turn(text)
+    text = first_turn(_NEXT_TURN.split(text, maxsplit=1)[0])
     answer = read(text).answer
     if answer is not None:
         return answer

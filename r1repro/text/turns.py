@@ -17,11 +17,14 @@ _SPEAKER = r"(?:User|Human|Question|Problem|Student|用户|问题|问|题目)\s*
 # one line, also after a sentence.
 _NEXT = re.compile(
     rf"\n\s{{0,4}}(?:#+\s*|\*\*)?{_SPEAKER}|(?<=</answer>)[\s.。]*{_SPEAKER}"
-    r"|(?<=[.。!！?？}\]\d])\s(?:User:|用户：)\s"
+    r"|(?<=[.。!！?？}\]\d])(?:\s{1,4}User:\s|\s{0,4}用户：)"
     r"|<\|(?:im_start|start_header_id)\|>\s*user|<｜User｜>|<start_of_turn>user"
 )
-# The speaker of R1-Zero's template begins a new question even where no answer was marked before.
-_USER = re.compile(r"\n\s{0,4}(?:User:|用户：)")
+# The speaker of R1-Zero's template begins a new question even where no answer was marked, once a
+# number was stated; where an answer is marked later, only if that is in another answerer's turn.
+_LINE_OF_USER = re.compile(r"\n\s{0,4}(?:User:|用户：)")
+_DIGIT = re.compile(r"\d")
+_ANSWERER = re.compile(r"(?:Assistant:|助手：)")
 _ANSWERED = re.compile(r"</answer>|\\(?:boxed|fbox)|\n#### |answer is|答案")
 _FAMILIES = {
     re.compile(
@@ -41,8 +44,9 @@ _FAMILIES = {
 
 
 def first_turn(text: str) -> str:
-    """The text up to its first end token, or to another speaker's turn: after an answer, or the
-    template's "User:" after anything.
+    """The text up to its first end token, or to another speaker's turn after an answer.
+
+    Where no answer is marked, a number in the text counts as one before a line of "User:".
     """
     if not any(mark in text for mark in ("<", "\n", "User:", "用户：")):
         return text
@@ -53,16 +57,24 @@ def first_turn(text: str) -> str:
     if token and _TOKEN.sub("", text[token.end() :]).strip() != "</answer>":
         text = text[: token.start()]
     thought = text.find("</think>")
-    user = _USER.search(text, max(0, thought))
-    if user is not None and text[: user.start()].strip():
-        text = text[: user.start()]
     if thought < 0 and "<think>" in text:
         return _TOKEN.sub("", text)
     answered = _ANSWERED.search(text, max(0, thought))
+    user = _user(text, max(0, thought))
+    invented = answered is None or _ANSWERER.search(text, max(0, user), answered.start())
+    if user >= 0 and invented:
+        return _TOKEN.sub("", text[:user])
     following = _NEXT.search(text, answered.end()) if answered else None
     if following is not None:
         text = text[: following.start()]
     return _TOKEN.sub("", text)
+
+
+def _user(text: str, start: int) -> int:
+    """Where the template's "User:" begins a line after a number, or -1."""
+    number = _DIGIT.search(text, start)
+    line = _LINE_OF_USER.search(text, number.end()) if number else None
+    return line.start() if line else -1
 
 
 def without_end(text: str) -> str:

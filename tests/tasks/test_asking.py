@@ -76,10 +76,12 @@ def test_data_sets_are_asked_in_three_ways():
 def test_a_chat_model_is_asked_in_its_own_form_and_after_solved_problems():
     world = word_problems.build(("en", "zh"), seed=0, validation=27, test=10, max_level=3)
     ways = asking.ways(world, "r1_zero", "qwen")
-    assert list(ways)[3:] == ["boxed", "few_1", "few_2", "few_4", "few_8"]
+    assert list(ways)[3:5] == ["boxed", "few_1"] and list(ways)[8:] == [
+        "turns_1", "turns_2", "turns_4", "turns_8",
+    ]  # fmt: skip
     held_out = {problem.prompt for problem in (*world.validation, *world.test)}
     for problem in world.validation:
-        boxed, few = (ways[name](problem).prompt for name in ("boxed", "few_4"))
+        boxed, few = (ways[name](problem).prompt for name in ("boxed", "turns_4"))
         last = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
         assert boxed == last.format(problem.prompt + asking.BOXED[problem.language])
         assert few.endswith(last.format(problem.prompt)) and few.count("<|im_start|>user") == 5

@@ -15,6 +15,10 @@ from r1repro.tasks import mini_world, typed
         ("用3、5、2凑出16", "countdown:2,3,5=16", "2,3,5=16"),
         ("What is 12+7-3?", "arithmetic:12+7-3", "16"),
         ("4+5", "arithmetic:4+5", "9"),
+        ("What is 12 + 7 - 3?", "arithmetic:12+7-3", "16"),
+        ("Use 3, 5 and 2 to make 16.", "countdown:2,3,5=16", "2,3,5=16"),
+        ("用3、5和2得到16", "countdown:2,3,5=16", "2,3,5=16"),
+        ("计算１２＋７", "arithmetic:12+7", "19"),
     ],
 )
 def test_a_question_is_read_with_its_answer(text, form, answer):
@@ -23,7 +27,18 @@ def test_a_question_is_read_with_its_answer(text, form, answer):
 
 
 @pytest.mark.parametrize(
-    "text", ["Which pet purrs?", "3,5,2", "Use 3,5,2 to make 16 or 17", "12+7 apples and 3", "5"]
+    "text",
+    [
+        "Which pet purrs?",
+        "3,5,2",
+        "Use 3,5,2 to make 16 or 17",
+        "12+7 apples and 3",
+        "5",
+        "What is -5+3?",
+        "Use 3,5,2 to make -4",
+        "What is 1234+1?",
+        "Use 1,2,3,4,5 to make 6",
+    ],
 )
 def test_what_asks_something_else_is_not_guessed(text):
     assert typed.problem(text) is None

@@ -53,10 +53,24 @@ def test_what_does_not_run_on_stays_as_it_is(text):
         " 20 + 35 = 55\n\nUser: 20 + 35 = 65\n\nTom has 65 pencils now.",
         " 20+35=55. The answer is 55. User: How many are left? The answer is 65.",
         "共有 55\n用户：还剩多少？65",
+        "答案是55。用户：还剩多少？答案是65",
+        "20+35=55\nUser: 3+4?\nAssistant: The answer is 7",
     ],
 )
 def test_the_speaker_of_the_template_ends_an_answer_without_marks(text):
     assert runs_on(text) and math_answer(text) == "55"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>x</think>\nThe log of 3 lines reads:\nUser: 5\nso <answer>10</answer>", "10"),
+        ("The names are\nUser: Bob\nThe answer is 12", "12"),
+        ("<think>They ask 3 things:\nUser: 4\nAssistant: 5", None),
+    ],
+)
+def test_a_quoted_speaker_ends_no_answer(text, answer):
+    assert not runs_on(text) and math_answer(text) == answer
 
 
 def test_an_end_token_is_no_text():
