@@ -4,6 +4,7 @@ import math
 import random
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 from transformers import PreTrainedTokenizerFast
 
 from r1repro.config import RLConfig
@@ -28,6 +29,13 @@ def rewards(problem: Problem, settings: RLConfig) -> pd.DataFrame:
     )
     said = [Completion(problem.id, text, (), True) for text in texts]
     return worked_group.graded(problem, said, settings)
+
+
+def shown(group: pd.DataFrame) -> Styler:
+    """A group of answers as a table: completions whole and escaped, since they are model output."""
+    left = {"white-space": "pre-wrap", "text-align": "left"}
+    table = group.style.format({"advantage": "{:+.2f}"}, precision=2, escape="html")
+    return table.set_properties(subset=["completion"], **left)
 
 
 def loss_mask(tokenizer: PreTrainedTokenizerFast, prompt: str, completion: str) -> pd.DataFrame:

@@ -47,3 +47,10 @@ def test_the_samples_of_the_question_with_the_most_fates():
     table = teaching.one_question(samples.assign(language="en"))
     assert table["fate"].tolist() == ["wrong answer", "kept", "unsound reasoning"]
     assert table["text"].tolist() == ["u", "v", "w"] and table.index.tolist() == [0, 1, 2]
+
+
+def test_completions_are_escaped_and_whole():
+    text = "<script>alert(1)</script>" + "1+1=2\n" * 40
+    page = teaching.shown(pd.DataFrame({"completion": [text], "advantage": [0.5]})).to_html()
+    assert "<script>" not in page and "&lt;script&gt;" in page and page.count("1+1=2") == 40
+    assert "+0.50" in page
