@@ -168,7 +168,7 @@ def test_a_run_cut_at_its_base_says_so(run_folder, results, config):
 def test_a_run_up_to_r1_zero_tells_nothing_of_later_stages(run_folder, results, config):
     built = of_run(run_folder, config, results, "r1_zero")
     text = text_of(built)
-    assert "R1-Zero − Base, paired" in text and "R1-Zero's answers are" in text
+    assert "R1-Zero − Base, paired" in text and "tokens for the base, " in text
     for missing in (
         "Each later checkpoint",
         "The stages, as in",
