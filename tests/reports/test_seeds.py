@@ -73,8 +73,8 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
     said = " ".join("".join(page.text).split())
     for words in (
         "Several seeds",
-        "On 120 held-out reasoning problems, 3 seeds, 8 samples each, pass@1 rose",
-        "mean over 3 seeds and the problems",
+        "On 120 held-out reasoning problems, 3 seeds, 8 samples each; changes are means over",
+        "means over 3 seeds and the problems",
         "found 4 times in 5 from",
         "Verdicts that are false by chance: at most",
         "RL step of the first sound one kept",
