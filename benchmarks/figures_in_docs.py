@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.readme import BEGIN, END, interval, lead, number
+from benchmarks.readme import BEGIN, END, interval, lead, number, persistence
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation.metrics import measure
@@ -243,9 +243,10 @@ def _rl_zh(rl: dict[str, Any], version: Path) -> Iterator[str]:
         f"基座模型（{sides}）。"
     )
     if "base_forced" in rl:
+        gains, rates = persistence(rl)
         yield (
-            "**其中大部分只是“不放弃”**：未经 RL 的基座模型若被强制一直做到得出目标，正确率从 "
-            f"{of('base')} % 升到 {of('base_forced')} %；R1-Zero 为 {of('r1_zero')} %。"
+            f"**其中 {'、'.join(gains)} 个百分点只靠“不放弃”就能得到**：未经 RL 的基座模型，"
+            f"若在每次要放弃时被强制继续，正确率为 {'、'.join(rates)} %。"
         )
     told = "；".join(
         f"{FAMILIES_ZH[f]} {of('base', f'{f}/pass@16')} → {of('r1_zero', f'{f}/pass@16')} %"
@@ -268,7 +269,8 @@ def _rl_zh(rl: dict[str, Any], version: Path) -> Iterator[str]:
         yield f"对照（R1-Zero 为 {of('r1_zero')} %）：{'；'.join(told)}。"
     yield (
         f"R1-Zero 答对的回答中 {of('r1_zero', 'sound')} % 推理成立（算术 "
-        f"{of('r1_zero', 'arithmetic/sound')}，countdown {of('r1_zero', 'countdown/sound')}）；"
+        f"{of('r1_zero', 'arithmetic/sound')}，countdown {of('r1_zero', 'countdown/sound')}；"
+        f"用最佳提示的基座 {of('base_best', 'sound')}）；"
         f"{of('r1_zero', 'false_check')} % 的回答把错的说成对的（基座 "
         f"{of('base', 'false_check')}）。没有任何奖励要求步骤正确。"
     )

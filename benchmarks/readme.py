@@ -45,10 +45,10 @@ def interval(estimate: dict[str, float], signed: bool = False) -> str:
 def table(results: dict[str, Any]) -> list[str]:
     """A row a measure, a column a checkpoint, in per cent without intervals."""
     there = {name: label for name, label in COLUMNS.items() if name in results}
-    lines = [" | ".join(("held-out, %", *there.values())), "|".join(["---"] * (len(there) + 1))]
+    lines = ["|".join(("held-out, %", *there.values())), "|".join(["---"] * (len(there) + 1))]
     for path, label in ROWS.items():
         cells = (number(results[name][path]["value"]) for name in there)
-        lines.append(" | ".join((label, *cells)))
+        lines.append("|".join((label, *cells)))
     return lines
 
 
@@ -62,13 +62,14 @@ def text(whole: Path, several: Path | None = None) -> str:
     rl = _read(alone, "results")
     by_whom = _named(whole)
     if several:
-        by_whom += f"; above, R1-Zero is the mean of {_named(several)}"
+        by_whom += f" (the list above averages {_named(several)})"
     of_rl = (
         _adds(rl), *_forced(rl), _sharpens(rl), *_controls(rl, alone), _sound(rl), _length(rl)
     )  # fmt: skip
     lines = [
         BEGIN.format(" ".join(f"reports/{one.name}" for one in (whole, several) if one)),
-        f"Held-out problems, 95 % intervals. R1-Zero and its controls, {_seeds(alone)}:",
+        f"Held-out problems, 95 % intervals over problems{_and_seeds(alone)}. R1-Zero and its "
+        f"controls, {_seeds(alone)}:",
         "",
         *(f"* {bullet}" for bullet in of_rl),
         "",
@@ -86,7 +87,7 @@ def text(whole: Path, several: Path | None = None) -> str:
 
 def _adds(rl: dict[str, Any]) -> str:
     adds = " and ".join(f"{interval(one, True)} in {family}" for family, one in rl["adds"].items())
-    best = "over the base with the best of 8 prompts at 4 temperatures"
+    best = "over the base under its best of 8 prompts at 4 temperatures"
     return f"**RL adds points: {adds}**, {best}."
 
 
@@ -117,6 +118,11 @@ def _seeds(version: Path) -> str:
     )
 
 
+def _and_seeds(version: Path) -> str:
+    several = isinstance(_read(version, "manifest")["seeds"]["seed"], list)
+    return " and seeds" if several else ""
+
+
 def _named(version: Path) -> str:
     seeds = _read(version, "manifest")["seeds"]["seed"]
     return f"seeds {', '.join(map(str, seeds))}" if isinstance(seeds, list) else f"seed {seeds}"
@@ -124,14 +130,21 @@ def _named(version: Path) -> str:
 
 def _forced(results: dict[str, Any]) -> Iterator[str]:
     if "base_forced" in results:
-        forced, trained, base = (
-            number(results[name]["reasoning/pass@1"]["value"])
-            for name in ("base_forced", "r1_zero", "base")
-        )
+        gains, rates = (" and ".join(numbers) for numbers in persistence(results))
         yield (
-            "**Most of that is persistence**: forced to continue until it reaches the target, the "
-            f"base goes from {base} to {forced} %; R1-Zero reaches {trained} %."
+            f"**Persistence alone gives {gains} of these points**: without RL, but forced to "
+            f"continue whenever it gives up, the base is right in {rates} %."
         )
+
+
+def persistence(results: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """By family: the forced base's gain over the base with its best prompt, and its accuracy."""
+    paths = [f"{family}/pass@1" for family in results["adds"]]
+    forced, best = (
+        [results[name][path]["value"] for path in paths] for name in ("base_forced", "base_best")
+    )
+    gains = [number(one - other) for one, other in zip(forced, best, strict=True)]
+    return gains, [number(rate) for rate in forced]
 
 
 def _sharpens(results: dict[str, Any]) -> str:
@@ -141,7 +154,7 @@ def _sharpens(results: dict[str, Any]) -> str:
         for family in results["adds"]
         for path in (f"{family}/pass@16",)
     )
-    return f"At least one of 16 samples right, base to R1-Zero: {told}."
+    return f"At least one of 16 samples is right, base to R1-Zero: {told}."
 
 
 def _forced_too(results: dict[str, Any]) -> str:
@@ -149,8 +162,8 @@ def _forced_too(results: dict[str, Any]) -> str:
         return ""
     forced = results["base_forced"]
     return (
-        f"; forced: {forced['length']['value']:.0f} tokens, "
-        f"{number(forced['reconsidered']['value'])}"
+        f"; forcing the base does the same without RL: {forced['length']['value']:.0f} tokens, "
+        f"{number(forced['reconsidered']['value'])} %"
     )
 
 
@@ -158,17 +171,17 @@ def _length(results: dict[str, Any]) -> str:
     base, zero = results["base"], results["r1_zero"]
     return (
         f"Answers grow from {base['length']['value']:.0f} to {zero['length']['value']:.0f} tokens; "
-        f"{number(zero['reconsidered']['value'])} % take a result back, then are right (base "
-        f"{number(base['reconsidered']['value'])}{_forced_too(results)})."
+        f"those that retract a result and end right from {number(base['reconsidered']['value'])} "
+        f"to {number(zero['reconsidered']['value'])} %{_forced_too(results)}."
     )
 
 
 def _controls(results: dict[str, Any], version: Path) -> Iterator[str]:
     path = "reasoning/pass@1"
     others = {
-        "r1_zero_permuted": "rewards permuted within groups",
-        "r1_zero_format_only": "format alone",
-        "base_rft_best": "base fine-tuned on as many of its samples",
+        "r1_zero_permuted": "rewards permuted within groups (pure noise)",
+        "r1_zero_format_only": "format reward alone",
+        "base_rft_best": "SFT on the right answers among as many samples of the base",
         "r1_zero_equal_weights": "the paper's plain sum of accuracy and format",
     }
     told = [
@@ -178,7 +191,10 @@ def _controls(results: dict[str, Any], version: Path) -> Iterator[str]:
         if name in results
     ]
     if told:
-        yield (f"Controls: {'; '.join(told)}.")
+        yield (
+            f"Controls, from a base at {number(results['base'][path]['value'])} %: "
+            f"{'; '.join(told)}."
+        )
 
 
 def lead(version: Path) -> str:
@@ -188,12 +204,15 @@ def lead(version: Path) -> str:
 
 
 def _sound(results: dict[str, Any]) -> str:
+    zero, best = results["r1_zero"], results["base_best"]
+    families = ", ".join(
+        f"{family} {number(zero[f'{family}/sound']['value'])}" for family in results["adds"]
+    )
     return (
-        f"{number(results['r1_zero']['sound']['value'])} % of R1-Zero's right answers are sound "
-        f"(arithmetic {number(results['r1_zero']['arithmetic/sound']['value'])}, countdown "
-        f"{number(results['r1_zero']['countdown/sound']['value'])}); "
-        f"{number(results['r1_zero']['false_check']['value'])} % of all affirm a falsehood (base: "
-        f"{number(results['base']['false_check']['value'])})."
+        f"Of R1-Zero's right answers {number(zero['sound']['value'])} % are sound ({families}), of "
+        f"the best-prompted base's {number(best['sound']['value'])}; answers that affirm a "
+        f"falsehood rise from {number(results['base']['false_check']['value'])} to "
+        f"{number(zero['false_check']['value'])} %."
     )
 
 
@@ -207,8 +226,7 @@ def _students(results: dict[str, Any]) -> Iterator[str]:
                 for arm in ("base", "distilled", "rl")
             )
             told.append(
-                f"{student.capitalize()} from {base} to {distilled} % distilled, "
-                f"to {alone} % by RL alone"
+                f"{student.capitalize()} {base} → {distilled} % distilled, {alone} % by RL alone"
             )
         yield f"Students of half the size: {'; '.join(told)}."
 
