@@ -36,6 +36,12 @@ def of_function(dotted: str) -> str:
     return mark([dotted.partition(":")[0]])
 
 
+def of_functions(dotted: Iterable[str]) -> dict[str, str]:
+    """`of_function` of each, with every source read once."""
+    sources = Sources()
+    return {one: sources.mark([one.partition(":")[0]]) for one in dotted}
+
+
 def of_notebook(notebook: Path) -> str:
     """The mark of what a notebook imports."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -48,18 +54,39 @@ def mark(roots: Iterable[str]) -> str:
 
     Imports within functions count too. Of other packages only modules among `roots` count.
     """
-    found: dict[str, str] = {}
-    waiting = [name for root in roots for name in _with_parents(root)]
-    while waiting:
-        name = waiting.pop()
-        file = None if name in found else _file(name)
-        if file is not None:
-            imported, found[name] = _parsed(_read(file))
-            waiting += [part for other in imported for part in _with_parents(other)]
-    for file in _files():
-        if file.suffix in TEMPLATES and _name(_package(file) / "__init__.py") in found:
-            found[str(file.relative_to(PACKAGE))] = hashlib.sha256(_read(file)).hexdigest()
-    return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
+    return Sources().mark(roots)
+
+
+class Sources:
+    """The package's sources as they are at one moment, for `mark`; each is read once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[frozenset[str], str] | None] = {}
+        self._templates = [
+            (_name(_package(file) / "__init__.py"), str(file.relative_to(PACKAGE)), _read(file))
+            for file in _files()
+            if file.suffix in TEMPLATES
+        ]
+
+    def mark(self, roots: Iterable[str]) -> str:
+        found: dict[str, str] = {}
+        waiting = [name for root in roots for name in _with_parents(root)]
+        while waiting:
+            name = waiting.pop()
+            if name not in found and (parsed := self._parsed(name)):
+                imported, found[name] = parsed
+                waiting += [part for other in imported for part in _with_parents(other)]
+        for package, name, content in self._templates:
+            if package in found:
+                found[name] = hashlib.sha256(content).hexdigest()
+        return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
+
+    def _parsed(self, name: str) -> tuple[frozenset[str], str] | None:
+        """What a module imports and the hash of its syntax; None if no module has this name."""
+        if name not in self._found:
+            file = _file(name)
+            self._found[name] = None if file is None else _parsed(_read(file))
+        return self._found[name]
 
 
 def git_state(folder: Path) -> dict[str, Any]:

@@ -14,10 +14,23 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ARTICLE = "08_r1_zero_vs_r1"
+LONGEST = (
+    "tests/test_notebooks.py", "tests/crash/test_crash.py", "tests/reports/test_report.py",
+    "tests/reports/test_seeds.py", "tests/runner/test_interrupted.py", "tests/test_lab.py",
+    "tests/runner/test_sequence.py", "tests/lab/test_report.py", "tests/runner/test_build.py",
+    "tests/runner/test_processes.py", "tests/training/test_processes.py",
+)  # fmt: skip
+"""Files that take minutes, longest first."""
 PARAMETERS = 'config_path = ""\noverrides = []\nbuild_missing = "ask"'
 OPEN = (
     "from r1repro.notebook import open_run\nrun = open_run(config_path, overrides, build_missing)"
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that no process is left alone with one at the end."""
+    rank = {file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
 
 
 def _cell(source: str, tags: list[str]) -> dict[str, object]:

@@ -6,7 +6,7 @@ Examples: `reasoning/pass@1`, `countdown/pass@1`, `level_5/pass@1`, `arithmetic/
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.problems import measure_of, per_problem
+from r1repro.evaluation.scopes import Ratios, by_problem, is_part, scopes
 from r1repro.evaluation.statistics import (
     DRAWS,
     Estimate,
@@ -99,12 +100,8 @@ HEADLINE = (
     "reflection_per_1k_tokens", "language_share", "mixed", "repetition", "readability", "sound",
     "false_check", "general/score",
 )  # fmt: skip
-OF_PARTS = (
-    "pass@1", "format_valid", "length", "language_share", "sound", "unworked", "false_check",
-)  # fmt: skip
-"""Measures computed for every level and language too."""
 CHANGES_OF_PARTS = ("pass@1", "length")
-"""Those whose paired changes are computed too."""
+"""Measures of a level or language whose paired changes are computed too."""
 FEW = 30
 """Below this many items, the number is shown next to the interval, which is itself uncertain."""
 
@@ -177,34 +174,28 @@ def _estimates(
     """The result of `compare` for `per_problem` tables with the same index."""
     summaries: dict[str, dict[str, Estimate]] = {name: {} for name in tables}
     changes: dict[tuple[str, str], dict[str, Estimate]] = {pair: {} for pair in pairs}
-    every = zip(*(_scopes(table) for table in tables.values()), strict=True)
-    for scopes in islice(every, 1 if whole else None):
-        prefix = scopes[0][0]
-        asked = scopes[0][1].index.get_level_values("problem_id")
-        matrices = {name: _matrices(*scope) for name, scope in zip(tables, scopes, strict=True)}
-        top = _by_problem(asked, [top for _, top, _ in matrices.values()])
-        bottom = _by_problem(asked, [bottom for _, _, bottom in matrices.values()])
+    ratios = {name: Ratios.of(table) for name, table in tables.items()}
+    problems = next(iter(tables.values()))[["task", "level"]]
+    problems = problems.assign(place=np.arange(len(problems)))
+    for prefix, scope in islice(scopes(problems), 1 if whole else None):
+        asked = scope.index.get_level_values("problem_id")
+        parts_of = {name: one.part(prefix, scope["place"]) for name, one in ratios.items()}
+        summed = by_problem(asked)
+        top = summed([one.top_N_M for one in parts_of.values()])
+        bottom = summed([one.bottom_N_M for one in parts_of.values()])
         drawn = resampled_ratios(top, bottom, draws, seed)
-        rows = _by_problem(asked, [np.ones((len(asked), 1))])[:, 0]
-        ends = np.cumsum([len(names) for names, _, _ in matrices.values()])[:-1]
+        rows = summed([np.ones((len(asked), 1))])[:, 0]
+        ends = np.cumsum([len(one.names) for one in parts_of.values()])[:-1]
         split = zip(*(np.split(whole, ends, axis=1) for whole in (top, bottom, drawn)), strict=True)
         parts = {
-            name: _Part(names, t, b, d, rows)
-            for (name, (names, _, _)), (t, b, d) in zip(matrices.items(), split, strict=True)
+            name: _Part(one.names, t, b, d, rows)
+            for (name, one), (t, b, d) in zip(parts_of.items(), split, strict=True)
         }
         for name, part in parts.items():
             summaries[name] |= _summary(prefix, part)
         for before, after in pairs:
             changes[before, after] |= _change(prefix, parts[before], parts[after])
     return summaries, changes
-
-
-def _by_problem(asked: pd.Index, columns: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The columns side by side, summed over the languages of a problem.
-
-    Both languages of an item are resampled together, since their answers are correlated.
-    """
-    return pd.DataFrame(np.concatenate(columns, axis=1)).groupby(asked).sum().to_numpy()
 
 
 @dataclass(frozen=True)
@@ -239,7 +230,7 @@ def _summary(prefix: str, part: _Part) -> dict[str, Estimate]:
 
 def _change(prefix: str, before: _Part, after: _Part) -> dict[str, Estimate]:
     common = [name for name in before.names if name in after.names]
-    if _is_part(prefix):
+    if is_part(prefix):
         common = [name for name in common if name in CHANGES_OF_PARTS]
     a = [before.names.index(name) for name in common]
     b = [after.names.index(name) for name in common]
@@ -348,50 +339,9 @@ def headline(paths: Mapping[str, object]) -> list[str]:
     return [path for path in dict.fromkeys(named) if path in paths]
 
 
-def _scopes(problems: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    general = problems["task"].isin(GENERAL)
-    reasoning = problems[~general]
-    if len(reasoning):
-        yield "reasoning", reasoning
-        for task, part in reasoning.groupby("task"):
-            yield str(task), part
-            for level, some in part.groupby("level"):
-                yield f"{task}/level_{level}", some
-            for language, some in part.groupby(level="language"):
-                yield f"{task}/{language}", some
-        for level, part in reasoning.groupby("level"):
-            yield f"level_{level}", part
-        for language, part in reasoning.groupby(level="language"):
-            yield str(language), part
-    if general.any():
-        yield "general", problems[general]
-        for task, part in problems[general].groupby("task"):
-            yield f"general/{task}", part
-        for language, part in problems[general].groupby(level="language"):
-            yield f"general/{language}", part
-
-
 def _path(prefix: str, name: str) -> str:
     if prefix == "reasoning":
         return f"reasoning/{name}" if "@" in name else name
     if prefix == "general":
         return "general/score"
     return prefix if prefix.startswith("general/") else f"{prefix}/{name}"
-
-
-def _is_part(prefix: str) -> bool:
-    """Whether a scope is a level or a language."""
-    return "level_" in prefix or prefix.split("/")[-1] in ("en", "zh")
-
-
-def _matrices(
-    prefix: str,
-    problems: pd.DataFrame,
-) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
-    names = [c.removesuffix(":of") for c in problems.columns if c.endswith(":of")]
-    if prefix.split("/")[0] == "general":
-        names = ["pass@1"]
-    elif _is_part(prefix):
-        names = [name for name in names if name in OF_PARTS]
-    top = problems[names].to_numpy(dtype=float)
-    return names, top, problems[[f"{name}:of" for name in names]].to_numpy(dtype=float)

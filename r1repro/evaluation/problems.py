@@ -43,9 +43,11 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
     n = groups.size().to_numpy()
     right = groups["correct"].sum().to_numpy(dtype=float)
     k = _samples(table, n)
+    rows = np.split(np.argsort(groups.ngroup().to_numpy(), kind="stable"), np.cumsum(n)[:-1])
+    said, correct = (evaluation[name].to_numpy() for name in ("vote", "correct"))
     votes = [
-        cons_at_k([a if isinstance(a, str) else None for a in group["vote"]], group["correct"])
-        for _, group in groups[["vote", "correct"]]
+        cons_at_k([a if isinstance(a, str) else None for a in said[at]], correct[at].tolist())
+        for at in rows
     ]
     one = np.ones(len(table))
     voted = {

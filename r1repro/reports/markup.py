@@ -41,6 +41,10 @@ def folded(title: str, inside: Shown, opened: bool = False) -> Html:
     return Html(f"{start}<summary>{escape(title)}</summary>{inside._repr_html_()}</details>")
 
 
+SHOWN = 5
+"""Rows of a long table that a report's page shows at first."""
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of a table: one cell per column, or none in a heading between rows.
@@ -56,7 +60,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under named columns. A column is set as context if its name begins with the paper."""
+    """Rows under named columns. A column is set as context if its name begins with the paper.
+
+    A report's page shows the first five rows of a long table, and the others on demand; a notebook
+    shows them all.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -68,9 +76,15 @@ class Table:
             Markup('<th scope="col" class="{}">{}</th>').format(*pair)
             for pair in zip(("", *styles), (self.first, *self.columns), strict=True)
         )
-        body = Markup("").join(self._body(row, styles) for row in self.rows)
-        start = Markup('<div class="scroll"><table><thead><tr>{}</tr></thead>').format(head)
-        return start + Markup("<tbody>{}</tbody></table></div>").format(body)
+        body = [self._body(row, styles) for row in self.rows]
+        # One or two rows are not worth hiding.
+        first = len(body) if len(body) < SHOWN + 3 else SHOWN
+        table = _TABLE.format(head, Markup("").join(body[:first]))
+        if first < len(body):
+            table += _REST.format(Markup("").join(body[first:]))
+        table += Markup("</table></div>")
+        more = _MORE.format(len(body)) if first < len(body) else ""
+        return Markup('<div class="rows">{}{}</div>').format(table, more)
 
     def _style(self, name: str, place: int) -> str:
         if name.startswith("The paper"):
@@ -91,6 +105,9 @@ class Table:
         )
 
 
+_TABLE = Markup('<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody>')
+_REST = Markup('<tbody class="rest">{}</tbody>')
+_MORE = Markup('<label class="more" hidden><input type="checkbox"> all {} rows</label>')
 _NUMBER = re.compile(r"[+−×]?\s?\d|–")
 
 

@@ -285,7 +285,7 @@ def stages_of(results: Mapping[str, StageResult], config: Config) -> dict[str, d
     named = ("key", "version", "inputs", "code", "seconds", "hardware", "versions")
     found = {name: {n: result.manifest.get(n) for n in named} for name, result in results.items()}
     runs = {name: stage.run for name, stage in graph(config).items()}
-    code = {run: marks.of_function(run) for run in set(runs.values())}
+    code = marks.of_functions(set(runs.values()))
     for name, stage in found.items():
         stage["this_code"] = stage["code"] == code[runs[name]]
     return found

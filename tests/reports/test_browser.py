@@ -118,6 +118,20 @@ def test_the_page_is_quiet_and_nothing_overflows(tab, pages, name, width):
     assert tab.value(broken) == 0
 
 
+def test_long_tables_show_five_rows_and_the_others_on_demand(tab, built):
+    tab.open(built, 1280)
+    hidden = """[...document.querySelectorAll('.rows .rest')].map(
+        t => [!!t.closest('details'), getComputedStyle(t).display == 'none'])"""
+    told = tab.value(hidden)
+    assert [True, False] in told and [False, True] in told  # what is folded is not cut once more
+    assert all(folded != cut for folded, cut in told)
+    tab.ask(
+        "Runtime.evaluate",
+        expression="document.querySelectorAll('.more input').forEach(box => box.click())",
+    )
+    assert not any(cut for _, cut in tab.value(hidden))
+
+
 def test_chinese_is_drawn_in_its_own_glyphs(tab, built):
     listed = subprocess.run(["fc-list", ":lang=zh"], capture_output=True, check=False).stdout
     if not listed:

@@ -29,7 +29,7 @@ IMAGES = 13
 class Page(HTMLParser):
     """Tags and addresses of a page, and whether its tags are closed in order."""
 
-    VOID = {"meta", "link", "img", "br"}
+    VOID = {"meta", "link", "img", "br", "input"}
 
     def __init__(self, text):
         super().__init__()

@@ -98,6 +98,14 @@ def test_a_table_shows_small_print_and_escapes_all_text():
     assert '<td class="context">a &amp; b</td>' in shown and "&lt;i&gt;" in shown
 
 
+@pytest.mark.parametrize("rows, first", [(5, 5), (7, 7), (8, 5), (30, 5)])
+def test_a_long_table_is_cut_after_five_rows_and_keeps_them_all(rows, first):
+    told = Table(("Here",), tuple(Row(f"row {i}.", ("1",)) for i in range(rows)))._repr_html_()
+    shown, _, rest = told.partition('<tbody class="rest">')
+    assert shown.count("row ") == first and rest.count("row ") == rows - first
+    assert (f"all {rows} rows" in told) == (rows > first)
+
+
 def test_levels_beyond_five_have_their_lines():
     rows = {name: checkpoint(name) for name in ("r1_zero", "dev1")}
     for each in rows.values():
