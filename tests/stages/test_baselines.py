@@ -21,7 +21,7 @@ from tests.laptop import laptop
 
 @pytest.fixture(scope="module")
 def config():
-    found = configuration.compose(["scale=smoke"])
+    found = configuration.compose(["scale=smoke", "evaluation.general_items=null"])
     settings = dataclasses.replace(found.evaluation, samples_between=2, max_completion_tokens=2)
     return dataclasses.replace(found, evaluation=settings)
 

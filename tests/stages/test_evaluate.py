@@ -19,7 +19,9 @@ from tests.laptop import laptop
 
 @pytest.mark.parametrize("split", ("test", "validation"))
 def test_problems_are_those_of_the_split(tmp_path, split):
-    config = configuration.compose(["scale=smoke", f"evaluation.split={split}"])
+    config = configuration.compose(
+        ["scale=smoke", f"evaluation.split={split}", "evaluation.general_items=null"]
+    )
     settings = dataclasses.replace(config.evaluation, samples_between=1, max_completion_tokens=2)
     config = dataclasses.replace(config, evaluation=settings)
     tokenizer = train_tokenizer(["User: Compute 1+2. Assistant: "])

@@ -160,4 +160,6 @@ def test_what_the_mini_world_writes_is_parsed():
 def test_no_text_takes_long(text):
     started = time.process_time()
     read_work(text)
-    assert time.process_time() - started < 2
+    # Linear time is some tenths of a second, quadratic time minutes. Collecting the garbage of a
+    # process that has run a thousand tests took it over 2 s once.
+    assert time.process_time() - started < 10
