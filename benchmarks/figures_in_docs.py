@@ -246,7 +246,7 @@ def _rl_zh(rl: dict[str, Any], version: Path) -> Iterator[str]:
         gains, rates = persistence(rl)
         yield (
             f"**其中 {'、'.join(gains)} 个百分点只靠“不放弃”就能得到**：未经 RL 的基座模型，"
-            f"若在每次要放弃时被强制继续，正确率为 {'、'.join(rates)} %。"
+            f"若在每次要放弃时被强制继续（何时停止由外部准确判定），正确率为 {'、'.join(rates)} %。"
         )
     told = "；".join(
         f"{FAMILIES_ZH[f]} {of('base', f'{f}/pass@16')} → {of('r1_zero', f'{f}/pass@16')} %"

@@ -133,7 +133,8 @@ def _forced(results: dict[str, Any]) -> Iterator[str]:
         gains, rates = (" and ".join(numbers) for numbers in persistence(results))
         yield (
             f"**Persistence alone gives {gains} of these points**: without RL, but forced to "
-            f"continue whenever it gives up, the base is right in {rates} %."
+            "continue whenever it gives up, with a perfect rule for when to stop, the base is "
+            f"right in {rates} %."
         )
 
 
