@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.readme import BEGIN, END, interval, lead, number, persistence
+from benchmarks.readme import BEGIN, END, interval, lead, number, persistence, rates_again
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation.metrics import measure
@@ -35,10 +35,15 @@ PATH = "reasoning/pass@1"
 
 @dataclass(frozen=True)
 class Versions:
-    """whole: a version of the whole sequence; several: of R1-Zero over several seeds."""
+    """Versions that pages take their figures from.
+
+    whole: of the whole sequence; several: of R1-Zero over several seeds; again: of the whole
+    sequence with the same seed on another processor.
+    """
 
     whole: Path
     several: Path | None = None
+    again: Path | None = None
 
     @cached_property
     def results(self) -> dict[Path, dict[str, Any]]:
@@ -98,7 +103,8 @@ def filled(page: str, name: str, versions: Versions) -> str:
             "<!--f CHECKPOINT PATH-->, the figure, <!--/f-->, in one line"
         )
     begin, end = page.index(BEGIN.split("{")[0]), page.index(END)
-    names = " ".join(f"reports/{one.name}" for one in (versions.whole, versions.several) if one)
+    named = (versions.whole, versions.several, versions.again)
+    names = " ".join(f"reports/{one.name}" for one in named if one)
     block = "\n".join([BEGIN.format(names), *PAGES[name](versions), ""])
     return FIGURE.sub(
         lambda found: _figure(found, versions, name.endswith(".zh.md")),
@@ -223,6 +229,7 @@ def results_zh(versions: Versions) -> list[str]:
         f"完整流程，{_seeds(whole, True)}：",
         "",
         *(f"* {bullet}" for bullet in _whole_zh(results, _read(whole, "claims"))),
+        *(f"* {bullet}" for bullet in _again_zh(versions.again)),
         "",
         f"各检查点，{_seeds(whole, True)}{mean}：",
         "",
@@ -305,6 +312,16 @@ def _whole_zh(results: dict[str, Any], claims: list[dict[str, Any]]) -> Iterator
     counts = "，".join(f"{verdicts.count(v)} 条{words}" for v, words in VERDICTS.items())
     against = "、".join(f"*{c['id']}*" for c in theirs if c["verdict"] == "contradicted")
     yield f"论文的 {len(theirs)} 条论断：{counts}。结果相反的是：{against or '无'}。"
+
+
+def _again_zh(version: Path | None) -> Iterator[str]:
+    if version:
+        zero, r1 = (rates.replace(" and ", "、") for rates in rates_again(version))
+        yield (
+            f"同一个种子换一种处理器，舍入不同，就是[另一次运行](reports/{version.name}/report.html)："
+            f"算术和 countdown 上，R1-Zero 为 {zero} %，R1 为 {r1} %。后面几个阶段带来多少，"
+            "一次运行说明不了。"
+        )
 
 
 PAGES: dict[str, Callable[[Versions], list[str]]] = {

@@ -1,6 +1,7 @@
-"""`python -m benchmarks.readme reports/VERSION [reports/VERSION]`: README's figures.
+"""`python -m benchmarks.readme reports/VERSION [reports/VERSION] [reports/VERSION]`: figures.
 
-The first version is of the whole sequence, the second of R1-Zero over several seeds.
+The first version is of the whole sequence, the second of R1-Zero over several seeds, the third of
+the whole sequence once more, with the same seed on another processor.
 
 What stands in README between the two marks is written by this and nothing else; a test compares.
 """
@@ -52,11 +53,12 @@ def table(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def text(whole: Path, several: Path | None = None) -> str:
+def text(whole: Path, several: Path | None = None, again: Path | None = None) -> str:
     """README's part on what was found; above each list and the table stand its seeds.
 
     whole: a version of the whole sequence; several: of R1-Zero and its controls over several seeds,
-    of which the first list then is.
+    of which the first list then is; again: the whole sequence with the same seed on another
+    processor.
     """
     results, alone = _read(whole, "results"), several or whole
     rl = _read(alone, "results")
@@ -67,7 +69,7 @@ def text(whole: Path, several: Path | None = None) -> str:
         _adds(rl), *_forced(rl), _sharpens(rl), *_controls(rl, alone), _sound(rl), _length(rl)
     )  # fmt: skip
     lines = [
-        BEGIN.format(" ".join(f"reports/{one.name}" for one in (whole, several) if one)),
+        BEGIN.format(" ".join(f"reports/{one.name}" for one in (whole, several, again) if one)),
         f"Held-out problems, 95 % intervals over problems{_and_seeds(alone)}. R1-Zero and its "
         f"controls, {_seeds(alone)}:",
         "",
@@ -75,7 +77,7 @@ def text(whole: Path, several: Path | None = None) -> str:
         "",
         f"The whole sequence, {_seeds(whole)}:",
         "",
-        *(f"* {bullet}" for bullet in (*_students(results), _claims(whole))),
+        *(f"* {bullet}" for bullet in (*_students(results), _claims(whole), *_again(again))),
         "",
         f"Every checkpoint, {by_whom}:",
         "",
@@ -103,6 +105,28 @@ def _claims(version: Path) -> str:
     ledger = f"[claims](reports/{version.name}/report.html#Claims-of-the-papers)"
     told = f": {', '.join(against)}" if against else ""
     return f"Of the papers' {len(theirs)} {ledger}: {counts}{told}."
+
+
+def _again(version: Path | None) -> Iterator[str]:
+    if version:
+        zero, r1 = rates_again(version)
+        yield (
+            f"The same seed on another processor is [another run](reports/{version.name}/"
+            f"report.html), since rounding differs: R1-Zero {zero} %, R1 {r1} % in arithmetic and "
+            "countdown. One run does not settle what later stages add."
+        )
+
+
+def rates_again(version: Path) -> list[str]:
+    """pass@1 of R1-Zero and of R1 in arithmetic and countdown."""
+    results = _read(version, "results")
+    return [
+        " and ".join(
+            number(results[name][f"{family}/pass@1"]["value"])
+            for family in ("arithmetic", "countdown")
+        )
+        for name in ("r1_zero", "r1")
+    ]
 
 
 def _read(version: Path, name: str) -> Any:
