@@ -94,7 +94,7 @@ def _of_many(family: str, base: Summary, zero: Summary, change: Summary) -> str:
         return ""
     meaning = worded(
         change[many],
-        "RL also solves what the base does not in that many samples",
+        f"RL solves problems that the base misses in {count} samples",
         "RL solves fewer problems at all",
         "RL makes likely what the base can already do",
     )
@@ -130,10 +130,10 @@ def _taken_back(base: Summary, forced: Summary | None, zero: Summary, change: Su
     if path not in change:
         return ""
     verb = worded(change[path], "more often than", "less often than", "about as often as")
-    beside = f", the forced base {_percent(forced[path])}" if forced else ""
+    beside = f", forced {_percent(forced[path])}" if forced else ""
     return (
-        f"R1-Zero takes a result back and is then right {verb} the base: in {_percent(zero[path])} "
-        f"of its answers; the base in {_percent(base[path])}{beside}."
+        f"R1-Zero retracts a result and ends right {verb} the base: in {_percent(zero[path])} of "
+        f"its answers (the base in {_percent(base[path])}{beside})."
     )
 
 
@@ -164,9 +164,9 @@ def later(changes: Results) -> str:
     if not parts:
         return ""
     return (
-        f"Each later checkpoint less the one before it (Dev1 and Dev3 start from the base again), "
-        f"in points: {'; '.join(parts)}. These are the differences, of {compared}, whose 95 % "
-        "intervals leave out 0; one in twenty would do so by chance."
+        f"Each later checkpoint's change from its predecessor (Dev1 and Dev3 start from the base "
+        f"again), in points: {'; '.join(parts)}. These are the differences, of {compared}, whose "
+        f"95 % intervals leave out 0; if nothing had changed, {compared / 20:.0f} would by chance."
     )
 
 

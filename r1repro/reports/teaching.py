@@ -31,6 +31,14 @@ def rewards(problem: Problem, settings: RLConfig) -> pd.DataFrame:
     return worked_group.graded(problem, said, settings)
 
 
+def tokens(table: pd.DataFrame) -> Styler:
+    """The tokens of a completion as a table: quoted, since some are blank, and escaped."""
+    quoted = table.round(3).assign(token=[repr(token) for token in table["token"]])
+    numbers = quoted.select_dtypes("float").columns
+    quoted[numbers] += 0.0  # a rounded -0.0 becomes 0.0
+    return quoted.style.format(precision=3, escape="html")
+
+
 def shown(group: pd.DataFrame) -> Styler:
     """A group of answers as a table: completions whole and escaped, since they are model output."""
     left = {"white-space": "pre-wrap", "text-align": "left"}

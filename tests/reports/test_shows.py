@@ -45,9 +45,7 @@ def test_what_rl_did_to_the_base():
     assert "Of countdown problems the base with the template solves 20.0\u00a0% with one" in text
     assert "80.0\u00a0% with at least one of 4; R1-Zero 80.0\u00a0% and 90.0\u00a0% (+10.0" in text
     assert "answers are longer: 20 tokens for the base, 50 for R1-Zero; its wrong answers" in text
-    assert (
-        "more often than the base: in 20.0\u00a0% of its answers; the base in 3.0\u00a0%." in text
-    )
+    assert "right more often than the base: in 20.0\u00a0% of its answers (the base in 3.0" in text
     assert "in 5.0\u00a0% of its answers, the base in 1.0\u00a0%" in text and "Persist" not in text
 
 
@@ -55,7 +53,7 @@ def test_the_forced_base_stands_beside_what_it_does_too():
     text = said(forced=True)
     assert "is right in 70.0\u00a0% [68.0, 72.0] of its answers instead of 20.0\u00a0%" in text
     assert "50 for R1-Zero (the forced base: 52)" in text
-    assert "the base in 3.0\u00a0%, the forced base 19.0\u00a0%." in text
+    assert "the base in 3.0\u00a0%, forced 19.0\u00a0%)." in text
 
 
 @pytest.mark.parametrize(
@@ -64,7 +62,7 @@ def test_the_forced_base_stands_beside_what_it_does_too():
         ("length", about(-5, 1), "answers are shorter"),
         ("length", about(0.5, 1), "answers show no clear change in length"),
         ("reconsidered", about(0, 0.1), "about as often as the base"),
-        ("countdown__pass@4", about(0.1), "RL also solves what the base does not"),
+        ("countdown__pass@4", about(0.1), "RL solves problems that the base misses in 4 samples"),
         ("countdown__pass@4", about(-0.1), "RL solves fewer problems at all"),
         ("countdown__pass@4", about(0, 0.1), "RL makes likely what the base can already do"),
     ],
