@@ -38,7 +38,7 @@ class Versions:
     """Versions that pages take their figures from.
 
     whole: of the whole sequence; several: of R1-Zero over several seeds; again: of the whole
-    sequence with the same seed on another processor.
+    sequence with the same seed on another machine.
     """
 
     whole: Path
@@ -318,7 +318,7 @@ def _again_zh(version: Path | None) -> Iterator[str]:
     if version:
         zero, r1 = (rates.replace(" and ", "、") for rates in rates_again(version))
         yield (
-            f"同一个种子换一种处理器，舍入不同，就是[另一次运行](reports/{version.name}/report.html)："
+            f"同样的设定和种子，换一台机器就是[另一次运行](reports/{version.name}/report.html)："
             f"算术和 countdown 上，R1-Zero 为 {zero} %，R1 为 {r1} %。后面几个阶段带来多少，"
             "一次运行说明不了。"
         )

@@ -1,7 +1,7 @@
 """`python -m benchmarks.readme reports/VERSION [reports/VERSION] [reports/VERSION]`: figures.
 
 The first version is of the whole sequence, the second of R1-Zero over several seeds, the third of
-the whole sequence once more, with the same seed on another processor.
+the whole sequence once more, with the same seed on another machine.
 
 What stands in README between the two marks is written by this and nothing else; a test compares.
 """
@@ -58,7 +58,7 @@ def text(whole: Path, several: Path | None = None, again: Path | None = None) ->
 
     whole: a version of the whole sequence; several: of R1-Zero and its controls over several seeds,
     of which the first list then is; again: the whole sequence with the same seed on another
-    processor.
+    machine.
     """
     results, alone = _read(whole, "results"), several or whole
     rl = _read(alone, "results")
@@ -111,8 +111,8 @@ def _again(version: Path | None) -> Iterator[str]:
     if version:
         zero, r1 = rates_again(version)
         yield (
-            f"The same seed on another processor is [another run](reports/{version.name}/"
-            f"report.html), since rounding differs: R1-Zero {zero} %, R1 {r1} % in arithmetic and "
+            "The same settings and seed on another machine are [another run]"
+            f"(reports/{version.name}/report.html): R1-Zero {zero} %, R1 {r1} % in arithmetic and "
             "countdown. One run does not settle what later stages add."
         )
 
