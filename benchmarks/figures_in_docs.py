@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.readme import BEGIN, END, interval, lead, number, persistence, rates_again
+from benchmarks.readme import BEGIN, END, begin, interval, lead, number, persistence, rates_again
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation.metrics import measure
@@ -102,13 +102,12 @@ def filled(page: str, name: str, versions: Versions) -> str:
             f"{marks} marks of figures begin and {figures} are whole; each must read "
             "<!--f CHECKPOINT PATH-->, the figure, <!--/f-->, in one line"
         )
-    begin, end = page.index(BEGIN.split("{")[0]), page.index(END)
-    named = (versions.whole, versions.several, versions.again)
-    names = " ".join(f"reports/{one.name}" for one in named if one)
-    block = "\n".join([BEGIN.format(names), *PAGES[name](versions), ""])
+    start, end = page.index(BEGIN.split("{")[0]), page.index(END)
+    mark = begin(versions.whole, versions.several, versions.again)
+    block = "\n".join([mark, *PAGES[name](versions), ""])
     return FIGURE.sub(
         lambda found: _figure(found, versions, name.endswith(".zh.md")),
-        page[:begin] + block + page[end:],
+        page[:start] + block + page[end:],
     )
 
 
@@ -316,7 +315,7 @@ def _whole_zh(results: dict[str, Any], claims: list[dict[str, Any]]) -> Iterator
 
 def _again_zh(version: Path | None) -> Iterator[str]:
     if version:
-        zero, r1 = (rates.replace(" and ", "、") for rates in rates_again(version))
+        zero, r1 = ("、".join(rates) for rates in rates_again(version))
         yield (
             f"同样的设定和种子，换一台机器就是[另一次运行](reports/{version.name}/report.html)："
             f"算术和 countdown 上，R1-Zero 为 {zero} %，R1 为 {r1} %。后面几个阶段带来多少，"

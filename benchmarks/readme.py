@@ -34,6 +34,11 @@ ROWS = {
 }
 
 
+def begin(*versions: Path | None) -> str:
+    """The mark at which a page's part on these versions begins."""
+    return BEGIN.format(" ".join(f"reports/{one.name}" for one in versions if one))
+
+
 def number(value: float, signed: bool = False) -> str:
     return f"{100 * value:{'+' if signed else ''}.1f}".replace("-", "−")
 
@@ -64,12 +69,12 @@ def text(whole: Path, several: Path | None = None, again: Path | None = None) ->
     rl = _read(alone, "results")
     by_whom = _named(whole)
     if several:
-        by_whom += f" (the list above averages {_named(several)})"
+        by_whom += f" (the first list averages {_named(several)})"
     of_rl = (
         _adds(rl), *_forced(rl), _sharpens(rl), *_controls(rl, alone), _sound(rl), _length(rl)
     )  # fmt: skip
     lines = [
-        BEGIN.format(" ".join(f"reports/{one.name}" for one in (whole, several, again) if one)),
+        begin(whole, several, again),
         f"Held-out problems, 95 % intervals over problems{_and_seeds(alone)}. R1-Zero and its "
         f"controls, {_seeds(alone)}:",
         "",
@@ -109,7 +114,7 @@ def _claims(version: Path) -> str:
 
 def _again(version: Path | None) -> Iterator[str]:
     if version:
-        zero, r1 = rates_again(version)
+        zero, r1 = (" and ".join(rates) for rates in rates_again(version))
         yield (
             "The same settings and seed on another machine are [another run]"
             f"(reports/{version.name}/report.html): R1-Zero {zero} %, R1 {r1} % in arithmetic and "
@@ -117,14 +122,11 @@ def _again(version: Path | None) -> Iterator[str]:
         )
 
 
-def rates_again(version: Path) -> list[str]:
-    """pass@1 of R1-Zero and of R1 in arithmetic and countdown."""
-    results = _read(version, "results")
+def rates_again(version: Path) -> list[list[str]]:
+    """pass@1 of R1-Zero and of R1, each in arithmetic and countdown."""
+    results, families = _read(version, "results"), ("arithmetic", "countdown")
     return [
-        " and ".join(
-            number(results[name][f"{family}/pass@1"]["value"])
-            for family in ("arithmetic", "countdown")
-        )
+        [number(results[name][f"{family}/pass@1"]["value"]) for family in families]
         for name in ("r1_zero", "r1")
     ]
 
@@ -260,9 +262,9 @@ def main(*versions: str) -> None:
     """Write README's part again, and the figures of the other documents."""
     readme = ROOT / "README.md"
     before = readme.read_text(encoding="utf-8")
-    begin = before.index(BEGIN.split("{")[0])
+    start = before.index(BEGIN.split("{")[0])
     end = before.index(END) + len(END)
-    after = before[:begin] + text(*(ROOT / version for version in versions)) + before[end:]
+    after = before[:start] + text(*(ROOT / version for version in versions)) + before[end:]
     readme.write_text(after, encoding="utf-8")
     from benchmarks import figures_in_docs  # imports this module
 

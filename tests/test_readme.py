@@ -63,7 +63,7 @@ def test_seeds_stand_above_every_list_and_contradicted_claims_have_names(tmp_pat
         "1 reproduced, 0 inconclusive, 0 not testable, 2 contradicted: *falls*, *stays*."
         in (parts[3])
     )
-    assert parts[4] == "Every checkpoint, seed 7 (the list above averages seeds 7, 8):"
+    assert parts[4] == "Every checkpoint, seed 7 (the first list averages seeds 7, 8):"
     parts = text(whole).split("\n\n")
     assert parts[0].endswith("controls, [seed 7](reports/whole/report.html):")
     assert parts[4] == "Every checkpoint, seed 7:"

@@ -52,7 +52,8 @@ def by_problem(
     Both languages of an item are resampled together, since their answers are correlated.
     """
     order = np.argsort(asked, kind="stable")
-    first = np.flatnonzero(np.append(True, asked[order][1:] != asked[order][:-1]))
+    sorted_ = asked[order]
+    first = np.flatnonzero(np.append(True, sorted_[1:] != sorted_[:-1]))
     return lambda columns: np.add.reduceat(np.concatenate(columns, axis=1)[order], first, axis=0)
 
 

@@ -166,7 +166,7 @@ def later(changes: Results) -> str:
     return (
         f"Each later checkpoint's change from its predecessor (Dev1 and Dev3 start from the base "
         f"again), in points: {'; '.join(parts)}. These are the differences, of {compared}, whose "
-        f"95 % intervals leave out 0; if nothing had changed, {compared / 20:.0f} would by chance."
+        f"95 % intervals leave out 0; if nothing had changed, {compared / 20:.1f} would on average."
     )
 
 
