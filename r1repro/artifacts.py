@@ -357,7 +357,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """This process's hardware, for a manifest; lists GPUs only if torch is imported."""
+    """This process's hardware, for a manifest; GPUs and instructions only if torch is imported."""
     linux = hasattr(os, "sched_getaffinity")
     found: dict[str, Any] = {
         "system": platform.system(),
@@ -370,6 +370,8 @@ def hardware() -> dict[str, Any]:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         found["gpus"] = [torch.cuda.get_device_name(i) for i in range(count)]
         found["threads"] = torch.get_num_threads()
+        # Processors of one name differ in them, and sums in their rounding.
+        found["instructions"] = torch.backends.cpu.get_cpu_capability()
     return found
 
 

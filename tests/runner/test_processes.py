@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 from r1repro import config, marks
 from r1repro.config import ROOT
@@ -23,6 +24,7 @@ def test_a_forked_stage_fails_with_its_own_reason(tmp_path):
         made(compose(tmp_path), "evaluate_base")
     result = made(compose(tmp_path), "base")
     assert result.manifest["stage"] == "base" and result.manifest["hardware"]["threads"] >= 1
+    assert result.manifest["hardware"]["instructions"] == torch.backends.cpu.get_cpu_capability()
 
 
 def test_the_callers_main_module_is_not_run_again(tmp_path):
