@@ -190,8 +190,7 @@ def _verified(folder: Path, key: str, whole: bool = False) -> dict[str, Any]:
         manifest = json.loads(text)
         files: dict[str, dict[str, Any]] = manifest["files"]
         rest = {name: value for name, value in manifest.items() if name != "sum"}
-        same = text == _written(manifest) and manifest.get("sum") == _sum(rest)
-        if "sum" in manifest and not same:
+        if text != _written(manifest) or manifest["sum"] != _sum(rest):
             raise Damaged(f"manifest.json of {what} was modified after it was written; {advice}")
         if manifest["key"] != key:
             raise Damaged(f"{what} belongs to another key; {advice}")
@@ -208,6 +207,12 @@ def _verified(folder: Path, key: str, whole: bool = False) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"{what} has an unreadable manifest.json; {advice}") from error
     return manifest
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a result's manifest.json, with its own checksum as `sum`."""
+    summed = {**manifest, "sum": _sum(manifest)}
+    write_atomically(folder / "manifest.json", _written(summed))
 
 
 def _sum(manifest: Mapping[str, Any]) -> str:
@@ -298,9 +303,7 @@ def publish(folder: Path, runs: Path, name: str, key: str, facts: Mapping[str, A
                 os.fsync(opened.fileno())
             files[name_in] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
         files.pop("manifest.json", None)
-        manifest = {"key": key, "stage": name, **facts, "files": files}
-        manifest["sum"] = _sum(manifest)
-        write_atomically(folder / "manifest.json", _written(manifest))
+        write_manifest(folder, {"key": key, "stage": name, **facts, "files": files})
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     final = result_folder(runs, name, key)
     final.parent.mkdir(parents=True, exist_ok=True)

@@ -263,6 +263,10 @@ def chat(args: Namespace) -> int:
     _arg("--extract", choices=("marked", "last"), default="marked",
          help="last: where nothing is marked, the last stated value"),
     _arg("--seconds", type=float, default=5.0, help="time limit per answer; default 5"),
+    below="""\
+correct is strict; lenient also accepts an answer that equals gold after rounding. A text went on
+after the answer if more than closing words follow it, such as another turn. Rows go to standard
+output, counts to standard error.""",
 )  # fmt: skip
 def grade(args: Namespace) -> None:
     from r1repro.evaluation.grade import Counts, Job, grade

@@ -61,6 +61,16 @@ def test_half_written_result_is_never_taken(tmp_path, published, damage, said):
     assert said in str(refused.value) and "rebuild it" in str(refused.value)
 
 
+def test_every_byte_of_a_manifest_counts(tmp_path, published):
+    file = published / "manifest.json"
+    whole = file.read_bytes()
+    for at in range(len(whole)):
+        for changed in (bytes([whole[at] ^ 1]), bytes([whole[at] ^ 128]), b""):
+            file.write_bytes(whole[:at] + changed + whole[at + 1 :])
+            with pytest.raises(Damaged, match="manifest.json"):
+                artifacts.load(tmp_path, "base", KEY)
+
+
 def test_a_large_file_is_hashed_only_where_it_is_an_input(tmp_path, published, monkeypatch):
     monkeypatch.setattr(artifacts, "HASHED_BYTES", 3)
     (published / "model" / "weights").write_bytes(b"1235")

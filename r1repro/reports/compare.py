@@ -65,7 +65,7 @@ def compare(first: Version, second: Version, read_by: Mapping[str, Sequence[str]
     read_by: the settings that each stage depends on, as dotted paths.
     """
     parts = [
-        f"# {second.name} against {first.name}",
+        f"# First: {first.name}; second: {second.name}",
         _inputs(first, second),
         _results(first, second),
         _explained(first, second, read_by),
@@ -79,9 +79,14 @@ def inputs(first: Version, second: Version) -> dict[str, tuple[Any, Any]]:
     one, other = (_all_inputs(version) for version in (first, second))
     return {
         key: (one.get(key), other.get(key))
-        for key in sorted(one.keys() | other.keys())
+        for key in sorted(one.keys() | other.keys(), key=_place)
         if one.get(key) != other.get(key)
     }
+
+
+def _place(key: str) -> tuple[bool, str]:
+    """Sorts what is asked of the results, the claims, after what they were made from."""
+    return key.startswith("claims."), key
 
 
 def _all_inputs(version: Version) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, compose, lab, save
 from r1repro.errors import R1ReproError
@@ -71,7 +72,7 @@ def made(config, without: str = "") -> dict[str, StageResult]:
             "key": space.keys[name], "stage": name, "version": 1, "inputs": {}, "files": {},
             "code": "c0de", "versions": {}, "hardware": {"processor": "made up"}, "seconds": 60.0,
         }  # fmt: skip
-        (folder / "manifest.json").write_text(json.dumps(manifest))
+        artifacts.write_manifest(folder, manifest)
         found[name] = StageResult(name, space.keys[name], folder, manifest)
     return found
 

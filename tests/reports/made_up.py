@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
+from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import Config
 from r1repro.runner.workspace import Workspace
@@ -209,6 +210,6 @@ def make_results(config: Config, hostile: bool = False) -> dict[str, StageResult
             "code": "c0de" * 16, "versions": {"torch": "2.13.0", "numpy": "2.4.6"},
             "hardware": {"processor": "made up", "cores": 2, "gpus": []}, "seconds": 60.0 + i,
         }  # fmt: skip
-        (place / "manifest.json").write_text(json.dumps(manifest))
+        artifacts.write_manifest(place, manifest)
         results[name] = StageResult(name, key, place, manifest)
     return results

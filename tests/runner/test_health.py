@@ -146,7 +146,7 @@ def test_a_stage_that_made_a_data_set_is_left_out(compose):
     place = space.place("base_rft_data")
     place.mkdir(parents=True)
     manifest = {"key": space.keys["base_rft_data"], "files": {}}
-    (place / "manifest.json").write_text(json.dumps(manifest))
+    artifacts.write_manifest(place, manifest)
     assert of_stages(config, ["base_rft_data"]) == Health(config.scale, (), {}, {}, ())
 
 
