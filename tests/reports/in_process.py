@@ -35,5 +35,6 @@ def execute(name: str, folder: Path, parameters: Mapping[str, Any]) -> None:
         ]
         if captured.stdout:
             cell["outputs"].insert(0, nbformat.v4.new_output("stream", text=captured.stdout))
-    (folder / "notebooks").mkdir(exist_ok=True)
-    (folder / "notebooks" / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    executed = folder / "notebooks" / f"{name}.ipynb"
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    executed.write_text(json.dumps(notebook), encoding="utf-8")
