@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.readme import BEGIN, END, begin, interval, lead, number, persistence, rates_again
+from benchmarks.readme import BEGIN, END, begin, interval, later, lead, number, persistence
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation.metrics import measure
@@ -37,13 +37,11 @@ PATH = "reasoning/pass@1"
 class Versions:
     """Versions that pages take their figures from.
 
-    whole: of the whole sequence; several: of R1-Zero over several seeds; again: of the whole
-    sequence with the same seed on another machine.
+    whole: of the whole sequence; several: of R1-Zero and its controls over several seeds.
     """
 
     whole: Path
     several: Path | None = None
-    again: Path | None = None
 
     @cached_property
     def results(self) -> dict[Path, dict[str, Any]]:
@@ -103,7 +101,7 @@ def filled(page: str, name: str, versions: Versions) -> str:
             "<!--f CHECKPOINT PATH-->, the figure, <!--/f-->, in one line"
         )
     start, end = page.index(BEGIN.split("{")[0]), page.index(END)
-    mark = begin(versions.whole, versions.several, versions.again)
+    mark = begin(versions.whole, versions.several)
     block = "\n".join([mark, *PAGES[name](versions), ""])
     return FIGURE.sub(
         lambda found: _figure(found, versions, name.endswith(".zh.md")),
@@ -227,8 +225,8 @@ def results_zh(versions: Versions) -> list[str]:
         "",
         f"完整流程，{_seeds(whole, True)}：",
         "",
+        *(f"* {bullet}" for bullet in _later_zh(whole)),
         *(f"* {bullet}" for bullet in _whole_zh(results, _read(whole, "claims"))),
-        *(f"* {bullet}" for bullet in _again_zh(versions.again)),
         "",
         f"各检查点，{_seeds(whole, True)}{mean}：",
         "",
@@ -313,14 +311,11 @@ def _whole_zh(results: dict[str, Any], claims: list[dict[str, Any]]) -> Iterator
     yield f"论文的 {len(theirs)} 条论断：{counts}。结果相反的是：{against or '无'}。"
 
 
-def _again_zh(version: Path | None) -> Iterator[str]:
-    if version:
-        zero, r1 = ("、".join(rates) for rates in rates_again(version))
-        yield (
-            f"同样的设定和种子，换一台机器就是[另一次运行](reports/{version.name}/report.html)："
-            f"算术和 countdown 上，R1-Zero 为 {zero} %，R1 为 {r1} %。后面几个阶段带来多少，"
-            "一次运行说明不了。"
-        )
+def _later_zh(version: Path) -> Iterator[str]:
+    changes = later(version)
+    if changes:
+        told = "；".join(f"{ROWS_ZH[path]} {interval(one, True)}" for path, one in changes.items())
+        yield f"R1 与 R1-Zero 之差（百分点）：{told}。"
 
 
 PAGES: dict[str, Callable[[Versions], list[str]]] = {

@@ -1,11 +1,12 @@
-"""`python -m benchmarks.readme reports/VERSION [reports/VERSION] [reports/VERSION]`: figures.
+"""`python -m benchmarks.readme reports/VERSION [reports/VERSION]` writes README's figures.
 
-The first version is of the whole sequence, the second of R1-Zero over several seeds, the third of
-the whole sequence once more, with the same seed on another machine.
+The first version is of the whole sequence, the second of R1-Zero with its controls over several
+seeds.
 
 What stands in README between the two marks is written by this and nothing else; a test compares.
 """
 
+import gzip
 import json
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ ROWS = {
     "format_valid": "valid format",
     "language_share": "language of the question",
 }
+LATER = ("arithmetic/pass@1", "countdown/pass@1", "general/score", "sound", "language_share")
+"""Rows whose change from R1-Zero to R1 is told."""
 
 
 def begin(*versions: Path | None) -> str:
@@ -58,23 +61,23 @@ def table(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def text(whole: Path, several: Path | None = None, again: Path | None = None) -> str:
+def text(whole: Path, several: Path | None = None) -> str:
     """README's part on what was found; above each list and the table stand its seeds.
 
     whole: a version of the whole sequence; several: of R1-Zero and its controls over several seeds,
-    of which the first list then is; again: the whole sequence with the same seed on another
-    machine.
+    of which the first list then is.
     """
     results, alone = _read(whole, "results"), several or whole
     rl = _read(alone, "results")
     by_whom = _named(whole)
     if several:
-        by_whom += f" (the first list averages {_named(several)})"
+        same = _named(several) == by_whom
+        by_whom += f" (the first list: {'another run' if same else _named(several)})"
     of_rl = (
         _adds(rl), *_forced(rl), _sharpens(rl), *_controls(rl, alone), _sound(rl), _length(rl)
     )  # fmt: skip
     lines = [
-        begin(whole, several, again),
+        begin(whole, several),
         f"Held-out problems, 95 % intervals over problems{_and_seeds(alone)}. R1-Zero and its "
         f"controls, {_seeds(alone)}:",
         "",
@@ -82,7 +85,7 @@ def text(whole: Path, several: Path | None = None, again: Path | None = None) ->
         "",
         f"The whole sequence, {_seeds(whole)}:",
         "",
-        *(f"* {bullet}" for bullet in (*_students(results), _claims(whole), *_again(again))),
+        *(f"* {bullet}" for bullet in (*_later(whole), *_students(results), _claims(whole))),
         "",
         f"Every checkpoint, {by_whom}:",
         "",
@@ -112,23 +115,23 @@ def _claims(version: Path) -> str:
     return f"Of the papers' {len(theirs)} {ledger}: {counts}{told}."
 
 
-def _again(version: Path | None) -> Iterator[str]:
-    if version:
-        zero, r1 = (" and ".join(rates) for rates in rates_again(version))
-        yield (
-            "The same settings and seed on another machine are [another run]"
-            f"(reports/{version.name}/report.html): R1-Zero {zero} %, R1 {r1} % in arithmetic and "
-            "countdown. One run does not settle what later stages add."
-        )
+def _later(version: Path) -> Iterator[str]:
+    """What the later stages change, from R1-Zero to R1."""
+    changes = later(version)
+    if changes:
+        told = "; ".join(f"{ROWS[path]} {interval(one, True)}" for path, one in changes.items())
+        yield f"R1 minus R1-Zero, in points: {told}."
 
 
-def rates_again(version: Path) -> list[list[str]]:
-    """pass@1 of R1-Zero and of R1, each in arithmetic and countdown."""
-    results, families = _read(version, "results"), ("arithmetic", "countdown")
-    return [
-        [number(results[name][f"{family}/pass@1"]["value"]) for family in families]
-        for name in ("r1_zero", "r1")
-    ]
+def later(version: Path) -> dict[str, dict[str, float]]:
+    """The change from R1-Zero to R1 in what LATER names; {} in a version without R1."""
+    change = read_differences(version).get("r1 - r1_zero", {})
+    return {path: change[path] for path in LATER if path in change}
+
+
+def read_differences(version: Path) -> Any:
+    with gzip.open(version / "differences.json.gz", "rt", encoding="utf-8") as file:
+        return json.load(file)
 
 
 def _read(version: Path, name: str) -> Any:

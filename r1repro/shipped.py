@@ -76,6 +76,7 @@ def write(config: Config, folder: Path = FOLDER) -> Sequence[Path]:
     Raises R1ReproError if a checkpoint is not built.
     """
     space, made = Workspace(config), []
+    git = marks.git_state(ROOT)  # before the first zip changes it
     folder.mkdir(exist_ok=True)
     for name in NAMES:
         result = space.load(name, whole=True)
@@ -88,7 +89,7 @@ def write(config: Config, folder: Path = FOLDER) -> Sequence[Path]:
             "seed": config.seed,
             "base_seed": config.base_seed,
             "key": space.keys[name],
-            "git": marks.git_state(ROOT),
+            "git": git,
         }
         with TemporaryDirectory() as place:
             unpacked = Path(place)

@@ -1,9 +1,10 @@
 """README's figures are those of the version that it names, and what it points to exists."""
 
+import gzip
 import json
 import re
 
-from benchmarks.readme import BEGIN, COLUMNS, END, ROWS, text
+from benchmarks.readme import BEGIN, COLUMNS, END, LATER, ROWS, text
 from r1repro.config import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,6 +47,9 @@ def made(folder, seeds, bases, verdicts):
     folder.mkdir()
     for name, data in (("results", results), ("claims", claims), ("manifest", manifest)):
         (folder / f"{name}.json").write_text(json.dumps(data))
+    changes = {"r1 - r1_zero": dict.fromkeys(LATER, one)} if verdicts else {}
+    with gzip.open(folder / "differences.json.gz", "wt") as file:
+        json.dump(changes, file)
     return folder
 
 
@@ -63,7 +67,10 @@ def test_seeds_stand_above_every_list_and_contradicted_claims_have_names(tmp_pat
         "1 reproduced, 0 inconclusive, 0 not testable, 2 contradicted: *falls*, *stays*."
         in (parts[3])
     )
-    assert parts[4] == "Every checkpoint, seed 7 (the first list averages seeds 7, 8):"
+    assert "* R1 minus R1-Zero, in points: arithmetic, pass@1 +25.0 [+0.0, +50.0]; " in parts[3]
+    assert parts[4] == "Every checkpoint, seed 7 (the first list: seeds 7, 8):"
+    again = made(tmp_path / "again", 7, 0, {})
+    assert "Every checkpoint, seed 7 (the first list: another run):" in text(whole, again)
     parts = text(whole).split("\n\n")
     assert parts[0].endswith("controls, [seed 7](reports/whole/report.html):")
     assert parts[4] == "Every checkpoint, seed 7:"
