@@ -164,12 +164,13 @@ def source(versions: Versions) -> list[str]:
     told = f"Our own figures are of {_seeds(versions.whole, False, '../')}"
     if versions.several:
         told += (
-            "; those of R1-Zero, its base and its controls are means of "
-            f"{_seeds(versions.several, False, '../')}, except where the text says *same run*"
+            "; those of R1-Zero, its base and its controls are of "
+            f"{_seeds(versions.several, False, '../')}, other runs, except where the text says "
+            "*same runs*"
         )
     return [
-        f"{told}. All are of held-out problems; intervals are in the reports, executed notebooks "
-        f"in `reports/{versions.whole.name}/notebooks/`."
+        f"{told}. All are of held-out problems, means over the seeds; intervals are in the "
+        "reports, notebooks executed with the first seed in `notebooks/` beside them."
     ]
 
 
@@ -178,12 +179,12 @@ def source_zh(versions: Versions) -> list[str]:
     told = f"文中我们的数字来自{_seeds(versions.whole, True, '../')}"
     if versions.several:
         told += (
-            f"；R1-Zero、它的基座模型和对照实验取{_seeds(versions.several, True, '../')}的平均，"
-            "注明“同一次运行”的除外"
+            f"；R1-Zero、它的基座模型和对照实验取自另一批运行，"
+            f"{_seeds(versions.several, True, '../')}，注明“同一批运行”的除外"
         )
     return [
-        f"{told}。全部在留出题上测得，置信区间见报告，执行过的 notebook 在 "
-        f"`reports/{versions.whole.name}/notebooks/`。"
+        f"{told}。全部在留出题上测得，是各种子的平均；置信区间见报告，"
+        "用第一个种子执行过的 notebook 在报告旁的 `notebooks/` 里。"
     ]
 
 
@@ -212,7 +213,7 @@ def results_zh(versions: Versions) -> list[str]:
     alone, whole = versions.several or versions.whole, versions.whole
     results = versions.results[whole]
     there = {name: label for name, label in COLUMNS_ZH.items() if name in results}
-    mean = "，上面 R1-Zero 的数字则是多个种子的平均" if versions.several else ""
+    mean = "，第一组列表则出自另一批运行" if versions.several else ""
     table = [f"| 留出题，% | {' | '.join(there.values())} |", "|---" * (len(there) + 1) + "|"]
     for path, label in ROWS_ZH.items():
         cells = (number(results[name][path]["value"]) for name in there)

@@ -72,7 +72,7 @@ def text(whole: Path, several: Path | None = None) -> str:
     by_whom = _named(whole)
     if several:
         same = _named(several) == by_whom
-        by_whom += f" (the first list: {'another run' if same else _named(several)})"
+        by_whom += f" (the first list: {'other runs' if same else _named(several)})"
     of_rl = (
         _adds(rl), *_forced(rl), _sharpens(rl), *_controls(rl, alone), _sound(rl), _length(rl)
     )  # fmt: skip

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-# A background job ignores it, and tests of interrupts would then wait for ever.
+# A background job ignores the one and nohup the other, and tests of interrupts would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported: threads of several workers would wait for each other actively.
