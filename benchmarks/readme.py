@@ -69,17 +69,14 @@ def text(whole: Path, several: Path | None = None) -> str:
     """
     results, alone = _read(whole, "results"), several or whole
     rl = _read(alone, "results")
-    by_whom = _named(whole)
-    if several:
-        same = _named(several) == by_whom
-        by_whom += f" (the first list: {'other runs' if same else _named(several)})"
+    other = "other runs with " if several and _named(several) == _named(whole) else ""
     of_rl = (
         _adds(rl), *_forced(rl), _sharpens(rl), *_controls(rl, alone), _sound(rl), _length(rl)
     )  # fmt: skip
     lines = [
         begin(whole, several),
         f"Held-out problems, 95 % intervals over problems{_and_seeds(alone)}. R1-Zero and its "
-        f"controls, {_seeds(alone)}:",
+        f"controls, {other}{_seeds(alone)}:",
         "",
         *(f"* {bullet}" for bullet in of_rl),
         "",
@@ -87,7 +84,7 @@ def text(whole: Path, several: Path | None = None) -> str:
         "",
         *(f"* {bullet}" for bullet in (*_later(whole), *_students(results), _claims(whole))),
         "",
-        f"Every checkpoint, {by_whom}:",
+        f"Every checkpoint, {_named(whole)}:",
         "",
         *table(results),
         END,

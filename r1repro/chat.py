@@ -3,7 +3,7 @@
 import json
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from r1repro.generation.rollouts import Sampling
 from r1repro.runner.graph import graph
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.models import load_model, load_tokenizer
-from r1repro.tasks import templates
+from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Completion, Problem
 from r1repro.text.language import language_of
 from r1repro.text.visible import visible
@@ -132,18 +132,31 @@ def _form(place: Path) -> str:
     return templates.form(model, checkpoints.about(stage).chat)
 
 
-def prompts() -> Iterator[str]:
-    """Non-blank prompts, one per line: typed at a terminal, else read from standard input."""
+def examples(config: Config) -> list[str]:
+    """Of the mini world a validation question of each family and language; else none."""
+    if config.task.train is not None or config.task.path is not None:
+        return []
+    kinds = {(one.task, one.language): one.prompt for one in worlds.of(config.task).validation}
+    return [*kinds.values()]
+
+
+def prompts(known: Sequence[str] = ()) -> Iterator[str]:
+    """Non-blank prompts, one per line: typed at a terminal, else read from standard input.
+
+    known: questions of the kind that the model was trained on, shown at a terminal.
+    """
     if sys.stdin.isatty():
-        yield from filter(None, _typed())
+        yield from filter(None, _typed(known))
         return
     for line in sys.stdin.buffer:
         if prompt := line.decode("utf-8", errors="replace").strip():
             yield prompt
 
 
-def _typed() -> Iterator[str]:
+def _typed(known: Sequence[str]) -> Iterator[str]:
     print("each prompt is independent of the others; Ctrl-D quits", file=sys.stderr)
+    if known:
+        print("\n  ".join(["trained on questions such as:", *known]), file=sys.stderr)
     with suppress(ImportError):
         import readline  # noqa: F401  (enables line editing)
     while True:

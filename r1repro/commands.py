@@ -226,9 +226,10 @@ def compare(args: Namespace) -> None:
     ],
 )
 def chat(args: Namespace) -> int:
-    from r1repro.chat import TOP_P, find, prompts, shown, speaker
+    from r1repro.chat import TOP_P, examples, find, prompts, shown, speaker
     from r1repro.config import compose
     from r1repro.generation.rollouts import Sampling
+    from r1repro.runner.graph import graph
 
     if not args.temperature > 0:
         raise R1ReproError(
@@ -242,7 +243,8 @@ def chat(args: Namespace) -> int:
     temperature = 0.0 if args.greedy else args.temperature
     sampling = Sampling(config.evaluation.max_completion_tokens, temperature, TOP_P)
     refused = False
-    for number, prompt in enumerate(prompts()):
+    known = examples(config) if args.checkpoint in graph(config) else ()
+    for number, prompt in enumerate(prompts(known)):
         for one in speakers:
             try:
                 print(shown(one.name, one.answer(prompt, sampling, number)), flush=True)

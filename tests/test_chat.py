@@ -192,8 +192,16 @@ def test_a_person_is_asked_until_the_end_of_input(monkeypatch, capsys):
             return True
 
     monkeypatch.setattr(sys, "stdin", Terminal("Compute 1+2.\n\nWhat?\udcff\n"))
-    assert list(chat.prompts()) == ["Compute 1+2.", "What??"]
-    assert capsys.readouterr().out == "> " * 4 + "\n"
+    assert list(chat.prompts(["What is 1+2?"])) == ["Compute 1+2.", "What??"]
+    said = capsys.readouterr()
+    assert said.out == "> " * 4 + "\n"
+    assert said.err.endswith("trained on questions such as:\n  What is 1+2?\n")
+
+
+def test_examples_are_of_each_family_and_language_of_the_mini_world(compose, tmp_path):
+    assert len(chat.examples(compose())) == 4
+    (tmp_path / "rows.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n')
+    assert chat.examples(compose("task=own", f"task.path={tmp_path / 'rows.jsonl'}")) == []
 
 
 def test_no_answer_gives_orders_to_the_terminal_or_passes_for_another():

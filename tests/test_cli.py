@@ -11,9 +11,8 @@ from r1repro.errors import StageFailed
 
 
 def cli_run(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
-    code = "import sys; from r1repro.cli import main; sys.exit(main())"
     return subprocess.run(
-        [sys.executable, "-c", code, *words],
+        [sys.executable, "-m", "r1repro", *words],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -76,7 +76,7 @@ def compare(first: Version, second: Version, read_by: Mapping[str, Sequence[str]
 
 def inputs(first: Version, second: Version) -> dict[str, tuple[Any, Any]]:
     """The inputs that differ, by name: configuration, seeds, versions, code, hardware."""
-    one, other = (_all_inputs(version) for version in (first, second))
+    one, other = _all_inputs(first, second), _all_inputs(second, first)
     return {
         key: (one.get(key), other.get(key))
         for key in sorted(one.keys() | other.keys(), key=_place)
@@ -89,8 +89,9 @@ def _place(key: str) -> tuple[bool, str]:
     return key.startswith("claims."), key
 
 
-def _all_inputs(version: Version) -> dict[str, Any]:
-    manifest = version.manifest
+def _all_inputs(version: Version, other: Version) -> dict[str, Any]:
+    """A version's inputs by name; of the claims those that both have, and how many are its own."""
+    manifest, alone = version.manifest, version.claims.keys() - other.claims.keys()
     git = manifest["git"]
     config = {k: v for k, v in manifest["config"].items() if k not in manifest["seeds"]}
     return {
@@ -102,9 +103,11 @@ def _all_inputs(version: Version) -> dict[str, Any]:
         **{
             f"claims.{name}.{key}": claim[key]
             for name, claim in version.claims.items()
+            if name not in alone
             for key in ("measure", "expected", "smallest")
             if key in claim
         },
+        "claims.of this alone": len(alone),
         "code": manifest["code"],
         "commit": (git["commit"] or "none") + (" + uncommitted changes" if git["dirty"] else ""),
     }
@@ -126,12 +129,15 @@ def _inputs(first: Version, second: Version) -> str:
 
 
 def _results(first: Version, second: Version) -> str:
-    rows = []
+    rows, same = [], 0
     for name in names(n for n in first.results if n in second.results):
         paired = pairing(first, second, name)
         for path in PATHS:
             a, b = first.results[name].get(path), second.results[name].get(path)
             if a is None or b is None or math.isnan(a.value) or math.isnan(b.value):
+                continue
+            if a == b:
+                same += 1
                 continue
             changed = paired.get(path, difference(a, b))
             if not math.isclose(changed.value, b.value - a.value, abs_tol=1e-6):
@@ -143,14 +149,18 @@ def _results(first: Version, second: Version) -> str:
                 f"| {label_of(name)} | {metrics.label(path)} | {' | '.join(cells)} | {told}{mark} |"
             )
     gone = sorted(first.results.keys() ^ second.results.keys())
-    note = f"\n\nIn one of them only: {', '.join(gone)}." if gone else ""
+    note = f"\n\nThe same in both: {same} of {len(rows) + same} figures." if same else ""
+    note += f"\n\nIn one of them only: {', '.join(gone)}." if gone else ""
+    if not rows:
+        return f"## Results{note}"
     return (
         "\n".join(
             [
                 "## Results",
                 "",
                 "Differences have 95 % intervals; * if 0 is outside. Accuracy is paired over the "
-                "problems where both were asked the same; all else counts as independent.",
+                "problems where both were asked the same, except of several seeds; all else counts "
+                "as independent.",
                 "",
                 "| checkpoint | measure | first | second | difference |",
                 "|---|---|---|---|---|",
@@ -175,7 +185,7 @@ def pairing(first: Version, second: Version, name: str) -> dict[str, Estimate]:
 def _explained(first: Version, second: Version, read_by: Mapping[str, Sequence[str]]) -> str:
     """The differing inputs of each stage, its own or through the stages it depends on."""
     one, other = (_stages(version) for version in (first, second))
-    given = [_all_inputs(version) for version in (first, second)]
+    given = [_all_inputs(first, second), _all_inputs(second, first)]
     changed = [k for k in given[0] if k in given[1] and given[0][k] != given[1][k]]
     origins: dict[str, list[str]] = {}  # of each stage that differs: where that begins
     rows: dict[str, list[str]] = {}

@@ -42,6 +42,7 @@ def build(space: Workspace, names: Sequence[str], show: Display) -> dict[str, St
     and resume from their newest checkpoints the next time. Raises StageFailed with the reason.
     """
     found: dict[str, StageResult] = {}
+    older: list[str] = []
     waiting = list(names)
     running: dict[str, _Building] = {}
     try:
@@ -56,6 +57,8 @@ def build(space: Workspace, names: Sequence[str], show: Display) -> dict[str, St
                     running[name] = _Building.begin(space, name, show)
                     continue
                 found[name] = result
+                if result.manifest.get("code") != _code(space, name):
+                    older.append(name)
                 show.done(result, built=False)
             if running:
                 time.sleep(POLL_SECONDS)
@@ -70,6 +73,11 @@ def build(space: Workspace, names: Sequence[str], show: Display) -> dict[str, St
                 show.done(result, built=True)
     finally:
         _end([*running.values()], show)
+    if older:
+        show.say(
+            f"cached results of a different code version are used: {', '.join(older)}; "
+            f"--from {older[0]} rebuilds from there on"
+        )
     return {name: found[name] for name in names}
 
 
@@ -85,10 +93,6 @@ def _load(space: Workspace, name: str, show: Display) -> StageResult | None:
         moved = artifacts.set_aside(space.place(name), space.runs)
         show.say(f"{error}. It was moved to {moved}, and {name} is rebuilt.")
         return None
-    if result is not None and result.manifest.get("code") != _code(space, name):
-        show.say(
-            f"{name}: cached result of a different code version is used; --from {name} rebuilds it"
-        )
     return result
 
 

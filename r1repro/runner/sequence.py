@@ -86,6 +86,7 @@ def run(
         executed = _execute_all(plan, wanted, Terminal(space, wanted))
         results = {name: _result(space, name) for name in wanted}
         _table(results)
+        print(f"this run: {duration(time.time() - began)}")
         return Outcome(folder, results, time.time() - began if executed else None)
 
 
@@ -372,7 +373,7 @@ def _result(space: Workspace, name: str) -> StageResult:
 
 
 def _table(results: dict[str, StageResult]) -> None:
-    print(f"\n{_column('stage', results)} {'time':>10}  result")
+    print(f"\n{_column('stage', results)} {'built in':>10}  result")
     for name, result in results.items():
         took = duration(result.manifest["seconds"])
         print(f"{_column(name, results)} {took:>10}  {result.folder.name}")

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pytest
@@ -167,6 +168,15 @@ def test_the_command_prints_and_writes(two, tmp_path, monkeypatch, capsys):
     assert cli.main(["compare", str(two[0]), str(two[1])]) == 0
     (written,) = tmp_path.glob("compare-*.md")
     assert written.read_text(encoding="utf-8").strip() in capsys.readouterr().out
+
+
+def test_what_is_the_same_is_counted_and_claims_of_one_alone_too(two):
+    part = compared((two[0], two[0])).split("## Results")[1].split("##")[0]
+    assert re.search(r"^\n\nThe same in both: (\d+) of \1 figures\.\n", part)
+    edited(two[1], "claims.json", lambda ledger: ledger.clear())
+    found = inputs(*map(read, two))
+    told = {key: values for key, values in found.items() if key.startswith("claims.")}
+    assert told == {"claims.of this alone": (len(read(two[0]).claims), 0)}
 
 
 def test_a_version_from_before_the_ledger_can_be_compared(two):
