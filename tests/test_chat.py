@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -198,10 +199,11 @@ def test_a_person_is_asked_until_the_end_of_input(monkeypatch, capsys):
     assert said.err.endswith("trained on questions such as:\n  What is 1+2?\n")
 
 
-def test_examples_are_of_each_family_and_language_of_the_mini_world(compose, tmp_path):
-    assert len(chat.examples(compose())) == 4
-    (tmp_path / "rows.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n')
-    assert chat.examples(compose("task=own", f"task.path={tmp_path / 'rows.jsonl'}")) == []
+def test_examples_are_of_each_family_and_language_of_the_mini_world(compose):
+    config = compose()
+    assert len(chat.examples(config)) == 4
+    own = replace(config, task=replace(config.task, path="rows.jsonl"))
+    assert chat.examples(own) == []
 
 
 def test_no_answer_gives_orders_to_the_terminal_or_passes_for_another():

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from r1repro.errors import R1ReproError
+from r1repro.evaluation.results import read_adds, read_results
 from r1repro.reports import compare
 from r1repro.reports.publish import publish
 from r1repro.reports.sums import SUMS
@@ -30,13 +31,24 @@ def _edit(run_folder, **values):
     file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
+def test_many_results_are_compressed_and_read_as_before(run, checkout, monkeypatch):
+    monkeypatch.setattr("r1repro.reports.versions.PACKED_FROM", 2**30)
+    plain = publish(run, checkout / "reports", checkout)
+    monkeypatch.undo()
+    small = publish(run, checkout / "others", checkout)
+    assert (plain / "results.json").exists() and not (small / "results.json").exists()
+    for read in (read_results, read_adds):
+        assert str(read(small / "results.json")) == str(read(run / "results.json"))
+        assert str(read(plain / "results.json")) == str(read(run / "results.json"))
+
+
 def test_a_version_is_copied_and_listed(run, checkout):
     version = publish(run, checkout / "reports", checkout)
     created = json.loads((run / "manifest.json").read_text())["created"][:10]
     assert version.name == f"laptop-mini-{created}-0123abcd"
     files = {str(f.relative_to(version)) for f in version.rglob("*") if f.is_file()}
     assert files == {
-        "report.html", "results.json", "differences.json.gz", "claims.json", "manifest.json",
+        "report.html", "results.json.gz", "differences.json.gz", "claims.json", "manifest.json",
         "resolved.yaml", "notebooks/00_base_model.html", "reflection.json", "costs.json",
         "moved.json", "curves.parquet", "right.parquet", "taken_back.parquet", "SHA256SUMS",
     }  # fmt: skip
