@@ -8,7 +8,6 @@ always from the latter, for checkpoints to be compared within one run. Shares ar
 numbers. The block between README's marks is written too, in each page's own words.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.readme import BEGIN, END, begin, interval, later, lead, number, persistence
+from benchmarks.readme import BEGIN, END, begin, interval, later, lead, number, persistence, read
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation.metrics import measure
@@ -46,7 +45,7 @@ class Versions:
     @cached_property
     def results(self) -> dict[Path, dict[str, Any]]:
         """The results of each version, by its folder, those over several seeds first."""
-        return {one: _read(one, "results") for one in (self.several, self.whole) if one}
+        return {one: read(one, "results") for one in (self.several, self.whole) if one}
 
     def value(self, checkpoint: str, path: str, of_whole: bool = False) -> float:
         """A measure of a checkpoint; R1ReproError if a version has no such thing."""
@@ -61,7 +60,7 @@ class Versions:
         """A claim's verdict: over several seeds where it could be tested there."""
         verdicts: dict[str, str] = {}
         for place in reversed(self.results):
-            for one in _read(place, "claims"):
+            for one in read(place, "claims"):
                 seen = one["id"] in verdicts and one["verdict"] == "not testable"
                 if not (one["control"] or seen):
                     verdicts[one["id"]] = one["verdict"]
@@ -71,10 +70,6 @@ class Versions:
                 f"{offered(claim, verdicts, 'claims.json has')}"
             )
         return verdicts[claim]
-
-
-def _read(version: Path, name: str) -> Any:
-    return json.loads((version / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _value(results: dict[str, Any], place: Path, checkpoint: str, path: str) -> float:
@@ -149,7 +144,7 @@ def _is_number(text: str) -> bool:
 
 def _seeds(version: Path, chinese: bool, up: str = "") -> str:
     """The seeds of a version, as a link to its report, and whether they share a base."""
-    seeds = _read(version, "manifest")["seeds"]
+    seeds = read(version, "manifest")["seeds"]
     each, bases = ([v] if isinstance(v, int) else v for v in (seeds["seed"], seeds["base_seed"]))
     if chinese:
         words, shared = f"种子 {'、'.join(map(str, each))}", "（共用一个基座模型）"
@@ -227,7 +222,7 @@ def results_zh(versions: Versions) -> list[str]:
         f"完整流程，{_seeds(whole, True)}：",
         "",
         *(f"* {bullet}" for bullet in _later_zh(whole)),
-        *(f"* {bullet}" for bullet in _whole_zh(results, _read(whole, "claims"))),
+        *(f"* {bullet}" for bullet in _whole_zh(results, read(whole, "claims"))),
         "",
         f"各检查点，{_seeds(whole, True)}{mean}：",
         "",

@@ -6,14 +6,13 @@ seeds.
 What stands in README between the two marks is written by this and nothing else; a test compares.
 """
 
-import gzip
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from r1repro.config import ROOT
+from r1repro.evaluation.results import read_plain
 
 BEGIN, END = "<!-- figures of {} -->", "<!-- end of figures -->"
 COLUMNS = {
@@ -67,8 +66,8 @@ def text(whole: Path, several: Path | None = None) -> str:
     whole: a version of the whole sequence; several: of R1-Zero and its controls over several seeds,
     of which the first list then is.
     """
-    results, alone = _read(whole, "results"), several or whole
-    rl = _read(alone, "results")
+    results, alone = read(whole, "results"), several or whole
+    rl = read(alone, "results")
     other = "other runs with " if several and _named(several) == _named(whole) else ""
     of_rl = (
         _adds(rl), *_forced(rl), _sharpens(rl), *_controls(rl, alone), _sound(rl), _length(rl)
@@ -100,7 +99,7 @@ def _adds(rl: dict[str, Any]) -> str:
 
 def _claims(version: Path) -> str:
     """How many of the papers' claims have each verdict, and which are contradicted."""
-    theirs = [one for one in _read(version, "claims") if not one["ours"] and not one["control"]]
+    theirs = [one for one in read(version, "claims") if not one["ours"] and not one["control"]]
     verdicts = [one["verdict"] for one in theirs]
     counts = ", ".join(
         f"{verdicts.count(v)} {v}"
@@ -122,22 +121,18 @@ def _later(version: Path) -> Iterator[str]:
 
 def later(version: Path) -> dict[str, dict[str, float]]:
     """The change from R1-Zero to R1 in what LATER names; {} in a version without R1."""
-    change = read_differences(version).get("r1 - r1_zero", {})
+    change = read(version, "differences").get("r1 - r1_zero", {})
     return {path: change[path] for path in LATER if path in change}
 
 
-def read_differences(version: Path) -> Any:
-    with gzip.open(version / "differences.json.gz", "rt", encoding="utf-8") as file:
-        return json.load(file)
-
-
-def _read(version: Path, name: str) -> Any:
-    return json.loads((version / f"{name}.json").read_text(encoding="utf-8"))
+def read(version: Path, name: str) -> Any:
+    """The content of a version's NAME.json."""
+    return read_plain(version / f"{name}.json")
 
 
 def _seeds(version: Path) -> str:
     """The seeds of a version, as a link to its report, and whether they share a base."""
-    bases = _read(version, "manifest")["seeds"]["base_seed"]
+    bases = read(version, "manifest")["seeds"]["base_seed"]
     shared = isinstance(bases, list) and len(set(bases)) == 1
     return f"[{_named(version)}](reports/{version.name}/report.html)" + (
         " on one base" if shared else ""
@@ -145,12 +140,12 @@ def _seeds(version: Path) -> str:
 
 
 def _and_seeds(version: Path) -> str:
-    several = isinstance(_read(version, "manifest")["seeds"]["seed"], list)
+    several = isinstance(read(version, "manifest")["seeds"]["seed"], list)
     return " and seeds" if several else ""
 
 
 def _named(version: Path) -> str:
-    seeds = _read(version, "manifest")["seeds"]["seed"]
+    seeds = read(version, "manifest")["seeds"]["seed"]
     return f"seeds {', '.join(map(str, seeds))}" if isinstance(seeds, list) else f"seed {seeds}"
 
 
@@ -226,7 +221,7 @@ def _controls(results: dict[str, Any], version: Path) -> Iterator[str]:
 
 def lead(version: Path) -> str:
     """How far R1-Zero stands above the fine-tuned base with its best prompt."""
-    claims = {one["id"]: one for one in _read(version, "claims")}
+    claims = {one["id"]: one for one in read(version, "claims")}
     return interval(claims["rl-beats-rejection-fine-tuning"]["effect"])
 
 

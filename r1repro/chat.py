@@ -134,7 +134,7 @@ def _form(place: Path) -> str:
 
 def examples(config: Config) -> list[str]:
     """Of the mini world a validation question of each family and language; else none."""
-    if config.task.train is not None or config.task.path is not None:
+    if not worlds.is_mini(config.task):
         return []
     kinds = {(one.task, one.language): one.prompt for one in worlds.of(config.task).validation}
     return [*kinds.values()]

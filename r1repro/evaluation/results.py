@@ -60,7 +60,7 @@ def packed(path: Path) -> Path:
 
 def read_results(path: Path) -> dict[str, dict[str, Estimate]]:
     """Read the estimates written by `write_results`, or a file of them that `packed` made."""
-    plain = _read(path)
+    plain = read_plain(path)
     plain.pop(ADDS, None)
 
     def number(stored: float | None) -> float:
@@ -77,16 +77,15 @@ def read_results(path: Path) -> dict[str, dict[str, Estimate]]:
 
 def read_adds(path: Path) -> dict[str, dict[str, Any]]:
     """Read the entry ADDS written by `write_results`; empty if there is none."""
-    found: dict[str, dict[str, Any]] = _read(path).get(ADDS, {})
+    found: dict[str, dict[str, Any]] = read_plain(path).get(ADDS, {})
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_plain(path: Path) -> Any:
+    """The JSON of a file of a run, or of the one in a version that `packed` made of it."""
     if not path.is_file() and packed(path).is_file():
-        plain: dict[str, Any] = json.loads(gzip.decompress(packed(path).read_bytes()))
-    else:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    return plain
+        return json.loads(gzip.decompress(packed(path).read_bytes()))
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -22,8 +22,6 @@ INTERVALS = (
     "Newest first. Values with 95 % intervals: of one run over problems, of several seeds over "
     "these as well."
 )
-PACKED_FROM = 2**19
-"""Bytes from which results.json is compressed in a version, as with many ablations."""
 INDEXED = ("reasoning/pass@1", "general/score", "format_valid")
 
 
@@ -33,16 +31,13 @@ def copy(run_folder: Path, part: Path, checkout: Path, manifest: Mapping[str, An
     A version of one run keeps what is needed to join it with others and to pair its checkpoints.
     """
     (part / "notebooks").mkdir(parents=True)
-    for name in ("results.json", "claims.json", "manifest.json"):
+    for name in (held_out.RESULTS, held_out.DIFFERENCES):  # repetitive, and read by machines
+        content = (run_folder / name).read_bytes()
+        packed(part / name).write_bytes(gzip.compress(content, mtime=0))
+    for name in ("claims.json", "manifest.json"):
         data = json.loads((run_folder / name).read_text(encoding="utf-8"))
-        compact = json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n"
-        if name == held_out.RESULTS and len(compact) > PACKED_FROM:
-            small = gzip.compress(compact.encode("utf-8"), mtime=0)
-            packed(part / name).write_bytes(small)
-        else:
-            (part / name).write_text(compact, encoding="utf-8")
-    large = run_folder / held_out.DIFFERENCES  # repetitive, and read by machines
-    (part / packed(large).name).write_bytes(gzip.compress(large.read_bytes(), mtime=0))
+        compact = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        (part / name).write_text(compact + "\n", encoding="utf-8")
     for name in (RIGHT,) if "runs" in manifest else (*JOINED, RIGHT):
         there = (part / name).exists() or packed(part / name).exists()
         if (run_folder / name).is_file() and not there:

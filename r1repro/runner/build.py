@@ -88,12 +88,11 @@ def _has_room(space: Workspace, name: str, running: Collection[str]) -> bool:
 
 def _load(space: Workspace, name: str, show: Display) -> StageResult | None:
     try:
-        result = space.load(name)
+        return space.load(name)
     except Damaged as error:
         moved = artifacts.set_aside(space.place(name), space.runs)
         show.say(f"{error}. It was moved to {moved}, and {name} is rebuilt.")
         return None
-    return result
 
 
 def _code(space: Workspace, name: str) -> str:

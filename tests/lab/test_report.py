@@ -208,7 +208,7 @@ def test_versions_of_the_lab_are_published_listed_and_joined_again(runs, joined,
     assert first.name.endswith("-lab-all") and whole.name.endswith("-0123abcd-lab-all")
     kept = {str(file.relative_to(whole)) for file in whole.rglob("*") if file.is_file()}
     assert kept == {
-        "report.html", "results.json", "differences.json.gz", "claims.json", "manifest.json",
+        "report.html", "results.json.gz", "differences.json.gz", "claims.json", "manifest.json",
         "resolved.yaml", "notebooks/why_rl.html", "right.parquet", "SHA256SUMS",
     }  # fmt: skip
     page = (whole / "report.html").read_text()

@@ -31,15 +31,11 @@ def _edit(run_folder, **values):
     file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
-def test_many_results_are_compressed_and_read_as_before(run, checkout, monkeypatch):
-    monkeypatch.setattr("r1repro.reports.versions.PACKED_FROM", 2**30)
-    plain = publish(run, checkout / "reports", checkout)
-    monkeypatch.undo()
-    small = publish(run, checkout / "others", checkout)
-    assert (plain / "results.json").exists() and not (small / "results.json").exists()
+def test_results_are_compressed_and_read_as_before(run, checkout):
+    version = publish(run, checkout / "reports", checkout)
+    assert not (version / "results.json").exists()
     for read in (read_results, read_adds):
-        assert str(read(small / "results.json")) == str(read(run / "results.json"))
-        assert str(read(plain / "results.json")) == str(read(run / "results.json"))
+        assert str(read(version / "results.json")) == str(read(run / "results.json"))
 
 
 def test_a_version_is_copied_and_listed(run, checkout):
