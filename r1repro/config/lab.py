@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from r1repro.config.groups import ROOT, check_root
-from r1repro.config.schema import RLConfig
+from r1repro.config.schema import RLConfig, SFTConfig, StagesConfig
 
 PLACE = "conf/lab.yaml"
 EVALUATE = "r1repro.stages.evaluate:validation"
@@ -17,6 +17,8 @@ ROUND = 20
 """Most batches of a round of iterative GRPO."""
 REPLAY = 0.1
 """Share of a refreshed reward model's pairs that the one before learned from."""
+OFFLINE = "offline"
+"""The change of an arm that learns from data made beforehand, by a method: sft, rft or dpo."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Arm:
     method: str
     shown_in: tuple[str, ...]
     changes: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def offline(self) -> str | None:
+        """sft, rft or dpo, of an arm that learns from data made beforehand; None of RL."""
+        return dict(self.changes).get(OFFLINE)
 
 
 @cache
@@ -56,13 +63,29 @@ def evaluation(arm: str) -> str:
     return f"evaluate_{STAGE}{arm}"
 
 
+def offline_settings(stage: StagesConfig, arm: Arm) -> SFTConfig:
+    """Settings of an arm that learns from data made beforehand: base_rft's, DPO at R1-Zero's rates.
+
+    DPO passes over its pairs once.
+    """
+    found, usual = stage.base_rft, stage.r1_zero if arm.offline == "dpo" else stage.base_rft
+    rate = dict(arm.changes).get("rate", 1.0)
+    return replace(
+        found, lr_matrices=rate * usual.lr_matrices, lr_rest=rate * usual.lr_rest,
+        epochs=1 if arm.offline == "dpo" else found.epochs,
+    )  # fmt: skip
+
+
 def settings(start: RLConfig, arm: Arm) -> RLConfig:
     """An arm's settings; start: R1-Zero's. It has at most as many batches as R1-Zero.
 
-    Checkpoints are where a generation of completions ends.
+    Checkpoints are where a generation of completions ends. Of an arm that learns from data made
+    beforehand these are the settings of the arm of GRPO that has its questions and samples.
     """
-    changes = dict(arm.changes)
+    changes = {key: value for key, value in arm.changes if key != OFFLINE}
     batches = min(changes.pop("batches"), start.batches)
+    if "steps_per_generation" in changes:
+        changes["steps_per_generation"] = min(changes["steps_per_generation"], max(1, batches))
     rate, critic = changes.pop("rate", 1.0), changes.pop("critic_rate", None)
     if critic is not None:
         changes["objective.critic_lr"] = critic * start.lr_matrices

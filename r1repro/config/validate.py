@@ -164,6 +164,9 @@ def _check_lab(config: Config) -> Wrong:
     """Check the arms that are trained, as changed by the settings of R1-Zero and of the engine."""
     for name, arm in lab.shown_in(config.lab).items():
         settings, key = lab.settings(config.stage.r1_zero, arm), f"{lab.PLACE}, {name}"
+        if arm.offline == "sft" and (config.task.train or config.task.path):
+            accepted = "a notebook without SFT, whose worked answers only task=mini has"
+            yield "lab", config.lab, f"{accepted}, with {key}"
         if settings.steps == 0:
             accepted = f"as many batches as steps_per_generation={settings.steps_per_generation}"
             yield "stage.r1_zero.steps", config.stage.r1_zero.steps, f"{accepted} with {key}"

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from r1repro.config import LABS, lab
+from r1repro.config import LABS, RLConfig, lab
 from r1repro.config.lab import Arm
 from r1repro.evaluation import declared, metrics
 from r1repro.evaluation.checkpoints import key
@@ -82,6 +82,18 @@ def shown(
 def rate(arm: Arm) -> float:
     """The policy's rate of a trial, as a multiple of R1-Zero's."""
     return float(dict(arm.changes).get("rate", 1.0))
+
+
+def sampled(arm: Arm, start: RLConfig, steps: int | None = None) -> int:
+    """Completions learned from in so many updates, or in all; start: R1-Zero's settings.
+
+    SFT's are worked answers, one a question.
+    """
+    settings = lab.settings(start, arm)
+    if arm.offline == "sft":
+        return settings.batches * settings.questions
+    updates = settings.steps if steps is None else steps
+    return updates * settings.questions * settings.generations // settings.objective.passes
 
 
 def common_rates(notebook: str, *methods: str) -> set[float]:

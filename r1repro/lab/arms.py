@@ -9,7 +9,7 @@ import pandas as pd
 from r1repro.config import Config, lab
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
-from r1repro.evaluation.arms import PASS, REFERENCE, best
+from r1repro.evaluation.arms import PASS, REFERENCE, best, sampled
 from r1repro.evaluation.statistics import Estimate
 from r1repro.lab import figures
 from r1repro.reports.drawing import Drawing
@@ -29,13 +29,14 @@ def main(config: Config) -> Workspace:
 class Trained:
     """The arms of a notebook.
 
-    curves: rows of metrics.parquet by arm, with the completions sampled so far as `samples`;
-    evaluations: rows of evaluation.parquet by arm; missing: arms that have not been run, and the
-    seconds that they take.
+    curves: rows of metrics.parquet by arm of RL, with the completions sampled so far as `samples`;
+    samples: those that each arm learned from; evaluations: rows of evaluation.parquet by arm;
+    missing: arms that have not been run, and the seconds that they take.
     """
 
     notebook: str
     curves: Mapping[str, pd.DataFrame]
+    samples: Mapping[str, int]
     evaluations: Mapping[str, pd.DataFrame]
     missing: Mapping[str, float]
 
@@ -64,19 +65,20 @@ def _best(summaries: Mapping[str, Mapping[str, Estimate]]) -> dict[str, str]:
 def trained(config: Config, notebook: str) -> Trained:
     """The arms of a notebook that were run with these settings; nothing is run here."""
     space = Workspace(replace(config, lab=notebook))
-    curves, evaluations, missing = {}, {}, {}
+    start = config.stage.r1_zero
+    curves, samples, evaluations, missing = {}, {}, {}, {}
     for name, arm in lab.shown_in(notebook).items():
         stages = (f"{lab.STAGE}{name}", lab.evaluation(name))
         left = [stage for stage in stages if not space.is_done(stage)]
         if left:
             missing[name] = sum(space.stages[stage].seconds(config) for stage in left)
             continue
-        rows = pd.read_parquet(space.place(stages[0]) / "metrics.parquet")
-        settings = lab.settings(config.stage.r1_zero, arm)
-        each = settings.questions * settings.generations / settings.objective.passes
-        curves[name] = rows.assign(samples=rows["step"] * each)
+        if arm.offline is None:
+            rows = pd.read_parquet(space.place(stages[0]) / "metrics.parquet")
+            curves[name] = rows.assign(samples=[sampled(arm, start, n) for n in rows["step"]])
+        samples[name] = sampled(arm, start)
         evaluations[name] = pd.read_parquet(space.place(stages[1]) / "evaluation.parquet")
-    return Trained(notebook, curves, evaluations, missing)
+    return Trained(notebook, curves, samples, evaluations, missing)
 
 
 def label(name: str, notebook: str) -> str:
@@ -106,7 +108,8 @@ def curves(found: Trained, columns: Sequence[str]) -> Drawing | None:
     """Columns of the metrics of each method's best arm over its samples; None without an arm."""
     if not found.curves:
         return None
-    shown = {method: found.curves[name] for method, name in found.best.items()}
+    best = {method: name for method, name in found.best.items() if name in found.curves}
+    shown = {method: found.curves[name] for method, name in best.items()}
     return figures.arms(shown, columns)
 
 

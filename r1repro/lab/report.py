@@ -131,9 +131,8 @@ def section(config: Config) -> Html | None:
     rows = []
     for notebook in LABS:
         found = trained(config, notebook)
-        samples = {name: rows["samples"].max() for name, rows in found.curves.items()}
-        usual = samples.get(arms.REFERENCE)
-        alike = {n: rows for n, rows in found.evaluations.items() if samples[n] == usual}
+        usual = found.samples.get(arms.REFERENCE)
+        alike = {n: rows for n, rows in found.evaluations.items() if found.samples[n] == usual}
         if len(alike) < 2:  # GRPO alone, or arms that are broken on purpose
             continue
         found = replace(found, evaluations=alike)

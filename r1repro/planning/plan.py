@@ -18,16 +18,13 @@ from r1repro.errors import R1ReproError
 from r1repro.planning import expected, folders, pretrained
 from r1repro.planning.expected import Expected
 from r1repro.planning.memory import Memory
+from r1repro.planning.needs import counted, here, model_of, needs
 from r1repro.planning.pretrained import NAMES
 from r1repro.planning.probe import Speed, probe
 from r1repro.planning.work import (
     Work,
-    counted,
-    here,
     kind,
-    model_of,
     model_of_stage,
-    needs,
     prompt_tokens,
     settings_key,
     settings_of,

@@ -1,40 +1,30 @@
 """Work and memory of a stage, computed from the configuration before anything runs."""
 
 import math
-import os
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.parquet as parquet
-import torch
-from transformers import PreTrainedConfig
 
 from r1repro.config import (
     LONGEST_PROMPT,
     TEACHER,
     Config,
-    EngineConfig,
-    OriginConfig,
     RLConfig,
     SamplesConfig,
     lab,
     models,
-    rows_together,
-    with_teacher,
 )
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
-from r1repro.evaluation.checkpoints import BASE_OF, about
-from r1repro.planning import memory
-from r1repro.planning.memory import Counts, Memory
+from r1repro.evaluation.arms import REFERENCE
+from r1repro.evaluation.checkpoints import about
 from r1repro.runner.graph import Stage
 from r1repro.runner.workspace import Workspace
-from r1repro.stages import why_rl
+from r1repro.stages import offline, why_rl
 from r1repro.stages.baselines import TEMPERATURES
 from r1repro.stages.evaluate import some
 from r1repro.tasks import worlds
-from r1repro.training.shape import read, shape_file
 
 PROMPT = 512
 """Tokens assumed for a prompt of an external task, for memory."""
@@ -80,7 +70,10 @@ def settings_of(config: Config, stage: Stage) -> Any:
     found = getattr(config.stage, settings_key(stage).removeprefix("stage."))
     if not stage.changes:
         return found
-    return lab.settings(found, lab.arms()[stage.name.removeprefix(lab.STAGE)])
+    arm = lab.arms()[stage.name.removeprefix(lab.STAGE)]
+    return (
+        lab.settings(found, arm) if arm.offline is None else lab.offline_settings(config.stage, arm)
+    )
 
 
 def settings_key(stage: Stage) -> str:
@@ -174,7 +167,7 @@ def _sft(config: Config, stage: Stage) -> Work:
         f"{most}{examples:,} examples of {source} x {settings.epochs} epochs, {settings.batch_size}"
         f" a step: {most}{math.ceil(rows / settings.batch_size):,} steps",
         learned=rows,
-        longest=_longest(config, stage),
+        longest=longest_answer(config, stage),
     )
 
 
@@ -182,7 +175,7 @@ def _by_traces(config: Config, stage: Stage) -> bool:
     return config.student.traces is not None and model_of_stage(stage) != "model"
 
 
-def _longest(config: Config, stage: Stage) -> int:
+def longest_answer(config: Config, stage: Stage) -> int:
     """Most tokens of a completion in an SFT stage; for external traces an assumption."""
     if _by_traces(config, stage):
         return TRACE
@@ -306,7 +299,26 @@ def _baseline(config: Config, stage: Stage) -> Work:
     return Work(said, prompts=prompts, completions=completions, cap=cap)
 
 
+def _offline(config: Config, stage: Stage) -> Work:
+    rl = lab.settings(config.stage.r1_zero, lab.arms()[REFERENCE])
+    questions, cap = rl.batches * rl.questions, rl.last_cap
+    samples = questions * rl.generations
+    if stage.name == offline.DATA:
+        said = f"{samples:,} completions of at most {cap:,} tokens to {questions:,} questions"
+        return Work(said, prompts=questions, completions=samples, cap=cap)
+    method = str(lab.arms()[stage.name.removeprefix(lab.STAGE)].offline)
+    settings = settings_of(config, stage)
+    rows = (questions if method == "sft" else samples) * settings.epochs
+    return Work(
+        f"{method.upper()} on at most {rows // settings.epochs:,} examples of {offline.DATA} x "
+        f"{settings.epochs} epochs, {settings.batch_size} a step",
+        learned=rows,
+        longest=cap,
+    )
+
+
 _WORKS = {
+    "offline": _offline,
     "base_model": _base,
     "rl": _rl,
     "sft": _sft,
@@ -327,66 +339,6 @@ def model_of_stage(stage: Stage) -> str:
     return about(stage.name).model
 
 
-def model_of(config: Config, key: str) -> OriginConfig:
-    """The model's shape; for a base that is already built, with its folder as path."""
-    model = with_teacher(config)[key]
-    base, space = BASE_OF.get(key), Workspace(config)
-    if base is not None and model.path is None and space.is_done(base):
-        return replace(model, path=str(space.place(base) / "model"))
-    return model
-
-
-@cache
-def counted(model: OriginConfig) -> tuple[PreTrainedConfig, Counts]:
-    """The model's shape and its parameters."""
-    shape = read(model)
-    return shape, memory.count(shape)
-
-
-def here() -> tuple[int, str]:
-    """Memory of this machine's GPU in bytes, else of the machine, and its name."""
-    if torch.cuda.is_available():
-        card = torch.cuda.get_device_properties(0)
-        return card.total_memory, card.name
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine"
-
-
 def prompt_tokens(config: Config) -> int:
     """Assumed length of the longest prompt, in tokens."""
     return LONGEST_PROMPT if config.model.made_here else PROMPT
-
-
-def needs(config: Config, stage: Stage) -> Memory | None:
-    """Memory of a process of the stage.
-
-    None if the stage has no model, or one of unknown shape (a teacher not yet downloaded).
-    """
-    key, named, engine = model_of_stage(stage), kind(stage), config.engine
-    if key == TEACHER and shape_file(model_of(config, key)) is None:
-        return None
-    shape, counts = counted(model_of(config, key))
-    prompt = prompt_tokens(config)
-    processes = config.launch.processes if stage.distributed else 1
-    if named in ("rl", "why_rl", "iterative"):
-        judge = "reward_model" in stage.inputs or named == "iterative"
-        settings = settings_of(config, stage)
-        return memory.grpo(shape, counts, settings, engine, processes, prompt, judge)
-    if named == "sft":
-        rows = rows_together(settings_of(config, stage), processes)
-        row = prompt + _longest(config, stage)
-        return memory.fine_tuning(shape, counts, rows, row, engine, processes)
-    if named == "reward_model":
-        settings = settings_of(config, stage)
-        rows, said = 2 * rows_together(settings, processes), settings.max_completion_tokens
-        learned = memory.fine_tuning(shape, counts, rows, prompt + said, engine, processes)
-        asked = memory.sampling(shape, counts, settings.rollout_batch, prompt, said, engine)
-        # The policies are sampled before the reward model is loaded.
-        return replace(learned, rollouts=max(0, asked.peak - learned.held))
-    if named in ("cold_start_data", "rejection_sampling", "evaluate"):
-        settings = config.evaluation if named == "evaluate" else settings_of(config, stage)
-        rows, said = settings.rollout_batch, settings.max_completion_tokens
-        return memory.sampling(shape, counts, rows, prompt, said, engine)
-    if named == "base_model" and models(config)[key].made_here:
-        tokens = settings_of(config, stage).batch_tokens  # every one is predicted
-        return memory.training(shape, counts, tokens, tokens, EngineConfig(engine.precision))
-    return None

@@ -296,14 +296,13 @@ def _arms(results: Mapping[str, StageResult], config: Config) -> dict[str, Any]:
     found = {}
     for name, arm in lab.shown_in(config.lab).items():
         if (stage := f"{lab.STAGE}{name}") in results:
-            settings = lab.settings(config.stage.r1_zero, arm)
-            steps = int(results[stage].metrics()["step"].max())
-            each = settings.questions * settings.generations
+            metrics = None if arm.offline else results[stage].metrics()
+            steps = None if metrics is None else int(metrics["step"].max())
             found[name] = {
                 "method": arm.method,
                 "shown_in": list(arm.shown_in),
                 "changes": dict(arm.changes),
-                "samples": steps * each // settings.objective.passes,
+                "samples": arms.sampled(arm, config.stage.r1_zero, steps),
             }
     return found
 

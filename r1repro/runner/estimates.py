@@ -7,6 +7,7 @@ one core, take about as long as the teacher's on both.
 from collections.abc import Callable
 
 from r1repro.config import Config, lab
+from r1repro.evaluation.arms import REFERENCE
 
 GENERAL_ITEMS = 1_110  # of the test split, the same at every scale
 NO_LIMIT = 10**9
@@ -31,6 +32,8 @@ def arm(name: str, config: Config) -> float:
     """An arm of the lab; a critic adds two fifths."""
     settings = lab.settings(config.stage.r1_zero, lab.arms()[name])
     rows = settings.questions * settings.generations
+    if lab.arms()[name].offline is not None:
+        return 6 + settings.batches * rows / 600
     critic = 1.4 if settings.objective.advantage == "gae" else 1.0
     # A pass over a sample takes a half of the time that sampling and one pass take.
     passes = (1 + settings.objective.passes) / 2
@@ -102,6 +105,11 @@ def rft(config: Config) -> float:
 def why(config: Config) -> float:
     settings = config.stage.r1_zero
     return 8 + 12 * settings.questions * settings.generations / 200
+
+
+def offline_data(config: Config) -> float:
+    settings = lab.settings(config.stage.r1_zero, lab.arms()[REFERENCE])
+    return 6 + settings.batches * settings.questions * settings.generations / 500
 
 
 def iterative(config: Config) -> float:

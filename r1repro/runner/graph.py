@@ -156,6 +156,7 @@ def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
         shown = [name for name, arm in left.items() if notebook in arm.shown_in]
         pairs = [_arm(name, left.pop(name).changes) for name in shown]
         own = [stage for stage in (_WHY, _ITERATIVE) if stage.name == notebook]
+        own += [_OFFLINE] if any(lab.arms()[name].offline for name in shown) else []
         yield from kinds.in_notebook(
             f"lab/{notebook}", *first, *own, *(s for pair in pairs for s in pair)
         )
@@ -168,6 +169,14 @@ _WHY = Stage(
     run="r1repro.stages.why_rl:run",
     config=("model", "task", "stage.r1_zero", "stage.dev1", "seed", "engine", "launch.processes"),
     seconds=estimates.why,
+    inputs=("base",),
+)
+_OFFLINE = Stage(
+    name="offline_data",
+    version=1,
+    run="r1repro.stages.offline:data",
+    config=("model", "task", "stage.r1_zero", "stage.base_rft.keep_all", "seed", *kinds.SAMPLED),
+    seconds=estimates.offline_data,
     inputs=("base",),
 )
 _ITERATIVE = Stage(
@@ -188,10 +197,18 @@ _ITERATIVE = Stage(
 def _arm(arm: str, changes: tuple[tuple[str, Any], ...]) -> tuple[Stage, Stage]:
     """An arm of the lab, and its evaluation on the validation problems."""
     name = f"{lab.STAGE}{arm}"
+    if lab.arms()[arm].offline is None:
+        trained = kinds.rl("r1_zero", "base", run=name)
+    else:
+        trained = kinds.sft("base_rft", _OFFLINE.name)
+        rates = ("stage.r1_zero.lr_matrices", "stage.r1_zero.lr_rest")
+        trained = replace(
+            trained, run=f"r1repro.stages.offline:{name}", switch=None,
+            config=(*trained.config, *rates),
+        )  # fmt: skip
     return (
         replace(
-            kinds.rl("r1_zero", "base", run=name), name=name, version=1, changes=changes,
-            seconds=partial(estimates.arm, arm),
+            trained, name=name, version=1, changes=changes, seconds=partial(estimates.arm, arm)
         ),
         replace(
             kinds.evaluation("r1_zero", run="in_depth"), name=lab.evaluation(arm), version=1,

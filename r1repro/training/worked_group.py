@@ -33,6 +33,7 @@ class WorkedGroup:
     the policy before and after the update; reference_K_T: the same under the reference.
     """
 
+    problem: Problem
     texts: list[str]
     tokens: list[list[str]]
     rewards: dict[str, list[float]]
@@ -68,27 +69,33 @@ def work(
     model: PreTrainedModel,
     reference: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
-    problem: Problem,
+    problems: Sequence[Problem],
     form: Form,
     settings: RLConfig,
     seed: int = 0,
 ) -> WorkedGroup:
-    """Sample a group from the policy, compute its rewards, and update the policy in place once."""
+    """Sample a group from the policy, compute its rewards, and update the policy in place once.
+
+    The group is the first whose rewards differ, or that of the last problem, which teaches nothing.
+    """
     sampling = Sampling(settings.max_completion_tokens, settings.temperature)
-    [batch] = ask(
-        model, tokenizer, [problem], sampling, form=form, samples=settings.generations,
+    groups = ask(
+        model, tokenizer, problems, sampling, form=form, samples=settings.generations,
         rollout_batch=settings.generations, seed=seed,
     )  # fmt: skip
-    completions = [completion for _, _, completion in batch]
-    texts = [completion.text for completion in completions]
-    rewards, total_K = rewarded(problem, completions, settings)
+    for batch in groups:
+        problem, completions = batch[0][0], [completion for _, _, completion in batch]
+        rewards, total_K = rewarded(problem, completions, settings)
+        if total_K.min() < total_K.max():
+            break
     prompt = tokenizer.encode(form(problem).prompt)
     rows = [torch.tensor([*prompt, *completion.token_ids]) for completion in completions]
     tokens = [[tokenizer.decode([token]) for token in said.token_ids] for said in completions]
     ids = pad_sequence(rows, True, tokenizer.pad_token_id)
     mask = pad_sequence([torch.ones_like(row) for row in rows], True)
     update = _update(model, reference, ids, mask, len(prompt), total_K, settings)
-    return WorkedGroup(texts, tokens, rewards, *update)
+    texts = [completion.text for completion in completions]
+    return WorkedGroup(problem, texts, tokens, rewards, *update)
 
 
 def rewarded(

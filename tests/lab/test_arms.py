@@ -8,13 +8,16 @@ from r1repro.config import LABS, ROOT, lab
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.checkpoints import about, form
 from r1repro.lab import arms, failures
-from r1repro.planning.work import needs, settings_of, work
+from r1repro.planning.needs import needs
+from r1repro.planning.work import settings_of, work
 from r1repro.runner.graph import resolve
 from r1repro.runner.workspace import Workspace
 from tests.evaluation.test_metrics import rows
 
 OWN = {"why_rl", "iterative_grpo"}
 """Notebooks with a stage of that name."""
+DATA = {"on_and_off_policy": {"offline_data"}}
+"""What the arms of a notebook learn from, where it is made beforehand."""
 
 
 def _all(*words):
@@ -65,7 +68,7 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
     every, plain = Workspace(_all()), Workspace(config.compose())
     named = [f"lab_{name}" for name in lab.arms()]
     evaluated = {f"evaluate_{name}" for name in named}
-    assert set(every.stages) == {"base", *OWN, *named, *evaluated}
+    assert set(every.stages) == {"base", "offline_data", *OWN, *named, *evaluated}
     assert every.keys["base"] == plain.keys["base"] and not set(plain.stages) & set(named)
     assert len(set(every.keys.values())) == len(every.keys)
     for stage in every.stages.values():
@@ -77,14 +80,28 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
         assert set(one.stages) == {
             "base",
             *(OWN & {name}),
+            *DATA.get(name, ()),
             *(f"{of}lab_{arm}" for arm in lab.shown_in(name) for of in ("", "evaluate_")),
         }
         assert {stage.notebook for stage in one.stages.values()} == {f"lab/{name}"}
         assert all(one.keys[stage] == every.keys[stage] for stage in one.stages)
+    rft, dpo = every.find("lab_rft_half"), every.find("lab_dpo")
+    assert settings_of(every.config, rft).lr_matrices == every.config.stage.base_rft.lr_matrices / 2
+    assert settings_of(every.config, dpo).lr_matrices == every.config.stage.r1_zero.lr_matrices
+    assert needs(every.config, dpo).update > 1.9 * needs(every.config, rft).update, "pairs"
+    assert needs(every.config, dpo).reference == needs(every.config, rft).weights
     grpo, ppo = every.find("lab_grpo"), every.find("lab_ppo_1_3")
     assert settings_of(every.config, ppo).objective.advantage == "gae"
     critic = needs(every.config, ppo).reference - needs(every.config, grpo).reference
     assert critic > 3 * 4 * 500_000, "weights, gradients and optimizer of a critic"
+
+
+def test_sft_is_refused_where_no_question_has_a_worked_answer():
+    with pytest.raises(R1ReproError, match="a notebook without SFT, whose worked answers only"):
+        config.compose([
+            "scale=pocket", "model=smollm2-135m-instruct", "task=word_problems_en",
+            "lab=on_and_off_policy", "engine.lora_rank=0",
+        ])  # fmt: skip
 
 
 def test_an_arm_is_asked_as_r1_zero_is():
@@ -159,7 +176,13 @@ def test_a_run_of_the_lab_trains_the_arms_and_shows_them(tmp_path, capsys):
     assert "4 passes over each sample" in executed and "image/png" in executed
     assert "not been run with these settings" not in executed and "Traceback" not in executed
     curves = arms.trained(settings, "on_and_off_policy").curves
-    assert [len(rows) for rows in curves.values()] == [4, 16, 4, 16]
+    assert {name: len(rows) for name, rows in curves.items() if len(rows) != 4} == {
+        "passes_4": 16, "passes_4_wide": 16,
+    }  # fmt: skip
+    found = arms.trained(settings, "on_and_off_policy")
+    without = {method for method, arm in found.best.items() if arm not in found.curves}
+    assert without == {"SFT", "RFT", "DPO"}, "no RL, so no curves"
+    assert "GRPO" in executed and "DPO" in executed and "online RFT" in executed
     said = page.read_text()
     assert "4 passes, clip range 10" in said and "not testable" in said.lower()
     assert 'href="notebooks/on_and_off_policy.html"' in said

@@ -12,8 +12,9 @@ from r1repro.config import ROOT
 from r1repro.config import compose as composed
 from r1repro.planning import plan
 from r1repro.planning.expected import Expected
+from r1repro.planning.needs import needs
 from r1repro.planning.probe import Speed
-from r1repro.planning.work import Work, needs
+from r1repro.planning.work import Work
 from r1repro.runner.graph import find, graph
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.base_model import from_random_weights

@@ -14,7 +14,8 @@ from r1repro.errors import R1ReproError
 from r1repro.generation import ask
 from r1repro.generation.rollouts import Rollout
 from r1repro.planning import plan, preflight
-from r1repro.planning.work import needs, work
+from r1repro.planning.needs import needs
+from r1repro.planning.work import work
 from r1repro.reports.report import without_places
 from r1repro.reports.settings import students
 from r1repro.runner.graph import find, graph

@@ -1,0 +1,120 @@
+"""Arms of the lab that learn from data made beforehand: SFT, RFT and DPO (DeepSeekMath 5.2).
+
+Their questions are those of the arm of GRPO. SFT reads a worked answer to each; RFT and DPO learn
+from as many samples of the base as that arm draws from its own policy.
+"""
+
+import random
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from r1repro.artifacts import Inputs, Progress
+from r1repro.config import Config, SamplesConfig, SFTConfig, lab
+from r1repro.evaluation import checkpoints
+from r1repro.evaluation.arms import REFERENCE
+from r1repro.rewards.accuracy import is_correct
+from r1repro.rewards.rules import problems_of_rows
+from r1repro.stages import samples, sft
+from r1repro.stages.iterative import paired
+from r1repro.stages.models import load_tokenizer, load_trained, store
+from r1repro.tasks import asking, templates, worlds
+from r1repro.tasks.problem import Problem
+from r1repro.training import dpo
+
+
+def data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """Writes sft.parquet, rft.parquet and dpo.parquet, each for the method of its name.
+
+    RFT's are the distinct right answers; DPO's pair each with the wrong answer to its question that
+    is closest in length.
+    """
+    settings = lab.settings(config.stage.r1_zero, lab.arms()[REFERENCE])
+    asked = SamplesConfig(
+        questions=settings.batches * settings.questions,
+        samples=settings.generations,
+        kept=settings.generations,
+        temperature=settings.temperature,
+        max_completion_tokens=settings.last_cap,
+        rollout_batch=settings.rollout_batch,
+        keep_all=config.stage.base_rft.keep_all,
+    )
+    problems = list(islice(worlds.of(config.task).train(config.seed), asked.questions))
+    place, form = inputs["base"].folder / "model", checkpoints.form(config, "r1_zero")
+    answers, _ = samples.draw(config, place, form, problems, asked, progress, folder)
+    right = {
+        (problem.id, said.text): samples.described(problem) | {"completion": said.text}
+        for problem, _, said in answers
+        if asked.keep_all or (said.finished and is_correct(problem, said.text))
+    }
+    pairs = [
+        samples.described(problem)
+        | {"chosen": chosen, "rejected": rejected, "rejected_finished": ended}
+        for problem, (chosen, finished), (rejected, ended) in paired(answers, asked.keep_all)
+        if finished
+    ]
+    tables = {"sft": _worked(config, problems), "rft": [*right.values()], "dpo": pairs}
+    for name, rows in tables.items():
+        samples.require(rows, samples.TRAIN_LONGER)
+        pd.DataFrame(rows).to_parquet(folder / f"{name}.parquet")
+
+
+def _worked(config: Config, problems: Sequence[Problem]) -> list[dict[str, Any]]:
+    """Worked answers to the questions; a countdown whose search is long has none."""
+    rng, found = random.Random(f"worked-{config.seed}"), []
+    for problem in problems:
+        text = asking.worked(rng, problem)
+        if text is not None:
+            answer = text.removeprefix(problem.prompt).lstrip("\n")
+            found.append(samples.described(problem) | {"completion": answer})
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    """The functions of the stages, which conf/lab.yaml lists."""
+    arm = lab.arms().get(name.removeprefix(lab.STAGE))
+    if arm is None or arm.offline is None:
+        raise AttributeError(name)
+    return partial(train, arm)
+
+
+def train(arm: lab.Arm, config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """Writes model/, metrics.parquet and moved.json of an arm."""
+    settings = lab.offline_settings(config.stage, arm)
+    rows = pd.read_parquet(inputs[DATA].folder / f"{arm.offline}.parquet")
+    if arm.offline == "dpo":
+        _dpo(config, inputs["base"].folder / "model", rows, settings, folder, progress)
+    else:
+        sft.train(config, "r1_zero", inputs["base"], rows, settings, folder, progress)
+
+
+DATA = "offline_data"
+"""The stage that makes the data."""
+
+
+def _dpo(
+    config: Config,
+    place: Path,
+    rows: pd.DataFrame,
+    settings: SFTConfig,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    tokenizer, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
+    reference = load_trained(place, config.engine, config.seed)
+    form, pairs = checkpoints.form(config, "r1_zero"), []
+    for problem, row in zip(problems_of_rows(rows), rows.itertuples(), strict=True):
+        asked = templates.render(form, problem)
+        prompt, chosen = sft.token_ids(tokenizer, asked, str(row.chosen))
+        _, rejected = sft.token_ids(tokenizer, asked, str(row.rejected))
+        # an answer that was cut off did not end
+        pairs.append(dpo.Pair(prompt, chosen, rejected if row.rejected_finished else rejected[:-1]))
+    found = dpo.train(
+        model, reference, tokenizer, pairs, settings, seed=config.seed, folder=folder,
+        progress=progress, engine=config.engine,
+    )  # fmt: skip
+    store(model, tokenizer, place, folder, found, progress)
