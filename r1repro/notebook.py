@@ -189,9 +189,9 @@ class Live:
 
     def done(self, result: StageResult, built: bool) -> None:
         lines = artifacts.read_progress(result.folder)
-        page = ""
-        if lines:
-            page = progress.page(result.name, lines, progress.pace(lines, lines[-1]["time"]))
+        pace, page = progress.pace(lines, lines[-1]["time"] if lines else 0.0), ""
+        if pace is not None:  # the last steps may not have been logged
+            page = progress.page(result.name, lines, replace(pace, step=pace.total, left=None))
         seconds = duration(result.manifest["seconds"])
         how = "built" if built else "loaded"
         machine = result.manifest["hardware"].get("processor", "")

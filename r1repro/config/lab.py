@@ -11,8 +11,12 @@ from r1repro.config.schema import RLConfig, SFTConfig, StagesConfig
 PLACE = "conf/lab.yaml"
 EVALUATE = "r1repro.stages.evaluate:validation"
 """What evaluates an arm."""
+START = "evaluate_lab_start"
+"""The stage that evaluates the base as the arms are."""
 STAGE = "lab_"
 """Prefix of an arm's stage."""
+REFERENCE = "grpo"
+"""The arm that the others are compared with, and whose questions and samples all have."""
 ROUND = 20
 """Most batches of a round of iterative GRPO."""
 REPLAY = 0.1

@@ -15,8 +15,6 @@ from r1repro.evaluation.declared import Claim
 from r1repro.evaluation.effects import Light
 from r1repro.evaluation.results import Results
 
-REFERENCE = "grpo"
-"""The arm whose method the others are compared with."""
 PASS = "reasoning/pass@1"
 _ALSO = ("clipped", "length_correct", "length_wrong")
 
@@ -40,7 +38,7 @@ def _kept(found: Results) -> Results:
 def pairs(evaluated: Container[str]) -> list[tuple[str, str]]:
     """(before, after) of evaluated arms: any in a notebook against each trial of GRPO that it
     shows, and what a claim names."""
-    grpo = lab.arms()[REFERENCE].method
+    grpo = lab.arms()[lab.REFERENCE].method
     found: dict[tuple[str, str], None] = {}
     for notebook in LABS:
         trials = _trials(notebook)
@@ -72,7 +70,7 @@ def shown(
     scores = {
         name: float(np.mean([run[f"{lab.STAGE}{name}"][PASS].value for run in runs]))
         for name, arm in lab.shown_in(notebook).items()
-        if (rates is None or rate(arm) in rates)
+        if (rates is None or arm.offline or rate(arm) in rates)
         and all(f"{lab.STAGE}{name}" in run for run in runs)
     }
     chosen = {method: f"{lab.STAGE}{name}" for method, name in best(scores).items()}
@@ -85,21 +83,22 @@ def rate(arm: Arm) -> float:
 
 
 def sampled(arm: Arm, start: RLConfig, steps: int | None = None) -> int:
-    """Completions learned from in so many updates, or in all; start: R1-Zero's settings.
+    """Completions sampled for so many updates, or for all; start: R1-Zero's settings.
 
-    SFT's are worked answers, one a question.
+    None for SFT, which reads worked answers.
     """
     settings = lab.settings(start, arm)
     if arm.offline == "sft":
-        return settings.batches * settings.questions
+        return 0
     updates = settings.steps if steps is None else steps
     return updates * settings.questions * settings.generations // settings.objective.passes
 
 
 def common_rates(notebook: str, *methods: str) -> set[float]:
-    """The policy's rates that all of these methods were tried with."""
-    every = lab.shown_in(notebook).values()
-    return set.intersection(*({rate(a) for a in every if a.method == name} for name in methods))
+    """The policy's rates that all of these methods were tried with, as far as they are RL."""
+    every = [arm for arm in lab.shown_in(notebook).values() if arm.offline is None]
+    tried = [{rate(arm) for arm in every if arm.method == name} for name in methods]
+    return set.intersection(*(rates for rates in tried if rates))
 
 
 def claims_on(chosen: str, runs: Sequence[Light]) -> list[Claim] | None:
@@ -122,7 +121,7 @@ def claims_on(chosen: str, runs: Sequence[Light]) -> list[Claim] | None:
             }
             rates = common_rates(notebook, *named.values())
             stages = shown(notebook, [run.summaries for run in runs], rates)
-            trials = [arm.method for arm in every if rate(arm) in rates]
+            trials = [arm.method for arm in every if arm.offline or rate(arm) in rates]
             tuned = "; ".join(
                 f"{method} is the best of {trials.count(method)} trials, {stages[method]}"
                 for method in named.values()

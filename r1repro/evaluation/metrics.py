@@ -51,15 +51,17 @@ MEASURES: dict[str, Measure] = {
     "runs_on": Measure("Went on after the answer"),
     "format_valid": Measure("Valid format"),
     "length": Measure("Length (tokens)", False, axis="tokens a completion"),
-    "length_correct": Measure("Length of right answers (tokens)", False),
-    "length_wrong": Measure("Length of wrong answers (tokens)", False),
+    "length_correct": Measure(
+        "Length of right answers (tokens)", False, axis="tokens a completion"
+    ),
+    "length_wrong": Measure("Length of wrong answers (tokens)", False, axis="tokens a completion"),
     "clipped": Measure("Cut off at the length cap"),
     "reflection_per_response": Measure("Reflection words a response", False, 2, "words a response"),
     "reflection_per_1k_tokens": Measure(
         "Reflection words per 1,000 tokens", False, axis="words per 1,000 tokens"
     ),
-    "reflection_correct": Measure("Reflection words a right answer", False, 2),
-    "reflection_wrong": Measure("Reflection words a wrong answer", False, 2),
+    "reflection_correct": Measure("Reflection words a right answer", False, 2, "words a response"),
+    "reflection_wrong": Measure("Reflection words a wrong answer", False, 2, "words a response"),
     "language_share": Measure(
         "Thinking in the language asked", axis="words in the question's language"
     ),

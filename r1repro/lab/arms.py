@@ -9,7 +9,7 @@ import pandas as pd
 from r1repro.config import Config, lab
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
-from r1repro.evaluation.arms import PASS, REFERENCE, best, sampled
+from r1repro.evaluation.arms import PASS, best, sampled
 from r1repro.evaluation.statistics import Estimate
 from r1repro.lab import figures
 from r1repro.reports.drawing import Drawing
@@ -30,8 +30,9 @@ class Trained:
     """The arms of a notebook.
 
     curves: rows of metrics.parquet by arm of RL, with the completions sampled so far as `samples`;
-    samples: those that each arm learned from; evaluations: rows of evaluation.parquet by arm;
-    missing: arms that have not been run, and the seconds that they take.
+    samples: those drawn for each arm; evaluations: rows of evaluation.parquet by arm;
+    missing: arms that have not been run, and the seconds that they take; start: rows of the base,
+    where it was evaluated too.
     """
 
     notebook: str
@@ -39,13 +40,14 @@ class Trained:
     samples: Mapping[str, int]
     evaluations: Mapping[str, pd.DataFrame]
     missing: Mapping[str, float]
+    start: pd.DataFrame | None = None
 
     @cached_property
     def compared(
         self,
     ) -> tuple[Mapping[str, Mapping[str, Estimate]], Mapping[str, Mapping[str, Estimate]]]:
         """Summaries by arm, and paired changes against the best arm of GRPO."""
-        method = lab.arms()[REFERENCE].method
+        method = lab.arms()[lab.REFERENCE].method
         trials = [name for name in self.evaluations if lab.arms()[name].method == method]
         pairs = [(a, b) for a in trials for b in self.evaluations if a != b]
         alone, changes = metrics.compare(self.evaluations, pairs, whole=True)
@@ -78,7 +80,10 @@ def trained(config: Config, notebook: str) -> Trained:
             curves[name] = rows.assign(samples=[sampled(arm, start, n) for n in rows["step"]])
         samples[name] = sampled(arm, start)
         evaluations[name] = pd.read_parquet(space.place(stages[1]) / "evaluation.parquet")
-    return Trained(notebook, curves, samples, evaluations, missing)
+    before = None
+    if lab.START in space.stages and space.is_done(lab.START):
+        before = pd.read_parquet(space.place(lab.START) / "evaluation.parquet")
+    return Trained(notebook, curves, samples, evaluations, missing, before)
 
 
 def label(name: str, notebook: str) -> str:
@@ -128,6 +133,26 @@ def table(found: Trained) -> Shown | None:
         cells.append(metrics.shown(change, PASS, signed=True))
         rows.append(Row(label(name, found.notebook), tuple(cells)))
     return Table(tuple(columns), tuple(rows), "Arm")
+
+
+def since_start(found: Trained) -> Shown | None:
+    """A row per method: how its best arm's pass@1, cons@k and pass@k differ from the base's.
+
+    Training that raises the first and not the last makes likely what the base could do already.
+    """
+    if found.start is None or not found.evaluations:
+        return None
+    arms_ = {label: found.evaluations[name] for label, name in found.best.items()}
+    pairs = [(lab.START, label) for label in arms_]
+    alone, changes = metrics.compare({lab.START: found.start, **arms_}, pairs, whole=True)
+    k = metrics.samples(alone[lab.START])
+    paths = [PASS, f"reasoning/cons@{k}", f"reasoning/pass@{k}"]
+    base = Row("base, untrained", tuple(metrics.shown(alone[lab.START].get(p), p) for p in paths))
+    rows = [
+        Row(label, tuple(metrics.shown(change.get(p), p, signed=True) for p in paths))
+        for (_, label), change in changes.items()
+    ]
+    return Table(tuple(map(metrics.label, paths)), (base, *rows), "Less the base, its best trial")
 
 
 def told(found: Trained) -> Html | None:

@@ -11,7 +11,7 @@ from r1repro.config import Config, RLConfig, lab
 from r1repro.evaluation import doctor
 from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, INK, ORANGE, VERMILION
 from r1repro.lab import arms
-from r1repro.lab.arms import REFERENCE, Trained
+from r1repro.lab.arms import Trained
 from r1repro.reports import drawing
 from r1repro.reports.drawing import Drawing, described
 from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
@@ -116,7 +116,7 @@ def _value(value: object) -> str:
 def examined(config: Config, found: Trained) -> dict[str, Examined]:
     """The doctor's findings on every arm that was trained, GRPO among them."""
     seen, start = {}, config.stage.r1_zero
-    healthy = lab.settings(start, lab.arms()[REFERENCE])
+    healthy = lab.settings(start, lab.arms()[lab.REFERENCE])
     for name, rows in found.curves.items():
         arm = lab.arms()[name]
         settings = lab.settings(start, arm)
@@ -155,7 +155,7 @@ def chances(shares: pd.DataFrame) -> Drawing:
 def curves(seen: Mapping[str, Examined]) -> Drawing:
     """Each run broken on purpose beside GRPO, in the curve that gives it away, with the doctor's
     limit."""
-    shown, healthy = _broken(seen), seen.get(REFERENCE)
+    shown, healthy = _broken(seen), seen.get(lab.REFERENCE)
     rows = -(-len(shown) // 3)
     figure = drawing.empty(10.4, 3.0 * rows)
     panels = figure.subplots(rows, 3, squeeze=False).flat
@@ -191,7 +191,10 @@ def table(seen: Mapping[str, Examined], found: Trained) -> Shown | None:
     if not _broken(seen):
         return paragraphs(arms.how(found))
     rows = []
-    for run in (*_broken(seen).values(), *(seen[name] for name in (REFERENCE,) if name in seen)):
+    for run in (
+        *_broken(seen).values(),
+        *(seen[name] for name in (lab.REFERENCE,) if name in seen),
+    ):
         rows.append(Row("; ".join((run.method, *run.differs.values()))))
         for one in run.findings:
             now = f" (now {one.now})" if one.now else ""
@@ -210,7 +213,7 @@ def told(seen: Mapping[str, Examined], shares: pd.DataFrame, found: Trained) -> 
         "advantage at all, whatever the learning rate. If as many are wrong, it is the same."
     )
     shown = _broken(seen)
-    said = [_given_away(CURVES[name], run, seen.get(REFERENCE)) for name, run in shown.items()]
+    said = [_given_away(CURVES[name], run, seen.get(lab.REFERENCE)) for name, run in shown.items()]
     missed = [run.method for run in shown.values() if not run.named]
     named = sum(run.named for run in shown.values())
     total = sum(len(run.findings) for run in shown.values())
@@ -219,7 +222,7 @@ def told(seen: Mapping[str, Examined], shares: pd.DataFrame, found: Trained) -> 
         f"wrong{'; it does not for: ' + ', '.join(missed) if missed else ''}. Of all findings in "
         f"them {named} do so; the other {total - named} name other settings or none."
     )
-    healthy = seen.get(REFERENCE)
+    healthy = seen.get(lab.REFERENCE)
     beside = f"Of GRPO the doctor says: {_findings(healthy)}." if healthy else ""
     few = any(len(run.rows) < 2 * doctor.STEPS for run in shown.values())
     return paragraphs(

@@ -280,8 +280,8 @@ def held_to(found: Trained, cap: int) -> Shown | None:
 
 def _against(found: Trained, name: str, cap: int) -> Estimate | None:
     """`within` of an arm against GRPO; None of GRPO itself or without it."""
-    grpo = found.evaluations.get(arms.REFERENCE)
-    if grpo is None or name == arms.REFERENCE:
+    grpo = found.evaluations.get(lab.REFERENCE)
+    if grpo is None or name == lab.REFERENCE:
         return None
     return within(grpo, found.evaluations[name], cap)
 

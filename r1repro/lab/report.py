@@ -59,7 +59,7 @@ def table(told: Report, notebook: str) -> Table:
     columns += [f"{metrics.label(path)}{', mean' if told.by_seed else ''}" for path in paths]
     columns.append("pass@1 − best GRPO’s, paired")
     columns += ["detectable"] if len(told.by_seed) > 2 else []
-    return Table((*columns, "Completions"), tuple(rows), "Arm")
+    return Table((*columns, "Completions sampled"), tuple(rows), "Arm")
 
 
 def _said(told: Report, notebook: str) -> list[str]:
@@ -116,7 +116,8 @@ _RATES = {"rate": "policy", "critic_rate": "critic"}
 
 def _rates(changes: Mapping[str, Any]) -> str:
     found = {"rate": 1.0, **changes}
-    return ", ".join(f"{words} × {found[n]:g}" for n, words in _RATES.items() if n in found)
+    told = ", ".join(f"{words} × {found[n]:g}" for n, words in _RATES.items() if n in found)
+    return f"{told} of base_rft’s" if found.get(lab.OFFLINE) in ("sft", "rft") else told
 
 
 def times(told: Report) -> str:
@@ -131,7 +132,7 @@ def section(config: Config) -> Html | None:
     rows = []
     for notebook in LABS:
         found = trained(config, notebook)
-        usual = found.samples.get(arms.REFERENCE)
+        usual = found.samples.get(lab.REFERENCE)
         alike = {n: rows for n, rows in found.evaluations.items() if found.samples[n] == usual}
         if len(alike) < 2:  # GRPO alone, or arms that are broken on purpose
             continue
@@ -180,7 +181,7 @@ def _reference(told: Report, notebook: str) -> str:
 
 
 def _grpo() -> str:
-    return lab.arms()[arms.REFERENCE].method
+    return lab.arms()[lab.REFERENCE].method
 
 
 def _runs(told: Report) -> list[Mapping[str, Any]]:

@@ -50,7 +50,7 @@ def trained(config: Config) -> Rounds:
     """What was run with these settings; nothing is run here."""
     found = arms.trained(config, STAGE)
     space = Workspace(replace(config, lab=STAGE))
-    rule = found.curves.get(arms.REFERENCE)
+    rule = found.curves.get(lab.REFERENCE)
     curves = {} if rule is None else {RULE: _named(rule)}
     if not space.is_done(STAGE):
         missing = {STAGE: space.stages[STAGE].seconds(config), **found.missing}
@@ -233,7 +233,7 @@ def examples(found: Rounds) -> Shown | None:
 
 def _evaluations(found: Rounds) -> dict[str, pd.DataFrame]:
     """Rows of the validation problems by label."""
-    rule = found.arms.evaluations.get(arms.REFERENCE)
+    rule = found.arms.evaluations.get(lab.REFERENCE)
     rows = found.tables["validation"]
     each = {label: rows[rows["arm"] == arm] for arm, label in LABELS.items()}
     return each if rule is None else {RULE: rule, **each}

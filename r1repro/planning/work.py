@@ -17,7 +17,6 @@ from r1repro.config import (
 )
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
-from r1repro.evaluation.arms import REFERENCE
 from r1repro.evaluation.checkpoints import about
 from r1repro.runner.graph import Stage
 from r1repro.runner.workspace import Workspace
@@ -300,7 +299,7 @@ def _baseline(config: Config, stage: Stage) -> Work:
 
 
 def _offline(config: Config, stage: Stage) -> Work:
-    rl = lab.settings(config.stage.r1_zero, lab.arms()[REFERENCE])
+    rl = lab.settings(config.stage.r1_zero, lab.arms()[lab.REFERENCE])
     questions, cap = rl.batches * rl.questions, rl.last_cap
     samples = questions * rl.generations
     if stage.name == offline.DATA:

@@ -219,7 +219,8 @@ def labelled(axes: Axes, column: str) -> None:
     if PANELS[column] == "whole":
         percent(axes)
     elif PANELS[column] == "share":
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        # as many decimals as keep the ticks apart
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     elif PANELS[column] == "zero":
         from_zero(axes)
 

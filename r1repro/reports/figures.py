@@ -142,13 +142,14 @@ def pass_at_k(evaluations: Mapping[str, Evaluation]) -> Drawing:
     figure = drawing.empty(4.6 * len(tasks), 3.3)
     axes = figure.subplots(1, len(tasks), sharey=True, squeeze=False)
     for i, task in enumerate(tasks):
-        panel = axes[0, i]
+        panel, ticks = axes[0, i], set[int]()
         for j, (name, summary) in enumerate(summaries.items()):
             ks = sorted(int(p.split("@")[1]) for p in summary if p.startswith(f"{task}/pass@"))
             estimates = [summary[f"{task}/pass@{k}"] for k in ks]
             drawing.points(panel, ks, estimates, name, j, line=True)
+            ticks |= {*ks}
         panel.set(title=task.capitalize(), xlabel="k (samples a problem)", xscale="log")
-        panel.set_xticks(ks, [str(k) for k in ks])
+        panel.set_xticks(sorted(ticks), [str(k) for k in sorted(ticks)])
         panel.minorticks_off()
         drawing.percent(panel)
     axes[0, 0].set_ylabel("pass@k, held-out problems")

@@ -7,7 +7,6 @@ one core, take about as long as the teacher's on both.
 from collections.abc import Callable
 
 from r1repro.config import Config, lab
-from r1repro.evaluation.arms import REFERENCE
 
 GENERAL_ITEMS = 1_110  # of the test split, the same at every scale
 NO_LIMIT = 10**9
@@ -108,7 +107,7 @@ def why(config: Config) -> float:
 
 
 def offline_data(config: Config) -> float:
-    settings = lab.settings(config.stage.r1_zero, lab.arms()[REFERENCE])
+    settings = lab.settings(config.stage.r1_zero, lab.arms()[lab.REFERENCE])
     return 6 + settings.batches * settings.questions * settings.generations / 500
 
 

@@ -156,7 +156,7 @@ def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
         shown = [name for name, arm in left.items() if notebook in arm.shown_in]
         pairs = [_arm(name, left.pop(name).changes) for name in shown]
         own = [stage for stage in (_WHY, _ITERATIVE) if stage.name == notebook]
-        own += [_OFFLINE] if any(lab.arms()[name].offline for name in shown) else []
+        own += [_START, _OFFLINE] if notebook == "on_and_off_policy" else []
         yield from kinds.in_notebook(
             f"lab/{notebook}", *first, *own, *(s for pair in pairs for s in pair)
         )
@@ -179,6 +179,10 @@ _OFFLINE = Stage(
     seconds=estimates.offline_data,
     inputs=("base",),
 )
+_START = replace(
+    kinds.evaluation("r1_zero", run="in_depth"), name=lab.START, version=1, run=lab.EVALUATE,
+    inputs=("base",), seconds=estimates.validation,
+)  # fmt: skip
 _ITERATIVE = Stage(
     name="iterative_grpo",
     version=1,

@@ -1,7 +1,8 @@
 """Arms of the lab that learn from data made beforehand: SFT, RFT and DPO (DeepSeekMath 5.2).
 
-Their questions are those of the arm of GRPO. SFT reads a worked answer to each; RFT and DPO learn
-from as many samples of the base as that arm draws from its own policy.
+Their questions are those of the arm of GRPO. SFT reads worked answers to them; RFT and DPO learn
+from as many samples of the base as that arm draws from its own policy. A right answer is one with
+or without a tag, as for the arms that are paid for the answer alone.
 """
 
 import random
@@ -16,7 +17,6 @@ import pandas as pd
 from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config, SamplesConfig, SFTConfig, lab
 from r1repro.evaluation import checkpoints
-from r1repro.evaluation.arms import REFERENCE
 from r1repro.rewards.accuracy import is_correct
 from r1repro.rewards.rules import problems_of_rows
 from r1repro.stages import samples, sft
@@ -31,9 +31,9 @@ def data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> No
     """Writes sft.parquet, rft.parquet and dpo.parquet, each for the method of its name.
 
     RFT's are the distinct right answers; DPO's pair each with the wrong answer to its question that
-    is closest in length.
+    is closest in length. What holds a held-out question or its solution is left out.
     """
-    settings = lab.settings(config.stage.r1_zero, lab.arms()[REFERENCE])
+    settings = lab.settings(config.stage.r1_zero, lab.arms()[lab.REFERENCE])
     asked = SamplesConfig(
         questions=settings.batches * settings.questions,
         samples=settings.generations,
@@ -53,18 +53,22 @@ def data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> No
     }
     pairs = [
         samples.described(problem)
-        | {"chosen": chosen, "rejected": rejected, "rejected_finished": ended}
+        | {"completion": chosen, "rejected": rejected, "rejected_finished": ended}
         for problem, (chosen, finished), (rejected, ended) in paired(answers, asked.keep_all)
         if finished
     ]
     tables = {"sft": _worked(config, problems), "rft": [*right.values()], "dpo": pairs}
     for name, rows in tables.items():
-        samples.require(rows, samples.TRAIN_LONGER)
-        pd.DataFrame(rows).to_parquet(folder / f"{name}.parquet")
+        kept, _ = samples.kept_apart(config, rows)
+        samples.require(kept, samples.TRAIN_LONGER)
+        pd.DataFrame(kept).to_parquet(folder / f"{name}.parquet")
 
 
 def _worked(config: Config, problems: Sequence[Problem]) -> list[dict[str, Any]]:
-    """Worked answers to the questions; a countdown whose search is long has none."""
+    """Worked answers to the questions in the corpus's most careful style, which never gives up.
+
+    A countdown whose search would be long has none.
+    """
     rng, found = random.Random(f"worked-{config.seed}"), []
     for problem in problems:
         text = asking.worked(rng, problem)
@@ -109,7 +113,7 @@ def _dpo(
     form, pairs = checkpoints.form(config, "r1_zero"), []
     for problem, row in zip(problems_of_rows(rows), rows.itertuples(), strict=True):
         asked = templates.render(form, problem)
-        prompt, chosen = sft.token_ids(tokenizer, asked, str(row.chosen))
+        prompt, chosen = sft.token_ids(tokenizer, asked, str(row.completion))
         _, rejected = sft.token_ids(tokenizer, asked, str(row.rejected))
         # an answer that was cut off did not end
         pairs.append(dpo.Pair(prompt, chosen, rejected if row.rejected_finished else rejected[:-1]))

@@ -17,7 +17,7 @@ from trl import DPOConfig, DPOTrainer
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, SFTConfig
 from r1repro.errors import R1ReproError
-from r1repro.training import sft
+from r1repro.training import sft, sharding
 
 BETA = 0.1
 """The coefficient of the reference, as in that paper's experiments."""
@@ -68,6 +68,9 @@ def train(
         )
     lengths = [max(len(pair.chosen), len(pair.rejected)) for pair in pairs]
     order = [pairs[row] for row in sft.epochs(lengths, settings, random.Random(seed))]
+    if sharding.processes() > 1:
+        # Otherwise the first pairs would be repeated to fill the last batch.
+        order = order[: len(order) // settings.batch_size * settings.batch_size]
     data = [
         {"prompt_ids": pair.prompt, "chosen_ids": pair.chosen, "rejected_ids": pair.rejected}
         for pair in order

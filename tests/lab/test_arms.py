@@ -16,8 +16,8 @@ from tests.evaluation.test_metrics import rows
 
 OWN = {"why_rl", "iterative_grpo"}
 """Notebooks with a stage of that name."""
-DATA = {"on_and_off_policy": {"offline_data"}}
-"""What the arms of a notebook learn from, where it is made beforehand."""
+MORE = {"on_and_off_policy": {lab.START, "offline_data"}}
+"""Stages of a notebook besides: the base's evaluation, and data that are made beforehand."""
 
 
 def _all(*words):
@@ -68,7 +68,7 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
     every, plain = Workspace(_all()), Workspace(config.compose())
     named = [f"lab_{name}" for name in lab.arms()]
     evaluated = {f"evaluate_{name}" for name in named}
-    assert set(every.stages) == {"base", "offline_data", *OWN, *named, *evaluated}
+    assert set(every.stages) == {"base", *MORE["on_and_off_policy"], *OWN, *named, *evaluated}
     assert every.keys["base"] == plain.keys["base"] and not set(plain.stages) & set(named)
     assert len(set(every.keys.values())) == len(every.keys)
     for stage in every.stages.values():
@@ -80,7 +80,7 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
         assert set(one.stages) == {
             "base",
             *(OWN & {name}),
-            *DATA.get(name, ()),
+            *MORE.get(name, ()),
             *(f"{of}lab_{arm}" for arm in lab.shown_in(name) for of in ("", "evaluate_")),
         }
         assert {stage.notebook for stage in one.stages.values()} == {f"lab/{name}"}

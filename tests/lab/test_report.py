@@ -130,7 +130,7 @@ def test_the_report_of_a_run_has_every_arm(runs):
     assert manifest["finished"] and manifest["hash"] == runs[0].name.split("-")[3]
     samples = {name: arm["samples"] for name, arm in manifest["config"]["arms"].items()}
     assert samples["passes_4"] == samples["rft"] == samples["dpo"] == 40 * 16 * 16
-    assert samples["sft"] == 40 * 16, "a worked answer to each question"
+    assert samples["sft"] == 0, "it reads worked answers"
     assert manifest["stages"]["lab_grpo"]["key"] and manifest["hardware"]["processor"] == "made up"
 
 
@@ -179,7 +179,7 @@ def test_seeds_are_joined_with_the_spread_over_them(runs, joined):
     assert "pass@1, seed 2" in page and "over 3 seeds and the problems" in page
     told = seeds.read(runs)
     table = of_lab.table(told, "on_and_off_policy")
-    assert table.columns[-2:] == ("detectable", "Completions")
+    assert table.columns[-2:] == ("detectable", "Completions sampled")
     rows = {row.label: row.cells for row in table.rows}
     open_ = [cells for cells in rows.values() if cells[-2] != "–"]
     assert open_ and all("points" in cells[-2] for cells in open_)

@@ -87,7 +87,7 @@ def test_each_method_has_the_answers_that_it_learns_from(made):
         assert not any(prompt in text for prompt, text in prompts)
     pairs = rows_of(made, "dpo")
     assert set(pairs.rejected) == {"wrong"} and not pairs.rejected_finished.any()
-    assert set(pairs.chosen) == set(rows_of(made, "rft").completion)
+    assert set(pairs.completion) == set(rows_of(made, "rft").completion)
 
 
 def test_every_arm_trains_from_the_base(made, tmp_path, monkeypatch):
