@@ -37,15 +37,16 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
         name = f"{name}-lab-{lab}"
     if manifest.get("until"):
         name = f"{name}-until-{manifest['until']}"
+    # Imported here, since it takes seconds and what is refused is refused before.
+    from r1repro.reports import versions
+
     version = reports_folder / name
     if version.exists():
+        versions.write_index(reports_folder)  # which a kill may have left without it
         raise R1ReproError(
             f"the version {version} exists, and versions are never overwritten: "
             "link to it, or change the run"
         )
-    # Imported here, since it takes seconds and what is refused is refused before.
-    from r1repro.reports import versions
-
     part = reports_folder / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
     versions.copy(run_folder, part, checkout, manifest)

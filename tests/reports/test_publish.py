@@ -1,14 +1,19 @@
 import gzip
 import html
 import json
+import os
 import re
+import shutil
+import signal
 import sys
+from pathlib import Path
 
 import pytest
 
+from r1repro import artifacts
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.results import read_adds, read_results
-from r1repro.reports import compare
+from r1repro.reports import compare, versions
 from r1repro.reports.publish import publish
 from r1repro.reports.sums import SUMS
 from r1repro.reports.versions import write_index
@@ -77,6 +82,46 @@ def test_a_version_is_never_overwritten(run, checkout):
     with pytest.raises(R1ReproError, match="never overwritten"):
         publish(run, checkout / "reports", checkout)
     assert (version / "report.html").read_bytes() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a fork of this process")
+@pytest.mark.parametrize(
+    "module, name, count",
+    [
+        (Path, "write_bytes", 2), (Path, "write_text", 1), (Path, "write_text", 4),
+        (shutil, "copyfile", 1), (artifacts, "write_sums", 1), (Path, "rename", 1),
+        (versions, "write_index", 1),
+    ],
+)  # fmt: skip
+def test_a_publication_that_is_killed_is_done_by_the_next(module, name, count, run, checkout):
+    whole = publish(run, checkout.parent / "undisturbed", checkout)
+    reports, left = checkout / "reports", [count]
+    original = getattr(module, name)
+
+    def killed(*args, **kwargs):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+
+    child = os.fork()
+    if child == 0:
+        setattr(module, name, killed)
+        publish(run, reports, checkout)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    named = [folder.name for folder in reports.iterdir() if not folder.name.startswith(".")]
+    if name == "write_index":  # the version is whole and only not yet listed
+        with pytest.raises(R1ReproError, match="never overwritten"):
+            publish(run, reports, checkout)
+    else:
+        assert named == [], "half a version has no name"
+        publish(run, reports, checkout)
+    for file in (*whole.rglob("*"), whole.parent / "README.md"):
+        if file.is_file():
+            copied = reports / file.relative_to(whole.parent)
+            assert copied.read_bytes() == file.read_bytes()
+    assert [folder.name for folder in reports.glob(".*")] == []
 
 
 def test_an_earlier_version_not_yet_committed_is_no_change_of_the_code(run, checkout):
