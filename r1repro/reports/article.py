@@ -44,13 +44,13 @@ def facts(told: Report) -> Html:
 
 
 def abstract(told: Report) -> Html | None:
-    """What was found, each sentence worded as its interval allows, and the verdicts."""
-    said = [_measured(told), *shows.findings(told.held_out)]
+    """What was found, worded as the intervals allow; then how it was measured, and the verdicts."""
+    said = [*shows.findings(told.held_out), _measured(told)]
     counts = claims.counts(told.judged)
     if any(counts.values()) and told.manifest["scale"] != "smoke":
         where = "" if told.by_seed else ", in this one run"
         found = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
-        said.append(f"Claims of the papers{where}: {found}.")
+        said[-1] = f"{said[-1]} Claims of the papers{where}: {found}.".strip()
     return paragraphs(*said, style="abstract")
 
 

@@ -44,10 +44,15 @@ def shown(sentences: Iterable[str]) -> Html | None:
 
 
 def findings(held: HeldOut) -> list[str]:
-    """What was found of R1-Zero and of the stages after it: the head of a report."""
+    """What was found of R1-Zero and of the stages after it, at most five: the head of a report.
+
+    What RL adds, and how much of it is persistence; whether it finds or prefers; length; results
+    that are retracted, and their soundness; what each later stage changed.
+    """
     found, changes = held.summaries, held.changes
     gain = baseline.told(held.adds) or _over_template(changes)
-    return [gain, *of_rl(found, changes), later(changes)]
+    persistence, *others = of_rl(found, changes) or [""]
+    return [one for one in (_and_then(gain, persistence), *others, later(changes)) if one]
 
 
 def _over_template(changes: Results) -> str:
@@ -61,7 +66,10 @@ def _over_template(changes: Results) -> str:
 
 
 def of_rl(summaries: Results, changes: Results) -> list[str]:
-    """R1-Zero against its base: persistence, samples, length, results taken back, soundness."""
+    """R1-Zero against its base: persistence, samples, length, and how sound its answers are.
+
+    A sentence each, "" if its measures are missing.
+    """
     base, zero = summaries.get("base"), summaries.get("r1_zero")
     change = changes.get(key("base", "r1_zero"))
     if base is None or zero is None or change is None:
@@ -69,11 +77,14 @@ def of_rl(summaries: Results, changes: Results) -> list[str]:
     forced = summaries.get("base_forced")
     return [
         _persistence(base, forced, zero),
-        *(_of_many(family, base, zero, change) for family in metrics.families(change)),
+        _of_many(base, zero, change),
         _length(base, forced, zero, change),
-        _taken_back(base, forced, zero, change),
-        _soundness(base, zero),
+        _and_then(_taken_back(base, forced, zero, change), _soundness(base, zero)),
     ]
+
+
+def _and_then(*sentences: str) -> str:
+    return " ".join(one for one in sentences if one)
 
 
 def _persistence(base: Summary, forced: Summary | None, zero: Summary) -> str:
@@ -81,29 +92,31 @@ def _persistence(base: Summary, forced: Summary | None, zero: Summary) -> str:
         return ""
     path = "reasoning/pass@1"
     return (
-        f"Persistence alone: forced to continue whenever it gives up, the base without RL is right "
-        f"in {metrics.shown(forced[path], path)} of its answers instead of "
+        f"Persistence alone: made to go on whenever it gives up, the untrained base is right in "
+        f"{metrics.shown(forced[path], path)} of its answers, left to itself in "
         f"{_percent(base[path])}; R1-Zero in {_percent(zero[path])}."
     )
 
 
-def _of_many(family: str, base: Summary, zero: Summary, change: Summary) -> str:
-    count = min(metrics.samples(base), metrics.samples(zero))
-    one, many = f"{family}/pass@1", f"{family}/pass@{count}"
-    if count == 1 or many not in change or not change[one].low > 0:
-        return ""
-    meaning = worded(
-        change[many],
-        f"RL solves problems that the base misses in {count} samples",
-        "RL solves fewer problems at all",
-        "RL makes likely what the base can already do",
-    )
-    return (
-        f"Of {family} problems the base with the template solves {_percent(base[one])} with one "
-        f"sample and {_percent(base[many])} with at least one of {count}; R1-Zero "
-        f"{_percent(zero[one])} and {_percent(zero[many])} "
-        f"({metrics.shown(change[many], many, signed=True)}): {meaning}."
-    )
+def _of_many(base: Summary, zero: Summary, change: Summary) -> str:
+    """Whether RL finds answers or prefers those that the base has among several samples."""
+    count, parts = min(metrics.samples(base), metrics.samples(zero)), []
+    for family in metrics.families(change):
+        one, many = f"{family}/pass@1", f"{family}/pass@{count}"
+        if count == 1 or many not in change or not change[one].low > 0:
+            continue
+        meaning = worded(
+            change[many],
+            f"RL solves problems that the base misses in {count} samples",
+            "RL solves fewer problems at all",
+            "RL makes likely what the base can already do",
+        )
+        parts.append(
+            f"in {family} {meaning} (at least one of {count} right: {_percent(base[many])} → "
+            f"{_percent(zero[many])}, {metrics.shown(change[many], many, signed=True)})"
+        )
+    said = "; ".join(parts)
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 
 def _length(base: Summary, forced: Summary | None, zero: Summary, change: Summary) -> str:
@@ -164,9 +177,9 @@ def later(changes: Results) -> str:
     if not parts:
         return ""
     return (
-        f"Each later checkpoint's change from its predecessor (Dev1 and Dev3 start from the base "
-        f"again), in points: {'; '.join(parts)}. These are the differences, of {compared}, whose "
-        f"95 % intervals leave out 0; if nothing had changed, {compared / 20:.1f} would on average."
+        f"Later stages, in points against the checkpoint before (Dev1 and Dev3 start from the base "
+        f"again): {'; '.join(parts)}. Those are the changes, of {compared}, whose 95 % intervals "
+        f"leave out 0; of {compared} that are none, {compared / 20:.1f} would."
     )
 
 
@@ -217,7 +230,10 @@ def _change(summaries: Results, before: str, after: str, change: Summary) -> str
             reached = f", to {_value(level, path)}" if level is not None else ""
             words += f" ({metrics.shown(change[path], path, signed=True)}{reached})"
         sides[side].append(words)
+    still = len(sides.pop("No clear change"))
     parts = [f"{side}: {', '.join(words)}." for side, words in sides.items() if words]
+    if still:
+        parts.append(f"No clear change in {still} other measure{'s' if still > 1 else ''}.")
     return f"{label_of(after)} against {label_of(before)}. {' '.join(parts)}"
 
 

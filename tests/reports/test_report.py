@@ -79,7 +79,7 @@ def test_page_says_what_was_measured(built):
         "Step 0 is measured with the prompt template",
         "15.6 → 71.0 %, later 77.9 %",
         "5 to 7 times",
-        "change from its predecessor (Dev1 and Dev3 start from the base",
+        "against the checkpoint before (Dev1 and Dev3 start from the base",
         "context, the paper: IF-Eval, prompt strict",
         "Qwen: distilled",
         "without the reward language consistency falls over the steps",

@@ -1,9 +1,12 @@
 """Sentences of conclusions: figures and words follow the intervals."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from r1repro.evaluation.checkpoints import key
+from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import shows
 
@@ -42,8 +45,8 @@ def said(forced=False, **replaced):
 
 def test_what_rl_did_to_the_base():
     text = said()
-    assert "Of countdown problems the base with the template solves 20.0\u00a0% with one" in text
-    assert "80.0\u00a0% with at least one of 4; R1-Zero 80.0\u00a0% and 90.0\u00a0% (+10.0" in text
+    assert "In countdown RL solves problems that the base misses in 4 samples (at least" in text
+    assert "one of 4 right: 80.0\u00a0% → 90.0\u00a0%, +10.0\u00a0points" in text
     assert "answers are longer: 20 tokens for the base, 50 for R1-Zero; its wrong answers" in text
     assert "right more often than the base: in 20.0\u00a0% of its answers (the base in 3.0" in text
     assert "in 5.0\u00a0% of its answers, the base in 1.0\u00a0%" in text and "Persist" not in text
@@ -51,7 +54,7 @@ def test_what_rl_did_to_the_base():
 
 def test_the_forced_base_stands_beside_what_it_does_too():
     text = said(forced=True)
-    assert "is right in 70.0\u00a0% [68.0, 72.0] of its answers instead of 20.0\u00a0%" in text
+    assert "is right in 70.0\u00a0% [68.0, 72.0] of its answers, left to itself in 20.0" in text
     assert "50 for R1-Zero (the forced base: 52)" in text
     assert "the base in 3.0\u00a0%, forced 19.0\u00a0%)." in text
 
@@ -82,12 +85,28 @@ def test_a_stage_is_told_by_what_rose_fell_and_stayed():
     (text,) = shows.of_stage({"dev1": after}, {pair: moved})
     assert text.startswith("Dev1 against R1-Zero. Higher: general tasks (+30.0\u00a0points")
     assert "to 50.0\u00a0%). Lower: thinking in the language asked (−10.0" in text
-    assert text.endswith("No clear change: sound among right answers.")
+    assert text.endswith("No clear change in 1 other measure.")
     assert "to 50.0" not in shows.of_stage({}, {pair: moved})[0]
     assert shows.of_stage({"dev1": after}, {pair: {}}) == []
     told = shows.later({key(*pair): moved, key("dev1", "dev2"): {"general/score": about(0)}})
     assert "Dev1: general tasks +30.0, thinking in the language asked −10.0; Dev2: noth" in told
     assert "of 3, whose 95" in told
+
+
+def test_the_head_of_a_report_is_five_findings():
+    measured = {"base": BASE, "base_forced": FORCED, "r1_zero": ZERO}
+    held = HeldOut(measured, {}, {}, pd.DataFrame())
+    changes = {
+        key("base", "r1_zero"): change(), key("dev1", "dev2"): {"general/score": about(0)},
+        key("base_best", "r1_zero"): {"countdown/pass@1": about(0.4)},
+    }  # fmt: skip
+    ways = {"countdown": {"way": "plain", "temperature": 0.0}}
+    found = shows.findings(replace(held, changes=changes, ways=ways))
+    assert [one.partition(" ")[0] for one in found] == [
+        "Over", "In", "R1-Zero's", "R1-Zero", "Later",
+    ]  # fmt: skip
+    assert "RL adds +40.0" in found[0] and "Persistence alone" in found[0]
+    assert shows.findings(held) == []
 
 
 def test_nothing_is_said_without_results():
