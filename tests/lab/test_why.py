@@ -45,3 +45,8 @@ def test_changes_are_against_the_base_pair_by_pair():
     assert found.low[why.SIDES["right"]] == found.high[why.SIDES["right"]] == 2
     told = str(findings.why(found.reset_index())._repr_html_())
     assert "less likely under SFT" in told
+    assert "SFT, the arm with both signs, pushed the wrong answer with work down" in told
+    assert "that wrong answer gained SFT -0.50" in told and "it is wrong, SFT +1.00" in told
+    raised = found.assign(low=found.low.abs(), high=found.high.abs(), value=found.value.abs())
+    told = str(findings.why(raised.reset_index())._repr_html_())
+    assert "raised the wrong answer with work too, against the argument above" in told
