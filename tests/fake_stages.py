@@ -5,6 +5,8 @@ import signal
 import time
 from pathlib import Path
 
+from torch import OutOfMemoryError
+
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config
 from r1repro.runner.graph import Stage
@@ -27,6 +29,10 @@ def first(config: Config, inputs: dict[str, StageResult], folder: Path, progress
             (folder / "large").write_bytes(bytes(4 * 2**20))
         if (runs / "die").exists() and step == 5:
             os.kill(os.getpid(), signal.SIGKILL)
+        if (runs / "crash").exists() and step == 5:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if (runs / "no-memory").exists() and step == 5:
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         progress.update(step, 10, pass_at_1=step / 20, tokens_per_s=1234.5)
         checkpoint.write_text(str(step))
     (folder / "begun_at.txt").write_text(str(begun_at))

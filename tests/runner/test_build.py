@@ -113,6 +113,29 @@ def test_a_stage_that_is_killed_says_so_and_continues(compose, fake_graph, runs)
     assert set(facts) <= set(result.manifest)
 
 
+@pytest.mark.parametrize(
+    "file, said",
+    [
+        ("crash", r"it was ended by SIGSEGV; it had reached 4 of 10, having used up to \d\.\d GB"),
+        (
+            "no-memory",
+            r"OutOfMemoryError: CUDA out of memory\. Tried to allocate 2\.00 GiB: lower "
+            r"stage\.base\.batch_tokens=\d+; it had reached 4 of 10",
+        ),
+    ],
+)
+def test_a_stage_that_crashes_or_lacks_memory_says_so_and_continues(
+    compose, fake_graph, runs, file, said
+):
+    config = compose()
+    (runs / file).touch()
+    with pytest.raises(StageFailed, match=f"stage first failed: {said}"):
+        made(config, "first")
+    assert not Workspace(config).is_done("first") and free(config, "first")
+    (runs / file).unlink()
+    assert (made(config, "first").folder / "begun_at.txt").read_text() == "4"
+
+
 def test_why_a_stage_failed_can_be_asked_later(compose, fake_graph, runs):
     config = compose()
     assert builder.failure(Workspace(config), "first") == ""
