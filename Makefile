@@ -41,7 +41,12 @@ test-all: install
 	.venv/bin/python -m tests.crash.endurance --steps 5000
 	rm -rf build/fresh && "$(PYTHON)" -m venv build/fresh
 	build/fresh/bin/python -m pip install -q -e ".[test]" -c constraints.txt
+	build/fresh/bin/python -m pip check
 	build/fresh/bin/python -m pytest tests/test_constraints.py -n 0
+	for version in 3.12 3.13; do rm -rf build/other; command -v python$$version || continue; \
+		python$$version -m venv build/other \
+		&& build/other/bin/python -m pip install -q -e ".[test]" -c constraints.txt \
+		&& build/other/bin/python -m pytest || exit 1; done
 	build/fresh/bin/python -m pip install -q pip-audit
 	build/fresh/bin/pip-audit -r constraints.txt --no-deps --disable-pip
 
