@@ -87,7 +87,8 @@ def seeds(curves: Mapping[str, pd.DataFrame], summaries: Mapping[str, Results]) 
     """
     figure = drawing.empty(10.4, 3.6)
     axes = figure.subplots(1, 3)
-    for column, colour in (("pass_at_1", BLUE), ("format_valid", GREEN)):
+    # the colours of R1-Zero and of no checkpoint
+    for column, colour in (("pass_at_1", BLUE), ("format_valid", INK)):
         drawing.bands(axes[0], list(curves.values()), column, colour, MEASURES[column].label)
     axes[0].set(title="R1-Zero, training prompts", xlabel="RL step", ylabel="share of completions")
     axes[0].legend()
@@ -95,8 +96,9 @@ def seeds(curves: Mapping[str, pd.DataFrame], summaries: Mapping[str, Results]) 
     drawing.whole_steps(axes[:1])
     for panel, path in zip(axes[1:], ("reasoning/pass@1", "general/score"), strict=True):
         shared = [
-            n for n in ("base", *CHAIN) if all(path in s.get(n, {}) for s in summaries.values())
-        ]
+            n for n in ("base", "base_best", *CHAIN)
+            if all(path in s.get(n, {}) for s in summaries.values())
+        ]  # fmt: skip
         for x, name in enumerate(shared):
             values = [run[name][path].value for run in summaries.values()]
             label, colour, marker = drawing.checkpoint(name, x)
@@ -108,11 +110,17 @@ def seeds(curves: Mapping[str, pd.DataFrame], summaries: Mapping[str, Results]) 
                 x, np.mean(values), yerr=[[np.mean(values) - low], [high - np.mean(values)]],
                 color=colour, capsize=4, elinewidth=1.3,
             )  # fmt: skip
-        panel.set_xticks(range(len(shared)), [label_of(n) for n in shared])
+            text = f"{100 * float(np.mean(values)):.0f}"
+            panel.annotate(text, (x, high), (0, 4), textcoords="offset points", ha="center")
+        panel.set_xticks(range(len(shared)), [_short(n) for n in shared])
         panel.set(title=f"Held-out: {drawing.SUITES[path].replace(chr(10), ' ').lower()}")
-        panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        panel.set_ylim(bottom=0)
+        drawing.percent(panel)
     return figure
+
+
+def _short(name: str) -> str:
+    """A checkpoint's label below its mark; the base's other prompts stand beside the base."""
+    return label_of(name).removeprefix("Base, ").replace(" ", "\n")
 
 
 @drawing.described
