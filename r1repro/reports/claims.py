@@ -124,10 +124,11 @@ def wanted(claim: Claim) -> str:
 
 
 def findable(one: Judged) -> str:
-    """The effect size that the design detects four times in five; "" for one run."""
-    if one.claim.measure is None or math.isnan(one.found_from):
+    """The effect size that the design detects four times in five, where nothing was decided."""
+    undecided = one.verdict == "inconclusive" and not math.isnan(one.found_from)
+    if one.claim.measure is None or not undecided:
         return ""
-    return f"found 4 times in 5 from {_size(one.claim.measure, one.found_from)} on"
+    return f"an effect of {_size(one.claim.measure, one.found_from)} would mostly be found"
 
 
 def _size(measure: Measure, effect: float) -> str:

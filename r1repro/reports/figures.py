@@ -274,12 +274,16 @@ def stage_pairs(changes: Results) -> list[tuple[str, str]]:
     return [(before, after) for before, after in steps if key(before, after) in changes]
 
 
+ENOUGH = 50
+"""Items that a coloured cell must have: an interval of fewer is itself uncertain."""
+
+
 @drawing.described
 def stage_changes(changes: Results) -> Drawing:
     """The change of each stage against the previous one: a row per stage, a column per suite.
 
     changes: paired differences as in differences.json. Percentage points with 95 % intervals;
-    only cells whose interval excludes zero are coloured.
+    only cells of enough items whose interval excludes zero are coloured.
     """
     pairs = stage_pairs(changes)
     paths = [path for path in drawing.SUITES if any(path in changes[key(*pair)] for pair in pairs)]
@@ -304,6 +308,7 @@ def stage_changes(changes: Results) -> Drawing:
 
 def _change_cell(axes: Axes, x: int, y: int, found: Estimate | None, largest: float) -> None:
     clear = found is not None and not np.isnan(found.low) and not found.low <= 0 <= found.high
+    clear = clear and found is not None and found.n >= ENOUGH
     colour = drawing.PALE
     if found is not None and clear:
         ramp = LinearSegmentedColormap.from_list("change", [VERMILION, "#ffffff", BLUE])

@@ -106,7 +106,7 @@ def read(folders: Sequence[str | Path]) -> Report:
     each = ({}, {}) if chosen == "none" else _each(runs)
     held = HeldOut(
         _within(over_seeds([run.held_out.summaries for run in runs])) | each[0],
-        over_seeds([run.held_out.changes for run in runs]) | each[1],
+        _within(over_seeds([run.held_out.changes for run in runs]), -1.0) | each[1],
         reflection,
         pd.DataFrame(),  # each run has its own
         _shared_ways(runs),
@@ -184,14 +184,14 @@ def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
     return found
 
 
-def _within(summaries: Results) -> dict[str, dict[str, Estimate]]:
-    """Clip intervals of shares to [0, 1], which Student's t does not respect."""
+def _within(summaries: Results, least: float = 0.0) -> dict[str, dict[str, Estimate]]:
+    """Clip intervals of shares to [least, 1], which Student's t does not respect."""
 
     def ended(path: str, found: Estimate) -> Estimate:
         share = metrics.measure(path).share and not path.rsplit("/", 1)[-1].startswith("vote_gain")
         if not share or math.isnan(found.low):
             return found
-        return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+        return replace(found, low=max(least, found.low), high=min(1.0, found.high))
 
     return {
         name: {path: ended(path, one) for path, one in each.items()}

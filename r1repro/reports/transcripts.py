@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from r1repro.evaluation.answers import chosen, shown
 from r1repro.evaluation.checkpoints import label_of
 from r1repro.reports.markup import Html
+from r1repro.tasks import countdown
 from r1repro.text.visible import visible
 
 LIMIT = 4_000
@@ -20,6 +21,8 @@ LIMIT = 4_000
 
 LANGUAGES = {"en": "English", "zh": "Chinese"}
 
+_COUNTDOWN = re.compile(r"\d{1,3}(?:,\d{1,3}){1,3}=\d{1,3}", re.ASCII)
+"""Numbers and target of a countdown in the mini world's sizes, whose attempts can be listed."""
 _TAG = re.compile(r"(</?(?:think|answer)>)")
 _CSS = """
 .r1t{font:14px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;
@@ -134,11 +137,23 @@ def card(
     parts = [start.format(state, heading(row), row["problem_id"], marks)]
     parts += [text(row["prompt"])] if "prompt" in row else []
     if "answer" in row:
-        gold = Markup("<div>Gold answer: <code>{}</code></div>")
-        parts.append(gold.format(text_html(row["answer"])))
+        gold = Markup("<div>{}: <code>{}</code></div>")
+        parts.append(gold.format(*_gold(row)))
     for head, written in texts:
         parts += [Markup("<div>{}</div>").format(head), text(written)]
     return Markup("").join(parts) + Markup("</details>")
+
+
+def _gold(row: pd.Series) -> tuple[str, Markup]:
+    """What stands before the gold answer, and it; a countdown's is one of several solutions."""
+    answer = str(row["answer"])
+    if row["task"] == "countdown" and _COUNTDOWN.fullmatch(answer):
+        numbers, target = answer.split("=")
+        tried = countdown.trials(tuple(map(int, numbers.split(","))), "+-*")
+        solution = next((t.expression for t in tried if t.value == int(target)), None)
+        if solution is not None:
+            return "A solution", text_html(solution)
+    return "Gold answer", text_html(answer)
 
 
 def verdict(row: pd.Series) -> str:

@@ -75,7 +75,6 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
         "Several seeds",
         "On 120 held-out reasoning problems, 3 seeds, 8 samples each; changes are means over",
         "means over 3 seeds and the problems",
-        "found 4 times in 5 from",
         "Verdicts that are false by chance: at most",
         "RL step of the first sound one kept",
         "Without the language-consistency reward",

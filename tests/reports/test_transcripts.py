@@ -83,3 +83,12 @@ def test_notebooks_get_escaped_html():
     html = show(rows.head(2))._repr_html_()
     assert "<script" not in html and "&lt;script&gt;" in html
     assert "R1-Zero" in side_by_side({"r1_zero": evaluation(0.7)}, most=2)._repr_html_()
+
+
+def test_a_countdowns_gold_answer_is_a_solution_and_not_its_id():
+    rows = completions().assign(task="countdown", answer="4,2,1=1")
+    page = str(show(rows)._repr_html_())
+    assert "A solution: <code>4-(2+1)</code>" in page and "4,2,1=1" not in page
+    for answer in ("4,2=9", "100 numbers", "4,2,1=one"):  # no solution, or another task's answer
+        page = str(show(rows.assign(answer=answer))._repr_html_())
+        assert f"Gold answer: <code>{answer}</code>" in page
