@@ -132,17 +132,28 @@ def peak_memory() -> int:
     return kib if sys.platform == "darwin" else kib * 1024
 
 
-def read_progress(folder: Path) -> list[dict[str, Any]]:
-    """The lines of progress.jsonl in order, without truncated ones."""
-    try:
-        text = (folder / "progress.jsonl").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
-    lines = []
-    for line in text.splitlines():
+def read_progress(folder: Path, ends: bool = False) -> list[dict[str, Any]]:
+    """The lines of progress.jsonl in order, without truncated ones.
+
+    ends: of each session the first and the last alone, which tell its pace. The runner asks for
+    them twice a second, so that of a long run nothing else is parsed or held.
+    """
+    kept, begun, alone = list[str](), "", True
+    with suppress(FileNotFoundError), (folder / "progress.jsonl").open(encoding="utf-8") as file:
+        for line in file:
+            if not line.endswith("\n"):
+                break
+            started = line.partition(",")[0]
+            if ends and started == begun and not alone:
+                kept[-1] = line
+            else:
+                kept.append(line)
+                begun, alone = started, started != begun
+    found = []
+    for line in kept:
         with suppress(json.JSONDecodeError):
-            lines.append(json.loads(line))
-    return lines
+            found.append(json.loads(line))
+    return found
 
 
 def digest(value: Any) -> str:

@@ -11,6 +11,7 @@ from r1repro import artifacts
 from r1repro.artifacts import Damaged, Progress
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
+from r1repro.runner import progress
 
 KEY = "0123456789abcdef"
 
@@ -101,15 +102,33 @@ def test_set_aside_keeps_everything(tmp_path, published):
 
 
 def test_progress_lines(tmp_path):
-    progress = Progress(tmp_path)
-    progress.update(1, 3, loss=1)
-    progress.update(2, 3, loss=float("nan"))
+    written = Progress(tmp_path)
+    written.update(1, 3, loss=1)
+    written.update(2, 3, loss=float("nan"))
     with (tmp_path / "progress.jsonl").open("a") as file:
         file.write('{"step": 3, "tot')  # killed while writing
     lines = artifacts.read_progress(tmp_path)
     assert [(line["step"], line["total"]) for line in lines] == [(1, 3), (2, 3)]
     Progress(tmp_path).update(3, 3, loss=2)
     assert [line["step"] for line in artifacts.read_progress(tmp_path)] == [1, 2, 3]
+
+
+def test_the_ends_of_every_session_tell_the_pace(tmp_path):
+    assert artifacts.read_progress(tmp_path, ends=True) == []
+    lines = [
+        {"started": started, "time": started + step, "step": step, "total": 9}
+        for started, steps in ((10.5, range(1, 5)), (20.5, [3]), (30.5, range(4, 8)))
+        for step in steps
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "progress.jsonl").write_text(text + json.dumps(lines[0])[:20])
+    ends = artifacts.read_progress(tmp_path, ends=True)
+    assert [(line["started"], line["step"]) for line in ends] == [
+        (10.5, 1), (10.5, 4), (20.5, 3), (30.5, 4), (30.5, 7),
+    ]  # fmt: skip
+    everything = artifacts.read_progress(tmp_path)
+    assert progress.pace(ends, 40.0) == progress.pace(everything, 40.0)
+    assert progress.worked(ends) == progress.worked(everything)
     Progress(None).update(1, 3)
 
 

@@ -132,7 +132,7 @@ def _standing(config: Config, name: str, left: bool, rebuilt: bool) -> str:
         return "rebuild"
     if not left:
         return "cached"
-    lines = artifacts.read_progress(Workspace(config).work(name))
+    lines = artifacts.read_progress(Workspace(config).work(name), ends=True)
     return f"at {lines[-1]['step']}/{lines[-1]['total']}" if lines else "to build"
 
 

@@ -194,7 +194,7 @@ def failure(space: Workspace, name: str) -> str:
 
 def _known(space: Workspace, name: str) -> str:
     """What the stage last reported: its step and its memory."""
-    lines = artifacts.read_progress(space.work(name))
+    lines = artifacts.read_progress(space.work(name), ends=True)
     if not lines:
         return "; it had reported no progress"
     last = lines[-1]

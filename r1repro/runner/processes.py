@@ -207,7 +207,7 @@ def run_here(space: Workspace, name: str) -> None:
         inputs[other] = result
     folder, processes = space.work(name), int(os.environ.get("WORLD_SIZE", "1"))
     first = os.environ.get("RANK", "0") == "0"
-    seconds, started = worked(artifacts.read_progress(folder)), time.time()
+    seconds, started = worked(artifacts.read_progress(folder, ends=True)), time.time()
     if not artifacts.is_complete(folder, space.keys[name]):
         if processes != space.processes(name):
             raise R1ReproError(

@@ -54,7 +54,7 @@ def seconds_left(space: Workspace, name: str, now: float) -> float:
     if space.is_done(name):
         return 0.0
     whole = space.find(name).seconds(space.config)
-    found = pace(artifacts.read_progress(space.work(name)), now)
+    found = pace(artifacts.read_progress(space.work(name), ends=True), now)
     if found is None:
         return whole
     return whole * (1 - found.step / found.total) if found.left is None else found.left
@@ -87,7 +87,7 @@ def run_left(
         if name in taken:
             continue
         stage = space.find(name)
-        begun = bool(artifacts.read_progress(space.work(name)))
+        begun = bool(artifacts.read_progress(space.work(name), ends=True))
         alone = seconds_left(space, name, now) if begun else scale * stage.seconds(space.config)
         left += alone / (cores.at_once() if stage.half else 1)
     return left

@@ -205,7 +205,9 @@ class Terminal:
 
     def _line(self, name: str, began: float) -> str:
         now, last = time.time(), name in self.taken
-        lines = artifacts.read_progress(self.space.place(name) if last else self.space.work(name))
+        lines = artifacts.read_progress(
+            self.space.place(name) if last else self.space.work(name), ends=True
+        )
         # Lines of an earlier session say nothing about the pace of this one.
         found = progress.pace(lines, now) if lines and lines[-1]["time"] >= began else None
         if last:
