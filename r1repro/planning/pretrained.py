@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -92,24 +92,25 @@ def probe(config: Config, keys: Sequence[str]) -> dict[str, Pace]:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
-    found: dict[str, Pace] = {}
-    places: dict[Path, str] = {}
-    for key in keys:
-        place = gguf.model_folder(config, with_teacher(config)[key])
-        if place in places:
-            found[key] = replace(found[places[place]], seconds=0.0)
+    every, found = with_teacher(config), dict[str, Pace]()
+    places = {key: gguf.model_folder(config, every[key]) for key in keys}
+    for key, place in places.items():
+        alike = [other for other in keys if places[other] == place]
+        if alike[0] in found:
+            found[key] = replace(found[alike[0]], seconds=0.0)
         else:
-            found[key], places[place] = _pace(config, key, place), key
+            forms = {"r1_zero", *(every[other].chat for other in alike)}
+            found[key] = _pace(config, key, place, forms)
     return found
 
 
-def _pace(config: Config, key: str, place: Path) -> Pace:
+def _pace(config: Config, key: str, place: Path, forms: Collection[str]) -> Pace:
     started = time.perf_counter()
     tokenizer, asked = load_tokenizer(place), {}
     problems = list(islice(worlds.of(config.task).train(0), ROWS))
     model = load_model(place, config.engine).eval()
     loaded = time.perf_counter() - started
-    for name in {"r1_zero", with_teacher(config)[key].chat}:
+    for name in sorted(forms):
         read, written, asked[name] = _sampled(model, tokenizer, problems, name)
     del model
     learned = judged = step = saved = 0.0

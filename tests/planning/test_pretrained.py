@@ -72,10 +72,15 @@ def test_plan_times_every_stage_of_models_that_are_here(pretrained_config):
 def test_models_of_one_folder_are_measured_once(pretrained_config, monkeypatch):
     seen = []
 
-    def measured(config, key, place):
-        seen.append(key)
+    def measured(config, key, place, forms):
+        seen.append((key, forms))
         return dataclasses.replace(PACE, seconds=9.0)
 
     monkeypatch.setattr(pretrained, "_pace", measured)
-    found = pretrained.probe(pretrained_config, ["model", "student.qwen"])
-    assert seen == ["model"] and [pace.seconds for pace in found.values()] == [9.0, 0.0]
+    # Of a folder that is asked in two forms, as policy and as student, both are measured.
+    chat = "llama"
+    student = dataclasses.replace(pretrained_config.student.qwen, chat=chat)
+    students = dataclasses.replace(pretrained_config.student, qwen=student)
+    config = dataclasses.replace(pretrained_config, student=students)
+    found = pretrained.probe(config, ["model", "student.qwen"])
+    assert seen == [("model", {"r1_zero", "qwen", chat})] and [pace.seconds for pace in found.values()] == [9.0, 0.0]
