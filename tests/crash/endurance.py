@@ -1,7 +1,8 @@
 """Memory and disk of a long run: python -m tests.crash.endurance --steps 5000
 
 R1-Zero at scale=smoke for so many steps. Prints by how many megabytes the runner and the stage grow
-in 1,000 steps, by least squares with a 95 % interval from blocks of the samples, and the disk used.
+in 1,000 steps, by least squares with a 95 % interval from blocks of the samples, and the disk used;
+exits with 1 if that is more than GROWTH or DISK.
 """
 
 import argparse
@@ -20,6 +21,10 @@ from r1repro.runner.workspace import Workspace
 WARM = 0.3
 """Share of the steps before memory is compared: allocators and caches fill first."""
 BLOCKS, DRAWS = 10, 2_000
+GROWTH, DISK = 5.0, 64.0
+"""Megabytes in 1,000 steps of which an interval must reach below, and of the work folder at most.
+
+The stage holds its rows of metrics to the end, some kilobytes a step."""
 
 
 def resident(pid: int) -> float:
@@ -88,14 +93,16 @@ def main() -> int:
             seen["stage"].append((step, max(stages)[0]))
             files = [file.stat().st_size for file in work.rglob("*") if file.is_file()]
             disk = max(disk, sum(files) / 2**20)
+        grown = False
         for name, points in seen.items():
             value, low, high = slope(points)
+            grown |= low > GROWTH
             print(
                 f"{name}: {value:+.2f} [{low:+.2f}, {high:+.2f}] MB in 1,000 steps, "
                 f"{points[0][1]:.0f} to {points[-1][1]:.0f} MB, {len(points)} samples"
             )
         print(f"work folder: at most {disk:.1f} MB")
-        return run.returncode
+        return run.returncode or int(grown or disk > DISK)
 
 
 if __name__ == "__main__":
