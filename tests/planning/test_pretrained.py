@@ -83,4 +83,5 @@ def test_models_of_one_folder_are_measured_once(pretrained_config, monkeypatch):
     students = dataclasses.replace(pretrained_config.student, qwen=student)
     config = dataclasses.replace(pretrained_config, student=students)
     found = pretrained.probe(config, ["model", "student.qwen"])
-    assert seen == [("model", {"r1_zero", "qwen", chat})] and [pace.seconds for pace in found.values()] == [9.0, 0.0]
+    assert seen == [("model", {"r1_zero", "qwen", chat})]
+    assert [pace.seconds for pace in found.values()] == [9.0, 0.0]
