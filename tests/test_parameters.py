@@ -1,5 +1,6 @@
 """What papermill gives a notebook is read as meant, or refused before anything is built."""
 
+import ast
 import json
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import papermill
 import pytest
 from papermill.cli import _resolve_type as typed  # as its -p reads a value
 from papermill.exceptions import PapermillExecutionError
+from papermill.translators import PythonTranslator
 
 from r1repro import config, notebook, parameters
 from r1repro.config import ROOT
@@ -139,3 +141,21 @@ def test_every_notebook_has_the_cell_that_the_names_are_read_from():
 
 def test_the_notebooks_interface_is_what_papermill_fills():
     assert notebook.open_run.__code__.co_varnames[:3] == tuple(parameters._assigned(OWN))
+
+
+@pytest.mark.parametrize("name", ["config_path", "overrides"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'x"\nopen("owned", "w")\n#', "x'\nopen('owned', 'w')\n#", '"""', "'''\nopen('owned')\n'''",
+        "\\", '\\"; open("owned")  #', "{open('owned')}", "%run owned.py", "!touch owned",
+        "\r\n1/0", "\u2028open('owned')", "\x00", "# Parameters\n1/0", "${oc.env:HOME}",
+        "用3,5,2得到16。",
+    ],
+)  # fmt: skip
+def test_papermill_makes_text_of_a_parameter_and_no_code(name, text):
+    value = [text] if name == "overrides" else text
+    cell = PythonTranslator.codify({name: value})
+    (line,) = ast.parse(cell).body
+    assert isinstance(line, ast.Assign) and ast.literal_eval(line.value) == value
+    assert line.targets[0].id == name
