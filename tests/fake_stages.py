@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import OutOfMemoryError
 
-from r1repro.artifacts import Progress, StageResult
+from r1repro.artifacts import Progress, StageResult, write_atomically
 from r1repro.config import Config
 from r1repro.runner.graph import Stage
 
@@ -34,7 +34,7 @@ def first(config: Config, inputs: dict[str, StageResult], folder: Path, progress
         if (runs / "no-memory").exists() and step == 5:
             raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         progress.update(step, 10, pass_at_1=step / 20, tokens_per_s=1234.5)
-        checkpoint.write_text(str(step))
+        write_atomically(checkpoint, str(step))
     (folder / "begun_at.txt").write_text(str(begun_at))
 
 
@@ -58,7 +58,7 @@ def beside(
     (runs / f"begun-{name}").touch()
     for step in range(begun_at + 1, 11):
         progress.update(step, 10)
-        checkpoint.write_text(str(step))
+        write_atomically(checkpoint, str(step))
         others = {"left_1": "right_1", "right_1": "left_1"}
         end = time.monotonic() + 60
         while step == 5 and (runs / "meet").exists() and name in others:
