@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from matplotlib.ticker import PercentFormatter
 
-from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION
+from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION
 from r1repro.lab import why as why_
 from r1repro.lab.advantages import OBJECTIVES, Lengths
 from r1repro.reports import drawing
@@ -36,6 +36,8 @@ _MEASURED = {
         "share of the variance of the rewards to go",
     ),
 }
+CROWDED = 5
+"""Most curves whose legend has room within a panel."""
 _ARMS = (GREY, ORANGE, BLUE)
 _METHODS = {"RFT": (GREY, "-."), "Online RFT": (ORANGE, "--"), "GRPO": (BLUE, "-")}
 
@@ -141,9 +143,10 @@ def arms(shown: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> Drawing:
     shown: metrics by method, with a column `samples`; columns that no method has are left out.
     """
     there = [c for c in columns if any(drawing.has(rows, c) for rows in shown.values())]
-    figure = drawing.empty(3.47 * len(there), 3.3)
+    crowded = len(shown) > CROWDED
+    figure = drawing.empty(3.47 * len(there), 3.3 + 0.25 * crowded * len(shown) / CROWDED)
     panels = figure.subplots(1, len(there), squeeze=False)[0]
-    colours = (BLUE, ORANGE, VERMILION, GREEN, PURPLE, INK)
+    colours = (BLUE, ORANGE, VERMILION, GREEN, PURPLE, INK, SKY, GREY)
     for panel, column in zip(panels, there, strict=True):
         for i, (name, rows) in enumerate(shown.items()):
             if not drawing.has(rows, column):
@@ -160,7 +163,10 @@ def arms(shown: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> Drawing:
         if column == "explained_variance":
             # Where all returns are nearly equal it can be any number below 0.
             panel.set_ylim(max(-1.0, panel.get_ylim()[0]), 1.02)
-    panels[0].legend()
+    if crowded:
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    else:
+        panels[0].legend()
     return figure
 
 
