@@ -136,7 +136,7 @@ def read_progress(folder: Path, ends: bool = False) -> list[dict[str, Any]]:
     """The lines of progress.jsonl in order, without truncated ones.
 
     ends: of each session the first and the last alone, which tell its pace. The runner asks for
-    them twice a second, so that of a long run nothing else is parsed or held.
+    them twice a second: the file is read whole, and nothing else of it is parsed or held.
     """
     kept, begun, alone = list[str](), "", True
     with suppress(FileNotFoundError), (folder / "progress.jsonl").open(encoding="utf-8") as file:

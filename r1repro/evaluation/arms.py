@@ -98,7 +98,8 @@ def common_rates(notebook: str, *methods: str) -> set[float]:
     """The policy's rates that all of these methods were tried with, as far as they are RL."""
     every = [arm for arm in lab.shown_in(notebook).values() if arm.offline is None]
     tried = [{rate(arm) for arm in every if arm.method == name} for name in methods]
-    return set.intersection(*(rates for rates in tried if rates))
+    found = [rates for rates in tried if rates]
+    return set.intersection(*found) if found else set()
 
 
 def claims_on(chosen: str, runs: Sequence[Light]) -> list[Claim] | None:

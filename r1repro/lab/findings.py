@@ -165,16 +165,19 @@ def why(found: pd.DataFrame) -> Html | None:
             f"{arm} {by.value[label, arm] / gain[arm]:+.2f}" for arm in arms if gain[arm] > 0
         )
 
-    both = arms[-1]
+    signed = why_.SIGNED
     verdict = "did not clearly move the wrong answer with work"
-    if both in moving(wrong, False):
+    if signed in moving(wrong, False):
         verdict = "pushed the wrong answer with work down, as the argument has it"
-    elif both in moving(wrong, True):
+    elif signed in moving(wrong, True):
         verdict = "raised the wrong answer with work too, against the argument above"
+    each = ratios(wrong)
     return paragraphs(
-        f"{both}, the arm with both signs, {verdict}. For every nat that the right answer gained, "
-        f"that wrong answer gained {ratios(wrong)}, and the right answer after the twin question, "
-        f"where it is wrong, {ratios(crossed)}.",
+        f"{signed}, the arm with both signs, {verdict}.",
+        f"For every nat that the right answer gained, that wrong answer gained {each}, and the "
+        f"right answer after the twin question, where it is wrong, {ratios(crossed)}."
+        if each
+        else "",
         f"The right answer to the question trained on, in nats: {told(sides['right'])}. A wrong "
         f"one with work: {told(wrong)}; likelier under {_listed(moving(wrong, True))}, less likely "
         f"under {_listed(moving(wrong, False))}. A wrong guess without work: {told(guess)}; "

@@ -9,6 +9,8 @@ from r1repro.evaluation.statistics import interval, resampled_ratios
 
 BEFORE = "base"
 """The arm of the table that is before training."""
+SIGNED = "GRPO"
+"""The arm that learns from right and from wrong answers."""
 SIDES = {
     "right": "right answer, question trained on",
     "wrong": "wrong answer with work, question trained on",

@@ -69,10 +69,11 @@ def settings_of(config: Config, stage: Stage) -> Any:
     found = getattr(config.stage, settings_key(stage).removeprefix("stage."))
     if not stage.changes:
         return found
-    arm = lab.arms()[stage.name.removeprefix(lab.STAGE)]
-    return (
-        lab.settings(found, arm) if arm.offline is None else lab.offline_settings(config.stage, arm)
-    )
+    named = lab.REFERENCE if stage.name == offline.DATA else stage.name.removeprefix(lab.STAGE)
+    arm = lab.arms()[named]
+    if arm.offline is None:
+        return lab.settings(found, arm)
+    return lab.offline_settings(config.stage, arm)
 
 
 def settings_key(stage: Stage) -> str:

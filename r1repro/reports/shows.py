@@ -93,8 +93,8 @@ def _persistence(base: Summary, forced: Summary | None, zero: Summary) -> str:
     path = "reasoning/pass@1"
     return (
         f"Persistence alone: made to go on whenever it gives up, the untrained base is right in "
-        f"{metrics.shown(forced[path], path)} of its answers, left to itself in "
-        f"{_percent(base[path])}; R1-Zero in {_percent(zero[path])}."
+        f"{metrics.shown(forced[path], path)} of its answers, against "
+        f"{_percent(base[path])} when left to itself; R1-Zero in {_percent(zero[path])}."
     )
 
 
@@ -108,7 +108,7 @@ def _of_many(base: Summary, zero: Summary, change: Summary) -> str:
         meaning = worded(
             change[many],
             f"RL solves problems that the base misses in {count} samples",
-            "RL solves fewer problems at all",
+            f"RL solves fewer problems, even with {count} samples",
             "RL makes likely what the base can already do",
         )
         parts.append(
@@ -178,8 +178,9 @@ def later(changes: Results) -> str:
         return ""
     return (
         f"Later stages, in points against the checkpoint before (Dev1 and Dev3 start from the base "
-        f"again): {'; '.join(parts)}. Those are the changes, of {compared}, whose 95 % intervals "
-        f"leave out 0; of {compared} that are none, {compared / 20:.1f} would."
+        f"again): {'; '.join(parts)}. Only changes whose 95 % interval "
+        f"excludes 0 are listed, out of {compared} compared; by chance alone about "
+        f"{compared / 20:.1f} would be."
     )
 
 
@@ -233,7 +234,8 @@ def _change(summaries: Results, before: str, after: str, change: Summary) -> str
     still = len(sides.pop("No clear change"))
     parts = [f"{side}: {', '.join(words)}." for side, words in sides.items() if words]
     if still:
-        parts.append(f"No clear change in {still} other measure{'s' if still > 1 else ''}.")
+        other = "other " if parts else ""
+        parts.append(f"No clear change in {still} {other}measure{'s' if still > 1 else ''}.")
     return f"{label_of(after)} against {label_of(before)}. {' '.join(parts)}"
 
 

@@ -156,7 +156,8 @@ def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
         shown = [name for name, arm in left.items() if notebook in arm.shown_in]
         pairs = [_arm(name, left.pop(name).changes) for name in shown]
         own = [stage for stage in (_WHY, _ITERATIVE) if stage.name == notebook]
-        own += [_START, _OFFLINE] if notebook == "on_and_off_policy" else []
+        if notebook == "on_and_off_policy":
+            own += [_START, replace(_OFFLINE, changes=lab.arms()[lab.REFERENCE].changes)]
         yield from kinds.in_notebook(
             f"lab/{notebook}", *first, *own, *(s for pair in pairs for s in pair)
         )
@@ -179,6 +180,7 @@ _OFFLINE = Stage(
     seconds=estimates.offline_data,
     inputs=("base",),
 )
+"""The samples of the arms that learn from data made beforehand; `_lab` adds how many they are."""
 _START = replace(
     kinds.evaluation("r1_zero", run="in_depth"), name=lab.START, version=1, run=lab.EVALUATE,
     inputs=("base",), seconds=estimates.validation,

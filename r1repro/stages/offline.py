@@ -16,6 +16,7 @@ import pandas as pd
 
 from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config, SamplesConfig, SFTConfig, lab
+from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.accuracy import is_correct
 from r1repro.rewards.rules import problems_of_rows
@@ -31,7 +32,8 @@ def data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> No
     """Writes sft.parquet, rft.parquet and dpo.parquet, each for the method of its name.
 
     RFT's are the distinct right answers; DPO's pair each with the wrong answer to its question that
-    is closest in length. What holds a held-out question or its solution is left out.
+    is closest in length. What holds a held-out question or its solution is left out; of a pair the
+    right answer is looked at. Raises R1ReproError if a method has nothing to learn from.
     """
     settings = lab.settings(config.stage.r1_zero, lab.arms()[lab.REFERENCE])
     asked = SamplesConfig(
@@ -60,7 +62,12 @@ def data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> No
     tables = {"sft": _worked(config, problems), "rft": [*right.values()], "dpo": pairs}
     for name, rows in tables.items():
         kept, _ = samples.kept_apart(config, rows)
-        samples.require(kept, samples.TRAIN_LONGER)
+        if not kept:
+            raise R1ReproError(
+                f"there is nothing for {name.upper()} to learn from among the base's samples: "
+                "raise stage.r1_zero.questions or stage.r1_zero.generations, or train the base "
+                "for longer"
+            )
         pd.DataFrame(kept).to_parquet(folder / f"{name}.parquet")
 
 

@@ -59,18 +59,19 @@ def train(
     """Train `model` in place; one metrics row per log.
 
     Resumes from the newest checkpoint in `folder` and ends with the same weights as an
-    uninterrupted run. Raises R1ReproError without pairs.
+    uninterrupted run. With several processes an incomplete last batch is dropped. Raises
+    R1ReproError if no batch remains.
     """
-    if not pairs:
-        raise R1ReproError(
-            "no question has both a right and a wrong answer among its samples, so DPO has no "
-            "pair: raise stage.r1_zero.questions or stage.r1_zero.generations"
-        )
     lengths = [max(len(pair.chosen), len(pair.rejected)) for pair in pairs]
     order = [pairs[row] for row in sft.epochs(lengths, settings, random.Random(seed))]
     if sharding.processes() > 1:
         # Otherwise the first pairs would be repeated to fill the last batch.
         order = order[: len(order) // settings.batch_size * settings.batch_size]
+    if not order:
+        raise R1ReproError(
+            f"{len(pairs)} pairs of a right and a wrong answer to a question fill no batch of DPO: "
+            "raise stage.r1_zero.questions or stage.r1_zero.generations"
+        )
     data = [
         {"prompt_ids": pair.prompt, "chosen_ids": pair.chosen, "rejected_ids": pair.rejected}
         for pair in order

@@ -80,7 +80,7 @@ class Recorder(TrainerCallback):
         sharding.check(args, kwargs["model"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        state.log_history.clear()  # kept for every step, and the same as `tables`
+        state.log_history.clear()  # would grow with every step; `tables` hold what is needed
         over = state.global_step >= state.max_steps or control.should_training_stop
         if self.stop_asked() and state.global_step % self.resumable == 0 and not over:
             control.should_save = self.stopping = True

@@ -1,5 +1,7 @@
 """The lab's arms: their settings, their stages, and what a notebook shows of trained ones."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -94,6 +96,16 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
     assert settings_of(every.config, ppo).objective.advantage == "gae"
     critic = needs(every.config, ppo).reference - needs(every.config, grpo).reference
     assert critic > 3 * 4 * 500_000, "weights, gradients and optimizer of a critic"
+
+
+def test_data_made_beforehand_are_made_anew_for_another_number_of_batches(monkeypatch):
+    before, arms = Workspace(_all()), lab.arms()
+    fewer = {"grpo": dataclasses.replace(arms["grpo"], changes=(("batches", 20),))}
+    monkeypatch.setattr(lab, "arms", lambda: {**arms, **fewer})
+    after = Workspace(_all())
+    assert after.keys["offline_data"] != before.keys["offline_data"]
+    assert after.keys["lab_dpo"] != before.keys["lab_dpo"], "it learns from them"
+    assert after.keys["lab_online_rft"] == before.keys["lab_online_rft"]
 
 
 def test_sft_is_refused_where_no_question_has_a_worked_answer():

@@ -37,16 +37,24 @@ def test_changes_are_against_the_base_pair_by_pair():
         {"pair": pair, "answer": answer, "arm": arm, "logp": value + pair}
         for pair in range(4)
         for answer in why.SIDES
-        for arm, value in (("base", -3.0), ("SFT", -1.0 if answer != "wrong" else -4.0))
-    ]
-    found = why.changes(pd.DataFrame(rows)).set_index("change of log P")
+        for arm, value in (
+            ("base", -3.0), ("SFT", -1.0 if answer != "wrong" else -4.0),
+            ("GRPO", -2.0 if answer != "wrong" else -3.5),
+        )
+    ]  # fmt: skip
+    both = why.changes(pd.DataFrame(rows))
+    found = both[both.arm == "SFT"].set_index("change of log P")
     assert found.value[why.SIDES["right"]] == 2 and found.value[why.SIDES["wrong"]] == -1
     assert found.value["margin, question trained on"] == 3
     assert found.low[why.SIDES["right"]] == found.high[why.SIDES["right"]] == 2
-    told = str(findings.why(found.reset_index())._repr_html_())
-    assert "less likely under SFT" in told
-    assert "SFT, the arm with both signs, pushed the wrong answer with work down" in told
-    assert "that wrong answer gained SFT -0.50" in told and "it is wrong, SFT +1.00" in told
-    raised = found.assign(low=found.low.abs(), high=found.high.abs(), value=found.value.abs())
-    told = str(findings.why(raised.reset_index())._repr_html_())
+    told = str(findings.why(both)._repr_html_())
+    assert "less likely under SFT and GRPO" in told
+    assert "GRPO, the arm with both signs, pushed the wrong answer with work down" in told
+    assert "that wrong answer gained SFT -0.50, GRPO -0.50" in told
+    assert "where it is wrong, SFT +1.00, GRPO +1.00" in told
+    sizes = {column: both[column].abs() for column in ("value", "low", "high")}
+    told = str(findings.why(both.assign(**sizes))._repr_html_())
     assert "raised the wrong answer with work too, against the argument above" in told
+    lost = {"value": -both.value.abs(), "low": -1.0, "high": -0.5}
+    told = str(findings.why(both.assign(**lost))._repr_html_())
+    assert "For every nat" not in told, "no arm raised the right answer"

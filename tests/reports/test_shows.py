@@ -54,7 +54,7 @@ def test_what_rl_did_to_the_base():
 
 def test_the_forced_base_stands_beside_what_it_does_too():
     text = said(forced=True)
-    assert "is right in 70.0\u00a0% [68.0, 72.0] of its answers, left to itself in 20.0" in text
+    assert "is right in 70.0\u00a0% [68.0, 72.0] of its answers, against 20.0" in text
     assert "50 for R1-Zero (the forced base: 52)" in text
     assert "the base in 3.0\u00a0%, forced 19.0\u00a0%)." in text
 
@@ -66,7 +66,7 @@ def test_the_forced_base_stands_beside_what_it_does_too():
         ("length", about(0.5, 1), "answers show no clear change in length"),
         ("reconsidered", about(0, 0.1), "about as often as the base"),
         ("countdown__pass@4", about(0.1), "RL solves problems that the base misses in 4 samples"),
-        ("countdown__pass@4", about(-0.1), "RL solves fewer problems at all"),
+        ("countdown__pass@4", about(-0.1), "RL solves fewer problems, even with 4 samples"),
         ("countdown__pass@4", about(0, 0.1), "RL makes likely what the base can already do"),
     ],
 )
@@ -90,7 +90,9 @@ def test_a_stage_is_told_by_what_rose_fell_and_stayed():
     assert shows.of_stage({"dev1": after}, {pair: {}}) == []
     told = shows.later({key(*pair): moved, key("dev1", "dev2"): {"general/score": about(0)}})
     assert "Dev1: general tasks +30.0, thinking in the language asked −10.0; Dev2: noth" in told
-    assert "of 3, whose 95" in told
+    assert "out of 3 compared; by chance alone about 0.1 would be" in told
+    still = {pair: {"sound": about(0, 0.1)}}
+    assert shows.of_stage({}, still)[0].endswith("R1-Zero. No clear change in 1 measure.")
 
 
 def test_the_head_of_a_report_is_five_findings():

@@ -117,5 +117,7 @@ def test_it_says_so_where_no_answer_is_right(base, tmp_path, monkeypatch):
         return [(problem, 0, Completion(problem.id, "", (), True)) for problem in problems], 0
 
     monkeypatch.setattr(samples, "draw", draw)
-    with pytest.raises(R1ReproError, match="data set is"):
+    with pytest.raises(
+        R1ReproError, match="nothing for RFT to learn from .* raise stage.r1_zero.questions"
+    ):
         offline.data(config, inputs, tmp_path, Progress(None))

@@ -63,6 +63,7 @@ def test_trls_loss_is_the_papers_formula(base, pairs, tmp_path, monkeypatch):
     from r1repro.stages.models import load_tokenizer
 
     policy, reference = (Qwen3ForCausalLM.from_pretrained(base) for _ in range(2))
+    torch.manual_seed(0)
     with torch.no_grad():
         for weight in policy.model.layers.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
@@ -78,7 +79,7 @@ def test_trls_loss_is_the_papers_formula(base, pairs, tmp_path, monkeypatch):
 
 
 def test_without_a_pair_it_says_so(base, tokenizer, tmp_path):
-    with pytest.raises(R1ReproError, match="no pair: raise stage.r1_zero.questions"):
+    with pytest.raises(R1ReproError, match="0 pairs .* fill no batch of DPO: raise stage"):
         dpo.train(
             None, None, tokenizer, [], SETTINGS, seed=0, folder=tmp_path, progress=Progress(None)
         )  # fmt: skip
