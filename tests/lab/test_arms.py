@@ -99,13 +99,13 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
 
 
 def test_data_made_beforehand_are_made_anew_for_another_number_of_batches(monkeypatch):
-    before, arms = Workspace(_all()), lab.arms()
+    before, arms = Workspace(_all()).keys, lab.arms()
     fewer = {"grpo": dataclasses.replace(arms["grpo"], changes=(("batches", 20),))}
     monkeypatch.setattr(lab, "arms", lambda: {**arms, **fewer})
-    after = Workspace(_all())
-    assert after.keys["offline_data"] != before.keys["offline_data"]
-    assert after.keys["lab_dpo"] != before.keys["lab_dpo"], "it learns from them"
-    assert after.keys["lab_online_rft"] == before.keys["lab_online_rft"]
+    after = Workspace(_all()).keys
+    assert after["offline_data"] != before["offline_data"]
+    assert after["lab_dpo"] != before["lab_dpo"], "it learns from them"
+    assert after["lab_online_rft"] == before["lab_online_rft"]
 
 
 def test_sft_is_refused_where_no_question_has_a_worked_answer():
