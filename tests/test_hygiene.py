@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from r1repro.config import ROOT
 from tests import hygiene
 
 
@@ -26,3 +27,12 @@ def test_a_file_that_is_too_large_is_named_and_one_that_is_gone_is_not(tmp_path,
     large.write_bytes(bytes(2**20 + 2**19))
     (said,) = hygiene.faults([small, large, tmp_path / "gone"])
     assert said.startswith(f"{large} has 1.5 MB, and a file at most 1: ")
+
+
+def test_no_file_of_the_library_is_longer_than_a_reader_wants():
+    lengths = {
+        str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines())
+        for file in (ROOT / "r1repro").rglob("*.py")
+    }
+    assert len(lengths) > 100
+    assert [name for name, lines in lengths.items() if lines > 400] == []

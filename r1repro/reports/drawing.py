@@ -43,7 +43,7 @@ SUITES = {
     "language_share": "Language\nasked",
     "readability": "Readable",
 }
-"""The suites that `stage_changes` shows, all of them shares, with their labels."""
+"""The suites that the heat map shows, all of them shares, with their labels."""
 PANELS = {
     **dict.fromkeys(("pass_at_1", "format_valid", "general/score", "preference"), "whole"),
     "zero_variance_groups": "whole",

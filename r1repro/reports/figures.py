@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_hex
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from r1repro.evaluation.checkpoints import (
@@ -18,20 +16,18 @@ from r1repro.evaluation.checkpoints import (
     BLUE,
     CHAIN,
     GREEN,
-    GREY,
     INK,
     ORANGE,
     PURPLE,
     STUDENTS,
     VERMILION,
-    key,
     label_of,
     of_student,
 )  # fmt: skip
-from r1repro.evaluation.metrics import MEASURES, shown
+from r1repro.evaluation.metrics import MEASURES
 from r1repro.evaluation.metrics import families as families_of
 from r1repro.evaluation.results import Results
-from r1repro.evaluation.statistics import Estimate, over_seeds
+from r1repro.evaluation.statistics import over_seeds
 from r1repro.reports import drawing
 from r1repro.reports.drawing import Drawing, Evaluation
 
@@ -105,13 +101,12 @@ def seeds(curves: Mapping[str, pd.DataFrame], summaries: Mapping[str, Results]) 
             spread = x + np.linspace(-0.15, 0.15, len(values))
             panel.plot(spread, values, marker, color=colour, markersize=5, alpha=0.75)
             whole = over_seeds([run[name][path] for run in summaries.values()])
-            low, high = whole.low, whole.high
-            panel.errorbar(
-                x, np.mean(values), yerr=[[np.mean(values) - low], [high - np.mean(values)]],
-                color=colour, capsize=4, elinewidth=1.3,
+            ends = [[whole.value - whole.low], [whole.high - whole.value]]
+            panel.errorbar(x, whole.value, yerr=ends, color=colour, capsize=4, elinewidth=1.3)
+            panel.annotate(
+                f"{100 * whole.value:.0f}", (x, whole.high), (0, 4), textcoords="offset points",
+                ha="center",
             )  # fmt: skip
-            text = f"{100 * float(np.mean(values)):.0f}"
-            panel.annotate(text, (x, high), (0, 4), textcoords="offset points", ha="center")
         panel.set_xticks(range(len(shared)), [_short(n) for n in shared])
         panel.set(title=f"Held-out: {drawing.SUITES[path].replace(chr(10), ' ').lower()}")
         drawing.percent(panel)
@@ -266,64 +261,6 @@ def over_steps(
         max(panels, key=lambda p: len(p.get_legend_handles_labels()[1])).legend()
     drawing.whole_steps(panels)
     return figure
-
-
-def stage_pairs(changes: Results) -> list[tuple[str, str]]:
-    """The measured (previous stage, stage) pairs of the chain."""
-    steps = zip(CHAIN, CHAIN[1:], strict=False)
-    return [(before, after) for before, after in steps if key(before, after) in changes]
-
-
-ENOUGH = 50
-"""Items that a coloured cell must have: an interval of fewer is itself uncertain."""
-
-
-@drawing.described
-def stage_changes(changes: Results) -> Drawing:
-    """The change of each stage against the previous one: a row per stage, a column per suite.
-
-    changes: paired differences as in differences.json. Percentage points with 95 % intervals;
-    only cells of enough items whose interval excludes zero are coloured.
-    """
-    pairs = stage_pairs(changes)
-    paths = [path for path in drawing.SUITES if any(path in changes[key(*pair)] for pair in pairs)]
-    cells = [[changes[key(*pair)].get(path) for path in paths] for pair in pairs]
-    beside_zero = [c for row in cells for c in row if c is not None and not c.low <= 0 <= c.high]
-    largest = max([abs(c.value) for c in beside_zero], default=0.0) or 1.0
-    figure = drawing.empty(0.6 + 0.93 * len(paths), 1.0 + 0.62 * len(pairs))
-    axes = figure.subplots()
-    axes.set(xlim=(-0.5, len(paths) - 0.5), ylim=(len(pairs) - 0.5, -0.5))
-    for y, row in enumerate(cells):
-        for x, found in enumerate(row):
-            _change_cell(axes, x, y, found, largest)
-    axes.set_xticks(range(len(paths)), [drawing.SUITES[path] for path in paths])
-    names = [f"{label_of(after)}\nagainst {label_of(before)}" for before, after in pairs]
-    axes.set_yticks(range(len(pairs)), names)
-    axes.tick_params(length=0, labelcolor=INK, labelsize=9.5)
-    axes.xaxis.tick_top()
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
-    return figure
-
-
-def _change_cell(axes: Axes, x: int, y: int, found: Estimate | None, largest: float) -> None:
-    clear = found is not None and not np.isnan(found.low) and not found.low <= 0 <= found.high
-    clear = clear and found is not None and found.n >= ENOUGH
-    colour = drawing.PALE
-    if found is not None and clear:
-        ramp = LinearSegmentedColormap.from_list("change", [VERMILION, "#ffffff", BLUE])
-        # at most 0.75 of the ramp, on which dark text can be read
-        colour = to_hex(ramp(0.5 + 0.375 * found.value / largest))
-    axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour))
-    if found is None or np.isnan(found.value):
-        axes.text(x, y, "–", ha="center", va="center", color=GREY)
-        return
-    value, _, between = shown(found, "pass@1", signed=True).partition("\u00a0points ")
-    between = between.partition(", n =")[0]  # has no room here, and stands in the table
-    ink = INK if clear else "#5b6169"
-    weight = "bold" if clear else "normal"
-    axes.text(x, y - 0.13, value, ha="center", va="center", color=ink, fontsize=9, weight=weight)
-    axes.text(x, y + 0.2, between, ha="center", va="center", color=ink, fontsize=7)
 
 
 def evaluated_students(summaries: Results) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from r1repro.artifacts import Inputs, Progress
-from r1repro.config import Config, SamplesConfig
+from r1repro.config import Config
 from r1repro.evaluation import checkpoints
 from r1repro.evaluation.rows import row
 from r1repro.generation.ask import ask, samples_of
@@ -197,26 +197,11 @@ def rft_data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -
     Samples as many completions as R1-Zero, on the same prompts. Writes dataset.parquet with each
     distinct right answer to a question once.
     """
-    rl = config.stage.r1_zero
-    settings = SamplesConfig(
-        questions=rl.batches * rl.questions,
-        samples=rl.generations,
-        kept=rl.generations,
-        temperature=rl.temperature,
-        max_completion_tokens=rl.last_cap,
-        rollout_batch=rl.rollout_batch,
-        keep_all=config.stage.base_rft.keep_all,
-    )
+    settings = samples.as_many(config.stage.r1_zero, config.stage.base_rft.keep_all)
     problems = list(islice(worlds.of(config.task).train(config.seed), settings.questions))
     place, template = inputs["base"].folder / "model", checkpoints.form(config, "base")
     answers, tokens = samples.draw(config, place, template, problems, settings, progress, folder)
-    right = judge([p for p, _, _ in answers], [said.text for _, _, said in answers])
-    kept = {
-        (problem.id, said.text): samples.described(problem) | {"completion": said.text}
-        for (problem, _, said), so in zip(answers, right, strict=True)
-        if settings.keep_all or (so and said.finished)
-    }
-    rows = list(kept.values())
+    rows = samples.right(answers, settings.keep_all)
     samples.require(rows, "train the base for longer")
     pd.DataFrame(rows).assign(tokens_sampled=tokens).to_parquet(folder / "dataset.parquet")
 

@@ -15,10 +15,9 @@ from typing import Any
 import pandas as pd
 
 from r1repro.artifacts import Inputs, Progress
-from r1repro.config import Config, SamplesConfig, SFTConfig, lab
+from r1repro.config import Config, SFTConfig, lab
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
-from r1repro.rewards.accuracy import is_correct
 from r1repro.rewards.rules import problems_of_rows
 from r1repro.stages import samples, sft
 from r1repro.stages.iterative import paired
@@ -36,30 +35,21 @@ def data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> No
     right answer is looked at. Raises R1ReproError if a method has nothing to learn from.
     """
     settings = lab.settings(config.stage.r1_zero, lab.arms()[lab.REFERENCE])
-    asked = SamplesConfig(
-        questions=settings.batches * settings.questions,
-        samples=settings.generations,
-        kept=settings.generations,
-        temperature=settings.temperature,
-        max_completion_tokens=settings.last_cap,
-        rollout_batch=settings.rollout_batch,
-        keep_all=config.stage.base_rft.keep_all,
-    )
+    asked = samples.as_many(settings, config.stage.base_rft.keep_all)
     problems = list(islice(worlds.of(config.task).train(config.seed), asked.questions))
     place, form = inputs["base"].folder / "model", checkpoints.form(config, "r1_zero")
     answers, _ = samples.draw(config, place, form, problems, asked, progress, folder)
-    right = {
-        (problem.id, said.text): samples.described(problem) | {"completion": said.text}
-        for problem, _, said in answers
-        if asked.keep_all or (said.finished and is_correct(problem, said.text))
-    }
     pairs = [
         samples.described(problem)
         | {"completion": chosen, "rejected": rejected, "rejected_finished": ended}
         for problem, (chosen, finished), (rejected, ended) in paired(answers, asked.keep_all)
         if finished
     ]
-    tables = {"sft": _worked(config, problems), "rft": [*right.values()], "dpo": pairs}
+    tables = {
+        "sft": _worked(config, problems),
+        "rft": samples.right(answers, asked.keep_all),
+        "dpo": pairs,
+    }
     for name, rows in tables.items():
         kept, _ = samples.kept_apart(config, rows)
         if not kept:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from r1repro.artifacts import Progress
-from r1repro.config import Config, RewardModelConfig, SamplesConfig
+from r1repro.config import Config, RewardModelConfig, RLConfig, SamplesConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.ask import ask, samples_of
 from r1repro.generation.rollouts import Sampling
@@ -71,6 +71,30 @@ def draw(
         progress.update(len(found), total, **speed)
     asked = (tokenizer.encode(templates.render(template, problem)) for problem in problems)
     return found, tokens + sum(map(len, asked))
+
+
+def as_many(settings: RLConfig, keep_all: bool) -> SamplesConfig:
+    """As many samples of as many questions as an RL stage with these settings draws."""
+    return SamplesConfig(
+        questions=settings.batches * settings.questions,
+        samples=settings.generations,
+        kept=settings.generations,
+        temperature=settings.temperature,
+        max_completion_tokens=settings.last_cap,
+        rollout_batch=settings.rollout_batch,
+        keep_all=keep_all,
+    )
+
+
+def right(answers: Sequence[Answer], keep_all: bool) -> list[dict[str, Any]]:
+    """Rows of a data set: each distinct right answer to a question once; keep_all: every one."""
+    verdicts = judge([problem for problem, _, _ in answers], [said.text for _, _, said in answers])
+    kept = {
+        (problem.id, said.text): described(problem) | {"completion": said.text}
+        for (problem, _, said), so in zip(answers, verdicts, strict=True)
+        if keep_all or (so and said.finished)
+    }
+    return [*kept.values()]
 
 
 def sift(

@@ -17,7 +17,7 @@ from trl import DPOConfig, DPOTrainer
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, SFTConfig
 from r1repro.errors import R1ReproError
-from r1repro.training import sft, sharding
+from r1repro.training import sft
 
 BETA = 0.1
 """The coefficient of the reference, as in that paper's experiments."""
@@ -63,10 +63,8 @@ def train(
     R1ReproError if no batch remains.
     """
     lengths = [max(len(pair.chosen), len(pair.rejected)) for pair in pairs]
-    order = [pairs[row] for row in sft.epochs(lengths, settings, random.Random(seed))]
-    if sharding.processes() > 1:
-        # Otherwise the first pairs would be repeated to fill the last batch.
-        order = order[: len(order) // settings.batch_size * settings.batch_size]
+    rows = sft.whole_batches(sft.epochs(lengths, settings, random.Random(seed)), settings)
+    order = [pairs[row] for row in rows]
     if not order:
         raise R1ReproError(
             f"{len(pairs)} pairs of a right and a wrong answer to a question fill no batch of DPO: "

@@ -11,7 +11,7 @@ from trl import RewardConfig, RewardTrainer
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig
 from r1repro.errors import R1ReproError
-from r1repro.training import sft, sharding
+from r1repro.training import sft
 
 
 def train(
@@ -33,10 +33,7 @@ def train(
     R1ReproError if no batch remains.
     """
     lengths = [max(len(chosen), len(rejected)) for chosen, rejected in pairs]
-    order = sft.epochs(lengths, settings, random.Random(seed))
-    if sharding.processes() > 1:
-        # Otherwise the first pairs would be repeated to fill the last batch.
-        order = order[: len(order) // settings.batch_size * settings.batch_size]
+    order = sft.whole_batches(sft.epochs(lengths, settings, random.Random(seed)), settings)
     if not order:
         raise R1ReproError(
             f"{len(pairs)} pairs do not fill a batch of {settings.batch_size} across several "

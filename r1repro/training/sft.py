@@ -117,6 +117,16 @@ def epochs(lengths: Sequence[int], settings: SFTConfig, rng: random.Random) -> l
     return order + rest
 
 
+def whole_batches(order: list[int], settings: SFTConfig) -> list[int]:
+    """The order, with several processes without an incomplete last batch.
+
+    The trainer would repeat the first rows to fill it.
+    """
+    if sharding.processes() == 1:
+        return order
+    return order[: len(order) // settings.batch_size * settings.batch_size]
+
+
 def schedule(step: int, steps: int) -> float:
     """Learning-rate factor before update `step` (from 0): warm-up, then cosine decay to a tenth."""
     warmup = min(1.0, (step + 1) / max(1.0, WARMUP_SHARE * steps))

@@ -9,7 +9,7 @@ from r1repro.evaluation import held_out
 from r1repro.evaluation.checkpoints import CHAIN, CHECKPOINTS, key
 from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import drawing, figures
+from r1repro.reports import drawing, figures, heat_map
 from tests.reports.made_up import pretraining_metrics, rl_metrics
 
 
@@ -63,7 +63,7 @@ def test_checkpoints_of_the_chain_look_different_and_all_names_are():
 
 def test_only_clear_changes_are_coloured(results):
     changes = held_out.read(results["comparison"].folder).changes
-    figure = figures.stage_changes(changes)
+    figure = heat_map.changes_by_stage(changes)
     (panel,) = figure.axes
     cells = [change.get(path) for change in _of_the_chain(changes) for path in drawing.SUITES]
     assert len(panel.patches) == len(cells) == 4 * 12
@@ -78,7 +78,7 @@ def test_only_clear_changes_are_coloured(results):
 
 def test_a_change_that_does_not_exist_is_a_dash():
     none = {path: Estimate(math.nan, math.nan, math.nan, 0) for path in drawing.SUITES}
-    panel = figures.stage_changes({"dev1 - r1_zero": none}).axes[0]
+    panel = heat_map.changes_by_stage({"dev1 - r1_zero": none}).axes[0]
     assert [text.get_text() for text in panel.texts] == ["–"] * len(drawing.SUITES)
 
 
@@ -103,7 +103,7 @@ def test_curves_only_of_what_was_measured():
 
 
 def _of_the_chain(changes):
-    return [changes[key(*pair)] for pair in figures.stage_pairs(changes)]
+    return [changes[key(*pair)] for pair in heat_map.pairs(changes)]
 
 
 def test_metrics_without_values_are_drawn_all_the_same(evaluations):
