@@ -82,16 +82,15 @@ def rate(arm: Arm) -> float:
     return float(dict(arm.changes).get("rate", 1.0))
 
 
-def sampled(arm: Arm, start: RLConfig, steps: int | None = None) -> int:
-    """Completions sampled for so many updates, or for all; start: R1-Zero's settings.
+def sampled_an_update(arm: Arm, start: RLConfig) -> float:
+    """Completions sampled for an update of `lab.settings`; start: R1-Zero's settings.
 
-    None for SFT, which reads worked answers.
+    0 for SFT, which reads worked answers.
     """
-    settings = lab.settings(start, arm)
     if arm.offline == "sft":
-        return 0
-    updates = settings.steps if steps is None else steps
-    return updates * settings.questions * settings.generations // settings.objective.passes
+        return 0.0
+    settings = lab.settings(start, arm)
+    return settings.questions * settings.generations / settings.objective.passes
 
 
 def common_rates(notebook: str, *methods: str) -> set[float]:

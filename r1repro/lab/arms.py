@@ -9,7 +9,7 @@ import pandas as pd
 from r1repro.config import Config, lab
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
-from r1repro.evaluation.arms import PASS, best, sampled
+from r1repro.evaluation.arms import PASS, best, sampled_an_update
 from r1repro.evaluation.statistics import Estimate
 from r1repro.lab import figures
 from r1repro.reports.drawing import Drawing
@@ -75,10 +75,11 @@ def trained(config: Config, notebook: str) -> Trained:
         if left:
             missing[name] = sum(space.stages[stage].seconds(config) for stage in left)
             continue
+        each = sampled_an_update(arm, start)
         if arm.offline is None:
             rows = pd.read_parquet(space.place(stages[0]) / "metrics.parquet")
-            curves[name] = rows.assign(samples=[sampled(arm, start, n) for n in rows["step"]])
-        samples[name] = sampled(arm, start)
+            curves[name] = rows.assign(samples=rows["step"] * each)
+        samples[name] = round(lab.settings(start, arm).steps * each)
         evaluations[name] = pd.read_parquet(space.place(stages[1]) / "evaluation.parquet")
     before = None
     if lab.START in space.stages and space.is_done(lab.START):

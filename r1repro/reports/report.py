@@ -296,13 +296,15 @@ def _arms(results: Mapping[str, StageResult], config: Config) -> dict[str, Any]:
     found = {}
     for name, arm in lab.shown_in(config.lab).items():
         if (stage := f"{lab.STAGE}{name}") in results:
-            metrics = None if arm.offline else results[stage].metrics()
-            steps = None if metrics is None else int(metrics["step"].max())
+            steps = lab.settings(config.stage.r1_zero, arm).steps
+            if arm.offline is None:
+                steps = int(results[stage].metrics()["step"].max())
+            each = arms.sampled_an_update(arm, config.stage.r1_zero)
             found[name] = {
                 "method": arm.method,
                 "shown_in": list(arm.shown_in),
                 "changes": dict(arm.changes),
-                "samples": arms.sampled(arm, config.stage.r1_zero, steps),
+                "samples": round(steps * each),
             }
     return found
 
