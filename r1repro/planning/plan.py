@@ -31,7 +31,7 @@ from r1repro.planning.work import (
     work,
 )
 from r1repro.runner import sequence
-from r1repro.runner.graph import Stage, find
+from r1repro.runner.graph import Stage, find, graph
 from r1repro.runner.workspace import Workspace
 from r1repro.tasks import filters, worlds
 from r1repro.training.shape import shape_file
@@ -87,7 +87,10 @@ def plan(
 
 def _parameter_lines(config: Config) -> Iterator[str]:
     yield "\nparameters, counted without loading weights"
+    used = {model_of_stage(stage) for stage in graph(config).values()}
     for key, model in with_teacher(config).items():
+        if key not in used:  # the lab has no students
+            continue
         file = shape_file(model_of(config, key))
         if key == TEACHER and file is None:
             remedy = "run `r1repro fetch` with these settings"

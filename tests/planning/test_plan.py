@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.memory_table import table
 from r1repro import artifacts, cli
-from r1repro.config import ROOT
+from r1repro.config import LABS, ROOT
 from r1repro.config import compose as composed
 from r1repro.planning import plan
 from r1repro.planning.expected import Expected
@@ -52,6 +52,13 @@ def test_every_stage_in_order_with_what_it_does(compose):
         "4 questions x 4 answers = 16 completions a step of at most 48 tokens, in micro-batches of "
         "at most 2,048 tokens (16 of the longest rows), 1 process; 4 steps = 64 completions" in told
     )
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_a_lab_has_no_students(compose, lab):
+    text = _text(compose(f"lab={lab}"))
+    assert f"\nlab/{lab}" in text
+    assert re.search(r"^  model +[\d,]+ of mini_qwen", text, re.M) and "llama" not in text
 
 
 def test_what_is_cached_begun_and_built_anew(compose, runs):
