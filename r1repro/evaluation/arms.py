@@ -3,26 +3,29 @@
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from r1repro.config import LABS, RLConfig, lab
 from r1repro.config.lab import Arm
-from r1repro.evaluation import declared, metrics
+from r1repro.evaluation import declared, metrics, moved
 from r1repro.evaluation.checkpoints import key
 from r1repro.evaluation.declared import Claim
 from r1repro.evaluation.effects import Light
+from r1repro.evaluation.moved import Moved
 from r1repro.evaluation.results import Results
 
 PASS = "reasoning/pass@1"
+ITERATIVE = "iterative_grpo"
 _ALSO = ("clipped", "length_correct", "length_wrong")
 
 
 def compared(evaluations: Mapping[str, pd.DataFrame]) -> tuple[Results, Results]:
     """(summaries by stage, paired changes of `pairs` by key), over all reasoning problems alone.
 
-    evaluations: rows of evaluation.parquet by the stage that trained the arm.
+    evaluations: rows of evaluation.parquet by the stage that trained the arm, or of `rounds`.
     """
     alone, changes = metrics.compare(evaluations, pairs(evaluations), whole=True)
     return _kept(alone), _kept({key(*pair): change for pair, change in changes.items()})
@@ -45,7 +48,9 @@ def pairs(evaluated: Container[str]) -> list[tuple[str, str]]:
         wanted = [(grpo, method) for method in trials]
         wanted += [sides for claim in _of(notebook) if (sides := _sides(claim))]
         for before, after in wanted:
-            found |= dict.fromkeys(product(trials.get(before, ()), trials.get(after, ())))
+            found |= dict.fromkeys(
+                product(trials.get(before, [before]), trials.get(after, [after]))
+            )
     return [(a, b) for a, b in found if a != b and a in evaluated and b in evaluated]
 
 
@@ -131,6 +136,16 @@ def claims_on(chosen: str, runs: Sequence[Light]) -> list[Claim] | None:
             measure = replace(claim.measure, **arms)  # type: ignore[type-var]
             found.append(replace(claim, measure=measure, tuned=tuned or claim.tuned))
     return found
+
+
+def rounds(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, Moved]]:
+    """(rows of the validation problems, what moved) by policy of a round of stage iterative_grpo.
+
+    folder: of its result. A policy is named as claims name it, iterative_grpo/ROUND.
+    """
+    tables = (pd.read_parquet(folder / f"{name}.parquet") for name in ("validation", "rounds"))
+    rows, steps = ({f"{ITERATIVE}/{n}": one for n, one in t.groupby("arm")} for t in tables)
+    return rows, {name: moved.facts(one) for name, one in steps.items()}
 
 
 def _of(notebook: str) -> Iterator[Claim]:

@@ -7,13 +7,13 @@ import yaml
 from markupsafe import Markup
 
 from r1repro.duration import duration
-from r1repro.evaluation import metrics
+from r1repro.evaluation import declared, metrics
 from r1repro.evaluation.checkpoints import MAIN
 from r1repro.evaluation.claims import VERDICTS, Judged
 from r1repro.evaluation.doctor import LOOKED_FOR
 from r1repro.reports import claims, shows, tables
 from r1repro.reports.markup import Html, Row, Table, folded, joined, paragraphs
-from r1repro.reports.report import Report
+from r1repro.reports.report import Report, lab_of
 from r1repro.reports.transcripts import LANGUAGES
 from r1repro.text.reflection import REFLECTION_WORDS
 
@@ -91,7 +91,16 @@ def ledger(told: Report) -> Html | None:
         if found:
             clear = verdict in ("reproduced", "contradicted")
             parts.append(folded(title, _claims(found, without_reward), opened=clear))
+    if parts and lab_of(told.manifest) == "none":
+        more = paragraphs(_IN_LAB.format(len(declared.load(declared.LAB))))
+        return joined(*parts, more)
     return joined(*parts) if parts else None
+
+
+_IN_LAB = (
+    "{} claims are on methods that no stage uses, such as PPO, rejection fine-tuning and a second "
+    "round of RL. The lab trains those: r1repro run lab=all, whose report has the verdicts."
+)
 
 
 def _claims(found: Sequence[Judged], without_reward: set[str]) -> Table:

@@ -22,6 +22,7 @@ from r1repro.reports.publish import publish
 from r1repro.reports.sums import SUMS
 from r1repro.runner.sequence import run_folder
 from r1repro.runner.workspace import Workspace
+from r1repro.stages import iterative
 from tests.hygiene import faults
 from tests.reports import in_process
 from tests.reports.conftest import repository
@@ -36,8 +37,10 @@ SKILLS = {
     "process": 0.9,
     "grpo_half": 0.9,
     "grpo_double": 0.8,
+    "refreshed": 0.8,
 }
-"""Of made-up arms; the others have 0.6."""
+"""Of made-up arms and rounds; the others have 0.6."""
+ROUNDS = {f"{arms.ITERATIVE}/{name}" for name in iterative.ROUNDS}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,6 +69,12 @@ def made(config, without: str = "") -> dict[str, StageResult]:
         elif arm:
             rows = evaluation(SKILLS.get(arm, 0.6), 80, 4, 100 * config.seed + i)
             tables["evaluation"] = rows
+        if name == arms.ITERATIVE:
+            for file, rows in (
+                ("validation", lambda n: evaluation(SKILLS.get(n, 0.6), 80, 4, 77 + config.seed)),
+                ("rounds", lambda n: rl_metrics(20, seed=len(n))),
+            ):
+                tables[file] = pd.concat([rows(n).assign(arm=n) for n in iterative.ROUNDS])
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "moved.json").write_text('{"weights": 0.1}')
         for file, rows in tables.items():
@@ -115,7 +124,7 @@ def test_its_notebook_is_kept_without_results():
 
 def test_the_report_of_a_run_has_every_arm(runs):
     found = read_results(runs[0] / "results.json")
-    assert set(found) == {f"{lab.STAGE}{name}" for name in lab.arms()}
+    assert set(found) == {f"{lab.STAGE}{name}" for name in lab.arms()} | ROUNDS
     for each in found.values():
         assert {PASS, "reasoning/pass@4", "reasoning/cons@4", "length"} <= each.keys()
         assert each[PASS].low < each[PASS].value < each[PASS].high and each[PASS].n == 80
@@ -138,6 +147,8 @@ def test_what_the_papers_say_of_the_methods_is_judged_by_the_best_arms(runs):
     found = verdicts(runs[0])
     assert set(found) == {claim.id for claim in declared.load(declared.LAB)}
     assert found["grpo-beats-ppo-95"] == found["process-supervision"] == "reproduced"
+    assert found["iterative-rl"] == found["refreshed-reward"] == "reproduced"
+    assert "not testable" not in found.values()
     ledger = {c["id"]: c for c in json.loads((runs[0] / "claims.json").read_text())}
     one = ledger["grpo-beats-ppo-95"]
     assert one["measure"]["after"] == "lab_ppo_95_3" and "best of 3 trials" in one["tuned"]
@@ -153,7 +164,7 @@ def test_every_claim_on_the_lab_has_arms_that_sampled_as_much():
     for claim in declared.load(declared.LAB):
         shown = lab.shown_in(claim.lab).values()
         assert isinstance(claim.measure, Change)
-        for side in (claim.measure.before, claim.measure.after):
+        for side in {claim.measure.before, claim.measure.after} - ROUNDS:
             of = [lab.settings(start, arm) for arm in shown if arm.method == side]
             assert of, f"{claim.id}: {claim.lab} shows no {side}"
             assert {(s.batches, s.questions, s.generations) for s in of} == {(40, 16, 16)}
