@@ -5,7 +5,7 @@ surrogate pairs, a hundred thousand digits in a row. All of it is shown as text.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 from markupsafe import Markup, escape
@@ -14,6 +14,8 @@ from r1repro.evaluation.answers import chosen, shown
 from r1repro.evaluation.checkpoints import label_of
 from r1repro.reports.markup import Html
 from r1repro.tasks import countdown
+from r1repro.text import marked
+from r1repro.text.turns import runs_on
 from r1repro.text.visible import visible
 
 LIMIT = 4_000
@@ -23,7 +25,7 @@ LANGUAGES = {"en": "English", "zh": "Chinese"}
 
 _COUNTDOWN = re.compile(r"\d{1,3}(?:,\d{1,3}){1,3}=\d{1,3}", re.ASCII)
 """Numbers and target of a countdown in the mini world's sizes, whose attempts can be listed."""
-_TAG = re.compile(r"(</?(?:think|answer)>)")
+_TAG = re.compile(r"</?(?:think|answer)>")
 _CSS = """
 .r1t{font:14px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;
  margin:.6em 0;border:1px solid #d8dce1;border-radius:6px;padding:.4em .8em;max-width:60em}
@@ -31,30 +33,45 @@ _CSS = """
  Menlo,Consolas,"DejaVu Sans Mono","Noto Sans Mono CJK SC",monospace;unicode-bidi:isolate}
 .r1t .head{color:#5b6169}.r1t .tag{color:#8a5a00}.r1t .cut{background:#fff3d6;padding:0 .3em}
 .r1t .right{color:#00664c}.r1t .wrong{color:#a33b00}
+.r1k{font:13px/1.6 system-ui,sans-serif;color:#5b6169}
+.r1t mark,.r1k mark{color:inherit;padding:0 .1em}
+mark.false{background:#fde2dc;text-decoration:underline wavy #a33b00 1px}
+mark.turn{background:#d6e6f8;font-weight:600}mark.foreign{background:#e9dff5}
 """
 
 
-def text_html(text: object, limit: int = LIMIT) -> Markup:
+def text_html(text: object, limit: int = LIMIT, language: str | None = None) -> Markup:
     """Any text as escaped HTML, tags of the R1 format marked, the middle cut beyond `limit`.
 
-    The note on how much was cut is a separate element, which a text cannot forge.
+    language: the question's, if the text is an answer, in which `marked.marks` are shown. The note
+    on how much was cut is a separate element, which a text cannot forge.
     """
     whole = text if isinstance(text, str) else "" if text is None else str(text)
     if len(whole) <= limit:
-        return _marked(whole)
+        return _marked(whole, language)
     head, tail = whole[: limit * 3 // 4], whole[len(whole) - limit // 4 :]
     cut = len(whole) - len(head) - len(tail)
-    note = f"… {cut:,} of {len(whole):,} characters are not shown here …"
-    return _marked(head) + Markup('<span class="cut">{}</span>').format(note) + _marked(tail)
+    note = Markup('<span class="cut">… {:,} of {:,} characters are not shown here …</span>')
+    return _marked(head, language) + note.format(cut, len(whole)) + _marked(tail, language)
 
 
-def _marked(text: str) -> Markup:
-    # The split keeps the tags at odd indices.
-    parts = _TAG.split(text)
-    return Markup("").join(
-        Markup('<span class="tag">{}</span>').format(part) if i % 2 else escape(visible(part))
-        for i, part in enumerate(parts)
-    )
+def _marked(text: str, language: str | None) -> Markup:
+    found = [(*tag.span(), _AS_TAG) for tag in _TAG.finditer(text)]
+    if language is not None:
+        found += [(one.start, one.end, _as(one.kind)) for one in marked.marks(text, language)]
+    parts, at = [], 0
+    for start, end, around in sorted(found):
+        parts += [escape(visible(text[at:start])), around.format(visible(text[start:end]))]
+        at = end
+    return Markup("").join([*parts, escape(visible(text[at:]))])
+
+
+_AS_TAG = Markup('<span class="tag">{}</span>')
+
+
+def _as(kind: str) -> Markup:
+    """The element of a kind of `marked.MEANS`, for `format`."""
+    return Markup(f'<mark class="{kind}" title="{marked.MEANS[kind]}">{{}}</mark>')
 
 
 def problems(answers: pd.DataFrame) -> list[dict[str, pd.Series]]:
@@ -71,9 +88,38 @@ def over_training(completions: pd.DataFrame, most: int = 12) -> pd.DataFrame:
     if completions.empty:
         return completions
     firsts = completions.drop_duplicates("step").sort_values("step").reset_index(drop=True)
-    if len(firsts) <= most:
-        return firsts
-    return firsts.iloc[[round(i * (len(firsts) - 1) / (most - 1)) for i in range(most)]]
+    return firsts[firsts["step"].isin(_spaced(firsts["step"].tolist(), most))]
+
+
+def _spaced(steps: Sequence[int], most: int) -> list[int]:
+    """Up to `most` of these steps, evenly spaced, the first and the last among them."""
+    if len(steps) <= most:
+        return list(steps)
+    return [steps[round(i * (len(steps) - 1) / max(1, most - 1))] for i in range(most)]
+
+
+def groups(rows: pd.DataFrame, most: int = 4, limit: int = LIMIT) -> Html | None:
+    """Whole groups of up to `most` steps with their rewards and advantages; None without any.
+
+    rows: of `StageResult.groups`. Each is folded but the first.
+    """
+    made: list[Markup] = []
+    for step in _spaced(sorted(set(rows["step"])), most):
+        group = rows[rows["step"] == step].sort_values("reward", ascending=False, kind="stable")
+        right = f"{group['correct'].sum()} of {len(group)} right"
+        marks = Markup(" · <b>{}</b>").format(right)
+        texts = [(_paid(row), row["text"]) for _, row in group.iterrows()]
+        made.append(card(group.iloc[0], texts, limit, marks, opened=not made))
+    return cards(made) if made else None
+
+
+def _paid(row: pd.Series) -> Markup:
+    """A completion's reward, advantage and verdict; those of tokens have no advantage."""
+    said = f"reward {row['reward']:.2f}"
+    if "advantage" in row:
+        said += f", advantage {row['advantage']:+.2f}".replace("-", "−")
+    head = Markup('<b>{}</b> <span class="{}">{}</span>')
+    return head.format(said, _right(row), verdict(row))
 
 
 def show(rows: pd.DataFrame, limit: int = LIMIT) -> Html:
@@ -129,13 +175,16 @@ def card(
 ) -> Markup:
     """A row as a card: heading and `marks`, question, gold answer, and texts with their heads."""
 
-    def text(written: object) -> Markup:
-        return Markup('<pre lang="{}">{}</pre>').format(row["language"], text_html(written, limit))
+    language = str(row["language"])
+
+    def text(written: object, asked: bool = False) -> Markup:
+        shown = text_html(written, limit, None if asked else language)
+        return Markup('<pre lang="{}">{}</pre>').format(language, shown)
 
     start = Markup('<details class="r1t"{}><summary class="head">{} · {}{}</summary>')
     state = Markup(" open") if opened else ""
     parts = [start.format(state, heading(row), row["problem_id"], marks)]
-    parts += [text(row["prompt"])] if "prompt" in row else []
+    parts += [text(row["prompt"], asked=True)] if "prompt" in row else []
     if "answer" in row:
         gold = Markup("<div>{}: <code>{}</code></div>")
         parts.append(gold.format(*_gold(row)))
@@ -161,9 +210,15 @@ def verdict(row: pd.Series) -> str:
     words = ["right" if row["correct"] else "wrong"]
     words.append("valid format" if row["format_valid"] else "format not valid")
     words.append(f"{row['tokens']} tokens" + ("" if row["finished"] else ", cut off"))
+    words += ["affirms what is false"] if row.get("false_check", False) else []
+    words += ["runs on after its answer"] if runs_on(str(row["text"])) else []
     return " · ".join(words)
 
 
 def cards(made: Iterable[Markup]) -> Html:
-    """Cards with their style, for a notebook."""
-    return Html(Markup("<style>{}</style>").format(Markup(_CSS)) + Markup("").join(made))
+    """Cards with their style, and what their marks mean, for a notebook."""
+    whole = Markup("").join(made)
+    kinds = [kind for kind in marked.MEANS if f'<mark class="{kind}"' in whole]
+    meant = Markup(" · ").join(_as(kind).format(marked.MEANS[kind]) for kind in kinds)
+    key = Markup('<div class="r1k">Marked: {}</div>').format(meant) if kinds else ""
+    return Html(Markup("<style>{}</style>").format(Markup(_CSS)) + key + whole)

@@ -6,6 +6,7 @@ or opens the next. In a search that is the plain verdict on a failed attempt.
 """
 
 import re
+from collections.abc import Iterator
 
 _RESULT = r"=\s*-?\d+"
 _REFUSAL = (
@@ -14,7 +15,8 @@ _REFUSAL = (
 )
 # Both gaps are bounded, which keeps matching linear in the text.
 _TAKEN_BACK = re.compile(
-    rf"{_RESULT}[^\n=]{{0,20}}?[\s,，;；。.]\s{{0,3}}{_REFUSAL}|{_RESULT}[^\n=]{{0,20}}\n\s{{0,3}}{_REFUSAL}",
+    rf"{_RESULT}[^\n=]{{0,20}}?[\s,，;；。.]\s{{0,3}}({_REFUSAL})"
+    rf"|{_RESULT}[^\n=]{{0,20}}\n\s{{0,3}}({_REFUSAL})",
     re.IGNORECASE,
 )
 _FURTHER = re.compile(_RESULT)
@@ -23,3 +25,9 @@ _FURTHER = re.compile(_RESULT)
 def reconsiders(thinking: str) -> bool:
     """Whether a result is withdrawn and another one stated after it."""
     return any(_FURTHER.search(thinking, taken.end()) for taken in _TAKEN_BACK.finditer(thinking))
+
+
+def turns(text: str) -> Iterator[tuple[int, int]]:
+    """Where a word stands that withdraws the result before it: (start, end) of each."""
+    for taken in _TAKEN_BACK.finditer(text):
+        yield taken.span(taken.lastindex or 0)

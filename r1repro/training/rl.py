@@ -313,8 +313,10 @@ class Recorder(trainers.Recorder):
             if kind not in OF_TOKENS:
                 advantages_B = objective.advantages_of(rewards_B, settings.generations, kind)
                 batch["advantage"] = advantages_B.numpy()
-            kept = batch.groupby("problem_id", sort=False).head(1).assign(step=step, reward=reward)
-            self.samples += kept.to_dict("records")
+            batch = batch.assign(step=step, reward=reward, rest_of_group=False)
+            kept = batch.groupby("problem_id", sort=False).head(1)
+            rest = batch.iloc[1 : settings.generations].assign(rest_of_group=True)
+            self.samples += pd.concat([kept, rest]).to_dict("records")
         last = step == settings.steps
         spent_all = self.budget is not None and (row["flops"] >= self.budget or last)
         every = settings.snapshot_every

@@ -5,23 +5,26 @@ import pytest
 from r1repro.reports.transcripts import (
     LIMIT,
     chosen,
+    groups,
     over_training,
     problems,
     show,
     side_by_side,
     text_html,
 )
+from r1repro.text.marked import MEANS
 from tests.reports.made_up import HOSTILE, completions, evaluation
 
-KNOWN = re.compile(r"</?(?:span|div|pre|b|style)\b[^<>]*>")
+KNOWN = re.compile(r"</?(?:span|div|pre|b|style|mark)\b[^<>]*>")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_appears_as_text(name):
-    html = str(text_html(HOSTILE[name]))
-    html.encode("utf-8")  # no lone surrogate is left
-    assert "<" not in KNOWN.sub("", html)
-    assert len(html) < 3 * LIMIT
+    for language in (None, "en", "zh"):
+        html = str(text_html(HOSTILE[name], language=language))
+        html.encode("utf-8")  # no lone surrogate is left
+        assert "<" not in KNOWN.sub("", html)
+        assert len(html) < (3 if language is None else 6) * LIMIT
 
 
 def test_escaping_is_the_whole_text():
@@ -30,6 +33,21 @@ def test_escaping_is_the_whole_text():
     assert text_html("<think>3</think>") == (
         '<span class="tag">&lt;think&gt;</span>3<span class="tag">&lt;/think&gt;</span>'
     )
+
+
+def test_false_sums_turns_and_foreign_words_of_answers_are_marked_and_explained():
+    text = "<think>12+5=18\n17-3=14, no\n先算17-8=9</think><answer>9</answer>"
+    rows = completions().head(1).assign(text=text, prompt="12+5=18 错", language="en")
+    page = str(show(rows.assign(false_check=True))._repr_html_())
+    for kind, words in (("false", "12+5=18"), ("turn", "no"), ("foreign", "先算")):
+        title = MEANS[kind]
+        assert page.count(f'<mark class="{kind}" title="{title}">{words}</mark>') == 1
+        assert page.count(f'<mark class="{kind}" title="{title}">{title}</mark>') == 1
+    assert "affirms what is false" in page and "runs on" not in page
+    plain = rows.assign(text="<think>12+5=17</think><answer>17</answer> User: And 3+4?")
+    page = str(show(plain)._repr_html_())
+    assert "<mark" not in page and "Marked:" not in page
+    assert "runs on after its answer" in page and "affirms" not in page
 
 
 def test_long_text_is_bounded_and_says_how_much_is_missing():
@@ -76,6 +94,17 @@ def test_samples_over_training_are_bounded():
     rows = completions()
     assert list(over_training(rows)["step"]) == [0, 10, 20, 50, 100]
     assert list(over_training(rows, most=3)["step"]) == [0, 20, 100]
+
+
+def test_whole_groups_stand_with_their_rewards_and_advantages():
+    rows = completions().head(3).assign(step=[10, 10, 20], reward=[0.0, 2.0, 1.0], correct=True)
+    page = str(groups(rows.assign(advantage=[-0.5, 1.25, 0.0]))._repr_html_())
+    assert page.index("reward 2.00, advantage +1.25") < page.index("reward 0.00, advantage −0.50")
+    assert "2 of 2 right" in page and "1 of 1 right" in page
+    assert page.count("<details") == 2 and page.count('<details class="r1t" open') == 1
+    bare = rows.drop(columns="advantage")
+    assert "advantage" not in groups(bare)._repr_html_() and groups(rows.iloc[:0]) is None
+    assert "step 20" not in groups(rows, most=1)._repr_html_()
 
 
 def test_notebooks_get_escaped_html():

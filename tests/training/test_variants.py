@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import pandas as pd
 import pytest
 import torch
 from transformers import Qwen3ForCausalLM
 
-from r1repro.artifacts import Progress
+from r1repro.artifacts import Progress, StageResult
 from r1repro.config import ObjectiveConfig
 from r1repro.rewards import rules
 from r1repro.tasks import mini_world
@@ -159,8 +160,19 @@ def test_two_passes_over_each_generation(base, tokenizer, tmp_path, monkeypatch)
         progress=Progress(None),
     )
     assert [row["seconds_rollout"] > 0 for row in rows] == [True, False, True, False]
-    asked = {step: [s["problem_id"] for s in samples if s["step"] == step] for step in (1, 3)}
+    pd.DataFrame(samples).to_parquet(tmp_path / "completions.parquet")
+    result = StageResult("r1_zero", "", tmp_path, {"files": {}})
+    firsts = result.completions()
+    asked = {step: firsts[firsts["step"] == step]["problem_id"].tolist() for step in (1, 3)}
     assert asked == {1: [p.id for p in problems[:4]], 3: [p.id for p in problems[4:]]}
+    whole = result.groups()
+    assert whole["step"].tolist() == [1] * settings.generations + [3] * settings.generations
+    for step, first in ((1, problems[0]), (3, problems[4])):
+        group = whole[whole["step"] == step]
+        assert set(group["problem_id"]) == {first.id}
+        apart = group["reward"] - group["reward"].mean()
+        expected = apart / (group["reward"].std() + 1e-4)
+        assert group["advantage"].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-4)
     # The second pass is off-policy: the ratio has left 1, and its KL differs from the first one's.
     assert rows[0]["reward"] == rows[1]["reward"] and rows[0]["kl"] != rows[1]["kl"]
 
