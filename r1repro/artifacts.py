@@ -47,16 +47,9 @@ class StageResult:
         return renamed(self.table("metrics"))
 
     def completions(self):  # type: ignore[no-untyped-def]
-        """Of completions.parquet the first completion to each question of some steps."""
+        """Of completions.parquet, the first one to each question; `table` also has whole groups."""
         rows = self.table("completions")
-        return rows[~_rest_of_group(rows)]
-
-    def groups(self):  # type: ignore[no-untyped-def]
-        """Of completions.parquet the whole group to the first question of each step."""
-        rows = self.table("completions")
-        rest = _rest_of_group(rows)
-        rows = rows[rest | ~rows["step"].duplicated()].sort_values("step", kind="stable")
-        return rows[rows["step"].isin(rows["step"][_rest_of_group(rows)])]
+        return rows if "rest_of_group" not in rows else rows[~rows["rest_of_group"].eq(True)]
 
     def evaluation(self):  # type: ignore[no-untyped-def]
         """evaluation.parquet as a DataFrame, one row per problem and sample."""
@@ -78,12 +71,6 @@ _RENAMED = {
     "general_correct": "general/score",
     "reflection": "reflection_per_response",
 }
-
-
-def _rest_of_group(rows):  # type: ignore[no-untyped-def]
-    """Of each row of completions.parquet, whether it is of a group that is kept as a whole, and not
-    its first; none is in results from before such groups were kept."""
-    return rows.get("rest_of_group", rows["step"].eq(None)).eq(True)
 
 
 def renamed(rows):  # type: ignore[no-untyped-def]

@@ -59,6 +59,18 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
     }
 
 
+def whole_groups(completions: pd.DataFrame) -> pd.DataFrame:
+    """Of completions.parquet the group of each step's first question, for steps that have it whole.
+
+    None is in files from before whole groups were kept.
+    """
+    if "rest_of_group" not in completions:
+        return completions.iloc[:0]
+    rest = completions["rest_of_group"].eq(True)
+    rows = completions[rest | ~completions["step"].duplicated()]
+    return rows[rows["step"].isin(rows["step"][rest])].sort_values("step", kind="stable")
+
+
 def with_work(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of evaluation.parquet or completions.parquet with the columns of WORK.
 

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from r1repro.evaluation.answers import chosen, shown
 from r1repro.evaluation.checkpoints import label_of
+from r1repro.evaluation.rows import whole_groups
 from r1repro.reports.markup import Html
 from r1repro.tasks import countdown
 from r1repro.text import marked
@@ -98,12 +99,13 @@ def _spaced(steps: Sequence[int], most: int) -> list[int]:
     return [steps[round(i * (len(steps) - 1) / max(1, most - 1))] for i in range(most)]
 
 
-def groups(rows: pd.DataFrame, most: int = 4, limit: int = LIMIT) -> Html | None:
+def groups(completions: pd.DataFrame, most: int = 4, limit: int = LIMIT) -> Html | None:
     """Whole groups of up to `most` steps with their rewards and advantages; None without any.
 
-    rows: of `StageResult.groups`. Each is folded but the first.
+    completions: the whole completions.parquet. Each group is folded but the first.
     """
     made: list[Markup] = []
+    rows = whole_groups(completions)
     for step in _spaced(sorted(set(rows["step"])), most):
         group = rows[rows["step"] == step].sort_values("reward", ascending=False, kind="stable")
         right = f"{group['correct'].sum()} of {len(group)} right"

@@ -1,5 +1,6 @@
 import re
 
+import pandas as pd
 import pytest
 
 from r1repro.reports.transcripts import (
@@ -98,12 +99,17 @@ def test_samples_over_training_are_bounded():
 
 def test_whole_groups_stand_with_their_rewards_and_advantages():
     rows = completions().head(3).assign(step=[10, 10, 20], reward=[0.0, 2.0, 1.0], correct=True)
-    page = str(groups(rows.assign(advantage=[-0.5, 1.25, 0.0]))._repr_html_())
+    more = rows.tail(1).assign(reward=0.5, advantage=-0.1)
+    rows = pd.concat([rows, more], ignore_index=True).assign(
+        rest_of_group=[False, True, False, True]
+    )
+    page = str(groups(rows.assign(advantage=[-0.5, 1.25, 0.0, 0.0]))._repr_html_())
     assert page.index("reward 2.00, advantage +1.25") < page.index("reward 0.00, advantage −0.50")
-    assert "2 of 2 right" in page and "1 of 1 right" in page
+    assert "2 of 2 right" in page and page.count("2 of 2 right") == 2
     assert page.count("<details") == 2 and page.count('<details class="r1t" open') == 1
     bare = rows.drop(columns="advantage")
-    assert "advantage" not in groups(bare)._repr_html_() and groups(rows.iloc[:0]) is None
+    assert "advantage" not in groups(bare)._repr_html_()
+    assert groups(rows.iloc[:0]) is groups(rows.drop(columns="rest_of_group")) is None
     assert "step 20" not in groups(rows, most=1)._repr_html_()
 
 

@@ -9,6 +9,7 @@ from transformers import Qwen3ForCausalLM
 
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import ObjectiveConfig
+from r1repro.evaluation.rows import whole_groups
 from r1repro.rewards import rules
 from r1repro.tasks import mini_world
 from r1repro.training import rl
@@ -165,7 +166,7 @@ def test_two_passes_over_each_generation(base, tokenizer, tmp_path, monkeypatch)
     firsts = result.completions()
     asked = {step: firsts[firsts["step"] == step]["problem_id"].tolist() for step in (1, 3)}
     assert asked == {1: [p.id for p in problems[:4]], 3: [p.id for p in problems[4:]]}
-    whole = result.groups()
+    whole = whole_groups(result.table("completions"))
     assert whole["step"].tolist() == [1] * settings.generations + [3] * settings.generations
     for step, first in ((1, problems[0]), (3, problems[4])):
         group = whole[whole["step"] == step]
