@@ -159,14 +159,33 @@ def bars(
     )  # fmt: skip
 
 
-def noisy(axes: Axes, x: pd.Series, y: pd.Series, colour: str, label: str, dash: str = "-") -> None:
-    """The values faintly, and their running mean over a tenth of the run."""
-    window = max(1, round(len(y) / 10))
-    smooth = y.rolling(window, center=True, min_periods=1).mean()
+def noisy(
+    axes: Axes,
+    x: pd.Series,
+    y: pd.Series,
+    colour: str,
+    label: str,
+    dash: str = "-",
+    resets: int | None = None,
+) -> None:
+    """The values faintly, and their running mean over a tenth of the run.
+
+    resets: after every so many steps of `x` the curve starts anew, and no mean covers both sides.
+    """
+    smooth = _running(y.set_axis(x), resets)
     short = len(y) < 10
     if not short:
         axes.plot(x, y, color=colour, alpha=0.25, linewidth=0.9)
     axes.plot(x, smooth, dash, color=colour, label=label, marker="." if short else None)
+
+
+def _running(values: pd.Series, resets: int | None = None) -> pd.Series:
+    """The running mean over a tenth of the run; values: by step, from 1."""
+    window = max(1, round(len(values) / 10))
+    parts = values.index * 0 if resets is None else (values.index - 1) // resets
+    return values.groupby(parts).transform(
+        lambda part: part.rolling(window, center=True, min_periods=1).mean()
+    )
 
 
 def bands(
@@ -176,16 +195,17 @@ def bands(
     colour: str,
     label: str,
     dash: str = "-",
+    resets: int | None = None,
 ) -> None:
     """A column over RL steps: one run as in `noisy`, several seeds as a band.
 
     The band spans the lowest to the highest running mean; the line is their mean.
     """
     if len(runs) == 1:
-        noisy(axes, runs[0]["step"], runs[0][column], colour, label, dash)
+        noisy(axes, runs[0]["step"], runs[0][column], colour, label, dash, resets)
         return
-    each = pd.concat([rows.set_index("step")[column].astype(float) for rows in runs], axis=1)
-    smooth = each.rolling(max(1, len(each) // 10), center=True, min_periods=1).mean()
+    each = [rows.set_index("step")[column].astype(float) for rows in runs]
+    smooth = pd.concat([_running(one, resets) for one in each], axis=1)
     axes.fill_between(
         smooth.index, smooth.min(axis=1), smooth.max(axis=1), color=colour, alpha=0.22, linewidth=0
     )
@@ -207,10 +227,8 @@ def line(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, d
 
 def from_zero(axes: Axes) -> None:
     """Start the axis at zero and leave room above the curves."""
-    values = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
-    drawn = [float(np.nanmax(value)) for value in values if value.size]
-    most = max(drawn, default=0.0)
-    axes.set_ylim(0, 1.08 * most if most > 0 else None)
+    most = float(axes.dataLim.y1)  # bands too, not lines alone
+    axes.set_ylim(0, 1.08 * most if 0 < most < np.inf else None)
 
 
 def labelled(axes: Axes, column: str) -> None:

@@ -16,6 +16,7 @@ from r1repro.evaluation.checkpoints import (
     BLUE,
     CHAIN,
     GREEN,
+    GREY,
     INK,
     ORANGE,
     PURPLE,
@@ -161,10 +162,13 @@ def pass_at_k(evaluations: Mapping[str, Evaluation]) -> Drawing:
 
 
 @drawing.described
-def behaviour(runs: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Drawing:
+def behaviour(
+    runs: pd.DataFrame | Mapping[str, pd.DataFrame], resets: int | None = None
+) -> Drawing:
     """How the completions on the training prompts change over RL steps, in six panels.
 
-    runs: R1-Zero's metrics, or those of several seeds, which are drawn as bands.
+    runs: R1-Zero's metrics, or those of several seeds, which are drawn as bands. resets: after how
+    many steps the reference is replaced, from which the KL starts at zero again.
     """
     found = {"": runs} if isinstance(runs, pd.DataFrame) else runs
     curves = []
@@ -174,11 +178,23 @@ def behaviour(runs: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Drawing:
     figure = drawing.empty(10.4, 5.4)
     axes = figure.subplots(2, 3, sharex=True)
     for panel, (column, colour) in zip(axes.ravel(), _BEHAVIOUR.items(), strict=True):
-        drawing.bands(panel, curves, column, colour, "right answers")
+        again = resets if column == "kl" else None
+        drawing.bands(panel, curves, column, colour, "right answers", resets=again)
         if column == "length_correct":
             drawing.bands(panel, curves, "length_wrong", VERMILION, "wrong answers", "--")
             panel.legend()
+        if again is not None:
+            replaced = range(again, int(curves[0]["step"].max()), again)
+            for i, step in enumerate(replaced):
+                panel.axvline(
+                    step + 0.5, color=GREY, linestyle=":", linewidth=1.2,
+                    label="" if i else "reference replaced",
+                )  # fmt: skip
+            panel.legend(*(part[-1:] for part in panel.get_legend_handles_labels()))
         drawing.labelled(panel, column)
+        if column in _PAPER:
+            (x, y), said = _PAPER[column]
+            panel.text(x, y, said, transform=panel.transAxes, ha="right", fontsize=8.5, color=GREY)
     for panel in axes[1]:
         panel.set_xlabel("RL step")
     drawing.whole_steps(axes.ravel())
@@ -194,6 +210,12 @@ _BEHAVIOUR = {
     "kl": ORANGE,
 }
 """Columns and colours of the panels of `behaviour`."""
+_PAPER = {
+    "length_correct": ((0.98, 0.05), "DeepSeek: ↑, × 17"),
+    "reflection_per_response": ((0.98, 0.92), "DeepSeek: ↑, × 5 to 7"),
+    "language_share": ((0.98, 0.92), "DeepSeek: ↓, no figure"),
+}
+"""Which way DeepSeek's R1-Zero went, and where that stands: v1, Figure 3; v2, C.2; v1, 2.2.4."""
 
 
 @drawing.described

@@ -102,6 +102,18 @@ def test_curves_only_of_what_was_measured():
     assert len(both) == 3 and all(panel.get_ylabel() for panel in both)
 
 
+def test_no_mean_covers_two_references():
+    """A KL that starts at zero again: the running mean of each part stays inside of the part."""
+    rows = rl_metrics(40).assign(step=range(1, 41), kl=[0.0] * 20 + [1.0] * 20)
+    kl = figures.behaviour(rows, resets=20).axes[-1]
+    smooth = kl.lines[1].get_ydata()
+    assert list(smooth) == [0.0] * 20 + [1.0] * 20
+    assert [line.get_xdata()[0] for line in kl.lines[2:]] == [20.5]
+    assert set(figures.behaviour(rows).axes[-1].lines[1].get_ydata()) > {0.0, 1.0}
+    several = figures.behaviour({"a": rows, "b": rows}, resets=20).axes[-1]
+    assert set(several.lines[0].get_ydata()) == {0.0, 1.0}
+
+
 def _of_the_chain(changes):
     return [changes[key(*pair)] for pair in heat_map.pairs(changes)]
 
