@@ -4,10 +4,12 @@ The documents are read as they are in the repository; README is the front page, 
 its figures are from the first page after it. The site loads nothing from elsewhere.
 """
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import yaml
 
@@ -17,7 +19,10 @@ from r1repro.config import ROOT
 PAGES, SITE = ROOT / "build" / "pages", ROOT / "build" / "site"
 _NODE = r'(\w+)(?:\["?(.+?)"?\])?'
 ARROW = re.compile(rf'{_NODE} -->\|"?(.+?)"?\| {_NODE}')
-PARTS = ("README.md", "README.zh.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "notebooks")
+PARTS = (
+    "README.md", "README.zh.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "notebooks", "reports",
+)  # fmt: skip
+LINK = re.compile(r"\[([^\]\n]+)\]\(([^()\s:#]+)(#[^()\s]*)?\)")
 DOCUMENTS = {
     "The ideas": {"Primer": "primer", "入门": "primer.zh", "The paper, and claims": "paper"},
     "Measured": {"Time": "performance", "Crashes": "reliability", "What was run": "status"},
@@ -79,18 +84,42 @@ def without_diagram(page: str) -> str:
     return re.sub(r"```mermaid\n(.*?)```", listed, page, flags=re.DOTALL)
 
 
+def with_links(page: str, place: Path, newest: str) -> str:
+    """A page whose links lead to what a browser shows, or are plain words.
+
+    A notebook is its executed copy, that of version `newest` if it has one; a folder is its README.
+    place: the folder of the page, below ROOT.
+    """
+
+    def led(link: re.Match[str]) -> str:
+        words, target, part = link[1], (place / link[2]).resolve(), link[3] or ""
+        if target.suffix == ".ipynb":
+            executed = sorted(ROOT.glob(f"reports/*/notebooks/{target.stem}.html"))
+            executed.sort(key=lambda file: file.parents[1] != ROOT / newest)
+            target = executed[0] if executed else target
+        elif target.is_dir():
+            target = target / "README.md"
+        if not target.is_file() or target.relative_to(ROOT).parts[0] not in PARTS:
+            return words
+        return f"[{words}]({os.path.relpath(target, place)}{part})"
+
+    return LINK.sub(led, page)
+
+
 def main() -> None:
     shutil.rmtree(PAGES, ignore_errors=True)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for part in (*PARTS, *versions(readme)):
+    newest = versions(readme)[0]
+    for part in PARTS:
         source, target = ROOT / part, PAGES / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
     for page in PAGES.rglob("*.md"):
+        place = (ROOT / page.relative_to(PAGES)).parent
         text = without_diagram(page.read_text(encoding="utf-8"))
-        page.write_text(text, encoding="utf-8")
+        page.write_text(with_links(text, place, newest), encoding="utf-8")
     written = ROOT / "build" / "mkdocs.yml"
-    written.write_text(yaml.safe_dump(settings(versions(readme)[0])), encoding="utf-8")
+    written.write_text(yaml.safe_dump(settings(newest)), encoding="utf-8")
     subprocess.run([sys.executable, "-m", "mkdocs", "build", "-q", "-f", written], check=True)
     print(f"site: {SITE / 'index.html'}")
 

@@ -32,3 +32,29 @@ def test_the_diagram_is_a_list_without_a_script(page):
     arrows = re.findall(r"^\* \*\*(.+)\*\* → \*\*(.+)\*\*: .+$", text, re.MULTILINE)
     assert "mermaid" not in text and len(arrows) == 6
     assert ("R1-Zero" in arrows[0][1]) and not any("[" in end for pair in arrows for end in pair)
+
+
+@pytest.mark.parametrize(
+    "page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda p: p.name
+)
+def test_links_lead_to_pages_and_executed_notebooks(page):
+    newest, text = site.versions(README)[0], page.read_text(encoding="utf-8")
+    linked = site.with_links(text, page.parent, newest)
+    found = [link for link in site.LINK.findall(linked) if link[1]]
+    for _, target, _ in found:
+        there = (page.parent / target).resolve()
+        assert there.is_file() and there.relative_to(ROOT).parts[0] in site.PARTS, target
+        assert there.suffix != ".ipynb", f"{target} has no executed copy"
+    assert "](reports)" not in linked and "](../notebooks/lab)" not in linked
+
+
+def test_a_link_that_leads_nowhere_is_plain_words():
+    def made(text):
+        return site.with_links(text, ROOT / "docs", site.versions(README)[0])
+
+    assert (
+        made("See [the code](../r1repro/cli.py) and [none](none.md).") == "See the code and none."
+    )
+    assert made("[out](https://example.org)") == "[out](https://example.org)"
+    assert made("[in](primer.md#the-kl) [here](#there)") == "[in](primer.md#the-kl) [here](#there)"
+    assert made("[all](../reports)") == "[all](../reports/README.md)"
