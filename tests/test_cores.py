@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from r1repro import cores
-from r1repro.runner.graph import STAGES
+from r1repro.config import compose
+from r1repro.runner.graph import STAGES, graph
 
 
 @pytest.fixture
@@ -44,3 +45,6 @@ def test_the_students_and_their_evaluations_are_made_for_it():
     students = ("qwen_", "llama_", "evaluate_qwen_", "evaluate_llama_")
     for stage in STAGES:
         assert stage.half == stage.name.startswith(students), stage.name
+    # The arms of the lab wait for the base alone.
+    for stage in graph(compose(["lab=all"])).values():
+        assert stage.half == (stage.name != "base"), stage.name

@@ -150,7 +150,10 @@ def graph(config: Config | None = None) -> dict[str, Stage]:
 
 
 def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
-    """The base, and the arms of a notebook of the lab or of all, each with its evaluation."""
+    """The base, and the arms of a notebook of the lab or of all, each with its evaluation.
+
+    Arms wait for nothing but the base, so they are trained two at a time.
+    """
     left, first = dict(lab.shown_in(chosen)), [base]
     for notebook in LABS if chosen == "all" else (chosen,):
         shown = [name for name, arm in left.items() if notebook in arm.shown_in]
@@ -158,9 +161,8 @@ def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
         own = [stage for stage in (_WHY, _ITERATIVE) if stage.name == notebook]
         if notebook == "on_and_off_policy":
             own += [_START, replace(_OFFLINE, changes=lab.arms()[lab.REFERENCE].changes)]
-        yield from kinds.in_notebook(
-            f"lab/{notebook}", *first, *own, *(s for pair in pairs for s in pair)
-        )
+        beside = (replace(s, half=True) for s in (*own, *(s for pair in pairs for s in pair)))
+        yield from kinds.in_notebook(f"lab/{notebook}", *first, *beside)
         first = []
 
 
