@@ -252,7 +252,9 @@ def _halves(value: int, least: int) -> list[int]:
 def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterator[str]:
     if not works:
         return
-    if missing := pretrained.missing(config):
+    stages = {name: find(name, config) for name in works}
+    used = dict.fromkeys(map(model_of_stage, stages.values()))
+    if missing := pretrained.missing(config, used):
         reason = f"{missing[0]} is not on this machine: run `r1repro fetch` with these settings"
         yield f"\ntime: not predicted, since {reason}"
         return
@@ -263,12 +265,11 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
     if large:
         yield f"\ntime: not predicted, since {large[0]} does not fit this machine"
         return
-    stages = {name: find(name, config) for name in works}
     if not config.model.made_here:
         amounts = {n: expected.expected(config, stages[n], most) for n, most in works.items()}
         yield from pretrained.lines(config, works, amounts)
         return
-    speeds = probe(config, list(dict.fromkeys(map(model_of_stage, stages.values()))))
+    speeds = probe(config, list(used))
     took = sum(speed.seconds for speed in speeds.values())
     yield f"\nprobe, {took:.0f} s, random weights of these shapes, tokens/s"
     for key, speed in speeds.items():

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from r1repro import cores, gguf, hub
-from r1repro.config import TEACHER, Config, RLConfig, from_elsewhere, with_teacher
+from r1repro.config import TEACHER, Config, RLConfig, with_teacher
 from r1repro.duration import duration
 from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
@@ -81,10 +81,14 @@ class Pace:
     seconds: float
 
 
-def missing(config: Config) -> list[str]:
-    """The pretrained models that are not on this machine, by their names on the hub."""
-    found = (str(one.hub) for one in from_elsewhere(config).values() if one.path is None)
-    return [named for named in found if hub.folder(named, "model") is None]
+def missing(config: Config, keys: Collection[str]) -> list[str]:
+    """Those of these models that are not on this machine, by their names on the hub.
+
+    keys: of `with_teacher`.
+    """
+    every = with_teacher(config)
+    found = (every[key] for key in keys if not every[key].made_here and every[key].path is None)
+    return [str(one.hub) for one in found if hub.folder(str(one.hub), "model") is None]
 
 
 def probe(config: Config, keys: Sequence[str]) -> dict[str, Pace]:

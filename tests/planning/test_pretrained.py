@@ -69,6 +69,14 @@ def test_plan_times_every_stage_of_models_that_are_here(pretrained_config):
     assert set(pace.asked) == {"r1_zero", "qwen"}
 
 
+def test_students_that_are_elsewhere_are_no_reason_where_none_is_trained(folder, tmp_path):
+    words = ["scale=smoke", "model=local", f"runs={tmp_path}", f"model.path={folder}"]
+    config = configuration.compose(words)
+    for until, said in (("r1_zero", "without the probe"), (None, "is not on this machine")):
+        text = "\n".join(plan.plan(config, card=80, until=until, probed=False))
+        assert f"time: not predicted{', since' if until is None else ''}" in text and said in text
+
+
 def test_models_of_one_folder_are_measured_once(pretrained_config, monkeypatch):
     seen = []
 
