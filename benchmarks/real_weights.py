@@ -1,0 +1,116 @@
+"""Real weights on this machine: our rollouts and GRPO step beside the stock ones, and what a token
+costs by rows and length.
+
+Word problems in R1-Zero's template, both sides in turn. The limit beside the cost of a token is
+that of reading one: a forward pass over as many tokens at once, without a cache.
+
+    python -m benchmarks.real_weights MODEL_FOLDER [--rounds 3] [--cap 96] [--only cost]
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+from benchmarks import grpo_step, rollouts
+from r1repro.config import EngineConfig, compose
+from r1repro.generation.rollouts import Sampling, sample
+from r1repro.planning import memory
+from r1repro.stages.models import load_model, load_tokenizer
+from r1repro.tasks import templates, worlds
+
+ENGINE = EngineConfig(precision="bfloat16", lora_rank=32, lora_alpha=32)
+ROWS, LENGTHS = (8, 32, 96), (32, 160)
+STOCK_ROWS = (4, 8, 16, 32)
+PARTS = ("cost", "rollouts", "step")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cap", type=int, default=96)
+    parser.add_argument("--only", choices=PARTS)
+    args = parser.parse_args()
+    wanted = PARTS if args.only is None else (args.only,)
+    config = compose(["scale=pocket", "task=word_problems_en"])
+    settings = replace(
+        config.stage.r1_zero, questions=8, generations=8, max_completion_tokens=args.cap,
+        lr_matrices=0.0, lr_rest=0.0, save_every=10**6, sample_every=10**6, steps=grpo_step.STEPS,
+    )  # fmt: skip
+    problems = list(islice(worlds.of(config.task).train(0), grpo_step.STEPS * settings.questions))
+    asked = [templates.render("r1_zero", problem) for problem in problems[: settings.questions]]
+    model, tokenizer = load_model(args.folder, ENGINE).eval(), load_tokenizer(args.folder)
+    if "cost" in wanted:
+        prompt = tokenizer.encode(asked[0])
+        print("\n".join(cost(model, prompt, tokenizer.pad_token_id, args.rounds)), flush=True)
+    if "rollouts" in wanted:
+        texts = [text for text in asked for _ in range(settings.generations)]
+        speeds = rollouts.measured(model, tokenizer, texts, args.cap, args.rounds)
+        told(speeds, "rollout tokens/s, ours over generate()")
+    del model
+    if "step" in wanted:
+        seconds = grpo_step.measured(
+            args.folder, tokenizer, problems, settings, STOCK_ROWS, args.rounds, ENGINE, "r1_zero"
+        )
+        told(
+            [(theirs, ours) for ours, theirs in seconds], "a GRPO step, stock TRL's time over ours"
+        )
+
+
+def told(pairs: Sequence[tuple[float, float]], name: str) -> None:
+    ratios = [one / other for one, other in pairs]
+    low, high = min(ratios), max(ratios)
+    print(f"{name}: {statistics.median(ratios):.2f}, from {low:.2f} to {high:.2f}", flush=True)
+
+
+def cost(model: PreTrainedModel, prompt: Sequence[int], pad_id: int, rounds: int) -> list[str]:
+    """A Markdown table: milliseconds of a sampled token and of a read one, and their ratio."""
+    flops = 2 * memory.count(model.config).total
+    lines = ["rows|length|sampled, ms a token|tokens/s|read, ms a token|ratio|GFLOP/s sampled"]
+    lines += ["|".join(["---"] * 7)]
+    for rows in ROWS:
+        # Prompts that differ, since equal neighbours are read once.
+        prompts = [[*prompt, 5 + row] for row in range(rows)]
+        ids = torch.tensor(prompts)
+
+        def read(ids: torch.Tensor = ids) -> None:
+            with torch.inference_mode():
+                model(input_ids=ids, use_cache=False, logits_to_keep=1)
+
+        a_read = _seconds(read, rounds) / ids.numel()
+        for length in LENGTHS:
+
+            def sampled(length: int = length, prompts: list[list[int]] = prompts) -> None:
+                sample(model, prompts, Sampling(length), end_ids=[-1], pad_id=pad_id, seed=0)
+
+            # The prompts are read as well, which is no part of a sampled token.
+            whole = _seconds(sampled, rounds) - a_read * ids.numel()
+            each = whole / (rows * length)
+            cells = (
+                str(rows), str(length), f"{1e3 * each:.2f}", f"{1 / each:,.0f}",
+                f"{1e3 * a_read:.2f}", f"{each / a_read:.1f}", f"{flops / each / 1e9:,.0f}",
+            )  # fmt: skip
+            lines.append("|".join(cells))
+            print(lines[-1], flush=True)
+    return lines
+
+
+def _seconds(run: Callable[[], None], rounds: int) -> float:
+    """The median time of `rounds` runs after one that is not counted."""
+    took = []
+    for _ in range(rounds + 1):
+        began = time.perf_counter()
+        run()
+        took.append(time.perf_counter() - began)
+    return statistics.median(took[1:])
+
+
+if __name__ == "__main__":
+    main()
