@@ -10,6 +10,7 @@ from r1repro.config import Config, lab
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
 from r1repro.evaluation.arms import PASS, best, sampled_an_update
+from r1repro.evaluation.effects import WINDOW
 from r1repro.evaluation.statistics import Estimate
 from r1repro.lab import figures
 from r1repro.reports.drawing import Drawing
@@ -18,6 +19,7 @@ from r1repro.reports.tables import worded
 from r1repro.runner.workspace import Workspace
 
 _RATES = {"rate": "rate", "critic_rate": "critic's rate"}
+_SPENT = ("seconds_rollout", "seconds_reference", "seconds_update")
 
 
 def main(config: Config) -> Workspace:
@@ -134,6 +136,31 @@ def table(found: Trained) -> Shown | None:
         cells.append(metrics.shown(change, PASS, signed=True))
         rows.append(Row(label(name, found.notebook), tuple(cells)))
     return Table(tuple(columns), tuple(rows), "Arm")
+
+
+def at_equal_seconds(found: Trained) -> Shown | None:
+    """A row per method: pass@1 on the training prompts when the fastest has learned from all.
+
+    The best arm of each; a mean of WINDOW batches. Seconds are those of sampling, of the reference
+    and of the updates, on this machine and with whatever else it did.
+    """
+    best = {
+        method: found.curves[name] for method, name in found.best.items() if name in found.curves
+    }
+    if len(best) < 2:
+        return None
+    spent = {method: rows[list(_SPENT)].sum(axis=1).cumsum() for method, rows in best.items()}
+    least = min(float(each.iloc[-1]) for each in spent.values())
+    made = []
+    for method, rows in best.items():
+        until = rows[spent[method] <= least]
+        shares = [part["pass_at_1"].tail(WINDOW).mean() for part in (until, rows)]
+        took, samples = float(spent[method].iloc[-1]), int(until["samples"].iloc[-1])
+        cells = (f"{took:,.0f}", f"{samples:,}", *(f"{100 * share:.1f}\u00a0%" for share in shares))
+        made.append(Row(method, cells))
+    within = f"{least:,.0f} s"
+    columns = ("Seconds, all", f"Completions in {within}", f"pass@1 after {within}", "pass@1, all")
+    return Table(columns, tuple(made), "Method, its best trial")
 
 
 def since_start(found: Trained) -> Shown | None:

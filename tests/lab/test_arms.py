@@ -52,9 +52,10 @@ def test_arms_learn_from_equally_many_samples(scale):
 
 def test_an_arm_replaces_its_reference_after_as_many_samples_as_the_others():
     start = config.compose().stage.r1_zero
-    for arm in lab.arms().values():
+    for name, arm in lab.arms().items():
         settings = lab.settings(start, arm)
-        assert settings.reference_sync_steps == 40 * settings.objective.passes
+        after = 10 if name == "beta_04_replaced" else 40
+        assert settings.reference_sync_steps == after * settings.objective.passes
         assert settings.snapshot_every == 0
 
 
@@ -142,7 +143,11 @@ def half(tmp_path):
     found = config.compose(["lab=ppo_vs_grpo", f"runs={tmp_path}"])
     space = Workspace(found)
     for arm, right in {"grpo": 24, "grpo_half": 12, "ppo_1_3": 23, "ppo_95_1": 2}.items():
-        curve = [{"step": i + 1, "pass_at_1": i / 40, "length": 30.0} for i in range(40)]
+        spent = {
+            "seconds_rollout": 1.0, "seconds_reference": 0.5,
+            "seconds_update": 4 if "ppo" in arm else 1,
+        }  # fmt: skip
+        curve = [{"step": i + 1, "pass_at_1": i / 40, "length": 30.0} | spent for i in range(40)]
         if "ppo" in arm:
             curve = [row | {"explained_variance": 0.5 - (row["step"] == 40) * 99} for row in curve]
         published(space, f"lab_{arm}", "metrics.parquet", curve)
@@ -171,6 +176,17 @@ def test_what_a_notebook_shows_of_trained_arms(half):
     assert len(figure.axes) == 2, "what no arm has measured has no panel"
     assert [len(axes.get_legend_handles_labels()[1]) for axes in figure.axes] == [3, 2]
     assert figure.axes[1].get_ylim() == (-1.0, 1.02)
+
+
+def test_at_equal_seconds_the_slower_has_learned_from_fewer(half):
+    """GRPO takes 2.5 s a batch and PPO 5.5: after GRPO's 100 s PPO has finished 18 of 40."""
+    shown = arms.at_equal_seconds(arms.trained(half, "ppo_vs_grpo"))
+    assert shown.columns[1:3] == ("Completions in 100 s", "pass@1 after 100 s")
+    rows = {row.label: row.cells for row in shown.rows}
+    whole = f"{100 * 37 / 40:.1f}\u00a0%"
+    assert rows["GRPO"] == ("100", f"{40 * 256:,}", whole, whole)
+    assert rows["PPO, λ = 1"] == ("220", f"{18 * 256:,}", f"{100 * 15 / 40:.1f}\u00a0%", whole)
+    assert arms.at_equal_seconds(arms.trained(half, "advantages")) is None
 
 
 def test_what_it_shows_without_any(tmp_path):
