@@ -180,7 +180,7 @@ def since_start(found: Trained) -> Shown | None:
         Row(label, tuple(metrics.shown(change.get(p), p, signed=True) for p in paths))
         for (_, label), change in changes.items()
     ]
-    return Table(tuple(map(metrics.label, paths)), (base, *rows), "Less the base, its best trial")
+    return Table(tuple(map(metrics.label, paths)), (base, *rows), "Best trial minus the base")
 
 
 def told(found: Trained) -> Html | None:
@@ -196,8 +196,8 @@ def told(found: Trained) -> Html | None:
             said.append(f"{method} is {words} GRPO ({metrics.shown(change, PASS, signed=True)})")
     return paragraphs(
         f"In pass@1 on the validation problems, {'; '.join(said)}." if said else "",
-        "Every arm is one run of one seed, and the intervals are over problems alone; where a "
-        "method has several trials, the best was chosen on the same problems. Where an arm names "
-        "no rate, the policy's is R1-Zero's, which was chosen for GRPO.",
+        "Every arm is one run with one seed, and the intervals cover problems only; where a "
+        "method has several trials, the best was chosen on the same problems. Arms without a named "
+        "rate train the policy at R1-Zero's rate, which was chosen for GRPO.",
         how(found),
     )

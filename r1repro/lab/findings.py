@@ -41,14 +41,14 @@ def kl(positions: Positions, over: pd.DataFrame, pressure: pd.DataFrame) -> Html
         f"{k1['deviation, no rare tokens'] / size:.1f} and "
         f"{k3['deviation, no rare tokens'] / size:.1f} times the KL, and k3's mean is "
         f"{k3['mean, no rare tokens'] / size:.0%} of it.",
-        f"As gradients they rank otherwise. On average {_listed(exact)} pull exactly as the KL "
-        f"does, {_listed(nowhere)} not at all, and the others are off: {wrong}. GRPO's k3 in the "
+        f"As gradients they rank differently. On average {_listed(exact)} pull exactly like the "
+        f"KL, {_listed(nowhere)} not at all, and the others are off: {wrong}. GRPO's k3 in the "
         f"loss is off by {over.iloc[0]['k3 in the loss']:.0%} at a KL of {over.iloc[0]['kl']:.2g} "
-        f"and by {furthest['k3 in the loss']:.0%} at {furthest['kl']:.2g}; where tokens that rare "
-        f"are never sampled, by {pull.loc['k3 in the loss', 'error, no rare tokens']:.0%} at a KL "
+        f"and by {furthest['k3 in the loss']:.0%} at {furthest['kl']:.2g}; without those rare "
+        f"tokens, by {pull.loc['k3 in the loss', 'error, no rare tokens']:.0%} at a KL "
         f"of {size:.2g}.",
-        f"Alone, the KL in the reward changes the mean length by {longer['k1 in the reward']:+.3g} "
-        f"tokens a step and unit of β, and the KL in the loss by "
+        "By itself, the KL in the reward changes the mean length by "
+        f"{longer['k1 in the reward']:+.3g} tokens per step and unit of β, the KL in the loss by "
         f"{_rounded(longer['k3 in the loss'])}.",
     )
 
@@ -68,13 +68,13 @@ def advantages(found: Lengths, weights: pd.DataFrame, steps: pd.DataFrame) -> Ht
     return paragraphs(
         f"Length is worth nothing to this policy. With {_listed(still)} neither the right nor the "
         f"wrong answers change their length at all; {told}.",
-        f"A question whose right answer has a probability of {rarest:.0%} pulls "
-        f"{ratio['with the deviation']:.0%} as hard as the question that pulls hardest if "
-        f"advantages are divided by the deviation, and {ratio['without']:.0%} if not.",
+        "Relative to the strongest pull of any question, one that is answered right with "
+        f"probability {rarest:.0%} pulls {ratio['with the deviation']:.0%} as hard if advantages "
+        f"are divided by the deviation, and {ratio['without']:.0%} if not.",
         f"In the group of {steps.index.get_level_values(0).nunique()} answers, process supervision "
-        f"gives {other} of {len(steps)} steps another sign than outcome supervision, with "
-        f"advantages from {by_step.min():+.2f} to {by_step.max():+.2f} where the outcome has "
-        f"{outcome.min():+.2f} and {outcome.max():+.2f}.",
+        f"gives {other} of {len(steps)} steps the opposite sign to outcome supervision. Its "
+        f"advantages range from {by_step.min():+.2f} to {by_step.max():+.2f}; those of the outcome "
+        f"are {outcome.min():+.2f} and {outcome.max():+.2f}.",
     )
 
 
@@ -82,7 +82,7 @@ def policies(methods: pd.DataFrame, stale: Mapping[str, pd.DataFrame]) -> Html |
     """Of notebook on_and_off_policy: of policies.offline_and_online and on_one_rollout."""
     half = {name: methods.index[methods[name] >= 0.5] for name in METHODS}
     told = ", ".join(
-        f"with {name} {f'after {when[0]} updates' if len(when) else 'in none'}"
+        f"{f'after {when[0]} updates' if len(when) else 'never'} with {name}"
         for name, when in half.items()
     )
     first, last = methods.diff().iloc[1], methods.iloc[-1]
@@ -95,7 +95,7 @@ def policies(methods: pd.DataFrame, stale: Mapping[str, pd.DataFrame]) -> Html |
     )
     start = fresh.iloc[0]
     return paragraphs(
-        f"Half of the answers are right {told}. The first update raises accuracy by "
+        f"Accuracy reaches one half {told}. The first update raises accuracy by "
         f"{first['RFT']:.4f} with RFT, {first['Online RFT']:.4f} with Online RFT and "
         f"{first['GRPO']:.4f} with GRPO; after {methods.index[-1]} updates they are at "
         f"{last['RFT']:.0%}, {last['Online RFT']:.0%} and {last['GRPO']:.0%}.",
@@ -123,11 +123,11 @@ def critics(weights: pd.DataFrame, found: pd.DataFrame, held: pd.DataFrame) -> H
         f"{name}, {row['share of PPO']:.0%}" for name, row in held.iterrows() if "GRPO" in str(name)
     )
     return paragraphs(
-        f"Of the last token's reward, an answer of {weights.index[-1]:,} tokens gives its first "
-        f"token {fading}, unless the critic has learned what the answer is worth before it ends.",
-        "On the policy that can be listed these gradients are right on average, with a noise, in "
-        f"units of the gradient, of: {noise}. The others are off: {off}.",
-        f"Of the bytes that PPO holds for weights, gradients and optimizer, GRPO needs: {shares}.",
+        f"In an answer of {weights.index[-1]:,} tokens, the share of the last token's reward that "
+        f"reaches the first is {fading}, unless the critic has learned to predict it earlier.",
+        "On the policy small enough to list, these gradients are right on average; their noise, in "
+        f"units of the gradient: {noise}. The others are off: {off}.",
+        f"GRPO's share of the bytes that PPO holds for weights, gradients and optimizer: {shares}.",
     )
 
 
@@ -184,8 +184,8 @@ def why(found: pd.DataFrame) -> Html | None:
         f"likelier under {_listed(moving(guess, True))}, less likely under "
         f"{_listed(moving(guess, False))}.",
         f"The same answer after the twin question, where it is wrong: {told(crossed)}; likelier "
-        f"under {_listed(across)}. Whether the two sides are told apart is the margin: "
+        f"under {_listed(across)}. The margin shows whether the two sides are separated: "
         f"{told('margin, question trained on')} on the question trained on, and "
-        f"{told('margin, twin question')} on its twin, which no arm was asked. The intervals are "
-        "over pairs, all of which share one run and one seed.",
+        f"{told('margin, twin question')} on its twin, on which no arm was trained. The intervals "
+        "cover pairs from one run with one seed.",
     )

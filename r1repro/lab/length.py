@@ -98,8 +98,8 @@ def source(found: Measured) -> Html | None:
     if found.kept is None:
         return None
     more = "" if found.snapshots else (
-        "`evaluation.curve_samples=16` asks the snapshots of R1-Zero the validation problems, "
-        "which are many more; they are read here once they are there."
+        "`evaluation.curve_samples=16` evaluates R1-Zero's snapshots on the far more numerous "
+        "validation problems; once that has run, those answers are used here."
     )  # fmt: skip
     where = "answers of its snapshots to the validation problems" if found.snapshots else (
         "completions that were kept during training, one a question"
@@ -320,11 +320,11 @@ def findings(
         for name, row in kinds.iterrows()
     )
     return paragraphs(
-        f"By pencil: the searcher finds {hand['pass@1'].iloc[0]:.0%} with one candidate and "
-        f"{last['pass@1']:.0%} with up to {hand.index[-1]:.0f}, so that more tokens never hurt it. "
+        f"By hand: the searcher finds {hand['pass@1'].iloc[0]:.0%} with one candidate and "
+        f"{last['pass@1']:.0%} with up to {hand.index[-1]:.0f}, so more tokens never hurt it. "
         f"Yet its right answers have {last['tokens of right answers']:.1f} tokens on average and "
-        f"its wrong ones {last['tokens of wrong answers']:.0f}, because it stops where it has "
-        f"found. A second candidate helps {apart}; over all, the answers with two are right "
+        f"its wrong ones {last['tokens of wrong answers']:.0f}, because it stops once it has "
+        f"succeeded. A second candidate helps {apart}; overall, answers with two are right "
         f"{100 * abs(by_kind.difference['all']):.0f} points "
         f"{'less' if by_kind.difference['all'] < 0 else 'more'} often than those with one.",
         *(_measured(name, found) for name in found.evaluations),
@@ -360,8 +360,8 @@ def _trained(found: Measured) -> str:
     smooth = rows["length"].rolling(size, min_periods=1).mean()
     return (
         f"Over R1-Zero's {len(rows):,} steps the mean length of a completion went from "
-        f"{first:.0f} tokens in the first tenth to {last:.0f} in the last, with its highest mean "
-        f"over a tenth, {smooth.max():.0f}, at step {rows['step'].loc[smooth.idxmax()]:,}. At most "
+        f"{first:.0f} tokens in the first tenth to {last:.0f} in the last; the highest mean over a "
+        f"tenth was {smooth.max():.0f}, at step {rows['step'].loc[smooth.idxmax()]:,}. At most "
         f"{rows['clipped'].max():.0%} of the completions of a step were cut off."
     )
 

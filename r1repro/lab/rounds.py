@@ -26,7 +26,7 @@ _STYLES = {RULE: (GREEN, ":"), FIRST: (GREY, "-"), KEPT: (VERMILION, "--"), REFR
 _PANELS = {
     "learned": ("Learned reward", "mean over completions"),
     "accuracy": ("Rule accuracy", "share right"),
-    "gap": ("Rise of reward less accuracy’s", "since the reward model is paid"),
+    "gap": ("Rise of reward minus accuracy’s", "since the reward model’s first use"),
     "preference_ranks": ("Pairs of a group ranked right", "share of pairs"),
 }
 _EXAMPLES = 3
@@ -265,17 +265,16 @@ def told_exactly(exact: Exact) -> Html | None:
     best = answers["paid by the first reward model"].idxmax()
     return paragraphs(
         f"The reward model ranks {ranks['first', 'base']:.0%} of the base’s pairs right. It pays "
-        f"{best} most, which is {'right' if answers.right[best] else 'wrong'} and "
-        f"{start['best']:.0%} of the base’s answers. Paid by it, the policy is "
+        f"{best} most, which is {'right' if answers.right[best] else 'wrong'} and makes up "
+        f"{start['best']:.0%} of the base’s answers. Rewarded by it, the policy is "
         f"right in {start['accuracy']:.0%} of its answers at the start, in {peak['accuracy']:.0%} "
         f"after {peak['x']:.0f} updates and in {end['accuracy']:.0%} after {end['x']:.0f}; "
-        f"{best} is {end['best']:.0%} of them then. The learned reward goes from "
-        f"{start['learned']:.2f} to {end['learned']:.2f}. Of the pairs after the first round it "
-        "ranks "
-        f"{ranks['first', 'first round']:.0%} right.",
-        f"Refreshed there, it ranks {ranks['refreshed', 'first round']:.0%} of them right, and the "
-        f"policy goes from {new['accuracy'].iloc[0]:.0%} to {new['accuracy'].iloc[-1]:.0%}; by the "
-        f"rule, to {exact.curves[RULE]['accuracy'].iloc[-1]:.0%} in as many updates.",
+        f"by then {best} makes up {end['best']:.0%} of them. The learned reward goes from "
+        f"{start['learned']:.2f} to {end['learned']:.2f}. It ranks "
+        f"{ranks['first', 'first round']:.0%} of the pairs after the first round right.",
+        f"After a refresh it ranks {ranks['refreshed', 'first round']:.0%} of them right, and "
+        f"accuracy goes from {new['accuracy'].iloc[0]:.0%} to {new['accuracy'].iloc[-1]:.0%}; paid "
+        f"by the rule, to {exact.curves[RULE]['accuracy'].iloc[-1]:.0%} in as many updates.",
     )
 
 

@@ -92,9 +92,9 @@ def _persistence(base: Summary, forced: Summary | None, zero: Summary) -> str:
         return ""
     path = "reasoning/pass@1"
     return (
-        f"Persistence alone: made to go on whenever it gives up, the untrained base is right in "
-        f"{metrics.shown(forced[path], path)} of its answers, against "
-        f"{_percent(base[path])} when left to itself; R1-Zero in {_percent(zero[path])}."
+        "Persistence alone: forced to continue whenever it gives up, the untrained base is right "
+        f"in {metrics.shown(forced[path], path)} of its answers, against "
+        f"{_percent(base[path])} otherwise; R1-Zero is right in {_percent(zero[path])}."
     )
 
 
@@ -129,8 +129,8 @@ def _length(base: Summary, forced: Summary | None, zero: Summary, change: Summar
     if right and wrong and (right.high < wrong.low or wrong.high < right.low):
         longer = "wrong" if right.value < wrong.value else "right"
         of_both = (
-            f"; its {longer} answers are the longer ones ({right.value:.0f} tokens where right, "
-            f"{wrong.value:.0f} where wrong)"
+            f"; its {longer} answers are longer ({right.value:.0f} tokens if right, "
+            f"{wrong.value:.0f} if wrong)"
         )
     return (
         f"R1-Zero's answers {verb}: {base['length'].value:.0f} tokens for the base, "
@@ -203,9 +203,9 @@ def of_base(search: pd.DataFrame, summaries: Results) -> list[str]:
     one, many = "reasoning/pass@1", f"reasoning/pass@{count}"
     if count > 1 and many in base:
         said.append(
-            f"With the template one sample is right for {metrics.shown(base[one], one)} of the "
-            f"problems, at least one of {count} for {metrics.shown(base[many], many)}: a policy "
-            "could gain that much by preferring some of what it already samples."
+            f"With the template, one sample is right for {metrics.shown(base[one], one)} of the "
+            f"problems, and at least one of {count} for {metrics.shown(base[many], many)}: a "
+            "policy could gain that much by preferring its own right samples."
         )
     return said
 
