@@ -70,7 +70,7 @@ def test_seeds_stand_above_every_list_and_contradicted_claims_have_names(tmp_pat
     assert "* R1 minus R1-Zero, in points: arithmetic, pass@1 +25.0 [+0.0, +50.0]; " in parts[3]
     assert parts[4] == "Every checkpoint, seed 7:"
     again = made(tmp_path / "again", 7, 0, {})
-    assert "its controls, other runs with [seed 7](reports/again/" in text(whole, again)
+    assert "its controls, [seed 7](reports/again/" in text(whole, again)
     parts = text(whole).split("\n\n")
     assert parts[0].endswith("controls, [seed 7](reports/whole/report.html):")
     assert parts[4] == "Every checkpoint, seed 7:"
