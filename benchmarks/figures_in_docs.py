@@ -2,8 +2,9 @@
 
 A figure in a text is `<!--f CHECKPOINT PATH-->84.4<!--/f-->`, from the version over several seeds
 where that has the checkpoint, else from the whole sequence, and with ` of whole` after the path
-always from the latter, for checkpoints to be compared within one run. Shares are per cent.
-`adds FAMILY` is what RL adds, in points with its interval, and `claim ID` a claim's verdict.
+always from the latter, for checkpoints to be compared within one run. Shares are per cent. An arm
+of the lab is from the lab's version. `adds FAMILY` is what RL adds, in points with its interval,
+and `claim ID` a claim's verdict.
 `<!--holds PATH A < B-->` says what the sentence beside it needs, A and B being checkpoints or
 numbers. The block between README's marks is written too, in each page's own words.
 """
@@ -36,16 +37,18 @@ PATH = "reasoning/pass@1"
 class Versions:
     """Versions that pages take their figures from.
 
-    whole: of the whole sequence; several: of R1-Zero and its controls over several seeds.
+    whole: of the whole sequence; several: of R1-Zero and its controls over several seeds; lab: of
+    the lab.
     """
 
     whole: Path
     several: Path | None = None
+    lab: Path | None = None
 
     @cached_property
     def results(self) -> dict[Path, dict[str, Any]]:
         """The results of each version, by its folder, those over several seeds first."""
-        return {one: read(one, "results") for one in (self.several, self.whole) if one}
+        return {one: read(one, "results") for one in (self.several, self.whole, self.lab) if one}
 
     def value(self, checkpoint: str, path: str, of_whole: bool = False) -> float:
         """A measure of a checkpoint; R1ReproError if a version has no such thing."""
@@ -53,7 +56,7 @@ class Versions:
         return _value(self.results[place], place, checkpoint, path)
 
     def having(self, checkpoints: set[str]) -> Path:
-        """The version over several seeds where it has all of these, else the whole sequence."""
+        """The first version of `results` that has all of these, else that of the whole sequence."""
         return next((p for p, r in self.results.items() if checkpoints <= r.keys()), self.whole)
 
     def verdict(self, claim: str) -> str:
@@ -96,7 +99,7 @@ def filled(page: str, name: str, versions: Versions) -> str:
             "<!--f CHECKPOINT PATH-->, the figure, <!--/f-->, in one line"
         )
     start, end = page.index(BEGIN.split("{")[0]), page.index(END)
-    mark = begin(versions.whole, versions.several)
+    mark = begin(versions.whole, versions.several, versions.lab)
     block = "\n".join([mark, *PAGES[name](versions), ""])
     return FIGURE.sub(
         lambda found: _figure(found, versions, name.endswith(".zh.md")),
@@ -163,6 +166,9 @@ def source(versions: Versions) -> list[str]:
             f"{_seeds(versions.several, False, '../')}, other runs, except where the text says "
             "*same runs*"
         )
+    if versions.lab:
+        arms = _seeds(versions.lab, False, "../")
+        told += f"; those of the lab's arms are of {arms}, on validation problems"
     return [
         f"{told}. All are of held-out problems, means over the seeds; intervals are in the "
         "reports, notebooks executed with the first seed in `notebooks/` beside them."
@@ -177,6 +183,8 @@ def source_zh(versions: Versions) -> list[str]:
             f"；R1-Zero、它的基座模型和对照实验取自另一批运行，"
             f"{_seeds(versions.several, True, '../')}，注明“同一批运行”的除外"
         )
+    if versions.lab:
+        told += f"；lab 的数字取自{_seeds(versions.lab, True, '../')}，在验证题上测得"
     return [
         f"{told}。全部在留出题上测得，是各种子的平均；置信区间见报告，"
         "用第一个种子执行过的 notebook 在报告旁的 `notebooks/` 里。"
@@ -223,6 +231,7 @@ def results_zh(versions: Versions) -> list[str]:
         "",
         *(f"* {bullet}" for bullet in _later_zh(whole)),
         *(f"* {bullet}" for bullet in _whole_zh(results, read(whole, "claims"))),
+        *(f"* {bullet}" for bullet in _lab_zh(versions.lab)),
         "",
         f"各检查点，{_seeds(whole, True)}{mean}：",
         "",
@@ -300,11 +309,22 @@ def _whole_zh(results: dict[str, Any], claims: list[dict[str, Any]]) -> Iterator
                 f"{student.capitalize()} 从 {base} % 起，蒸馏后 {distilled} %，只做 RL {alone} %"
             )
         yield f"规模减半的学生模型：{'；'.join(told)}。"
-    theirs = [c for c in claims if not c["ours"] and not c["control"]]
-    verdicts = [c["verdict"] for c in theirs]
-    counts = "，".join(f"{verdicts.count(v)} 条{words}" for v, words in VERDICTS.items())
+    theirs, counts = _counted_zh(claims)
     against = "、".join(f"*{c['id']}*" for c in theirs if c["verdict"] == "contradicted")
     yield f"论文的 {len(theirs)} 条论断：{counts}。结果相反的是：{against or '无'}。"
+
+
+def _lab_zh(version: Path | None) -> Iterator[str]:
+    if version is not None:
+        theirs, counts = _counted_zh(read(version, "claims"))
+        report = f"[lab](reports/{version.name}/report.html)"
+        yield f"关于其他方法的 {len(theirs)} 条论断由 {report} 判定：{counts}。"
+
+
+def _counted_zh(claims: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    theirs = [c for c in claims if not c["ours"] and not c["control"]]
+    verdicts = [c["verdict"] for c in theirs]
+    return theirs, "，".join(f"{verdicts.count(v)} 条{words}" for v, words in VERDICTS.items())
 
 
 def _later_zh(version: Path) -> Iterator[str]:

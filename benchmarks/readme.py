@@ -1,7 +1,8 @@
-"""`python -m benchmarks.readme reports/VERSION [reports/VERSION]` writes README's figures.
+"""`python -m benchmarks.readme reports/VERSION [reports/VERSION [reports/VERSION]]` writes README's
+figures.
 
 The first version is of the whole sequence, the second of R1-Zero with its controls over several
-seeds.
+seeds, the third of the lab.
 
 What stands in README between the two marks is written by this and nothing else; a test compares.
 """
@@ -60,11 +61,11 @@ def table(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def text(whole: Path, several: Path | None = None) -> str:
+def text(whole: Path, several: Path | None = None, lab: Path | None = None) -> str:
     """README's part on what was found; above each list and the table stand its seeds.
 
     whole: a version of the whole sequence; several: of R1-Zero and its controls over several seeds,
-    of which the first list then is.
+    of which the first list then is; lab: of the lab, whose claims are counted.
     """
     results, alone = read(whole, "results"), several or whole
     rl = read(alone, "results")
@@ -73,7 +74,7 @@ def text(whole: Path, several: Path | None = None) -> str:
         _adds(rl), *_forced(rl), _sharpens(rl), *_controls(rl, alone), _sound(rl), _length(rl)
     )  # fmt: skip
     lines = [
-        begin(whole, several),
+        begin(whole, several, lab),
         f"Held-out problems, 95 % intervals over problems{_and_seeds(alone)}. R1-Zero and its "
         f"controls, {_seeds(alone)}:",
         "",
@@ -81,7 +82,8 @@ def text(whole: Path, several: Path | None = None) -> str:
         "",
         f"The whole sequence, {_seeds(whole)}{other}:",
         "",
-        *(f"* {bullet}" for bullet in (*_later(whole), *_students(results), _claims(whole))),
+        *(f"* {bullet}" for bullet in (*_later(whole), *_students(results))),
+        *(f"* {bullet}" for bullet in (_claims(whole), *([_of_lab(lab)] if lab else []))),
         "",
         f"Every checkpoint, {_named(whole)}:",
         "",
@@ -99,16 +101,25 @@ def _adds(rl: dict[str, Any]) -> str:
 
 def _claims(version: Path) -> str:
     """How many of the papers' claims have each verdict, and which are contradicted."""
-    theirs = [one for one in read(version, "claims") if not one["ours"] and not one["control"]]
-    verdicts = [one["verdict"] for one in theirs]
-    counts = ", ".join(
-        f"{verdicts.count(v)} {v}"
-        for v in ("reproduced", "inconclusive", "not testable", "contradicted")
-    )
+    theirs, counts = _counted(version)
     against = [f"*{one['id']}*" for one in theirs if one["verdict"] == "contradicted"]
     ledger = f"[claims](reports/{version.name}/report.html#Claims-of-the-papers)"
     told = f": {', '.join(against)}" if against else ""
     return f"Of the papers' {len(theirs)} {ledger}: {counts}{told}."
+
+
+def _of_lab(version: Path) -> str:
+    """How many claims on other methods, which the lab judges, have each verdict."""
+    theirs, counts = _counted(version)
+    return f"Of {len(theirs)} more in the [lab](reports/{version.name}/report.html): {counts}."
+
+
+def _counted(version: Path) -> tuple[list[Any], str]:
+    """The papers' claims that a version judges, and how many have each verdict."""
+    theirs = [one for one in read(version, "claims") if not one["ours"] and not one["control"]]
+    verdicts = [one["verdict"] for one in theirs]
+    words = ("reproduced", "inconclusive", "not testable", "contradicted")
+    return theirs, ", ".join(f"{verdicts.count(v)} {v}" for v in words)
 
 
 def _later(version: Path) -> Iterator[str]:
