@@ -17,7 +17,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.readme import BEGIN, END, begin, interval, later, lead, number, persistence, read
+from benchmarks.readme import (
+    BEGIN,
+    END,
+    begin,
+    counted,
+    interval,
+    later,
+    lead,
+    number,
+    persistence,
+    read,
+)
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation.metrics import measure
@@ -230,7 +241,7 @@ def results_zh(versions: Versions) -> list[str]:
         f"完整流程，{_seeds(whole, True)}：",
         "",
         *(f"* {bullet}" for bullet in _later_zh(whole)),
-        *(f"* {bullet}" for bullet in _whole_zh(results, read(whole, "claims"))),
+        *(f"* {bullet}" for bullet in _whole_zh(results, whole)),
         *(f"* {bullet}" for bullet in _lab_zh(versions.lab)),
         "",
         f"各检查点，{_seeds(whole, True)}{mean}：",
@@ -297,7 +308,7 @@ def _rl_zh(rl: dict[str, Any], version: Path) -> Iterator[str]:
     )
 
 
-def _whole_zh(results: dict[str, Any], claims: list[dict[str, Any]]) -> Iterator[str]:
+def _whole_zh(results: dict[str, Any], whole: Path) -> Iterator[str]:
     if "qwen_distilled" in results:
         told = []
         for student in ("qwen", "llama"):
@@ -309,20 +320,20 @@ def _whole_zh(results: dict[str, Any], claims: list[dict[str, Any]]) -> Iterator
                 f"{student.capitalize()} 从 {base} % 起，蒸馏后 {distilled} %，只做 RL {alone} %"
             )
         yield f"规模减半的学生模型：{'；'.join(told)}。"
-    theirs, counts = _counted_zh(claims)
+    theirs, counts = _counted_zh(whole)
     against = "、".join(f"*{c['id']}*" for c in theirs if c["verdict"] == "contradicted")
     yield f"论文的 {len(theirs)} 条论断：{counts}。结果相反的是：{against or '无'}。"
 
 
 def _lab_zh(version: Path | None) -> Iterator[str]:
     if version is not None:
-        theirs, counts = _counted_zh(read(version, "claims"))
+        theirs, counts = _counted_zh(version)
         report = f"[lab](reports/{version.name}/report.html)"
         yield f"关于其他方法的 {len(theirs)} 条论断由 {report} 判定：{counts}。"
 
 
-def _counted_zh(claims: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
-    theirs = [c for c in claims if not c["ours"] and not c["control"]]
+def _counted_zh(version: Path) -> tuple[list[dict[str, Any]], str]:
+    theirs, _ = counted(version)
     verdicts = [c["verdict"] for c in theirs]
     return theirs, "，".join(f"{verdicts.count(v)} 条{words}" for v, words in VERDICTS.items())
 

@@ -101,7 +101,7 @@ def _adds(rl: dict[str, Any]) -> str:
 
 def _claims(version: Path) -> str:
     """How many of the papers' claims have each verdict, and which are contradicted."""
-    theirs, counts = _counted(version)
+    theirs, counts = counted(version)
     against = [f"*{one['id']}*" for one in theirs if one["verdict"] == "contradicted"]
     ledger = f"[claims](reports/{version.name}/report.html#Claims-of-the-papers)"
     told = f": {', '.join(against)}" if against else ""
@@ -110,13 +110,20 @@ def _claims(version: Path) -> str:
 
 def _of_lab(version: Path) -> str:
     """How many claims on other methods, which the lab judges, have each verdict."""
-    theirs, counts = _counted(version)
+    theirs, counts = counted(version)
     return f"Of {len(theirs)} more in the [lab](reports/{version.name}/report.html): {counts}."
 
 
-def _counted(version: Path) -> tuple[list[Any], str]:
-    """The papers' claims that a version judges, and how many have each verdict."""
-    theirs = [one for one in read(version, "claims") if not one["ours"] and not one["control"]]
+def counted(version: Path) -> tuple[list[Any], str]:
+    """The papers' claims that a version judges, and how many have each verdict.
+
+    Versions from before the lab had claims list those as not testable; they are left out.
+    """
+    theirs = [
+        one
+        for one in read(version, "claims")
+        if not (one["ours"] or one["control"] or "(lab=" in one.get("reason", ""))
+    ]
     verdicts = [one["verdict"] for one in theirs]
     words = ("reproduced", "inconclusive", "not testable", "contradicted")
     return theirs, ", ".join(f"{verdicts.count(v)} {v}" for v in words)

@@ -27,7 +27,7 @@ from r1repro.tasks import templates, worlds
 
 ENGINE = EngineConfig(precision="bfloat16", lora_rank=32, lora_alpha=32)
 ROWS, LENGTHS = (8, 32, 96), (32, 160)
-STOCK_ROWS = (4, 8, 16, 32)
+STOCK_ROWS = (8, 16, 32, 64)
 PARTS = ("cost", "rollouts", "step")
 
 
@@ -98,7 +98,6 @@ def cost(model: PreTrainedModel, prompt: Sequence[int], pad_id: int, rounds: int
                 f"{1e3 * a_read:.2f}", f"{each / a_read:.1f}", f"{flops / each / 1e9:,.0f}",
             )  # fmt: skip
             lines.append("|".join(cells))
-            print(lines[-1], flush=True)
     return lines
 
 

@@ -40,8 +40,7 @@ def test_the_diagram_is_a_list_without_a_script(page):
 def test_links_lead_to_pages_and_executed_notebooks(page):
     newest, text = site.versions(README)[0], page.read_text(encoding="utf-8")
     linked = site.with_links(text, page.parent, newest)
-    found = [link for link in site.LINK.findall(linked) if link[1]]
-    for _, target, _ in found:
+    for _, target, _ in site.LINK.findall(linked):
         there = (page.parent / target).resolve()
         assert there.is_file() and there.relative_to(ROOT).parts[0] in site.PARTS, target
         assert there.suffix != ".ipynb", f"{target} has no executed copy"

@@ -1,7 +1,7 @@
 """The arms of the lab that were trained: what they scored, beside GRPO, and how they got there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pandas as pd
@@ -34,7 +34,7 @@ class Trained:
     curves: rows of metrics.parquet by arm of RL, with the completions sampled so far as `samples`;
     samples: those drawn for each arm; evaluations: rows of evaluation.parquet by arm;
     missing: arms that have not been run, and the seconds that they take; start: rows of the base,
-    where it was evaluated too.
+    where it was evaluated too; resets: of each arm of RL, the samples for which a reference lasts.
     """
 
     notebook: str
@@ -43,6 +43,7 @@ class Trained:
     evaluations: Mapping[str, pd.DataFrame]
     missing: Mapping[str, float]
     start: pd.DataFrame | None = None
+    resets: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def compared(
@@ -70,7 +71,7 @@ def trained(config: Config, notebook: str) -> Trained:
     """The arms of a notebook that were run with these settings; nothing is run here."""
     space = Workspace(replace(config, lab=notebook))
     start = config.stage.r1_zero
-    curves, samples, evaluations, missing = {}, {}, {}, {}
+    curves, samples, evaluations, missing, resets = {}, {}, {}, {}, {}
     for name, arm in lab.shown_in(notebook).items():
         stages = (f"{lab.STAGE}{name}", lab.evaluation(name))
         left = [stage for stage in stages if not space.is_done(stage)]
@@ -81,12 +82,13 @@ def trained(config: Config, notebook: str) -> Trained:
         if arm.offline is None:
             rows = pd.read_parquet(space.place(stages[0]) / "metrics.parquet")
             curves[name] = rows.assign(samples=rows["step"] * each)
+            resets[name] = lab.settings(start, arm).reference_sync_steps * each
         samples[name] = round(lab.settings(start, arm).steps * each)
         evaluations[name] = pd.read_parquet(space.place(stages[1]) / "evaluation.parquet")
     before = None
     if lab.START in space.stages and space.is_done(lab.START):
         before = pd.read_parquet(space.place(lab.START) / "evaluation.parquet")
-    return Trained(notebook, curves, samples, evaluations, missing, before)
+    return Trained(notebook, curves, samples, evaluations, missing, before, resets)
 
 
 def label(name: str, notebook: str) -> str:
@@ -118,7 +120,9 @@ def curves(found: Trained, columns: Sequence[str]) -> Drawing | None:
         return None
     best = {method: name for method, name in found.best.items() if name in found.curves}
     shown = {method: found.curves[name] for method, name in best.items()}
-    return figures.arms(shown, columns)
+    return figures.arms(
+        shown, columns, {method: found.resets.get(name) for method, name in best.items()}
+    )
 
 
 def table(found: Trained) -> Shown | None:
@@ -154,10 +158,12 @@ def at_equal_seconds(found: Trained) -> Shown | None:
     made = []
     for method, rows in best.items():
         until = rows[spent[method] <= least]
-        shares = [part["pass_at_1"].tail(WINDOW).mean() for part in (until, rows)]
-        took, samples = float(spent[method].iloc[-1]), int(until["samples"].iloc[-1])
-        cells = (f"{took:,.0f}", f"{samples:,}", *(f"{100 * share:.1f}\u00a0%" for share in shares))
-        made.append(Row(method, cells))
+        took, samples = float(spent[method].iloc[-1]), until["samples"].max()
+        cells = [f"{took:,.0f}", "0" if until.empty else f"{samples:,.0f}"]
+        for part in (until, rows):
+            share = part["pass_at_1"].tail(WINDOW).mean()
+            cells.append("–" if part.empty else f"{100 * share:.1f}\u00a0%")
+        made.append(Row(method, tuple(cells)))
     within = f"{least:,.0f} s"
     columns = ("Seconds, all", f"Completions in {within}", f"pass@1 after {within}", "pass@1, all")
     return Table(columns, tuple(made), "Method, its best trial")

@@ -137,10 +137,15 @@ def policies(methods: pd.DataFrame, stale: Mapping[str, pd.DataFrame]) -> Drawin
 
 
 @described
-def arms(shown: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> Drawing:
+def arms(
+    shown: Mapping[str, pd.DataFrame],
+    columns: Sequence[str],
+    resets: Mapping[str, float] | None = None,
+) -> Drawing:
     """What was measured while the lab's arms were trained, over the completions sampled.
 
     shown: metrics by method, with a column `samples`; columns that no method has are left out.
+    resets: by method, after how many samples its reference is replaced, where the KL starts anew.
     """
     there = [c for c in columns if any(drawing.has(rows, c) for rows in shown.values())]
     crowded = len(shown) > CROWDED
@@ -153,9 +158,11 @@ def arms(shown: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> Drawing:
                 continue
             measured = rows.dropna(subset=[column])
             dash = drawing.DASHES[i % len(drawing.DASHES)]
+            again = (resets or {}).get(name) if column == "kl" else None
             drawing.noisy(
-                panel, measured["samples"], measured[column], colours[i % len(colours)], name, dash
-            )
+                panel, measured["samples"], measured[column], colours[i % len(colours)], name,
+                dash, again,
+            )  # fmt: skip
         title, unit = _MEASURED[column]
         panel.set(title=title, ylabel=unit, xlabel="completions sampled")
         if column == "pass_at_1":

@@ -221,7 +221,8 @@ def examples(found: Rounds) -> Shown | None:
     rows = found.tables["samples"]
     rows = rows[(rows["arm"] == "kept") & ~rows["correct"]]
     rows = rows[rows["step"] == rows["step"].max()]
-    best = rows.sort_values("reward_preference", ascending=False).head(_EXAMPLES)
+    best = rows.sort_values("reward_preference", ascending=False).drop_duplicates("prompt")
+    best = best.head(_EXAMPLES)
     columns = ("prompt", "text", "answer", "reward_preference")
     shown = zip(*(best[column] for column in columns), strict=True)
     return Table(

@@ -284,6 +284,9 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
         stage = stages[name]
         amount = expected.expected(config, stage, most)
         found = seconds(config, stage, most, amount, speeds[model_of_stage(stage)])
+        # The policy is probed on all threads, students on half of them.
+        if stage.half and model_of_stage(stage) == "model" and cores.at_once() == 2:
+            found /= pretrained.HALF
         total += found / (cores.at_once() if stage.half else 1)
         yield f"  {name:<{NAMES}}{duration(found):>10}{'  assumed' if amount.assumed else ''}"
     between = f"between {duration(total / SPREAD)} and {duration(total * SPREAD)}"

@@ -166,11 +166,12 @@ def noisy(
     colour: str,
     label: str,
     dash: str = "-",
-    resets: int | None = None,
+    resets: float | None = None,
 ) -> None:
     """The values faintly, and their running mean over a tenth of the run.
 
-    resets: after every so many steps of `x` the curve starts anew, and no mean covers both sides.
+    resets: after every so much of `x`, counted from 0, the curve starts anew, and no mean covers
+    both sides.
     """
     smooth = _running(y.set_axis(x), resets)
     short = len(y) < 10
@@ -179,10 +180,10 @@ def noisy(
     axes.plot(x, smooth, dash, color=colour, label=label, marker="." if short else None)
 
 
-def _running(values: pd.Series, resets: int | None = None) -> pd.Series:
-    """The running mean over a tenth of the run; values: by step, from 1."""
+def _running(values: pd.Series, resets: float | None = None) -> pd.Series:
+    """The running mean over a tenth of the run; values: by the step or sample that they end at."""
     window = max(1, round(len(values) / 10))
-    parts = values.index * 0 if resets is None else (values.index - 1) // resets
+    parts = values.index * 0 if resets is None else np.ceil(values.index / resets)
     return values.groupby(parts).transform(
         lambda part: part.rolling(window, center=True, min_periods=1).mean()
     )

@@ -190,7 +190,8 @@ def behaviour(
                     step + 0.5, color=GREY, linestyle=":", linewidth=1.2,
                     label="" if i else "reference replaced",
                 )  # fmt: skip
-            panel.legend(*(part[-1:] for part in panel.get_legend_handles_labels()))
+            if replaced:
+                panel.legend(*(part[-1:] for part in panel.get_legend_handles_labels()))
         drawing.labelled(panel, column)
         if column in _PAPER:
             (x, y), said = _PAPER[column]

@@ -48,23 +48,30 @@ def text_html(text: object, limit: int = LIMIT, language: str | None = None) -> 
     on how much was cut is a separate element, which a text cannot forge.
     """
     whole = text if isinstance(text, str) else "" if text is None else str(text)
-    if len(whole) <= limit:
-        return _marked(whole, language)
-    head, tail = whole[: limit * 3 // 4], whole[len(whole) - limit // 4 :]
-    cut = len(whole) - len(head) - len(tail)
-    note = Markup('<span class="cut">… {:,} of {:,} characters are not shown here …</span>')
-    return _marked(head, language) + note.format(cut, len(whole)) + _marked(tail, language)
-
-
-def _marked(text: str, language: str | None) -> Markup:
-    found = [(*tag.span(), _AS_TAG) for tag in _TAG.finditer(text)]
+    found = [(*tag.span(), _AS_TAG) for tag in _TAG.finditer(whole)]
     if language is not None:
-        found += [(one.start, one.end, _as(one.kind)) for one in marked.marks(text, language)]
-    parts, at = [], 0
-    for start, end, around in sorted(found):
-        parts += [escape(visible(text[at:start])), around.format(visible(text[start:end]))]
-        at = end
-    return Markup("").join([*parts, escape(visible(text[at:]))])
+        found += [(one.start, one.end, _as(one.kind)) for one in marked.marks(whole, language)]
+    found.sort()
+    if len(whole) <= limit:
+        return _part(whole, 0, len(whole), found)
+    first, last = limit * 3 // 4, len(whole) - limit // 4
+    note = Markup('<span class="cut">… {:,} of {:,} characters are not shown here …</span>')
+    return (
+        _part(whole, 0, first, found)
+        + note.format(last - first, len(whole))
+        + _part(whole, last, len(whole), found)
+    )
+
+
+def _part(text: str, start: int, end: int, found: Sequence[tuple[int, int, Markup]]) -> Markup:
+    """The text from `start` to before `end`; found: what stands around which parts, in order."""
+    parts, at = [], start
+    for first, last, around in found:
+        first, last = max(first, at), min(last, end)
+        if first < last:
+            parts += [escape(visible(text[at:first])), around.format(visible(text[first:last]))]
+            at = last
+    return Markup("").join([*parts, escape(visible(text[at:end]))])
 
 
 _AS_TAG = Markup('<span class="tag">{}</span>')
@@ -72,7 +79,7 @@ _AS_TAG = Markup('<span class="tag">{}</span>')
 
 def _as(kind: str) -> Markup:
     """The element of a kind of `marked.MEANS`, for `format`."""
-    return Markup(f'<mark class="{kind}" title="{marked.MEANS[kind]}">{{}}</mark>')
+    return Markup(f'<mark class="{kind}">{{}}</mark>')
 
 
 def problems(answers: pd.DataFrame) -> list[dict[str, pd.Series]]:
@@ -212,7 +219,8 @@ def verdict(row: pd.Series) -> str:
     words = ["right" if row["correct"] else "wrong"]
     words.append("valid format" if row["format_valid"] else "format not valid")
     words.append(f"{row['tokens']} tokens" + ("" if row["finished"] else ", cut off"))
-    words += ["affirms what is false"] if row.get("false_check", False) else []
+    known = row.get("false_check")  # of an answer that was not judged it is missing
+    words += ["affirms what is false"] if not pd.isna(known) and known else []
     words += ["runs on after its answer"] if runs_on(str(row["text"])) else []
     return " · ".join(words)
 

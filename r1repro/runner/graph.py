@@ -152,7 +152,8 @@ def graph(config: Config | None = None) -> dict[str, Stage]:
 def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
     """The base, and the arms of a notebook of the lab or of all, each with its evaluation.
 
-    Arms wait for nothing but the base, so they are trained two at a time.
+    Hardly a stage waits for another, so they are made two at a time, each on half of the threads.
+    Their versions are as before that: rounding differs, as it does between machines.
     """
     left, first = dict(lab.shown_in(chosen)), [base]
     for notebook in LABS if chosen == "all" else (chosen,):

@@ -17,8 +17,12 @@ MEANS = {
 """The kinds of marks and what each means; where two meet, the later one stands."""
 _TAG = re.compile(r"</?[a-z]{1,10}>")
 _PIECE = re.compile(r"[^\n]+")
-_SCRIPTS = {"en": re.compile(rf"[{HAN}]+"), "zh": re.compile(r"[A-Za-z]{2,40}")}
+_SCRIPTS = {
+    "en": re.compile(rf"[{HAN}]+"),
+    "zh": re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,40}(?![A-Za-z])"),
+}
 """How a word of the other language is written, by the question's."""
+GAP = 3
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,19 @@ def _false(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _foreign(text: str, language: str) -> Iterator[tuple[int, int]]:
-    script = _SCRIPTS.get(language)
-    # Units and names of variables are no words.
-    if script is not None and any(map(script.fullmatch, words(text))):
-        yield from (found.span() for found in script.finditer(text))
+    """Stretches of words of the other language, with at most GAP characters between two."""
+    script, said = _SCRIPTS.get(language), {*words(text)}
+    if script is None:
+        return
+    start = end = -1
+    for found in script.finditer(text):
+        # Units, commands and names of variables are no words; of Chinese each character is one.
+        if said.isdisjoint((found[0], found[0][0])):
+            continue
+        if end < 0 or found.start() - end > GAP or "\n" in text[end : found.start()]:
+            if end > 0:
+                yield start, end
+            start = found.start()
+        end = found.end()
+    if end > 0:
+        yield start, end

@@ -187,6 +187,11 @@ def test_at_equal_seconds_the_slower_has_learned_from_fewer(half):
     assert rows["GRPO"] == ("100", f"{40 * 256:,}", whole, whole)
     assert rows["PPO, λ = 1"] == ("220", f"{18 * 256:,}", f"{100 * 15 / 40:.1f}\u00a0%", whole)
     assert arms.at_equal_seconds(arms.trained(half, "advantages")) is None
+    found = arms.trained(half, "ppo_vs_grpo")
+    slow = found.curves["ppo_1_3"].assign(seconds_update=1000.0)
+    slow = dataclasses.replace(found, curves={**found.curves, "ppo_1_3": slow})
+    rows = {row.label: row.cells for row in arms.at_equal_seconds(slow).rows}
+    assert rows["PPO, λ = 1"] == ("40,060", "0", "–", whole)
 
 
 def test_what_it_shows_without_any(tmp_path):

@@ -123,7 +123,8 @@ def found():
     kept = pd.DataFrame(
         {
             "arm": "kept", "step": [19, 20, 20, 20], "correct": [False, False, True, False],
-            "prompt": "1 + 1?", "text": ["old", "<b>3</b>", "2", "4"], "answer": "2",
+            "prompt": ["1 + 1?", "1 + 1?", "1 + 1?", "2?"],
+            "text": ["old", "<b>3</b>", "2", "4"], "answer": "2",
             "reward_preference": [0.99, 0.8, 0.9, 0.7],
         }
     )  # fmt: skip

@@ -9,6 +9,7 @@ from r1repro.evaluation import held_out
 from r1repro.evaluation.checkpoints import CHAIN, CHECKPOINTS, key
 from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.statistics import Estimate
+from r1repro.lab import figures as lab_figures
 from r1repro.reports import drawing, figures, heat_map
 from tests.reports.made_up import pretraining_metrics, rl_metrics
 
@@ -110,6 +111,11 @@ def test_no_mean_covers_two_references():
     assert list(smooth) == [0.0] * 20 + [1.0] * 20
     assert [line.get_xdata()[0] for line in kl.lines[2:]] == [20.5]
     assert set(figures.behaviour(rows).axes[-1].lines[1].get_ydata()) > {0.0, 1.0}
+    short = figures.behaviour(rows, resets=40).axes[-1]
+    assert short.get_legend() is None, "nothing was replaced"
+    of_arm = rows.assign(samples=rows["step"] * 256)
+    arm = lab_figures.arms({"replaced": of_arm}, ["kl"], {"replaced": 20 * 256}).axes[0]
+    assert list(arm.lines[1].get_ydata()) == [0.0] * 20 + [1.0] * 20
     several = figures.behaviour({"a": rows, "b": rows}, resets=20).axes[-1]
     assert set(several.lines[0].get_ydata()) == {0.0, 1.0}
 

@@ -25,7 +25,19 @@ def test_hostile_text_appears_as_text(name):
         html = str(text_html(HOSTILE[name], language=language))
         html.encode("utf-8")  # no lone surrogate is left
         assert "<" not in KNOWN.sub("", html)
-        assert len(html) < (3 if language is None else 6) * LIMIT
+        assert len(html) < (3 if language is None else 8) * LIMIT
+
+
+@pytest.mark.parametrize("text", ["a中" * 2_000, "so " * 1_300, "1+1=3 no\n" * 450])
+def test_marks_leave_a_text_bounded(text):
+    assert max(len(text_html(text, language=one)) for one in ("en", "zh")) < 8 * LIMIT
+
+
+def test_a_cut_makes_no_sum_false():
+    html = text_html("x" * 2_995 + "\n12+5=17\n" + "y" * 3_000, language="en")
+    assert "not shown" in html and "<mark" not in html
+    false = text_html("x" * 2_995 + "\n12+5=18\n" + "y" * 3_000, language="en")
+    assert '<mark class="false">12+5</mark>' in false
 
 
 def test_escaping_is_the_whole_text():
@@ -41,10 +53,11 @@ def test_false_sums_turns_and_foreign_words_of_answers_are_marked_and_explained(
     rows = completions().head(1).assign(text=text, prompt="12+5=18 错", language="en")
     page = str(show(rows.assign(false_check=True))._repr_html_())
     for kind, words in (("false", "12+5=18"), ("turn", "no"), ("foreign", "先算")):
-        title = MEANS[kind]
-        assert page.count(f'<mark class="{kind}" title="{title}">{words}</mark>') == 1
-        assert page.count(f'<mark class="{kind}" title="{title}">{title}</mark>') == 1
+        assert page.count(f'<mark class="{kind}">{words}</mark>') == 1
+        assert page.count(f'<mark class="{kind}">{MEANS[kind]}</mark>') == 1
     assert "affirms what is false" in page and "runs on" not in page
+    for unknown in (float("nan"), None, pd.NA):
+        assert "affirms" not in show(rows.assign(false_check=unknown))._repr_html_()
     plain = rows.assign(text="<think>12+5=17</think><answer>17</answer> User: And 3+4?")
     page = str(show(plain)._repr_html_())
     assert "<mark" not in page and "Marked:" not in page
