@@ -111,7 +111,9 @@ def _claims(version: Path) -> str:
 def _of_lab(version: Path) -> str:
     """How many claims on other methods, which the lab judges, have each verdict."""
     theirs, counts = counted(version)
-    return f"Of {len(theirs)} more in the [lab](reports/{version.name}/report.html): {counts}."
+    report = f"[lab](reports/{version.name}/report.html)"
+    counts = counts.replace("0 reproduced", "none reproduced")
+    return f"Of {len(theirs)} more in the {report}: {counts}."
 
 
 def counted(version: Path) -> tuple[list[Any], str]:
