@@ -185,13 +185,18 @@ def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
 
 
 def _within(summaries: Results, least: float = 0.0) -> dict[str, dict[str, Estimate]]:
-    """Clip intervals of shares to [least, 1], which Student's t does not respect."""
+    """Clip intervals to what is possible, which Student's t does not respect.
+
+    Shares are within [least, 1]; lengths and counts have no end but 0, and their changes none.
+    """
 
     def ended(path: str, found: Estimate) -> Estimate:
-        share = metrics.measure(path).share and not path.rsplit("/", 1)[-1].startswith("vote_gain")
-        if not share or math.isnan(found.low):
+        gain = path.rsplit("/", 1)[-1].startswith("vote_gain")
+        if gain or math.isnan(found.low):
             return found
-        return replace(found, low=max(least, found.low), high=min(1.0, found.high))
+        if metrics.measure(path).share:
+            return replace(found, low=max(least, found.low), high=min(1.0, found.high))
+        return found if least else replace(found, low=max(0.0, found.low))
 
     return {
         name: {path: ended(path, one) for path, one in each.items()}

@@ -48,6 +48,15 @@ def joined(built, tmp_path_factory) -> tuple[Path, list[Path]]:
     return seeds.join(runs, place / "laptop-mini-3seeds-0123abcd", execute), runs
 
 
+def test_intervals_hold_only_what_is_possible():
+    wide = Estimate(0.5, -3.0, 4.0, 3)
+    every = {"a": {"format_valid": wide, "length": wide}}
+    found = seeds._within(every)["a"]
+    assert [(one.low, one.high) for one in found.values()] == [(0.0, 1.0), (0.0, 4.0)]
+    change = seeds._within(every, -1.0)["a"]
+    assert [(one.low, one.high) for one in change.values()] == [(-1.0, 1.0), (-3.0, 4.0)]
+
+
 def test_the_mean_over_seeds_has_an_interval_by_t(joined):
     report, runs = joined
     values = [read_results(run / "results.json")["r1_zero"][PATH].value for run in runs]
