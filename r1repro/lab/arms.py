@@ -148,6 +148,8 @@ def at_equal_seconds(found: Trained) -> Shown | None:
     The best arm of each; a mean of WINDOW batches. Seconds are those of sampling, of the reference
     and of the updates, on this machine and with whatever else it did.
     """
+    if len(found.curves) < 2:
+        return None
     best = {
         method: found.curves[name] for method, name in found.best.items() if name in found.curves
     }

@@ -197,6 +197,7 @@ def test_at_equal_seconds_the_slower_has_learned_from_fewer(half):
 def test_what_it_shows_without_any(tmp_path):
     found = arms.trained(config.compose([f"runs={tmp_path}"]), "kl_and_reference")
     assert arms.curves(found, ["pass_at_1"]) is None and arms.told(found) is None
+    assert arms.at_equal_seconds(found) is None
     said = arms.table(found)._repr_html_()
     assert "`r1repro run lab=kl_and_reference` with the same settings trains them" in said
 
