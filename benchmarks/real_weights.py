@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS)
     args = parser.parse_args()
     wanted = PARTS if args.only is None else (args.only,)
-    config = compose(["scale=pocket", "task=word_problems_en"])
+    words = ["scale=pocket", "model=smollm2-135m-instruct", "task=word_problems_en"]
+    config = compose(words)  # its settings alone; the weights are those of the folder
     settings = replace(
         config.stage.r1_zero, questions=8, generations=8, max_completion_tokens=args.cap,
         lr_matrices=0.0, lr_rest=0.0, save_every=10**6, sample_every=10**6, steps=grpo_step.STEPS,
