@@ -53,32 +53,34 @@ def of_folder(
     settings: RLConfig,
     stock_rows: Sequence[int],
     template: str,
+    engine: EngineConfig = ENGINE,
+    rounds: int = ROUNDS,
 ) -> dict[str, Any]:
     """Figures of the model in a folder, asked the first of `problems` in that template.
 
-    stock_rows: rows of a micro-batch of stock TRL, of which the faster is taken.
+    stock_rows: rows of a micro-batch of stock TRL, of which the fastest is taken.
     """
     problems = problems[: grpo_step.STEPS * settings.questions]
     tokenizer = load_tokenizer(base)
     asked = [templates.render(template, problem) for problem in problems]
     with tempfile.TemporaryDirectory() as place:
-        peak = _peak(base, tokenizer, problems, settings, template, Path(place))
+        peak = _peak(base, tokenizer, problems, settings, template, Path(place), engine)
     speeds = rollouts.measured(
-        load_model(base, ENGINE).eval(),
+        load_model(base, engine).eval(),
         tokenizer,
         [text for text in asked[: settings.questions] for _ in range(settings.generations)],
         settings.max_completion_tokens,
-        ROUNDS,
+        rounds,
     )
     _emptied()
     steps = grpo_step.measured(
-        base, tokenizer, problems, settings, stock_rows, ROUNDS, ENGINE, template
+        base, tokenizer, problems, settings, stock_rows, rounds, engine, template
     )
     _emptied()
     shape = AutoConfig.from_pretrained(base)
     counts = memory.count(shape)
     prompt = max(len(tokenizer.encode(text)) for text in asked)
-    needed = memory.grpo(shape, counts, settings, ENGINE, 1, prompt)
+    needed = memory.grpo(shape, counts, settings, engine, 1, prompt)
     return {
         "parameters": counts.total,
         "completions": settings.questions * settings.generations,
@@ -99,13 +101,14 @@ def _peak(
     settings: RLConfig,
     template: str,
     folder: Path,
+    engine: EngineConfig,
 ) -> int | None:
     """The most bytes that tensors had in two GRPO steps; None on CPUs, where nobody counts them."""
     if not torch.cuda.is_available():
         return None
     trainer, _ = rl.build(
-        load_trained(base, ENGINE, 0), tokenizer, problems, settings,
-        template=template, seed=0, folder=folder, engine=ENGINE,
+        load_trained(base, engine, 0), tokenizer, problems, settings,
+        template=template, seed=0, folder=folder, engine=engine,
     )  # fmt: skip
     torch.cuda.reset_peak_memory_stats()
     trainer.train()

@@ -109,23 +109,16 @@ def _claims(version: Path) -> str:
 
 
 def _of_lab(version: Path) -> str:
-    """How many claims on other methods, which the lab judges, have each verdict."""
+    """How many claims the lab judges, on methods that no stage uses, have each verdict."""
     theirs, counts = counted(version)
     report = f"[lab](reports/{version.name}/report.html)"
     counts = counts.replace("0 reproduced", "none reproduced")
-    return f"Of {len(theirs)} more in the {report}: {counts}."
+    return f"The {report} judges {len(theirs)} on other methods: {counts}."
 
 
 def counted(version: Path) -> tuple[list[Any], str]:
-    """The papers' claims that a version judges, and how many have each verdict.
-
-    Versions from before the lab had claims list those as not testable; they are left out.
-    """
-    theirs = [
-        one
-        for one in read(version, "claims")
-        if not (one["ours"] or one["control"] or "(lab=" in one.get("reason", ""))
-    ]
+    """The papers' claims in a version's ledger, and how many have each verdict."""
+    theirs = [one for one in read(version, "claims") if not one["ours"] and not one["control"]]
     verdicts = [one["verdict"] for one in theirs]
     words = ("reproduced", "inconclusive", "not testable", "contradicted")
     return theirs, ", ".join(f"{verdicts.count(v)} {v}" for v in words)

@@ -4,10 +4,11 @@ costs by rows and length.
 Word problems in R1-Zero's template, both sides in turn. The limit beside the cost of a token is
 that of reading one: a forward pass over as many tokens at once, without a cache.
 
-    python -m benchmarks.real_weights MODEL_FOLDER [--rounds 3] [--cap 96] [--only cost]
+    python -m benchmarks.real_weights MODEL_FOLDER [--rounds 3] [--cap 96]
 """
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from benchmarks import grpo_step, rollouts
+from benchmarks import gpu_speed, grpo_step
 from r1repro.config import EngineConfig, compose
 from r1repro.generation.rollouts import Sampling, sample
 from r1repro.planning import memory
@@ -28,7 +29,6 @@ from r1repro.tasks import templates, worlds
 ENGINE = EngineConfig(precision="bfloat16", lora_rank=32, lora_alpha=32)
 ROWS, LENGTHS = (8, 32, 96), (32, 160)
 STOCK_ROWS = (8, 16, 32, 64)
-PARTS = ("cost", "rollouts", "step")
 
 
 def main() -> None:
@@ -36,9 +36,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cap", type=int, default=96)
-    parser.add_argument("--only", choices=PARTS)
     args = parser.parse_args()
-    wanted = PARTS if args.only is None else (args.only,)
     words = ["scale=pocket", "model=smollm2-135m-instruct", "task=word_problems_en"]
     config = compose(words)  # its settings alone; the weights are those of the folder
     settings = replace(
@@ -46,29 +44,14 @@ def main() -> None:
         lr_matrices=0.0, lr_rest=0.0, save_every=10**6, sample_every=10**6, steps=grpo_step.STEPS,
     )  # fmt: skip
     problems = list(islice(worlds.of(config.task).train(0), grpo_step.STEPS * settings.questions))
-    asked = [templates.render("r1_zero", problem) for problem in problems[: settings.questions]]
     model, tokenizer = load_model(args.folder, ENGINE).eval(), load_tokenizer(args.folder)
-    if "cost" in wanted:
-        prompt = tokenizer.encode(asked[0])
-        print("\n".join(cost(model, prompt, tokenizer.pad_token_id, args.rounds)), flush=True)
-    if "rollouts" in wanted:
-        texts = [text for text in asked for _ in range(settings.generations)]
-        speeds = rollouts.measured(model, tokenizer, texts, args.cap, args.rounds)
-        told(speeds, "rollout tokens/s, ours over generate()")
+    prompt = tokenizer.encode(templates.render("r1_zero", problems[0]))
+    print("\n".join(cost(model, prompt, tokenizer.pad_token_id, args.rounds)), flush=True)
     del model
-    if "step" in wanted:
-        seconds = grpo_step.measured(
-            args.folder, tokenizer, problems, settings, STOCK_ROWS, args.rounds, ENGINE, "r1_zero"
-        )
-        told(
-            [(theirs, ours) for ours, theirs in seconds], "a GRPO step, stock TRL's time over ours"
-        )
-
-
-def told(pairs: Sequence[tuple[float, float]], name: str) -> None:
-    ratios = [one / other for one, other in pairs]
-    low, high = min(ratios), max(ratios)
-    print(f"{name}: {statistics.median(ratios):.2f}, from {low:.2f} to {high:.2f}", flush=True)
+    found = gpu_speed.of_folder(
+        args.folder, problems, settings, STOCK_ROWS, "r1_zero", ENGINE, args.rounds
+    )
+    print(json.dumps(found, indent=1))
 
 
 def cost(model: PreTrainedModel, prompt: Sequence[int], pad_id: int, rounds: int) -> list[str]:

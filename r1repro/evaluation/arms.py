@@ -10,15 +10,13 @@ import pandas as pd
 
 from r1repro.config import LABS, RLConfig, lab
 from r1repro.config.lab import Arm
-from r1repro.evaluation import declared, metrics, moved
+from r1repro.evaluation import declared, metrics
 from r1repro.evaluation.checkpoints import key
 from r1repro.evaluation.declared import Claim
 from r1repro.evaluation.effects import Light
-from r1repro.evaluation.moved import Moved
 from r1repro.evaluation.results import Results
 
 PASS = "reasoning/pass@1"
-ITERATIVE = "iterative_grpo"
 _ALSO = ("clipped", "length_correct", "length_wrong")
 
 
@@ -138,14 +136,13 @@ def claims_on(chosen: str, runs: Sequence[Light]) -> list[Claim] | None:
     return found
 
 
-def rounds(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, Moved]]:
-    """(rows of the validation problems, what moved) by policy of a round of stage iterative_grpo.
+def rounds(folder: Path, table: str) -> dict[str, pd.DataFrame]:
+    """Rows of a table of stage lab.ITERATIVE by the policy of each round.
 
     folder: of its result. A policy is named as claims name it, iterative_grpo/ROUND.
     """
-    tables = (pd.read_parquet(folder / f"{name}.parquet") for name in ("validation", "rounds"))
-    rows, steps = ({f"{ITERATIVE}/{n}": one for n, one in t.groupby("arm")} for t in tables)
-    return rows, {name: moved.facts(one) for name, one in steps.items()}
+    rows = pd.read_parquet(folder / f"{table}.parquet")
+    return {f"{lab.ITERATIVE}/{name}": one for name, one in rows.groupby("arm")}
 
 
 def _of(notebook: str) -> Iterator[Claim]:

@@ -60,7 +60,12 @@ class Trained:
     @property
     def best(self) -> dict[str, str]:
         """The arm of each method with the highest pass@1."""
-        return _best(self.compared[0])
+        return _best(self.compared[0]) if self.evaluations else {}
+
+    @property
+    def best_curves(self) -> dict[str, pd.DataFrame]:
+        """The curves of those arms of `best` that are of RL, by method."""
+        return {m: self.curves[name] for m, name in self.best.items() if name in self.curves}
 
 
 def _best(summaries: Mapping[str, Mapping[str, Estimate]]) -> dict[str, str]:
@@ -116,13 +121,8 @@ def how(found: Trained) -> str:
 
 def curves(found: Trained, columns: Sequence[str]) -> Drawing | None:
     """Columns of the metrics of each method's best arm over its samples; None without an arm."""
-    if not found.curves:
-        return None
-    best = {method: name for method, name in found.best.items() if name in found.curves}
-    shown = {method: found.curves[name] for method, name in best.items()}
-    return figures.arms(
-        shown, columns, {method: found.resets.get(name) for method, name in best.items()}
-    )
+    resets = {method: found.resets.get(name) for method, name in found.best.items()}
+    return figures.arms(found.best_curves, columns, resets) if found.curves else None
 
 
 def table(found: Trained) -> Shown | None:
@@ -148,11 +148,7 @@ def at_equal_seconds(found: Trained) -> Shown | None:
     The best arm of each; a mean of WINDOW batches. Seconds are those of sampling, of the reference
     and of the updates, on this machine and with whatever else it did.
     """
-    if len(found.curves) < 2:
-        return None
-    best = {
-        method: found.curves[name] for method, name in found.best.items() if name in found.curves
-    }
+    best = found.best_curves
     if len(best) < 2:
         return None
     spent = {method: rows[list(_SPENT)].sum(axis=1).cumsum() for method, rows in best.items()}

@@ -19,7 +19,7 @@ from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
 from r1repro.reports.tables import worded
 from r1repro.runner.workspace import Workspace
 
-STAGE = "iterative_grpo"
+STAGE = lab.ITERATIVE
 """The stage and the notebook."""
 LABELS = {"first": FIRST, "kept": KEPT, "refreshed": REFRESHED}
 _STYLES = {RULE: (GREEN, ":"), FIRST: (GREY, "-"), KEPT: (VERMILION, "--"), REFRESHED: (BLUE, "-")}

@@ -105,8 +105,9 @@ def read(results: Mapping[str, StageResult], config: Config, until: str | None =
         name: moved.facts(rows, moved.weights_of(results[name].folder))
         for name, rows in curves.items()
     }
-    if arms.ITERATIVE in results:
-        stages_moved |= arms.rounds(results[arms.ITERATIVE].folder)[1]
+    if lab.ITERATIVE in results:
+        rounds = arms.rounds(results[lab.ITERATIVE].folder, "rounds")
+        stages_moved |= {name: moved.facts(rows) for name, rows in rounds.items()}
     light = claims.Light(held.summaries, held.changes, curves, costs, stages_moved)
     return Report(
         _manifest(results, config, until),
@@ -233,9 +234,9 @@ def measured(
     if comparison is not None:
         return held_out.read(comparison.folder), read_costs(comparison.folder)
     evaluations = {name: result.evaluation() for name, result in evaluated(results).items()}
-    if arms.ITERATIVE in results:
-        evaluations |= arms.rounds(results[arms.ITERATIVE].folder)[0]
-    if any(name.startswith((lab.STAGE, arms.ITERATIVE)) for name in evaluations):
+    if lab.ITERATIVE in results:
+        evaluations |= arms.rounds(results[lab.ITERATIVE].folder, "validation")
+    if any(name.startswith((lab.STAGE, lab.ITERATIVE)) for name in evaluations):
         return HeldOut(*arms.compared(evaluations), {}, pd.DataFrame()), {}
     searched = results.get("base_search")
     ways = {} if searched is None else asking.read_best(searched.folder)

@@ -117,18 +117,17 @@ def groups(completions: pd.DataFrame, most: int = 4, limit: int = LIMIT) -> Html
         group = rows[rows["step"] == step].sort_values("reward", ascending=False, kind="stable")
         right = f"{group['correct'].sum()} of {len(group)} right"
         marks = Markup(" · <b>{}</b>").format(right)
-        texts = [(_paid(row), row["text"]) for _, row in group.iterrows()]
+        texts = [_answer(_paid(row), row) for _, row in group.iterrows()]
         made.append(card(group.iloc[0], texts, limit, marks, opened=not made))
     return cards(made) if made else None
 
 
-def _paid(row: pd.Series) -> Markup:
-    """A completion's reward, advantage and verdict; those of tokens have no advantage."""
-    said = f"reward {row['reward']:.2f}"
+def _paid(row: pd.Series) -> str:
+    """A completion's reward and, if it is not one of tokens, its advantage."""
+    told = f"reward {row['reward']:.2f}"
     if "advantage" in row:
-        said += f", advantage {row['advantage']:+.2f}".replace("-", "−")
-    head = Markup('<b>{}</b> <span class="{}">{}</span>')
-    return head.format(said, _right(row), verdict(row))
+        told += f", advantage {row['advantage']:+.2f}"
+    return told.replace("-", "−")
 
 
 def show(rows: pd.DataFrame, limit: int = LIMIT) -> Html:

@@ -189,7 +189,7 @@ _START = replace(
     inputs=("base",), seconds=estimates.validation,
 )  # fmt: skip
 _ITERATIVE = Stage(
-    name="iterative_grpo",
+    name=lab.ITERATIVE,
     version=1,
     run="r1repro.stages.iterative:run",
     config=(

@@ -23,6 +23,7 @@ _SCRIPTS = {
 }
 """How a word of the other language is written, by the question's."""
 GAP = 3
+"""Most characters between two words of a stretch; without it marks could outweigh the text."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ SKILLS = {
     "refreshed": 0.8,
 }
 """Of made-up arms and rounds; the others have 0.6."""
-ROUNDS = {f"{arms.ITERATIVE}/{name}" for name in iterative.ROUNDS}
+ROUNDS = {f"{lab.ITERATIVE}/{name}" for name in iterative.ROUNDS}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,7 +69,7 @@ def made(config, without: str = "") -> dict[str, StageResult]:
         elif arm:
             rows = evaluation(SKILLS.get(arm, 0.6), 80, 4, 100 * config.seed + i)
             tables["evaluation"] = rows
-        if name == arms.ITERATIVE:
+        if name == lab.ITERATIVE:
             for file, rows in (
                 ("validation", lambda n: evaluation(SKILLS.get(n, 0.6), 80, 4, 77 + config.seed)),
                 ("rounds", lambda n: rl_metrics(20, seed=len(n))),
