@@ -31,6 +31,8 @@ COMPACT_AT = 0.1
 # Top-p ranks this many tokens first and sorts the whole vocabulary only if they fall short.
 TOP_P_PREFIX = 16
 BLOCK = 64
+# Probabilities from which tokens are drawn at a time.
+DRAWN_AT_ONCE = 2**22
 # Spare tokens allocated whenever the cache grows.
 ROOM = 64
 
@@ -264,7 +266,14 @@ def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) 
     """
     if sampling.temperature == 0:
         return logits_B_V.argmax(-1)
-    probabilities = (logits_B_V.float() / sampling.temperature).softmax(-1)
+    # Some rows at a time: with a large vocabulary the copies of all rows leave a CPU's cache.
+    rows = max(1, DRAWN_AT_ONCE // logits_B_V.shape[1])
+    parts = zip(logits_B_V.split(rows), uniform_B.split(rows), strict=True)
+    return torch.cat([_drawn(logits, uniform, sampling) for logits, uniform in parts])
+
+
+def _drawn(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    probabilities = _tempered(logits_B_V, sampling.temperature).softmax(-1)
     if sampling.top_p >= 1:
         return _inverse(probabilities, uniform_B)
     best, tokens = probabilities.max(-1)
@@ -281,8 +290,12 @@ def token_logps(
     logits_B_V: torch.Tensor, tokens_B: torch.Tensor, sampling: Sampling
 ) -> torch.Tensor:
     """Log-probabilities (B,) of tokens under the tempered softmax; greedy ones at temperature 1."""
-    tempered = logits_B_V.float() / (sampling.temperature or 1.0)
+    tempered = _tempered(logits_B_V, sampling.temperature or 1.0)
     return tempered.gather(1, tokens_B[:, None])[:, 0] - tempered.logsumexp(-1)
+
+
+def _tempered(logits_B_V: torch.Tensor, temperature: float) -> torch.Tensor:
+    return logits_B_V.float() if temperature == 1 else logits_B_V.float() / temperature
 
 
 def _from_nucleus(

@@ -20,6 +20,7 @@ from transformers import (
 
 from r1repro.config import EngineConfig, RLConfig
 from r1repro.generation.rollouts import ROOM
+from r1repro.training.logprobs import CHUNK
 from r1repro.training.optimizer import TOGETHER, split_parameters
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -168,11 +169,11 @@ def rollouts(
 def logits(shape: PreTrainedConfig, tokens: int, engine: EngineConfig) -> int:
     """Logit memory of `tokens` completion tokens at the start of the backward pass.
 
-    tokens x vocabulary x (3 x 4 bytes for the log-probabilities, their gradient and the gradient of
-    the logits, plus the logits themselves if they are not float32).
+    tokens x vocabulary x bytes for the logits and their gradient, and three float32 tensors of the
+    rows whose softmax is computed at a time.
     """
-    width = WIDTHS[engine.precision]
-    return tokens * shape.vocab_size * (3 * 4 + (width if width < 4 else 0))
+    count = tokens * shape.vocab_size
+    return 2 * count * WIDTHS[engine.precision] + 3 * 4 * min(count, CHUNK)
 
 
 def backward(shape: PreTrainedConfig, tokens: int, predicted: int, engine: EngineConfig) -> int:
@@ -243,7 +244,8 @@ def grpo(
 
     The reference is a float32 copy, or a second adapter with LoRA; `judge` adds a reward model, and
     PPO its critic. A full model is copied for sampling if the precision is not float32 or the
-    weights are sharded. Excludes the weights and the cache of vLLM.
+    weights are sharded, and adapters are merged into a copy of the projections. Excludes the
+    weights and the cache of vLLM.
     """
     said, width = settings.last_cap, WIDTHS[engine.precision]
     rows = settings.questions * settings.generations // processes
@@ -257,6 +259,8 @@ def grpo(
         sampled = rollouts(shape, batch, prompt, said, engine)
         if engine.lora_rank == 0 and (width < 4 or engine.sharded):
             sampled += width * counts.total
+        elif engine.lora_rank and not engine.quantized:
+            sampled += width * counts.linear
     tokens = micro * (prompt + said)
     learned = training(shape, counts, tokens, micro * said, engine, processes)
     # one float32 per gradient

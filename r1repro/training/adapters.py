@@ -1,6 +1,7 @@
 """LoRA adapters (Hu et al. 2021) on every linear projection, created and merged within a stage."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -97,6 +98,29 @@ def whole(model: nn.Module, wanted: bool = True) -> PreTrainedModel | None:
         elif isinstance(module, ModulesToSaveWrapper):
             modules[name].load_state_dict(module.modules_to_save[TRAINED].state_dict())
     return plain
+
+
+@contextmanager
+def merged(model: nn.Module) -> Iterator[None]:
+    """The trained adapters are part of the frozen weights in here, rounded as `whole` rounds them.
+
+    Sampling makes many small passes, in which two narrow float32 products beside every projection
+    cost more than the projection. The frozen weights are put back as they were, to the bit; both
+    are held meanwhile. Not for 4-bit weights.
+    """
+    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    frozen = [layer.get_base_layer().weight.data for layer in layers]
+    try:
+        with torch.no_grad():
+            for layer in layers:
+                weight = layer.get_base_layer().weight
+                weight.data = _merged(weight, layer)
+                layer.merged_adapters.append(TRAINED)  # PEFT then asks the frozen weights alone
+        yield
+    finally:
+        for layer, data in zip(layers, frozen, strict=True):
+            layer.get_base_layer().weight.data = data
+            layer.merged_adapters.clear()
 
 
 @torch.no_grad()

@@ -1,7 +1,14 @@
 """Log-probabilities of completions in tightly padded micro-batches."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
+
+CPU_CHUNK, CHUNK = 2**21, 2**25
+"""Logits whose softmax is computed at a time: on CPUs as many as stay in the cache in float32."""
 
 
 def micro_batches(
@@ -47,17 +54,65 @@ def token_logps(
     hidden, read = states_before(backbone, ids_B_L, mask_B_L, completion_tokens, shared_once)
     keep = mask_B_L[:, -completion_tokens:].bool()
     labels = ids_B_L[:, -completion_tokens:][keep]
-    # In one expression, so that no name keeps the logits while the softmax is computed.
-    logps_N_V = (_at_least_float32(head(hidden[keep])) / temperature).log_softmax(-1)
-    logps_N = logps_N_V.gather(1, labels[:, None])[:, 0]
+    logps_N, entropy_N = LabelLogps.apply(head(hidden[keep]), labels, temperature, with_entropy)
     logps = torch.zeros(keep.shape, dtype=logps_N.dtype, device=logps_N.device)
     logps = logps.masked_scatter(keep, logps_N)
     if not with_entropy:
         return logps, None, read
-    with torch.no_grad():
-        entropy_N = -(logps_N_V.exp() * logps_N_V).sum(-1)
-        entropy = torch.zeros_like(logps).masked_scatter(keep, entropy_N)
-    return logps, entropy, read
+    return logps, torch.zeros_like(logps.detach()).masked_scatter(keep, entropy_N), read
+
+
+class LabelLogps(torch.autograd.Function):
+    """log softmax(logits / temperature) at the labels and, if asked for, the entropies, each (N,).
+
+    Some rows at a time, forward and backward, in at least float32: with a vocabulary of 150
+    thousand tokens the softmax of a whole micro-batch is larger than anything else in the step, and
+    on CPUs allocating it took longer than computing it. Same values and gradients, to the bit, as
+    of a softmax over all rows. The entropies carry no gradient, and are zeros if not asked for.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        logits_N_V: torch.Tensor,
+        labels_N: torch.Tensor,
+        temperature: float,
+        with_entropy: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        kind = torch.promote_types(logits_N_V.dtype, torch.float32)
+        logps_N, entropy_N = logits_N_V.new_zeros(2, len(labels_N), dtype=kind)
+        for rows in _chunks(logits_N_V):
+            logps = _log_softmax(logits_N_V[rows], temperature)
+            logps_N[rows] = logps.gather(1, labels_N[rows, None])[:, 0]
+            if with_entropy:
+                entropy_N[rows] = -(logps.exp() * logps).sum(-1)
+        ctx.save_for_backward(logits_N_V, labels_N)
+        ctx.temperature = temperature
+        ctx.mark_non_differentiable(entropy_N)
+        return logps_N, entropy_N
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_N: torch.Tensor, _: Any) -> tuple[torch.Tensor, None, None, None]:
+        logits_N_V, labels_N = ctx.saved_tensors
+        found = torch.empty_like(logits_N_V)
+        for rows in _chunks(logits_N_V):
+            logps = _log_softmax(logits_N_V[rows], ctx.temperature)
+            at_label = torch.zeros_like(logps).scatter_(1, labels_N[rows, None], grad_N[rows, None])
+            grad = torch.ops.aten._log_softmax_backward_data(at_label, logps, -1, logps.dtype)
+            found[rows] = grad if ctx.temperature == 1 else grad / ctx.temperature
+        return found, None, None, None
+
+
+def _chunks(logits_N_V: torch.Tensor) -> Iterator[slice]:
+    most = CPU_CHUNK if logits_N_V.device.type == "cpu" else CHUNK
+    rows = max(1, most // logits_N_V.shape[1])
+    return (slice(start, start + rows) for start in range(0, len(logits_N_V), rows))
+
+
+def _log_softmax(logits_N_V: torch.Tensor, temperature: float) -> torch.Tensor:
+    logits = logits_N_V.to(torch.promote_types(logits_N_V.dtype, torch.float32))
+    return (logits if temperature == 1 else logits / temperature).log_softmax(-1)
 
 
 def states_before(
@@ -94,10 +149,6 @@ def states_before(
     )
     tokens = int(prompts[:, 1].sum() + mask_B_L[:, split:-1].sum())
     return torch.cat([first, completions.last_hidden_state], dim=1), tokens
-
-
-def _at_least_float32(values: torch.Tensor) -> torch.Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def plain_head(model: nn.Module) -> bool:

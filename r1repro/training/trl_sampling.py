@@ -61,11 +61,16 @@ def rollouts(
 def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTrainedModel]:
     """The policy in engine.precision: itself, or a copy freed after the rollouts.
 
-    Sharded weights are copied too, since processes make different numbers of forward passes here.
+    Adapters are merged meanwhile, into any weights but 4-bit ones. Sharded weights are copied too,
+    since processes make different numbers of forward passes here.
     """
     model, precision = adapters.inner(policy), getattr(torch, engine.precision)
     if sharding.is_sharded(policy):
         yield sharding.whole(policy, precision, policy.device)
+        return
+    if engine.lora_rank and not engine.quantized:
+        with adapters.merged(model):
+            yield model
         return
     if engine.lora_rank or precision == torch.float32:
         yield model

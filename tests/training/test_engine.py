@@ -5,6 +5,7 @@ import dataclasses
 import pandas as pd
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 from transformers import AutoModelForCausalLM
 from trl import SFTConfig as Arguments
 
@@ -130,6 +131,27 @@ def test_a_broken_run_with_adapters_continues_to_the_same_weights(base, tokenize
     continued = trained(base, tokenizer, tmp_path / "b", settings, engine=LORA)
     assert all(torch.equal(x, y) for x, y in zip(straight[0], continued[0], strict=True))
     pd.testing.assert_frame_equal(plain(continued[1]), plain(straight[1]))
+
+
+def test_merged_adapters_sample_as_the_saved_model_and_leave_the_weights_as_they_were(base):
+    model = load_trained(base, dataclasses.replace(LORA, precision="bfloat16"), 0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.02)
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    ids = torch.arange(6)[None]
+    saved = adapters.whole(model)
+    with torch.no_grad(), adapters.merged(model):
+        merged = model.get_base_model()(ids).logits
+        assert all(layer.merged for layer in model.modules() if isinstance(layer, LoraLayer))
+    assert torch.equal(merged, saved(ids).logits)
+    with pytest.raises(KeyboardInterrupt), adapters.merged(model):
+        raise KeyboardInterrupt
+    assert all(torch.equal(before[name], p) for name, p in model.named_parameters())
+    with torch.no_grad():
+        apart = model.get_base_model()(ids).logits
+    assert not torch.equal(apart, merged) and (apart - merged).abs().max() < 0.1
 
 
 def test_the_reference_is_the_adapter_of_the_last_sync(base, tokenizer, tmp_path):
