@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
+from r1repro.generation import rollouts
 from r1repro.generation.rollouts import Sampling, draw, sample
 from tests.tiny import SHAPE
 
@@ -141,3 +142,12 @@ def test_a_model_in_training_with_gradient_checkpointing_says_the_same(model):
     finally:
         model.gradient_checkpointing_disable()
         model.eval()
+
+
+@pytest.mark.parametrize("sampling", [Sampling(1), Sampling(1, 0.7, 0.9), Sampling(1, 0.0)])
+def test_rows_drawn_some_at_a_time_are_those_drawn_together(monkeypatch, sampling):
+    random = torch.Generator().manual_seed(3)
+    logits, uniform = 4 * torch.randn(10, 200, generator=random), torch.rand(10, generator=random)
+    together = draw(logits, uniform, sampling)
+    monkeypatch.setattr(rollouts, "DRAWN_AT_ONCE", 3 * 200)
+    assert torch.equal(draw(logits, uniform, sampling), together)
