@@ -31,8 +31,9 @@ def run(
 
     Raises R1ReproError before anything runs if a check of r1repro.planning.preflight fails.
     """
-    preflight.check(config)
-    preflight.check_room(config, sequence.wanted_stages(Workspace(config), from_stage, until))
+    wanted = sequence.wanted_stages(Workspace(config), from_stage, until)
+    preflight.check(config, wanted)
+    preflight.check_room(config, wanted)
     outcome = sequence.run(config, notebooks, from_stage, until)
     return _report(config, outcome, notebooks, until)
 

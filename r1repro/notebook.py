@@ -164,7 +164,7 @@ def open_run(
     if place and settings:
         raise R1ReproError("config_path and overrides were both given: give only one of them")
     config = load(place) if place else compose(settings)
-    preflight.check(config)
+    preflight.check(config, () if place else None)  # the command of that run checked its models
     return Run(config, build_or_not)
 
 

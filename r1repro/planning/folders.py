@@ -6,6 +6,7 @@ r1repro.config.folder has looked at what kind of folder each is.
 import json
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 from heapq import nlargest
 from itertools import islice
@@ -35,14 +36,16 @@ LONG = 20
 """Longest questions of a language, in characters, whose tokens are counted."""
 
 
-def check(config: Config) -> None:
+def check(config: Config, origins: Mapping[str, OriginConfig] | None = None) -> None:
     """Raise R1ReproError for a model on this machine that a stage could not use.
 
     Models of the hub that are not downloaded yet, and GGUF files not yet converted, are left out.
+    origins: those of `from_elsewhere` to look at; None for all.
     """
     over: dict[str, tuple[float, str]] = {}
     caps: dict[str, int] = {}
-    for key, shape in from_elsewhere(config).items():
+    origins = from_elsewhere(config) if origins is None else origins
+    for key, shape in origins.items():
         folder = gguf.found(config, shape)
         if folder is None:
             continue

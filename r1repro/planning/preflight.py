@@ -16,6 +16,7 @@ from r1repro.config import (
 )
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.checkpoints import EVALUATIONS
+from r1repro.planning.work import model_of_stage
 from r1repro.runner.graph import find
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.engines import check_engine
@@ -30,17 +31,19 @@ WORKING = 3
 """Approximate disk space of a running stage's checkpoints, in models: weights and optimizer."""
 
 
-def check(config: Config) -> None:
+def check(config: Config, wanted: Sequence[str] | None = None) -> None:
     """Raise R1ReproError if the run would fail later.
 
     Missing models and data sets are downloaded; without a network that fails at once. GGUF files
     are converted.
+    wanted: the stages of the run, whose models alone are looked at; None for all models.
     """
     check_engine(config)
     check_places(config)
-    for _ in fetch(config):
+    for _ in fetch(config, wanted):
         pass
-    for key, shape in from_elsewhere(config).items():
+    origins = _origins(config, wanted)
+    for key, shape in origins.items():
         if shape.path is None or gguf.is_file(shape):
             check_model_folder(key, str(gguf.model_folder(config, shape)))
     forms, chat = templates.names(), config.student.teacher_chat
@@ -50,10 +53,10 @@ def check(config: Config) -> None:
             f"{', '.join(forms)}"
         )
     worlds.of(config.task)  # raises for too few problems or an empty answer
-    if from_elsewhere(config):
+    if origins:
         from r1repro.planning import folders  # imports torch
 
-        folders.check(config)
+        folders.check(config, origins)
 
 
 def check_room(config: Config, wanted: Sequence[str]) -> None:
@@ -63,18 +66,18 @@ def check_room(config: Config, wanted: Sequence[str]) -> None:
     _check_disk(config, left)
 
 
-def fetch(config: Config) -> Iterator[str]:
+def fetch(config: Config, wanted: Sequence[str] | None = None) -> Iterator[str]:
     """Download every model and data set of the configuration; yields a line for each.
 
-    GGUF files are converted.
+    wanted: as of `check`. GGUF files are converted.
     """
-    origins = from_elsewhere(config).values()
-    wanted = [("model", origin.hub) for origin in origins if origin.path is None]
+    origins = _origins(config, wanted).values()
+    sources = [("model", origin.hub) for origin in origins if origin.path is None]
     data = worlds.hub_sources(config.task)
     if config.student.traces is not None:
         data.append(traces.source(config.student))
-    wanted += [("dataset", source.hub) for source in data]
-    named = [(kind, name) for kind, name in wanted if name is not None]
+    sources += [("dataset", source.hub) for source in data]
+    named = [(kind, name) for kind, name in sources if name is not None]
     for kind, name in named:
         hub.folder(name, kind)  # raises for what is no name, before anything is downloaded
     for origin in filter(gguf.is_file, origins):
@@ -84,6 +87,15 @@ def fetch(config: Config) -> Iterator[str]:
         commit = (there or hub.fetch(name, kind)).name
         how = "already here" if there else "fetched"
         yield f"{kind} {hub.parts(name)[0]}, commit {commit}: {how}"
+
+
+def _origins(config: Config, wanted: Sequence[str] | None) -> dict[str, OriginConfig]:
+    """The pretrained models that these stages use, by the setting that names each."""
+    if wanted is None:
+        return from_elsewhere(config)
+    used = {model_of_stage(find(name, config)) for name in wanted}
+    used |= {f"{key}.{place}" for key in used for place in ("path", "hub")}
+    return {key: origin for key, origin in from_elsewhere(config).items() if key in used}
 
 
 def _check_memory(config: Config, left: Sequence[str]) -> None:

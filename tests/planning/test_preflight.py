@@ -146,6 +146,15 @@ def test_fetch_says_what_is_there(cache, capsys):
     assert "nothing to fetch" in capsys.readouterr().out
 
 
+def test_a_run_that_ends_before_the_students_needs_none_of_them(cache):
+    config = compose(["scale=gpu", "model=qwen2.5-math-1.5b", "task=word_problems"])
+    fetched(cache, "model", config.model.hub, FILES)
+    (said,) = preflight.fetch(config, ["base", "evaluate_base", "r1_zero"])
+    assert config.model.hub.partition("@")[0] in said
+    with pytest.raises(R1ReproError, match="could not be downloaded"):
+        list(preflight.fetch(config, ["r1_zero", "llama_base"]))
+
+
 def test_a_teacher_of_the_hub_is_fetched_and_its_commit_is_in_the_key(cache):
     config = compose(["scale=gpu", "model=qwen2.5-0.5b", "student.teacher=some/teacher"])
     for model in set(models(config).values()):
