@@ -296,7 +296,10 @@ def label(path: str) -> str:
 
 
 def shown(estimate: Estimate | None, path: str, signed: bool = False) -> str:
-    """An estimate as text: "71.2 % [69.8, 72.5]", or a dash if there is none; see `few`."""
+    """An estimate as text: "71.2 % [69.8, 72.5]", or a dash if there is none; see `few`.
+
+    The values of the seeds stand in place of an interval that would leave what is possible.
+    """
     if estimate is None or math.isnan(estimate.value):
         return "–"
     how = measure(path)
@@ -309,6 +312,9 @@ def shown(estimate: Estimate | None, path: str, signed: bool = False) -> str:
     unit = ("\u00a0points" if signed else "\u00a0%") if how.share else ""  # no line break before
     if math.isnan(estimate.low):
         return f"{number(estimate.value)}{unit}"
+    if estimate.each:
+        own = " / ".join(map(number, estimate.each))
+        return f"{number(estimate.value)}{unit} ({own}){few(estimate)}"
     interval = f"[{number(estimate.low)}, {number(estimate.high)}]{few(estimate)}"
     return f"{number(estimate.value)}{unit} {interval}"
 

@@ -34,6 +34,8 @@ def write_results(
 ) -> None:
     """Write {name: {path: {value, low, high, n}}}, one line per estimate; NaN becomes null.
 
+    An estimate with `each` has these values too.
+
     adds: written under ADDS, {family: {value, low, high, n, way, temperature}}.
     """
     parts = []
@@ -48,9 +50,12 @@ def write_results(
 
 def _line(estimate: Estimate) -> str:
     # Seven digits exceed the precision of any estimate and keep the file small.
-    stored = estimate.as_dict().items()
-    plain = {k: None if math.isnan(v) else float(f"{v:.7g}") for k, v in stored} | {"n": estimate.n}
-    return json.dumps(plain, allow_nan=False)
+    def number(value: float) -> float | None:
+        return None if math.isnan(value) else float(f"{value:.7g}")
+
+    plain = {name: number(getattr(estimate, name)) for name in ("value", "low", "high")}
+    each = {"each": [number(value) for value in estimate.each]} if estimate.each else {}
+    return json.dumps(plain | {"n": estimate.n} | each, allow_nan=False)
 
 
 def packed(path: Path) -> Path:
@@ -68,7 +73,13 @@ def read_results(path: Path) -> dict[str, dict[str, Estimate]]:
 
     return {
         name: {
-            measure: Estimate(number(e["value"]), number(e["low"]), number(e["high"]), e["n"])
+            measure: Estimate(
+                number(e["value"]),
+                number(e["low"]),
+                number(e["high"]),
+                e["n"],
+                tuple(e.get("each", ())),
+            )  # fmt: skip
             for measure, e in estimates.items()
         }
         for name, estimates in plain.items()

@@ -8,6 +8,7 @@ training with another seed.
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,15 +28,18 @@ class Estimate:
     """A value with its 95 % interval (NaN if there is none).
 
     n: number of problems; for a mean over seeds, the smallest of the seeds.
+    each: the seeds' own values, if the interval over them was clipped to what is possible.
     """
 
     value: float
     low: float
     high: float
     n: int
+    each: tuple[float, ...] = ()
 
-    def as_dict(self) -> dict[str, float | int]:
-        return asdict(self)
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, without `each` where it is empty."""
+        return {name: value for name, value in asdict(self).items() if value != ()}
 
 
 def pass_at_k(samples: ArrayLike, correct: ArrayLike, k: int) -> NDArray[np.float64]:

@@ -24,9 +24,10 @@ SMOKE = (
 
 
 def facts(told: Report) -> Html:
-    """Scale, task, seeds, commit and date in a line, and a warning if this is no whole run."""
+    """Scale, task, model, seeds, commit and date in a line; a warning if this is no whole run."""
     manifest = told.manifest
     said = {"scale": manifest["scale"], "task": manifest["task"]}
+    said |= {"model": _model(manifest["config"]["model"])}
     said |= {name: _listed(manifest["seeds"][name]) for name in ("seed", "base_seed")}
     said |= {"commit": _commit(manifest["git"]), "date": manifest["created"][:10]}
     line = paragraphs(
@@ -41,6 +42,13 @@ def facts(told: Report) -> Html:
         cut = f"This run is not finished: it has the stages {', '.join(manifest['stages'])}."
     smoke = SMOKE if manifest["scale"] == "smoke" else ""
     return joined(line, paragraphs(cut, smoke, style="note warn"))
+
+
+def _model(shape: Mapping[str, Any]) -> str:
+    """The model's name; of one made here its size, since nobody knows it by its name."""
+    if shape.get("hub") or shape.get("path"):
+        return str(shape["name"])
+    return f"{shape['layers']} layers of width {shape['hidden_size']}, from random weights"
 
 
 def abstract(told: Report) -> Html | None:
@@ -58,7 +66,9 @@ def _measured(told: Report) -> str:
     asked = told.summaries.get("r1_zero", {}).get("reasoning/pass@1")
     if asked is None:
         return ""
-    seeds = f"{len(told.by_seed)} seeds, " if told.by_seed else ""
+    bases = told.manifest["seeds"]["base_seed"]
+    one_base = " on one base" if told.by_seed and len({*bases}) == 1 else ""
+    seeds = f"{len(told.by_seed)} seeds{one_base}, " if told.by_seed else ""
     mean = f"means {told.over}" if told.by_seed else "paired over problems"
     return (
         f"On {asked.n:,} held-out reasoning problems, {seeds}{_samples(told)} samples each; "
@@ -86,7 +96,7 @@ def ledger(told: Report) -> Html | None:
     for verdict in VERDICTS:
         found = [one for one in ordered if one.verdict == verdict]
         ours = sum(one.claim.ours for one in found)
-        questions = f", {ours} questions of ours" if ours else ""
+        questions = f", {ours} question{'s' * (ours > 1)} of ours" if ours else ""
         title = f"{verdict.capitalize()} ({len(found) - ours} of the papers{questions})"
         if found:
             clear = verdict in ("reproduced", "contradicted")

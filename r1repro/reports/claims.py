@@ -95,7 +95,7 @@ def told(measure: Measure, effect: Estimate | None) -> str:
         case Change(path):
             return metrics.shown(effect, path, signed=True)
         case Value(path, _, less):
-            return metrics.shown(effect, path, signed=less is not None)
+            return metrics.shown(effect, path, signed=less is not None or "vote_gain@" in path)
         case Rise(column):
             return metrics.shown(effect, column, signed=True)
         case Times() if effect is not None:
@@ -116,10 +116,10 @@ def wanted(claim: Claim) -> str:
         return f"at least {size}"
     return {
         "up": f"at least +{size}",
-        "down": f"at least −{size}",
+        "down": f"a fall of at least {size}",
         "same": f"within ±{size}",
-        "no_lower": f"not {size} lower",
-        "no_higher": f"not {size} higher",
+        "no_lower": f"less than {size} lower",
+        "no_higher": f"less than {size} higher",
     }[claim.expected]
 
 
@@ -139,7 +139,8 @@ def _size(measure: Measure, effect: float) -> str:
             return f"{effect:.3g} steps"
         case Change(path) | Value(path) | Rise(path):
             if metrics.measure(path).share:
-                return f"{100 * effect:.3g} points"
+                points = f"{100 * effect:.3g}"
+                return f"{points} point{'' if points == '1' else 's'}"
             return f"{effect:.3g}" + (" tokens" if "length" in path.rsplit("/", 1)[-1] else "")
 
 

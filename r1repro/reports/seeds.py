@@ -180,23 +180,28 @@ def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
         for path in (p for p in runs[0][name] if all(p in run[name] for run in runs)):
             each = [run[name][path] for run in runs]
             if not any(math.isnan(one.value) for one in each):
-                found[name][path] = statistics.over_seeds(each)
+                mean = statistics.over_seeds(each)
+                found[name][path] = replace(mean, each=tuple(one.value for one in each))
     return found
 
 
 def _within(summaries: Results, least: float = 0.0) -> dict[str, dict[str, Estimate]]:
     """Clip intervals to what is possible, which Student's t does not respect.
 
-    Shares are within [least, 1]; lengths and counts have no end but 0, and their changes none.
+    Shares are within [least, 1]; lengths and counts have no end but 0, and their changes none. Only
+    what is clipped keeps the seeds' own values.
     """
 
     def ended(path: str, found: Estimate) -> Estimate:
-        gain = path.rsplit("/", 1)[-1].startswith("vote_gain")
-        if gain or math.isnan(found.low):
-            return found
+        lowest, highest = -math.inf, math.inf
         if metrics.measure(path).share:
-            return replace(found, low=max(least, found.low), high=min(1.0, found.high))
-        return found if least else replace(found, low=max(0.0, found.low))
+            gain = path.rsplit("/", 1)[-1].startswith("vote_gain")
+            lowest, highest = -1.0 if gain else least, 1.0
+        elif not least:
+            lowest = 0.0
+        if math.isnan(found.low) or lowest <= found.low and found.high <= highest:
+            return replace(found, each=())
+        return replace(found, low=max(lowest, found.low), high=min(highest, found.high))
 
     return {
         name: {path: ended(path, one) for path, one in each.items()}

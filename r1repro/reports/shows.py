@@ -107,9 +107,9 @@ def _of_many(base: Summary, zero: Summary, change: Summary) -> str:
             continue
         meaning = worded(
             change[many],
-            f"RL solves problems that the base misses in {count} samples",
-            f"RL solves fewer problems, even with {count} samples",
-            "RL makes likely what the base can already do",
+            f"RL solves problems that the base with the template misses in {count} samples",
+            f"RL solves fewer problems than the base with the template in {count} samples",
+            f"RL makes likely what the base can already do in {count} samples",
         )
         parts.append(
             f"in {family} {meaning} (at least one of {count} right: {_percent(base[many])} → "
@@ -145,18 +145,20 @@ def _taken_back(base: Summary, forced: Summary | None, zero: Summary, change: Su
     verb = worded(change[path], "more often than", "less often than", "about as often as")
     beside = f", forced {_percent(forced[path])}" if forced else ""
     return (
-        f"R1-Zero retracts a result and ends right {verb} the base: in {_percent(zero[path])} of "
-        f"its answers (the base in {_percent(base[path])}{beside})."
+        f"R1-Zero retracts a result and ends right {verb} the base: in "
+        f"{metrics.shown(zero[path], path)} of its answers (the base in "
+        f"{_percent(base[path])}{beside})."
     )
 
 
 def _soundness(base: Summary, zero: Summary) -> str:
     if "sound" not in zero or "false_check" not in zero or "false_check" not in base:
         return ""
+    own = f" (of the base's {_percent(base['sound'])})" if "sound" in base else ""
     return (
-        f"Of R1-Zero's right answers {metrics.shown(zero['sound'], 'sound')} are sound; it affirms "
-        f"what is false in {_percent(zero['false_check'])} of its answers, the base in "
-        f"{_percent(base['false_check'])}."
+        f"Of R1-Zero's right answers {metrics.shown(zero['sound'], 'sound')} are sound{own}; it "
+        f"affirms a false result in {metrics.shown(zero['false_check'], 'false_check')} of its "
+        f"answers, the base in {_percent(base['false_check'])}."
     )
 
 

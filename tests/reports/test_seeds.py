@@ -49,12 +49,26 @@ def joined(built, tmp_path_factory) -> tuple[Path, list[Path]]:
 
 
 def test_intervals_hold_only_what_is_possible():
-    wide = Estimate(0.5, -3.0, 4.0, 3)
+    wide = Estimate(0.5, -3.0, 4.0, 3, (0.0, 0.5, 1.0))
     every = {"a": {"format_valid": wide, "length": wide}}
     found = seeds._within(every)["a"]
     assert [(one.low, one.high) for one in found.values()] == [(0.0, 1.0), (0.0, 4.0)]
     change = seeds._within(every, -1.0)["a"]
     assert [(one.low, one.high) for one in change.values()] == [(-1.0, 1.0), (-3.0, 4.0)]
+    assert [one.each == wide.each for one in change.values()] == [True, False]
+
+
+def test_the_values_of_the_seeds_stand_for_an_interval_that_was_clipped(tmp_path):
+    wide, narrow = Estimate(0.5, -0.1, 0.9, 30), Estimate(0.5, 0.4, 0.6, 30)
+    runs = [{"a": {"format_valid": replace(wide, value=v), "sound": narrow}} for v in (0, 0.5, 1)]
+    found = seeds._within(seeds.over_seeds(runs))
+    write_results(tmp_path / "results.json", found)
+    assert read_results(tmp_path / "results.json") == found
+    assert (
+        metrics.shown(found["a"]["format_valid"], "format_valid")
+        == "50.0\u00a0% (0.0 / 50.0 / 100.0)"
+    )
+    assert metrics.shown(found["a"]["sound"], "sound") == "50.0\u00a0% [40.0, 60.0]"
 
 
 def test_the_mean_over_seeds_has_an_interval_by_t(joined):
@@ -81,8 +95,8 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
     page = Page(text)
     said = " ".join("".join(page.text).split())
     for words in (
-        "Several seeds",
-        "On 120 held-out reasoning problems, 3 seeds, 8 samples each; changes are means over",
+        "From the base to R1 over several seeds",
+        "On 120 held-out reasoning problems, 3 seeds on one base, 8 samples each; changes are",
         "means over 3 seeds and the problems",
         "Verdicts that are false by chance: at most",
         "RL step of the first sound one kept",

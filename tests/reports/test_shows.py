@@ -45,11 +45,14 @@ def said(forced=False, **replaced):
 
 def test_what_rl_did_to_the_base():
     text = said()
-    assert "In countdown RL solves problems that the base misses in 4 samples (at least" in text
+    assert "In countdown RL solves problems that the base with the template misses in 4" in text
     assert "one of 4 right: 80.0\u00a0% → 90.0\u00a0%, +10.0\u00a0points" in text
     assert "answers are longer: 20 tokens for the base, 50 for R1-Zero; its wrong answers" in text
-    assert "right more often than the base: in 20.0\u00a0% of its answers (the base in 3.0" in text
-    assert "in 5.0\u00a0% of its answers, the base in 1.0\u00a0%" in text and "Persist" not in text
+    assert "right more often than the base: in 20.0\u00a0% [18.0, 22.0] of its answers" in text
+    assert (
+        "in 5.0\u00a0% [3.0, 7.0] of its answers, the base in 1.0\u00a0%" in text
+        and "Persist" not in text
+    )
 
 
 def test_the_forced_base_stands_beside_what_it_does_too():
@@ -65,9 +68,9 @@ def test_the_forced_base_stands_beside_what_it_does_too():
         ("length", about(-5, 1), "answers are shorter"),
         ("length", about(0.5, 1), "answers show no clear change in length"),
         ("reconsidered", about(0, 0.1), "about as often as the base"),
-        ("countdown__pass@4", about(0.1), "RL solves problems that the base misses in 4 samples"),
-        ("countdown__pass@4", about(-0.1), "RL solves fewer problems, even with 4 samples"),
-        ("countdown__pass@4", about(0, 0.1), "RL makes likely what the base can already do"),
+        ("countdown__pass@4", about(0.1), "RL solves problems that the base with the template"),
+        ("countdown__pass@4", about(-0.1), "RL solves fewer problems than the base with"),
+        ("countdown__pass@4", about(0, 0.1), "RL makes likely what the base can already do in 4"),
     ],
 )
 def test_words_follow_the_interval(path, value, words):
