@@ -31,7 +31,7 @@ COMPACT_AT = 0.1
 # Top-p ranks this many tokens first and sorts the whole vocabulary only if they fall short.
 TOP_P_PREFIX = 16
 BLOCK = 64
-# Probabilities from which tokens are drawn at a time.
+# Probabilities from which tokens are drawn at a time on a CPU.
 DRAWN_AT_ONCE = 2**22
 # Spare tokens allocated whenever the cache grows.
 ROOM = 64
@@ -266,8 +266,10 @@ def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) 
     """
     if sampling.temperature == 0:
         return logits_B_V.argmax(-1)
-    # Some rows at a time: with a large vocabulary the copies of all rows leave a CPU's cache.
-    rows = max(1, DRAWN_AT_ONCE // logits_B_V.shape[1])
+    # On a CPU some rows at a time: with a large vocabulary the copies of all leave its cache.
+    rows = len(logits_B_V)
+    if logits_B_V.device.type == "cpu":
+        rows = max(1, DRAWN_AT_ONCE // logits_B_V.shape[1])
     parts = zip(logits_B_V.split(rows), uniform_B.split(rows), strict=True)
     return torch.cat([_drawn(logits, uniform, sampling) for logits, uniform in parts])
 

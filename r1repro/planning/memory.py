@@ -84,7 +84,7 @@ def count(shape: PreTrainedConfig, scores: bool = False) -> Counts:
 class Memory:
     """Bytes in one process: held throughout, plus the additional bytes of each phase.
 
-    rollouts: KV cache and next-token logits.
+    rollouts: KV cache, next-token logits and the copy of the weights that is sampled from.
     update: gradients, activations and logits of the largest micro-batch.
     step: gradients and the optimizer's temporary tensors.
     """
@@ -166,24 +166,30 @@ def rollouts(
     return shape.num_hidden_layers * layer + max(layer, drawing)
 
 
-def logits(shape: PreTrainedConfig, tokens: int, engine: EngineConfig) -> int:
-    """Logit memory of `tokens` completion tokens at the start of the backward pass.
+def logits(shape: PreTrainedConfig, tokens: int, engine: EngineConfig, chunked: bool) -> int:
+    """Logit memory of `tokens` tokens at the start of the backward pass.
 
-    tokens x vocabulary x bytes for the logits and their gradient, and three float32 tensors of the
-    rows whose softmax is computed at a time.
+    chunked: GRPO's, tokens x vocabulary x bytes for the logits and their gradient, and three
+    float32 tensors of the rows whose softmax is computed at a time. Otherwise tokens x vocabulary x
+    (3 x 4 bytes for the log-probabilities, their gradient and the gradient of the logits, plus the
+    logits themselves if they are not float32).
     """
-    count = tokens * shape.vocab_size
-    return 2 * count * WIDTHS[engine.precision] + 3 * 4 * min(count, CHUNK)
+    count, width = tokens * shape.vocab_size, WIDTHS[engine.precision]
+    if chunked:
+        return 2 * count * width + 3 * 4 * min(count, CHUNK)
+    return count * (3 * 4 + (width if width < 4 else 0))
 
 
-def backward(shape: PreTrainedConfig, tokens: int, predicted: int, engine: EngineConfig) -> int:
+def backward(
+    shape: PreTrainedConfig, tokens: int, predicted: int, engine: EngineConfig, chunked: bool
+) -> int:
     """Peak activation and logit memory of `tokens` tokens, `predicted` of them with logits.
 
     The peak is at the start of the backward pass. With gradient checkpointing every layer's input
     is kept, plus the larger of the logits and one recomputed layer with the gradients of its two
     widest activations.
     """
-    layer, outputs = tokens * _layer(shape, engine), logits(shape, predicted, engine)
+    layer, outputs = tokens * _layer(shape, engine), logits(shape, predicted, engine, chunked)
     if not engine.gradient_checkpointing:
         return shape.num_hidden_layers * layer + outputs
     stream = 4 if engine.lora_rank == 0 else WIDTHS[engine.precision]
@@ -262,7 +268,7 @@ def grpo(
         elif engine.lora_rank and not engine.quantized:
             sampled += width * counts.linear
     tokens = micro * (prompt + said)
-    learned = training(shape, counts, tokens, micro * said, engine, processes)
+    learned = training(shape, counts, tokens, micro * said, engine, processes, chunked=True)
     # one float32 per gradient
     shared = processes if engine.sharded else 1
     reference = gradients(counts, engine) // shared if settings.beta > 0 else 0
@@ -287,8 +293,9 @@ def training(
     predicted: int,
     engine: EngineConfig,
     processes: int = 1,
+    chunked: bool = False,
 ) -> Memory:
-    """Updates alone, on `tokens` tokens at once, `predicted` of them with logits."""
+    """Updates alone, on `tokens` tokens at once, `predicted` of them with logits; see `logits`."""
     parts = processes if engine.sharded else 1
     grads = gradients(counts, engine) // parts
     return Memory(
@@ -298,7 +305,7 @@ def training(
         update=grads * (2 if processes > parts else 1)
         + casts(counts, shape, engine)
         + gathered(counts, shape, engine)
-        + backward(shape, tokens, predicted, engine),
+        + backward(shape, tokens, predicted, engine, chunked),
         step=grads + step(counts, engine),
     )
 

@@ -117,7 +117,9 @@ def _check_memory(config: Config, left: Sequence[str]) -> None:
 def _check_disk(config: Config, left: Sequence[str]) -> None:
     without = {*WITHOUT_WEIGHTS, *map(lab.evaluation, lab.shown_in(config.lab))}
     made = [name for name in left if name not in without]
-    each = max(_bytes(config, shape) for shape in models(config).values()) if made else 0
+    used = {model_of_stage(find(name, config)) for name in made}
+    shapes = (shape for key, shape in models(config).items() if key in used)
+    each = max((_bytes(config, shape) for shape in shapes), default=0)
     wanted = (len(made) + WORKING) * each
     place = runs_folder(config)
     while not place.exists():

@@ -10,6 +10,7 @@ from r1repro.evaluation.checkpoints import key, label_of
 from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.metrics import MEASURES, families, measure_of, shown
 from r1repro.evaluation.results import Results
+from r1repro.evaluation.statistics import Estimate
 from r1repro.reports.markup import Row, Table
 from r1repro.rewards.soundness import MODES
 
@@ -78,15 +79,19 @@ def split(summaries: Results, before: str, after: str) -> Table:
     return Table((label_of(before), label_of(after), "Change"), tuple(rows), "How answers end (%)")
 
 
+def _gain(one: Mapping[str, Any]) -> Estimate:
+    return Estimate(one["value"], one["low"], one["high"], one["n"], tuple(one.get("each", ())))
+
+
 def told(adds: Mapping[str, Mapping[str, Any]]) -> str:
     """The gain of RL in a sentence; "" if it was not measured."""
     parts = [
-        f"{100 * one['value']:+.1f} [{100 * one['low']:+.1f}, {100 * one['high']:+.1f}] points in "
+        f"{shown(_gain(one), 'reasoning/pass@1', signed=True)} in "
         f"{family} ({named(str(one['way']), one['temperature'])})"
         for family, one in adds.items()
     ]
     if not parts:
         return ""
-    text = " and ".join(parts).replace("-", "−")
+    text = " and ".join(parts)
     chosen = "chosen by family on the validation problems"
     return f"Over the best prompt of the base, {chosen}, RL adds {text}."

@@ -118,8 +118,8 @@ def wanted(claim: Claim) -> str:
         "up": f"at least +{size}",
         "down": f"a fall of at least {size}",
         "same": f"within ±{size}",
-        "no_lower": f"less than {size} lower",
-        "no_higher": f"less than {size} higher",
+        "no_lower": f"not lower by {size} or more",
+        "no_higher": f"not higher by {size} or more",
     }[claim.expected]
 
 

@@ -80,12 +80,13 @@ class LabelLogps(torch.autograd.Function):
         with_entropy: bool,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         kind = torch.promote_types(logits_N_V.dtype, torch.float32)
-        logps_N, entropy_N = logits_N_V.new_zeros(2, len(labels_N), dtype=kind)
+        logps_N, entropy_N = (logits_N_V.new_zeros(len(labels_N), dtype=kind) for _ in range(2))
         for rows in _chunks(logits_N_V):
             logps = _log_softmax(logits_N_V[rows], temperature)
             logps_N[rows] = logps.gather(1, labels_N[rows, None])[:, 0]
             if with_entropy:
                 entropy_N[rows] = -(logps.exp() * logps).sum(-1)
+            del logps  # not held while the next is computed
         ctx.save_for_backward(logits_N_V, labels_N)
         ctx.temperature = temperature
         ctx.mark_non_differentiable(entropy_N)
@@ -100,7 +101,8 @@ class LabelLogps(torch.autograd.Function):
             logps = _log_softmax(logits_N_V[rows], ctx.temperature)
             at_label = torch.zeros_like(logps).scatter_(1, labels_N[rows, None], grad_N[rows, None])
             grad = torch.ops.aten._log_softmax_backward_data(at_label, logps, -1, logps.dtype)
-            found[rows] = grad if ctx.temperature == 1 else grad / ctx.temperature
+            found[rows] = grad if ctx.temperature == 1 else grad.div_(ctx.temperature)
+            del logps, at_label, grad
         return found, None, None, None
 
 

@@ -54,9 +54,10 @@ def importance_ratio(logps_B_T: Tensor, old_logps_B_T: Tensor) -> Tensor:
 
 
 def truncated_weights(logps_B_T: Tensor, sampled_logps_B_T: Tensor) -> Tensor:
-    """min(pi_old / pi_sampled, MISMATCH_CAP) of the same weights in trainer and sampler.
+    """min(pi_old / pi_sampled, MISMATCH_CAP) of the policy in trainer and sampler.
 
-    It is 1 where the two differ by at most ROUNDING nats.
+    Both have the same weights, but that adapters are merged and rounded in the sampler. It is 1
+    where the two differ by at most ROUNDING nats.
     """
     difference_B_T = logps_B_T - sampled_logps_B_T
     weights_B_T = torch.exp(difference_B_T).clamp(max=MISMATCH_CAP)

@@ -176,10 +176,11 @@ def test_by_hand():
     # 5 rows of 10 tokens after 1 in 3 layers, keys and values of 2 heads of 32; room for 64 more
     draws = 5 * 4_000 * 4 * 4
     assert memory.rollouts(shape, 5, 1, 10, WHOLE) == 3 * 2 * 2 * 32 * 5 * (1 + 64) * 4 + draws
-    assert memory.logits(shape, 7, WHOLE) == 7 * 4_000 * (2 * 4 + 3 * 4)
+    assert memory.logits(shape, 7, WHOLE, True) == 7 * 4_000 * (2 * 4 + 3 * 4)
+    assert memory.logits(shape, 7, WHOLE, False) == 7 * 4_000 * 3 * 4
     low = replace(WHOLE, precision="bfloat16")
-    assert memory.logits(shape, 7, low) == 7 * 4_000 * (2 * 2 + 3 * 4)
-    assert memory.logits(shape, 10**6, low) == 10**6 * 4_000 * 2 * 2 + 3 * 4 * CHUNK
+    assert memory.logits(shape, 7, low, True) == 7 * 4_000 * (2 * 2 + 3 * 4)
+    assert memory.logits(shape, 10**6, low, True) == 10**6 * 4_000 * 2 * 2 + 3 * 4 * CHUNK
     # 131 tokens are more than 1 + 64: room for 65 more twice; a layer is more than what is drawn
     few = described(replace(MINI, vocabulary=8))
     assert memory.rollouts(few, 5, 1, 130, low) == (3 + 1) * 2 * 2 * 32 * 5 * (1 + 64 + 2 * 65) * 2

@@ -146,11 +146,15 @@ def test_fetch_says_what_is_there(cache, capsys):
     assert "nothing to fetch" in capsys.readouterr().out
 
 
-def test_a_run_that_ends_before_the_students_needs_none_of_them(cache):
+def test_a_run_that_ends_before_the_students_needs_none_of_them(cache, monkeypatch):
     config = compose(["scale=gpu", "model=qwen2.5-math-1.5b", "task=word_problems"])
     fetched(cache, "model", config.model.hub, FILES)
     (said,) = preflight.fetch(config, ["base", "evaluate_base", "r1_zero"])
     assert config.model.hub.partition("@")[0] in said
+    weighed = []
+    monkeypatch.setattr(preflight, "_bytes", lambda _, shape: weighed.append(shape.name) or 0)
+    preflight._check_disk(config, ["base", "evaluate_base", "r1_zero"])
+    assert weighed == [config.model.name]
     with pytest.raises(R1ReproError, match="could not be downloaded"):
         list(preflight.fetch(config, ["r1_zero", "llama_base"]))
 
