@@ -20,8 +20,8 @@ from r1repro.config import (
 from r1repro.evaluation.checkpoints import BASE_OF
 from r1repro.planning import memory
 from r1repro.planning.memory import Counts, Memory
-from r1repro.planning.work import kind, longest_answer, model_of_stage, prompt_tokens, settings_of
-from r1repro.runner.graph import Stage
+from r1repro.planning.work import kind, longest_answer, prompt_tokens, settings_of
+from r1repro.runner.graph import Stage, model_of_stage
 from r1repro.runner.workspace import Workspace
 from r1repro.stages import offline
 from r1repro.training.shape import read, shape_file

@@ -24,14 +24,13 @@ from r1repro.planning.probe import Speed, probe
 from r1repro.planning.work import (
     Work,
     kind,
-    model_of_stage,
     prompt_tokens,
     settings_key,
     settings_of,
     work,
 )
 from r1repro.runner import sequence
-from r1repro.runner.graph import Stage, find, graph
+from r1repro.runner.graph import Stage, find, graph, model_of_stage
 from r1repro.runner.workspace import Workspace
 from r1repro.tasks import filters, worlds
 from r1repro.training.shape import shape_file

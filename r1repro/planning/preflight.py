@@ -16,8 +16,7 @@ from r1repro.config import (
 )
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.checkpoints import EVALUATIONS
-from r1repro.planning.work import model_of_stage
-from r1repro.runner.graph import find
+from r1repro.runner.graph import find, model_of_stage
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.engines import check_engine
 from r1repro.stages.equal_flops import stored_parameters

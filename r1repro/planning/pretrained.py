@@ -24,8 +24,8 @@ from r1repro.generation.ask import ask
 from r1repro.generation.rollouts import Sampling
 from r1repro.planning.expected import Expected
 from r1repro.planning.probe import NEVER, machine
-from r1repro.planning.work import Work, kind, model_of_stage, settings_of
-from r1repro.runner.graph import Stage, find
+from r1repro.planning.work import Work, kind, settings_of
+from r1repro.runner.graph import Stage, find, model_of_stage
 from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Problem

@@ -8,7 +8,6 @@ import pyarrow.parquet as parquet
 
 from r1repro.config import (
     LONGEST_PROMPT,
-    TEACHER,
     Config,
     RLConfig,
     SamplesConfig,
@@ -17,8 +16,7 @@ from r1repro.config import (
 )
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
-from r1repro.evaluation.checkpoints import about
-from r1repro.runner.graph import Stage
+from r1repro.runner.graph import Stage, model_of_stage
 from r1repro.runner.workspace import Workspace
 from r1repro.stages import offline, why_rl
 from r1repro.stages.baselines import TEMPERATURES
@@ -330,13 +328,6 @@ _WORKS = {
     "evaluate": _evaluate,
     "baselines": _baseline,
 }
-
-
-def model_of_stage(stage: Stage) -> str:
-    """Key of the model that the stage uses."""
-    if stage.switch == TEACHER:
-        return TEACHER
-    return about(stage.name).model
 
 
 def prompt_tokens(config: Config) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 
 from r1repro.config import LABS, TEACHER, Config, lab
 from r1repro.errors import R1ReproError, offered
-from r1repro.evaluation.checkpoints import EVALUATIONS, STUDENTS, of_student
+from r1repro.evaluation.checkpoints import EVALUATIONS, STUDENTS, about, of_student
 from r1repro.runner import estimates, kinds
 from r1repro.runner.kinds import CURVE, Stage
 
@@ -241,6 +241,13 @@ def find(name: str, config: Config | None = None) -> Stage:
         known = offered(name, stages, "`r1repro plan` lists")
         raise R1ReproError(f"there is no stage {name}: the stages are {known}")
     return stages[name]
+
+
+def model_of_stage(stage: Stage) -> str:
+    """Key of the model that the stage uses."""
+    if stage.switch == TEACHER:
+        return TEACHER
+    return about(stage.name).model
 
 
 def resolve(dotted: str):  # type: ignore[no-untyped-def]
