@@ -64,8 +64,6 @@ class Run:
         inputs = [name for name in missing if name not in names]
         if inputs and self.build_missing == "ask":
             self._ask(names, inputs)
-        if missing:
-            preflight.check(self.config, missing)
         built = build(self.space, [*inputs, *names], Live(self.space))
         return {name: built[name] for name in names}
 
@@ -166,8 +164,7 @@ def open_run(
     if place and settings:
         raise R1ReproError("config_path and overrides were both given: give only one of them")
     config = load(place) if place else compose(settings)
-    # A run's models were checked by its command; those of other stages, before they are built.
-    preflight.check(config, () if place else None)
+    preflight.check(config, () if build_or_not is False else None)  # what is built needs no models
     return Run(config, build_or_not)
 
 

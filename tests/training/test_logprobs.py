@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from r1repro.training import logprobs
+from tests.live_bytes import LiveBytes
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
@@ -31,3 +32,20 @@ def test_label_logps_of_no_rows_are_none():
     found, _ = logprobs.LabelLogps.apply(logits, torch.zeros(0, dtype=torch.long), 1.0, False)
     found.sum().backward()
     assert found.shape == (0,) and logits.grad.shape == (0, 5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_beside_the_logits_only_one_chunk_is_held(kind, temperature, monkeypatch):
+    rows, words, at_once = 400, 1_000, 40
+    monkeypatch.setattr(logprobs, "CPU_CHUNK", at_once * words)
+    logits = torch.randn(rows, words).to(kind).requires_grad_()
+    labels = torch.randint(0, words, (rows,))
+    with LiveBytes([logits, labels]) as live:
+        found, _ = logprobs.LabelLogps.apply(logits, labels, temperature, True)
+        forward = live.peak
+        found.sum().backward()
+    chunk = at_once * words * 4
+    assert forward < 4 * chunk, "much less than the softmax of all rows, which is ten chunks"
+    gradient = logits.numel() * logits.element_size()
+    assert gradient < live.peak < gradient + 4 * chunk
