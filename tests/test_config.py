@@ -17,7 +17,7 @@ def test_scales_compose():
         assert config.compose([f"scale={scale}"]).scale == scale
     pocket = ["scale=pocket", "model=smollm2-135m-instruct", "task=word_problems_en"]
     found = config.compose(pocket)
-    assert (found.engine.lora_rank, found.task.max_level) == (32, 1)
+    assert (found.engine.lora_rank, found.task.max_level) == (32, 3)
     with pytest.raises(R1ReproError, match="scale=pocket is not accepted: .* laptop with a model"):
         config.compose(["scale=pocket"])
 
