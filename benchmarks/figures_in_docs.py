@@ -25,7 +25,9 @@ from benchmarks.readme import (
     interval,
     later,
     lead,
+    model_of,
     number,
+    of_real,
     persistence,
     read,
 )
@@ -49,12 +51,13 @@ class Versions:
     """Versions that pages take their figures from.
 
     whole: of the whole sequence; several: of R1-Zero and its controls over several seeds; lab: of
-    the lab.
+    the lab; real: of a pretrained model, which only the lists of results name.
     """
 
     whole: Path
     several: Path | None = None
     lab: Path | None = None
+    real: Path | None = None
 
     @cached_property
     def results(self) -> dict[Path, dict[str, Any]]:
@@ -110,7 +113,7 @@ def filled(page: str, name: str, versions: Versions) -> str:
             "<!--f CHECKPOINT PATH-->, the figure, <!--/f-->, in one line"
         )
     start, end = page.index(BEGIN.split("{")[0]), page.index(END)
-    mark = begin(versions.whole, versions.several, versions.lab)
+    mark = begin(versions.whole, versions.several, versions.lab, versions.real)
     block = "\n".join([mark, *PAGES[name](versions), ""])
     return FIGURE.sub(
         lambda found: _figure(found, versions, name.endswith(".zh.md")),
@@ -219,7 +222,7 @@ ROWS_ZH = {
     "format_valid": "格式合规",
     "language_share": "用题目的语言思考",
 }
-FAMILIES_ZH = {"arithmetic": "算术", "countdown": "countdown"}
+FAMILIES_ZH = {"arithmetic": "算术", "countdown": "countdown", "word_problems": "应用题"}
 
 
 def results_zh(versions: Versions) -> list[str]:
@@ -244,10 +247,20 @@ def results_zh(versions: Versions) -> list[str]:
         *(f"* {bullet}" for bullet in _whole_zh(results, whole)),
         *(f"* {bullet}" for bullet in _lab_zh(versions.lab)),
         "",
+        *([_real_zh(versions.real), ""] if versions.real else []),
         f"各检查点，{_seeds(whole, True)}{mean}：",
         "",
         *table,
     ]
+
+
+def _real_zh(version: Path) -> str:
+    (base, zero, *control), (family, adds) = of_real(version)
+    alone = f"；只奖励格式 {control[0]} %" if control else ""
+    return (
+        f"**真实权重**：{model_of(version)}，{FAMILIES_ZH[family]}，{_seeds(version, True)}："
+        f"{base} → {zero} %，比用最佳提示的原模型高 {interval(adds, True)} 个百分点{alone}。"
+    )
 
 
 def _rl_zh(rl: dict[str, Any], version: Path) -> Iterator[str]:

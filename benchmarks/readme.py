@@ -1,16 +1,17 @@
-"""`python -m benchmarks.readme reports/VERSION [reports/VERSION [reports/VERSION]]` writes README's
-figures.
+"""`python -m benchmarks.readme reports/VERSION [up to three more]` writes README's figures.
 
 The first version is of the whole sequence, the second of R1-Zero with its controls over several
-seeds, the third of the lab.
+seeds, the third of the lab, the fourth of a pretrained model.
 
 What stands in README between the two marks is written by this and nothing else; a test compares.
 """
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+
+import yaml
 
 from r1repro.config import ROOT
 from r1repro.evaluation.results import read_plain
@@ -61,11 +62,14 @@ def table(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def text(whole: Path, several: Path | None = None, lab: Path | None = None) -> str:
+def text(
+    whole: Path, several: Path | None = None, lab: Path | None = None, real: Path | None = None
+) -> str:
     """README's part on what was found; above each list and the table stand its seeds.
 
     whole: a version of the whole sequence; several: of R1-Zero and its controls over several seeds,
-    of which the first list then is; lab: of the lab, whose claims are counted.
+    of which the first list then is; lab: of the lab, whose claims are counted; real: of a
+    pretrained model.
     """
     results, alone = read(whole, "results"), several or whole
     rl = read(alone, "results")
@@ -74,7 +78,7 @@ def text(whole: Path, several: Path | None = None, lab: Path | None = None) -> s
         _adds(rl), *_forced(rl), _sharpens(rl), *_controls(rl, alone), _sound(rl), _length(rl)
     )  # fmt: skip
     lines = [
-        begin(whole, several, lab),
+        begin(whole, several, lab, real),
         f"Held-out problems, 95 % intervals over problems{_and_seeds(alone)}. R1-Zero and its "
         f"controls, {_seeds(alone)}:",
         "",
@@ -85,6 +89,7 @@ def text(whole: Path, several: Path | None = None, lab: Path | None = None) -> s
         *(f"* {bullet}" for bullet in (*_later(whole), *_students(results))),
         *(f"* {bullet}" for bullet in (_claims(whole), *([_of_lab(lab)] if lab else []))),
         "",
+        *([_of_real(real), ""] if real else []),
         f"Every checkpoint, {_named(whole)}:",
         "",
         *table(results),
@@ -114,6 +119,30 @@ def _of_lab(version: Path) -> str:
     report = f"[lab](reports/{version.name}/report.html)"
     counts = counts.replace("0 reproduced", "none reproduced")
     return f"The {report} judges {len(theirs)} on other methods: {counts}."
+
+
+def _of_real(version: Path) -> str:
+    """What R1-Zero adds to a pretrained model, in the version's task."""
+    (base, zero, *control), (family, adds) = of_real(version)
+    alone = f"; format reward alone {control[0]} %" if control else ""
+    return (
+        f"**Real weights**, {model_of(version)}, {family.replace('_', ' ')}, {_seeds(version)}: "
+        f"{base} → {zero} %, {interval(adds, True)} points over the model's best prompt{alone}."
+    )
+
+
+def of_real(version: Path) -> tuple[list[str], tuple[str, dict[str, float]]]:
+    """The accuracies of base, R1-Zero and, where it was run, the format control; what RL adds."""
+    results, names = read(version, "results"), ("base", "r1_zero", "r1_zero_format_only")
+    rates = [results[name]["reasoning/pass@1"]["value"] for name in names if name in results]
+    (added,) = results["adds"].items()
+    return [number(rate) for rate in rates], added
+
+
+def model_of(version: Path) -> str:
+    """The name of a version's pretrained model: of the file it came from, else on the hub."""
+    model = yaml.safe_load((version / "resolved.yaml").read_text(encoding="utf-8"))["model"]
+    return PurePath(model["path"]).stem if model["path"] else PurePath(model["hub"]).name
 
 
 def counted(version: Path) -> tuple[list[Any], str]:
