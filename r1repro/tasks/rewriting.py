@@ -25,6 +25,7 @@ from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, TAGS, marked_answer, re
 
 _MARKS = {"en": {"，": ", ", "：": ": "}, "zh": {",": "，", ":": "："}}
 _SO = {"en": ("So ", ", ", ". "), "zh": ("所以", "，", "。")}
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?![a-z])|(?<=[。！？])\s*")
 _SUM = re.compile(r"\d+(?:[-+*]\d+)+=\d+")
 _TAG = re.compile("|".join(map(re.escape, TAGS)))
 
@@ -105,8 +106,8 @@ def tidied(text: str) -> Rewritten | None:
     """Any model's completion in the same form; None without thinking or answer.
 
     For text outside the dictionary: drops stray tags, blank lines, and lines that repeat the
-    previous one; display mathematics and code stay as they are. The summary is the last line of the
-    thinking that contains the answer, or else its last line; a block counts as one line.
+    previous one; display mathematics and code stay as they are. The summary is the last sentence of
+    the thinking that contains the answer, or else its last one; a block counts as one sentence.
     """
     reading = read(text)
     found = display.parts(_TAG.sub("\n", reading.think))
@@ -117,8 +118,14 @@ def tidied(text: str) -> Rewritten | None:
     ]
     if reading.answer is None or not lines:
         return None
-    telling = [line for line in lines if reading.answer in line]
-    return Rewritten("\n".join(lines), (telling or lines)[-1], reading.answer)
+    said = [
+        sentence
+        for line, block in found
+        for sentence in ([line] if block else _SENTENCE_END.split(line))
+        if sentence
+    ]
+    telling = [sentence for sentence in said if reading.answer in sentence]
+    return Rewritten("\n".join(lines), (telling or said)[-1], reading.answer)
 
 
 def tagged(text: str) -> str:

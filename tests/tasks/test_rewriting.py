@@ -149,6 +149,20 @@ def test_display_mathematics_keeps_its_delimiters():
     assert edited.summary == "So it is 12."
 
 
+@pytest.mark.parametrize(
+    ("thinking", "summary"),
+    [
+        ("Anna is 17 - 15 = 2. Together they are 17 + 2 = 19.", "Together they are 17 + 2 = 19."),
+        ("It costs 2.50. So 4 cost 10.00, or 19 less 9. Done.", "So 4 cost 10.00, or 19 less 9."),
+        ("He has 3. No name is given.", "No name is given."),
+        ("先算17-15=2。再算17+2=19。", "再算17+2=19。"),
+    ],
+)
+def test_a_summary_is_one_sentence_of_a_thought_in_one_line(thinking, summary):
+    edited = tidied(f"<think>{thinking}</think><answer>19</answer>")
+    assert (edited.thinking, edited.summary) == (thinking, summary)
+
+
 def test_a_summary_is_a_whole_block():
     edited = tidied("<think>Then\n\\[\n5 + 7 = 12\n\\]\nis clear.</think><answer>12</answer>")
     assert edited.summary == "\\[\n5 + 7 = 12\n\\]"
