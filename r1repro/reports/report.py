@@ -36,8 +36,8 @@ RIGHT = "right.parquet"
 TAKEN_BACK = "taken_back.parquet"
 """Rows of aha.firsts, without their texts."""
 JOINED = (
-    held_out.RESULTS, held_out.DIFFERENCES, held_out.REFLECTION, CURVES, TAKEN_BACK, COSTS,
-    moved.FILE,
+    held_out.RESULTS, held_out.DIFFERENCES, held_out.REFLECTION, held_out.ANSWERS, CURVES,
+    TAKEN_BACK, COSTS, moved.FILE,
 )  # fmt: skip
 """Files, besides manifest and configuration, that reports of several seeds read of each run."""
 STAGES = (
@@ -63,7 +63,7 @@ class Report:
     the verdicts on the claims, and those on the control; sizes: examples in each data set, by
     stage; taken_back: rows of `aha.firsts` (with a column `seed`); moved: whether each trained
     stage moved; by_seed, r1_zero: measures and R1-Zero's metrics of every seed. For several seeds
-    `held_out` is the mean, without answers, and `costs` has an entry a seed.
+    `held_out` is the mean, with the first seed's answers, and `costs` has an entry a seed.
     """
 
     manifest: Mapping[str, Any]

@@ -108,7 +108,7 @@ def read(folders: Sequence[str | Path]) -> Report:
         _within(over_seeds([run.held_out.summaries for run in runs])) | each[0],
         _within(over_seeds([run.held_out.changes for run in runs]), -1.0) | each[1],
         reflection,
-        pd.DataFrame(),  # each run has its own
+        runs[0].held_out.answers,  # those of the first seed stand for all
         _shared_ways(runs),
     )
     return Report(

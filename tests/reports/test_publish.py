@@ -51,7 +51,8 @@ def test_a_version_is_copied_and_listed(run, checkout):
     assert files == {
         "report.html", "results.json.gz", "differences.json.gz", "claims.json", "manifest.json",
         "resolved.yaml", "notebooks/00_base_model.html", "reflection.json", "costs.json",
-        "moved.json", "curves.parquet", "right.parquet", "taken_back.parquet", "SHA256SUMS",
+        "moved.json", "answers.parquet", "curves.parquet", "right.parquet", "taken_back.parquet",
+        "SHA256SUMS",
     }  # fmt: skip
     packed = gzip.decompress((version / "differences.json.gz").read_bytes())
     assert packed == (run / "differences.json").read_bytes()

@@ -105,8 +105,12 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
         "seed 0, 1, 2 · base seed 0",
         "Student's t over the seeds. Every run answers the same held-out problems",
         "seed 2, base seed 0",
+        "By the checkpoints of the first seed.",
     ):
         assert words in said, words
+    answers = pd.read_parquet(joined[0].parent / "answers.parquet")
+    assert {"base", "r1_zero", "r1"} <= {*answers["checkpoint"]}
+    assert all(problem in said for problem in answers["problem_id"])
     assert "script" not in page.tags and page.tags.count("img") == 6
     links = {a for a in page.addresses if not a.startswith(("data:", "#"))}
     first = {f"notebooks/{name}.html" for name in ("00_base_model", "08_r1_zero_vs_r1")}
@@ -198,8 +202,8 @@ def test_versions_are_joined_without_their_runs(versions, tmp_path):
     again = seeds.join(published, tmp_path / "laptop-mini-2seeds-89abcdef", execute).parent
     for name in ("results.json", "differences.json", "claims.json", "reflection.json"):
         assert (again / name).read_text() == (joined.parent / name).read_text(), name
-    curves = [pd.read_parquet(folder / "curves.parquet") for folder in (again, joined.parent)]
-    pd.testing.assert_frame_equal(*curves)
+    for name in ("curves.parquet", "answers.parquet"):
+        pd.testing.assert_frame_equal(*(pd.read_parquet(f / name) for f in (again, joined.parent)))
     told = [json.loads((f / "manifest.json").read_text()) for f in (again, joined.parent)]
     assert [run["run"] for run in told[0]["runs"]] == [run["run"] for run in told[1]["runs"]]
     with pytest.raises(R1ReproError, match="is a joint report already: give folders"):
@@ -208,7 +212,10 @@ def test_versions_are_joined_without_their_runs(versions, tmp_path):
 
 def test_versions_are_small_and_an_old_one_says_what_it_lacks(versions, tmp_path):
     _, published = versions
-    kept = ("curves.parquet", "right.parquet", "taken_back.parquet", "moved.json", "costs.json")
+    kept = (
+        "answers.parquet", "curves.parquet", "right.parquet", "taken_back.parquet", "moved.json",
+        "costs.json",
+    )  # fmt: skip
     assert sum((published[0] / name).stat().st_size for name in kept) < 2**18
     old = shutil.copytree(published[1], tmp_path / "old")
     (old / "curves.parquet").unlink()
