@@ -6,7 +6,7 @@ import pandas as pd
 
 from r1repro.config import Config, lab
 from r1repro.evaluation.checkpoints import BASES, about
-from r1repro.planning.work import Work, kind
+from r1repro.planning.work import Work, kind, sampled_for
 from r1repro.runner.graph import Stage, graph
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.evaluate import some
@@ -63,8 +63,7 @@ def expected(config: Config, stage: Stage, most: Work) -> Expected:
 def _examples(config: Config, stage: Stage, most: Work) -> Expected:
     data = _table(config, stage.inputs[1], "dataset.parquet")
     if data is None or not Workspace(config).is_done("base"):
-        made = getattr(config.stage, stage.inputs[1])
-        kept = 1.0 if made.keep_all else KEPT
+        kept = 1.0 if sampled_for(config, stage).keep_all else KEPT
         return Expected(0, kept * most.learned, min(EXAMPLE, most.longest), True)
     tokenizer = load_tokenizer(Workspace(config).place("base") / "model")
     tokens = sum(len(ids) for ids in tokenizer(data.completion.tolist())["input_ids"])

@@ -21,12 +21,14 @@ from r1repro.runner.workspace import Workspace
 from r1repro.stages import offline, why_rl
 from r1repro.stages.baselines import TEMPERATURES
 from r1repro.stages.evaluate import some
+from r1repro.stages.samples import as_many
 from r1repro.tasks import worlds
 
 PROMPT = 512
 """Tokens assumed for a prompt of an external task, for memory."""
 TRACE = 8_192
 """Tokens assumed for a stronger teacher's trace."""
+RFT_DATA = "base_rft_data"
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def _iterative(config: Config, stage: Stage) -> Work:
 def _sft(config: Config, stage: Stage) -> Work:
     settings = settings_of(config, stage)
     source, student = stage.inputs[-1], config.student
-    made: SamplesConfig = getattr(config.stage, stage.inputs[1])
+    made = sampled_for(config, stage)
     if _by_traces(config, stage):
         source, examples, most = str(student.traces), student.traces_rows, "at most "
     elif Workspace(config).is_done(source):
@@ -177,8 +179,16 @@ def longest_answer(config: Config, stage: Stage) -> int:
     """Most tokens of a completion in an SFT stage; for external traces an assumption."""
     if _by_traces(config, stage):
         return TRACE
-    made: SamplesConfig = getattr(config.stage, stage.inputs[1])
-    return made.max_completion_tokens
+    return sampled_for(config, stage).max_completion_tokens
+
+
+def sampled_for(config: Config, stage: Stage) -> SamplesConfig:
+    """How the data of an SFT stage are sampled."""
+    source = stage.inputs[1]
+    if source == RFT_DATA:
+        return as_many(config.stage.r1_zero, config.stage.base_rft.keep_all)
+    settings: SamplesConfig = getattr(config.stage, source)
+    return settings
 
 
 def _samples(config: Config, stage: Stage) -> Work:

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pandas as pd
+import pytest
 
 from r1repro import artifacts
 from r1repro.config import compose as composed
@@ -58,6 +59,20 @@ def test_a_cap_that_rises_is_counted_step_by_step_and_held_at_its_largest():
     sampled, trained = zip(*map(_tokens, (raised, flat)), strict=True)
     more = 300 * flat.stage.r1_zero.questions * flat.stage.r1_zero.generations * 1_024
     assert sampled[0] - sampled[1] == trained[0] - trained[1] == more
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["scale=laptop"], ["scale=pocket", "model=qwen2.5-coder-0.5b", "task=word_problems_en"]],
+)
+def test_fine_tuning_on_as_many_samples_as_rl_draws_is_counted(words):
+    config = composed([*words, "ablation.base_rft=true"])
+    stage, rl = find("base_rft", config), config.stage.r1_zero
+    draws = rl.steps * rl.questions * rl.generations
+    assert work(config, stage).learned == draws * config.stage.base_rft.epochs
+    assert work(config, find("base_rft_data", config)).completions == draws
+    assert work(config, stage).longest == rl.max_completion_tokens
+    assert needs(config, stage).peak < 24 * 2**30
 
 
 def _tokens(config):
