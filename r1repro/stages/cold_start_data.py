@@ -40,7 +40,7 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     for position in kept:
         problem, _, said = answers[position]
         made_here = config.model.made_here
-        edited = rewrite(said.text, problem.language) if made_here else tidied(said.text)
+        edited = (rewrite if made_here else tidied)(said.text, problem.language)
         text = said.text if edited is None else edited.text
         others = taken.setdefault(problem.id, [])
         reason = "" if settings.keep_all else _unfit(problem, edited, others)

@@ -17,6 +17,7 @@ would teach that answers need not follow from the work.
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from r1repro.tasks import corpus
 from r1repro.text import display
@@ -25,7 +26,12 @@ from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, TAGS, marked_answer, re
 
 _MARKS = {"en": {"，": ", ", "：": ": "}, "zh": {",": "，", ":": "："}}
 _SO = {"en": ("So ", ", ", ". "), "zh": ("所以", "，", "。")}
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?![a-z])|(?<=[。！？])\s*")
+_THE_ANSWER = {"en": "So the answer is {}.", "zh": "所以答案是{}。"}
+_SENTENCE_END = re.compile(
+    r"(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bDr)[.!?][\"”')\]]{0,3}\s+(?![a-z])|[。！？][”』」）]{0,3}\s*"
+)
+_LIST_NUMBER = re.compile(r"\d{1,2}[.)]")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _SUM = re.compile(r"\d+(?:[-+*]\d+)+=\d+")
 _TAG = re.compile("|".join(map(re.escape, TAGS)))
 
@@ -102,12 +108,13 @@ def rewrite(text: str, language: str) -> Rewritten | None:
     return Rewritten("\n".join(lines), opening + comma.join(sums[-2:]) + stop, reading.answer)
 
 
-def tidied(text: str) -> Rewritten | None:
+def tidied(text: str, language: str) -> Rewritten | None:
     """Any model's completion in the same form; None without thinking or answer.
 
     For text outside the dictionary: drops stray tags, blank lines, and lines that repeat the
     previous one; display mathematics and code stay as they are. The summary is the last sentence of
-    the thinking that contains the answer, or else its last one; a block counts as one sentence.
+    the thinking that contains the answer, or else its last one; a block counts as one sentence. A
+    thought of one sentence is not said twice: its summary states the answer.
     """
     reading = read(text)
     found = display.parts(_TAG.sub("\n", reading.think))
@@ -119,13 +126,26 @@ def tidied(text: str) -> Rewritten | None:
     if reading.answer is None or not lines:
         return None
     said = [
-        sentence
-        for line, block in found
-        for sentence in ([line] if block else _SENTENCE_END.split(line))
-        if sentence
+        sentence for line, block in found for sentence in ([line] if block else _sentences(line))
     ]
-    telling = [sentence for sentence in said if reading.answer in sentence]
-    return Rewritten("\n".join(lines), (telling or said)[-1], reading.answer)
+    telling = [sentence for sentence in said if _states(sentence, reading.answer)]
+    thinking, summary = "\n".join(lines), (telling or said)[-1]
+    if summary == thinking:
+        summary = _THE_ANSWER[language].format(reading.answer)
+    return Rewritten(thinking, summary, reading.answer)
+
+
+def _sentences(line: str) -> list[str]:
+    """The sentences of a line of prose, without the numbers of a list; never empty."""
+    ends = [0, *(found.end() for found in _SENTENCE_END.finditer(line)), len(line)]
+    pieces = (line[start:end].strip() for start, end in pairwise(ends))
+    return [piece for piece in pieces if piece and not _LIST_NUMBER.fullmatch(piece)] or [line]
+
+
+def _states(sentence: str, answer: str) -> bool:
+    """Whether a sentence contains the answer, and not as a part of a longer number."""
+    plain, wanted = (_THOUSANDS.sub("", text) for text in (sentence, answer))
+    return re.search(rf"(?<![\d.]){re.escape(wanted)}(?!\d|\.\d)", plain) is not None
 
 
 def tagged(text: str) -> str:

@@ -144,7 +144,7 @@ def test_display_mathematics_keeps_its_delimiters():
     blocks = ["\\[\nx = 5 + 7\n\\]", "$$\nx = 12\n$$", "$$\ny = 12\n$$"]
     matrix = "\\begin{pmatrix}\n1 & 1 \\\\\n1 & 1 \\\\\n\\end{pmatrix}"
     text = "\n".join(["We add:", blocks[0], "then", "then", blocks[1], blocks[2], "then", matrix])
-    edited = tidied(f"<think>{text}\n\nSo it is 12.</think>\n<answer>12</answer>")
+    edited = tidied(f"<think>{text}\n\nSo it is 12.</think>\n<answer>12</answer>", "en")
     assert edited.thinking == text.replace("then\nthen", "then") + "\nSo it is 12."
     assert edited.summary == "So it is 12."
 
@@ -155,22 +155,37 @@ def test_display_mathematics_keeps_its_delimiters():
         ("Anna is 17 - 15 = 2. Together they are 17 + 2 = 19.", "Together they are 17 + 2 = 19."),
         ("It costs 2.50. So 4 cost 10.00, or 19 less 9. Done.", "So 4 cost 10.00, or 19 less 9."),
         ("He has 3. No name is given.", "No name is given."),
+        ("He had 1. Now 19! Mr. Li agrees.", "Now 19!"),
+        ("In total Mr. Smith has 19.", "So the answer is 19."),
+        ("He sold 20. In total Mr. Smith has 19.", "In total Mr. Smith has 19."),
+        ("1. Anna has 5. 2. So 5 + 14 = 19. 3. Done.", "So 5 + 14 = 19."),
+        ("5 + 14 = 19. The shop sold 190 more.", "5 + 14 = 19."),
+        ('He said "it is 19." Done.', 'He said "it is 19."'),
+        ("17 + 2 = 19", "So the answer is 19."),
         ("先算17-15=2。再算17+2=19。", "再算17+2=19。"),
+        ("他说“是19。”完。", "他说“是19。”"),
+        ("17+2=19。", "所以答案是19。"),
     ],
 )
 def test_a_summary_is_one_sentence_of_a_thought_in_one_line(thinking, summary):
-    edited = tidied(f"<think>{thinking}</think><answer>19</answer>")
+    language = "zh" if summary.endswith(("。", "”")) else "en"
+    edited = tidied(f"<think>{thinking}</think><answer>19</answer>", language)
     assert (edited.thinking, edited.summary) == (thinking, summary)
 
 
+def test_a_summary_finds_a_large_number():
+    text = "<think>It costs 3 * 400 = $1,200. Then 19 are left.</think><answer>1200</answer>"
+    assert tidied(text, "en").summary == "It costs 3 * 400 = $1,200."
+
+
 def test_a_summary_is_a_whole_block():
-    edited = tidied("<think>Then\n\\[\n5 + 7 = 12\n\\]\nis clear.</think><answer>12</answer>")
+    edited = tidied("<think>Then\n\\[\n5 + 7 = 12\n\\]\nis clear.</think><answer>12</answer>", "en")
     assert edited.summary == "\\[\n5 + 7 = 12\n\\]"
 
 
 def test_the_display_mathematics_of_r1_is_kept():
     for row in json.loads((DATA / "r1_traces.json").read_text("utf-8")):
         said = tagged(f"<think>{row['message_content']}</think>{row['message_content']}")
-        thinking = tidied(said).thinking
+        thinking = tidied(said, "en").thinking
         for mark in ("\\[", "\\]", "\\(", "\\)"):
             assert thinking.count(mark) == row["message_content"].count(mark)
