@@ -64,6 +64,8 @@ class Run:
         inputs = [name for name in missing if name not in names]
         if inputs and self.build_missing == "ask":
             self._ask(names, inputs)
+        if missing:
+            preflight.check(self.config, missing)
         built = build(self.space, [*inputs, *names], Live(self.space))
         return {name: built[name] for name in names}
 
@@ -164,7 +166,8 @@ def open_run(
     if place and settings:
         raise R1ReproError("config_path and overrides were both given: give only one of them")
     config = load(place) if place else compose(settings)
-    preflight.check(config, () if build_or_not is False else None)  # what is built needs no models
+    # A run's models were checked by its command; those of other stages, before they are built.
+    preflight.check(config, () if place or build_or_not is False else None)
     return Run(config, build_or_not)
 
 

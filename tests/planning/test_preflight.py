@@ -1,12 +1,14 @@
 """What is refused before anything runs, and what is found in the hub's cache."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from r1repro import cli, hub
-from r1repro.config import compose, models
+from r1repro.config import compose, models, save
 from r1repro.errors import R1ReproError
+from r1repro.notebook import open_run
 from r1repro.planning import preflight
 from r1repro.runner.graph import find
 from r1repro.runner.workspace import Workspace
@@ -157,6 +159,20 @@ def test_a_run_that_ends_before_the_students_needs_none_of_them(cache, monkeypat
     assert weighed == [config.model.name]
     with pytest.raises(R1ReproError, match="could not be downloaded"):
         list(preflight.fetch(config, ["r1_zero", "llama_base"]))
+
+
+def test_a_run_is_opened_again_without_the_models_that_it_did_not_use(cache, tmp_path):
+    config = compose(["scale=gpu", "model=qwen2.5-math-1.5b", "task=word_problems"])
+    save(config, tmp_path / "resolved.yaml")
+    assert open_run(tmp_path / "resolved.yaml").config.model == config.model
+    words = ["scale=gpu", "model=qwen2.5-math-1.5b", "task=word_problems", f"runs={tmp_path}"]
+    run = open_run("", words, build_missing=False)
+    with pytest.raises(R1ReproError, match="is not built"):
+        run.stage("base")
+    with pytest.raises(R1ReproError, match="could not be downloaded"):
+        replace(run, build_missing=True).stage("base")
+    with pytest.raises(R1ReproError, match="could not be downloaded"):
+        open_run("", words, build_missing=True)
 
 
 def test_a_teacher_of_the_hub_is_fetched_and_its_commit_is_in_the_key(cache):
