@@ -170,9 +170,10 @@ def _next_logits(
     cache: DynamicCache,
 ) -> torch.Tensor:
     """Logits after the last of `ids`, (B, V)."""
-    # An index, since the slice that 1 stands for is not contiguous, and for each of its rows
-    # PyTorch would copy the whole vocabulary projection.
-    last = torch.tensor([ids.shape[1] - 1], device=ids.device)
+    # Of several columns an index, since the slice that 1 stands for is not contiguous, and for each
+    # of its rows PyTorch would copy the whole vocabulary projection.
+    columns = ids.shape[1]
+    last = 1 if columns == 1 else torch.tensor([columns - 1], device=ids.device)
     output = model(
         input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
         use_cache=True, logits_to_keep=last,

@@ -71,6 +71,20 @@ def test_compaction_and_company_change_nothing(model, monkeypatch):
     assert len({len(rollout.token_ids) for rollout in often}) > 1, "lengths must differ to show it"
 
 
+def test_the_vocabulary_projection_reads_contiguous_rows(model):
+    """Of others PyTorch would copy the projection once per row."""
+    read = []
+    head = model.get_output_embeddings()
+    hook = head.register_forward_pre_hook(
+        lambda _, given: read.append((*given[0].shape[:2], given[0].is_contiguous()))
+    )
+    _sample(model, PROMPTS, Sampling(max_tokens=3))
+    hook.remove()
+    assert len(read) == 3
+    assert all(columns == 1 and contiguous for _, columns, contiguous in read)
+    assert read[0][0] > 1, "a single row is contiguous in any case"
+
+
 def test_seeds(model):
     sampling = Sampling(max_tokens=30)
     assert _sample(model, PROMPTS, sampling, 3) == _sample(model, PROMPTS, sampling, 3)
