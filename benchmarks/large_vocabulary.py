@@ -1,5 +1,6 @@
-"""What a large vocabulary and adapters cost: the softmax in chunks against a whole one, forward and
-backward, and sampling with adapters merged against beside the weights. Both sides in turn.
+"""What a large vocabulary and adapters cost, both sides in turn: the vocabulary projection and its
+softmax, forward and backward, whole against in chunks; the logits after different prompts, as a
+slice against by index; sampling with adapters beside the weights against merged.
 
     python -m benchmarks.large_vocabulary MODEL_FOLDER [--rounds 3]
 """
@@ -31,6 +32,7 @@ def main() -> None:
             if ".lora_B." in name:
                 parameter.normal_(std=1e-3)
     softmax(adapters.inner(model).get_output_embeddings(), args.rounds)
+    prompts(adapters.inner(model), args.rounds)
     sampling(model, args.rounds)
 
 
@@ -48,7 +50,21 @@ def softmax(head: nn.Module, rounds: int) -> None:
     def chunked() -> None:
         LabelLogps.apply(head(hidden), labels, 1.0, True)[0].mean().backward()
 
-    told("softmax of a whole micro-batch, seconds against those in chunks", whole, chunked, rounds)
+    told("projection and whole softmax, seconds against those in chunks", whole, chunked, rounds)
+
+
+def prompts(model: nn.Module, rounds: int) -> None:
+    """Prints the ratios of the last logits as a slice to those by index."""
+    ids = torch.tensor([[5 + row] * 8 for row in range(ROWS)])
+
+    def read(last: int | torch.Tensor) -> None:
+        with torch.inference_mode():
+            model(input_ids=ids, use_cache=False, logits_to_keep=last)
+
+    told(
+        "logits after the prompts as a slice, seconds against those by index",
+        lambda: read(1), lambda: read(torch.tensor([ids.shape[1] - 1])), rounds,
+    )  # fmt: skip
 
 
 def sampling(model: nn.Module, rounds: int) -> None:

@@ -8,6 +8,7 @@ What stands in README between the two marks is written by this and nothing else;
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -123,26 +124,55 @@ def _of_lab(version: Path) -> str:
 
 def _of_real(version: Path) -> str:
     """What R1-Zero adds to a pretrained model, in the version's task."""
-    (base, zero, *control), (family, adds) = of_real(version)
-    alone = f"; format reward alone {control[0]} %" if control else ""
+    real = of_real(version)
+    alone = f"; format reward alone {real.control} %" if real.control else ""
     return (
-        f"**Real weights**, {model_of(version)}, {family.replace('_', ' ')}, {_seeds(version)}: "
-        f"{base} → {zero} %, {interval(adds, True)} points over the model's best prompt{alone}."
+        f"**Real weights**, {real.model}, {real.family.replace('_', ' ')}, {_seeds(version)}, "
+        f"intervals over problems: template {real.base} → {real.zero} %, {real.adds} over its best "
+        f"prompt{alone}; sound, of right answers, {real.sound} %, under that prompt "
+        f"{real.best_sound}."
     )
 
 
-def of_real(version: Path) -> tuple[list[str], tuple[str, dict[str, float]]]:
-    """The accuracies of base, R1-Zero and, where it was run, the format control; what RL adds."""
-    results, names = read(version, "results"), ("base", "r1_zero", "r1_zero_format_only")
-    rates = [results[name]["reasoning/pass@1"]["value"] for name in names if name in results]
-    (added,) = results["adds"].items()
-    return [number(rate) for rate in rates], added
+@dataclass(frozen=True)
+class Real:
+    """Figures of a version of a pretrained model, as they are printed."""
+
+    model: str
+    family: str
+    base: str
+    zero: str
+    adds: str
+    sound: str
+    best_sound: str
+    control: str | None
+
+
+def of_real(version: Path) -> Real:
+    """What README says of a version of a pretrained model, whose task has one family.
+
+    Raises KeyError without base, best prompt and R1-Zero, ValueError with two families.
+    """
+    results = read(version, "results")
+    ((family, adds),) = results["adds"].items()
+
+    def of(name: str, path: str = "reasoning/pass@1") -> str:
+        return number(results[name][path]["value"])
+
+    control = "r1_zero_format_only"
+    return Real(
+        model_of(version), family, of("base"), of("r1_zero"), interval(adds, True),
+        of("r1_zero", "sound"), of("base_best", "sound"),
+        of(control) if control in results else None,
+    )  # fmt: skip
 
 
 def model_of(version: Path) -> str:
     """The name of a version's pretrained model: of the file it came from, else on the hub."""
     model = yaml.safe_load((version / "resolved.yaml").read_text(encoding="utf-8"))["model"]
-    return PurePath(model["path"]).stem if model["path"] else PurePath(model["hub"]).name
+    if model["path"]:
+        return PurePath(model["path"]).name.removesuffix(".gguf")
+    return PurePath(model["hub"].partition("@")[0]).name
 
 
 def counted(version: Path) -> tuple[list[Any], str]:

@@ -28,7 +28,7 @@ from r1repro.tasks import templates, worlds
 
 ENGINE = EngineConfig(precision="bfloat16", lora_rank=32, lora_alpha=32)
 ROWS, LENGTHS = (8, 32, 96), (32, 160)
-STOCK_ROWS = (8, 16, 32)  # 64 rows do not fit into 24 GB: their activations are kept
+STOCK_ROWS = (8, 16, 32)  # the activations of 64 rows exceed 24 GB
 
 
 def main() -> None:
@@ -38,7 +38,8 @@ def main() -> None:
     parser.add_argument("--cap", type=int, default=96)
     args = parser.parse_args()
     words = ["scale=pocket", "model=smollm2-135m-instruct", "task=word_problems_en"]
-    config = compose(words)  # its settings alone; the weights are those of the folder
+    # Its settings alone; the weights are those of the folder.
+    config = compose([*words, "task.max_level=1"])
     settings = replace(
         config.stage.r1_zero, questions=8, generations=8, max_completion_tokens=args.cap,
         lr_matrices=0.0, lr_rest=0.0, save_every=10**6, sample_every=10**6, steps=grpo_step.STEPS,

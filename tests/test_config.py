@@ -15,7 +15,7 @@ def test_scales_compose():
     assert config.choices("scale") == ["gpu", "laptop", "paper", "pocket", "smoke"]
     for scale in ("gpu", "laptop", "smoke"):
         assert config.compose([f"scale={scale}"]).scale == scale
-    pocket = ["scale=pocket", "model=smollm2-135m-instruct", "task=word_problems_en"]
+    pocket = ["scale=pocket", "model=qwen2.5-coder-0.5b", "task=word_problems_en"]
     found = config.compose(pocket)
     assert (found.engine.lora_rank, found.task.max_level) == (32, 3)
     with pytest.raises(R1ReproError, match="scale=pocket is not accepted: .* laptop with a model"):

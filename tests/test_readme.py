@@ -4,7 +4,11 @@ import gzip
 import json
 import re
 
-from benchmarks.readme import BEGIN, COLUMNS, END, LATER, ROWS, text
+import pytest
+import yaml
+
+from benchmarks.figures_in_docs import _real_zh
+from benchmarks.readme import BEGIN, COLUMNS, END, LATER, ROWS, _of_real, text
 from r1repro.config import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -76,6 +80,35 @@ def test_seeds_stand_above_every_list_and_contradicted_claims_have_names(tmp_pat
     assert parts[4] == "Every checkpoint, seed 7:"
     apart = made(tmp_path / "apart", [7, 8], [0, 1], {})
     assert "on one base" not in text(whole, apart)
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        ({"path": "/models/Qwen2.5-Coder-0.5B-Instruct.gguf", "hub": "a/b@c"}, None),
+        ({"path": None, "hub": "Qwen/Qwen2.5-Coder-0.5B-Instruct@8123ea"}, None),
+        ({"path": "/models/Qwen2.5-1.5B", "hub": None}, "Qwen2.5-1.5B"),
+    ],
+)
+def test_real_weights_are_told_with_their_control_and_soundness(model, named, tmp_path):
+    version = made(tmp_path / "real", 3, 0, {})
+    (version / "resolved.yaml").write_text(yaml.safe_dump({"model": model}))
+    results = json.loads((version / "results.json").read_text())
+    results["adds"] = {"word_problems": {"value": 0.07, "low": 0.01, "high": 0.13}}
+    results["r1_zero"]["reasoning/pass@1"] = {"value": 0.725}
+    results["base_best"]["sound"] = {"value": 0.99}
+    (version / "results.json").write_text(json.dumps(results))
+    told = _of_real(version)
+    assert told == (
+        f"**Real weights**, {named or 'Qwen2.5-Coder-0.5B-Instruct'}, word problems, "
+        "[seed 3](reports/real/report.html), intervals over problems: template 25.0 → 72.5 %, "
+        "+7.0 [+1.0, +13.0] over its best prompt; sound, of right answers, 25.0 %, under that "
+        "prompt 99.0."
+    )
+    results["r1_zero_format_only"] = {"reasoning/pass@1": {"value": 0.2}}
+    (version / "results.json").write_text(json.dumps(results))
+    assert "; format reward alone 20.0 %; sound" in _of_real(version)
+    assert "只奖励格式 20.0 %；" in _real_zh(version)
 
 
 def test_a_readme_of_a_screen_and_a_half():

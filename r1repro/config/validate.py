@@ -191,7 +191,7 @@ def _check_models(config: Config) -> Wrong:
             "scale",
             "pocket",
             "laptop with a model made here, since pocket's rates and lengths are for pretrained "
-            "ones such as model=smollm2-135m-instruct",
+            "ones such as model=qwen2.5-coder-0.5b",
         )
     if config.student.name == "hub" and config.scale not in HUB_SCALES:
         yield (

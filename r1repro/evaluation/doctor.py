@@ -61,8 +61,8 @@ KL_MOVED = 1e-6
 LOSS_MOVED = 0.02
 """Minimum relative change of the loss from the first quarter to the last."""
 MISMATCH = 0.1
-"""Maximum mismatch in nats per token, half of the usual clip range of 0.2; a healthy run of SmolLM2
-in bfloat16 has 0.05 to 0.06."""
+"""Maximum mismatch in nats per token, half of the usual clip range of 0.2. Healthy runs in bfloat16
+had 0.01 to 0.02 (a Qwen, adapters merged to sample) and 0.05 to 0.06 (SmolLM2, not merged)."""
 
 HACKED = "reward hacking"
 TOO_LITTLE = "At scale=smoke a run trains too little for these findings to be meaningful."

@@ -104,10 +104,10 @@ def whole(model: nn.Module, wanted: bool = True) -> PreTrainedModel | None:
 def merged(model: nn.Module) -> Iterator[None]:
     """The trained adapters are part of the frozen weights in here, rounded as `whole` rounds them.
 
-    Sampling makes many small passes, which two narrow float32 products beside every projection slow
-    down (benchmarks/large_vocabulary.py). Changes below the precision of the weights are missing
-    here, as they are from what is saved; GRPO weights its tokens for the difference. The frozen
-    weights are put back as they were, to the bit; both are held meanwhile. Not for 4-bit weights.
+    Sampling makes many small passes, each of which would also compute two narrow float32 products
+    beside every projection. Changes below the precision of the weights are missing here, as they
+    are from what is saved; GRPO weights its tokens for the difference. The frozen weights are put
+    back as they were, to the bit; both are held meanwhile. Not for 4-bit weights.
     """
     layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
     frozen = [layer.get_base_layer().weight.data for layer in layers]
