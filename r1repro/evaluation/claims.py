@@ -156,12 +156,12 @@ def _still_in(claim: Claim, run: Light) -> str:
     if missing := sorted(named - run.moved.keys()):
         return f"whether {' and '.join(missing)} moved was not recorded"
     if reason := moved.still(run.moved[stage]):
-        return f"nothing moved: in {stage} {reason}"
+        return f"no movement shown in {stage}: {reason}"
     if claim.moved is None:
         return ""
     stays = claim.expected in ("same", "no_lower", "no_higher")
     reason = moved.idle(run.moved[claim.moved.stage], claim.moved.reward, may_stay=stays)
-    return reason and f"nothing moved: in {claim.moved.stage} {reason}"
+    return reason and f"no movement shown in {claim.moved.stage}: {reason}"
 
 
 def _same_weights(measure: Measure | None) -> bool:

@@ -110,11 +110,14 @@ def still(found: Moved) -> str:
     if not found.weights < WEIGHTS and (shifted or found.kl >= KL):
         return ""
     reasons = [] if math.isnan(found.weights) else [f"the weights by {100 * found.weights:.2g} %"]
-    if learned is not None:
-        reasons.append(f"the {found.learned} by {_change(learned)}")
+    reasons.append(
+        f"the {found.learned} was logged in fewer than {LEAST} steps"
+        if learned is None
+        else f"the {found.learned} by {_change(learned)}"
+    )
     if not math.isnan(found.kl):
         reasons.append(f"KL to the reference reaches {found.kl:.1e} nats a token")
-    return ", ".join(reasons) or "too few steps to tell"
+    return ", ".join(reasons)
 
 
 def idle(found: Moved, reward: str, may_stay: bool = False) -> str:

@@ -257,8 +257,8 @@ def test_a_stage_that_did_not_move_has_no_verdict_whatever_its_effect():
         one = judged_with(claim, {"r1_zero": STILL})
         assert one.verdict == "not testable" and one.effect is not None
         assert one.reason == (
-            "nothing moved: in r1_zero the weights by 10 %, the reward by +0.003, with a standard "
-            "error of 0.01, KL to the reference reaches 6.0e-05 nats a token"
+            "no movement shown in r1_zero: the weights by 10 %, the reward by +0.003, with a "
+            "standard error of 0.01, KL to the reference reaches 6.0e-05 nats a token"
         )
     assert judged_with(CLAIM, {}).reason == "whether r1_zero moved was not recorded"
     # Besides the weights, either the reward or the policy suffices.
@@ -313,7 +313,7 @@ def test_a_reward_without_room_or_change_has_no_effect_to_judge(expected, start,
     claim = dataclasses.replace(CLAIM, expected=expected, moved=Paid("r1_zero", "preference"))
     one = judged_with(claim, {"r1_zero": preferred(start, change)})
     assert one.verdict == ("not testable" if said else "reproduced")
-    assert said in one.reason and one.reason.startswith("nothing moved: ") == bool(said)
+    assert said in one.reason and one.reason.startswith("no movement shown in ") == bool(said)
 
 
 def test_a_preference_reward_that_is_full_from_the_start_contradicts_nothing():

@@ -70,7 +70,7 @@ def test_facts_survive_the_disk(tmp_path):
     again = moved.read(tmp_path / moved.FILE)
     assert again["r1_zero"] == found["r1_zero"]
     assert math.isnan(again["dev1"].weights) and again["dev1"].curves == {}
-    assert moved.still(again["dev1"]), "of four steps nothing can be said"
+    assert moved.still(again["dev1"]) == "the reward was logged in fewer than 10 steps"
 
 
 def test_a_result_without_the_file_tells_nothing_of_its_weights(tmp_path):

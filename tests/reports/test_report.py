@@ -326,7 +326,7 @@ def test_a_stage_that_stood_still_has_no_verdict(fresh):
     told = {one["id"]: one for one in claims.as_data(report.read(results, fresh).judged)}
     for name in ("last-rl-leaves-reasoning", "r1-keeps-up-with-zero"):
         assert told[name]["verdict"] == "not testable"
-        assert told[name]["reason"].startswith("nothing moved: in r1 the weights by 10 %")
+        assert told[name]["reason"].startswith("no movement shown in r1: the weights by 10 %")
         assert "KL to the reference reaches 6.0e-05 nats a token" in told[name]["reason"]
     assert told["endless-responses"]["verdict"] != "not testable", "of r1_zero, which moved"
 
