@@ -1,6 +1,7 @@
 """What the notebooks 08 and seeds say of a report in words and tables."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import yaml
@@ -45,9 +46,10 @@ def facts(told: Report) -> Html:
 
 
 def _model(shape: Mapping[str, Any]) -> str:
-    """The model's name; of one made here its size, since nobody knows it by its name."""
+    """The model's name, and its file's; of one made here its size, since its name says nothing."""
     if shape.get("hub") or shape.get("path"):
-        return str(shape["name"])
+        place = shape.get("path")
+        return f"{shape['name']} ({PurePath(place).name})" if place else str(shape["name"])
     return f"{shape['layers']} layers of width {shape['hidden_size']}, from random weights"
 
 

@@ -194,6 +194,12 @@ def test_without_some_stage_a_run_is_not_finished(results, config):
     assert "in this one run: 0 reproduced" in article.abstract(told)._repr_html_()
 
 
+def test_weights_of_a_file_are_named_by_it():
+    shape = {"name": "qwen2.5-coder-0.5b", "path": "/models/Qwen2.5-Coder-0.5B-Instruct.gguf"}
+    assert article._model(shape) == "qwen2.5-coder-0.5b (Qwen2.5-Coder-0.5B-Instruct.gguf)"
+    assert article._model({**shape, "path": None, "hub": "a/b@c"}) == "qwen2.5-coder-0.5b"
+
+
 def test_what_the_doctor_finds_stands_on_the_page(run_folder, fresh):
     results = make_results(fresh)
     sick = rl_metrics().assign(clipped=0.6)
