@@ -256,10 +256,11 @@ def results_zh(versions: Versions) -> list[str]:
 def _real_zh(version: Path) -> str:
     real = of_real(version)
     alone = f"；只奖励格式 {real.control} %" if real.control else ""
+    last = f"（R1 为 {real.r1} %）" if real.r1 else ""
     return (
         f"**真实权重**：{real.model}，{FAMILIES_ZH.get(real.family, real.family)}，"
         f"{_seeds(version, True)}（区间只针对题目）：用 R1-Zero 的模板 "
-        f"{real.base} → {real.zero} %，比用最佳提示的原模型高 {real.adds} 个百分点{alone}；"
+        f"{real.base} → {real.zero} %{last}，比用最佳提示的原模型高 {real.adds} 个百分点{alone}；"
         f"答对者中推理成立的占 {real.sound} %，原模型用最佳提示时 {real.best_sound} %。"
     )
 

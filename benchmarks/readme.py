@@ -126,11 +126,12 @@ def _of_real(version: Path) -> str:
     """What R1-Zero adds to a pretrained model, in the version's task."""
     real = of_real(version)
     alone = f"; format reward alone {real.control} %" if real.control else ""
+    last = f", R1 {real.r1}" if real.r1 else ""
     return (
         f"**Real weights**, {real.model}, {real.family.replace('_', ' ')}, {_seeds(version)}, "
-        f"intervals over problems: template {real.base} → {real.zero} %, {real.adds} over its best "
-        f"prompt{alone}; sound, of right answers, {real.sound} %, under that prompt "
-        f"{real.best_sound}."
+        f"intervals over problems: base {real.base} %, R1-Zero {real.zero}{last}; R1-Zero minus "
+        f"the best prompt {real.adds}{alone}; sound, of right answers, {real.sound} %, under "
+        f"that prompt {real.best_sound}."
     )
 
 
@@ -142,6 +143,7 @@ class Real:
     family: str
     base: str
     zero: str
+    r1: str | None
     adds: str
     sound: str
     best_sound: str
@@ -161,7 +163,8 @@ def of_real(version: Path) -> Real:
 
     control = "r1_zero_format_only"
     return Real(
-        model_of(version), family, of("base"), of("r1_zero"), interval(adds, True),
+        model_of(version), family, of("base"), of("r1_zero"),
+        of("r1") if "r1" in results else None, interval(adds, True),
         of("r1_zero", "sound"), of("base_best", "sound"),
         of(control) if control in results else None,
     )  # fmt: skip

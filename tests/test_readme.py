@@ -101,9 +101,9 @@ def test_real_weights_are_told_with_their_control_and_soundness(model, named, tm
     told = _of_real(version)
     assert told == (
         f"**Real weights**, {named or 'Qwen2.5-Coder-0.5B-Instruct'}, word problems, "
-        "[seed 3](reports/real/report.html), intervals over problems: template 25.0 → 72.5 %, "
-        "+7.0 [+1.0, +13.0] over its best prompt; sound, of right answers, 25.0 %, under that "
-        "prompt 99.0."
+        "[seed 3](reports/real/report.html), intervals over problems: base 25.0 %, R1-Zero 72.5, "
+        "R1 25.0; R1-Zero minus the best prompt +7.0 [+1.0, +13.0]; sound, of right "
+        "answers, 25.0 %, under that prompt 99.0."
     )
     results["r1_zero_format_only"] = {"reasoning/pass@1": {"value": 0.2}}
     (version / "results.json").write_text(json.dumps(results))
