@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-import yaml
-
+from r1repro import hub
 from r1repro.config import ROOT
 from r1repro.evaluation.results import read_plain
 
@@ -172,10 +171,9 @@ def of_real(version: Path) -> Real:
 
 def model_of(version: Path) -> str:
     """The name of a version's pretrained model: of the file it came from, else on the hub."""
-    model = yaml.safe_load((version / "resolved.yaml").read_text(encoding="utf-8"))["model"]
-    if model["path"]:
-        return PurePath(model["path"]).name.removesuffix(".gguf")
-    return PurePath(model["hub"].partition("@")[0]).name
+    model = read(version, "manifest")["config"]["model"]
+    named = model["path"] or hub.parts(model["hub"])[0]
+    return PurePath(named).name.removesuffix(".gguf")
 
 
 def counted(version: Path) -> tuple[list[Any], str]:

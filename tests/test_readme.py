@@ -5,7 +5,6 @@ import json
 import re
 
 import pytest
-import yaml
 
 from benchmarks.figures_in_docs import _real_zh
 from benchmarks.readme import BEGIN, COLUMNS, END, LATER, ROWS, _of_real, text
@@ -92,7 +91,8 @@ def test_seeds_stand_above_every_list_and_contradicted_claims_have_names(tmp_pat
 )
 def test_real_weights_are_told_with_their_control_and_soundness(model, named, tmp_path):
     version = made(tmp_path / "real", 3, 0, {})
-    (version / "resolved.yaml").write_text(yaml.safe_dump({"model": model}))
+    manifest = json.loads((version / "manifest.json").read_text())
+    (version / "manifest.json").write_text(json.dumps(manifest | {"config": {"model": model}}))
     results = json.loads((version / "results.json").read_text())
     results["adds"] = {"word_problems": {"value": 0.07, "low": 0.01, "high": 0.13}}
     results["r1_zero"]["reasoning/pass@1"] = {"value": 0.725}

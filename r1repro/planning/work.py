@@ -186,9 +186,13 @@ def sampled_for(config: Config, stage: Stage) -> SamplesConfig:
     """How the data of an SFT stage are sampled."""
     source = stage.inputs[1]
     if source == RFT_DATA:
-        return as_many(config.stage.r1_zero, config.stage.base_rft.keep_all)
+        return _rft_samples(config)
     settings: SamplesConfig = getattr(config.stage, source)
     return settings
+
+
+def _rft_samples(config: Config) -> SamplesConfig:
+    return as_many(config.stage.r1_zero, config.stage.base_rft.keep_all)
 
 
 def _samples(config: Config, stage: Stage) -> Work:
@@ -286,9 +290,9 @@ def _baseline(config: Config, stage: Stage) -> Work:
     """The search of the best prompt, the data of RFT, or an evaluation with another prompt."""
     named = stage.run.rsplit(":", 1)[-1]
     if named == "rft_data":
-        rl = config.stage.r1_zero
-        prompts, cap = rl.steps * rl.questions, rl.last_cap
-        completions = prompts * rl.generations
+        drawn = _rft_samples(config)
+        prompts, cap = drawn.questions, drawn.max_completion_tokens
+        completions = prompts * drawn.samples
     elif named == "search":
         settings = config.evaluation
         try:
