@@ -4,39 +4,60 @@ import pandas as pd
 
 from r1repro.evaluation import metrics
 from r1repro.evaluation.checkpoints import BLUE, GREEN, VERMILION
+from r1repro.evaluation.results import Results
 from r1repro.reports import drawing
 from r1repro.reports.drawing import Drawing
 
+FILE = "held_out_curve.json"
+"""What `by_step` found, in a run's folder."""
+LENGTHS = {"length_correct": "right answers", "length_wrong": "wrong answers"}
+
+
+def by_step(rows: pd.DataFrame) -> Results:
+    """Summaries of what `draw` draws, by RL step as text; step 0 is the base, asked alike.
+
+    rows: curve.parquet of stage r1_zero_curve.
+    """
+    families = rows["task"].unique()
+    kept = {"reasoning/pass@1", f"reasoning/cons@{rows['sample'].nunique()}"}
+    kept |= {f"{family}/pass@1" for family in families} | {*LENGTHS}
+    found = {str(step): metrics.summarize(part) for step, part in rows.groupby("step")}
+    return {
+        step: {path: one for path, one in summary.items() if path in kept}
+        for step, summary in found.items()
+    }
+
 
 @drawing.described
-def draw(rows: pd.DataFrame) -> Drawing:
+def draw(found: Results) -> Drawing:
     """Held-out pass@1, cons@k and length of R1-Zero over RL steps, with 95 % intervals.
 
-    rows: curve.parquet of stage r1_zero_curve; step 0 is the base, with the same prompt.
+    found: of `by_step`, or its mean over seeds.
     """
     figure = drawing.empty(10.4, 3.4)
     left, middle, right = figure.subplots(1, 3)
-    by_step = {step: metrics.summarize(part) for step, part in rows.groupby("step")}
-    majority = f"cons@{rows['sample'].nunique()}"
-    drawn = (
-        (left, "reasoning/pass@1", "pass@1", BLUE, "o"),
-        (left, f"reasoning/{majority}", majority, VERMILION, "s"),
-        (middle, "arithmetic/pass@1", "arithmetic, pass@1", BLUE, "o"),
-        (middle, "countdown/pass@1", "countdown, pass@1", GREEN, "^"),
-        (right, "length_correct", "right answers", GREEN, "o"),
-        (right, "length_wrong", "wrong answers", VERMILION, "s"),
-    )
-    for axes, path, label, colour, marker in drawn:
-        found = {step: summary[path] for step, summary in by_step.items() if path in summary}
-        if found:
-            drawing.bars(axes, list(found), list(found.values()), colour, marker, label, "-")
+    paths = sorted({path for one in found.values() for path in one})
+    whole = [path for path in paths if path.startswith("reasoning/")][::-1]  # pass@1 first
+    families = [path for path in paths if path.endswith("/pass@1") and path not in whole]
+    lengths = [path for path in LENGTHS if path in paths]
+    for axes, drawn, colours in (
+        (left, whole, (BLUE, VERMILION)),
+        (middle, families, (BLUE, GREEN, VERMILION)),
+        (right, lengths, (GREEN, VERMILION)),
+    ):
+        for path, colour, marker in zip(drawn, colours, "os^", strict=False):
+            label = LENGTHS.get(path) or path.removeprefix("reasoning/").replace("/", ", ")
+            there = {int(step): one[path] for step, one in found.items() if path in one}
+            steps, estimates = list(there), list(there.values())
+            drawing.bars(axes, steps, estimates, colour, marker, label, "-")
     left.set(title="Held-out problems", ylabel="share of answers")
     middle.set(title="Held-out problems by family", ylabel="share of answers")
     right.set(title="Length", ylabel="tokens")
     right.set_ylim(bottom=0)
     for axes in (left, middle, right):
         axes.set_xlabel("RL step")
-        axes.legend()
+        if axes.has_data():
+            axes.legend()
     drawing.percent(left)
     drawing.percent(middle)
     drawing.whole_steps([left, middle, right])

@@ -20,8 +20,15 @@ from r1repro.evaluation.checkpoints import CHECKPOINTS, EVALUATIONS, evaluated, 
 from r1repro.evaluation.claims import Judged
 from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.moved import Moved
-from r1repro.evaluation.results import COSTS, Costs, Results, read_costs, write_json
-from r1repro.reports import FILES, aha, drawing, figures
+from r1repro.evaluation.results import (
+    COSTS,
+    Costs,
+    Results,
+    read_costs,
+    write_json,
+    write_results,
+)
+from r1repro.reports import FILES, aha, drawing, figures, held_out_curve
 from r1repro.reports.claims import as_data
 from r1repro.reports.files import write_figure
 from r1repro.reports.sums import SUMS
@@ -37,7 +44,7 @@ TAKEN_BACK = "taken_back.parquet"
 """Rows of aha.firsts, without their texts."""
 JOINED = (
     held_out.RESULTS, held_out.DIFFERENCES, held_out.REFLECTION, held_out.ANSWERS, CURVES,
-    TAKEN_BACK, COSTS, moved.FILE,
+    TAKEN_BACK, COSTS, moved.FILE, held_out_curve.FILE,
 )  # fmt: skip
 """Files, besides manifest and configuration, that reports of several seeds read of each run."""
 STAGES = (
@@ -62,7 +69,7 @@ class Report:
     config: None for several seeds; curves: metrics by stage, averaged over seeds; judged, control:
     the verdicts on the claims, and those on the control; sizes: examples in each data set, by
     stage; taken_back: rows of `aha.firsts` (with a column `seed`); moved: whether each trained
-    stage moved; by_seed, r1_zero: measures and R1-Zero's metrics of every seed. For several seeds
+    stage moved; over_training: R1-Zero on held-out problems by step, if it was measured; by_seed, r1_zero: measures and R1-Zero's metrics of every seed. For several seeds
     `held_out` is the mean, with the first seed's answers, and `costs` has an entry a seed.
     """
 
@@ -76,6 +83,7 @@ class Report:
     sizes: Mapping[str, int] = field(default_factory=dict)
     taken_back: pd.DataFrame = field(default_factory=pd.DataFrame)
     moved: Mapping[str, Moved] = field(default_factory=dict)
+    over_training: Results = field(default_factory=dict)
     by_seed: Mapping[str, Results] = field(default_factory=dict)
     r1_zero: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
@@ -123,6 +131,11 @@ def read(results: Mapping[str, StageResult], config: Config, until: str | None =
         },
         taken_back=taken_back,
         moved=stages_moved,
+        over_training=(
+            held_out_curve.by_step(results["r1_zero_curve"].table("curve"))
+            if "r1_zero_curve" in results
+            else {}
+        ),
     )
 
 
@@ -176,6 +189,8 @@ def _write_joined(folder: Path, told: Report) -> None:
     firsts.to_parquet(folder / TAKEN_BACK, index=False)
     write_json(folder / COSTS, told.costs[0])
     moved.write(folder / moved.FILE, told.moved)
+    if told.over_training:
+        write_results(folder / held_out_curve.FILE, told.over_training)
 
 
 _CURVES = ["step", "length_wrong", *drawing.PANELS]

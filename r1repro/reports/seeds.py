@@ -17,9 +17,9 @@ from r1repro.config import ROOT, SEEDS
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import arms, claims, held_out, metrics, moved, problems, statistics
 from r1repro.evaluation.held_out import HeldOut
-from r1repro.evaluation.results import Results, flat, read_costs
+from r1repro.evaluation.results import Results, flat, read_costs, read_results
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import RESOLVED, figures, report
+from r1repro.reports import RESOLVED, figures, held_out_curve, report
 from r1repro.reports.files import unreadable, write_figure
 from r1repro.reports.report import CURVES, RIGHT, TAKEN_BACK, Execute, Report, write
 from r1repro.reports.sums import check_sums
@@ -35,6 +35,7 @@ class SeedRun:
     held_out: HeldOut
     taken_back: pd.DataFrame
     light: claims.Light
+    over_training: Results
 
     @property
     def name(self) -> str:
@@ -120,6 +121,7 @@ def read(folders: Sequence[str | Path]) -> Report:
         control,
         costs=[run.light.costs for run in runs],
         taken_back=pd.concat([run.taken_back.assign(seed=run.name) for run in runs]),
+        over_training=_within(over_seeds([run.over_training for run in runs])),
         by_seed={run.name: run.held_out.summaries for run in runs},
         r1_zero={r.name: r.light.tables["r1_zero"] for r in runs if "r1_zero" in r.light.tables},
     )
@@ -219,6 +221,8 @@ def _read(folder: Path) -> SeedRun:
         found, costs = held_out.read(folder), read_costs(folder)
         taken_back = pd.read_parquet(folder / TAKEN_BACK)
         stages_moved = moved.read(folder / moved.FILE)
+        curve = folder / held_out_curve.FILE
+        over_training = read_results(curve) if curve.is_file() else {}
         tables = {str(stage): rows.drop(columns="stage") for stage, rows in curves.groupby("stage")}
     except (OSError, ValueError) as error:
         raise unreadable(folder, error, wanted) from error
@@ -229,7 +233,7 @@ def _read(folder: Path) -> SeedRun:
         )
     check_sums(folder)
     light = claims.Light(found.summaries, found.changes, tables, costs, stages_moved)
-    return SeedRun(folder, manifest, found, taken_back, light)
+    return SeedRun(folder, manifest, found, taken_back, light, over_training)
 
 
 def _shared_ways(runs: Sequence[Any]) -> dict[str, dict[str, Any]]:

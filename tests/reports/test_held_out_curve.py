@@ -18,7 +18,7 @@ def curve():
 
 
 def test_pass_and_majority_are_drawn_at_every_step(curve):
-    figure = held_out_curve.draw(curve)
+    figure = held_out_curve.draw(held_out_curve.by_step(curve))
     left = figure.axes[0]
     drawn = dict(zip(left.get_legend_handles_labels()[1], left.containers, strict=True))
     assert set(drawn) == {"pass@1", "cons@4"}

@@ -13,7 +13,7 @@ from r1repro.errors import R1ReproError
 from r1repro.evaluation import metrics, problems
 from r1repro.evaluation.results import read_results, write_results
 from r1repro.evaluation.statistics import Estimate, t_interval
-from r1repro.reports import FILES, compare, seeds
+from r1repro.reports import FILES, compare, held_out_curve, seeds
 from r1repro.reports.publish import publish
 from tests.reports.conftest import of_run, repository
 from tests.reports.in_process import execute
@@ -45,6 +45,9 @@ def seed_of(built: Path, folder: Path, seed: int, shift: float = 0.0, **changed:
 def joined(built, tmp_path_factory) -> tuple[Path, list[Path]]:
     place = tmp_path_factory.mktemp("seeds")
     runs = [seed_of(built, place / f"run{s}", s, 0.02 * s) for s in (1, 0, 2)]
+    for run, value in zip(runs, (0.4, 0.5, 0.6), strict=True):
+        by_step = {"0": {PATH: Estimate(0.2, 0.1, 0.3, 40)}, "20": {PATH: Estimate(value, 0, 1, 40)}}
+        write_results(run / held_out_curve.FILE, by_step)
     return seeds.join(runs, place / "laptop-mini-3seeds-0123abcd", execute), runs
 
 
@@ -90,6 +93,17 @@ def test_the_mean_over_seeds_has_an_interval_by_t(joined):
     assert claim["effect"]["n"] == 120
 
 
+def test_the_held_out_curve_is_the_mean_over_seeds(joined, tmp_path):
+    _, runs = joined
+    found = seeds.read(runs).over_training
+    assert [found[step][PATH].value for step in ("0", "20")] == pytest.approx([0.2, 0.5])
+    low, high = t_interval([0.4, 0.5, 0.6])
+    assert found["20"][PATH].low <= low < high <= found["20"][PATH].high
+    without = shutil.copytree(runs[0], tmp_path / "without")
+    (without / held_out_curve.FILE).unlink()
+    assert seeds.read([*runs[1:], without]).over_training == {}, "a mean is over all seeds or none"
+
+
 def test_the_page_of_seeds_says_what_it_speaks_of(joined):
     text = joined[0].read_text(encoding="utf-8")
     page = Page(text)
@@ -111,7 +125,7 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
     answers = pd.read_parquet(joined[0].parent / "answers.parquet")
     assert {"base", "r1_zero", "r1"} <= {*answers["checkpoint"]}
     assert all(problem in said for problem in answers["problem_id"])
-    assert "script" not in page.tags and page.tags.count("img") == 6
+    assert "script" not in page.tags and page.tags.count("img") == 7
     links = {a for a in page.addresses if not a.startswith(("data:", "#"))}
     first = {f"notebooks/{name}.html" for name in ("00_base_model", "08_r1_zero_vs_r1")}
     assert first <= links and all((joined[0].parent / link).is_file() for link in first)
