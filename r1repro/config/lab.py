@@ -23,6 +23,10 @@ ROUND = 20
 """Most batches of a round of iterative GRPO."""
 REPLAY = 0.1
 """Share of a refreshed reward model's pairs that the one before learned from."""
+PROCESS = "process_model"
+"""The stage of the learned reward for steps."""
+LEARNED = "learned_steps"
+"""The change of an arm whose steps are rewarded by that model."""
 OFFLINE = "offline"
 """The change of an arm that learns from data made beforehand, by a method: sft, rft or dpo."""
 
@@ -39,6 +43,11 @@ class Arm:
     def offline(self) -> str | None:
         """sft, rft or dpo, of an arm that learns from data made beforehand; None of RL."""
         return dict(self.changes).get(OFFLINE)
+
+    @property
+    def learned_steps(self) -> bool:
+        """Whether the model of stage PROCESS rewards the steps."""
+        return bool(dict(self.changes).get(LEARNED))
 
 
 @cache
@@ -88,7 +97,7 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
     Checkpoints are where a generation of completions ends. Of an arm that learns from data made
     beforehand these are the settings of the arm of GRPO that has its questions and samples.
     """
-    changes = {key: value for key, value in arm.changes if key != OFFLINE}
+    changes = {key: value for key, value in arm.changes if key not in (OFFLINE, LEARNED)}
     batches = min(changes.pop("batches"), start.batches)
     if "steps_per_generation" in changes:
         changes["steps_per_generation"] = min(changes["steps_per_generation"], max(1, batches))

@@ -186,7 +186,10 @@ def judged(found: Rounds) -> Shown | None:
     if not found.tables:
         return None
     rows = [
-        Row(f"{judge} reward model, answers of {whose}", (_share(pairs, column), str(len(pairs))))
+        Row(
+            f"{judge} reward model, answers of {whose}",
+            (ranked_right(pairs, column), str(len(pairs))),
+        )
         for judge, whose, pairs, column in held_out(found)
     ]
     return Table(("Ranked right", "Pairs"), tuple(rows), "Held-out pairs")
@@ -204,7 +207,8 @@ def held_out(found: Rounds) -> list[tuple[str, str, pd.DataFrame, str]]:
     ]
 
 
-def _share(pairs: pd.DataFrame, column: str) -> str:
+def ranked_right(pairs: pd.DataFrame, column: str = "score") -> str:
+    """The share of pairs whose right side scores higher, with its interval; "–" of one question."""
     right = (1 + np.sign(pairs[f"{column}_chosen"] - pairs[f"{column}_rejected"])) / 2
     by = pd.DataFrame({"right": right, "pairs": 1.0}).groupby(pairs["problem_id"]).sum()
     if len(by) < 2:
@@ -294,7 +298,7 @@ def told(found: Rounds) -> Html | None:
     _, changes = metrics.compare(_evaluations(found), [(KEPT, REFRESHED), (FIRST, KEPT)])
     refreshed, second = changes[KEPT, REFRESHED][PASS], changes[FIRST, KEPT][PASS]
     ranks = "; ".join(
-        f"the {judge} one ranks {_share(pairs, column)} of those of {whose} right"
+        f"the {judge} one ranks {ranked_right(pairs, column)} of those of {whose} right"
         for judge, whose, pairs, column in held_out(found)
     )
     return paragraphs(

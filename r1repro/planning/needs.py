@@ -63,7 +63,7 @@ def needs(config: Config, stage: Stage) -> Memory | None:
     prompt = prompt_tokens(config)
     processes = config.launch.processes if stage.distributed else 1
     if named in ("rl", "why_rl", "iterative"):
-        judge = "reward_model" in stage.inputs or named == "iterative"
+        judge = bool({"reward_model", lab.PROCESS} & {*stage.inputs}) or named == "iterative"
         settings = settings_of(config, stage)
         return memory.grpo(shape, counts, settings, engine, processes, prompt, judge)
     if named == "sft":
@@ -77,9 +77,11 @@ def needs(config: Config, stage: Stage) -> Memory | None:
             return memory.fine_tuning(shape, counts, rows, row, engine, processes)
         pairs = memory.fine_tuning(shape, counts, 2 * rows, row, engine, processes)
         return replace(pairs, reference=pairs.weights)
-    if named == "reward_model":
-        settings = settings_of(config, stage)
+    if named in ("reward_model", lab.PROCESS):
+        settings = config.stage.reward_model
         rows, said = 2 * rows_together(settings, processes), settings.max_completion_tokens
+        if named == lab.PROCESS:
+            said = config.stage.r1_zero.max_completion_tokens
         learned = memory.fine_tuning(shape, counts, rows, prompt + said, engine, processes)
         asked = memory.sampling(shape, counts, settings.rollout_batch, prompt, said, engine)
         # The policies are sampled before the reward model is loaded.

@@ -130,6 +130,20 @@ def _why_rl(config: Config, stage: Stage) -> Work:
     )
 
 
+def _process_model(config: Config, stage: Stage) -> Work:
+    pairs, cap = config.stage.reward_model, config.stage.r1_zero.max_completion_tokens
+    completions = pairs.questions * pairs.samples
+    return Work(
+        f"{pairs.questions:,} questions x {pairs.samples} samples of the base = {completions:,} "
+        f"completions of at most {cap:,} tokens; pairs of their beginnings x {pairs.epochs} epochs",
+        prompts=pairs.questions,
+        completions=completions,
+        cap=cap,
+        learned=2 * pairs.questions * pairs.epochs,
+        longest=cap,
+    )
+
+
 def _iterative(config: Config, stage: Stage) -> Work:
     settings, pairs = lab.of_round(config.stage.r1_zero), config.stage.reward_model
     asked, cap = settings.batches * settings.questions, settings.max_completion_tokens
@@ -336,6 +350,7 @@ _WORKS = {
     "sft": _sft,
     "why_rl": _why_rl,
     "iterative": _iterative,
+    lab.PROCESS: _process_model,
     "cold_start_data": _samples,
     "rejection_sampling": _samples,
     "reward_model": _reward_model,

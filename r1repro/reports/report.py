@@ -69,8 +69,9 @@ class Report:
     config: None for several seeds; curves: metrics by stage, averaged over seeds; judged, control:
     the verdicts on the claims, and those on the control; sizes: examples in each data set, by
     stage; taken_back: rows of `aha.firsts` (with a column `seed`); moved: whether each trained
-    stage moved; over_training: R1-Zero on held-out problems by step, if it was measured; by_seed, r1_zero: measures and R1-Zero's metrics of every seed. For several seeds
-    `held_out` is the mean, with the first seed's answers, and `costs` has an entry a seed.
+    stage moved; over_training: R1-Zero on held-out problems by step, if it was measured; by_seed,
+    r1_zero: measures and R1-Zero's metrics of every seed. For several seeds `held_out` is the mean,
+    with the first seed's answers, and `costs` has an entry a seed.
     """
 
     manifest: Mapping[str, Any]

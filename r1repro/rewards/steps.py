@@ -1,8 +1,8 @@
 """Rewards of a completion's steps, for process supervision in the mini world.
 
-A checker takes the place of DeepSeekMath's process reward model: a step is a line with an equation,
-and whether it holds can be told. What a step leads to is not judged: true steps that help nobody
-are rewarded too.
+A step is a line with an equation, and whether it holds can be told. What it leads to is not judged
+here: true steps that help nobody are rewarded too. A learned model of where steps lead is in
+stages/process_model.py.
 """
 
 import re
@@ -32,6 +32,12 @@ def step_rewards(text: str) -> list[tuple[int, float]]:
                 true = true and check.affirms == (check.difference.result == 0)
             found.append((index, TRUE if true else FALSE))
     return found
+
+
+def step_prefixes(text: str) -> list[str]:
+    """The completion up to the end of each step, in the order of `step_rewards`."""
+    lines = text.split("\n")
+    return ["\n".join(lines[: index + 1]) for index, _ in step_rewards(text)]
 
 
 def line_ends(pieces: list[str]) -> list[int]:

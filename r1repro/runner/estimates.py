@@ -111,12 +111,16 @@ def offline_data(config: Config) -> float:
     return 6 + settings.batches * settings.questions * settings.generations / 500
 
 
+def process_model(config: Config) -> float:
+    pairs = config.stage.reward_model
+    return 10 + pairs.questions * (pairs.samples / 500 + pairs.epochs / 120)
+
+
 def iterative(config: Config) -> float:
-    settings, pairs = config.stage.r1_zero, config.stage.reward_model
+    settings = config.stage.r1_zero
     rows = lab.of_round(settings).batches * settings.questions * settings.generations
     # Two reward models, three rounds and their evaluations.
-    reward = pairs.questions * (pairs.samples / 500 + pairs.epochs / 120)
-    return 30 + 2 * reward + 3 * (rows / 95 + validation(config))
+    return 10 + 2 * process_model(config) + 3 * (rows / 95 + validation(config))
 
 
 def comparison(config: Config) -> float:

@@ -158,8 +158,11 @@ def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
     left, first = dict(lab.shown_in(chosen)), [base]
     for notebook in LABS if chosen == "all" else (chosen,):
         shown = [name for name, arm in left.items() if notebook in arm.shown_in]
+        judged = any(left[name].learned_steps for name in shown)
         pairs = [_arm(name, left.pop(name).changes) for name in shown]
         own = [stage for stage in (_WHY, _ITERATIVE) if stage.name == notebook]
+        if judged:
+            own.append(_PROCESS)
         if notebook == "on_and_off_policy":
             own += [_START, replace(_OFFLINE, changes=lab.arms()[lab.REFERENCE].changes)]
         beside = (replace(s, half=True) for s in (*own, *(s for pair in pairs for s in pair)))
@@ -188,6 +191,17 @@ _START = replace(
     kinds.evaluation("r1_zero", run="in_depth"), name=lab.START, version=1, run=lab.EVALUATE,
     inputs=("base",), seconds=estimates.validation,
 )  # fmt: skip
+_PROCESS = Stage(
+    name=lab.PROCESS,
+    version=1,
+    run="r1repro.stages.process_model:run",
+    config=(
+        *("model", "task", "stage.r1_zero", "stage.reward_model", "stage.base_rft.keep_all"),
+        *("seed", "engine", "launch.processes"),
+    ),
+    seconds=estimates.process_model,
+    inputs=("base",),
+)
 _ITERATIVE = Stage(
     name=lab.ITERATIVE,
     version=1,
@@ -207,7 +221,8 @@ def _arm(arm: str, changes: tuple[tuple[str, Any], ...]) -> tuple[Stage, Stage]:
     """An arm of the lab, and its evaluation on the validation problems."""
     name = f"{lab.STAGE}{arm}"
     if lab.arms()[arm].offline is None:
-        trained = kinds.rl("r1_zero", "base", run=name)
+        judge = (lab.PROCESS,) if lab.arms()[arm].learned_steps else ()
+        trained = kinds.rl("r1_zero", "base", *judge, run=name)
     else:
         trained = kinds.sft("base_rft", _OFFLINE.name)
         rates = ("stage.r1_zero.lr_matrices", "stage.r1_zero.lr_rest")

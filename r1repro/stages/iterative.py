@@ -10,9 +10,8 @@ measured throughout and never paid.
 import random
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,14 @@ import pandas as pd
 from r1repro.artifacts import COMPLETE, Inputs, Progress, StageResult
 from r1repro.config import Config, RLConfig, lab
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import checkpoints
-from r1repro.rewards import rules
-from r1repro.rewards.accuracy import is_correct
 from r1repro.rewards.preference import Preference
-from r1repro.stages import evaluate, reward_model, rl, samples
+from r1repro.stages import answer_pairs, evaluate, reward_model, rl
 from r1repro.stages.models import (
     load_reward_model,
     load_tokenizer,
     new_reward_model,
     old_reward_model,
 )
-from r1repro.stages.reward_model import HELD_OUT, Answer
-from r1repro.stages.samples import Answer as Sampled
 from r1repro.tasks import worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import rl as grpo
@@ -97,15 +91,10 @@ def learned(config: Config, judge: Path) -> grpo.Preference:
     scores = Preference(model, load_tokenizer(judge / "model")).scores
 
     def reward(completions: Sequence[str], **columns: Any) -> list[float]:
-        asked = zip(rules.problems_of(columns), completions, strict=True)
-        return scores([read(problem, text) for problem, text in asked], columns["finished"])
+        asked = zip(columns["question"], completions, strict=True)
+        return scores([answer_pairs.shown(*one) for one in asked], columns["finished"])
 
     return reward
-
-
-def read(problem: Problem, text: str) -> str:
-    """What the reward model reads."""
-    return f"{problem.prompt}\n{text}"
 
 
 def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None:
@@ -114,7 +103,7 @@ def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None
     Then a share lab.REPLAY of its pairs are those that `old` learned from.
     """
     rng = random.Random(f"{place.name}-{config.seed}")
-    pairs = _pairs(config, policy, rng, place)
+    pairs = answer_pairs.sampled(config, policy, f"iterative {place.name}", rng, place)
     if "train" not in set(pairs.split):
         raise R1ReproError(
             "no question has both a right and a wrong answer among its samples, so there is no "
@@ -139,53 +128,6 @@ def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None
             pairs[f"before_{side}"] = judge.scores(pairs[side].tolist(), finished)
         model = old_reward_model(start, config.engine, config.seed)
     reward_model.fit(config, model, load_tokenizer(start), pairs, place, Progress(place))
-
-
-def _pairs(config: Config, policy: Path, rng: random.Random, place: Path) -> pd.DataFrame:
-    """Pairs of the policy's answers to training questions, a share HELD_OUT of these held out."""
-    cap = config.stage.r1_zero.max_completion_tokens
-    settings = replace(config.stage.reward_model, max_completion_tokens=cap)
-    problems = samples.training_problems(config, f"iterative {place.name}", settings.questions)
-    # not vLLM, which would not free its memory for the training that follows
-    own = replace(config, engine=replace(config.engine, rollouts="own"))
-    answers, _ = samples.draw(
-        own, policy / "model", checkpoints.form(config, "r1_zero"), problems, settings,
-        Progress(None), place,
-    )  # fmt: skip
-    found = paired(answers, config.stage.base_rft.keep_all)
-    found = rng.sample(found, min(len(found), settings.questions))
-    names = sorted({problem.id for problem, _, _ in found})
-    held_out = set(rng.sample(names, round(HELD_OUT * len(names))))
-    columns = "problem_id chosen rejected chosen_finished rejected_finished split replayed".split()
-    rows = [
-        (
-            problem.id, read(problem, right[0]), read(problem, wrong[0]), right[1], wrong[1],
-            "held out" if problem.id in held_out else "train", False,
-        )
-        for problem, right, wrong in found
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
-
-
-def paired(answers: Sequence[Sampled], any_answer: bool) -> list[tuple[Problem, Answer, Answer]]:
-    """Each right answer with the wrong one to its question that is closest in length.
-
-    So that length predicts little. any_answer: an answer counts as right if its number is even, for
-    scale=smoke, where none is right.
-    """
-    found = []
-    for problem, group in groupby(answers, key=lambda answer: answer[0]):
-        sides: dict[bool, set[Answer]] = {True: set(), False: set()}
-        for _, number, said in group:
-            right = number % 2 == 0 if any_answer else is_correct(problem, said.text)
-            sides[right].add((said.text, said.finished))
-        wrong = sorted(sides[False] - sides[True])
-        found += [
-            (problem, right, min(wrong, key=lambda w: abs(len(w[0]) - len(right[0]))))
-            for right in sorted(sides[True])
-            if wrong
-        ]
-    return found
 
 
 def _tables(config: Config, settings: RLConfig, folder: Path) -> None:

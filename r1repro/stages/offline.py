@@ -20,7 +20,7 @@ from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.rules import problems_of_rows
 from r1repro.stages import samples, sft
-from r1repro.stages.iterative import paired
+from r1repro.stages.answer_pairs import paired
 from r1repro.stages.models import load_tokenizer, load_trained, store
 from r1repro.tasks import asking, templates, worlds
 from r1repro.tasks.problem import Problem

@@ -15,6 +15,7 @@ from r1repro.config import AllScenarioConfig, Config, RLConfig, lab
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.preference import Preference
+from r1repro.stages import process_model
 from r1repro.stages.equal_flops import distillation_flops
 from r1repro.stages.models import load_reward_model, load_tokenizer, load_trained, store
 from r1repro.tasks import general, own_general, worlds
@@ -50,8 +51,12 @@ def __getattr__(name: str) -> Any:
 
 def arm(name: str, config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """An arm of the lab: as R1-Zero, but for its changes."""
-    settings = lab.settings(config.stage.r1_zero, lab.arms()[name])
-    train(config, "r1_zero", inputs["base"], settings, folder, progress)
+    one = lab.arms()[name]
+    more: dict[str, Any] = {}
+    if one.learned_steps:
+        more["judge"] = process_model.judge(config, inputs[lab.PROCESS].folder)
+    settings = lab.settings(config.stage.r1_zero, one)
+    train(config, "r1_zero", inputs["base"], settings, folder, progress, **more)
 
 
 r1_zero = partial(reasoning, "r1_zero", "base")

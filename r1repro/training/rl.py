@@ -32,6 +32,7 @@ from r1repro.training import (
     rl_metrics,
     sharding,
     snapshots,
+    steps,
     trainers,
 )
 from r1repro.training.critic import Critic
@@ -124,6 +125,7 @@ def train(
     budget: float | None = None,
     permuted: bool = False,
     plateau: bool = False,
+    judge: steps.Judge | None = None,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Train `model` in place; returns (one metrics row per step, completions kept during training).
@@ -135,11 +137,13 @@ def train(
         or at the end.
     permuted: control run that permutes rewards within each group.
     plateau: stop at a plateau of pass@1, at the latest after settings.steps.
+    judge: rewards the steps of process supervision in place of the checker.
     """
     trainer, recorder = build(
         model, tokenizer, problems, settings, template=template, seed=seed, folder=folder,
         preference=preference, engine=engine,
     )  # fmt: skip
+    trainer.judge = judge
     recorder.permuted = seed if permuted else None
     recorder.progress, recorder.budget, recorder.plateau = progress, budget, plateau
     trainers.run(trainer, recorder, folder)

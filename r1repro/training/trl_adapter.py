@@ -68,6 +68,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         self.clock, self.count = clock, count
         self.read = {False: 0, True: 0}
         self.critic: Critic | None = None
+        self.judge: steps.Judge | None = None
 
     def training_step(
         self, model: torch.nn.Module, inputs: Any, num_items_in_batch: Any = None
@@ -128,7 +129,10 @@ class PackedGRPOTrainer(GRPOTrainer):
         mine = slice(self.accelerator.process_index * len(inputs), None)
         if kind == "process":
             own_B = rewards_B[mine][: len(inputs)]
-            batch["advantages"] = steps.advantages(own_B, batch, self.processing_class, size)
+            asked = [row["question"] for row in inputs]
+            batch["advantages"] = steps.advantages(
+                own_B, batch, self.processing_class, size, asked, self.judge
+            )
             return batch
         advantages_B = objective.advantages_of(rewards_B, size, kind)
         batch["advantages"] = advantages_B[mine][: len(inputs)]

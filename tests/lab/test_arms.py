@@ -18,7 +18,7 @@ from tests.evaluation.test_metrics import rows
 
 OWN = {"why_rl", "iterative_grpo"}
 """Notebooks with a stage of that name."""
-MORE = {"on_and_off_policy": {lab.START, "offline_data"}}
+MORE = {"on_and_off_policy": {lab.START, "offline_data"}, "advantages": {lab.PROCESS}}
 """Stages of a notebook besides: the base's evaluation, and data that are made beforehand."""
 
 
@@ -71,7 +71,8 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
     every, plain = Workspace(_all()), Workspace(config.compose())
     named = [f"lab_{name}" for name in lab.arms()]
     evaluated = {f"evaluate_{name}" for name in named}
-    assert set(every.stages) == {"base", *MORE["on_and_off_policy"], *OWN, *named, *evaluated}
+    more = set().union(*MORE.values())
+    assert set(every.stages) == {"base", *more, *OWN, *named, *evaluated}
     assert every.keys["base"] == plain.keys["base"] and not set(plain.stages) & set(named)
     assert len(set(every.keys.values())) == len(every.keys)
     for stage in every.stages.values():

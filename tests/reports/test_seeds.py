@@ -46,7 +46,10 @@ def joined(built, tmp_path_factory) -> tuple[Path, list[Path]]:
     place = tmp_path_factory.mktemp("seeds")
     runs = [seed_of(built, place / f"run{s}", s, 0.02 * s) for s in (1, 0, 2)]
     for run, value in zip(runs, (0.4, 0.5, 0.6), strict=True):
-        by_step = {"0": {PATH: Estimate(0.2, 0.1, 0.3, 40)}, "20": {PATH: Estimate(value, 0, 1, 40)}}
+        by_step = {
+            "0": {PATH: Estimate(0.2, 0.1, 0.3, 40)},
+            "20": {PATH: Estimate(value, 0, 1, 40)},
+        }
         write_results(run / held_out_curve.FILE, by_step)
     return seeds.join(runs, place / "laptop-mini-3seeds-0123abcd", execute), runs
 

@@ -15,26 +15,10 @@ from r1repro.stages import iterative
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import load_reward_model, save_model
 from r1repro.tasks import corpus, worlds
-from r1repro.tasks.problem import Completion, Problem
 from r1repro.tasks.tokenizer import train as train_tokenizer
 from r1repro.training import rl
 from r1repro.training.rl_metrics import ranked
 from tests.laptop import laptop
-
-SUM = Problem("3+4", "arithmetic", "en", 1, "What is 3 + 4?", "7")
-OTHER = Problem("1+1", "arithmetic", "en", 1, "What is 1 + 1?", "2")
-
-
-def _said(problem, *texts):
-    return [(problem, i, Completion(problem.id, text, (), True)) for i, text in enumerate(texts)]
-
-
-def test_a_right_answer_is_paired_with_the_wrong_one_closest_in_length():
-    near, far, right = "3+4=8. The answer is 8", "9", "3+4=7. The answer is 7"
-    answers = _said(SUM, far, right, near, right) + _said(OTHER, "3", "4")
-    found = iterative.paired(answers, any_answer=False)
-    assert found == [(SUM, (right, True), (near, True))], "one pair, none without a right answer"
-    assert [problem for problem, _, _ in iterative.paired(_said(OTHER, "3", "4"), True)] == [OTHER]
 
 
 def test_a_round_is_paid_by_the_reward_model_alone():

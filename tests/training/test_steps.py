@@ -50,6 +50,23 @@ def test_advantages_of_a_group_by_hand(tokenizer):
     assert found[1].tolist() == pytest.approx([other] * short + [0] * (len(rows[0]) - short))
 
 
+def test_a_judge_rewards_every_step_but_the_outcome(tokenizer):
+    first, second, rest = "1+1=2\n", "2+1=4\n", "<answer>4</answer>"
+    batch, _ = _batch(tokenizer, [first + second + rest, "计算"])
+    read = []
+
+    def judge(asked):
+        read.extend(asked)
+        return [0.25, 0.5]
+
+    found = steps.advantages(torch.tensor([2.0, 0.0]), batch, tokenizer, 2, ["one", "other"], judge)
+    assert read == [("one", "1+1=2"), ("one", "1+1=2\n2+1=4")]
+    each = torch.tensor([0.25, 0.5, 2, 0])
+    assert found[0, 0].item() == pytest.approx(
+        ((each - each.mean()) / (each.std() + 1e-4))[:3].sum().item(), abs=1e-5
+    )
+
+
 def test_without_steps_it_is_outcome_supervision(base, tokenizer, tmp_path):
     settings = dataclasses.replace(SETTINGS, objective=ObjectiveConfig(advantage="process"))
     trainer, _ = _built(base, tokenizer, tmp_path, settings)

@@ -1,0 +1,48 @@
+"""What the learned process model knows of steps, beside the checker that it takes the place of."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pandas as pd
+
+from r1repro.config import Config, lab
+from r1repro.lab.rounds import ranked_right
+from r1repro.reports.markup import Row, Shown, Table, paragraphs
+from r1repro.rewards.steps import TRUE, step_rewards
+from r1repro.runner.workspace import Workspace
+
+NOTEBOOK = "advantages"
+LATE = 3
+"""Steps from this number on are one row."""
+
+
+def judged(config: Config) -> Shown | None:
+    """Held-out pairs of beginnings that the model ranks right, by step, if it was trained.
+
+    A beginning of a right answer against one of a wrong answer to the same question. In some, all
+    steps of both hold, so the checker cannot tell them apart. Intervals over questions.
+    """
+    space = Workspace(replace(config, lab=NOTEBOOK))
+    if not space.is_done(lab.PROCESS):
+        return paragraphs(
+            f"The model has not been trained with these settings: `r1repro run lab={NOTEBOOK}` "
+            "with the same settings trains it."
+        )
+    pairs = pd.read_parquet(space.place(lab.PROCESS) / "pairs.parquet")
+    rows = [
+        Row(name, (ranked_right(part), str(len(part))))
+        for name, part in by_step(pairs[pairs["split"] == "held out"])
+    ]
+    return Table(("Ranked right", "Pairs"), tuple(rows), "Beginnings that end with")
+
+
+def by_step(pairs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The pairs by the number of the step, and those that the checker cannot tell apart."""
+    numbers = pairs["step"].clip(upper=LATE)
+    for number, part in pairs.groupby(numbers):
+        yield f"step {number}{' or a later one' if number == LATE else ''}", part
+    alike = [
+        all(reward == TRUE for text in both for _, reward in step_rewards(text))
+        for both in zip(pairs["chosen"], pairs["rejected"], strict=True)
+    ]
+    yield "any step, where every step of both holds", pairs[alike]

@@ -1,0 +1,76 @@
+"""Stage process_model: a learned reward for the steps of an answer (DeepSeekMath 4.1.3).
+
+As in Math-Shepherd (Wang et al., arXiv 2312.08935), which DeepSeekMath follows, no one labels
+steps: a step is good if answers that begin so end right. From samples of the base, each with its
+verdict, the beginnings of a right and of a wrong answer to one question make a pair for every step
+that both have, and a reward model learns to tell them apart (Bradley and Terry), as that of answers
+does. Math-Shepherd samples several ends of every beginning and fits their share instead.
+"""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from r1repro.artifacts import Inputs, Progress
+from r1repro.config import Config
+from r1repro.errors import R1ReproError
+from r1repro.rewards.preference import Preference
+from r1repro.rewards.steps import step_prefixes
+from r1repro.stages import answer_pairs, reward_model
+from r1repro.stages.models import load_reward_model, load_tokenizer, new_reward_model
+from r1repro.training.steps import Judge
+
+PAIRS = "pairs"
+"""pairs.parquet: of reward_model.fit, with the number of the step as `step`, from 1."""
+
+
+def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
+    """Writes model/ (the base with a scalar head), pairs.parquet and metrics.parquet."""
+    base = inputs["base"].folder
+    rng = random.Random(f"process-{config.seed}")
+    sampled = answer_pairs.sampled(config, base, "process", rng, folder)
+    pairs = by_step(sampled, config.stage.base_rft.keep_all)
+    if "train" not in set(pairs.split):
+        raise R1ReproError(
+            "no question has a right and a wrong answer with steps among the base's samples, so "
+            "there is no pair to learn from: raise stage.reward_model.questions or "
+            "stage.reward_model.samples"
+        )
+    place = base / "model"
+    model = new_reward_model(place, config.engine, config.seed)
+    reward_model.fit(config, model, load_tokenizer(place), pairs, folder, progress)
+
+
+def by_step(pairs: pd.DataFrame, any_text: bool = False) -> pd.DataFrame:
+    """Pairs of beginnings, one for every step that both answers of a pair have and that differs.
+
+    pairs: of answer_pairs.sampled, whose texts begin with the question. any_text: a text without
+    steps is one, for scale=smoke, where there are none.
+    """
+    rows = []
+    for pair in pairs.to_dict("records"):
+        sides = (
+            step_prefixes(text) or ([text] if any_text else [])
+            for text in (pair["chosen"], pair["rejected"])
+        )
+        for number, (chosen, rejected) in enumerate(zip(*sides, strict=False), start=1):
+            if chosen != rejected:
+                begun = {"chosen": chosen, "rejected": rejected, "step": number}
+                rows.append(pair | begun | {"chosen_finished": False, "rejected_finished": False})
+    return pd.DataFrame(rows, columns=[*pairs.columns, "step"])
+
+
+def judge(config: Config, folder: Path) -> Judge:
+    """The step rewards of the model of a stage's folder: the sigmoid of its score."""
+    place = folder / "model"
+    scores = Preference(load_reward_model(place, config.engine), load_tokenizer(place)).scores
+
+    def rewards(asked: Sequence[tuple[str, str]]) -> list[float]:
+        texts = [answer_pairs.shown(*one) for one in asked]
+        distinct = list(dict.fromkeys(texts))
+        found = dict(zip(distinct, scores(distinct, [False] * len(distinct)), strict=True))
+        return [found[text] for text in texts]
+
+    return rewards

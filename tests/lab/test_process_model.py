@@ -1,0 +1,30 @@
+"""Held-out pairs of beginnings by step, and those that the checker cannot tell apart."""
+
+import pandas as pd
+
+from r1repro.config import compose
+from r1repro.lab import process_model
+
+
+def _pairs():
+    rows = [
+        (1, "q\n1+1=2", "q\n1+1=3"),
+        (2, "q\n1+1=2\n2+1=3", "q\n1+1=2\n2+2=4"),
+        (4, "q\n4+1=5", "q\n4+2=6"),
+    ]
+    return pd.DataFrame(rows, columns=["step", "chosen", "rejected"])
+
+
+def test_late_steps_are_one_row_and_true_ones_another():
+    found = {name: part["step"].tolist() for name, part in process_model.by_step(_pairs())}
+    assert found == {
+        "step 1": [1],
+        "step 2": [2],
+        "step 3 or a later one": [4],
+        "any step, where every step of both holds": [2, 4],
+    }
+
+
+def test_without_the_model_the_page_says_how_to_train_it(tmp_path):
+    said = process_model.judged(compose(["scale=smoke", f"runs={tmp_path}"]))
+    assert "r1repro run lab=advantages" in str(said)
