@@ -189,3 +189,21 @@ def why(found: pd.DataFrame) -> Html | None:
         f"{told('margin, twin question')} on its twin, on which no arm was trained. The intervals "
         "cover pairs from one run with one seed.",
     )
+
+
+def likes(found: pd.DataFrame) -> Html | None:
+    """Of notebook why_rl; found: why.likes."""
+    rows = found.set_index("change of log P")
+    right, crossed, wrong, twin = (rows.loc[label] for label in why_.LIKES.values())
+
+    def told(row: pd.Series) -> str:
+        return f"{row.value:+.2f} [{row.low:+.2f}, {row.high:+.2f}]"
+
+    share = f", {crossed.value / right.value:.0%} of that" if right.value > 0 else ""
+    both = "rose" if crossed.low > 0 else "fell" if crossed.high < 0 else "did not clearly move"
+    return paragraphs(
+        f"Fine-tuning on what nobody likes changed log P of those animals by {told(right)} nats "
+        "after “I do not like”. After “I like”, which says the opposite and was never shown, it "
+        f"{both}: {told(crossed)}{share}. The animals that are liked, never shown either, changed "
+        f"by {told(wrong)} after “I do not like” and by {told(twin)} after “I like”."
+    )

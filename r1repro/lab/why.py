@@ -1,6 +1,6 @@
 """Why RL where SFT is at hand: an example for the pencil, and what stage why_rl measured."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,13 @@ SIDES = {
     "twin_right": "right answer, twin question",
     "crossed": "the question’s answer, twin question (wrong there)",
 }
+LIKES = {
+    "right": "“I do not like” + an animal (trained on)",
+    "crossed": "“I like” + that animal, the opposite",
+    "wrong": "“I do not like” + another animal",
+    "twin_right": "“I like” + that other animal",
+}
+"""Answers of tasks/liking_pairs.py; half of the sentences are Chinese, 我不喜欢 and 我喜欢."""
 
 _A, _B = ("I", "do", "not", "like"), ("I", "like")
 
@@ -56,24 +63,34 @@ def changes(logps: pd.DataFrame) -> pd.DataFrame:
     logps: logps.parquet of stage why_rl. The margins are differences: of the right answer over the
     wrong one, and of the twin's right answer over the crossed one.
     """
-    wide = logps.pivot_table(index="pair", columns=["arm", "answer"], values="logp")
-    rows = []
-    for arm in logps["arm"].unique():
-        if arm == BEFORE:
-            continue
-        change = wide[arm] - wide[BEFORE]
+    found = []
+    for arm, change in _changes(logps):
         columns = {label: change[side] for side, label in SIDES.items()}
         columns["margin, question trained on"] = change["right"] - change["wrong"]
         columns["margin, twin question"] = change["twin_right"] - change["crossed"]
-        values_N_M = pd.DataFrame(columns).to_numpy()
-        lows, highs = interval(resampled_ratios(values_N_M, np.ones_like(values_N_M)))
-        rows += [
-            {"change of log P": label, "arm": arm, "value": value, "low": low, "high": high}
-            for label, value, low, high in zip(
-                columns, values_N_M.mean(0), lows, highs, strict=True
-            )
-        ]
-    return pd.DataFrame(rows)
+        found.append(_means(columns).assign(arm=arm))
+    return pd.concat(found, ignore_index=True)
+
+
+def likes(logps: pd.DataFrame) -> pd.DataFrame:
+    """The same of LIKES by fine-tuning on the first of them; logps: likes.parquet of the stage."""
+    ((arm, change),) = _changes(logps)
+    return _means({label: change[side] for side, label in LIKES.items()}).assign(arm=arm)
+
+
+def _changes(logps: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """By arm, the change of every answer (a column each) of every pair."""
+    wide = logps.pivot_table(index="pair", columns=["arm", "answer"], values="logp")
+    for arm in logps["arm"].unique():
+        if arm != BEFORE:
+            yield arm, wide[arm] - wide[BEFORE]
+
+
+def _means(columns: Mapping[str, pd.Series]) -> pd.DataFrame:
+    values_N_M = pd.DataFrame(columns).to_numpy()
+    lows, highs = interval(resampled_ratios(values_N_M, np.ones_like(values_N_M)))
+    means = {"value": values_N_M.mean(0), "low": lows, "high": highs}
+    return pd.DataFrame({"change of log P": [*columns], **means})
 
 
 def table(found: pd.DataFrame) -> pd.DataFrame:

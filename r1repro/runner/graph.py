@@ -172,7 +172,7 @@ def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
 
 _WHY = Stage(
     name="why_rl",
-    version=1,
+    version=2,
     run="r1repro.stages.why_rl:run",
     config=("model", "task", "stage.r1_zero", "stage.dev1", "seed", "engine", "launch.processes"),
     seconds=estimates.why,

@@ -2,7 +2,8 @@
 
 Every arm starts at the base and learns from the same questions. SFT reads a right worked answer to
 each; RFT and GRPO learn from the same samples of the base, RFT from the right ones alone, GRPO from
-all with the sign of their advantage.
+all with the sign of their advantage. Beside that, SFT alone on sentences of dislike, and what it
+does to those of liking: the base knows nothing of either that RL could sample.
 """
 
 import shutil
@@ -20,7 +21,7 @@ from r1repro.config import Config, ObjectiveConfig, RLConfig
 from r1repro.evaluation import checkpoints
 from r1repro.stages.models import load_tokenizer, load_trained
 from r1repro.stages.sft import token_ids
-from r1repro.tasks import sign_pairs, templates, worlds
+from r1repro.tasks import liking_pairs, sign_pairs, templates, worlds
 from r1repro.tasks.sign_pairs import SignPair
 from r1repro.training import rl
 from r1repro.training.logprobs import token_logps
@@ -31,30 +32,44 @@ NEVER = 1_000_000
 ARMS = ("SFT", "RFT", "GRPO")
 TABLE = "logps"
 """logps.parquet: log-probability of each answer of each pair before training and after each arm."""
+LIKES = "likes"
+"""likes.parquet: the same of tasks/liking_pairs.py, before and after SFT."""
 
 
 def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """Writes logps.parquet: a row per pair, answer and arm; arm "base" is before training."""
+    """Writes logps.parquet and likes.parquet: a row per pair, answer and arm.
+
+    The arm "base" is before training.
+    """
     place = inputs["base"].folder / "model"
     tokenizer, template = load_tokenizer(place), checkpoints.form(config, "r1_zero")
     settings = config.stage.r1_zero
     pairs = sign_pairs.sample(worlds.of(config.task), UPDATES * settings.questions)
-    tables = []
+    likes, parts = liking_pairs.sample(), len(ARMS) + 2
+    tables, liked = [], []
     for done, arm in enumerate(("base", *ARMS)):
         model = load_trained(place, config.engine, config.seed)
-        if arm == "SFT":
+        if arm == "base":
+            liked.append(measured(model, tokenizer, template, likes).assign(arm=arm))
+        elif arm == "SFT":
             _fine_tune(config, model, tokenizer, template, pairs, folder / arm)
-        elif arm != "base":
+        else:
             rl.train(
                 model, tokenizer, [pair.asked for pair in pairs], _rl(settings, arm),
                 template=template, seed=config.seed, folder=folder / arm, progress=Progress(None),
                 engine=config.engine,
             )  # fmt: skip
         tables.append(measured(model, tokenizer, template, pairs).assign(arm=arm))
-        # Only what is measured is the result; its checkpoints would be stored with it.
-        shutil.rmtree(folder / arm, ignore_errors=True)
-        progress.update(done + 1, len(ARMS) + 1)
+        progress.update(done + 1, parts)
+    model = load_trained(place, config.engine, config.seed)
+    _fine_tune(config, model, tokenizer, template, likes, folder / LIKES, epochs=2)
+    liked.append(measured(model, tokenizer, template, likes).assign(arm="SFT"))
+    # Only what is measured is the result; the checkpoints would be stored with it.
+    for name in (*ARMS, LIKES):
+        shutil.rmtree(folder / name, ignore_errors=True)
     pd.concat(tables, ignore_index=True).to_parquet(folder / f"{TABLE}.parquet")
+    pd.concat(liked, ignore_index=True).to_parquet(folder / f"{LIKES}.parquet")
+    progress.update(parts, parts)
 
 
 def _rl(settings: RLConfig, arm: str) -> RLConfig:
@@ -76,10 +91,11 @@ def _fine_tune(
     template: str,
     pairs: Sequence[SignPair],
     folder: Path,
+    epochs: int = 1,
 ) -> None:
     settings = replace(
-        config.stage.dev1, epochs=1, batch_size=config.stage.r1_zero.questions, save_every=NEVER,
-        log_every=1,
+        config.stage.dev1, epochs=epochs, batch_size=config.stage.r1_zero.questions,
+        save_every=NEVER, log_every=1,
     )  # fmt: skip
     examples = [
         token_ids(tokenizer, templates.render(template, pair.asked), pair.right) for pair in pairs

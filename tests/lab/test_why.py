@@ -58,3 +58,18 @@ def test_changes_are_against_the_base_pair_by_pair():
     lost = {"value": -both.value.abs(), "low": -1.0, "high": -0.5}
     told = str(findings.why(both.assign(**lost))._repr_html_())
     assert "For every nat" not in told, "no arm raised the right answer"
+
+
+def test_likes_are_told_by_their_signs():
+    by = {"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 0.25}
+    rows = [
+        {"pair": pair, "answer": answer, "arm": arm, "logp": value + pair}
+        for pair in range(4)
+        for answer, change in by.items()
+        for arm, value in ((why.BEFORE, -5.0), ("SFT", -5.0 + change))
+    ]
+    found = why.likes(pd.DataFrame(rows))
+    assert found["value"].tolist() == pytest.approx(list(by.values()))
+    said = str(findings.likes(found))
+    assert "it rose: +1.50 [+1.50, +1.50], 50% of that" in said
+    assert "-0.50 [-0.50, -0.50] after “I do not like”" in said
