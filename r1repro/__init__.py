@@ -3,7 +3,7 @@
 import os
 import warnings
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # No dependency reports its use, unless the environment says otherwise.
 for _name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "VLLM_NO_USAGE_STATS"):
