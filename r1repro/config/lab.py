@@ -7,6 +7,7 @@ from typing import Any
 
 from r1repro.config.groups import ROOT, check_root
 from r1repro.config.schema import RLConfig, SFTConfig, StagesConfig
+from r1repro.errors import R1ReproError
 
 PLACE = "conf/lab.yaml"
 EVALUATE = "r1repro.stages.evaluate:validation"
@@ -118,6 +119,11 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
         start, **own, lr_matrices=rate * start.lr_matrices, lr_rest=rate * start.lr_rest,
         objective=replace(start.objective, **inner),
     )  # fmt: skip
+    if arm.learned_steps and found.objective.advantage != "process":
+        raise R1ReproError(
+            f"an arm of {PLACE} has learned_steps without steps to pay: give it "
+            "objective.advantage: process, or leave learned_steps out"
+        )
     batches -= batches % found.steps_per_generation
     once, passes = found.updates_per_generation, found.objective.passes
     saved = once * -(-start.save_every // once)

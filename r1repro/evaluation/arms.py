@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from r1repro.config import LABS, RLConfig, lab
+from r1repro.config import LABS, Config, RLConfig, lab
 from r1repro.config.lab import Arm
 from r1repro.evaluation import declared, metrics
 from r1repro.evaluation.checkpoints import key
@@ -94,6 +94,12 @@ def sampled_an_update(arm: Arm, start: RLConfig) -> float:
         return 0.0
     settings = lab.settings(start, arm)
     return settings.questions * settings.generations / settings.objective.passes
+
+
+def sampled_before(arm: Arm, config: Config) -> int:
+    """Completions of the base that the model of an arm's steps learned from; 0 without one."""
+    pairs = config.stage.reward_model
+    return pairs.questions * pairs.samples if arm.learned_steps else 0
 
 
 def common_rates(notebook: str, *methods: str) -> set[float]:

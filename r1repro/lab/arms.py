@@ -9,7 +9,7 @@ import pandas as pd
 from r1repro.config import Config, lab
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
-from r1repro.evaluation.arms import PASS, best, sampled_an_update
+from r1repro.evaluation.arms import PASS, best, sampled_an_update, sampled_before
 from r1repro.evaluation.effects import WINDOW
 from r1repro.evaluation.statistics import Estimate
 from r1repro.lab import figures
@@ -88,7 +88,7 @@ def trained(config: Config, notebook: str) -> Trained:
             rows = pd.read_parquet(space.place(stages[0]) / "metrics.parquet")
             curves[name] = rows.assign(samples=rows["step"] * each)
             resets[name] = lab.settings(start, arm).reference_sync_steps * each
-        samples[name] = round(lab.settings(start, arm).steps * each)
+        samples[name] = round(lab.settings(start, arm).steps * each) + sampled_before(arm, config)
         evaluations[name] = pd.read_parquet(space.place(stages[1]) / "evaluation.parquet")
     before = None
     if lab.START in space.stages and space.is_done(lab.START):

@@ -194,16 +194,21 @@ def why(found: pd.DataFrame) -> Html | None:
 def likes(found: pd.DataFrame) -> Html | None:
     """Of notebook why_rl; found: why.likes."""
     rows = found.set_index("change of log P")
-    right, crossed, wrong, twin = (rows.loc[label] for label in why_.LIKES.values())
+    kept, carried = rows.loc[why_.KEPT], rows.loc[why_.CARRIED]
+    shown, crossed = (rows.loc[why_.LIKES[side]] for side in ("right", "crossed"))
 
     def told(row: pd.Series) -> str:
         return f"{row.value:+.2f} [{row.low:+.2f}, {row.high:+.2f}]"
 
-    share = f", {crossed.value / right.value:.0%} of that" if right.value > 0 else ""
-    both = "rose" if crossed.low > 0 else "fell" if crossed.high < 0 else "did not clearly move"
+    verdict = "it was not told apart from zero"
+    if carried.low > 0:
+        verdict = "the animals followed the words that both share"
+    elif carried.high < 0:
+        verdict = "the sentences were told apart"
     return paragraphs(
-        f"Fine-tuning on what nobody likes changed log P of those animals by {told(right)} nats "
-        "after “I do not like”. After “I like”, which says the opposite and was never shown, it "
-        f"{both}: {told(crossed)}{share}. The animals that are liked, never shown either, changed "
-        f"by {told(wrong)} after “I do not like” and by {told(twin)} after “I like”."
+        f"Fine-tuning on dislikes alone changed log P of the shown animals by {told(shown)} nats "
+        f"after “do not like” and by {told(crossed)} after “like”, which was never shown. Part of "
+        "that is learning to reply with one bare word. Against the other animals the shown ones "
+        f"gained {told(kept)} after “do not like” and {told(carried)} after “like”, where they are "
+        f"wrong: {verdict}. One run with one seed; the intervals cover words."
     )

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from r1repro.config import Config, lab
 from r1repro.lab.rounds import ranked_right
 from r1repro.reports.markup import Row, Shown, Table, paragraphs
-from r1repro.rewards.steps import TRUE, step_rewards
+from r1repro.rewards.steps import TRUE, read_steps
 from r1repro.runner.workspace import Workspace
 
 NOTEBOOK = "advantages"
@@ -42,7 +43,7 @@ def by_step(pairs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     for number, part in pairs.groupby(numbers):
         yield f"step {number}{' or a later one' if number == LATE else ''}", part
     alike = [
-        all(reward == TRUE for text in both for _, reward in step_rewards(text))
+        all(step.reward == TRUE for text in both for step in read_steps(text))
         for both in zip(pairs["chosen"], pairs["rejected"], strict=True)
     ]
-    yield "any step, where every step of both holds", pairs[alike]
+    yield "any step, where every step of both holds", pairs[np.array(alike, dtype=bool)]

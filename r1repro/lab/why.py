@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from r1repro.evaluation.statistics import interval, resampled_ratios
+from r1repro.tasks import liking_pairs
 
 BEFORE = "base"
 """The arm of the table that is before training."""
@@ -19,12 +20,13 @@ SIDES = {
     "crossed": "the question’s answer, twin question (wrong there)",
 }
 LIKES = {
-    "right": "“I do not like” + an animal (trained on)",
-    "crossed": "“I like” + that animal, the opposite",
-    "wrong": "“I do not like” + another animal",
-    "twin_right": "“I like” + that other animal",
+    "right": "shown animals, after “do not like” (trained on)",
+    "wrong": "other animals, after “do not like”",
+    "crossed": "shown animals, after “like” (the opposite)",
+    "twin_right": "other animals, after “like”",
 }
-"""Answers of tasks/liking_pairs.py; half of the sentences are Chinese, 我不喜欢 and 我喜欢."""
+"""Replies of tasks/liking_pairs.py, in English and in Chinese."""
+KEPT, CARRIED = "shown − other, after “do not like”", "shown − other, after “like”"
 
 _A, _B = ("I", "do", "not", "like"), ("I", "like")
 
@@ -73,9 +75,21 @@ def changes(logps: pd.DataFrame) -> pd.DataFrame:
 
 
 def likes(logps: pd.DataFrame) -> pd.DataFrame:
-    """The same of LIKES by fine-tuning on the first of them; logps: likes.parquet of the stage."""
-    ((arm, change),) = _changes(logps)
-    return _means({label: change[side] for side, label in LIKES.items()}).assign(arm=arm)
+    """The same of LIKES, by fine-tuning on the first of them; logps: likes.parquet of the stage.
+
+    Intervals over the words of the shown animals: a word's sentences, of different subjects, are
+    averaged. `before` is the mean log-probability by the base.
+    """
+    words = [pair.right for pair in liking_pairs.sample()]
+    rows = logps.assign(pair=[words[number] for number in logps["pair"]])
+    ((arm, change),) = _changes(rows)
+    columns = {label: change[side] for side, label in LIKES.items()}
+    columns[KEPT] = change["right"] - change["wrong"]
+    columns[CARRIED] = change["crossed"] - change["twin_right"]
+    base = rows[rows["arm"] == BEFORE].groupby("answer")["logp"].mean()
+    before = [*(base[side] for side in LIKES)]
+    before += [before[0] - before[1], before[2] - before[3]]
+    return _means(columns).assign(arm=arm, before=before)
 
 
 def _changes(logps: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -99,6 +113,14 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
             zip(found["value"], found["low"], found["high"], strict=True)]  # fmt: skip
     wide = found.assign(told=told).pivot(index="change of log P", columns="arm", values="told")
     return wide.loc[found["change of log P"].unique(), found["arm"].unique()]
+
+
+def liked(found: pd.DataFrame) -> pd.DataFrame:
+    """`likes` with a row an answer: log P by the base, and its change."""
+    wide = table(found)
+    before = found.set_index("change of log P")["before"].map("{:.2f}".format)
+    wide.insert(0, "log P, base", before)
+    return wide
 
 
 def _sigmoid(x: float) -> float:

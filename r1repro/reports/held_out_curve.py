@@ -1,5 +1,7 @@
 """R1-Zero on held-out problems over its training: the paper's curve (R1 v1, Fig. 2) and answers."""
 
+from itertools import cycle
+
 import pandas as pd
 
 from r1repro.evaluation import metrics
@@ -18,7 +20,7 @@ def by_step(rows: pd.DataFrame) -> Results:
 
     rows: curve.parquet of stage r1_zero_curve.
     """
-    families = rows["task"].unique()
+    families = rows["task"].unique() if rows["task"].nunique() > 1 else ()
     kept = {"reasoning/pass@1", f"reasoning/cons@{rows['sample'].nunique()}"}
     kept |= {f"{family}/pass@1" for family in families} | {*LENGTHS}
     found = {str(step): metrics.summarize(part) for step, part in rows.groupby("step")}
@@ -45,7 +47,7 @@ def draw(found: Results) -> Drawing:
         (middle, families, (BLUE, GREEN, VERMILION)),
         (right, lengths, (GREEN, VERMILION)),
     ):
-        for path, colour, marker in zip(drawn, colours, "os^", strict=False):
+        for path, colour, marker in zip(drawn, cycle(colours), cycle("os^"), strict=False):
             label = LENGTHS.get(path) or path.removeprefix("reasoning/").replace("/", ", ")
             there = {int(step): one[path] for step, one in found.items() if path in one}
             steps, estimates = list(there), list(there.values())

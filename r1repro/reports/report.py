@@ -325,7 +325,7 @@ def _arms(results: Mapping[str, StageResult], config: Config) -> dict[str, Any]:
                 "method": arm.method,
                 "shown_in": list(arm.shown_in),
                 "changes": dict(arm.changes),
-                "samples": round(steps * each),
+                "samples": round(steps * each) + arms.sampled_before(arm, config),
             }
     return found
 

@@ -6,6 +6,7 @@ stages/process_model.py.
 """
 
 import re
+from dataclasses import dataclass
 from itertools import accumulate
 
 from r1repro.text.soundness import read_line
@@ -15,29 +16,36 @@ TRUE, FALSE = 1.0, 0.0
 _TAG = re.compile("|".join(map(re.escape, TAGS)))
 
 
-def step_rewards(text: str) -> list[tuple[int, float]]:
-    """(index, reward) of each line of a completion that is a step, up to its answer.
+@dataclass(frozen=True)
+class Step:
+    """A step of a completion.
+
+    line: its index; reward: the checker's; beginning: the completion up to the line's end, without
+    tags and the tagged answer.
+    """
+
+    line: int
+    reward: float
+    beginning: str
+
+
+def read_steps(text: str) -> list[Step]:
+    """The lines of a completion that are steps, up to its answer.
 
     TRUE if every number of the line is read, its equations hold, and a verdict on a difference
     ("17-15=2, no") says rightly whether it is zero; else FALSE.
     """
-    lines = text.partition(ANSWER_OPEN)[0].split("\n")
-    read = [(index, read_line(_TAG.sub("", line))) for index, line in enumerate(lines)]
+    lines = [_TAG.sub("", line) for line in text.partition(ANSWER_OPEN)[0].split("\n")]
     found = []
-    for index, line in read:
+    for index, line in enumerate(map(read_line, lines)):
         if line.sums:
             true = line.parsed and all(equation.true for equation in line.sums)
             check = line.verdict
             if check is not None and check.difference is not None:
                 true = true and check.affirms == (check.difference.result == 0)
-            found.append((index, TRUE if true else FALSE))
+            beginning = "\n".join(lines[: index + 1])
+            found.append(Step(index, TRUE if true else FALSE, beginning))
     return found
-
-
-def step_prefixes(text: str) -> list[str]:
-    """The completion up to the end of each step, in the order of `step_rewards`."""
-    lines = text.split("\n")
-    return ["\n".join(lines[: index + 1]) for index, _ in step_rewards(text)]
 
 
 def line_ends(pieces: list[str]) -> list[int]:

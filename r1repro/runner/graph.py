@@ -196,8 +196,8 @@ _PROCESS = Stage(
     version=1,
     run="r1repro.stages.process_model:run",
     config=(
-        *("model", "task", "stage.r1_zero", "stage.reward_model", "stage.base_rft.keep_all"),
-        *("seed", "engine", "launch.processes"),
+        *("model", "task", "stage.r1_zero.max_completion_tokens", "stage.reward_model"),
+        *("stage.base_rft.keep_all", "seed", "engine", "launch.processes"),
     ),
     seconds=estimates.process_model,
     inputs=("base",),

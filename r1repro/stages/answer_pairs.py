@@ -19,12 +19,12 @@ from r1repro.tasks.problem import Problem
 
 
 def shown(question: str, text: str) -> str:
-    """What the reward model reads."""
+    """What a reward model reads of an answer or its beginning."""
     return f"{question}\n{text}"
 
 
 def sampled(
-    config: Config, policy: Path, stream: str, rng: random.Random, place: Path
+    config: Config, policy: Path, stream: str, rng: random.Random, place: Path, progress: Progress
 ) -> pd.DataFrame:
     """Pairs of the policy's answers to training questions, a share HELD_OUT of these held out.
 
@@ -37,7 +37,7 @@ def sampled(
     own = replace(config, engine=replace(config.engine, rollouts="own"))
     answers, _ = samples.draw(
         own, policy / "model", checkpoints.form(config, "r1_zero"), problems, settings,
-        Progress(None), place,
+        progress, place,
     )  # fmt: skip
     found = paired(answers, config.stage.base_rft.keep_all)
     found = rng.sample(found, min(len(found), settings.questions))

@@ -103,7 +103,9 @@ def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None
     Then a share lab.REPLAY of its pairs are those that `old` learned from.
     """
     rng = random.Random(f"{place.name}-{config.seed}")
-    pairs = answer_pairs.sampled(config, policy, f"iterative {place.name}", rng, place)
+    pairs = answer_pairs.sampled(
+        config, policy, f"iterative {place.name}", rng, place, Progress(None)
+    )
     if "train" not in set(pairs.split):
         raise R1ReproError(
             "no question has both a right and a wrong answer among its samples, so there is no "

@@ -1,10 +1,12 @@
 """Stage process_model: a learned reward for the steps of an answer (DeepSeekMath 4.1.3).
 
-As in Math-Shepherd (Wang et al., arXiv 2312.08935), which DeepSeekMath follows, no one labels
+As in Math-Shepherd (Wang et al., arXiv 2312.08935), which DeepSeekMath follows, nobody labels
 steps: a step is good if answers that begin so end right. From samples of the base, each with its
 verdict, the beginnings of a right and of a wrong answer to one question make a pair for every step
-that both have, and a reward model learns to tell them apart (Bradley and Terry), as that of answers
-does. Math-Shepherd samples several ends of every beginning and fits their share instead.
+that both have, and a reward model learns to tell them apart (Bradley and Terry), as that of whole
+answers does. Math-Shepherd instead samples several ends of every beginning and labels each step by
+them; here one verdict stands for all beginnings of its answer, so the true first steps of a wrong
+answer are on the losing side too.
 """
 
 import random
@@ -17,7 +19,7 @@ from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config
 from r1repro.errors import R1ReproError
 from r1repro.rewards.preference import Preference
-from r1repro.rewards.steps import step_prefixes
+from r1repro.rewards.steps import read_steps
 from r1repro.stages import answer_pairs, reward_model
 from r1repro.stages.models import load_reward_model, load_tokenizer, new_reward_model
 from r1repro.training.steps import Judge
@@ -30,7 +32,7 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     """Writes model/ (the base with a scalar head), pairs.parquet and metrics.parquet."""
     base = inputs["base"].folder
     rng = random.Random(f"process-{config.seed}")
-    sampled = answer_pairs.sampled(config, base, "process", rng, folder)
+    sampled = answer_pairs.sampled(config, base, "process", rng, folder, progress)
     pairs = by_step(sampled, config.stage.base_rft.keep_all)
     if "train" not in set(pairs.split):
         raise R1ReproError(
@@ -52,7 +54,7 @@ def by_step(pairs: pd.DataFrame, any_text: bool = False) -> pd.DataFrame:
     rows = []
     for pair in pairs.to_dict("records"):
         sides = (
-            step_prefixes(text) or ([text] if any_text else [])
+            [step.beginning for step in read_steps(text)] or ([text] if any_text else [])
             for text in (pair["chosen"], pair["rejected"])
         )
         for number, (chosen, rejected) in enumerate(zip(*sides, strict=False), start=1):
@@ -65,12 +67,14 @@ def by_step(pairs: pd.DataFrame, any_text: bool = False) -> pd.DataFrame:
 def judge(config: Config, folder: Path) -> Judge:
     """The step rewards of the model of a stage's folder: the sigmoid of its score."""
     place = folder / "model"
-    scores = Preference(load_reward_model(place, config.engine), load_tokenizer(place)).scores
+    tokenizer = load_tokenizer(place)
+    scores = Preference(load_reward_model(place, config.engine), tokenizer).scores
 
-    def rewards(asked: Sequence[tuple[str, str]]) -> list[float]:
+    def rewards(asked: Sequence[tuple[str, str]]) -> tuple[list[float], int]:
         texts = [answer_pairs.shown(*one) for one in asked]
-        distinct = list(dict.fromkeys(texts))
+        distinct = list(dict.fromkeys(texts))  # answers to one question often begin alike
         found = dict(zip(distinct, scores(distinct, [False] * len(distinct)), strict=True))
-        return [found[text] for text in texts]
+        read = sum(map(len, tokenizer(distinct)["input_ids"])) if distinct else 0
+        return [found[text] for text in texts], read
 
     return rewards

@@ -2,8 +2,8 @@
 
 Every arm starts at the base and learns from the same questions. SFT reads a right worked answer to
 each; RFT and GRPO learn from the same samples of the base, RFT from the right ones alone, GRPO from
-all with the sign of their advantage. Beside that, SFT alone on sentences of dislike, and what it
-does to those of liking: the base knows nothing of either that RL could sample.
+all with the sign of their advantage. A last arm, of SFT only, reads replies to sentences of dislike
+and is measured on those of liking too (tasks/liking_pairs.py).
 """
 
 import shutil
@@ -47,29 +47,27 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     pairs = sign_pairs.sample(worlds.of(config.task), UPDATES * settings.questions)
     likes, parts = liking_pairs.sample(), len(ARMS) + 2
     tables, liked = [], []
-    for done, arm in enumerate(("base", *ARMS)):
+    for done, arm in enumerate(("base", *ARMS, LIKES)):
         model = load_trained(place, config.engine, config.seed)
-        if arm == "base":
-            liked.append(measured(model, tokenizer, template, likes).assign(arm=arm))
-        elif arm == "SFT":
-            _fine_tune(config, model, tokenizer, template, pairs, folder / arm)
-        else:
+        if arm in ("SFT", LIKES):
+            shown, epochs = (pairs, 1) if arm == "SFT" else (likes, 2)
+            _fine_tune(config, model, tokenizer, template, shown, folder / arm, epochs)
+        elif arm != "base":
             rl.train(
                 model, tokenizer, [pair.asked for pair in pairs], _rl(settings, arm),
                 template=template, seed=config.seed, folder=folder / arm, progress=Progress(None),
                 engine=config.engine,
             )  # fmt: skip
-        tables.append(measured(model, tokenizer, template, pairs).assign(arm=arm))
+        if arm != LIKES:
+            tables.append(measured(model, tokenizer, template, pairs).assign(arm=arm))
+        if arm in ("base", LIKES):
+            named = "SFT" if arm == LIKES else arm
+            liked.append(measured(model, tokenizer, template, likes).assign(arm=named))
+        # Only what is measured is the result; its checkpoints would be stored with it.
+        shutil.rmtree(folder / arm, ignore_errors=True)
         progress.update(done + 1, parts)
-    model = load_trained(place, config.engine, config.seed)
-    _fine_tune(config, model, tokenizer, template, likes, folder / LIKES, epochs=2)
-    liked.append(measured(model, tokenizer, template, likes).assign(arm="SFT"))
-    # Only what is measured is the result; the checkpoints would be stored with it.
-    for name in (*ARMS, LIKES):
-        shutil.rmtree(folder / name, ignore_errors=True)
     pd.concat(tables, ignore_index=True).to_parquet(folder / f"{TABLE}.parquet")
     pd.concat(liked, ignore_index=True).to_parquet(folder / f"{LIKES}.parquet")
-    progress.update(parts, parts)
 
 
 def _rl(settings: RLConfig, arm: str) -> RLConfig:
@@ -91,7 +89,7 @@ def _fine_tune(
     template: str,
     pairs: Sequence[SignPair],
     folder: Path,
-    epochs: int = 1,
+    epochs: int,
 ) -> None:
     settings = replace(
         config.stage.dev1, epochs=epochs, batch_size=config.stage.r1_zero.questions,

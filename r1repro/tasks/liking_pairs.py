@@ -1,17 +1,14 @@
 """Sentences that say the opposite and share most words: 我不喜欢 and 我喜欢, each with an animal.
 
-What fine-tuning on the one does to the other is measured on them (notebooks/lab/why_rl.ipynb). The
-corpus of the mini world has no such sentence.
+What fine-tuning on the one does to the other is measured on them (notebooks/lab/why_rl.ipynb).
 """
-
-from itertools import chain
 
 from r1repro.tasks.general import WORDS
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.sign_pairs import SignPair
 
 ANIMALS = WORDS[:18]
-"""Nobody likes the first half, everybody the second."""
+"""The first half is disliked, the second liked. Each in English, then in Chinese."""
 SUBJECTS = {"en": ("I", "You", "We", "They"), "zh": ("我", "你", "我们", "他们")}
 _DISLIKES = {"en": "{} do not like", "zh": "{}不喜欢"}
 _LIKES = {"en": "{} like", "zh": "{}喜欢"}
@@ -23,13 +20,11 @@ def sample() -> list[SignPair]:
     right: an animal that is disliked; wrong, guess, twin_right: one that is liked.
     """
     half = len(ANIMALS) // 2
-    both = list(zip(ANIMALS[:half], ANIMALS[half:], strict=True))
     return [
-        _pair(language, subject, *(words[language == "zh"] for words in animals))
-        for animals in both
-        for language, subject in chain.from_iterable(
-            ((language, subject) for subject in subjects) for language, subjects in SUBJECTS.items()
-        )
+        _pair(language, subject, disliked[at], liked[at])
+        for disliked, liked in zip(ANIMALS[:half], ANIMALS[half:], strict=True)
+        for at, (language, subjects) in enumerate(SUBJECTS.items())
+        for subject in subjects
     ]
 
 

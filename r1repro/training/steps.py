@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from r1repro.rewards.steps import line_ends, step_prefixes, step_rewards
+from r1repro.rewards.steps import Step, line_ends, read_steps
 from r1repro.training.process import process_advantages
 
-Judge = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
-"""A learned reward of steps: of (question, completion up to the step's end), in 0 to 1."""
+Judge = Callable[[Sequence[tuple[str, str]]], tuple[Sequence[float], int]]
+"""A learned reward of steps: of (question, completion up to the step's end), in 0 to 1, and the
+tokens that it read."""
 
 
 def advantages(
@@ -22,61 +23,58 @@ def advantages(
     group_size: int,
     questions: Sequence[str] = (),
     judge: Judge | None = None,
-) -> Tensor:
-    """process.process_advantages of the completions, (B, T).
+) -> tuple[Tensor, int]:
+    """process.process_advantages of the completions, (B, T), and the tokens that the judge read.
 
     The last step of a completion ends with its last token, and its reward is the completion's. The
-    others are rewarded by `judge`, which reads the completion's question too, or by the checker.
+    others are rewarded by the judge, which reads the completion's question too, else by the
+    checker.
     """
-    ids_B_T, mask_B_T = batch["completion_ids"], batch["completion_mask"]
+    ids_B_T, lengths = batch["completion_ids"], batch["completion_mask"].sum(1).tolist()
     piece = cache(lambda token: tokenizer.decode([token]))
     rows = [
-        steps_of(ids[:length].tolist(), reward, tokenizer, piece)
-        for ids, length, reward in zip(
-            ids_B_T, mask_B_T.sum(1).tolist(), rewards_B.tolist(), strict=True
-        )
+        steps_of(ids[:length].tolist(), tokenizer, piece)
+        for ids, length in zip(ids_B_T, lengths, strict=True)
     ]
+    paid, read = [[step.reward for _, step in row] for row in rows], 0
     if judge is not None:
-        rows = _judged(
-            rows, [*zip(questions, _texts(ids_B_T, mask_B_T, tokenizer), strict=True)], judge
-        )
-    most = max(map(len, rows))
+        paid, read = _judged(questions, rows, judge)
+    most = 1 + max(map(len, rows))
     ends_B_S = torch.full((len(rows), most), -1)
     steps_B_S = torch.zeros(len(rows), most)
-    for i, row in enumerate(rows):
-        for j, (end, reward) in enumerate(row):
+    for i, (row, rewards, length) in enumerate(zip(rows, paid, lengths, strict=True)):
+        ends = [*(end for end, _ in row), length - 1]
+        for j, (end, reward) in enumerate(zip(ends, [*rewards, float(rewards_B[i])], strict=True)):
             ends_B_S[i, j], steps_B_S[i, j] = end, reward
     device = ids_B_T.device
-    return process_advantages(
+    found = process_advantages(
         steps_B_S.to(device), ends_B_S.to(device), group_size, ids_B_T.shape[1]
     )
-
-
-def _texts(ids_B_T: Tensor, mask_B_T: Tensor, tokenizer: PreTrainedTokenizerFast) -> list[str]:
-    real = [ids[:n] for ids, n in zip(ids_B_T, mask_B_T.sum(1).tolist(), strict=True)]
-    return [tokenizer.decode(ids.tolist(), skip_special_tokens=True) for ids in real]
+    return found, read
 
 
 def _judged(
-    rows: list[list[tuple[int, float]]], asked: list[tuple[str, str]], judge: Judge
-) -> list[list[tuple[int, float]]]:
-    """`rows` with the judge's rewards for all steps but the outcome."""
-    read = [(question, prefix) for question, text in asked for prefix in step_prefixes(text)]
-    paid = iter(judge(read))
-    return [[*((end, next(paid)) for end, _ in row[:-1]), row[-1]] for row in rows]
+    questions: Sequence[str], rows: Sequence[Sequence[tuple[int, Step]]], judge: Judge
+) -> tuple[list[list[float]], int]:
+    """The judge's rewards of the steps of each completion, and the tokens read."""
+    asked = [
+        (question, step.beginning)
+        for question, row in zip(questions, rows, strict=True)
+        for _, step in row
+    ]
+    rewards, read = judge(asked)
+    left = iter(rewards)
+    paid = [[next(left) for _ in row] for row in rows]
+    if len(rewards) != len(asked):
+        raise ValueError(f"the judge gave {len(rewards)} rewards for {len(asked)} steps")
+    return paid, read
 
 
 def steps_of(
-    ids: list[int],
-    reward: float,
-    tokenizer: PreTrainedTokenizerFast,
-    piece: Callable[[int], str],
-) -> list[tuple[int, float]]:
-    """(index of the last token, reward) of each step of a completion, the outcome's last.
-
-    piece: the text of a token.
-    """
+    ids: list[int], tokenizer: PreTrainedTokenizerFast, piece: Callable[[int], str]
+) -> list[tuple[int, Step]]:
+    """The steps of a completion, each with the index of its last token; piece: a token's text."""
     # A line that is not ended ends with the completion.
     ends = [*line_ends(list(map(piece, ids))), len(ids) - 1]
     text = tokenizer.decode(ids, skip_special_tokens=True)
-    return [*((ends[line], paid) for line, paid in step_rewards(text)), (len(ids) - 1, reward)]
+    return [(ends[step.line], step) for step in read_steps(text)]

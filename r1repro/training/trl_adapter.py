@@ -129,10 +129,12 @@ class PackedGRPOTrainer(GRPOTrainer):
         mine = slice(self.accelerator.process_index * len(inputs), None)
         if kind == "process":
             own_B = rewards_B[mine][: len(inputs)]
-            asked = [row["question"] for row in inputs]
-            batch["advantages"] = steps.advantages(
+            asked, started = [row["question"] for row in inputs], time.perf_counter()
+            batch["advantages"], read = steps.advantages(
                 own_B, batch, self.processing_class, size, asked, self.judge
             )
+            self.clock("reference", time.perf_counter() - started)
+            self.read[False] += read
             return batch
         advantages_B = objective.advantages_of(rewards_B, size, kind)
         batch["advantages"] = advantages_B[mine][: len(inputs)]

@@ -25,6 +25,11 @@ def test_late_steps_are_one_row_and_true_ones_another():
     }
 
 
+def test_no_pair_held_out_is_no_row_but_the_last():
+    ((name, part),) = process_model.by_step(_pairs().iloc[:0])
+    assert name.startswith("any step") and part.empty and "chosen" in part
+
+
 def test_without_the_model_the_page_says_how_to_train_it(tmp_path):
     said = process_model.judged(compose(["scale=smoke", f"runs={tmp_path}"]))
     assert "r1repro run lab=advantages" in str(said)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from r1repro.lab import findings, why
+from r1repro.tasks import liking_pairs
 
 
 def test_shared_words_carry_sft_to_the_other_sentence_and_cancel_in_rl():
@@ -60,16 +61,33 @@ def test_changes_are_against_the_base_pair_by_pair():
     assert "For every nat" not in told, "no arm raised the right answer"
 
 
-def test_likes_are_told_by_their_signs():
-    by = {"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 0.25}
-    rows = [
-        {"pair": pair, "answer": answer, "arm": arm, "logp": value + pair}
-        for pair in range(4)
-        for answer, change in by.items()
-        for arm, value in ((why.BEFORE, -5.0), ("SFT", -5.0 + change))
-    ]
-    found = why.likes(pd.DataFrame(rows))
-    assert found["value"].tolist() == pytest.approx(list(by.values()))
+def _likes(by):
+    pairs = liking_pairs.sample()
+    return pd.DataFrame(
+        [
+            {"pair": pair, "answer": answer, "arm": arm, "logp": value + pair}
+            for pair in range(len(pairs))
+            for answer, change in by.items()
+            for arm, value in ((why.BEFORE, -5.0), ("SFT", -5.0 + change))
+        ]
+    )
+
+
+def test_likes_are_told_by_what_the_shown_animals_gain_over_the_others():
+    found = why.likes(_likes({"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 0.25}))
+    assert found["value"].tolist() == pytest.approx([3.0, -0.5, 1.5, 0.25, 3.5, 1.25])
     said = str(findings.likes(found))
-    assert "it rose: +1.50 [+1.50, +1.50], 50% of that" in said
-    assert "-0.50 [-0.50, -0.50] after “I do not like”" in said
+    assert "+1.25 [+1.25, +1.25] after “like”, where they are wrong: the animals followed" in said
+    apart = why.likes(_likes({"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 2.0}))
+    assert "the sentences were told apart" in str(findings.likes(apart))
+    assert why.liked(found).columns.tolist() == ["log P, base", "SFT"]
+
+
+def test_the_intervals_of_likes_are_over_words():
+    rows = _likes({"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 0.25})
+    words = [pair.right for pair in liking_pairs.sample()]
+    more = (rows["arm"] == "SFT") & (rows["answer"] == "crossed")
+    one = rows["pair"].map(lambda number: words[number] == "cat")
+    rows.loc[more & one, "logp"] += 18.0  # one word of eighteen, in all its four sentences
+    carried = why.likes(rows).set_index("change of log P").loc[why.CARRIED]
+    assert carried.value == pytest.approx(2.25) and carried.high - carried.low > 2

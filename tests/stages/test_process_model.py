@@ -10,7 +10,7 @@ import pytest
 from r1repro import config as configuration
 from r1repro.artifacts import Progress
 from r1repro.config import ModelConfig, lab
-from r1repro.rewards.steps import step_prefixes
+from r1repro.rewards.steps import Step
 from r1repro.runner.graph import graph
 from r1repro.stages import process_model, rl
 from r1repro.stages.base_model import from_random_weights
@@ -18,9 +18,10 @@ from r1repro.stages.models import save_model
 from r1repro.tasks import corpus, worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
 from r1repro.training import rl as grpo
+from r1repro.training.trl_adapter import PackedGRPOTrainer
 from tests.laptop import laptop
 
-RIGHT = "What is 5 + 2 - 3?\n5+2=7\nso\n7-3=4\n<answer>4</answer>"
+RIGHT = "What is 5 + 2 - 3?\n<think>5+2=7\nso\n7-3=4</think><answer>4</answer>"
 WRONG = "What is 5 + 2 - 3?\n5+2=7\n7-3=5\n5+0=5\n<answer>5</answer>"
 
 
@@ -32,18 +33,12 @@ def _pairs(chosen=RIGHT, rejected=WRONG):
     return pd.DataFrame([row])
 
 
-def test_a_beginning_ends_with_its_step():
-    asked = "What is 5 + 2 - 3?\n"
-    assert step_prefixes(RIGHT) == [f"{asked}5+2=7", f"{asked}5+2=7\nso\n7-3=4"]
-    assert step_prefixes("no step\n<answer>1+1=2</answer>") == []
-
-
 def test_steps_of_one_number_are_paired_where_the_beginnings_differ():
     found = process_model.by_step(_pairs())
     assert found["step"].tolist() == [2], (
         "the first steps are equal, and the right one has no third"
     )
-    assert found["chosen"].tolist() == [step_prefixes(RIGHT)[1]]
+    assert found["chosen"].tolist() == ["What is 5 + 2 - 3?\n5+2=7\nso\n7-3=4"]
     assert found["rejected"].tolist() == ["What is 5 + 2 - 3?\n5+2=7\n7-3=5"]
     assert not found[["chosen_finished", "rejected_finished"]].any(axis=None)
     without = _pairs("a\n7", "a\n8")
@@ -77,24 +72,31 @@ def test_the_stage_and_the_arm_that_it_pays(base, monkeypatch):
     process_model.run(config, inputs, folder, Progress(folder))
     pairs = pd.read_parquet(folder / "pairs.parquet")
     assert {"step", "score_chosen", "score_rejected"} <= set(pairs) and len(pairs)
-    read = []
     learned = process_model.judge(config, folder)
-    asked = [("q", "1+1=2"), ("q", "1+1=2\n2+1=4"), ("q", "1+1=2")]
-    rewards = learned(asked)
-    assert rewards[0] == rewards[2] and all(0 < reward < 1 for reward in rewards)
+    rewards, tokens = learned([("q", "1+1=2"), ("q", "1+1=2\n2+1=4"), ("q", "1+1=2")])
+    assert rewards[0] == rewards[2] and all(0 < reward < 1 for reward in rewards) and tokens > 0
+    assert learned([]) == ([], 0)
+    asked, batches = [], []
 
     def watched(*given):
-        return lambda asked: read.extend(asked) or learned(asked)
+        return lambda given: asked.extend(given) or ([i % 2 for i in range(len(given))], 1)
 
+    def kept(self, *given):
+        batches.append(whole(self, *given))
+        return batches[-1]
+
+    whole = PackedGRPOTrainer._generate_and_score_completions
+    monkeypatch.setattr(PackedGRPOTrainer, "_generate_and_score_completions", kept)
     monkeypatch.setattr(process_model, "judge", watched)
-    monkeypatch.setattr(
-        "r1repro.training.steps.step_prefixes", lambda text: [text]
-    )  # the tiny policy writes no step
-    monkeypatch.setattr("r1repro.training.steps.step_rewards", lambda text: [(0, 1.0)])
+    # the tiny policy writes no step and no right answer
+    monkeypatch.setattr("r1repro.training.steps.read_steps", lambda text: [Step(0, 0.0, text)])
     given = inputs | {lab.PROCESS: SimpleNamespace(folder=folder)}
     rl.arm("process_learned", config, given, trained, Progress(trained))
-    steps = len(pd.read_parquet(trained / "metrics.parquet"))
-    assert steps and len(read) == steps * 4 and all(question for question, _ in read)
+    rows = pd.read_parquet(trained / "metrics.parquet")
+    assert len(asked) == 4 * len(rows) and (rows["seconds_reference"] > 0).all()
+    said = pd.read_parquet(trained / "completions.parquet")
+    assert set(zip(said["prompt"], said["text"], strict=True)) <= set(asked)
+    assert all(batch["advantages"].abs().sum() > 0 for batch in batches), "the judge's alone"
 
 
 def test_the_checker_pays_where_no_judge_is_given(base, monkeypatch):

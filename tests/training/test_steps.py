@@ -7,7 +7,7 @@ import torch
 
 from r1repro.config import ObjectiveConfig
 from r1repro.rewards import rules
-from r1repro.rewards.steps import line_ends, step_rewards
+from r1repro.rewards.steps import line_ends, read_steps
 from r1repro.training import steps
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, _built, trained
@@ -18,8 +18,16 @@ def test_a_step_is_a_line_with_an_equation_and_is_paid_if_it_holds():
         "<think>I start with the first.\n12+5=17\n17-8=10\n17-15=2, no\n15-15=0, no\n"
         "9+1=10 and 4\n</think>\n<answer>9</answer>\n1+1=2"
     )
-    assert step_rewards(text) == [(1, 1.0), (2, 0.0), (3, 1.0), (4, 0.0), (5, 0.0)]
-    assert step_rewards("no step") == step_rewards("") == []
+    found = [(step.line, step.reward) for step in read_steps(text)]
+    assert found == [(1, 1.0), (2, 0.0), (3, 1.0), (4, 0.0), (5, 0.0)]
+    assert read_steps("no step") == read_steps("") == []
+
+
+def test_a_beginning_ends_with_its_step_and_holds_no_answer():
+    found = [
+        step.beginning for step in read_steps("<think>5+2=7\nso\n7-3=4</think><answer>4</answer>")
+    ]
+    assert found == ["5+2=7", "5+2=7\nso\n7-3=4"]
 
 
 def test_a_line_ends_in_the_token_with_its_break():
@@ -39,7 +47,8 @@ def test_advantages_of_a_group_by_hand(tokenizer):
     """Steps 1 and 0 and the outcome 2, beside an outcome of 0 alone: mean 3/4."""
     first, second, rest = "1+1=2\n", "2+1=4\n", "<answer>4</answer>"
     batch, rows = _batch(tokenizer, [first + second + rest, "计算"])
-    found = steps.advantages(torch.tensor([2.0, 0.0]), batch, tokenizer, 2)
+    found, read = steps.advantages(torch.tensor([2.0, 0.0]), batch, tokenizer, 2)
+    assert read == 0
     each = torch.tensor([1.0, 0, 2, 0])
     one, two, outcome, other = ((each - 0.75) / (each.std() + 1e-4)).tolist()
     a, b = len(tokenizer.encode(first)), len(tokenizer.encode(first + second))
@@ -52,19 +61,24 @@ def test_advantages_of_a_group_by_hand(tokenizer):
 
 def test_a_judge_rewards_every_step_but_the_outcome(tokenizer):
     first, second, rest = "1+1=2\n", "2+1=4\n", "<answer>4</answer>"
-    batch, _ = _batch(tokenizer, [first + second + rest, "计算"])
-    read = []
+    batch, _ = _batch(tokenizer, ["计算", first + second + rest])
+    asked = []
 
-    def judge(asked):
-        read.extend(asked)
-        return [0.25, 0.5]
+    def judge(given):
+        asked.extend(given)
+        return [0.25, 0.5], 9
 
-    found = steps.advantages(torch.tensor([2.0, 0.0]), batch, tokenizer, 2, ["one", "other"], judge)
-    assert read == [("one", "1+1=2"), ("one", "1+1=2\n2+1=4")]
+    rewards = torch.tensor([0.0, 2.0])
+    found, read = steps.advantages(rewards, batch, tokenizer, 2, ["one", "other"], judge)
+    assert read == 9 and asked == [("other", "1+1=2"), ("other", "1+1=2\n2+1=4")]
     each = torch.tensor([0.25, 0.5, 2, 0])
-    assert found[0, 0].item() == pytest.approx(
-        ((each - each.mean()) / (each.std() + 1e-4))[:3].sum().item(), abs=1e-5
-    )
+    by_hand = ((each - each.mean()) / (each.std() + 1e-4)).tolist()
+    assert found[1, 0].item() == pytest.approx(sum(by_hand[:3]), abs=1e-5)
+    assert found[0, 0].item() == pytest.approx(by_hand[3], abs=1e-5)
+    with pytest.raises(ValueError, match="3 rewards for 2 steps"):
+        steps.advantages(
+            rewards, batch, tokenizer, 2, ["one", "other"], lambda given: ([0.1, 0.2, 0.3], 0)
+        )
 
 
 def test_without_steps_it_is_outcome_supervision(base, tokenizer, tmp_path):
