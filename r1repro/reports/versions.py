@@ -2,9 +2,10 @@
 
 import gzip
 import json
+import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,10 @@ def copy(run_folder: Path, part: Path, checkout: Path, manifest: Mapping[str, An
         if (run_folder / name).is_file() and not there:
             shutil.copyfile(run_folder / name, part / name)
     save(without_places(load(run_folder / RESOLVED)), part / RESOLVED)
-    written = json.dumps(notebooks.executed(run_folder), ensure_ascii=False)
-    executed = json.loads(_without_places(written, run_folder, checkout))
+    found = notebooks.executed(run_folder)
+    folders = {run_folder.resolve(), *_named_folders(found)}
+    written = _without_places(json.dumps(found, ensure_ascii=False), run_folder, folders, checkout)
+    executed = json.loads(written)
     for name, page in notebooks.pages(executed).items():
         (part / name).write_text(lighter(page), encoding="utf-8")
 
@@ -103,12 +106,21 @@ def _verdicts(folder: Path) -> dict[str, int]:
     return {verdict: theirs.count(verdict) for verdict in VERDICTS}
 
 
-def _without_places(notebook: str, run_folder: Path, checkout: Path) -> str:
-    """An executed notebook without the paths of the machine that it ran on."""
-    # A joint report includes the notebooks of a run in a sibling folder.
-    places = {
+def _named_folders(executed: Mapping[str, notebooks.Notebook]) -> Iterator[Path]:
+    """The run folders that executed notebooks were given: a joint report's may lie anywhere."""
+    cells = [cell for notebook in executed.values() for cell in notebook["cells"]]
+    for cell in cells:
+        if "injected-parameters" in cell["metadata"].get("tags", ()):
+            for text in re.findall(r'"(/[^"]+)"', "".join(cell["source"])):
+                yield Path(text).parent if Path(text).name == RESOLVED else Path(text)
+
+
+def _without_places(
+    notebook: str, run_folder: Path, folders: Collection[Path], checkout: Path
+) -> str:
+    """An executed notebook without the paths of the machine that it ran on; folders: of runs."""
+    places = {folder.parent: "runs" for folder in folders} | {
         run_folder.resolve(): "RUN",
-        run_folder.resolve().parent: "runs",
         checkout.resolve(): ".",
         Path(sys.prefix).resolve(): "venv",
         Path.home(): "~",

@@ -77,6 +77,20 @@ def test_published_notebooks_do_not_tell_where_they_ran(run, checkout):
     assert told in page
 
 
+def test_runs_of_a_joint_report_may_lie_elsewhere(run, checkout):
+    given = (
+        'runs = ["/else/where/runs/one", "/elsewhere/two"]\nconfig = "/third/runs/resolved.yaml"'
+    )
+    cell = {"cell_type": "code", "id": "told", "outputs": [], "execution_count": None}
+    cell |= {"source": given, "metadata": {"tags": ["injected-parameters"]}}
+    place = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (run / "notebooks" / "00_base_model.ipynb").write_text(json.dumps(place))
+    version = publish(run, checkout / "reports", checkout)
+    page = re.sub(r"<[^>]+>", "", (version / "notebooks" / "00_base_model.html").read_text("utf-8"))
+    assert "where/" not in page and "third" not in page
+    assert 'runs = ["runs/one", "runs/two"]' in html.unescape(page)
+
+
 def test_a_version_is_never_overwritten(run, checkout):
     version = publish(run, checkout / "reports", checkout)
     before = (version / "report.html").read_bytes()
