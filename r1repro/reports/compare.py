@@ -218,10 +218,18 @@ def _explained(first: Version, second: Version, read_by: Mapping[str, Sequence[s
 
 
 def _stages(version: Version) -> dict[str, list[Mapping[str, Any]]]:
-    """The manifest entries of each stage, one per run of the report."""
+    """The manifest entries of each stage, one per run of the report.
+
+    Hardware and versions are the run's where the entry of a joint report has none of its own.
+    """
     runs = version.manifest.get("runs") or [version.manifest]
+    same = [{key: run[key] for key in ("hardware", "versions") if key in run} for run in runs]
     return {
-        name: [run["stages"][name] for run in runs if name in run["stages"]]
+        name: [
+            usual | run["stages"][name]
+            for usual, run in zip(same, runs, strict=True)
+            if name in run["stages"]
+        ]
         for name in runs[0]["stages"]
     }
 

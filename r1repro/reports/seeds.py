@@ -270,7 +270,7 @@ def _require_alike(one: SeedRun, other: SeedRun) -> None:
 def _manifest(runs: Sequence[SeedRun]) -> dict[str, Any]:
     first = runs[0].manifest
     seeds = [run.manifest["seeds"] for run in runs]
-    kept = ("run", "seeds", "git", "code", "versions", "hardware", "wall", "stages")
+    kept = ("run", "seeds", "git", "code", "versions", "hardware", "wall")
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "until": first.get("until"),
@@ -283,5 +283,16 @@ def _manifest(runs: Sequence[SeedRun]) -> dict[str, Any]:
         "config": {k: v for k, v in first["config"].items() if k not in SEEDS},
         "versions": first["versions"],
         "hardware": first["hardware"],
-        "runs": [{name: run.manifest[name] for name in kept} for run in runs],
+        "runs": [
+            {name: run.manifest[name] for name in kept} | {"stages": _stages(run)} for run in runs
+        ],
+    }
+
+
+def _stages(run: SeedRun) -> dict[str, dict[str, Any]]:
+    """A run's stages; hardware and versions only where they are not those of the run."""
+    same = {name: run.manifest[name] for name in ("hardware", "versions")}
+    return {
+        name: {key: value for key, value in stage.items() if same.get(key, ...) != value}
+        for name, stage in run.manifest["stages"].items()
     }

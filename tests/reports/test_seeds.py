@@ -138,6 +138,11 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
     manifest = json.loads((joined[0].parent / "manifest.json").read_text())
     assert manifest["seeds"]["seed"] == [0, 1, 2] and len(manifest["runs"]) == 3
     assert (joined[0].parent / "notebooks" / "00_base_model.ipynb").is_file()
+    own = json.loads((joined[1][1] / "manifest.json").read_text())
+    for name, stage in manifest["runs"][0]["stages"].items():
+        whole = {"hardware": own["hardware"], "versions": own["versions"]} | stage
+        assert whole == own["stages"][name], "what is the run's is not repeated, and nothing lost"
+        assert stage.get("hardware") != own["hardware"]
 
 
 def test_runs_cut_at_one_stage_are_joined(built, results, config, tmp_path):
