@@ -1,10 +1,8 @@
 """Figures of README.zh.md and docs/primer*.md; `python -m benchmarks.readme` writes them too.
 
-A figure in a text is `<!--f CHECKPOINT PATH-->84.4<!--/f-->`, from the version over several seeds
-where that has the checkpoint, else from the whole sequence, and with ` of whole` after the path
-always from the latter, for checkpoints to be compared within one run. Shares are per cent. An arm
-of the lab is from the lab's version. `adds FAMILY` is what RL adds, in points with its interval,
-and `claim ID` a claim's verdict.
+A figure in a text is `<!--f CHECKPOINT PATH-->84.4<!--/f-->`, from the version of the whole
+sequence; an arm of the lab is from the lab's. Shares are per cent. `adds FAMILY` is what RL adds,
+in points with its interval, and `claim ID` a claim's verdict.
 `<!--holds PATH A < B-->` says what the sentence beside it needs, A and B being checkpoints or
 numbers. The block between README's marks is written too, in each page's own words.
 """
@@ -25,6 +23,7 @@ from benchmarks.readme import (
     interval,
     later,
     lead,
+    listed,
     number,
     of_real,
     persistence,
@@ -34,8 +33,8 @@ from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation.metrics import measure
 
-FIGURE = re.compile(r"<!--f (\S+) ([^\s<>]+?)( of whole)?-->(.*?)<!--/f-->")
-HOLDS = re.compile(r"<!--holds ([^\s<>]+) ([^\s<>]+(?: < [^\s<>]+?)+)( of whole)?-->")
+FIGURE = re.compile(r"<!--f (\S+) ([^\s<>]+?)-->(.*?)<!--/f-->")
+HOLDS = re.compile(r"<!--holds ([^\s<>]+) ([^\s<>]+(?: < [^\s<>]+?)+)-->")
 VERDICTS = {
     "reproduced": "得到复现",
     "contradicted": "结果相反",
@@ -49,23 +48,22 @@ PATH = "reasoning/pass@1"
 class Versions:
     """Versions that pages take their figures from.
 
-    whole: of the whole sequence; several: of R1-Zero and its controls over several seeds; lab: of
-    the lab; real: of a pretrained model, which only the lists of results name.
+    whole: of the whole sequence; lab: of the lab; real: of a pretrained model, which only the lists
+    of results name.
     """
 
     whole: Path
-    several: Path | None = None
     lab: Path | None = None
     real: Path | None = None
 
     @cached_property
     def results(self) -> dict[Path, dict[str, Any]]:
-        """The results of each version, by its folder, those over several seeds first."""
-        return {one: read(one, "results") for one in (self.several, self.whole, self.lab) if one}
+        """The results of the whole sequence and of the lab, by folder."""
+        return {one: read(one, "results") for one in (self.whole, self.lab) if one}
 
-    def value(self, checkpoint: str, path: str, of_whole: bool = False) -> float:
+    def value(self, checkpoint: str, path: str) -> float:
         """A measure of a checkpoint; R1ReproError if a version has no such thing."""
-        place = self.whole if of_whole else self.having({checkpoint})
+        place = self.having({checkpoint})
         return _value(self.results[place], place, checkpoint, path)
 
     def having(self, checkpoints: set[str]) -> Path:
@@ -73,7 +71,7 @@ class Versions:
         return next((p for p, r in self.results.items() if checkpoints <= r.keys()), self.whole)
 
     def verdict(self, claim: str) -> str:
-        """A claim's verdict: over several seeds where it could be tested there."""
+        """A claim's verdict: of the whole sequence where it could be tested there."""
         verdicts: dict[str, str] = {}
         for place in reversed(self.results):
             for one in read(place, "claims"):
@@ -112,7 +110,7 @@ def filled(page: str, name: str, versions: Versions) -> str:
             "<!--f CHECKPOINT PATH-->, the figure, <!--/f-->, in one line"
         )
     start, end = page.index(BEGIN.split("{")[0]), page.index(END)
-    mark = begin(versions.whole, versions.several, versions.lab, versions.real)
+    mark = begin(versions.whole, versions.lab, versions.real)
     block = "\n".join([mark, *PAGES[name](versions), ""])
     return FIGURE.sub(
         lambda found: _figure(found, versions, name.endswith(".zh.md")),
@@ -121,7 +119,7 @@ def filled(page: str, name: str, versions: Versions) -> str:
 
 
 def _figure(found: re.Match[str], versions: Versions, chinese: bool) -> str:
-    name, path, of_whole, before = found.groups()
+    name, path, before = found.groups()
     if name == "claim":
         shown = versions.verdict(path)
         shown = VERDICTS[shown] if chinese else shown
@@ -131,7 +129,7 @@ def _figure(found: re.Match[str], versions: Versions, chinese: bool) -> str:
             raise R1ReproError(f"RL adds nothing to {path!r}; it adds to {', '.join(adds)}")
         shown = interval(adds[path], signed=True)
     else:
-        value, how = versions.value(name, path, bool(of_whole)), measure(path)
+        value, how = versions.value(name, path), measure(path)
         shown = number(value) if how.share else f"{value:,.{how.digits}f}"
     return found[0].replace(f"-->{before}<!--", f"-->{shown}<!--")
 
@@ -140,10 +138,10 @@ def untrue(page: str, versions: Versions) -> Iterator[str]:
     """A sentence for each `holds` of the page that the results do not bear out."""
     if page.count("<!--holds") != len(HOLDS.findall(page)):
         raise R1ReproError("a mark of what must hold must read <!--holds PATH A < B-->")
-    for path, chain, of_whole in HOLDS.findall(page):
+    for path, chain in HOLDS.findall(page):
         names = chain.split(" < ")
         checkpoints = {name for name in names if not _is_number(name)}
-        place = versions.whole if of_whole else versions.having(checkpoints)
+        place = versions.having(checkpoints)
         results = versions.results[place]
         values = [
             _value(results, place, name, path) if name in checkpoints else float(name)
@@ -163,9 +161,9 @@ def _seeds(version: Path, chinese: bool, up: str = "") -> str:
     seeds = read(version, "manifest")["seeds"]
     each, bases = ([v] if isinstance(v, int) else v for v in (seeds["seed"], seeds["base_seed"]))
     if chinese:
-        words, shared = f"种子 {'、'.join(map(str, each))}", "（共用一个基座模型）"
+        words, shared = f"种子 {listed(each, '、')}", "（共用一个基座模型）"
     else:
-        words, shared = f"seed{'s' * (len(each) > 1)} {', '.join(map(str, each))}", " on one base"
+        words, shared = f"seed{'s' * (len(each) > 1)} {listed(each)}", " on one base"
     shared = shared if len(each) > 1 and len(set(bases)) == 1 else ""
     return f"[{words}]({up}reports/{version.name}/report.html){shared}"
 
@@ -173,12 +171,6 @@ def _seeds(version: Path, chinese: bool, up: str = "") -> str:
 def source(versions: Versions) -> list[str]:
     """Where the figures of docs/primer.md come from."""
     told = f"Our own figures are of {_seeds(versions.whole, False, '../')}"
-    if versions.several:
-        told += (
-            "; those of R1-Zero, its base and its controls are of "
-            f"{_seeds(versions.several, False, '../')}, other runs, except where the text says "
-            "*same runs*"
-        )
     if versions.lab:
         arms = _seeds(versions.lab, False, "../")
         told += f"; those of the lab's arms are of {arms}, on validation problems"
@@ -191,11 +183,6 @@ def source(versions: Versions) -> list[str]:
 def source_zh(versions: Versions) -> list[str]:
     """Where the figures of docs/primer.zh.md come from."""
     told = f"文中我们的数字来自{_seeds(versions.whole, True, '../')}"
-    if versions.several:
-        told += (
-            f"；R1-Zero、它的基座模型和对照实验取自另一批运行，"
-            f"{_seeds(versions.several, True, '../')}，注明“同一批运行”的除外"
-        )
     if versions.lab:
         told += f"；lab 的数字取自{_seeds(versions.lab, True, '../')}，在验证题上测得"
     return [
@@ -226,28 +213,27 @@ FAMILIES_ZH = {"arithmetic": "算术", "countdown": "countdown", "word_problems"
 
 def results_zh(versions: Versions) -> list[str]:
     """What was found, for README.zh.md; above each list and the table stand its seeds."""
-    alone, whole = versions.several or versions.whole, versions.whole
+    whole = versions.whole
     results = versions.results[whole]
     there = {name: label for name, label in COLUMNS_ZH.items() if name in results}
-    mean = "，第一组列表则出自另一批运行" if versions.several else ""
     table = [f"| 留出题，% | {' | '.join(there.values())} |", "|---" * (len(there) + 1) + "|"]
     for path, label in ROWS_ZH.items():
         cells = (number(results[name][path]["value"]) for name in there)
         table.append(f"| {label} | {' | '.join(cells)} |")
     return [
-        "均为留出题上的结果，方括号内为 95 % 置信区间。R1-Zero 及其对照实验，"
-        f"{_seeds(alone, True)}：",
+        f"均为留出题上的结果，{_seeds(whole, True)}，方括号内为 95 % 置信区间。"
+        "R1-Zero 及其对照实验：",
         "",
-        *(f"* {bullet}" for bullet in _rl_zh(versions.results[alone], alone)),
+        *(f"* {bullet}" for bullet in _rl_zh(results, whole)),
         "",
-        f"完整流程，{_seeds(whole, True)}：",
+        "其后的阶段：",
         "",
         *(f"* {bullet}" for bullet in _later_zh(whole)),
         *(f"* {bullet}" for bullet in _whole_zh(results, whole)),
         *(f"* {bullet}" for bullet in _lab_zh(versions.lab)),
         "",
         *([_real_zh(versions.real), ""] if versions.real else []),
-        f"各检查点，{_seeds(whole, True)}{mean}：",
+        "各检查点：",
         "",
         *table,
     ]

@@ -1,13 +1,13 @@
-"""`python -m benchmarks.readme reports/VERSION [up to three more]` writes README's figures.
+"""`python -m benchmarks.readme reports/VERSION [up to two more]` writes README's figures.
 
-The first version is of the whole sequence, the second of R1-Zero with its controls over several
-seeds, the third of the lab, the fourth of a pretrained model.
+The first version is of the whole sequence with R1-Zero's controls, the second of the lab, the third
+of a pretrained model.
 
 What stands in README between the two marks is written by this and nothing else; a test compares.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -62,35 +62,31 @@ def table(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def text(
-    whole: Path, several: Path | None = None, lab: Path | None = None, real: Path | None = None
-) -> str:
-    """README's part on what was found; above each list and the table stand its seeds.
+def text(whole: Path, lab: Path | None = None, real: Path | None = None) -> str:
+    """README's part on what was found.
 
-    whole: a version of the whole sequence; several: of R1-Zero and its controls over several seeds,
-    of which the first list then is; lab: of the lab, whose claims are counted; real: of a
+    whole: a version of the whole sequence; lab: of the lab, whose claims are counted; real: of a
     pretrained model.
     """
-    results, alone = read(whole, "results"), several or whole
-    rl = read(alone, "results")
-    other = ", other runs" if several and _named(several) == _named(whole) else ""
+    results = read(whole, "results")
     of_rl = (
-        _adds(rl), *_forced(rl), _sharpens(rl), *_controls(rl, alone), _sound(rl), _length(rl)
+        _adds(results), *_forced(results), _sharpens(results), *_controls(results, whole),
+        _sound(results), _length(results),
     )  # fmt: skip
     lines = [
-        begin(whole, several, lab, real),
-        f"Held-out problems, 95 % intervals over problems{_and_seeds(alone)}. R1-Zero and its "
-        f"controls, {_seeds(alone)}:",
+        begin(whole, lab, real),
+        f"Held-out problems, {_seeds(whole)}, 95 % intervals over problems{_and_seeds(whole)}. "
+        "R1-Zero and its controls:",
         "",
         *(f"* {bullet}" for bullet in of_rl),
         "",
-        f"The whole sequence, {_seeds(whole)}{other}:",
+        "The later stages:",
         "",
         *(f"* {bullet}" for bullet in (*_later(whole), *_students(results))),
         *(f"* {bullet}" for bullet in (_claims(whole), *([_of_lab(lab)] if lab else []))),
         "",
         *([_of_real(real), ""] if real else []),
-        f"Every checkpoint, {_named(whole)}:",
+        "Every checkpoint:",
         "",
         *table(results),
         END,
@@ -219,7 +215,14 @@ def _and_seeds(version: Path) -> str:
 
 def _named(version: Path) -> str:
     seeds = read(version, "manifest")["seeds"]["seed"]
-    return f"seeds {', '.join(map(str, seeds))}" if isinstance(seeds, list) else f"seed {seeds}"
+    return f"seeds {listed(seeds)}" if isinstance(seeds, list) else f"seed {seeds}"
+
+
+def listed(seeds: Sequence[int], comma: str = ", ") -> str:
+    """Seeds as text; more than two in a row are the first and the last."""
+    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]}–{seeds[-1]}"
+    return comma.join(map(str, seeds))
 
 
 def _forced(results: dict[str, Any]) -> Iterator[str]:

@@ -92,19 +92,19 @@ def version(folder, results, **claims):
 
 @pytest.fixture
 def versions(tmp_path):
-    r1_zero = {"reasoning/pass@1": 0.5, "length": 12.345}
+    r1_zero = {"reasoning/pass@1": 0.625, "length": 12.345}
     whole = version(
         tmp_path / "whole", {"r1_zero": r1_zero, "r1": {"length": 20.0, "sound": None}},
-        it_rises="contradicted", it_falls="reproduced",
-    )  # fmt: skip
-    joined = version(
-        tmp_path / "joined", {"r1_zero": r1_zero | {"reasoning/pass@1": 0.625}},
         it_rises="reproduced", it_falls="not testable",
     )  # fmt: skip
+    lab = version(
+        tmp_path / "lab", {"lab_grpo": {"length": 9.0}}, it_rises="contradicted",
+        it_falls="reproduced",
+    )  # fmt: skip
     adds = {"countdown": {"value": 0.3, "low": -0.1, "high": 0.7}}
-    results = json.loads((joined / "results.json").read_text()) | {"adds": adds}
-    (joined / "results.json").write_text(json.dumps(results))
-    return Versions(whole, joined)
+    results = json.loads((whole / "results.json").read_text()) | {"adds": adds}
+    (whole / "results.json").write_text(json.dumps(results))
+    return Versions(whole, lab)
 
 
 def in_page(words):
@@ -115,15 +115,15 @@ def in_page(words):
     ("asked", "english", "chinese"),
     [
         ("r1_zero reasoning/pass@1", "62.5", "62.5"),
-        ("r1_zero reasoning/pass@1 of whole", "50.0", "50.0"),
         ("r1_zero length", "12.3", "12.3"),
         ("r1 length", "20.0", "20.0"),
+        ("lab_grpo length", "9.0", "9.0"),
         ("adds countdown", "+30.0 [−10.0, +70.0]", "+30.0 [−10.0, +70.0]"),
         ("claim it-rises", "reproduced", "得到复现"),
         ("claim it-falls", "reproduced", "得到复现"),
     ],
 )
-def test_a_figure_is_of_several_seeds_where_there_are_any(versions, asked, english, chinese):
+def test_a_figure_is_of_the_whole_sequence_or_of_the_lab(versions, asked, english, chinese):
     for name, shown in (("docs/primer.md", english), ("docs/primer.zh.md", chinese)):
         page = in_page(f"<!--f {asked}-->1<!--/f-->, <!--f {asked}-->2<!--/f-->")
         told = filled(page, name, versions).partition(END)[2]
@@ -153,8 +153,8 @@ def test_a_mark_that_names_nothing_is_an_error(versions, words, told):
 def test_a_sentence_that_no_longer_holds_is_named(versions):
     holds = "<!--holds length r1_zero < r1--><!--holds reasoning/pass@1 0.6 < r1_zero < 0.7-->"
     assert list(untrue(holds, versions)) == []
-    (said,) = untrue("<!--holds reasoning/pass@1 0.6 < r1_zero of whole-->", versions)
-    assert said.startswith("reasoning/pass@1: 0.6 < r1_zero does not hold (0.6, 0.5)")
+    (said,) = untrue("<!--holds reasoning/pass@1 0.7 < r1_zero-->", versions)
+    assert said.startswith("reasoning/pass@1: 0.7 < r1_zero does not hold (0.7, 0.625)")
     assert len(list(untrue("<!--holds length r1_zero < r1 < r1-->", versions))) == 1
     with pytest.raises(R1ReproError, match="must read"):
         list(untrue("<!--holds length r1_zero > r1-->", versions))

@@ -56,29 +56,26 @@ def made(folder, seeds, bases, verdicts):
     return folder
 
 
-def test_seeds_stand_above_every_list_and_contradicted_claims_have_names(tmp_path):
+def test_seeds_stand_above_and_contradicted_claims_have_names(tmp_path):
     verdicts = {
         "rises": "reproduced", "falls": "contradicted", "stays": "contradicted",
         "ours": "contradicted", "control": "contradicted",
     }  # fmt: skip
-    whole = made(tmp_path / "whole", 7, 0, verdicts)
-    several = made(tmp_path / "several", [7, 8], [0, 0], {})
-    parts = text(whole, several).split("\n\n")
-    assert parts[0].endswith("controls, [seeds 7, 8](reports/several/report.html) on one base:")
-    assert parts[2] == "The whole sequence, [seed 7](reports/whole/report.html):"
+    whole = made(tmp_path / "whole", [6, 7, 8], [0, 0, 0], verdicts)
+    parts = text(whole).split("\n\n")
+    assert "Held-out problems, [seeds 6–8](reports/whole/report.html) on one base," in parts[0]
+    assert "95 % intervals over problems and seeds. R1-Zero and its controls:" in parts[0]
+    assert parts[2] == "The later stages:"
     assert (
         "1 reproduced, 0 inconclusive, 0 not testable, 2 contradicted: *falls*, *stays*."
         in (parts[3])
     )
     assert "* R1 minus R1-Zero, in points: arithmetic, pass@1 +25.0 [+0.0, +50.0]; " in parts[3]
-    assert parts[4] == "Every checkpoint, seed 7:"
-    again = made(tmp_path / "again", 7, 0, {})
-    assert "its controls, [seed 7](reports/again/" in text(whole, again)
-    parts = text(whole).split("\n\n")
-    assert parts[0].endswith("controls, [seed 7](reports/whole/report.html):")
-    assert parts[4] == "Every checkpoint, seed 7:"
-    apart = made(tmp_path / "apart", [7, 8], [0, 1], {})
-    assert "on one base" not in text(whole, apart)
+    assert parts[4] == "Every checkpoint:"
+    alone = text(made(tmp_path / "alone", 7, 0, {}))
+    assert "[seed 7](reports/alone/report.html), 95 % intervals over problems. R1" in alone
+    apart = made(tmp_path / "apart", [7, 9], [0, 1], {})
+    assert "[seeds 7, 9](reports/apart/report.html), 95 %" in text(apart)
 
 
 @pytest.mark.parametrize(
