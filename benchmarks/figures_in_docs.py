@@ -208,6 +208,7 @@ ROWS_ZH = {
     "format_valid": "格式合规",
     "language_share": "用题目的语言思考",
 }
+NAMED_ZH = {**ROWS_ZH, "repetition": "重复的四元组"}
 FAMILIES_ZH = {"arithmetic": "算术", "countdown": "countdown", "word_problems": "应用题"}
 
 
@@ -241,13 +242,14 @@ def results_zh(versions: Versions) -> list[str]:
 
 def _real_zh(version: Path) -> str:
     real = of_real(version)
-    alone = f"；只奖励格式 {real.control} %" if real.control else ""
-    last = f"（R1 为 {real.r1} %）" if real.r1 else ""
+    alone = f"只奖励格式 {real.control} %。" if real.control else ""
+    last = f"，R1 {real.r1} %" if real.r1 else ""
     return (
         f"**真实权重**：{real.model}，{FAMILIES_ZH.get(real.family, real.family)}，"
-        f"{_seeds(version, True)}（区间只针对题目）：用 R1-Zero 的模板 "
-        f"{real.base} → {real.zero} %{last}，比用最佳提示的原模型高 {real.adds} 个百分点{alone}；"
-        f"答对者中推理成立的占 {real.sound} %，原模型用最佳提示时 {real.best_sound} %。"
+        f"{_seeds(version, True)}（区间只针对题目）：用 R1-Zero 的模板 {real.base} %，用最佳提示 "
+        f"{real.best} %，R1-Zero {real.zero} %{last}；R1-Zero 比最佳提示高 {real.adds} 个百分点。"
+        f"但 R1-Zero 答对者中推理成立的只占 {real.sound} %，用最佳提示时 {real.best_sound} %。"
+        f"{alone}"
     )
 
 
@@ -288,24 +290,24 @@ def _rl_zh(rl: dict[str, Any], version: Path) -> Iterator[str]:
     ]
     if told:
         yield f"对照（R1-Zero 为 {of('r1_zero')} %）：{'；'.join(told)}。"
-    yield (
-        f"R1-Zero 答对的回答中 {of('r1_zero', 'sound')} % 推理成立（算术 "
-        f"{of('r1_zero', 'arithmetic/sound')}，countdown {of('r1_zero', 'countdown/sound')}；"
-        f"用最佳提示的基座 {of('base_best', 'sound')}）；"
-        f"{of('r1_zero', 'false_check')} % 的回答把错的说成对的（基座 "
-        f"{of('base', 'false_check')}）。没有任何奖励要求步骤正确。"
+    families = "，".join(
+        f"{FAMILIES_ZH[f]} {of('base_best', f'{f}/sound')} → {of('r1_zero', f'{f}/sound')} %"
+        for f in rl["adds"]
     )
-    forced = ""
-    if "base_forced" in rl:
-        forced = (
-            f"；被强制继续的基座：{rl['base_forced']['length']['value']:.0f} 个 token，"
-            f"{of('base_forced', 'reconsidered')}"
-        )
-    lengths = [f"{rl[name]['length']['value']:.0f}" for name in ("base", "r1_zero")]
+    forced = "base_forced" in rl
+    also = f"，被强制继续的基座 {of('base_forced', 'false_check')}" if forced else ""
     yield (
-        f"回答从平均 {lengths[0]} 个 token 增长到 {lengths[1]} 个；"
-        f"{of('r1_zero', 'reconsidered')} % 的回答推翻了自己先前的结果并最终答对（基座 "
-        f"{of('base', 'reconsidered')}{forced}）。"
+        f"答对者中推理成立的比例，从用最佳提示的基座到 R1-Zero：{families}；"
+        f"{of('r1_zero', 'false_check')} % 的回答把错的说成对的（基座 "
+        f"{of('base', 'false_check')}{also}）。没有任何奖励要求步骤正确。"
+    )
+    lengths = [f"{rl[name]['length']['value']:.0f}" for name in ("base", "r1_zero")]
+    more = f"（被强制继续的基座 {rl['base_forced']['length']['value']:.0f} 个）" if forced else ""
+    also = f"，被强制继续的基座 {of('base_forced', 'reconsidered_right')}" if forced else ""
+    yield (
+        f"回答从平均 {lengths[0]} 个 token 增长到 {lengths[1]} 个{more}；"
+        f"R1-Zero 答对的回答中有 {of('r1_zero', 'reconsidered_right')} % 先推翻过自己的结果（基座 "
+        f"{of('base', 'reconsidered_right')}{also}）。"
     )
 
 
@@ -342,7 +344,7 @@ def _counted_zh(version: Path) -> tuple[list[dict[str, Any]], str]:
 def _later_zh(version: Path) -> Iterator[str]:
     changes = later(version)
     if changes:
-        told = "；".join(f"{ROWS_ZH[path]} {interval(one, True)}" for path, one in changes.items())
+        told = "；".join(f"{NAMED_ZH[path]} {interval(one, True)}" for path, one in changes.items())
         yield f"R1 与 R1-Zero 之差（百分点）：{told}。"
 
 

@@ -34,8 +34,16 @@ ROWS = {
     "format_valid": "valid format",
     "language_share": "language of the question",
 }
-LATER = ("arithmetic/pass@1", "countdown/pass@1", "general/score", "sound", "language_share")
-"""Rows whose change from R1-Zero to R1 is told."""
+LATER = (
+    "arithmetic/pass@1",
+    "countdown/pass@1",
+    "general/score",
+    "sound",
+    "language_share",
+    "repetition",
+)
+"""Measures whose change from R1-Zero to R1 is told."""
+NAMED = {**ROWS, "repetition": "repeated 4-grams"}
 
 
 def begin(*versions: Path | None) -> str:
@@ -120,13 +128,13 @@ def _of_lab(version: Path) -> str:
 def _of_real(version: Path) -> str:
     """What R1-Zero adds to a pretrained model, in the version's task."""
     real = of_real(version)
-    alone = f"; format reward alone {real.control} %" if real.control else ""
+    alone = f" Format reward alone: {real.control} %." if real.control else ""
     last = f", R1 {real.r1}" if real.r1 else ""
     return (
         f"**Real weights**, {real.model}, {real.family.replace('_', ' ')}, {_seeds(version)}, "
-        f"intervals over problems: base {real.base} %, R1-Zero {real.zero}{last}; R1-Zero minus "
-        f"the best prompt {real.adds}{alone}; sound, of right answers, {real.sound} %, under "
-        f"that prompt {real.best_sound}."
+        f"intervals over problems: base {real.base} %, with its best prompt {real.best}, R1-Zero "
+        f"{real.zero}{last}; R1-Zero minus the best prompt {real.adds}. But only {real.sound} % of "
+        f"R1-Zero's right answers are sound, under that prompt {real.best_sound}.{alone}"
     )
 
 
@@ -137,6 +145,7 @@ class Real:
     model: str
     family: str
     base: str
+    best: str
     zero: str
     r1: str | None
     adds: str
@@ -158,7 +167,7 @@ def of_real(version: Path) -> Real:
 
     control = "r1_zero_format_only"
     return Real(
-        model_of(version), family, of("base"), of("r1_zero"),
+        model_of(version), family, of("base"), of("base_best"), of("r1_zero"),
         of("r1") if "r1" in results else None, interval(adds, True),
         of("r1_zero", "sound"), of("base_best", "sound"),
         of(control) if control in results else None,
@@ -184,7 +193,7 @@ def _later(version: Path) -> Iterator[str]:
     """What the later stages change, from R1-Zero to R1."""
     changes = later(version)
     if changes:
-        told = "; ".join(f"{ROWS[path]} {interval(one, True)}" for path, one in changes.items())
+        told = "; ".join(f"{NAMED[path]} {interval(one, True)}" for path, one in changes.items())
         yield f"R1 minus R1-Zero, in points: {told}."
 
 
@@ -258,29 +267,28 @@ def _sharpens(results: dict[str, Any]) -> str:
     return f"At least one of 16 samples is right, base to R1-Zero: {told}."
 
 
-def _forced_too(results: dict[str, Any]) -> str:
-    if "base_forced" not in results:
-        return ""
-    forced = results["base_forced"]
-    return (
-        f"; forcing the base does the same without RL: {forced['length']['value']:.0f} tokens, "
-        f"{number(forced['reconsidered']['value'])} %"
-    )
+def _forced_too(results: dict[str, Any], path: str) -> str:
+    """The forced base's share, where it was measured."""
+    forced = results.get("base_forced")
+    return f" (forced base {number(forced[path]['value'])})" if forced else ""
 
 
 def _length(results: dict[str, Any]) -> str:
-    base, zero = results["base"], results["r1_zero"]
+    base, zero, path = results["base"], results["r1_zero"], "reconsidered_right"
+    forced = results.get("base_forced")
+    beside = f" (forced base {forced['length']['value']:.0f})" if forced else ""
     return (
-        f"Answers grow from {base['length']['value']:.0f} to {zero['length']['value']:.0f} tokens; "
-        f"those that retract a result and end right from {number(base['reconsidered']['value'])} "
-        f"to {number(zero['reconsidered']['value'])} %{_forced_too(results)}."
+        f"Answers grow from {base['length']['value']:.0f} to {zero['length']['value']:.0f} tokens"
+        f"{beside}; of right answers, those that retract a result first from "
+        f"{number(base[path]['value'])} to {number(zero[path]['value'])} %"
+        f"{_forced_too(results, path)}."
     )
 
 
 def _controls(results: dict[str, Any], version: Path) -> Iterator[str]:
     path = "reasoning/pass@1"
     others = {
-        "r1_zero_permuted": "rewards permuted within groups (pure noise)",
+        "r1_zero_permuted": "rewards permuted within groups",
         "r1_zero_format_only": "format reward alone",
         "base_rft_best": "SFT on the right answers among as many samples of the base",
         "r1_zero_equal_weights": "the paper's plain sum of accuracy and format",
@@ -306,14 +314,15 @@ def lead(version: Path) -> str:
 
 def _sound(results: dict[str, Any]) -> str:
     zero, best = results["r1_zero"], results["base_best"]
-    families = ", ".join(
-        f"{family} {number(zero[f'{family}/sound']['value'])}" for family in results["adds"]
+    families = "; ".join(
+        f"{family} {number(best[path]['value'])} → {number(zero[path]['value'])} %"
+        for family in results["adds"]
+        for path in (f"{family}/sound",)
     )
     return (
-        f"Of R1-Zero's right answers {number(zero['sound']['value'])} % are sound ({families}), of "
-        f"the best-prompted base's {number(best['sound']['value'])}; answers that affirm a "
-        f"falsehood rise from {number(results['base']['false_check']['value'])} to "
-        f"{number(zero['false_check']['value'])} %."
+        f"Sound, of right answers, best-prompted base to R1-Zero: {families}. Answers that affirm "
+        f"a falsehood rise from {number(results['base']['false_check']['value'])} to "
+        f"{number(zero['false_check']['value'])} %{_forced_too(results, 'false_check')}."
     )
 
 
@@ -329,7 +338,7 @@ def _students(results: dict[str, Any]) -> Iterator[str]:
             told.append(
                 f"{student.capitalize()} {base} → {distilled} % distilled, {alone} % by RL alone"
             )
-        yield f"Students of half the size: {'; '.join(told)}."
+        yield f"Students of half the size, pass@1: {'; '.join(told)}."
 
 
 def main(*versions: str) -> None:

@@ -38,7 +38,7 @@ def made(folder, seeds, bases, verdicts):
     """A version with what README reads of it; every figure is 0.25."""
     one = {"value": 0.25, "low": 0.0, "high": 0.5}
     adds = {family: one for family in ("arithmetic", "countdown")}
-    more = "reasoning/pass@1 false_check length reconsidered".split()
+    more = "reasoning/pass@1 false_check length reconsidered_right".split()
     more += [f"{one}/{what}" for one in adds for what in ("sound", "pass@16")]
     paths = [*ROWS, *more]
     results = {name: dict.fromkeys(paths, one) for name in COLUMNS} | {"adds": adds}
@@ -98,14 +98,14 @@ def test_real_weights_are_told_with_their_control_and_soundness(model, named, tm
     told = _of_real(version)
     assert told == (
         f"**Real weights**, {named or 'Qwen2.5-Coder-0.5B-Instruct'}, word problems, "
-        "[seed 3](reports/real/report.html), intervals over problems: base 25.0 %, R1-Zero 72.5, "
-        "R1 25.0; R1-Zero minus the best prompt +7.0 [+1.0, +13.0]; sound, of right "
-        "answers, 25.0 %, under that prompt 99.0."
+        "[seed 3](reports/real/report.html), intervals over problems: base 25.0 %, with its best "
+        "prompt 25.0, R1-Zero 72.5, R1 25.0; R1-Zero minus the best prompt +7.0 [+1.0, +13.0]. But "
+        "only 25.0 % of R1-Zero's right answers are sound, under that prompt 99.0."
     )
     results["r1_zero_format_only"] = {"reasoning/pass@1": {"value": 0.2}}
     (version / "results.json").write_text(json.dumps(results))
-    assert "; format reward alone 20.0 %; sound" in _of_real(version)
-    assert "只奖励格式 20.0 %；" in _real_zh(version)
+    assert " Format reward alone: 20.0 %." in _of_real(version)
+    assert "只奖励格式 20.0 %。" in _real_zh(version)
 
 
 def test_a_readme_of_a_screen_and_a_half():

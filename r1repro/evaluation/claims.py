@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from r1repro.evaluation import metrics, moved
-from r1repro.evaluation.checkpoints import CONTROL, about
+from r1repro.evaluation.checkpoints import CONTROL, about, label_of
 from r1repro.evaluation.declared import Change, Claim, Lead, Measure, Rise, Times, Value, load
 from r1repro.evaluation.effects import Light, effect, measured
 from r1repro.evaluation.statistics import LEVEL, Estimate, over_seeds, power
@@ -286,10 +286,14 @@ def detectable(effects: Sequence[Estimate], smallest: float = 0.0) -> float:
 
 def _needs(measure: Measure) -> str:
     match measure:
-        case Change(path, before, after) | Times(path, before, after):
-            return f"{path} of {before} and {after} was not measured, or is zero"
+        case Times(path, before, after):
+            both = f"{label_of(before)} or {label_of(after)}"
+            return f"there is no ratio: {metrics.label(path)} of {both} is zero or was not measured"
+        case Change(path, before, after):
+            both = f"{label_of(before)} or {label_of(after)}"
+            return f"{metrics.label(path)} of {both} was not measured"
         case Value(path, checkpoint):
-            return f"{path} of {checkpoint} was not measured"
+            return f"{metrics.label(path)} of {label_of(checkpoint)} was not measured"
         case Rise(column, stage):
             return f"{stage} has no {column} after a phase of valid format"
         case Lead(column, over, stage):

@@ -312,9 +312,9 @@ def shown(estimate: Estimate | None, path: str, signed: bool = False) -> str:
     unit = ("\u00a0points" if signed else "\u00a0%") if how.share else ""  # no line break before
     if math.isnan(estimate.low):
         return f"{number(estimate.value)}{unit}"
-    if estimate.each:
-        own = " / ".join(map(number, estimate.each))
-        return f"{number(estimate.value)}{unit} ({own}){few(estimate)}"
+    if own := [number(value) for value in estimate.each]:
+        told = f" ({' / '.join(own)})" if len(set(own)) > 1 else ""
+        return f"{number(estimate.value)}{unit}{told}{few(estimate)}"
     interval = f"[{number(estimate.low)}, {number(estimate.high)}]{few(estimate)}"
     return f"{number(estimate.value)}{unit} {interval}"
 

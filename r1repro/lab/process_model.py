@@ -46,4 +46,4 @@ def by_step(pairs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         all(step.reward == TRUE for text in both for step in read_steps(text))
         for both in zip(pairs["chosen"], pairs["rejected"], strict=True)
     ]
-    yield "any step, where every step of both holds", pairs[np.array(alike, dtype=bool)]
+    yield "any step, every step of both being true", pairs[np.array(alike, dtype=bool)]

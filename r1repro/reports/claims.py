@@ -28,10 +28,9 @@ def counts(judged: Sequence[Judged]) -> dict[str, int]:
 def false_verdicts(judged: Sequence[Judged], several: bool) -> str:
     """The expected number of false verdicts, as a sentence; several: whether of several seeds."""
     told = (
-        f"Verdicts that are false by chance: at most {expected_false(judged):.1f} are expected of "
-        f"the {exposed(judged)} claims judged by an interval, ours among them. Only one verdict "
-        f"can be false of each, and it takes one end of its 95 % interval to lie beyond the truth, "
-        f"{100 * TAIL:g} %"
+        f"Chance makes a verdict false where one end of its 95 % interval lies beyond the truth, "
+        f"at most {100 * TAIL:g} % each: of the {exposed(judged)} claims judged by an interval, "
+        f"ours among them, at most {expected_false(judged):.1f} verdicts are expected to be false"
     )
     if several:
         return f"{told}."
@@ -57,13 +56,13 @@ def control(judged: Sequence[Judged]) -> str:
     )
     others = [one.claim.statement for one in judged[1:] if one.verdict == "reproduced"]
     rest = (
-        f" Of the other claims on the effect of RL on the base these are reproduced with permuted "
-        f"rewards too, so they are not an effect of the reward: {' '.join(others)}"
+        " Of the other claims on what RL does to the base these hold there too, so that holding "
+        f"does not show an effect of the reward: {' '.join(others)}"
         if others
         else " None of the other claims on the effect of RL on the base is reproduced there."
     )
     return (
-        "The control: with the rewards of every group permuted the same stage changes pass@1 by "
+        "The control: with the rewards of every group permuted, the same stage changes pass@1 by "
         f"{changed}, and the claim “{first.claim.statement}” would be {first.verdict}, {meant}."
         f"{rest}"
     )

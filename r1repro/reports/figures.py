@@ -253,8 +253,9 @@ def training(metrics: pd.DataFrame) -> Drawing:
 def over_steps(
     runs: Mapping[str, pd.DataFrame], columns: Sequence[str], begins: int | None = None
 ) -> Drawing:
-    """Columns of PANELS over the RL steps of {stage: metrics}, one panel per column.
+    """What training logged over the RL steps of each stage, a panel for each measure.
 
+    runs: metrics by stage; columns: keys of PANELS.
     begins: first step with general prompts, drawn as a line. Unmeasured columns and empty panels
     are left out.
     """

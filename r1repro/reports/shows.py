@@ -74,27 +74,48 @@ def of_rl(summaries: Results, changes: Results) -> list[str]:
     change = changes.get(key("base", "r1_zero"))
     if base is None or zero is None or change is None:
         return []
-    forced = summaries.get("base_forced")
+    forced, best = summaries.get("base_forced"), summaries.get("base_best")
     return [
-        _persistence(base, forced, zero),
+        _persistence(base, best, forced, zero),
         _of_many(base, zero, change),
         _length(base, forced, zero, change),
-        _and_then(_taken_back(base, forced, zero, change), _soundness(base, zero)),
+        _and_then(_taken_back(base, forced, zero, change), _soundness(base, best, forced, zero)),
     ]
+
+
+def controls(summaries: Results) -> str:
+    """pass@1 of R1-Zero's controls and baselines beside its own; "" if none ran."""
+    path = "reasoning/pass@1"
+    ran = [name for name in CONTROLS if path in summaries.get(name, {})]
+    if not ran or not {"base", "r1_zero"} <= summaries.keys():
+        return ""
+    told = "; ".join(f"{CONTROLS[name]} {_percent(summaries[name][path])}" for name in ran)
+    base, zero = (_percent(summaries[name][path]) for name in ("base", "r1_zero"))
+    return f"pass@1 of the controls, the base having {base} and R1-Zero {zero}: {told}."
+
+
+CONTROLS = {
+    "r1_zero_permuted": "with rewards permuted within groups",
+    "r1_zero_format_only": "with the format reward alone",
+    "r1_zero_equal_weights": "with the plain sum of accuracy and format",
+    "base_rft_best": "the base fine-tuned on its own right samples, with its best prompts",
+}
 
 
 def _and_then(*sentences: str) -> str:
     return " ".join(one for one in sentences if one)
 
 
-def _persistence(base: Summary, forced: Summary | None, zero: Summary) -> str:
+def _persistence(base: Summary, best: Summary | None, forced: Summary | None, zero: Summary) -> str:
     if forced is None:
         return ""
     path = "reasoning/pass@1"
+    prompts = f" and {_percent(best[path])} with its best prompts" if best else ""
     return (
-        "Persistence alone: forced to continue whenever it gives up, the untrained base is right "
-        f"in {metrics.shown(forced[path], path)} of its answers, against "
-        f"{_percent(base[path])} otherwise; R1-Zero is right in {_percent(zero[path])}."
+        "Persistence alone gives much of it: without RL, but forced to continue whenever it gives "
+        "up and stopped by an oracle once it is right, the base with the template is right in "
+        f"{metrics.shown(forced[path], path)} of its answers, against {_percent(base[path])} "
+        f"unforced{prompts}; R1-Zero is right in {_percent(zero[path])}."
     )
 
 
@@ -129,7 +150,7 @@ def _length(base: Summary, forced: Summary | None, zero: Summary, change: Summar
     if right and wrong and (right.high < wrong.low or wrong.high < right.low):
         longer = "wrong" if right.value < wrong.value else "right"
         of_both = (
-            f"; its {longer} answers are longer ({right.value:.0f} tokens if right, "
+            f"; its {longer} answers are the longer ones ({right.value:.0f} tokens if right, "
             f"{wrong.value:.0f} if wrong)"
         )
     return (
@@ -144,21 +165,41 @@ def _taken_back(base: Summary, forced: Summary | None, zero: Summary, change: Su
         return ""
     verb = worded(change[path], "more often than", "less often than", "about as often as")
     beside = f", forced {_percent(forced[path])}" if forced else ""
+    right = "reconsidered_right"
+    among = ""
+    if right in base and right in zero:
+        own = f", forced {_percent(forced[right])}" if forced and right in forced else ""
+        among = (
+            f" and {_percent(zero[right])} of its right ones (the base in "
+            f"{_percent(base[right])}{own})"
+        )
     return (
         f"R1-Zero retracts a result and ends right {verb} the base: in "
         f"{metrics.shown(zero[path], path)} of its answers (the base in "
-        f"{_percent(base[path])}{beside})."
+        f"{_percent(base[path])}{beside}){among}."
     )
 
 
-def _soundness(base: Summary, zero: Summary) -> str:
+def _soundness(base: Summary, best: Summary | None, forced: Summary | None, zero: Summary) -> str:
     if "sound" not in zero or "false_check" not in zero or "false_check" not in base:
         return ""
-    own = f" (of the base's {_percent(base['sound'])})" if "sound" in base else ""
+    families = [f"{one}/sound" for one in metrics.families(zero) if f"{one}/sound" in zero]
+    each = ", ".join(f"{path.split('/')[0]} {_percent(zero[path])}" for path in families)
+    of_base = []
+    if best and families and all(path in best for path in families):
+        told = ", ".join(_percent(best[path]) for path in families)
+        of_base.append(f"{told} with its best prompts")
+    if "sound" in base:
+        of_base.append(f"{_percent(base['sound'])} with the template")
+    own = f"; of the base's {' and '.join(of_base)}" if of_base else ""
+    apart = f" ({each}{own})" if len(families) > 1 or own else ""
+    beside = ""
+    if forced and "false_check" in forced:
+        beside = f", the forced base in {_percent(forced['false_check'])}"
     return (
-        f"Of R1-Zero's right answers {metrics.shown(zero['sound'], 'sound')} are sound{own}; it "
+        f"Of R1-Zero's right answers {metrics.shown(zero['sound'], 'sound')} are sound{apart}; it "
         f"affirms a false result in {metrics.shown(zero['false_check'], 'false_check')} of its "
-        f"answers, the base in {_percent(base['false_check'])}."
+        f"answers, the base in {_percent(base['false_check'])}{beside}."
     )
 
 
@@ -175,14 +216,14 @@ def later(changes: Results) -> str:
         ]
         compared += len(paths)
         if change:
-            parts.append(f"{label_of(after)}: {', '.join(moved) or 'nothing'}")
+            parts.append(f"{label_of(after)}: {', '.join(moved) or 'no change told apart from 0'}")
     if not parts:
         return ""
     return (
         f"Later stages, in points against the checkpoint before (Dev1 and Dev3 start from the base "
         f"again): {'; '.join(parts)}. Only changes whose 95 % interval "
-        f"excludes 0 are listed, out of {compared} compared; by chance alone about "
-        f"{compared / 20:.1f} would be."
+        f"excludes 0 are listed, out of {compared} compared; about {compared / 20:.1f} would be "
+        "listed by chance alone."
     )
 
 

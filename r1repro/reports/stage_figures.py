@@ -54,8 +54,9 @@ WAYS: dict[str, tuple[str, str]] = {
 
 @described
 def fine_tuning(runs: Mapping[str, pd.DataFrame], pairs: bool = False) -> Drawing:
-    """Loss, accuracy and learning rate over the updates of {stage: metrics}.
+    """Loss, accuracy and learning rate of fine-tuning over its updates.
 
+    runs: metrics by stage.
     pairs: whether the metrics are those of a reward model, whose accuracy is over pairs.
     """
     figure = drawing.empty(10.4, 2.9)

@@ -121,7 +121,7 @@ def test_what_one_run_lacks_is_not_made_up():
     assert one.reason == "there is no evaluation of base and r1_zero in 1 of 2 runs"
     asked = {name: {"length": estimate(20, 30)} for name in ("base", "r1_zero")}
     (two,) = claims.judge([CLAIM], [Light(asked, {}, {})])
-    assert two.reason.startswith("reasoning/pass@1 of base and r1_zero was not measured")
+    assert two.reason.startswith("pass@1 of Base or R1-Zero was not measured")
     (other,) = claims.judge([Claim("y", "Later.", "v1", not_yet="PPO is not built")], [run()])
     assert (other.verdict, other.reason) == ("not testable", "PPO is not built")
 

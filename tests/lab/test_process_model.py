@@ -21,7 +21,7 @@ def test_late_steps_are_one_row_and_true_ones_another():
         "step 1": [1],
         "step 2": [2],
         "step 3 or a later one": [4],
-        "any step, where every step of both holds": [2, 4],
+        "any step, every step of both being true": [2, 4],
     }
 
 

@@ -115,7 +115,7 @@ def test_the_page_of_seeds_says_what_it_speaks_of(joined):
         "From the base to R1 over several seeds",
         "On 120 held-out reasoning problems, 3 seeds on one base, 8 samples each; changes are",
         "means over 3 seeds and the problems",
-        "Verdicts that are false by chance: at most",
+        "verdicts are expected to be false",
         "RL step of the first sound one kept",
         "Without the language-consistency reward",
         "p < 0.001 for all answers of seed 1, base seed 0",

@@ -57,7 +57,10 @@ def test_what_rl_did_to_the_base():
 
 def test_the_forced_base_stands_beside_what_it_does_too():
     text = said(forced=True)
-    assert "is right in 70.0\u00a0% [68.0, 72.0] of its answers, against 20.0" in text
+    assert (
+        "base with the template is right in 70.0\u00a0% [68.0, 72.0] of its answers, against 20.0"
+        in text
+    )
     assert "50 for R1-Zero (the forced base: 52)" in text
     assert "the base in 3.0\u00a0%, forced 19.0\u00a0%)." in text
 
@@ -92,10 +95,20 @@ def test_a_stage_is_told_by_what_rose_fell_and_stayed():
     assert "to 50.0" not in shows.of_stage({}, {pair: moved})[0]
     assert shows.of_stage({"dev1": after}, {pair: {}}) == []
     told = shows.later({key(*pair): moved, key("dev1", "dev2"): {"general/score": about(0)}})
-    assert "Dev1: general tasks +30.0, thinking in the language asked −10.0; Dev2: noth" in told
-    assert "out of 3 compared; by chance alone about 0.1 would be" in told
+    assert "Dev1: general tasks +30.0, thinking in the language asked −10.0; Dev2" in told
+    assert "; Dev2: no change told apart from 0." in told
+    assert "out of 3 compared; about 0.1 would be listed by chance alone" in told
     still = {pair: {"sound": about(0, 0.1)}}
     assert shows.of_stage({}, still)[0].endswith("R1-Zero. No clear change in 1 measure.")
+
+
+def test_controls_are_told_beside_the_base_and_r1_zero():
+    path = "reasoning/pass@1"
+    found = {"base": BASE, "r1_zero": ZERO, "r1_zero_permuted": {path: about(0.05)}}
+    told = shows.controls(found)
+    assert told.endswith(": with rewards permuted within groups 5.0\u00a0%.")
+    assert "the base having 20.0" in told and "format" not in told
+    assert shows.controls({"base": BASE, "r1_zero": ZERO}) == ""
 
 
 def test_the_head_of_a_report_is_five_findings():
