@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.rewards import rules
@@ -77,6 +78,32 @@ class Preference:
             output = self.model(input_ids=rows.to(device), attention_mask=mask.to(device))
             scores += output.logits[:, 0].float().sigmoid().tolist()
         return scores
+
+    @torch.inference_mode()
+    def scores_of_beginnings(self, texts: Sequence[str]) -> tuple[list[float], int]:
+        """`scores` of texts that are not finished, and the tokens read.
+
+        A text that begins another one is read with it, in one pass: the model is causal.
+        """
+        ids = [encoded(self.tokenizer, text, False) for text in texts]
+        holders: list[list[int]] = []
+        held: dict[tuple[int, ...], int] = {}
+        for row in sorted(ids, reverse=True):  # in this order a beginning follows what it begins
+            if not holders or holders[-1][: len(row)] != row:
+                holders.append(row)
+            held[tuple(row)] = len(holders) - 1
+        found: dict[int, list[float]] = {}
+        order = sorted(range(len(holders)), key=lambda i: len(holders[i]))
+        for start in range(0, len(order), BATCH):
+            part = order[start : start + BATCH]
+            rows = [torch.tensor(holders[i], device=self.model.device) for i in part]
+            padded = pad_sequence(rows, True, self.tokenizer.pad_token_id)
+            mask = pad_sequence([torch.ones_like(row) for row in rows], True, 0)
+            states = self.model.base_model(input_ids=padded, attention_mask=mask).last_hidden_state
+            scores_B_T = self.model.score(states)[:, :, 0].float().sigmoid()
+            found |= dict(zip(part, scores_B_T.tolist(), strict=True))
+        scores = [found[held[tuple(row)]][len(row) - 1] for row in ids]
+        return scores, sum(map(len, holders))
 
 
 def encoded(tokenizer: PreTrainedTokenizerFast, text: str, finished: bool) -> list[int]:

@@ -67,14 +67,9 @@ def by_step(pairs: pd.DataFrame, any_text: bool = False) -> pd.DataFrame:
 def judge(config: Config, folder: Path) -> Judge:
     """The step rewards of the model of a stage's folder: the sigmoid of its score."""
     place = folder / "model"
-    tokenizer = load_tokenizer(place)
-    scores = Preference(load_reward_model(place, config.engine), tokenizer).scores
+    model = Preference(load_reward_model(place, config.engine), load_tokenizer(place))
 
     def rewards(asked: Sequence[tuple[str, str]]) -> tuple[list[float], int]:
-        texts = [answer_pairs.shown(*one) for one in asked]
-        distinct = list(dict.fromkeys(texts))  # answers to one question often begin alike
-        found = dict(zip(distinct, scores(distinct, [False] * len(distinct)), strict=True))
-        read = sum(map(len, tokenizer(distinct)["input_ids"])) if distinct else 0
-        return [found[text] for text in texts], read
+        return model.scores_of_beginnings([answer_pairs.shown(*one) for one in asked])
 
     return rewards

@@ -10,11 +10,12 @@ import pytest
 from r1repro import config as configuration
 from r1repro.artifacts import Progress
 from r1repro.config import ModelConfig, lab
+from r1repro.rewards.preference import Preference
 from r1repro.rewards.steps import Step
 from r1repro.runner.graph import graph
 from r1repro.stages import process_model, rl
 from r1repro.stages.base_model import from_random_weights
-from r1repro.stages.models import save_model
+from r1repro.stages.models import load_reward_model, load_tokenizer, save_model
 from r1repro.tasks import corpus, worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
 from r1repro.training import rl as grpo
@@ -76,6 +77,13 @@ def test_the_stage_and_the_arm_that_it_pays(base, monkeypatch):
     rewards, tokens = learned([("q", "1+1=2"), ("q", "1+1=2\n2+1=4"), ("q", "1+1=2")])
     assert rewards[0] == rewards[2] and all(0 < reward < 1 for reward in rewards) and tokens > 0
     assert learned([]) == ([], 0)
+    judge = Preference(load_reward_model(folder / "model"), load_tokenizer(folder / "model"))
+    texts = ["q\n1+1=2", "q\n1+1=2\n2+1=4", "q\n1+1=3", "q\n1+1=2"]
+    alone = judge.scores(texts, [False] * 4)
+    together, read = judge.scores_of_beginnings(texts)
+    assert together == pytest.approx(alone, abs=1e-6)
+    each = [len(judge.tokenizer.encode(text)) for text in texts]
+    assert read == each[1] + each[2], "what begins another text is not read again"
     asked, batches = [], []
 
     def watched(*given):
