@@ -82,14 +82,14 @@ def _said(told: Report, notebook: str) -> list[str]:
             alike.append(f"at {listed} {method} is {words} GRPO ({change_told})")
     usual = samples.get(reference)
     other = [s for s, n in samples.items() if usual is not None and n != usual]
-    unequal = ", ".join(label(stage.removeprefix(lab.STAGE), notebook) for stage in other)
+    unequal = "; ".join(label(stage.removeprefix(lab.STAGE), notebook) for stage in other)
     return [
         f"pass@1, {told.over}: {'; '.join(said)}." if said else "Nothing is compared with GRPO.",
         f"GRPO’s best has a policy’s rate that not every method was tried with; at rates of both: "
         f"{'; '.join(alike)}."
         if alike
         else "",
-        f"Not as many completions as GRPO’s, so no comparison at equal cost: {unequal}."
+        f"Another number of completions than GRPO’s, so no comparison at equal cost: {unequal}."
         if unequal
         else "",
     ]

@@ -261,9 +261,10 @@ def test_arms_that_sampled_less_are_named(runs):
     manifest = copy.deepcopy(told.manifest)
     manifest["config"]["arms"]["centred"]["samples"] = 512
     said = of_lab.notebooks(report.replace(told, manifest=manifest))._repr_html_()
-    assert said.count("Not as many completions as GRPO’s") == 2
-    assert "no comparison at equal cost: without the deviation." in said and ">512<" in said
-    assert "no comparison at equal cost: SFT, rate × 1, SFT, rate × 0.5, SFT, rate × 2." in said
+    assert said.count("Another number of completions than GRPO’s") == 2
+    more = "no comparison at equal cost: process supervision, learned; without the deviation."
+    assert more in said and ">512<" in said
+    assert "no comparison at equal cost: SFT, rate × 1; SFT, rate × 0.5; SFT, rate × 2." in said
 
 
 def test_the_report_of_the_stages_shows_arms_of_its_base(runs):

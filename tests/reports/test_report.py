@@ -343,8 +343,8 @@ def test_the_ledger_says_how_many_verdicts_are_false_by_chance(built):
     verdicts = [one for one in judged if not one["control"] and one["verdict"] != "not testable"]
     counted = [one for one in verdicts if one["effect"]["low"] is not None]
     assert len(counted) > 20
-    expected = f"at most {0.025 * len(counted):.1f} are expected of the {len(counted)} claims"
-    assert expected in text
+    assert f"of the {len(counted)} claims judged by an interval, ours among them, at most" in text
+    assert f"at most {0.025 * len(counted):.1f} verdicts are expected to be false" in text
     assert f"it is {0.11 * len(counted):.1f}, by the simulated 11 % each" in text
 
 
