@@ -27,6 +27,7 @@ from r1repro.training import adapters, objective, sharding, steps
 from r1repro.training.critic import Critic
 from r1repro.training.kl import ESTIMATORS
 from r1repro.training.logprobs import micro_batches, plain_head, token_logps
+from r1repro.training.trl_sampling import importance_weights
 
 REFERENCE = "reference.safetensors"
 MISMATCH = "sampling/sampling_logp_difference/mean"
@@ -195,7 +196,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         old_logps_B_T = inputs.get("old_per_token_logps")
         if old_logps_B_T is None:
             old_logps_B_T = logps_B_T.detach()
-        weights_B_T, mismatch_B_T = _weights(old_logps_B_T, inputs)
+        weights_B_T, mismatch_B_T = importance_weights(old_logps_B_T, inputs)
         loss = objective.grpo_loss(
             logps_B_T,
             old_logps_B_T,
@@ -389,17 +390,3 @@ def _trim(values: torch.Tensor, name: str, p: int, t: int) -> torch.Tensor:
     if values.ndim == 1:
         return values
     return values[:, values.shape[1] - p :] if name.startswith("prompt") else values[:, :t]
-
-
-def _weights(
-    old_logps_B_T: torch.Tensor, inputs: dict[str, Any]
-) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Importance weights of the tokens, and for our sampler the mismatch of each.
-
-    For vLLM TRL makes the weights and logs the mismatch.
-    """
-    sampled_logps_B_T = inputs.get("sampling_per_token_logps")
-    if "importance_sampling_ratio" in inputs or sampled_logps_B_T is None:
-        return inputs.get("importance_sampling_ratio"), None
-    weights_B_T = objective.truncated_weights(old_logps_B_T, sampled_logps_B_T)
-    return weights_B_T, (old_logps_B_T - sampled_logps_B_T).abs()

@@ -120,3 +120,17 @@ def vllm_arguments(
         vllm_importance_sampling_clip_max=objective.MISMATCH_CAP,
         generation_kwargs={"stop_token_ids": ends(model, tokenizer)},
     )
+
+
+def importance_weights(
+    old_logps_B_T: torch.Tensor, inputs: dict[str, Any]
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Importance weights of the tokens, and for our sampler the mismatch of each.
+
+    For vLLM TRL makes the weights and logs the mismatch.
+    """
+    sampled_logps_B_T = inputs.get("sampling_per_token_logps")
+    if "importance_sampling_ratio" in inputs or sampled_logps_B_T is None:
+        return inputs.get("importance_sampling_ratio"), None
+    weights_B_T = objective.truncated_weights(old_logps_B_T, sampled_logps_B_T)
+    return weights_B_T, (old_logps_B_T - sampled_logps_B_T).abs()
