@@ -195,7 +195,9 @@ def likes(found: pd.DataFrame) -> Html | None:
     """Of notebook why_rl; found: why.likes."""
     rows = found.set_index("change of log P")
     kept, carried = rows.loc[why_.KEPT], rows.loc[why_.CARRIED]
-    shown, crossed = (rows.loc[why_.LIKES[side]] for side in ("right", "crossed"))
+    shown, crossed, other = (
+        rows.loc[why_.LIKES[side]] for side in ("right", "crossed", "twin_right")
+    )
 
     def told(row: pd.Series) -> str:
         return f"{row.value:+.2f} [{row.low:+.2f}, {row.high:+.2f}]"
@@ -207,8 +209,9 @@ def likes(found: pd.DataFrame) -> Html | None:
         verdict = "the sentences were told apart"
     return paragraphs(
         f"Fine-tuning on dislikes alone changed log P of the shown animals by {told(shown)} nats "
-        f"after “do not like” and by {told(crossed)} after “like”, which was never shown. Part of "
-        "that is learning to reply with one bare word. Against the other animals the shown ones "
-        f"gained {told(kept)} after “do not like” and {told(carried)} after “like”, where they are "
-        f"wrong: {verdict}. One run with one seed; the intervals cover words."
+        f"after “do not like” and by {told(crossed)} after “like”, which it never read. The other "
+        f"animals, never shown at all, changed by {told(other)} there, so what any bare word gains "
+        f"is left out: shown minus other changed by {told(kept)} after “do not like” and by "
+        f"{told(carried)} after “like”, where the shown ones are wrong: {verdict}. One run with "
+        "one seed; the intervals cover words."
     )

@@ -36,33 +36,31 @@ def draw(found: Results) -> Drawing:
 
     found: of `by_step`, or its mean over seeds.
     """
-    figure = drawing.empty(10.4, 3.4)
-    left, middle, right = figure.subplots(1, 3)
     paths = sorted({path for one in found.values() for path in one})
     whole = [path for path in paths if path.startswith("reasoning/")][::-1]  # pass@1 first
     families = [path for path in paths if path.endswith("/pass@1") and path not in whole]
     lengths = [path for path in LENGTHS if path in paths]
-    for axes, drawn, colours in (
-        (left, whole, (BLUE, VERMILION)),
-        (middle, families, (BLUE, GREEN, VERMILION)),
-        (right, lengths, (GREEN, VERMILION)),
-    ):
+    panels = [
+        ("Held-out problems", "share of answers", whole, (BLUE, VERMILION)),
+        ("Held-out problems by family", "share of answers", families, (BLUE, GREEN, VERMILION)),
+        ("Length", "tokens", lengths, (GREEN, VERMILION)),
+    ]
+    panels = [panel for panel in panels if panel[2]]
+    figure = drawing.empty(10.4, 3.4)
+    every = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, unit, drawn, colours) in zip(every, panels, strict=True):
         for path, colour, marker in zip(drawn, cycle(colours), cycle("os^"), strict=False):
             label = LENGTHS.get(path) or path.removeprefix("reasoning/").replace("/", ", ")
             there = {int(step): one[path] for step, one in found.items() if path in one}
             steps, estimates = list(there), list(there.values())
             drawing.bars(axes, steps, estimates, colour, marker, label, "-")
-    left.set(title="Held-out problems", ylabel="share of answers")
-    middle.set(title="Held-out problems by family", ylabel="share of answers")
-    right.set(title="Length", ylabel="tokens")
-    right.set_ylim(bottom=0)
-    for axes in (left, middle, right):
-        axes.set_xlabel("RL step")
-        if axes.has_data():
-            axes.legend()
-    drawing.percent(left)
-    drawing.percent(middle)
-    drawing.whole_steps([left, middle, right])
+        axes.set(title=title, ylabel=unit, xlabel="RL step")
+        axes.legend()
+        if unit == "tokens":
+            axes.set_ylim(bottom=0)
+        else:
+            drawing.percent(axes)
+    drawing.whole_steps(list(every))
     return figure
 
 

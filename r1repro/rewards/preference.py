@@ -69,13 +69,7 @@ class Preference:
         scores: list[float] = []
         rows_of = [encoded(self.tokenizer, *one) for one in zip(texts, finished, strict=True)]
         for start in range(0, len(texts), BATCH):
-            ids = rows_of[start : start + BATCH]
-            width = max(map(len, ids))
-            pad = self.tokenizer.pad_token_id
-            rows = torch.tensor([row + [pad] * (width - len(row)) for row in ids])
-            mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
-            device = self.model.device
-            output = self.model(input_ids=rows.to(device), attention_mask=mask.to(device))
+            output = self.model(**self._padded(rows_of[start : start + BATCH]))
             scores += output.logits[:, 0].float().sigmoid().tolist()
         return scores
 
@@ -96,14 +90,21 @@ class Preference:
         order = sorted(range(len(holders)), key=lambda i: len(holders[i]))
         for start in range(0, len(order), BATCH):
             part = order[start : start + BATCH]
-            rows = [torch.tensor(holders[i], device=self.model.device) for i in part]
-            padded = pad_sequence(rows, True, self.tokenizer.pad_token_id)
-            mask = pad_sequence([torch.ones_like(row) for row in rows], True, 0)
-            states = self.model.base_model(input_ids=padded, attention_mask=mask).last_hidden_state
+            states = self.model.base_model(
+                **self._padded([holders[i] for i in part])
+            ).last_hidden_state
             scores_B_T = self.model.score(states)[:, :, 0].float().sigmoid()
             found |= dict(zip(part, scores_B_T.tolist(), strict=True))
         scores = [found[held[tuple(row)]][len(row) - 1] for row in ids]
         return scores, sum(map(len, holders))
+
+    def _padded(self, ids: Sequence[list[int]]) -> dict[str, torch.Tensor]:
+        """The model's inputs, rows padded on the right."""
+        rows = [torch.tensor(row, device=self.model.device) for row in ids]
+        return {
+            "input_ids": pad_sequence(rows, True, self.tokenizer.pad_token_id),
+            "attention_mask": pad_sequence([torch.ones_like(row) for row in rows], True, 0),
+        }
 
 
 def encoded(tokenizer: PreTrainedTokenizerFast, text: str, finished: bool) -> list[int]:

@@ -77,7 +77,8 @@ def test_likes_are_told_by_what_the_shown_animals_gain_over_the_others():
     found = why.likes(_likes({"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 0.25}))
     assert found["value"].tolist() == pytest.approx([3.0, -0.5, 1.5, 0.25, 3.5, 1.25])
     said = str(findings.likes(found))
-    assert "+1.25 [+1.25, +1.25] after “like”, where they are wrong: the animals followed" in said
+    assert "by +1.25 [+1.25, +1.25] after “like”, where the shown ones are wrong: the" in said
+    assert "wrong: the animals followed the words" in said and "changed by +0.25" in said
     apart = why.likes(_likes({"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 2.0}))
     assert "the sentences were told apart" in str(findings.likes(apart))
     assert why.liked(found).columns.tolist() == ["log P, base", "SFT"]

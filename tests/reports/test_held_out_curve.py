@@ -26,6 +26,14 @@ def test_pass_and_majority_are_drawn_at_every_step(curve):
     assert drawn["cons@4"].lines[0].get_xdata().tolist() == [0, 20, 40]
 
 
+def test_families_have_a_panel_where_there_are_several(curve):
+    alone = held_out_curve.draw(held_out_curve.by_step(curve))
+    assert [axes.get_title("left") for axes in alone.axes] == ["Held-out problems", "Length"]
+    both = curve.assign(task=["sums", "words"] * (len(curve) // 2))
+    drawn = held_out_curve.draw(held_out_curve.by_step(both))
+    assert drawn.axes[1].get_title("left") == "Held-out problems by family"
+
+
 def test_one_problem_is_shown_once_a_step(curve):
     shown = held_out_curve.one_problem(curve, shown=2)
     assert shown["step"].tolist() == [0, 40] and shown["problem_id"].nunique() == 1

@@ -106,7 +106,7 @@ def test_controls_are_told_beside_the_base_and_r1_zero():
     path = "reasoning/pass@1"
     found = {"base": BASE, "r1_zero": ZERO, "r1_zero_permuted": {path: about(0.05)}}
     told = shows.controls(found)
-    assert told.endswith(": with rewards permuted within groups 5.0\u00a0%.")
+    assert told.endswith(": R1-Zero, rewards permuted 5.0\u00a0%.")
     assert "the base having 20.0" in told and "format" not in told
     assert shows.controls({"base": BASE, "r1_zero": ZERO}) == ""
 
