@@ -30,6 +30,12 @@ LEARNED = "learned_steps"
 """The change of an arm whose steps are rewarded by that model."""
 OFFLINE = "offline"
 """The change of an arm that learns from data made beforehand, by a method: sft, rft or dpo."""
+SHARE = "share"
+"""The change of such an arm that learns from this share of the data only, its first part."""
+AFTER = "after"
+"""The change of an arm of RL that starts from the policy of another arm instead of the base."""
+_OTHERS = (OFFLINE, LEARNED, SHARE, AFTER)
+"""Changes that are not of RLConfig."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,17 @@ class Arm:
         """Whether the model of stage PROCESS rewards the steps."""
         return bool(dict(self.changes).get(LEARNED))
 
+    @property
+    def start(self) -> str:
+        """The stage whose policy it starts from."""
+        after = dict(self.changes).get(AFTER)
+        return "base" if after is None else f"{STAGE}{after}"
+
+    @property
+    def share(self) -> float:
+        """The share of the data made beforehand that it learns from."""
+        return float(dict(self.changes).get(SHARE, 1.0))
+
 
 @cache
 def arms() -> Mapping[str, Arm]:
@@ -59,7 +76,7 @@ def arms() -> Mapping[str, Arm]:
     check_root()
     found: Any = OmegaConf.to_container(OmegaConf.load(ROOT / PLACE))
     same = {"batches": found["batches"]}
-    return {
+    made = {
         name: Arm(
             one["method"],
             tuple(one["shown_in"]),
@@ -67,6 +84,22 @@ def arms() -> Mapping[str, Arm]:
         )
         for name, one in found["arms"].items()
     }
+    _check_starts(made)
+    return made
+
+
+def _check_starts(made: Mapping[str, Arm]) -> None:
+    """An arm's start is an earlier one, trained with every notebook that shows the arm."""
+    for at, (name, arm) in enumerate(made.items()):
+        earlier = list(made)[:at]
+        after = arm.start.removeprefix(STAGE)
+        if arm.start == "base":
+            continue
+        if after not in earlier or not {*arm.shown_in} <= {*made[after].shown_in}:
+            raise R1ReproError(
+                f"{PLACE}, {name}: {AFTER}={after} must be an arm above it that is shown in "
+                f"{', '.join(arm.shown_in)} too: move or add it"
+            )
 
 
 def shown_in(lab: str) -> Mapping[str, Arm]:
@@ -98,7 +131,7 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
     Checkpoints are where a generation of completions ends. Of an arm that learns from data made
     beforehand these are the settings of the arm of GRPO that has its questions and samples.
     """
-    changes = {key: value for key, value in arm.changes if key not in (OFFLINE, LEARNED)}
+    changes = {key: value for key, value in arm.changes if key not in _OTHERS}
     batches = min(changes.pop("batches"), start.batches)
     if "steps_per_generation" in changes:
         changes["steps_per_generation"] = min(changes["steps_per_generation"], max(1, batches))

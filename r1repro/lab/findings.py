@@ -191,27 +191,31 @@ def why(found: pd.DataFrame) -> Html | None:
     )
 
 
-def likes(found: pd.DataFrame) -> Html | None:
-    """Of notebook why_rl; found: why.likes."""
+def negations(found: pd.DataFrame) -> Html | None:
+    """Of notebook why_rl; found: why.negations."""
+    said = [_negated(why_.FORMS[form], rows) for form, rows in found.groupby("form", sort=False)]
+    return paragraphs(*said, "One run with one seed; the intervals cover words.")
+
+
+def _negated(form: str, found: pd.DataFrame) -> str:
     rows = found.set_index("change of log P")
     kept, carried = rows.loc[why_.KEPT], rows.loc[why_.CARRIED]
     shown, crossed, other = (
-        rows.loc[why_.LIKES[side]] for side in ("right", "crossed", "twin_right")
+        rows.loc[why_.NEGATED[side]] for side in ("right", "crossed", "twin_right")
     )
 
     def told(row: pd.Series) -> str:
         return f"{row.value:+.2f} [{row.low:+.2f}, {row.high:+.2f}]"
 
-    verdict = "it was not told apart from zero"
-    if carried.low > 0:
-        verdict = "the animals followed the words that both share"
-    elif carried.high < 0:
-        verdict = "the sentences were told apart"
-    return paragraphs(
-        f"Fine-tuning on dislikes alone changed log P of the shown animals by {told(shown)} nats "
-        f"after “do not like” and by {told(crossed)} after “like”, which it never read. The other "
-        f"animals, never shown at all, changed by {told(other)} there, so what any bare word gains "
-        f"is left out: shown minus other changed by {told(kept)} after “do not like” and by "
-        f"{told(carried)} after “like”, where the shown ones are wrong: {verdict}. One run with "
-        "one seed; the intervals cover words."
+    verdict = "with “not” too they gained nothing over the others"
+    if kept.low > 0 and carried.low > 0:
+        verdict = "training moved both alike, against the meaning of “not”"
+    elif kept.low > 0:
+        verdict = "the two were told apart"
+    return (
+        f"{form}: fine-tuning on the former alone changed log P of the shown words by "
+        f"{told(shown)} nats with “not” and by {told(crossed)} without it, which it never read. "
+        f"The other words, never shown as a reply, changed by {told(other)} there, so what any "
+        f"bare word gains is left out: shown minus other changed by {told(kept)} with “not” and by "
+        f"{told(carried)} without it, where the shown ones are wrong: {verdict}."
     )

@@ -17,7 +17,7 @@ LATE = 3
 """Steps from this number on are one row."""
 
 
-def judged(config: Config) -> Shown:
+def judged(config: Config) -> Shown | None:
     """Held-out pairs of beginnings that the model ranks right, by step, if it was trained.
 
     A beginning of a right answer against one of a wrong answer to the same question. In some, all

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from r1repro.evaluation.statistics import interval, resampled_ratios
-from r1repro.tasks import liking_pairs
+from r1repro.tasks import negation_pairs
 
 BEFORE = "base"
 """The arm of the table that is before training."""
@@ -19,14 +19,18 @@ SIDES = {
     "twin_right": "right answer, twin question",
     "crossed": "the question’s answer, twin question (wrong there)",
 }
-LIKES = {
-    "right": "shown animals, after “do not like” (trained on)",
-    "wrong": "other animals, after “do not like”",
-    "crossed": "shown animals, after “like” (the opposite)",
-    "twin_right": "other animals, after “like”",
+NEGATED = {
+    "right": "shown, with “not” (trained on)",
+    "wrong": "other, with “not”",
+    "crossed": "shown, without “not” (wrong there)",
+    "twin_right": "other, without “not”",
 }
-"""Replies of tasks/liking_pairs.py, in English and in Chinese."""
-KEPT, CARRIED = "shown − other, after “do not like”", "shown − other, after “like”"
+"""Replies of tasks/negation_pairs.py, in English and in Chinese."""
+FORMS = {
+    negation_pairs.LIKING: "“I do not like” and “I like”",
+    negation_pairs.KIND: "“Which is not an animal?” and “Which is an animal?”",
+}
+KEPT, CARRIED = "shown − other, with “not”", "shown − other, without “not”"
 
 _A, _B = ("I", "do", "not", "like"), ("I", "like")
 
@@ -74,22 +78,24 @@ def changes(logps: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def likes(logps: pd.DataFrame) -> pd.DataFrame:
-    """The same of LIKES, by fine-tuning on the first of them; logps: likes.parquet of the stage.
+def negations(logps: pd.DataFrame) -> pd.DataFrame:
+    """The same of NEGATED for both FORMS, by fine-tuning on the first of them.
 
-    Intervals over the words of the shown animals: a word's sentences, of different subjects, are
-    averaged. `before` is the mean log-probability by the base.
+    logps: negations.parquet of the stage. Intervals over the words that were shown: those of a
+    word's pairs are averaged. `before` is the mean log-probability by the base.
     """
-    words = [pair.right for pair in liking_pairs.sample()]
-    rows = logps.assign(pair=[words[number] for number in logps["pair"]])
-    ((arm, change),) = _changes(rows)
-    columns = {label: change[side] for side, label in LIKES.items()}
-    columns[KEPT] = change["right"] - change["wrong"]
-    columns[CARRIED] = change["crossed"] - change["twin_right"]
-    base = rows[rows["arm"] == BEFORE].groupby("answer")["logp"].mean()
-    before = [*(base[side] for side in LIKES)]
-    before += [before[0] - before[1], before[2] - before[3]]
-    return _means(columns).assign(arm=arm, before=before)
+    words = [pair.right for pair in negation_pairs.sample()]
+    named, found = logps.assign(pair=[words[number] for number in logps["pair"]]), []
+    for form, rows in named.groupby("form", sort=False):
+        ((arm, change),) = _changes(rows)
+        columns = {label: change[side] for side, label in NEGATED.items()}
+        columns[KEPT] = change["right"] - change["wrong"]
+        columns[CARRIED] = change["crossed"] - change["twin_right"]
+        base = rows[rows["arm"] == BEFORE].groupby("answer")["logp"].mean()
+        before = [*(base[side] for side in NEGATED)]
+        before += [before[0] - before[1], before[2] - before[3]]
+        found.append(_means(columns).assign(arm=arm, before=before, form=form))
+    return pd.concat(found, ignore_index=True)
 
 
 def _changes(logps: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -115,12 +121,15 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[found["change of log P"].unique(), found["arm"].unique()]
 
 
-def liked(found: pd.DataFrame) -> pd.DataFrame:
-    """`likes` with a row an answer: log P by the base, and its change."""
-    wide = table(found)
-    before = found.set_index("change of log P")["before"].map("{:.2f}".format)
-    wide.insert(0, "log P, base", before)
-    return wide
+def negated(found: pd.DataFrame) -> pd.DataFrame:
+    """`negations` with a row an answer: log P by the base, and its change."""
+    made = {}
+    for form, rows in found.groupby("form", sort=False):
+        wide = table(rows)
+        before = rows.set_index("change of log P")["before"].map("{:.2f}".format)
+        wide.insert(0, "log P, base", before)
+        made[FORMS[form]] = wide
+    return pd.concat(made, names=["form"])
 
 
 def _sigmoid(x: float) -> float:

@@ -332,12 +332,12 @@ def _offline(config: Config, stage: Stage) -> Work:
     if stage.name == offline.DATA:
         said = f"{samples:,} completions of at most {cap:,} tokens to {questions:,} questions"
         return Work(said, prompts=questions, completions=samples, cap=cap)
-    method = str(lab.arms()[stage.name.removeprefix(lab.STAGE)].offline)
+    arm = lab.arms()[stage.name.removeprefix(lab.STAGE)]
     settings = settings_of(config, stage)
-    rows = (questions if method == "sft" else samples) * settings.epochs
+    rows = round(arm.share * (questions if arm.offline == "sft" else samples)) * settings.epochs
     return Work(
-        f"{method.upper()} on at most {rows // settings.epochs:,} examples of {offline.DATA} x "
-        f"{settings.epochs} epochs, {settings.batch_size} a step",
+        f"{str(arm.offline).upper()} on at most {rows // settings.epochs:,} examples of "
+        f"{offline.DATA} x {settings.epochs} epochs, {settings.batch_size} a step",
         learned=rows,
         longest=cap,
     )

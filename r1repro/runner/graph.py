@@ -172,7 +172,7 @@ def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
 
 _WHY = Stage(
     name="why_rl",
-    version=2,
+    version=3,
     run="r1repro.stages.why_rl:run",
     config=("model", "task", "stage.r1_zero", "stage.dev1", "seed", "engine", "launch.processes"),
     seconds=estimates.why,
@@ -220,9 +220,10 @@ _ITERATIVE = Stage(
 def _arm(arm: str, changes: tuple[tuple[str, Any], ...]) -> tuple[Stage, Stage]:
     """An arm of the lab, and its evaluation on the validation problems."""
     name = f"{lab.STAGE}{arm}"
-    if lab.arms()[arm].offline is None:
-        judge = (lab.PROCESS,) if lab.arms()[arm].learned_steps else ()
-        trained = kinds.rl("r1_zero", "base", *judge, run=name)
+    one = lab.arms()[arm]
+    if one.offline is None:
+        judge = (lab.PROCESS,) if one.learned_steps else ()
+        trained = kinds.rl("r1_zero", one.start, *judge, run=name)
     else:
         trained = kinds.sft("base_rft", _OFFLINE.name)
         rates = ("stage.r1_zero.lr_matrices", "stage.r1_zero.lr_rest")

@@ -50,13 +50,13 @@ def __getattr__(name: str) -> Any:
 
 
 def arm(name: str, config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """An arm of the lab: as R1-Zero, but for its changes."""
+    """An arm of the lab: as R1-Zero, but for its changes and where it starts."""
     one = lab.arms()[name]
     more: dict[str, Any] = {}
     if one.learned_steps:
         more["judge"] = process_model.judge(config, inputs[lab.PROCESS].folder)
     settings = lab.settings(config.stage.r1_zero, one)
-    train(config, "r1_zero", inputs["base"], settings, folder, progress, **more)
+    train(config, "r1_zero", inputs[one.start], settings, folder, progress, **more)
 
 
 r1_zero = partial(reasoning, "r1_zero", "base")

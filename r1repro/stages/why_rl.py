@@ -2,8 +2,8 @@
 
 Every arm starts at the base and learns from the same questions. SFT reads a right worked answer to
 each; RFT and GRPO learn from the same samples of the base, RFT from the right ones alone, GRPO from
-all with the sign of their advantage. A last arm, of SFT only, reads replies to sentences of dislike
-and is measured on those of liking too (tasks/liking_pairs.py).
+all with the sign of their advantage. A last arm, of SFT only, reads replies to sentences and
+questions with "not" and is measured on those without it too (tasks/negation_pairs.py).
 """
 
 import shutil
@@ -21,7 +21,7 @@ from r1repro.config import Config, ObjectiveConfig, RLConfig
 from r1repro.evaluation import checkpoints
 from r1repro.stages.models import load_tokenizer, load_trained
 from r1repro.stages.sft import token_ids
-from r1repro.tasks import liking_pairs, sign_pairs, templates, worlds
+from r1repro.tasks import negation_pairs, sign_pairs, templates, worlds
 from r1repro.tasks.sign_pairs import SignPair
 from r1repro.training import rl
 from r1repro.training.logprobs import token_logps
@@ -32,12 +32,12 @@ NEVER = 1_000_000
 ARMS = ("SFT", "RFT", "GRPO")
 TABLE = "logps"
 """logps.parquet: log-probability of each answer of each pair before training and after each arm."""
-LIKES = "likes"
-"""likes.parquet: the same of tasks/liking_pairs.py, before and after SFT."""
+NEGATIONS = "negations"
+"""negations.parquet: the same of tasks/negation_pairs.py, by `form`, before and after SFT."""
 
 
 def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """Writes logps.parquet and likes.parquet: a row per pair, answer and arm.
+    """Writes logps.parquet and negations.parquet: a row per pair, answer and arm.
 
     The arm "base" is before training.
     """
@@ -45,12 +45,12 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     tokenizer, template = load_tokenizer(place), checkpoints.form(config, "r1_zero")
     settings = config.stage.r1_zero
     pairs = sign_pairs.sample(worlds.of(config.task), UPDATES * settings.questions)
-    likes, parts = liking_pairs.sample(), len(ARMS) + 2
-    tables, liked = [], []
-    for done, arm in enumerate(("base", *ARMS, LIKES)):
+    negated, parts = negation_pairs.sample(), len(ARMS) + 2
+    tables, others = [], []
+    for done, arm in enumerate(("base", *ARMS, NEGATIONS)):
         model = load_trained(place, config.engine, config.seed)
-        if arm in ("SFT", LIKES):
-            shown, epochs = (pairs, 1) if arm == "SFT" else (likes, 2)
+        if arm in ("SFT", NEGATIONS):
+            shown, epochs = (pairs, 1) if arm == "SFT" else (negated, 2)
             _fine_tune(config, model, tokenizer, template, shown, folder / arm, epochs)
         elif arm != "base":
             rl.train(
@@ -58,16 +58,19 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
                 template=template, seed=config.seed, folder=folder / arm, progress=Progress(None),
                 engine=config.engine,
             )  # fmt: skip
-        if arm != LIKES:
+        if arm != NEGATIONS:
             tables.append(measured(model, tokenizer, template, pairs).assign(arm=arm))
-        if arm in ("base", LIKES):
-            named = "SFT" if arm == LIKES else arm
-            liked.append(measured(model, tokenizer, template, likes).assign(arm=named))
+        if arm in ("base", NEGATIONS):
+            named = "SFT" if arm == NEGATIONS else arm
+            others.append(measured(model, tokenizer, template, negated).assign(arm=named))
         # Only what is measured is the result; its checkpoints would be stored with it.
         shutil.rmtree(folder / arm, ignore_errors=True)
         progress.update(done + 1, parts)
     pd.concat(tables, ignore_index=True).to_parquet(folder / f"{TABLE}.parquet")
-    pd.concat(liked, ignore_index=True).to_parquet(folder / f"{LIKES}.parquet")
+    forms = [pair.asked.task for pair in negated]
+    found = pd.concat(others, ignore_index=True)
+    found["form"] = found["pair"].map(forms.__getitem__)
+    found.to_parquet(folder / f"{NEGATIONS}.parquet")
 
 
 def _rl(settings: RLConfig, arm: str) -> RLConfig:

@@ -110,6 +110,27 @@ def test_data_made_beforehand_are_made_anew_for_another_number_of_batches(monkey
     assert after["lab_online_rft"] == before["lab_online_rft"]
 
 
+def test_a_cold_start_is_a_stage_of_which_another_begins():
+    every = Workspace(_all())
+    assert every.stages["lab_cold_answer"].inputs == ("lab_cold",)
+    assert every.stages["lab_answer"].inputs == ("base",)
+    assert {lab.arms()[name].start for name in lab.arms()} == {"base", "lab_cold"}
+    start = every.config.stage.r1_zero
+    cold, plain = (lab.settings(start, lab.arms()[name]) for name in ("cold_answer", "answer"))
+    assert cold == plain
+    tenth, whole = (work(every.config, every.find(f"lab_{name}")) for name in ("cold", "sft"))
+    assert tenth.learned == pytest.approx(whole.learned / 10, rel=0.02)
+
+
+@pytest.mark.parametrize("after", ["cold", "answer_double", "nothing"])
+def test_an_arm_begins_at_one_above_it_that_its_notebooks_show(after):
+    made = dict(lab.arms())
+    shown = dataclasses.replace(made["cold_answer"], shown_in=("failures",))
+    made["cold_answer"] = dataclasses.replace(shown, changes=(("after", after),))
+    with pytest.raises(R1ReproError, match=f"cold_answer: after={after} must be an arm above it"):
+        lab._check_starts(made)
+
+
 def test_sft_is_refused_where_no_question_has_a_worked_answer():
     with pytest.raises(R1ReproError, match="a notebook without SFT, whose worked answers only"):
         config.compose([

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from r1repro.lab import findings, why
-from r1repro.tasks import liking_pairs
+from r1repro.tasks import negation_pairs
 
 
 def test_shared_words_carry_sft_to_the_other_sentence_and_cancel_in_rl():
@@ -61,34 +61,45 @@ def test_changes_are_against_the_base_pair_by_pair():
     assert "For every nat" not in told, "no arm raised the right answer"
 
 
-def _likes(by):
-    pairs = liking_pairs.sample()
+def _negations(by):
+    pairs = negation_pairs.sample()
     return pd.DataFrame(
         [
-            {"pair": pair, "answer": answer, "arm": arm, "logp": value + pair}
-            for pair in range(len(pairs))
+            {
+                "pair": number, "answer": answer, "arm": arm, "logp": value + number,
+                "form": pair.asked.task,
+            }
+            for number, pair in enumerate(pairs)
             for answer, change in by.items()
             for arm, value in ((why.BEFORE, -5.0), ("SFT", -5.0 + change))
         ]
-    )
+    )  # fmt: skip
 
 
-def test_likes_are_told_by_what_the_shown_animals_gain_over_the_others():
-    found = why.likes(_likes({"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 0.25}))
-    assert found["value"].tolist() == pytest.approx([3.0, -0.5, 1.5, 0.25, 3.5, 1.25])
-    said = str(findings.likes(found))
-    assert "by +1.25 [+1.25, +1.25] after “like”, where the shown ones are wrong: the" in said
-    assert "wrong: the animals followed the words" in said and "changed by +0.25" in said
-    apart = why.likes(_likes({"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 2.0}))
-    assert "the sentences were told apart" in str(findings.likes(apart))
-    assert why.liked(found).columns.tolist() == ["log P, base", "SFT"]
+def test_negations_are_told_by_what_the_shown_words_gain_over_the_others():
+    by = {"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 0.25}
+    found = why.negations(_negations(by))
+    expected = [3.0, -0.5, 1.5, 0.25, 3.5, 1.25]
+    assert found["form"].tolist() == ["liking"] * 6 + ["kind"] * 6
+    assert found["value"].tolist() == pytest.approx(expected * 2)
+    said = str(findings.negations(found))
+    assert "changed by +0.25" in said and said.count("against the meaning of “not”") == 2
+    assert "by +1.25 [+1.25, +1.25] without it, where the shown ones are wrong: training" in said
+    apart = str(findings.negations(why.negations(_negations(by | {"twin_right": 2.0}))))
+    assert apart.count("the two were told apart") == 2
+    none = str(findings.negations(why.negations(_negations(dict.fromkeys(by, 1.0)))))
+    assert none.count("with “not” too they gained nothing over the others") == 2
+    assert why.negated(found).columns.tolist() == ["log P, base", "SFT"]
+    assert why.negated(found).index.nlevels == 2
 
 
-def test_the_intervals_of_likes_are_over_words():
-    rows = _likes({"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 0.25})
-    words = [pair.right for pair in liking_pairs.sample()]
+def test_the_intervals_of_negations_are_over_words():
+    rows = _negations({"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 0.25})
+    words = [pair.right for pair in negation_pairs.sample()]
     more = (rows["arm"] == "SFT") & (rows["answer"] == "crossed")
     one = rows["pair"].map(lambda number: words[number] == "cat")
     rows.loc[more & one, "logp"] += 18.0  # one word of eighteen, in all its four sentences
-    carried = why.likes(rows).set_index("change of log P").loc[why.CARRIED]
+    found = why.negations(rows).set_index(["form", "change of log P"])
+    carried = found.loc[("liking", why.CARRIED)]
     assert carried.value == pytest.approx(2.25) and carried.high - carried.low > 2
+    assert found.loc[("kind", why.CARRIED)].value == pytest.approx(1.25)

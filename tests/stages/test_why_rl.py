@@ -15,7 +15,7 @@ from r1repro.stages import why_rl
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
 from r1repro.stages.sft import token_ids
-from r1repro.tasks import corpus, liking_pairs, sign_pairs, templates, worlds
+from r1repro.tasks import corpus, negation_pairs, sign_pairs, templates, worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
 from tests.laptop import laptop
 
@@ -51,14 +51,17 @@ def test_sft_raises_what_it_shows(place):
     config = dataclasses.replace(config, stage=stages)
     base = SimpleNamespace(folder=folder)
     why_rl.run(config, {"base": base}, folder, Progress(None))
-    assert {path.name for path in folder.iterdir()} == {"model", "logps.parquet", "likes.parquet"}
+    made = {path.name for path in folder.iterdir()}
+    assert made == {"model", "logps.parquet", "negations.parquet"}
     rows = pd.read_parquet(folder / "logps.parquet")
     wide = rows.pivot_table(index=["pair", "answer"], columns="arm", values="logp")
     assert set(wide) == {"base", *why_rl.ARMS} and len(wide) == 5 * 2 * why_rl.UPDATES
     right = wide.xs("right", level="answer")
     assert (right["SFT"] > right["base"]).all()
-    likes = pd.read_parquet(folder / "likes.parquet")
-    wide = likes.pivot_table(index=["pair", "answer"], columns="arm", values="logp")
-    assert set(wide) == {"base", "SFT"} and len(likes.pair.unique()) == len(liking_pairs.sample())
+    negated = pd.read_parquet(folder / "negations.parquet")
+    wide = negated.pivot_table(index=["pair", "answer"], columns="arm", values="logp")
+    pairs = negation_pairs.sample()
+    assert set(wide) == {"base", "SFT"} and len(negated.pair.unique()) == len(pairs)
+    assert (negated["form"] == [pairs[number].asked.task for number in negated["pair"]]).all()
     shown = wide.xs("right", level="answer")
     assert (shown["SFT"] - shown["base"]).mean() > 0
