@@ -1,4 +1,4 @@
-"""The arms of the lab (conf/lab.yaml): RL from the base with one thing changed."""
+"""The arms of the lab (conf/lab.yaml): RL with one thing changed, or learning from given data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,9 +31,9 @@ LEARNED = "learned_steps"
 OFFLINE = "offline"
 """The change of an arm that learns from data made beforehand, by a method: sft, rft or dpo."""
 SHARE = "share"
-"""The change of such an arm that learns from this share of the data only, its first part."""
+"""The change of such an arm that learns from this share of the data only, its last part."""
 AFTER = "after"
-"""The change of an arm of RL that starts from the policy of another arm instead of the base."""
+"""The change of an arm of RL that starts from the policy of an arm of SFT, a cold start."""
 _OTHERS = (OFFLINE, LEARNED, SHARE, AFTER)
 """Changes that are not of RLConfig."""
 
@@ -89,16 +89,21 @@ def arms() -> Mapping[str, Arm]:
 
 
 def _check_starts(made: Mapping[str, Arm]) -> None:
-    """An arm's start is an earlier one, trained with every notebook that shows the arm."""
+    """A cold start is an earlier arm of SFT, trained with every notebook that shows the other."""
     for at, (name, arm) in enumerate(made.items()):
-        earlier = list(made)[:at]
-        after = arm.start.removeprefix(STAGE)
-        if arm.start == "base":
-            continue
-        if after not in earlier or not {*arm.shown_in} <= {*made[after].shown_in}:
+        changes = dict(arm.changes)
+        if AFTER in changes:
+            starts = {other: one for other, one in list(made.items())[:at] if one.offline == "sft"}
+            start = starts.get(changes[AFTER])
+            if arm.offline or start is None or not {*arm.shown_in} <= {*start.shown_in}:
+                raise R1ReproError(
+                    f"{PLACE}, {name}: {AFTER}={changes[AFTER]} is for an arm of RL, and takes an "
+                    f"arm of SFT above it that is shown in {', '.join(arm.shown_in)} too"
+                )
+        if SHARE in changes and not (arm.offline and 0 < arm.share <= 1):
             raise R1ReproError(
-                f"{PLACE}, {name}: {AFTER}={after} must be an arm above it that is shown in "
-                f"{', '.join(arm.shown_in)} too: move or add it"
+                f"{PLACE}, {name}: {SHARE}={changes[SHARE]} is for an arm with {OFFLINE}, and "
+                "takes a number above 0 and up to 1"
             )
 
 

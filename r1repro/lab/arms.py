@@ -114,7 +114,7 @@ def how(found: Trained) -> str:
     which = "Its arms have" if not found.curves else f"{count} of its arms have"
     return (
         f"{which} not been run with these settings: `r1repro run lab={found.notebook}` with the "
-        f"same settings trains them from the base, in about {seconds} on two CPU cores at "
+        f"same settings trains them, in about {seconds} on two CPU cores at "
         "scale=laptop, and executes this notebook again."
     )
 
@@ -187,6 +187,25 @@ def since_start(found: Trained) -> Shown | None:
     return Table(tuple(map(metrics.label, paths)), (base, *rows), "Best trial minus the base")
 
 
+def between(found: Trained, pairs: Sequence[tuple[str, str]]) -> Shown | None:
+    """A row per pair of arms, "base" being the untrained base: pass@1 of both, and its change.
+
+    None without a pair of which both were trained.
+    """
+    rows = {**found.evaluations} | ({} if found.start is None else {"base": found.start})
+    there = [pair for pair in pairs if {*pair} <= rows.keys()]
+    if not there:
+        return None
+    alone, changes = metrics.compare({n: rows[n] for n in rows}, there, whole=True)
+    made = []
+    for before, after in there:
+        cells = [metrics.shown(alone[name][PASS], PASS) for name in (before, after)]
+        cells.append(metrics.shown(changes[before, after][PASS], PASS, signed=True))
+        names = [n if n == "base" else label(n, found.notebook) for n in (before, after)]
+        made.append(Row(" → ".join(names), tuple(cells)))
+    return Table(("pass@1, before", "after", "change, paired"), tuple(made), "From → to")
+
+
 def told(found: Trained) -> Html | None:
     """What the best arm of each method says against GRPO's, and which are missing."""
     if not found.evaluations:
@@ -201,7 +220,7 @@ def told(found: Trained) -> Html | None:
     return paragraphs(
         f"In pass@1 on the validation problems, {'; '.join(said)}." if said else "",
         "Every arm is one run with one seed, and the intervals cover problems only; where a "
-        "method has several trials, the best was chosen on the same problems. Arms without a named "
-        "rate train the policy at R1-Zero's rate, which was chosen for GRPO.",
+        "method has several trials, the best was chosen on the same problems. RL without a named "
+        "rate has R1-Zero's rate, which was chosen for GRPO.",
         how(found),
     )

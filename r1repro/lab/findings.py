@@ -11,6 +11,7 @@ from r1repro.lab.advantages import OBJECTIVES, Lengths
 from r1repro.lab.kl import Positions
 from r1repro.lab.policies import METHODS
 from r1repro.reports.markup import Html, paragraphs
+from r1repro.stages import why_rl
 
 NOTHING = 1e-6
 """Largest size of what is zero but for rounding."""
@@ -194,28 +195,33 @@ def why(found: pd.DataFrame) -> Html | None:
 def negations(found: pd.DataFrame) -> Html | None:
     """Of notebook why_rl; found: why.negations."""
     said = [_negated(why_.FORMS[form], rows) for form, rows in found.groupby("form", sort=False)]
-    return paragraphs(*said, "One run with one seed; the intervals cover words.")
+    last = "One run with one seed; the intervals cover words, each with its translation."
+    return paragraphs(*said, last)
 
 
 def _negated(form: str, found: pd.DataFrame) -> str:
-    rows = found.set_index("change of log P")
-    kept, carried = rows.loc[why_.KEPT], rows.loc[why_.CARRIED]
-    shown, crossed, other = (
-        rows.loc[why_.NEGATED[side]] for side in ("right", "crossed", "twin_right")
-    )
+    rows = found.set_index(["arm", "change of log P"])
 
-    def told(row: pd.Series) -> str:
-        return f"{row.value:+.2f} [{row.low:+.2f}, {row.high:+.2f}]"
+    def row(name: str, arm: str = why_rl.NEGATED) -> pd.Series:
+        return rows.loc[(arm, name)]
 
-    verdict = "with “not” too they gained nothing over the others"
-    if kept.low > 0 and carried.low > 0:
-        verdict = "training moved both alike, against the meaning of “not”"
-    elif kept.low > 0:
-        verdict = "the two were told apart"
+    def told(name: str, arm: str = why_rl.NEGATED) -> str:
+        one = row(name, arm)
+        return f"{one.value:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
+
+    apart, likeness = row(why_.APART), row(why_.LIKENESS)
+    verdict = f"The two sides were not told apart (difference {told(why_.APART)})."
+    if apart.low > 0:
+        verdict = f"With “not” they gained {told(why_.APART)} more than without."
+    by = f"Without “not” and after the greeting is not told apart ({told(why_.LIKENESS)})."
+    if likeness.low > 0:
+        by = f"That is {told(why_.LIKENESS)} more than after the greeting: the likeness carried it."
+    elif likeness.high < 0:
+        by = f"Without “not” they gained less than after the greeting ({told(why_.LIKENESS)})."
     return (
-        f"{form}: fine-tuning on the former alone changed log P of the shown words by "
-        f"{told(shown)} nats with “not” and by {told(crossed)} without it, which it never read. "
-        f"The other words, never shown as a reply, changed by {told(other)} there, so what any "
-        f"bare word gains is left out: shown minus other changed by {told(kept)} with “not” and by "
-        f"{told(carried)} without it, where the shown ones are wrong: {verdict}."
+        f"{form}: by fine-tuning on the former alone the shown words gained on the others "
+        f"{told(why_.KEPT)} nats with “not”, {told(why_.CARRIED)} without it, where they are "
+        f"wrong, and {told(why_.ELSEWHERE)} after a greeting, which shares no word with either. "
+        f"{verdict} {by} By fine-tuning on both they gained {told(why_.KEPT, why_rl.BOTH)} with "
+        f"and {told(why_.CARRIED, why_rl.BOTH)} without."
     )

@@ -83,6 +83,8 @@ def _said(told: Report, notebook: str) -> list[str]:
     usual = samples.get(reference)
     other = [s for s, n in samples.items() if usual is not None and n != usual]
     unequal = "; ".join(label(stage.removeprefix(lab.STAGE), notebook) for stage in other)
+    cold = [s for s, arm in shown.items() if lab.AFTER in arm["changes"]]
+    taught = "; ".join(label(stage.removeprefix(lab.STAGE), notebook) for stage in cold)
     return [
         f"pass@1, {told.over}: {'; '.join(said)}." if said else "Nothing is compared with GRPO.",
         f"GRPO’s best has a policy’s rate that not every method was tried with; at rates of both: "
@@ -92,6 +94,7 @@ def _said(told: Report, notebook: str) -> list[str]:
         f"Another number of completions than GRPO’s, so no comparison at equal cost: {unequal}."
         if unequal
         else "",
+        f"Has read worked answers besides, which no completion counts: {taught}." if taught else "",
     ]
 
 
@@ -133,7 +136,11 @@ def section(config: Config) -> Html | None:
     for notebook in LABS:
         found = trained(config, notebook)
         usual = found.samples.get(lab.REFERENCE)
-        alike = {n: rows for n, rows in found.evaluations.items() if found.samples[n] == usual}
+        alike = {
+            name: rows
+            for name, rows in found.evaluations.items()
+            if found.samples[name] == usual and lab.arms()[name].start == "base"
+        }
         if len(alike) < 2:  # GRPO alone, or arms that are broken on purpose
             continue
         found = replace(found, evaluations=alike)

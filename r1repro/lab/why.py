@@ -19,18 +19,14 @@ SIDES = {
     "twin_right": "right answer, twin question",
     "crossed": "the question’s answer, twin question (wrong there)",
 }
-NEGATED = {
-    "right": "shown, with “not” (trained on)",
-    "wrong": "other, with “not”",
-    "crossed": "shown, without “not” (wrong there)",
-    "twin_right": "other, without “not”",
-}
-"""Replies of tasks/negation_pairs.py, in English and in Chinese."""
 FORMS = {
     negation_pairs.LIKING: "“I do not like” and “I like”",
     negation_pairs.KIND: "“Which is not an animal?” and “Which is an animal?”",
 }
-KEPT, CARRIED = "shown − other, with “not”", "shown − other, without “not”"
+WITH, WITHOUT, GREETING = "with “not”", "without “not”", "after a greeting"
+KEPT, CARRIED, ELSEWHERE = (f"shown − other, {where}" for where in (WITH, WITHOUT, GREETING))
+APART = f"{WITH} − {WITHOUT}"
+LIKENESS = f"{WITHOUT} − {GREETING}"
 
 _A, _B = ("I", "do", "not", "like"), ("I", "like")
 
@@ -79,22 +75,22 @@ def changes(logps: pd.DataFrame) -> pd.DataFrame:
 
 
 def negations(logps: pd.DataFrame) -> pd.DataFrame:
-    """The same of NEGATED for both FORMS, by fine-tuning on the first of them.
+    """The same of the shown words of both FORMS, and of their difference to the other words.
 
-    logps: negations.parquet of the stage. Intervals over the words that were shown: those of a
-    word's pairs are averaged. `before` is the mean log-probability by the base.
+    logps: negations.parquet of the stage. Intervals over the words that were shown, each with its
+    translation: those of a word's pairs are averaged.
     """
-    words = [pair.right for pair in negation_pairs.sample()]
-    named, found = logps.assign(pair=[words[number] for number in logps["pair"]]), []
-    for form, rows in named.groupby("form", sort=False):
-        ((arm, change),) = _changes(rows)
-        columns = {label: change[side] for side, label in NEGATED.items()}
-        columns[KEPT] = change["right"] - change["wrong"]
-        columns[CARRIED] = change["crossed"] - change["twin_right"]
-        base = rows[rows["arm"] == BEFORE].groupby("answer")["logp"].mean()
-        before = [*(base[side] for side in NEGATED)]
-        before += [before[0] - before[1], before[2] - before[3]]
-        found.append(_means(columns).assign(arm=arm, before=before, form=form))
+    pairs, found = negation_pairs.sample(), []
+    for form, rows in logps.groupby("form", sort=False):
+        words = [negation_pairs.word_of(pair) for pair in pairs if pair.asked.task == form]
+        for arm, change in _changes(rows.assign(pair=rows["pair"].map(words.__getitem__))):
+            names = {"": WITH, ", without": WITHOUT, ", greeting": GREETING}
+            columns = {f"shown, {label}": change[f"shown{name}"] for name, label in names.items()}
+            for name, label in zip(names, (KEPT, CARRIED, ELSEWHERE), strict=True):
+                columns[label] = change[f"shown{name}"] - change[f"other{name}"]
+            columns[APART] = columns[KEPT] - columns[CARRIED]
+            columns[LIKENESS] = columns[CARRIED] - columns[ELSEWHERE]
+            found.append(_means(columns).assign(arm=arm, form=form))
     return pd.concat(found, ignore_index=True)
 
 
@@ -122,13 +118,8 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def negated(found: pd.DataFrame) -> pd.DataFrame:
-    """`negations` with a row an answer: log P by the base, and its change."""
-    made = {}
-    for form, rows in found.groupby("form", sort=False):
-        wide = table(rows)
-        before = rows.set_index("change of log P")["before"].map("{:.2f}".format)
-        wide.insert(0, "log P, base", before)
-        made[FORMS[form]] = wide
+    """`negations` with a row an answer and a column an arm."""
+    made = {FORMS[form]: table(rows) for form, rows in found.groupby("form", sort=False)}
     return pd.concat(made, names=["form"])
 
 

@@ -334,7 +334,8 @@ def _offline(config: Config, stage: Stage) -> Work:
         return Work(said, prompts=questions, completions=samples, cap=cap)
     arm = lab.arms()[stage.name.removeprefix(lab.STAGE)]
     settings = settings_of(config, stage)
-    rows = round(arm.share * (questions if arm.offline == "sft" else samples)) * settings.epochs
+    every = questions if arm.offline == "sft" else samples
+    rows = max(1, round(arm.share * every)) * settings.epochs
     return Work(
         f"{str(arm.offline).upper()} on at most {rows // settings.epochs:,} examples of "
         f"{offline.DATA} x {settings.epochs} epochs, {settings.batch_size} a step",

@@ -91,7 +91,7 @@ def controls(summaries: Results) -> str:
         return ""
     told = "; ".join(f"{label_of(name)} {_percent(summaries[name][path])}" for name in ran)
     base, zero = (_percent(summaries[name][path]) for name in ("base", "r1_zero"))
-    return f"pass@1 of the controls, the base having {base} and R1-Zero {zero}: {told}."
+    return f"pass@1 of controls and baselines, the base having {base} and R1-Zero {zero}: {told}."
 
 
 CONTROLS = ("r1_zero_permuted", "r1_zero_format_only", "r1_zero_equal_weights", "base_rft_best")
@@ -107,8 +107,8 @@ def _persistence(base: Summary, best: Summary | None, forced: Summary | None, ze
     path = "reasoning/pass@1"
     prompts = f" and {_percent(best[path])} with its best prompts" if best else ""
     return (
-        "Persistence alone: without RL, but forced to continue whenever it gives up and stopped by "
-        "an oracle once it is right, the base with the template is right in "
+        "Persistence without RL: forced to continue whenever it gives up, and stopped by an oracle "
+        "once it is right, the base with the template is right in "
         f"{metrics.shown(forced[path], path)} of its answers, against {_percent(base[path])} "
         f"unforced{prompts}; R1-Zero is right in {_percent(zero[path])}."
     )

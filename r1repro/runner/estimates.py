@@ -29,11 +29,12 @@ def small(of: Callable[[Config], float], config: Config) -> float:
 
 def arm(name: str, config: Config) -> float:
     """An arm of the lab; a critic, or a model that reads every step, adds two fifths."""
-    settings = lab.settings(config.stage.r1_zero, lab.arms()[name])
+    one = lab.arms()[name]
+    settings = lab.settings(config.stage.r1_zero, one)
     rows = settings.questions * settings.generations
-    if lab.arms()[name].offline is not None:
-        return 6 + settings.batches * rows / 600
-    second = settings.objective.advantage == "gae" or lab.arms()[name].learned_steps
+    if one.offline is not None:
+        return 6 + one.share * settings.batches * rows / 600
+    second = settings.objective.advantage == "gae" or one.learned_steps
     critic = 1.4 if second else 1.0
     # A pass over a sample takes a half of the time that sampling and one pass take.
     passes = (1 + settings.objective.passes) / 2

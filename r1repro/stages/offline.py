@@ -87,7 +87,7 @@ def train(arm: lab.Arm, config: Config, inputs: Inputs, folder: Path, progress: 
     """Writes model/, metrics.parquet and moved.json of an arm."""
     settings = lab.offline_settings(config.stage, arm)
     rows = pd.read_parquet(inputs[DATA].folder / f"{arm.offline}.parquet")
-    rows = rows.head(max(1, round(arm.share * len(rows))))
+    rows = rows.tail(max(1, round(arm.share * len(rows))))
     if arm.offline == "dpo":
         _dpo(config, inputs["base"].folder / "model", rows, settings, folder, progress)
     else:

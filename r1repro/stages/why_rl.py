@@ -2,12 +2,12 @@
 
 Every arm starts at the base and learns from the same questions. SFT reads a right worked answer to
 each; RFT and GRPO learn from the same samples of the base, RFT from the right ones alone, GRPO from
-all with the sign of their advantage. A last arm, of SFT only, reads replies to sentences and
-questions with "not" and is measured on those without it too (tasks/negation_pairs.py).
+all with the sign of their advantage. Then SFT alone on sentences and questions with "not"
+(tasks/negation_pairs.py), each form by itself: on the negated side, and on both.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from r1repro.evaluation import checkpoints
 from r1repro.stages.models import load_tokenizer, load_trained
 from r1repro.stages.sft import token_ids
 from r1repro.tasks import negation_pairs, sign_pairs, templates, worlds
+from r1repro.tasks.problem import Problem
 from r1repro.tasks.sign_pairs import SignPair
 from r1repro.training import rl
 from r1repro.training.logprobs import token_logps
@@ -33,7 +34,8 @@ ARMS = ("SFT", "RFT", "GRPO")
 TABLE = "logps"
 """logps.parquet: log-probability of each answer of each pair before training and after each arm."""
 NEGATIONS = "negations"
-"""negations.parquet: the same of tasks/negation_pairs.py, by `form`, before and after SFT."""
+"""negations.parquet: the same of six replies to each of tasks/negation_pairs.py, by `form`."""
+NEGATED, BOTH = "SFT on the side with “not”", "SFT on both"
 
 
 def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
@@ -45,32 +47,38 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     tokenizer, template = load_tokenizer(place), checkpoints.form(config, "r1_zero")
     settings = config.stage.r1_zero
     pairs = sign_pairs.sample(worlds.of(config.task), UPDATES * settings.questions)
-    negated, parts = negation_pairs.sample(), len(ARMS) + 2
-    tables, others = [], []
-    for done, arm in enumerate(("base", *ARMS, NEGATIONS)):
+    forms = (negation_pairs.LIKING, negation_pairs.KIND)
+    tables, parts = [], 1 + len(ARMS) + len(forms)
+    for done, arm in enumerate(("base", *ARMS)):
         model = load_trained(place, config.engine, config.seed)
-        if arm in ("SFT", NEGATIONS):
-            shown, epochs = (pairs, 1) if arm == "SFT" else (negated, 2)
-            _fine_tune(config, model, tokenizer, template, shown, folder / arm, epochs)
+        if arm == "SFT":
+            examples = [(pair.asked, pair.right) for pair in pairs]
+            _fine_tune(config, model, tokenizer, template, examples, folder / arm, 1)
         elif arm != "base":
             rl.train(
                 model, tokenizer, [pair.asked for pair in pairs], _rl(settings, arm),
                 template=template, seed=config.seed, folder=folder / arm, progress=Progress(None),
                 engine=config.engine,
             )  # fmt: skip
-        if arm != NEGATIONS:
-            tables.append(measured(model, tokenizer, template, pairs).assign(arm=arm))
-        if arm in ("base", NEGATIONS):
-            named = "SFT" if arm == NEGATIONS else arm
-            others.append(measured(model, tokenizer, template, negated).assign(arm=named))
+        tables.append(measured(model, tokenizer, template, pairs).assign(arm=arm))
         # Only what is measured is the result; its checkpoints would be stored with it.
         shutil.rmtree(folder / arm, ignore_errors=True)
         progress.update(done + 1, parts)
     pd.concat(tables, ignore_index=True).to_parquet(folder / f"{TABLE}.parquet")
-    forms = [pair.asked.task for pair in negated]
-    found = pd.concat(others, ignore_index=True)
-    found["form"] = found["pair"].map(forms.__getitem__)
-    found.to_parquet(folder / f"{NEGATIONS}.parquet")
+    negated = []
+    for done, form in enumerate(forms, start=1 + len(ARMS)):
+        own = [pair for pair in negation_pairs.sample() if pair.asked.task == form]
+        one = [(pair.asked, pair.right) for pair in own]
+        sides = {NEGATED: one, BOTH: one + [(pair.twin, pair.twin_right) for pair in own]}
+        for arm, shown in {"base": [], **sides}.items():
+            model = load_trained(place, config.engine, config.seed)
+            if shown:
+                _fine_tune(config, model, tokenizer, template, shown, folder / form, 2)
+            rows = measured(model, tokenizer, template, own, _replies)
+            negated.append(rows.assign(arm=arm, form=form))
+            shutil.rmtree(folder / form, ignore_errors=True)
+        progress.update(done + 1, parts)
+    pd.concat(negated, ignore_index=True).to_parquet(folder / f"{NEGATIONS}.parquet")
 
 
 def _rl(settings: RLConfig, arm: str) -> RLConfig:
@@ -90,16 +98,18 @@ def _fine_tune(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     template: str,
-    pairs: Sequence[SignPair],
+    shown: Sequence[tuple[Problem, str]],
     folder: Path,
     epochs: int,
 ) -> None:
+    """On answers to prompts, `shown`."""
     settings = replace(
         config.stage.dev1, epochs=epochs, batch_size=config.stage.r1_zero.questions,
         save_every=NEVER, log_every=1,
     )  # fmt: skip
     examples = [
-        token_ids(tokenizer, templates.render(template, pair.asked), pair.right) for pair in pairs
+        token_ids(tokenizer, templates.render(template, problem), answer)
+        for problem, answer in shown
     ]
     fine_tune(
         model, tokenizer, examples, settings, seed=config.seed, folder=folder,
@@ -107,18 +117,36 @@ def _fine_tune(
     )  # fmt: skip
 
 
+def _asked(pair: SignPair) -> Iterator[tuple[str, Problem, str]]:
+    """right, wrong, guess: to the question that is trained on; twin_right: the right answer to its
+    twin, which is not; crossed: the question's right answer after the twin, where it is wrong."""
+    yield "right", pair.asked, pair.right
+    yield "wrong", pair.asked, pair.wrong
+    yield "guess", pair.asked, pair.guess
+    yield "crossed", pair.twin, pair.right
+    yield "twin_right", pair.twin, pair.twin_right
+
+
+def _replies(pair: SignPair) -> Iterator[tuple[str, Problem, str]]:
+    """The shown and the other word with "not", without it, and after a greeting."""
+    for name, word in (("shown", pair.right), ("other", pair.wrong)):
+        yield name, pair.asked, word
+        yield f"{name}, without", pair.twin, word
+        yield f"{name}, greeting", negation_pairs.greeting(pair), word
+
+
 def measured(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     template: str,
     pairs: Sequence[SignPair],
+    asked: Callable[[SignPair], Iterable[tuple[str, Problem, str]]] = _asked,
 ) -> pd.DataFrame:
-    """Log-probabilities of five answers to each pair, in nats a whole answer.
+    """Log-probabilities of answers to each pair, in nats a whole answer.
 
-    right, wrong, guess: to the question that is trained on; twin_right: of the right answer to its
-    twin, which is not; crossed: of the question's right answer after the twin, where it is wrong.
+    asked: (name, question, answer) of a pair.
     """
-    rows = [(number, *asked) for number, pair in enumerate(pairs) for asked in _asked(pair)]
+    rows = [(number, *one) for number, pair in enumerate(pairs) for one in asked(pair)]
     ids = [
         token_ids(tokenizer, templates.render(template, problem), text)
         for _, _, problem, text in rows
@@ -134,14 +162,6 @@ def measured(
             "logp": found,
         }
     )
-
-
-def _asked(pair: SignPair) -> Iterator[tuple[str, sign_pairs.Problem, str]]:
-    yield "right", pair.asked, pair.right
-    yield "wrong", pair.asked, pair.wrong
-    yield "guess", pair.asked, pair.guess
-    yield "crossed", pair.twin, pair.right
-    yield "twin_right", pair.twin, pair.twin_right
 
 
 @torch.no_grad()

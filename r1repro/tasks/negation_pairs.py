@@ -2,8 +2,10 @@
 
 我不喜欢 and 我喜欢, each with an animal; "Which is not an animal, cat or apple?" and the same
 without "not". What fine-tuning on the former does to the latter is measured on them
-(notebooks/lab/why_rl.ipynb).
+(notebooks/lab/why_rl.ipynb). The corpus asks neither, so a base has no answer of its own.
 """
+
+from dataclasses import replace
 
 from r1repro.tasks.general import WORDS
 from r1repro.tasks.problem import Problem
@@ -13,6 +15,8 @@ ANIMALS, THINGS = WORDS[:18], WORDS[18:36]
 """Each in English, then in Chinese."""
 LIKING, KIND = "liking", "kind"
 """The two forms; a pair's problems have them as task."""
+GREETING = {"en": "Hello", "zh": "你好"}
+"""A prompt that shares no word with any pair."""
 SUBJECTS = {"en": ("I", "You", "We", "They"), "zh": ("我", "你", "我们", "他们")}
 _LIKING = {"en": ("{} do not like", "{} like"), "zh": ("{}不喜欢", "{}喜欢")}
 _KIND = {
@@ -39,6 +43,17 @@ def sample() -> list[SignPair]:
         for language, words in zip(_KIND, zip(thing, animal, strict=True), strict=True)
         for order in (words, words[::-1])
     ]
+
+
+def word_of(pair: SignPair) -> int:
+    """The index in WORDS of the pair's right answer, the same in both languages."""
+    return next(at for at, both in enumerate(WORDS) if pair.right in both)
+
+
+def greeting(pair: SignPair) -> Problem:
+    """The prompt of GREETING in the pair's language."""
+    said = GREETING[pair.asked.language]
+    return replace(pair.asked, id=f"greeting:{said}", prompt=said)
 
 
 def _pair(form: str, language: str, prompts: list[str], right: str, other: str) -> SignPair:

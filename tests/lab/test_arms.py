@@ -122,12 +122,22 @@ def test_a_cold_start_is_a_stage_of_which_another_begins():
     assert tenth.learned == pytest.approx(whole.learned / 10, rel=0.02)
 
 
-@pytest.mark.parametrize("after", ["cold", "answer_double", "nothing"])
-def test_an_arm_begins_at_one_above_it_that_its_notebooks_show(after):
+@pytest.mark.parametrize(
+    ("name", "changes", "why"),
+    [
+        ("cold_answer", {"after": "answer"}, "takes an arm of SFT above it"),
+        ("cold_answer", {"after": "nothing"}, "takes an arm of SFT above it"),
+        ("grpo", {"after": "cold"}, "takes an arm of SFT above it"),  # which is below it
+        ("process", {"after": "sft"}, "that is shown in advantages too"),
+        ("dpo", {"offline": "dpo", "after": "sft"}, "is for an arm of RL"),
+        ("answer", {"share": 0.5}, "share=0.5 is for an arm with offline"),
+        ("sft", {"offline": "sft", "share": 10}, "a number above 0 and up to 1"),
+    ],
+)
+def test_a_start_or_share_that_nothing_would_follow_is_refused(name, changes, why):
     made = dict(lab.arms())
-    shown = dataclasses.replace(made["cold_answer"], shown_in=("failures",))
-    made["cold_answer"] = dataclasses.replace(shown, changes=(("after", after),))
-    with pytest.raises(R1ReproError, match=f"cold_answer: after={after} must be an arm above it"):
+    made[name] = dataclasses.replace(made[name], changes=tuple(changes.items()))
+    with pytest.raises(R1ReproError, match=f"{name}: .*{why}"):
         lab._check_starts(made)
 
 
@@ -198,6 +208,20 @@ def test_what_a_notebook_shows_of_trained_arms(half):
     assert len(figure.axes) == 2, "what no arm has measured has no panel"
     assert [len(axes.get_legend_handles_labels()[1]) for axes in figure.axes] == [3, 2]
     assert figure.axes[1].get_ylim() == (-1.0, 1.02)
+
+
+def test_two_arms_are_compared_and_the_base_by_its_name(half, tmp_path):
+    found = arms.trained(half, "ppo_vs_grpo")
+    start = pd.DataFrame([x for i in range(40) for x in rows(str(i), [i < 4] * 4)])
+    found = dataclasses.replace(found, start=start)
+    shown = arms.between(found, [("base", "grpo"), ("grpo_half", "grpo"), ("grpo", "ppo_1_1")])
+    assert [row.label for row in shown.rows] == [
+        "base → GRPO, rate × 1", "GRPO, rate × 0.5 → GRPO, rate × 1",
+    ]  # fmt: skip
+    first, second = (row.cells for row in shown.rows)
+    assert first[0].startswith("10.0") and first[1].startswith("60.0") and "+50.0" in first[2]
+    assert "+30.0" in second[2]
+    assert arms.between(found, [("grpo", "process")]) is None
 
 
 def test_at_equal_seconds_the_slower_has_learned_from_fewer(half):

@@ -237,7 +237,7 @@ def test_versions_of_the_lab_are_published_listed_and_joined_again(runs, joined,
 def test_a_run_that_lacks_an_arm_is_neither_published_nor_taken_for_whole(tmp_path):
     run = built(tmp_path, "lab=on_and_off_policy", without="evaluate_lab_passes_4")
     found = verdicts(run)
-    assert found.pop("large-clip") == "not testable" and len(found) == 2
+    assert found.pop("large-clip") == "not testable" and len(found) == 3
     assert "not testable" not in found.values()
     assert "lab_passes_4" not in read_results(run / "results.json")
     page = (run / "report.html").read_text()
@@ -264,7 +264,11 @@ def test_arms_that_sampled_less_are_named(runs):
     assert said.count("Another number of completions than GRPO’s") == 2
     more = "no comparison at equal cost: process supervision, learned; without the deviation."
     assert more in said and ">512<" in said
-    assert "no comparison at equal cost: SFT, rate × 1; SFT, rate × 0.5; SFT, rate × 2." in said
+    sft = "SFT, rate × 1; SFT, rate × 0.5; SFT, rate × 2; cold start, SFT on a tenth."
+    assert f"no comparison at equal cost: {sft}" in said
+    cold = "GRPO from the cold start, paid for the answer alone."
+    assert f"Has read worked answers besides, which no completion counts: {cold}" in said
+    assert said.count("Has read worked answers") == 1
 
 
 def test_the_report_of_the_stages_shows_arms_of_its_base(runs):

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from r1repro.lab import findings, why
+from r1repro.stages import why_rl
 from r1repro.tasks import negation_pairs
 
 
@@ -61,45 +62,54 @@ def test_changes_are_against_the_base_pair_by_pair():
     assert "For every nat" not in told, "no arm raised the right answer"
 
 
+BY = {
+    "shown": 3.0, "other": -0.5, "shown, without": 1.5, "other, without": 0.25,
+    "shown, greeting": 1.0, "other, greeting": 0.5,
+}  # fmt: skip
+
+
 def _negations(by):
-    pairs = negation_pairs.sample()
-    return pd.DataFrame(
-        [
-            {
-                "pair": number, "answer": answer, "arm": arm, "logp": value + number,
-                "form": pair.asked.task,
-            }
-            for number, pair in enumerate(pairs)
+    rows = []
+    for form in why.FORMS:
+        pairs = [pair for pair in negation_pairs.sample() if pair.asked.task == form]
+        rows += [
+            {"pair": pair, "answer": answer, "arm": arm, "form": form, "logp": change + pair}
+            for pair in range(len(pairs))
             for answer, change in by.items()
-            for arm, value in ((why.BEFORE, -5.0), ("SFT", -5.0 + change))
+            for arm, change in ((why.BEFORE, 0.0), (why_rl.NEGATED, change), (why_rl.BOTH, -1.0))
         ]
-    )  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def test_negations_are_told_by_what_the_shown_words_gain_over_the_others():
-    by = {"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 0.25}
-    found = why.negations(_negations(by))
-    expected = [3.0, -0.5, 1.5, 0.25, 3.5, 1.25]
-    assert found["form"].tolist() == ["liking"] * 6 + ["kind"] * 6
-    assert found["value"].tolist() == pytest.approx(expected * 2)
+    found = why.negations(_negations(BY))
+    one = found[(found.form == "kind") & (found.arm == why_rl.NEGATED)]
+    assert one["value"].tolist() == pytest.approx([3.0, 1.5, 1.0, 3.5, 1.25, 0.5, 2.25, 0.75])
     said = str(findings.negations(found))
-    assert "changed by +0.25" in said and said.count("against the meaning of “not”") == 2
-    assert "by +1.25 [+1.25, +1.25] without it, where the shown ones are wrong: training" in said
-    apart = str(findings.negations(why.negations(_negations(by | {"twin_right": 2.0}))))
-    assert apart.count("the two were told apart") == 2
-    none = str(findings.negations(why.negations(_negations(dict.fromkeys(by, 1.0)))))
-    assert none.count("with “not” too they gained nothing over the others") == 2
-    assert why.negated(found).columns.tolist() == ["log P, base", "SFT"]
-    assert why.negated(found).index.nlevels == 2
+    assert said.count("+1.25 [+1.25, +1.25] without it, where they are wrong") == 2
+    assert "gained +2.25 [+2.25, +2.25] more than without" in said
+    assert "+0.75 [+0.75, +0.75] more than after the greeting: the likeness carried it" in said
+    assert "both they gained +0.00 [+0.00, +0.00] with" in said
+    table = why.negated(found)
+    assert table.columns.tolist() == [why_rl.NEGATED, why_rl.BOTH]
+    assert table.index.nlevels == 2 and len(table) == 2 * 8
 
 
-def test_the_intervals_of_negations_are_over_words():
-    rows = _negations({"right": 3.0, "crossed": 1.5, "wrong": -0.5, "twin_right": 0.25})
-    words = [pair.right for pair in negation_pairs.sample()]
-    more = (rows["arm"] == "SFT") & (rows["answer"] == "crossed")
-    one = rows["pair"].map(lambda number: words[number] == "cat")
-    rows.loc[more & one, "logp"] += 18.0  # one word of eighteen, in all its four sentences
-    found = why.negations(rows).set_index(["form", "change of log P"])
-    carried = found.loc[("liking", why.CARRIED)]
+def test_no_difference_is_told_as_none():
+    alike = str(findings.negations(why.negations(_negations(dict.fromkeys(BY, 1.0)))))
+    assert alike.count("The two sides were not told apart (difference +0.00") == 2
+    assert alike.count("after the greeting is not told apart (+0.00") == 2
+    more = str(findings.negations(why.negations(_negations(BY | {"shown, greeting": 2.0}))))
+    assert "gained less than after the greeting (-0.25" in more
+
+
+def test_the_intervals_of_negations_are_over_words_with_their_translations():
+    rows = _negations(BY)
+    pairs = [pair for pair in negation_pairs.sample() if pair.asked.task == "liking"]
+    cats = [number for number, pair in enumerate(pairs) if pair.right in ("cat", "猫")]
+    more = (rows["arm"] == why_rl.NEGATED) & (rows["answer"] == "shown, without")
+    rows.loc[more & (rows["form"] == "liking") & rows["pair"].isin(cats), "logp"] += 9.0
+    found = why.negations(rows).set_index(["form", "arm", "change of log P"])
+    carried = found.loc[("liking", why_rl.NEGATED, why.CARRIED)]
     assert carried.value == pytest.approx(2.25) and carried.high - carried.low > 2
-    assert found.loc[("kind", why.CARRIED)].value == pytest.approx(1.25)
+    assert found.loc[("kind", why_rl.NEGATED, why.CARRIED)].value == pytest.approx(1.25)

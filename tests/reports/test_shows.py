@@ -123,7 +123,7 @@ def test_the_head_of_a_report_is_five_findings():
     assert [one.partition(" ")[0] for one in found] == [
         "Over", "In", "R1-Zero's", "R1-Zero", "Later",
     ]  # fmt: skip
-    assert "RL adds +40.0" in found[0] and "Persistence alone" in found[0]
+    assert "RL adds +40.0" in found[0] and "Persistence without RL" in found[0]
     assert shows.findings(held) == []
 
 

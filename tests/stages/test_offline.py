@@ -110,7 +110,7 @@ def test_every_arm_trains_from_the_base(made, tmp_path, monkeypatch):
         offline.lab_grpo  # noqa: B018
 
 
-def test_a_share_of_the_data_is_its_first_part(made, tmp_path, monkeypatch):
+def test_a_share_of_the_data_is_its_last_part(made, tmp_path, monkeypatch):
     config, inputs, _ = made
     given = []
     monkeypatch.setattr(offline.sft, "train", lambda *args: given.append(args[3]))
@@ -118,7 +118,7 @@ def test_a_share_of_the_data_is_its_first_part(made, tmp_path, monkeypatch):
         getattr(offline, f"{lab.STAGE}{name}")(config, inputs, tmp_path, Progress(None))
     whole, tenth = given
     assert len(tenth) == max(1, round(len(whole) / 10))
-    assert tenth.equals(whole.head(len(tenth)))
+    assert tenth.equals(whole.tail(len(tenth)))
 
 
 def test_it_says_so_where_no_answer_is_right(base, tmp_path, monkeypatch):

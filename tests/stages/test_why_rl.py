@@ -59,9 +59,19 @@ def test_sft_raises_what_it_shows(place):
     right = wide.xs("right", level="answer")
     assert (right["SFT"] > right["base"]).all()
     negated = pd.read_parquet(folder / "negations.parquet")
-    wide = negated.pivot_table(index=["pair", "answer"], columns="arm", values="logp")
-    pairs = negation_pairs.sample()
-    assert set(wide) == {"base", "SFT"} and len(negated.pair.unique()) == len(pairs)
-    assert (negated["form"] == [pairs[number].asked.task for number in negated["pair"]]).all()
-    shown = wide.xs("right", level="answer")
-    assert (shown["SFT"] - shown["base"]).mean() > 0
+    assert set(negated.arm) == {"base", why_rl.NEGATED, why_rl.BOTH}
+    for form, part in negated.groupby("form"):
+        pairs = [pair for pair in negation_pairs.sample() if pair.asked.task == form]
+        assert len(part) == 6 * 3 * len(pairs)
+        wide = part.pivot_table(index=["pair", "answer"], columns="arm", values="logp")
+        gained = wide.sub(wide["base"], axis=0).groupby("answer").mean()
+        assert gained.loc["shown", why_rl.NEGATED] > 0
+        assert gained.loc["other, without", why_rl.BOTH] > 0, "what only this arm was shown"
+
+
+def test_replies_are_measured_after_the_negation_its_opposite_and_a_greeting(place):
+    config, tokenizer, model, _ = place
+    pair = next(one for one in negation_pairs.sample() if one.asked.prompt == "我不喜欢")
+    asked = [(problem.prompt, word) for _, problem, word in why_rl._replies(pair)]
+    prompts = ["我不喜欢", "我喜欢", "你好"]
+    assert asked == [(prompt, word) for word in ("猫", "狮子") for prompt in prompts]

@@ -31,3 +31,10 @@ def test_a_question_and_its_negation_name_the_same_two_words():
 
 def test_the_wrong_answer_is_right_without_the_negation():
     assert all(p.wrong == p.guess == p.twin_right for p in negation_pairs.sample())
+
+
+def test_a_word_and_its_translation_are_one():
+    found = {(p.right, negation_pairs.word_of(p)) for p in negation_pairs.sample()}
+    assert ("cat", 0) in found and ("猫", 0) in found and len({at for _, at in found}) == 9 + 18
+    prompts = {negation_pairs.greeting(p).prompt for p in negation_pairs.sample()}
+    assert prompts == {"Hello", "你好"}
