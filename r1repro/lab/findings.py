@@ -213,9 +213,9 @@ def _negated(form: str, found: pd.DataFrame) -> str:
     verdict = f"The two sides were not told apart (difference {told(why_.APART)})."
     if apart.low > 0:
         verdict = f"With “not” they gained {told(why_.APART)} more than without."
-    by = f"Without “not” and after the greeting is not told apart ({told(why_.LIKENESS)})."
+    by = f"Without “not” the gain is not told apart from the greeting’s ({told(why_.LIKENESS)})."
     if likeness.low > 0:
-        by = f"That is {told(why_.LIKENESS)} more than after the greeting: the likeness carried it."
+        by = f"Of the gain without “not”, {told(why_.LIKENESS)} is due to likeness."
     elif likeness.high < 0:
         by = f"Without “not” they gained less than after the greeting ({told(why_.LIKENESS)})."
     return (
