@@ -163,8 +163,9 @@ def at_equal_seconds(found: Trained) -> Shown | None:
             cells.append("–" if part.empty else f"{100 * share:.1f}\u00a0%")
         made.append(Row(method, tuple(cells)))
     within = f"{least:,.0f} s"
-    columns = ("Seconds, all", f"Completions in {within}", f"pass@1 after {within}", "pass@1, all")
-    return Table(columns, tuple(made), "Method, its best trial")
+    asked = "pass@1 on training prompts"
+    columns = (f"Completions in {within}", f"{asked}, {within}", f"{asked}, all")
+    return Table(("Seconds, all", *columns), tuple(made), "Method, its best trial")
 
 
 def since_start(found: Trained) -> Shown | None:
@@ -219,7 +220,8 @@ def told(found: Trained) -> Html | None:
             said.append(f"{method} is {words} GRPO ({metrics.shown(change, PASS, signed=True)})")
     return paragraphs(
         f"In pass@1 on the validation problems, {'; '.join(said)}." if said else "",
-        "Every arm is one run with one seed, and the intervals cover problems only; where a "
+        "Every arm is one run with one seed, and the intervals cover problems only: another seed "
+        "may change the order, so only several (`--multirun`) decide. Where a "
         "method has several trials, the best was chosen on the same problems. RL without a named "
         "rate has R1-Zero's rate, which was chosen for GRPO.",
         how(found),

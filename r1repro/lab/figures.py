@@ -157,7 +157,8 @@ def arms(
             if not drawing.has(rows, column):
                 continue
             measured = rows.dropna(subset=[column])
-            dash = drawing.DASHES[i % len(drawing.DASHES)]
+            # Past the last colour other dashes than before, so that no two lines look alike.
+            dash = drawing.DASHES[(i + i // len(colours)) % len(drawing.DASHES)]
             again = (resets or {}).get(name) if column == "kl" else None
             drawing.noisy(
                 panel, measured["samples"], measured[column], colours[i % len(colours)], name,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from r1repro.config import Config, lab
 from r1repro.lab.rounds import ranked_right
-from r1repro.reports.markup import Row, Shown, Table, paragraphs
+from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
 from r1repro.rewards.steps import TRUE, read_steps
 from r1repro.runner.workspace import Workspace
 
@@ -35,6 +35,20 @@ def judged(config: Config) -> Shown | None:
         for name, part in by_step(pairs[pairs["split"] == "held out"])
     ]
     return Table(("Ranked right", "Pairs"), tuple(rows), "Beginnings that end with")
+
+
+def told(config: Config) -> Html | None:
+    """How good the model is, over all held-out pairs; None if it was not trained."""
+    space = Workspace(replace(config, lab=NOTEBOOK))
+    if not space.is_done(lab.PROCESS):
+        return None
+    pairs = pd.read_parquet(space.place(lab.PROCESS) / "pairs.parquet")
+    pairs = pairs[pairs["split"] == "held out"]
+    return paragraphs(
+        f"The learned model scores the right side higher in {ranked_right(pairs)} of {len(pairs)} "
+        "held-out pairs of beginnings, where chance is 50 %: how the arm that it pays ended is a "
+        "finding about a model that good, and says little about a better one."
+    )
 
 
 def by_step(pairs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -30,9 +30,16 @@ def joined(*parts: Shown | None) -> Html:
 
 
 def paragraphs(*sentences: str, style: str = "") -> Html | None:
-    """A block of paragraphs with a class of the page's style; None without a sentence."""
-    told = Markup("").join(Markup("<p>{}</p>").format(one) for one in sentences if one)
+    """A block of paragraphs with a class of the page's style; None without a sentence.
+
+    What stands between backticks is code.
+    """
+    told = Markup("").join(Markup("<p>{}</p>").format(_code(one)) for one in sentences if one)
     return Html(Markup('<div class="{}">{}</div>').format(style, told)) if told else None
+
+
+def _code(sentence: str) -> Markup:
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
 def folded(title: str, inside: Shown, opened: bool = False) -> Html:

@@ -227,7 +227,7 @@ def test_two_arms_are_compared_and_the_base_by_its_name(half, tmp_path):
 def test_at_equal_seconds_the_slower_has_learned_from_fewer(half):
     """GRPO takes 2.5 s a batch and PPO 5.5: after GRPO's 100 s PPO has finished 18 of 40."""
     shown = arms.at_equal_seconds(arms.trained(half, "ppo_vs_grpo"))
-    assert shown.columns[1:3] == ("Completions in 100 s", "pass@1 after 100 s")
+    assert shown.columns[1:3] == ("Completions in 100 s", "pass@1 on training prompts, 100 s")
     rows = {row.label: row.cells for row in shown.rows}
     whole = f"{100 * 37 / 40:.1f}\u00a0%"
     assert rows["GRPO"] == ("100", f"{40 * 256:,}", whole, whole)
@@ -245,7 +245,7 @@ def test_what_it_shows_without_any(tmp_path):
     assert arms.curves(found, ["pass_at_1"]) is None and arms.told(found) is None
     assert arms.at_equal_seconds(found) is None
     said = arms.table(found)._repr_html_()
-    assert "`r1repro run lab=kl_and_reference` with the same settings trains them" in said
+    assert "<code>r1repro run lab=kl_and_reference</code> with the same settings trains them" in said
 
 
 def test_a_run_of_the_lab_trains_the_arms_and_shows_them(tmp_path, capsys):

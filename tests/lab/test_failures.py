@@ -110,5 +110,5 @@ def test_before_anything_has_been_run(tmp_path):
     trained = arms.trained(found, "failures")
     seen, shares = failures.examined(found, trained), failures.teaching([0.02, 0.5], [2, 16])
     assert len(failures.picture(seen, shares).axes) == 1
-    assert "`r1repro run lab=failures`" in failures.table(seen, trained)._repr_html_()
+    assert "<code>r1repro run lab=failures</code>" in failures.table(seen, trained)._repr_html_()
     assert "27.6%" in failures.told(seen, shares, trained)._repr_html_()

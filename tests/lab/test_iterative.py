@@ -170,5 +170,5 @@ def test_what_is_shown_of_trained_rounds(found):
 def test_without_a_run_it_says_how(found):
     none = rounds.Rounds(found.arms, {}, {})
     assert rounds.gaps(none) is rounds.judged(none) is rounds.scores(none) is None
-    assert "`r1repro run lab=iterative_grpo`" in rounds.told(none)._repr_html_()
+    assert "<code>r1repro run lab=iterative_grpo</code>" in rounds.told(none)._repr_html_()
     assert len(rounds.picture(iterative.exact(), none).axes) == 2

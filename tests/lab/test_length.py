@@ -125,7 +125,7 @@ def test_what_it_says_without_a_run(tmp_path):
     settings = config.compose([f"runs={tmp_path}"])
     found, trained = length.of_run(settings), arms.trained(settings, "length_and_cap")
     assert found.low == settings.stage.r1_zero.max_completion_tokens // 8
-    assert "the evaluation of Base and of R1-Zero. `r1repro run --until r1_zero`" in told(
+    assert "the evaluation of Base and of R1-Zero.  r1repro run --until r1_zero " in told(
         length.how(found)
     )
     assert not any(
@@ -133,7 +133,7 @@ def test_what_it_says_without_a_run(tmp_path):
          length.gaps_table(found), length.levels(found), length.held_to(trained, found.low),
          length.of_arms(trained, found.cap, found.low))
     )  # fmt: skip
-    assert "`r1repro run lab=length_and_cap`" in told(arms.table(trained))
+    assert " r1repro run lab=length_and_cap " in told(arms.table(trained))
 
 
 def test_nothing_is_said_of_questions_without_both_kinds(evaluation):
