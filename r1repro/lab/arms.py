@@ -114,8 +114,8 @@ def how(found: Trained) -> str:
     which = "Its arms have" if not found.curves else f"{count} of its arms have"
     return (
         f"{which} not been run with these settings: `r1repro run lab={found.notebook}` with the "
-        f"same settings trains them, in about {seconds} on two CPU cores at "
-        "scale=laptop, and executes this notebook again."
+        f"same settings trains them, in about {seconds} on two CPU cores at scale=laptop, and "
+        "executes this notebook again."
     )
 
 
@@ -197,7 +197,7 @@ def between(found: Trained, pairs: Sequence[tuple[str, str]]) -> Shown | None:
     there = [pair for pair in pairs if {*pair} <= rows.keys()]
     if not there:
         return None
-    alone, changes = metrics.compare({n: rows[n] for n in rows}, there, whole=True)
+    alone, changes = metrics.compare(rows, there, whole=True)
     made = []
     for before, after in there:
         cells = [metrics.shown(alone[name][PASS], PASS) for name in (before, after)]
@@ -221,8 +221,8 @@ def told(found: Trained) -> Html | None:
     return paragraphs(
         f"In pass@1 on the validation problems, {'; '.join(said)}." if said else "",
         "Every arm is one run with one seed, and the intervals cover problems only: another seed "
-        "may change the order, so only several (`--multirun`) decide. Where a "
-        "method has several trials, the best was chosen on the same problems. RL without a named "
-        "rate has R1-Zero's rate, which was chosen for GRPO.",
+        "may change the order, so only several (`--multirun`) decide. Where a method has several "
+        "trials, the best was chosen on the same problems. RL without a named rate has R1-Zero's "
+        "rate, which was chosen for GRPO.",
         how(found),
     )

@@ -23,32 +23,34 @@ def judged(config: Config) -> Shown | None:
     A beginning of a right answer against one of a wrong answer to the same question. In some, all
     steps of both hold, so the checker cannot tell them apart. Intervals over questions.
     """
-    space = Workspace(replace(config, lab=NOTEBOOK))
-    if not space.is_done(lab.PROCESS):
+    pairs = _held_out(config)
+    if pairs is None:
         return paragraphs(
             f"The model has not been trained with these settings: `r1repro run lab={NOTEBOOK}` "
             "with the same settings trains it."
         )
-    pairs = pd.read_parquet(space.place(lab.PROCESS) / "pairs.parquet")
-    rows = [
-        Row(name, (ranked_right(part), str(len(part))))
-        for name, part in by_step(pairs[pairs["split"] == "held out"])
-    ]
+    rows = [Row(name, (ranked_right(part), str(len(part)))) for name, part in by_step(pairs)]
     return Table(("Ranked right", "Pairs"), tuple(rows), "Beginnings that end with")
 
 
 def told(config: Config) -> Html | None:
     """How good the model is, over all held-out pairs; None if it was not trained."""
-    space = Workspace(replace(config, lab=NOTEBOOK))
-    if not space.is_done(lab.PROCESS):
+    if (pairs := _held_out(config)) is None:
         return None
-    pairs = pd.read_parquet(space.place(lab.PROCESS) / "pairs.parquet")
-    pairs = pairs[pairs["split"] == "held out"]
     return paragraphs(
         f"The learned model scores the right side higher in {ranked_right(pairs)} of {len(pairs)} "
         "held-out pairs of beginnings, where chance is 50 %: how the arm that it pays ended is a "
         "finding about a model that good, and says little about a better one."
     )
+
+
+def _held_out(config: Config) -> pd.DataFrame | None:
+    """The pairs that the model was not trained on; None if it was not trained."""
+    space = Workspace(replace(config, lab=NOTEBOOK))
+    if not space.is_done(lab.PROCESS):
+        return None
+    pairs = pd.read_parquet(space.place(lab.PROCESS) / "pairs.parquet")
+    return pairs[pairs["split"] == "held out"]
 
 
 def by_step(pairs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

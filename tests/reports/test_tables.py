@@ -8,7 +8,7 @@ from r1repro.evaluation.checkpoints import CHAIN, PAIRS, PAPER_BENCHMARKS, key, 
 from r1repro.evaluation.metrics import compare, differences, shown, summarize
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import tables
-from r1repro.reports.markup import Row, Table
+from r1repro.reports.markup import Row, Table, paragraphs
 from tests.reports.made_up import checkpoint
 
 
@@ -88,6 +88,11 @@ def test_the_headline_shows_the_last_main_pair_that_is_there(found):
     alone = tables.headline({"base": summaries["base"]}, {})
     assert alone.columns == ("Base", "The paper, for context")
     assert alone.rows[0].cells[1].startswith("15.6 → 71.0 %") and alone.rows[1].cells[1] == ""
+
+
+def test_backticks_are_code_in_sentences_whose_text_is_escaped():
+    said = paragraphs("run `a <b>` & `c`, not ` alone")._repr_html_()
+    assert "run <code>a &lt;b&gt;</code> &amp; <code>c</code>, not ` alone" in said
 
 
 def test_a_table_shows_small_print_and_escapes_all_text():
