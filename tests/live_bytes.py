@@ -19,18 +19,22 @@ class LiveBytes(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         found = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(found):
-            if isinstance(tensor, torch.Tensor):
-                self._count(tensor.untyped_storage())
+            if not isinstance(tensor, torch.Tensor):
+                continue
+            if tensor.layout == torch._mkldnn:  # it has no storage that could be asked
+                self._count(tensor, id(tensor), tensor.nbytes)
+            else:
+                storage = tensor.untyped_storage()
+                self._count(storage, storage._cdata, storage.nbytes())
         return found
 
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
+    def _count(self, holder: Any, key: int, size: int) -> None:
         if key in self._seen:
             return
         self._seen.add(key)
         self.now += size
         self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._gone, key, size)
+        weakref.finalize(holder, self._gone, key, size)
 
     def _gone(self, key: int, size: int) -> None:
         self._seen.discard(key)

@@ -26,6 +26,8 @@ from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from r1repro.generation.packed import packed
+
 # Compact once this share of the batch has ended; each compaction copies the cache.
 COMPACT_AT = 0.1
 # Top-p ranks this many tokens first and sorts the whole vocabulary only if they fall short.
@@ -94,7 +96,7 @@ def sample(
     generator = torch.Generator(device="cpu").manual_seed(seed)
     stream = (torch.rand(part[1], len(prompts), generator=generator)[part[0]] for _ in count())
     ends = torch.tensor(list(end_ids), device=model.device)
-    with _to_sample(model):
+    with _to_sample(model), packed(model, len(prompts)):
         tokens, logps = _decode(model, prompts, sampling, ends, pad_id, stream, with_logps)
     ended = torch.isin(tokens, ends)
     finished = ended.any(1)

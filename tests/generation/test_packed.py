@@ -1,0 +1,52 @@
+"""Projections with their weights laid out beforehand against plain ones."""
+
+import pytest
+import torch
+from torch import nn
+
+from r1repro.generation import packed as subject
+from r1repro.generation.packed import packed
+
+pytestmark = pytest.mark.skipif(not subject.packs(), reason="no bfloat16 by oneDNN on this CPU")
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(48, 96), nn.SiLU(), nn.Linear(96, 40, bias=False)).bfloat16()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("rows", [1, 7, 64])
+def test_results_are_those_of_plain_projections(model, rows, monkeypatch):
+    used = []
+    product = subject._product
+    monkeypatch.setattr(subject, "_product", lambda *given: used.append(1) or product(*given))
+    states = torch.randn(rows, 3, 48).bfloat16()
+    expected = model(states)
+    with packed(model, 64):
+        found = model(states)
+    assert len(used) == 2
+    # At most one step of bfloat16, should one of them round elsewhere
+    torch.testing.assert_close(found, expected, rtol=2**-7, atol=2**-8)
+
+
+@torch.inference_mode()
+def test_weights_changed_afterwards_are_used(model):
+    states = torch.randn(2, 48).bfloat16()
+    with pytest.raises(KeyError), packed(model, 2):
+        raise KeyError
+    model[0].weight.zero_()
+    model[0].bias.zero_()
+    assert not model(states).any()
+
+
+@torch.inference_mode()
+def test_float32_and_replaced_layers_stay_as_they_are(model):
+    replaced = model[2]
+    replaced.forward = lambda states: states.sum(-1)
+    exact = nn.Linear(40, 8)
+    with packed(nn.ModuleList([model, exact]), 2):
+        assert "forward" in vars(model[0]) and "forward" not in vars(exact)
+        assert model(torch.zeros(2, 48).bfloat16()).shape == (2,)
+    assert "forward" in vars(replaced) and "forward" not in vars(model[0])
