@@ -1,10 +1,12 @@
 """Real weights on this machine: our rollouts and GRPO step beside the stock ones, and what a token
 costs by rows and length.
 
-Word problems in R1-Zero's template, both sides in turn. The limit beside the cost of a token is
-that of reading one: a forward pass over as many tokens at once, without a cache.
+Word problems, both sides in turn: in R1-Zero's template, in which these models rarely end before
+the cap, or with `--template qwen` as a chat, whose answers differ in length. The limit beside the
+cost of a token is that of reading one: a forward pass over as many tokens at once, without a cache.
 
-    python -m benchmarks.real_weights MODEL_FOLDER [--rounds 3] [--cap 96]
+    python -m benchmarks.real_weights MODEL_FOLDER [--rounds 3] [--cap 96] [--stock-rows 8 16 32]
+        [--template qwen] [--rollouts-only]
 """
 
 import argparse
@@ -19,7 +21,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from benchmarks import gpu_speed, grpo_step
+from benchmarks import gpu_speed, grpo_step, rollouts
 from r1repro.config import EngineConfig, compose
 from r1repro.generation.rollouts import Sampling, sample
 from r1repro.planning import memory
@@ -28,7 +30,7 @@ from r1repro.tasks import templates, worlds
 
 ENGINE = EngineConfig(precision="bfloat16", lora_rank=32, lora_alpha=32)
 ROWS, LENGTHS = (8, 32, 96), (32, 160)
-STOCK_ROWS = (8, 16, 32)  # the activations of 64 rows exceed 24 GB
+STOCK_ROWS = [8, 16, 32]  # the activations of 64 rows exceed 24 GB
 
 
 def main() -> None:
@@ -36,6 +38,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cap", type=int, default=96)
+    parser.add_argument("--stock-rows", type=int, nargs="+", default=STOCK_ROWS)
+    parser.add_argument("--template", default="r1_zero", choices=templates.names())
+    parser.add_argument("--rollouts-only", action="store_true")
     args = parser.parse_args()
     words = ["scale=pocket", "model=smollm2-135m-instruct", "task=word_problems_en"]
     # Its settings alone; the weights are those of the folder.
@@ -46,11 +51,16 @@ def main() -> None:
     )  # fmt: skip
     problems = list(islice(worlds.of(config.task).train(0), grpo_step.STEPS * settings.questions))
     model, tokenizer = load_model(args.folder, ENGINE).eval(), load_tokenizer(args.folder)
-    prompt = tokenizer.encode(templates.render("r1_zero", problems[0]))
+    if args.rollouts_only:
+        asked = [templates.render(args.template, one) for one in problems[: settings.questions]]
+        texts = [text for text in asked for _ in range(settings.generations)]
+        rollouts.measured(model, tokenizer, texts, args.cap, args.rounds)
+        return
+    prompt = tokenizer.encode(templates.render(args.template, problems[0]))
     print("\n".join(cost(model, prompt, tokenizer.pad_token_id, args.rounds)), flush=True)
     del model
     found = gpu_speed.of_folder(
-        args.folder, problems, settings, STOCK_ROWS, "r1_zero", ENGINE, args.rounds
+        args.folder, problems, settings, args.stock_rows, args.template, ENGINE, args.rounds
     )
     print(json.dumps(found, indent=1))
 

@@ -19,22 +19,19 @@ class LiveBytes(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         found = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(found):
-            if not isinstance(tensor, torch.Tensor):
-                continue
-            if tensor.layout == torch._mkldnn:  # it has no storage that could be asked
-                self._count(tensor, id(tensor), tensor.nbytes)
-            else:
-                storage = tensor.untyped_storage()
-                self._count(storage, storage._cdata, storage.nbytes())
+            # Weights laid out to sample have no storage to ask, and `plan` leaves them out.
+            if isinstance(tensor, torch.Tensor) and tensor.layout != torch._mkldnn:
+                self._count(tensor.untyped_storage())
         return found
 
-    def _count(self, holder: Any, key: int, size: int) -> None:
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
         if key in self._seen:
             return
         self._seen.add(key)
         self.now += size
         self.peak = max(self.peak, self.now)
-        weakref.finalize(holder, self._gone, key, size)
+        weakref.finalize(storage, self._gone, key, size)
 
     def _gone(self, key: int, size: int) -> None:
         self._seen.discard(key)

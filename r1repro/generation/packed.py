@@ -1,7 +1,7 @@
 """Projections whose bfloat16 weights are laid out once for a CPU's matrix products.
 
 A plain `linear` lays its weight out at every call, which for the few rows of a sampled token takes
-up to as long as the product itself. Results are the same to the bit where both use oneDNN.
+up to as long as the product itself. Meanwhile the projections are in memory twice.
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,15 @@ PRODUCTS = torch.ops.mkldnn
 
 def packs() -> bool:
     """Whether this machine's CPU and PyTorch multiply bfloat16 by oneDNN."""
-    return torch.backends.mkldnn.is_available() and PRODUCTS._is_mkldnn_bf16_supported()
+    switched_on = torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+    return switched_on and PRODUCTS._is_mkldnn_bf16_supported()
 
 
 @contextmanager
 def packed(model: torch.nn.Module, rows: int) -> Iterator[None]:
     """Within it, bfloat16 projections on the CPU use copies of their weights made for `rows` rows.
 
-    Other numbers of rows work as well. The weights must not change within.
+    Other numbers of rows give the same results. The weights must not change within.
     """
     layers = [layer for layer in model.modules() if _suits(layer)] if packs() else []
     try:

@@ -34,7 +34,7 @@ COMPACT_AT = 0.1
 TOP_P_PREFIX = 16
 BLOCK = 64
 # Probabilities from which tokens are drawn at a time on a CPU.
-DRAWN_AT_ONCE = 2**22
+DRAWN_AT_ONCE = 2**20
 # Spare tokens allocated whenever the cache grows.
 ROOM = 64
 

@@ -19,7 +19,6 @@ from transformers import (
 )
 
 from r1repro.config import EngineConfig, RLConfig
-from r1repro.generation.packed import packs
 from r1repro.generation.rollouts import ROOM
 from r1repro.training.logprobs import CHUNK
 from r1repro.training.optimizer import TOGETHER, split_parameters
@@ -167,13 +166,6 @@ def rollouts(
     return shape.num_hidden_layers * layer + max(layer, drawing)
 
 
-def packed(shape: PreTrainedConfig, counts: Counts, engine: EngineConfig) -> int:
-    """Copy of the projections, the vocabulary's included, that sampling makes on some CPUs."""
-    if engine.precision != "bfloat16" or torch.cuda.is_available() or not packs():
-        return 0
-    return WIDTHS[engine.precision] * (counts.linear + shape.vocab_size * shape.hidden_size)
-
-
 def logits(shape: PreTrainedConfig, tokens: int, engine: EngineConfig, chunked: bool) -> int:
     """Logit memory of `tokens` tokens at the start of the backward pass.
 
@@ -275,7 +267,6 @@ def grpo(
             sampled += width * counts.total
         elif engine.lora_rank and not engine.quantized:
             sampled += width * counts.linear
-        sampled += packed(shape, counts, engine)
     tokens = micro * (prompt + said)
     learned = training(shape, counts, tokens, micro * said, engine, processes, chunked=True)
     # one float32 per gradient
@@ -343,5 +334,5 @@ def sampling(
     """Sampling alone, in engine.precision, `rows` at a time."""
     return Memory(
         weights=WIDTHS[engine.precision] * counts.total,
-        rollouts=rollouts(shape, rows, prompt, completion, engine) + packed(shape, counts, engine),
+        rollouts=rollouts(shape, rows, prompt, completion, engine),
     )

@@ -31,10 +31,13 @@ from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import rl
 
-ROWS, TOKENS = 16, 32
-"""Completions that the probe samples of each template, and their length cap."""
-QUESTIONS, GENERATIONS = 2, 4
-"""Completions of its GRPO steps."""
+QUESTIONS, SAMPLES, TOKENS = 16, 3, 32
+"""Of each template the probe asks this many questions, each this many times, and the length cap.
+
+48 rows, as in a GRPO step of scale=pocket: with fewer, a token takes longer.
+"""
+TRAINED, GENERATIONS = 2, 4
+"""Questions of a GRPO step of the probe, and completions of each."""
 CHECKPOINT = 3
 """Bytes of a checkpoint in models: weights, optimizer and reference."""
 HALF = 0.6
@@ -111,7 +114,7 @@ def probe(config: Config, keys: Sequence[str]) -> dict[str, Pace]:
 def _pace(config: Config, key: str, place: Path, forms: Collection[str]) -> Pace:
     started = time.perf_counter()
     tokenizer, asked = load_tokenizer(place), {}
-    problems = list(islice(worlds.of(config.task).train(0), ROWS))
+    problems = list(islice(worlds.of(config.task).train(0), QUESTIONS))
     model = load_model(place, config.engine).eval()
     loaded = time.perf_counter() - started
     for name in sorted(forms):
@@ -130,21 +133,22 @@ def _sampled(
     """Seconds of a token of a prompt and of an answer, and what both are like."""
     prompts = [len(tokenizer.encode(templates.render(template, one))) for one in problems]
 
-    def timed(tokens: int) -> tuple[float, list[tuple[int, bool]]]:
+    def timed(tokens: int, samples: int = SAMPLES) -> tuple[float, list[tuple[int, bool]]]:
         began = time.perf_counter()
         batches = ask(
             model, tokenizer, problems, Sampling(tokens), form=templates.asked(template),
-            samples=1, rollout_batch=len(problems), seed=0,
+            samples=samples, rollout_batch=samples * len(problems), seed=0,
         )  # fmt: skip
         said = [(len(one.token_ids), one.finished) for batch in batches for _, _, one in batch]
         return time.perf_counter() - began, said
 
     timed(1)  # warm-up
-    reading, _ = timed(1)
+    reading, _ = timed(1, samples=1)
+    beginning, _ = timed(1)
     writing, said = timed(TOKENS)
     count = sum(length for length, _ in said)
     ended = sum(finished for _, finished in said)
-    written = max(writing - reading, 0.0) / max(1, count - len(said))
+    written = max(writing - beginning, 0.0) / max(1, count - len(said))
     return reading / sum(prompts), written, Asked(sum(prompts) / len(prompts), ended / count)
 
 
@@ -154,14 +158,14 @@ def _trained(
     """Seconds of a token with gradients and by the reference, of an update, and of saving."""
     settings = replace(
         config.stage.r1_zero,
-        steps=2, questions=QUESTIONS, generations=GENERATIONS, max_completion_tokens=TOKENS,
+        steps=2, questions=TRAINED, generations=GENERATIONS, max_completion_tokens=TOKENS,
         raised_at=None,
         steps_per_generation=1, save_every=NEVER, sample_every=NEVER,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         model = load_trained(place, config.engine, 0)
         trainer, recorder = rl.build(
-            model, tokenizer, problems[: 2 * QUESTIONS], settings,
+            model, tokenizer, problems[: 2 * TRAINED], settings,
             template="r1_zero", seed=0, folder=Path(folder) / "grpo", engine=config.engine,
         )  # fmt: skip
         trainer.train()

@@ -3,9 +3,12 @@
 import pytest
 import torch
 from torch import nn
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from r1repro.generation import packed as subject
 from r1repro.generation.packed import packed
+from r1repro.generation.rollouts import Sampling, sample
+from tests.tiny import SHAPE
 
 pytestmark = pytest.mark.skipif(not subject.packs(), reason="no bfloat16 by oneDNN on this CPU")
 
@@ -50,3 +53,28 @@ def test_float32_and_replaced_layers_stay_as_they_are(model):
         assert "forward" in vars(model[0]) and "forward" not in vars(exact)
         assert model(torch.zeros(2, 48).bfloat16()).shape == (2,)
     assert "forward" in vars(replaced) and "forward" not in vars(model[0])
+
+
+def test_the_sampler_uses_them_and_draws_the_same(monkeypatch):
+    torch.manual_seed(0)
+    shape = dict(SHAPE, vocab_size=40, max_position_embeddings=64, initializer_range=0.4)
+    model = LlamaForCausalLM(LlamaConfig(**shape)).bfloat16().eval()
+    used = []
+    product = subject._product
+
+    def drawn():
+        return sample(
+            model, [[5, 6, 7]] * 4 + [[8, 9]] * 4, Sampling(12, temperature=0), end_ids=[1],
+            pad_id=0, seed=0, with_logps=True,
+        )  # fmt: skip
+
+    monkeypatch.setattr(subject, "_product", lambda *given: used.append(1) or product(*given))
+    found = drawn()
+    assert used and not any("forward" in vars(layer) for layer in model.modules())
+    before = len(used)
+    monkeypatch.setattr(subject, "packs", lambda: False)
+    plain = drawn()
+    assert len(used) == before
+    for one, other in zip(found, plain, strict=True):
+        # Later tokens may differ where two are equally likely to within a rounding of bfloat16.
+        assert one.logps[0] == pytest.approx(other.logps[0], abs=2**-4)
