@@ -10,7 +10,16 @@ from r1repro.generation.packed import packed
 from r1repro.generation.rollouts import Sampling, sample
 from tests.tiny import SHAPE
 
-pytestmark = pytest.mark.skipif(not subject.packs(), reason="no bfloat16 by oneDNN on this CPU")
+PACKS = subject.packs()
+"""Elsewhere nothing is laid out, and the results must be the plain ones all the same."""
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """Grows by one for each product with a weight that was laid out."""
+    found, product = [], subject._product
+    monkeypatch.setattr(subject, "_product", lambda *given: found.append(1) or product(*given))
+    return found
 
 
 @pytest.fixture
@@ -21,15 +30,12 @@ def model():
 
 @torch.inference_mode()
 @pytest.mark.parametrize("rows", [1, 7, 64])
-def test_results_are_those_of_plain_projections(model, rows, monkeypatch):
-    used = []
-    product = subject._product
-    monkeypatch.setattr(subject, "_product", lambda *given: used.append(1) or product(*given))
+def test_results_are_those_of_plain_projections(model, rows, used):
     states = torch.randn(rows, 3, 48).bfloat16()
     expected = model(states)
     with packed(model, 64):
         found = model(states)
-    assert len(used) == 2
+    assert len(used) == (2 if PACKS else 0)
     # At most one step of bfloat16, should one of them round elsewhere
     torch.testing.assert_close(found, expected, rtol=2**-7, atol=2**-8)
 
@@ -50,17 +56,15 @@ def test_float32_and_replaced_layers_stay_as_they_are(model):
     replaced.forward = lambda states: states.sum(-1)
     exact = nn.Linear(40, 8)
     with packed(nn.ModuleList([model, exact]), 2):
-        assert "forward" in vars(model[0]) and "forward" not in vars(exact)
+        assert ("forward" in vars(model[0])) == PACKS and "forward" not in vars(exact)
         assert model(torch.zeros(2, 48).bfloat16()).shape == (2,)
     assert "forward" in vars(replaced) and "forward" not in vars(model[0])
 
 
-def test_the_sampler_uses_them_and_draws_the_same(monkeypatch):
+def test_the_sampler_uses_them(used, monkeypatch):
     torch.manual_seed(0)
     shape = dict(SHAPE, vocab_size=40, max_position_embeddings=64, initializer_range=0.4)
     model = LlamaForCausalLM(LlamaConfig(**shape)).bfloat16().eval()
-    used = []
-    product = subject._product
 
     def drawn():
         return sample(
@@ -68,13 +72,13 @@ def test_the_sampler_uses_them_and_draws_the_same(monkeypatch):
             pad_id=0, seed=0, with_logps=True,
         )  # fmt: skip
 
-    monkeypatch.setattr(subject, "_product", lambda *given: used.append(1) or product(*given))
     found = drawn()
-    assert used and not any("forward" in vars(layer) for layer in model.modules())
-    before = len(used)
+    count = len(used)
+    assert bool(count) == PACKS
+    assert not any("forward" in vars(layer) for layer in model.modules())
     monkeypatch.setattr(subject, "packs", lambda: False)
     plain = drawn()
-    assert len(used) == before
+    assert len(used) == count
     for one, other in zip(found, plain, strict=True):
         # Later tokens may differ where two are equally likely to within a rounding of bfloat16.
         assert one.logps[0] == pytest.approx(other.logps[0], abs=2**-4)
