@@ -12,7 +12,6 @@ from r1repro.evaluation.declared import Change, Lead, Measure, Rise, Times, Valu
 from r1repro.evaluation.moved import Moved
 from r1repro.evaluation.statistics import Estimate, difference
 
-SMOKE, AT_SMOKE = "smoke", "not testable at scale=smoke, where nothing is learned"
 SETTLED = 0.9
 """Share of its total gain at which a curve counts as settled; also the share of valid format that
 ends the format phase."""

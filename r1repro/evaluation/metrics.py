@@ -10,20 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.problems import measure_of, per_problem
-from r1repro.evaluation.scopes import Ratios, by_problem, is_part, scopes
+from r1repro.evaluation.scopes import Part, is_part, resampled, scopes
 from r1repro.evaluation.statistics import (
     DRAWS,
     Estimate,
     change_interval,
     interval,
     ratio_of_sums,
-    resampled_ratios,
     share_interval,
     sign_flip,
 )
@@ -176,23 +173,10 @@ def _estimates(
     """The result of `compare` for `per_problem` tables with the same index."""
     summaries: dict[str, dict[str, Estimate]] = {name: {} for name in tables}
     changes: dict[tuple[str, str], dict[str, Estimate]] = {pair: {} for pair in pairs}
-    ratios = {name: Ratios.of(table) for name, table in tables.items()}
-    problems = next(iter(tables.values()))[["task", "level"]]
-    problems = problems.assign(place=np.arange(len(problems)))
+    problems = next(iter(tables.values()))[["task", "level"]].reset_index()
     for prefix, scope in islice(scopes(problems), 1 if whole else None):
-        asked = scope.index.get_level_values("problem_id")
-        parts_of = {name: one.part(prefix, scope["place"]) for name, one in ratios.items()}
-        summed = by_problem(asked)
-        top = summed([one.top_N_M for one in parts_of.values()])
-        bottom = summed([one.bottom_N_M for one in parts_of.values()])
-        drawn = resampled_ratios(top, bottom, draws, seed)
-        rows = summed([np.ones((len(asked), 1))])[:, 0]
-        ends = np.cumsum([len(one.names) for one in parts_of.values()])[:-1]
-        split = zip(*(np.split(whole, ends, axis=1) for whole in (top, bottom, drawn)), strict=True)
-        parts = {
-            name: _Part(one.names, t, b, d, rows)
-            for (name, one), (t, b, d) in zip(parts_of.items(), split, strict=True)
-        }
+        of_scope = {name: table.iloc[scope.index] for name, table in tables.items()}
+        parts = resampled(prefix, of_scope, draws, seed)
         for name, part in parts.items():
             summaries[name] |= _summary(prefix, part)
         for before, after in pairs:
@@ -200,21 +184,7 @@ def _estimates(
     return summaries, changes
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Numerators, denominators and resampled ratios of M metrics over the N problems of a scope.
-
-    rows_N: rows per problem in the tables, one per language.
-    """
-
-    names: list[str]
-    top_N_M: NDArray[np.float64]
-    bottom_N_M: NDArray[np.float64]
-    drawn_D_M: NDArray[np.float64]
-    rows_N: NDArray[np.float64]
-
-
-def _summary(prefix: str, part: _Part) -> dict[str, Estimate]:
+def _summary(prefix: str, part: Part) -> dict[str, Estimate]:
     values = ratio_of_sums(part.top_N_M, part.bottom_N_M)
     lows, highs = interval(part.drawn_D_M)
     result = {}
@@ -230,7 +200,7 @@ def _summary(prefix: str, part: _Part) -> dict[str, Estimate]:
     return result
 
 
-def _change(prefix: str, before: _Part, after: _Part) -> dict[str, Estimate]:
+def _change(prefix: str, before: Part, after: Part) -> dict[str, Estimate]:
     common = [name for name in before.names if name in after.names]
     if is_part(prefix):
         common = [name for name in common if name in CHANGES_OF_PARTS]

@@ -6,7 +6,6 @@ The tables have an index of problem and language, task and level, and columns `<
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,23 +37,16 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
         raise R1ReproError(
             "the evaluation has no rows, so nothing can be measured; evaluate at least one problem"
         )
-    groups = _with_products(with_work(evaluation)).groupby(KEYS, sort=True)
+    groups = evaluation.groupby(KEYS, sort=True)
     table = groups[["task", "level"]].first()
     n = groups.size().to_numpy()
     right = groups["correct"].sum().to_numpy(dtype=float)
     k = _samples(table, n)
-    rows = np.split(np.argsort(groups.ngroup().to_numpy(), kind="stable"), np.cumsum(n)[:-1])
-    said, correct = (evaluation[name].to_numpy() for name in ("vote", "correct"))
-    votes = [
-        cons_at_k([a if isinstance(a, str) else None for a in said[at]], correct[at].tolist())
-        for at in rows
-    ]
+    votes = np.array([cons_at_k(rows["vote"], rows["correct"]) for _, rows in groups])
     one = np.ones(len(table))
-    voted = {
-        f"cons@{k}": (np.array(votes), one),
-        f"vote_gain@{k}": (np.array(votes) - right / n, one),
-    }
-    return _filled(table, _accuracy(right, n, k) | voted | _behaviour(groups, right, n))
+    voted = {f"cons@{k}": (votes, one), f"vote_gain@{k}": (votes - right / n, one)}
+    behaviour = _behaviour(with_work(evaluation), groups.ngroup(), right, n)
+    return _filled(table, _accuracy(right, n, k) | voted | behaviour)
 
 
 def counts(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -115,65 +107,56 @@ def _accuracy(right: NDArray[np.float64], n: NDArray[np.int64], k: int) -> dict[
     }
 
 
-def _with_products(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the columns whose sums are numerators of `_behaviour`."""
-    right, worked = rows["correct"], rows["worked"]
-    return rows.assign(
-        right_tokens=rows["tokens"].where(right, 0),
-        right_reflection=rows["reflection_count"].where(right, 0),
-        has_language=rows["language_share"].notna(),
-        has_digits=rows["coverage"].notna(),
-        sound=rows["sound"] & right,
-        unworked=rows["unworked"] & right,
-        worked_right=worked & right,
-        worked_tokens=rows["tokens"].where(worked, 0),
-        worked_reflection=rows["reflection_count"].where(worked, 0),
-        **{measure_of(mode): rows["mode"] == mode for mode in MODES if mode != "right"},
-        reconsidered=reconsidered(rows),
-        runs_on=[isinstance(text, str) and runs_on(text) for text in rows["text"]],
-        # older files have no such column
-        lenient_correct=rows["lenient_correct" if "lenient_correct" in rows else "correct"],
-    )
-
-
-def _behaviour(groups: Any, right: NDArray[np.float64], n: NDArray[np.int64]) -> dict[str, Ratio]:
+def _behaviour(
+    rows: pd.DataFrame, which: pd.Series, right: NDArray[np.float64], n: NDArray[np.int64]
+) -> dict[str, Ratio]:
+    """Measures of the texts; which: the problem of each row, as a place in `right` and `n`."""
     one = np.ones(len(n))
 
-    def mean(column: str) -> Ratio:
-        return groups[column].mean().to_numpy(dtype=float), one
+    def mean(column: str | pd.Series) -> Ratio:
+        values = rows[column] if isinstance(column, str) else column
+        return values.groupby(which).mean().to_numpy(dtype=float), one
 
-    def total(column: str) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = groups[column].sum().to_numpy(dtype=float)
+    def total(values: pd.Series) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = values.groupby(which).sum().to_numpy(dtype=float)
         return found
 
-    tokens, reflections, worked = total("tokens"), total("reflection_count"), total("worked")
-    spoken = (total("has_language") > 0).astype(float)
+    correct, works, written = rows["correct"], rows["worked"], rows["tokens"]
+    reflected, language = rows["reflection_count"], rows["language_share"]
+    tokens, tokens_right = total(written), total(written.where(correct, 0))
+    reflections, reflections_right = total(reflected), total(reflected.where(correct, 0))
+    worked, again = total(works), reconsidered(rows)
+    ran_on = [isinstance(text, str) and runs_on(text) for text in rows["text"]]
     return {
         "strict_pass@1": mean("strict_correct"),
-        "lenient_pass@1": mean("lenient_correct"),
-        "runs_on": mean("runs_on"),
+        # older files have no such column
+        "lenient_pass@1": mean("lenient_correct" if "lenient_correct" in rows else "correct"),
+        "runs_on": mean(pd.Series(ran_on, index=rows.index)),
         "format_valid": mean("format_valid"),
         "length": mean("tokens"),
-        "length_correct": (total("right_tokens"), right),
-        "length_wrong": (tokens - total("right_tokens"), n - right),
+        "length_correct": (tokens_right, right),
+        "length_wrong": (tokens - tokens_right, n - right),
         "clipped": (1.0 - mean("finished")[0], one),
         "reflection_per_response": mean("reflection_count"),
         "reflection_per_1k_tokens": (1000 * reflections, tokens),
-        "reflection_correct": (total("right_reflection"), right),
-        "reflection_wrong": (reflections - total("right_reflection"), n - right),
-        "language_share": (np.nan_to_num(mean("language_share")[0]), spoken),
+        "reflection_correct": (reflections_right, right),
+        "reflection_wrong": (reflections - reflections_right, n - right),
+        "language_share": (
+            np.nan_to_num(mean(language)[0]),
+            (total(language.notna()) > 0).astype(float),
+        ),
         "mixed": mean("mixed"),
         "repetition": mean("repetition"),
         "readability": mean("readable"),
-        "sound": (total("sound"), right),
-        "unworked": (total("unworked"), right),
+        "sound": (total(rows["sound"] & correct), right),
+        "unworked": (total(rows["unworked"] & correct), right),
         "false_check": mean("false_check"),
-        "coverage": (total("coverage"), total("has_digits")),
-        **{measure_of(mode): mean(measure_of(mode)) for mode in MODES if mode != "right"},
+        "coverage": (total(rows["coverage"]), total(rows["coverage"].notna())),
+        **{measure_of(mode): mean(rows["mode"] == mode) for mode in MODES if mode != "right"},
         "worked": mean("worked"),
-        "worked_right": (total("worked_right"), worked),
-        "length_worked": (total("worked_tokens"), worked),
-        "reflection_worked": (total("worked_reflection"), worked),
-        "reconsidered": mean("reconsidered"),
-        "reconsidered_right": (total("reconsidered"), right),
+        "worked_right": (total(works & correct), worked),
+        "length_worked": (total(written.where(works, 0)), worked),
+        "reflection_worked": (total(reflected.where(works, 0)), worked),
+        "reconsidered": mean(again),
+        "reconsidered_right": (total(again), right),
     }

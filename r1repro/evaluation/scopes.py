@@ -1,12 +1,13 @@
 """Parts of an evaluation that metrics are computed over: families, levels, languages."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from r1repro.evaluation.statistics import resampled_ratios
 from r1repro.tasks.problem import GENERAL
 
 OF_PARTS = (
@@ -16,27 +17,28 @@ OF_PARTS = (
 
 
 def scopes(problems: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Prefixes of metric paths with their rows, by the columns task and level and the language."""
+    """Prefixes of metric paths with their rows; problems: columns task, level and language."""
     general = problems["task"].isin(GENERAL)
-    reasoning = problems[~general]
-    if len(reasoning):
+    if not general.all():
+        reasoning = problems[~general]
         yield "reasoning", reasoning
         for task, part in reasoning.groupby("task"):
             yield str(task), part
-            for level, some in part.groupby("level"):
-                yield f"{task}/level_{level}", some
-            for language, some in part.groupby(level="language"):
-                yield f"{task}/{language}", some
-        for level, part in reasoning.groupby("level"):
-            yield f"level_{level}", part
-        for language, part in reasoning.groupby(level="language"):
-            yield str(language), part
+            yield from _parts(part, f"{task}/")
+        yield from _parts(reasoning)
     if general.any():
-        yield "general", problems[general]
-        for task, part in problems[general].groupby("task"):
-            yield f"general/{task}", part
-        for language, part in problems[general].groupby(level="language"):
-            yield f"general/{language}", part
+        items = problems[general]
+        yield "general", items
+        for column in ("task", "language"):
+            for name, part in items.groupby(column):
+                yield f"general/{name}", part
+
+
+def _parts(problems: pd.DataFrame, prefix: str = "") -> Iterator[tuple[str, pd.DataFrame]]:
+    for level, part in problems.groupby("level"):
+        yield f"{prefix}level_{level}", part
+    for language, part in problems.groupby("language"):
+        yield f"{prefix}{language}", part
 
 
 def is_part(prefix: str) -> bool:
@@ -44,39 +46,51 @@ def is_part(prefix: str) -> bool:
     return "level_" in prefix or prefix.split("/")[-1] in ("en", "zh")
 
 
-def by_problem(
-    asked: pd.Index,
-) -> Callable[[Sequence[NDArray[np.float64]]], NDArray[np.float64]]:
-    """A function that sets columns side by side and sums them over the languages of a problem.
-
-    Both languages of an item are resampled together, since their answers are correlated.
-    """
-    order = np.argsort(asked, kind="stable")
-    sorted_ = asked[order]
-    first = np.flatnonzero(np.append(True, sorted_[1:] != sorted_[:-1]))
-    return lambda columns: np.add.reduceat(np.concatenate(columns, axis=1)[order], first, axis=0)
-
-
 @dataclass(frozen=True)
-class Ratios:
-    """Numerators and denominators of M measures of N rows, one per problem and language."""
+class Part:
+    """M measures of a table over the N problems of a scope, as ratios, with their D resamples.
+
+    rows_N: rows per problem, one per language.
+    """
 
     names: list[str]
     top_N_M: NDArray[np.float64]
     bottom_N_M: NDArray[np.float64]
+    drawn_D_M: NDArray[np.float64]
+    rows_N: NDArray[np.int64]
 
-    @classmethod
-    def of(cls, table: pd.DataFrame) -> "Ratios":
-        names = [name.removesuffix(":of") for name in table.columns if name.endswith(":of")]
-        below = [f"{name}:of" for name in names]
-        return cls(names, table[names].to_numpy(dtype=float), table[below].to_numpy(dtype=float))
 
-    def part(self, prefix: str, rows: pd.Series) -> "Ratios":
-        """The measures that a scope has, of its rows."""
-        names = self.names
-        if prefix.split("/")[0] == "general":
-            names = ["pass@1"]
-        elif is_part(prefix):
-            names = [name for name in names if name in OF_PARTS]
-        at = np.ix_(rows, [self.names.index(name) for name in names])
-        return Ratios(names, self.top_N_M[at], self.bottom_N_M[at])
+def resampled(
+    prefix: str, tables: Mapping[str, pd.DataFrame], draws: int, seed: int
+) -> dict[str, Part]:
+    """The measures of a scope, from its rows of tables of r1repro.evaluation.problems.
+
+    The rows are sorted by problem and the same in every table. The languages of a problem are
+    summed, since their answers are correlated and must be resampled together.
+    """
+    items = next(iter(tables.values())).index.get_level_values("problem_id")
+    first = np.flatnonzero(~items.duplicated())
+    names = [_measures(prefix, rows) for rows in tables.values()]
+
+    def summed(suffix: str) -> list[NDArray[np.float64]]:
+        columns = [[f"{name}{suffix}" for name in own] for own in names]
+        values = [
+            rows[own].to_numpy(float) for rows, own in zip(tables.values(), columns, strict=True)
+        ]
+        return [np.add.reduceat(each, first, axis=0) for each in values]
+
+    tops, bottoms = summed(""), summed(":of")
+    drawn = resampled_ratios(np.concatenate(tops, 1), np.concatenate(bottoms, 1), draws, seed)
+    drawn_of = np.split(drawn, np.cumsum([len(own) for own in names])[:-1], axis=1)
+    rows_N = np.diff(first, append=len(items))
+    return {
+        name: Part(*part, rows_N)
+        for name, *part in zip(tables, names, tops, bottoms, drawn_of, strict=True)
+    }
+
+
+def _measures(prefix: str, rows: pd.DataFrame) -> list[str]:
+    if prefix.split("/")[0] == "general":
+        return ["pass@1"]
+    names = [name.removesuffix(":of") for name in rows.columns if name.endswith(":of")]
+    return [name for name in names if name in OF_PARTS] if is_part(prefix) else names
