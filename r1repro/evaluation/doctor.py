@@ -7,7 +7,7 @@ in nats per token). Missing columns are not judged.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,27 +129,36 @@ def examine(stage: str, rows: pd.DataFrame, settings: Settings) -> tuple[Finding
     rows: metrics.parquet, or for an EvaluationConfig evaluation.parquet (columns task, extracted
         and finished).
     """
-    found = (check(rows, settings) for check in _checks(settings))
-    return tuple(Finding(stage, *verdict) for verdict in found if verdict is not None)
+    return tuple(Finding(stage, *found) for found in _verdicts(rows, settings) if found)
 
 
 _Verdict = tuple[str, str, str, str, str]  # what, figure, limit, remedy, current settings
-_Check = Callable[[pd.DataFrame, Any], _Verdict | None]
 
 
-def _checks(settings: Settings) -> tuple[_Check, ...]:
+def _verdicts(rows: pd.DataFrame, settings: Any) -> Iterator[_Verdict | None]:
     if isinstance(settings, EvaluationConfig):
-        return _cut_answers, _unread_answers
-    if isinstance(settings, RLConfig):
-        return (
-            _not_finite, _exploding_kl, _still_policy, _mismatch, _fewer_right, _zero_variance,
-            _constant_format, _clipped, _unparseable, _timeouts, _collapsed_entropy,
-        )  # fmt: skip
-    return _not_finite, _still_loss
-
-
-def _late(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.tail(max(STEPS, round(LATE * len(rows))))
+        asked = rows[~rows["task"].isin(GENERAL)]
+        yield _clipped(rows.assign(clipped=~rows["finished"]), settings)
+        yield _unparseable(asked.assign(unparseable=asked["extracted"].isna()))
+        return
+    yield _not_finite(rows, settings)
+    if not isinstance(settings, RLConfig):
+        yield _does_nothing(rows, settings)
+        return
+    late = rows.tail(max(STEPS, round(LATE * len(rows))))
+    yield _exploding_kl(rows, settings)
+    yield _does_nothing(rows, settings)
+    yield _mismatch(late, settings)
+    worse = _fewer_right(rows, late, settings)
+    yield worse
+    # A hacked reward is in the end the same for all; its remedy is another.
+    if worse is None or worse[0] != HACKED:
+        yield _zero_variance(late, settings)
+    yield _constant_format(rows, settings)
+    yield _clipped(late, settings)
+    yield _unparseable(late)
+    yield _timeouts(late, settings)
+    yield _collapsed_entropy(rows, late, settings)
 
 
 def _mean(rows: pd.DataFrame, column: str) -> float:
@@ -210,45 +219,33 @@ def _exploding_kl(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     )
 
 
-def _still_policy(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    if _rate_is_zero(rows):
-        return _does_nothing(*_ZERO, settings)
-    # Without any advantage no learning rate has an effect; _zero_variance reports that case.
-    signal = not _mean(rows, "zero_variance_groups") > ZERO_VARIANCE
-    moved = rows["kl"].astype(float).max() if "kl" in rows.columns else math.nan
-    if len(rows) >= 2 * STEPS and signal and moved < KL_MOVED:
-        figure = f"a KL to the reference of {moved:.2g} nats a token at most"
-        return _does_nothing(figure, f"{KL_MOVED:g} at least", settings)
-    return None
-
-
-def _still_loss(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
-    if _rate_is_zero(rows):
-        return _does_nothing(*_ZERO, settings)
-    quarter = len(rows) // 4
-    if quarter < STEPS or "loss" not in rows.columns:
-        return None
-    first, last = rows["loss"].head(quarter).mean(), rows["loss"].tail(quarter).mean()
-    if abs(last - first) < LOSS_MOVED * abs(first):
-        figure = f"a loss of {first:.4g} over the first quarter and {last:.4g} over the last"
-        return _does_nothing(figure, f"{100 * LOSS_MOVED:g} % of change at least", settings)
-    return None
-
-
-def _rate_is_zero(rows: pd.DataFrame) -> bool:
-    return len(rows) >= STEPS and "lr" in rows.columns and bool((rows["lr"] == 0).all())
-
-
-_ZERO = ("a rate of 0 at every step", "more than 0 wanted")
-
-
-def _does_nothing(figure: str, limit: str, settings: Any) -> _Verdict:
+def _does_nothing(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
+    if len(rows) >= STEPS and "lr" in rows.columns and (rows["lr"] == 0).all():
+        found = "a rate of 0 at every step", "more than 0 wanted"
+    elif isinstance(settings, RLConfig):
+        # Without any advantage no learning rate has an effect; _zero_variance reports that case.
+        signal = not _mean(rows, "zero_variance_groups") > ZERO_VARIANCE
+        kl = rows["kl"].astype(float).max() if "kl" in rows.columns else math.nan
+        if len(rows) < 2 * STEPS or not signal or not kl < KL_MOVED:
+            return None
+        found = f"a KL to the reference of {kl:.2g} nats a token at most", f"{KL_MOVED:g} at least"
+    else:
+        quarter = len(rows) // 4
+        if quarter < STEPS or "loss" not in rows.columns:
+            return None
+        first, last = rows["loss"].head(quarter).mean(), rows["loss"].tail(quarter).mean()
+        if not abs(last - first) < LOSS_MOVED * abs(first):
+            return None
+        found = (
+            f"a loss of {first:.4g} over the first quarter and {last:.4g} over the last",
+            f"{100 * LOSS_MOVED:g} % of change at least",
+        )
     remedy = "Raise lr_matrices and lr_rest, and check that the weights are trainable"
-    return "learning rate that does nothing", figure, limit, remedy, _now(settings, *_RATES)
+    return "learning rate that does nothing", *found, remedy, _now(settings, *_RATES)
 
 
-def _mismatch(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    apart = _mean(_late(rows), "logp_mismatch")
+def _mismatch(late: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
+    apart = _mean(late, "logp_mismatch")
     if not apart > MISMATCH:
         return None
     return (
@@ -261,12 +258,10 @@ def _mismatch(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     )
 
 
-def _fewer_right(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
+def _fewer_right(rows: pd.DataFrame, late: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     if len(rows) < 2 * STEPS or not {"reward", "pass_at_1"} <= {*rows.columns}:
         return None
-    parts = [
-        part[["reward", "pass_at_1"]].astype(float) for part in (rows.head(STEPS), _late(rows))
-    ]
+    parts = [part[["reward", "pass_at_1"]].astype(float) for part in (rows.head(STEPS), late)]
     (reward, right), (reward_late, right_late) = (part.mean() for part in parts)
     noise = math.sqrt(sum(part["pass_at_1"].sem() ** 2 for part in parts))
     weights = ("accuracy_weight", "format_weight", "language_weight", "preference_weight")
@@ -288,12 +283,9 @@ def _fewer_right(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     return None
 
 
-def _zero_variance(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    late = _late(rows)
+def _zero_variance(late: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     share = _mean(late, "zero_variance_groups")
-    # A hacked reward is in the end the same for all; its remedy is another.
-    hacked = (_fewer_right(rows, settings) or ("",))[0] == HACKED
-    if not share > ZERO_VARIANCE or hacked:
+    if not share > ZERO_VARIANCE:
         return None
     found = "zero-variance groups", _share(share), _at_most(ZERO_VARIANCE, "groups")
     if _mean(late, "pass_at_1") > 0.5:
@@ -323,17 +315,10 @@ def _constant_format(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     )
 
 
-def _clipped(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    share = _mean(_late(rows), "clipped")
-    return _cut_off(share, settings) if share > CLIPPED else None
-
-
-def _cut_answers(rows: pd.DataFrame, settings: EvaluationConfig) -> _Verdict | None:
-    share = 1 - _mean(rows, "finished")
-    return _cut_off(share, settings) if share > CLIPPED else None
-
-
-def _cut_off(share: float, settings: RLConfig | EvaluationConfig) -> _Verdict:
+def _clipped(late: pd.DataFrame, settings: RLConfig | EvaluationConfig) -> _Verdict | None:
+    share = _mean(late, "clipped")
+    if not share > CLIPPED:
+        return None
     rose = isinstance(settings, RLConfig) and settings.last_cap > settings.max_completion_tokens
     cap = "raised_cap" if rose else "max_completion_tokens"
     return (
@@ -345,18 +330,10 @@ def _cut_off(share: float, settings: RLConfig | EvaluationConfig) -> _Verdict:
     )
 
 
-def _unparseable(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    share = _mean(_late(rows), "unparseable")
-    return _unread(share) if share > UNPARSEABLE else None
-
-
-def _unread_answers(rows: pd.DataFrame, settings: EvaluationConfig) -> _Verdict | None:
-    asked = rows[~rows["task"].isin(GENERAL)]
-    share = _mean(asked.assign(unread=asked["extracted"].isna()), "unread")
-    return _unread(share) if share > UNPARSEABLE else None
-
-
-def _unread(share: float) -> _Verdict:
+def _unparseable(late: pd.DataFrame) -> _Verdict | None:
+    share = _mean(late, "unparseable")
+    if not share > UNPARSEABLE:
+        return None
     return (
         "answers that cannot be read",
         _share(share),
@@ -367,12 +344,11 @@ def _unread(share: float) -> _Verdict:
     )
 
 
-def _timeouts(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    late = _late(rows)
+def _timeouts(late: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     # With several updates per rollout, only the first has a count.
     known = late["verifier_timeouts"].sum() if "verifier_timeouts" in late.columns else 0
     share = known / max(1, len(late) * settings.questions * settings.generations)
-    if len(rows) < STEPS or share <= TIMEOUTS:
+    if len(late) < STEPS or share <= TIMEOUTS:
         return None
     return (
         "verifier time-outs",
@@ -384,8 +360,9 @@ def _timeouts(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
     )
 
 
-def _collapsed_entropy(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    late = _late(rows)
+def _collapsed_entropy(
+    rows: pd.DataFrame, late: pd.DataFrame, settings: RLConfig
+) -> _Verdict | None:
     entropy, limit = _mean(late, "entropy"), ENTROPY
     if len(rows) >= 2 * STEPS:
         limit = max(limit, ENTROPY_LEFT * _mean(rows.head(STEPS), "entropy"))
