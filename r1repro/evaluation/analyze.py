@@ -7,7 +7,7 @@ prompt, and the answer may have no tag.
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from r1repro.text.language import is_mixed, language_share, words
@@ -16,16 +16,15 @@ from r1repro.text.repetition import repetition
 from r1repro.text.tags import boxed
 from r1repro.text.turns import first_turn, runs_on, without_end
 
-LANGUAGES = ("auto", "en", "zh")
+LANGUAGES = ("en", "zh")
 FIELDS = (
     "format_valid", "think_chars", "answer", "reflection_count", "reflection_per_1k_words",
     "language_share", "mixed", "repetition", "words", "words_in_all", "runs_on",
 )  # fmt: skip
 _LONGEST_ANSWER = 1_000
-"""Maximum characters of an answer that are kept."""
+"""Characters of an answer that are kept."""
 _GAP = 200
-"""An answer tag follows the thinking directly if only whitespace precedes it within this many
-characters."""
+"""Most characters of whitespace between the thinking and an answer tag that follows directly."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,9 @@ class Tags:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a completion.
-
-    thinking: None if none is marked.
-    rest: text after the thinking.
-    answer: None if none is marked.
-    valid: see `parts`.
-    """
+    """The thinking and the answer, None where none is marked; valid: see `parts`."""
 
     thinking: str | None
-    rest: str
     answer: str | None
     valid: bool
 
@@ -61,43 +53,40 @@ def parts(text: str, tags: Tags) -> Parts:
         rules reward. Tags quoted within either do not invalidate it, but several blocks do, and
         `answer` is None if marked twice. Without answer tags: some text follows the thinking.
     """
-    found = _parts(first_turn(text) if runs_on(text) else without_end(text), tags)
-    return replace(found, valid=found.valid and not runs_on(text))
-
-
-def _parts(text: str, tags: Tags) -> Parts:
+    more = runs_on(text)
+    text = first_turn(text) if more else without_end(text)
     opening, closing = tags.think
+    start, end = tags.answer or ("", "")
     stripped = text.strip()
-    begins = stripped.startswith(opening) or opening not in stripped
     if tags.answer is None:
         before, marked, rest = text.partition(closing)
-        thinking = before.partition(opening)[2] if opening in before else before
-        valid = begins and bool(marked) and bool(thinking.strip()) and bool(rest.strip())
-        unfinished = not marked and opening in text
-        answer = None if unfinished else boxed(rest if marked else text)
-        return Parts(thinking if marked else None, rest, answer, valid)
-    start, end = tags.answer
-    before, marked, rest = _before_answer(text, closing, start)
+    else:
+        before, marked, rest = _before_answer(text, closing, start)
     thinking = before.partition(opening)[2] if opening in before else before
     tail = rest if marked else text
-    inside = tail.partition(start)[2].rpartition(end)[0]
-    single = tail.count(start) == tail.count(end) == 1 and bool(inside.strip())
-    single = single and (bool(marked) or opening not in text)  # not from unfinished thinking
-    valid = begins and bool(thinking.strip()) and bool(inside.strip()) and bool(marked)
-    valid = valid and rest.lstrip().startswith(start) and stripped.endswith(end)
-    valid = valid and not any(_again(part, opening, (closing, end)) for part in (thinking, inside))
-    answer = inside.strip() if single else None
-    if start not in tail and end not in tail and (marked or opening not in text):
-        answer = boxed(tail)  # R1's own answer format
-    return Parts(thinking if marked else None, tail, answer, valid)
+    unfinished = not marked and opening in text
+    valid = not more and bool(marked) and bool(thinking.strip())
+    valid = valid and (stripped.startswith(opening) or opening not in stripped)
+    answer = None
+    if tags.answer is None:
+        valid = valid and bool(rest.strip())
+        answer = boxed(tail)
+    else:
+        inside = tail.partition(start)[2].rpartition(end)[0].strip()
+        again = any(_again(part, opening, (closing, end)) for part in (thinking, inside))
+        valid = valid and bool(inside) and not again
+        valid = valid and rest.lstrip().startswith(start) and stripped.endswith(end)
+        if start not in tail and end not in tail:
+            answer = boxed(tail)  # R1's own answer format
+        elif tail.count(start) == tail.count(end) == 1:
+            answer = inside or None
+    return Parts(thinking if marked else None, None if unfinished else answer, valid)
 
 
 def _again(part: str, opening: str, closings: tuple[str, ...]) -> bool:
     """Whether thinking begins anew after the end of an earlier block."""
     after = "|".join(map(re.escape, closings))
-    return (
-        bool(opening) and re.search(rf"(?:{after})\s{{0,20}}{re.escape(opening)}", part) is not None
-    )
+    return bool(opening and re.search(rf"(?:{after})\s{{0,20}}{re.escape(opening)}", part))
 
 
 def _before_answer(text: str, closing: str, start: str) -> tuple[str, str, str]:
@@ -121,11 +110,8 @@ def analyze(text: str, tags: Tags, language: str = "auto") -> dict[str, Any]:
     split = parts(text, tags)
     thought = split.thinking if split.thinking and split.thinking.strip() else text
     count, length = reflection_count(text), len(words(text))
-    if language == "auto":
-        shares = [language_share(thought, one) for one in LANGUAGES[1:]]
-        share = max(shares)
-    else:
-        share = language_share(thought, language)
+    languages = LANGUAGES if language == "auto" else (language,)
+    share = max(language_share(thought, one) for one in languages)
     return {
         "format_valid": split.valid,
         "think_chars": len(split.thinking or ""),

@@ -24,13 +24,11 @@ def chosen(evaluations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     }
     if not firsts:
         return pd.DataFrame({"checkpoint": []})
-    indexed = [rows.set_index(_ASKED).index for rows in firsts.values()]
-    shared = indexed[0]
-    for other in indexed[1:]:
-        shared = shared.intersection(other)
-    one = next(iter(firsts.values())).sort_values(_ASKED, kind="stable")
-    one = one[one.set_index(_ASKED).index.isin(shared) & one["level"].isin(LEVELS)]
-    asked = one.drop_duplicates(_CELLS).sort_values(_CELLS)[_ASKED]
+    asked, *others = firsts.values()
+    for rows in others:
+        asked = asked.merge(rows[_ASKED], on=_ASKED)
+    asked = asked[asked["level"].isin(LEVELS)].sort_values(_ASKED, kind="stable")
+    asked = asked.drop_duplicates(_CELLS).sort_values(_CELLS)[_ASKED]
     return pd.concat(
         [asked.merge(rows, on=_ASKED).assign(checkpoint=name) for name, rows in firsts.items()],
         ignore_index=True,

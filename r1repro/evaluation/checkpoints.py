@@ -1,6 +1,6 @@
-"""The registry of checkpoints: what each is and is from, how it is drawn, and what it is beside.
+"""The registry of checkpoints: what each is, its parent, its look in figures, its comparisons.
 
-Nothing else finds out from a name what a checkpoint is.
+No other code derives from a name what a checkpoint is.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -253,13 +253,6 @@ BASES = {name: each for name, each in CHECKPOINTS.items() if not each.parent}
 BASE_OF = {each.model: name for name, each in BASES.items() if not each.switch}
 """The untrained checkpoint of each model."""
 
-_ABOUT_STUDENTS = (
-    ("base", "distilled", "the effect of distillation on a student"),
-    ("rl", "distilled", "distillation against RL alone, each at its full training"),
-    ("rl_equal_flops", "distilled", "distillation against RL up to the same FLOPs"),
-    ("distilled", "distilled_rl", "what RL adds to a distilled student"),
-)
-
 
 def of_student(student: str) -> dict[str, str]:
     """The checkpoints of a student, by key of ARMS."""
@@ -276,7 +269,12 @@ def arms_of(inputs: Iterable[str]) -> dict[str, str]:
 STUDENT_PAIRS = {
     (of_student(student)[before], of_student(student)[after]): why
     for student in STUDENTS
-    for before, after, why in _ABOUT_STUDENTS
+    for before, after, why in (
+        ("base", "distilled", "the effect of distillation on a student"),
+        ("rl", "distilled", "distillation against RL alone, each at its full training"),
+        ("rl_equal_flops", "distilled", "distillation against RL up to the same FLOPs"),
+        ("distilled", "distilled_rl", "what RL adds to a distilled student"),
+    )
 }
 """Compared pairs of the students' ARMS."""
 PAIRS: dict[tuple[str, str], str] = {
@@ -342,7 +340,7 @@ def about(name: str) -> Checkpoint:
 
 
 def label_of(name: str) -> str:
-    """A checkpoint's label, in every figure and table."""
+    """A checkpoint's label in figures and tables."""
     return about(name).label
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import brentq
 
-from r1repro.evaluation import metrics, moved
+from r1repro.evaluation import metrics
 from r1repro.evaluation.checkpoints import CONTROL, about, label_of
 from r1repro.evaluation.declared import Change, Claim, Lead, Measure, Rise, Times, Value, load
 from r1repro.evaluation.effects import Light, effect, measured
+from r1repro.evaluation.moved import Moved, idle, still
 from r1repro.evaluation.statistics import LEVEL, Estimate, over_seeds, power
 
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not testable")
@@ -103,14 +104,12 @@ def control(claims: Sequence[Claim], runs: Sequence[Light]) -> list[Judged]:
     """
     judged = []
     for claim in claims:
-        if claim.expected not in ("up", "down"):
+        measure = claim.measure
+        if claim.expected not in ("up", "down") or not isinstance(measure, Change | Times):
             continue
-        match claim.measure:
-            case Change(_, "base" | "base_best", "r1_zero") | Times(
-                _, "base" | "base_best", "r1_zero"
-            ):
-                measure = replace(claim.measure, before="base", after=CONTROL)
-                judged.append(_judge(replace(claim, measure=measure), runs))
+        if measure.before in ("base", "base_best") and measure.after == "r1_zero":
+            measure = replace(measure, before="base", after=CONTROL)
+            judged.append(_judge(replace(claim, measure=measure), runs))
     return judged if any(one.effect is not None for one in judged) else []
 
 
@@ -123,7 +122,7 @@ def _judge(claim: Claim, runs: Sequence[Light]) -> Judged:
     if len(effects) < len(runs):
         where = f" in {len(runs) - len(effects)} of {len(runs)} runs" if len(runs) > 1 else ""
         lacking = next(run for run, one in zip(runs, found, strict=True) if one is None)
-        reason = f"{_absent(claim.measure, lacking) or _needs(claim.measure)}{where}"
+        reason = f"{_lacks(claim.measure, lacking)}{where}"
         return Judged(claim, "not testable", None, values, reason)
     whole = over_seeds(effects)
     found_verdict, reason = verdict(claim.expected, claim.smallest, whole)
@@ -132,72 +131,73 @@ def _judge(claim: Claim, runs: Sequence[Light]) -> Judged:
     if found_verdict == "reproduced" and _no_room(claim, runs):
         found_verdict = "not testable"
         reason = "the checkpoint before stands where it could not have gone against the claim"
-    if why_not := _unequal_flops(claim.measure, runs) or _still(claim, runs):
+    if why_not := _unequal_flops(claim.measure, runs) or _still(claim, claim.measure, runs):
         found_verdict, reason = "not testable", why_not
-    return Judged(claim, found_verdict, whole, values, reason, _found_from(claim, effects))
+    rises = claim.expected in ("up", "down")
+    found_from = detectable(effects, claim.smallest) if rises else math.nan
+    return Judged(claim, found_verdict, whole, values, reason, found_from)
 
 
-def _still(claim: Claim, runs: Sequence[Light]) -> str:
+def _still(claim: Claim, measure: Measure, runs: Sequence[Light]) -> str:
     """Why a stage's or reward's effect cannot be judged; "" if it moved in most runs.
 
     The stage is the one that made the later of two checkpoints.
     """
-    if _same_weights(claim.measure):
-        return ""
-    reasons = [reason for run in runs if (reason := _still_in(claim, run))]
+    if isinstance(measure, Change) and _weights(measure.before) == _weights(measure.after):
+        return ""  # one checkpoint asked in two ways, which is no effect of training
+    stage = _stage(measure)
+    reasons = [reason for run in runs if (reason := _still_in(claim, stage, run.moved))]
     if 2 * len(reasons) < len(runs):
         return ""
     return reasons[0] + (f" (in {len(reasons)} of {len(runs)} runs)" if len(runs) > 1 else "")
 
 
-def _still_in(claim: Claim, run: Light) -> str:
-    stage = _stage(claim.measure)
-    named = {stage} | ({claim.moved.stage} if claim.moved else set())
-    if missing := sorted(named - run.moved.keys()):
+def _still_in(claim: Claim, stage: str, facts: Mapping[str, Moved]) -> str:
+    paid = claim.moved
+    if missing := sorted(({stage} | ({paid.stage} if paid else set())) - facts.keys()):
         return f"whether {' and '.join(missing)} moved was not recorded"
-    if reason := moved.still(run.moved[stage]):
-        return f"no movement shown in {stage}: {reason}"
-    if claim.moved is None:
-        return ""
-    stays = claim.expected in ("same", "no_lower", "no_higher")
-    reason = moved.idle(run.moved[claim.moved.stage], claim.moved.reward, may_stay=stays)
-    return reason and f"no movement shown in {claim.moved.stage}: {reason}"
-
-
-def _same_weights(measure: Measure | None) -> bool:
-    """Whether both sides are one checkpoint asked in two ways, which is no effect of training."""
-    return isinstance(measure, Change) and _weights(measure.before) == _weights(measure.after)
+    reason = still(facts[stage])
+    if paid and not reason:
+        stage, stays = paid.stage, claim.expected in ("same", "no_lower", "no_higher")
+        reason = idle(facts[stage], paid.reward, may_stay=stays)
+    return reason and f"no movement shown in {stage}: {reason}"
 
 
 def _weights(name: str) -> str:
     return about(name).trained or name
 
 
-def _stage(measure: Measure | None) -> str:
+def _stage(measure: Measure) -> str:
     """The training stage whose effect is measured."""
     match measure:
         case Change(after=name) | Times(after=name) | Value(checkpoint=name):
             return _weights(name)
         case Rise(stage=name) | Lead(stage=name):
             return name
-    raise ValueError("a claim without a measure has no stage")
 
 
-def _absent(measure: Measure, run: Light) -> str:
-    """Which checkpoints of a measure were not evaluated, in words; "" if all were."""
+def _lacks(measure: Measure, run: Light) -> str:
+    """What a measure needs and a run does not have."""
     match measure:
-        case Change(_, before, after) | Times(_, before, after):
-            sides = [before, after]
-        case Value(_, checkpoint):
+        case Rise(column, stage):
+            return f"{stage} has no {column} after a phase of valid format"
+        case Lead(column, over, stage):
+            return f"{column} or {over} gains too little over the steps of {stage}"
+        case Value(path, checkpoint):
             sides = [checkpoint]
-        case _:
-            return ""
+        case Change(path, before, after) | Times(path, before, after):
+            sides = [before, after]
     missing = [
         f"{side} ({about(side).override} makes it)" if about(side).override else side
         for side in sides
         if side not in run.summaries
     ]
-    return f"there is no evaluation of {' and '.join(missing)}" if missing else ""
+    if missing:
+        return f"there is no evaluation of {' and '.join(missing)}"
+    needed = f"{metrics.label(path)} of {' or '.join(map(label_of, sides))}"
+    if isinstance(measure, Times):
+        return f"there is no ratio: {needed} is zero or was not measured"
+    return f"{needed} was not measured"
 
 
 TAIL = (1 - LEVEL) / 2
@@ -258,12 +258,6 @@ def are_equal(shares: Sequence[float]) -> bool:
     return bool(shares) and all(1 <= share <= 1 + SPENT_OVER for share in shares)
 
 
-def _found_from(claim: Claim, effects: Sequence[Estimate]) -> float:
-    """`detectable` of a claim of a rise or a fall; else NaN."""
-    rises = claim.expected in ("up", "down")
-    return detectable(effects, claim.smallest) if rises else math.nan
-
-
 def detectable(effects: Sequence[Estimate], smallest: float = 0.0) -> float:
     """The effect detected with probability POWER; NaN for fewer than three runs.
 
@@ -282,22 +276,6 @@ def detectable(effects: Sequence[Estimate], smallest: float = 0.0) -> float:
 
     most = smallest + 100 * (deviation + half_width)
     return float(brentq(lacks, 0.0, most, xtol=1e-6))
-
-
-def _needs(measure: Measure) -> str:
-    match measure:
-        case Times(path, before, after):
-            both = f"{label_of(before)} or {label_of(after)}"
-            return f"there is no ratio: {metrics.label(path)} of {both} is zero or was not measured"
-        case Change(path, before, after):
-            both = f"{label_of(before)} or {label_of(after)}"
-            return f"{metrics.label(path)} of {both} was not measured"
-        case Value(path, checkpoint):
-            return f"{metrics.label(path)} of {label_of(checkpoint)} was not measured"
-        case Rise(column, stage):
-            return f"{stage} has no {column} after a phase of valid format"
-        case Lead(column, over, stage):
-            return f"{column} or {over} gains too little over the steps of {stage}"
 
 
 def _no_room(claim: Claim, runs: Sequence[Light]) -> bool:

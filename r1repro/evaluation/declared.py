@@ -62,7 +62,7 @@ class Times:
 
 
 Measure: TypeAlias = Change | Value | Times | Rise | Lead
-# Keys of a measure in claims.yaml, by its first key, in the order of the dataclass fields.
+# The keys of a measure in claims.yaml, in the order of the dataclass fields; the first names it.
 _FORMS: dict[str, tuple[type, tuple[str, ...]]] = {
     "change": (Change, ("change", "from", "to", "less")),
     "value": (Value, ("value", "of", "less")),
@@ -70,8 +70,6 @@ _FORMS: dict[str, tuple[type, tuple[str, ...]]] = {
     "rise": (Rise, ("rise", "stage")),
     "lead": (Lead, ("lead", "over", "stage")),
 }
-
-
 REWARDS = ("accuracy", "format", "language", "preference")
 
 
@@ -112,7 +110,9 @@ class Claim:
 def load(path: Path = FILE) -> list[Claim]:
     """The declared claims. Raises R1ReproError, naming claim and key, if one is malformed."""
     entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    claims = [_claim(entry, path) for entry in entries]
+    claims = [
+        _claim(entry, f"{path.name}, {entry.get('id', 'a claim without id')}") for entry in entries
+    ]
     ids = [claim.id for claim in claims]
     if doubled := {name for name in ids if ids.count(name) > 1}:
         raise R1ReproError(
@@ -121,40 +121,32 @@ def load(path: Path = FILE) -> list[Claim]:
     return claims
 
 
-def _claim(entry: dict[str, Any], path: Path) -> Claim:
-    name = entry.get("id", "a claim without id")
-    known = {f.name for f in fields(Claim)}
+def _claim(entry: dict[str, Any], where: str) -> Claim:
     wanted = {"id", "statement", "source"}
     if "not_yet" not in entry:
         wanted |= {"paper", "measure", "expected", "smallest"}
-    if entry.keys() - known or wanted - entry.keys():
+    if entry.keys() - {f.name for f in fields(Claim)} or wanted - entry.keys():
         raise R1ReproError(
-            f"{path.name}, {name}: has {', '.join(entry)}; required are {', '.join(sorted(wanted))}"
+            f"{where}: has {', '.join(entry)}; required are {', '.join(sorted(wanted))}"
         )
     if "not_yet" in entry:
         return Claim(**entry)
     if entry["expected"] not in EXPECTED or not entry["smallest"] > 0:
         raise R1ReproError(
-            f"{path.name}, {name}: expected must be one of {', '.join(EXPECTED)} and smallest "
-            f"above 0, not {entry['expected']!r} and {entry['smallest']!r}"
+            f"{where}: expected must be one of {', '.join(EXPECTED)} and smallest above 0, not "
+            f"{entry['expected']!r} and {entry['smallest']!r}"
         )
-    where = f"{path.name}, {name}"
     if "lab" in entry and entry["lab"] not in LABS:
         raise R1ReproError(f"{where}: lab must be one of {', '.join(LABS)}, not {entry['lab']!r}")
-    parsed = {**entry, "measure": _measure(entry["measure"], where)}
-    if "moved" in entry:
-        parsed["moved"] = _paid(entry["moved"], where)
-    return Claim(**parsed)
-
-
-def _paid(entry: Any, where: str) -> Paid:
-    if not isinstance(entry, dict) or entry.keys() != {"stage", "reward"}:
-        raise R1ReproError(f"{where}: moved must be {{stage: STAGE, reward: REWARD}}, not {entry}")
-    if entry["reward"] not in REWARDS:
+    paid = entry.get("moved")
+    if paid is not None and (not isinstance(paid, dict) or paid.keys() != {"stage", "reward"}):
+        raise R1ReproError(f"{where}: moved must be {{stage: STAGE, reward: REWARD}}, not {paid}")
+    if paid is not None and paid["reward"] not in REWARDS:
         raise R1ReproError(
-            f"{where}: reward must be one of {', '.join(REWARDS)}, not {entry['reward']!r}"
+            f"{where}: reward must be one of {', '.join(REWARDS)}, not {paid['reward']!r}"
         )
-    return Paid(**entry)
+    made = {"measure": _measure(entry["measure"], where), "moved": paid and Paid(**paid)}
+    return Claim(**entry | made)
 
 
 def _measure(entry: dict[str, Any], where: str) -> Measure:

@@ -75,12 +75,13 @@ class Counts:
             yield f"{note}: {self.sentences}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Row:
     fields: dict[str, Any]
     gold: str | None
     text: str | None
     question: str | None
+    answer: str | None = None
 
 
 def grade(job: Job, counts: Counts) -> Iterator[dict[str, Any]]:
@@ -95,26 +96,21 @@ def grade(job: Job, counts: Counts) -> Iterator[dict[str, Any]]:
         raise R1ReproError(f"{job.file}: {job.gold} is empty in every row: give gold answers")
     prefix = "graded_" if any(name in row.fields for row in rows for name in _OWN) else ""
     graded = [row for row in rows if row.gold is not None and row.text is not None]
-    answers = _answers(job, graded, counts)
+    _read_answers(job, graded, counts)
     counts.sentences = sum(is_sentence(row.gold) for row in rows if row.gold)
+    stated = [row for row in graded if row.answer]
     with Verifier(seconds=job.seconds) as verifier:
-        stated = [(row, answer) for row, answer in zip(graded, answers, strict=True) if answer]
         verdicts = verifier.grade(
-            [str(row.gold) for row, _ in stated],
-            [answer for _, answer in stated],
+            [str(row.gold) for row in stated],
+            [str(row.answer) for row in stated],
             answer_only=True,
-            questions=[row.question for row, _ in stated],
+            questions=[row.question for row in stated],
         )
-        said = iter(answers)
         for row in rows:
-            verdict: Verdict | None = Verdict(False, False, None, "no answer")
-            if row.gold is None:
-                verdict, reason = None, NO_GOLD
-            elif row.text is None:
-                verdict, reason = Verdict(False, False, None, NO_TEXT), NO_TEXT
-            else:
-                verdict = next(verdicts) if next(said) else verdict
-                assert verdict is not None
+            verdict, reason = None, NO_GOLD
+            if row.gold is not None:
+                missing = NO_TEXT if row.text is None else "no answer"
+                verdict = next(verdicts) if row.answer else Verdict(False, False, None, missing)
                 reason = verdict.reason
             counts.add(verdict, reason)
             shown = asdict(verdict) if verdict else {**dict.fromkeys(_OWN), "reason": reason}
@@ -134,22 +130,20 @@ def _row(job: Job, place: str, row: dict[str, Any]) -> _Row:
     return _Row(row, gold, text, asked)
 
 
-def _answers(job: Job, rows: list[_Row], counts: Counts) -> list[str | None]:
-    """The answer of each row; counts those that mark none and those that run on."""
-    texts = [row.text or "" for row in rows]
-    if job.answer_only:
-        return [mended(text).strip() or None for text in texts]
-    opened = opens_in_prompt(texts)
-    found: list[str | None] = []
-    for text in texts:
+def _read_answers(job: Job, rows: list[_Row], counts: Counts) -> None:
+    """Set each row's `answer`; counts the rows that mark none and those that run on."""
+    opened = not job.answer_only and opens_in_prompt([row.text or "" for row in rows])
+    for row in rows:
+        text = row.text or ""
+        if job.answer_only:
+            row.answer = mended(text).strip()
+            continue
         counts.ran_on += runs_on(text)
         unfinished = opened and THINK_CLOSE not in one_family(text)
-        answer = None if unfinished else marked_answer(text)
-        counts.unmarked += answer is None
-        if answer is None and job.last and not unfinished:
-            answer = math_answer(text)
-        found.append(answer)
-    return found
+        row.answer = None if unfinished else marked_answer(text)
+        counts.unmarked += row.answer is None
+        if row.answer is None and job.last and not unfinished:
+            row.answer = math_answer(text)
 
 
 def opens_in_prompt(texts: list[str]) -> bool:

@@ -56,22 +56,21 @@ def measure(
     """
     ordered = {name: evaluations[name] for name in names(evaluations)}
     summaries, changes = metrics.compare(ordered, pairs(ordered)) if ordered else ({}, {})
-    headline = main(ordered)
-    tested = (
-        metrics.reflection_tests(headline["base"], headline["r1_zero"])
-        if set(MAIN[:2]) <= headline.keys()
-        else {}
-    )
+    sides = [ordered[name] for name in MAIN[:2] if name in ordered]
     return HeldOut(
         summaries,
         {key(*pair): change for pair, change in changes.items()},
-        tested,
-        answers.chosen(headline),
-        {
-            family: {"way": way["way"], "temperature": way["temperature"]}
-            for family, way in (ways or {}).items()
-        },
+        metrics.reflection_tests(*sides) if len(sides) == 2 else {},
+        answers.chosen(main(ordered)),
+        _ways(ways or {}),
     )
+
+
+def _ways(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        family: {name: one[name] for name in ("way", "temperature")}
+        for family, one in found.items()
+    }
 
 
 def write(folder: Path, found: HeldOut) -> None:
@@ -90,8 +89,5 @@ def read(folder: Path) -> HeldOut:
         read_results(folder / DIFFERENCES),
         json.loads((folder / REFLECTION).read_text(encoding="utf-8")),
         pd.read_parquet(shown) if shown.is_file() else pd.DataFrame(),
-        {
-            family: {"way": one["way"], "temperature": one["temperature"]}
-            for family, one in read_adds(folder / RESULTS).items()
-        },
+        _ways(read_adds(folder / RESULTS)),
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from r1repro.artifacts import write_atomically
+from r1repro.evaluation.results import number, write_json
 
 FILE = "moved.json"
 """{"weights": relative change} in a training stage's result; the output of `write` in a run's
@@ -80,15 +80,11 @@ def facts(metrics: pd.DataFrame, weights: float = math.nan) -> Moved:
         for name in metrics
         if name.startswith("reward_") and name != "reward_deviation"
     }
-    if "preference" in metrics:  # `reward_preference` is 0 on every reasoning prompt
-        columns["preference"] = "preference"
-    found = {name: curve(metrics[column]) for name, column in columns.items()}
-    if learned in metrics:
-        found[learned] = curve(metrics[learned])
-    kl = math.nan
-    if "kl" in metrics:
-        kl = float(metrics["kl"].astype(float).rolling(WINDOW).mean().max())
-    return Moved(weights, learned, kl, {n: one for n, one in found.items() if one is not None})
+    # `reward_preference` is 0 on every reasoning prompt.
+    columns |= {name: name for name in ("preference", learned) if name in metrics}
+    found = ((name, curve(metrics[column])) for name, column in columns.items())
+    kl = metrics["kl"].astype(float).rolling(WINDOW).mean().max() if "kl" in metrics else math.nan
+    return Moved(weights, learned, float(kl), {n: one for n, one in found if one is not None})
 
 
 def curve(values: pd.Series) -> Curve | None:
@@ -142,15 +138,11 @@ def write(path: Path, moved: Mapping[str, Moved]) -> None:
     plain = {name: asdict(one) for name, one in moved.items()}
     for one in plain.values():
         one |= {n: None if math.isnan(one[n]) else one[n] for n in ("weights", "kl")}
-    write_atomically(path, json.dumps(plain, indent=1, allow_nan=False) + "\n")
+    write_json(path, plain)
 
 
 def read(path: Path) -> dict[str, Moved]:
     """Read the output of `write`."""
-
-    def number(stored: float | None) -> float:
-        return math.nan if stored is None else stored
-
     return {
         name: Moved(
             number(one["weights"]),

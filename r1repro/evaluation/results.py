@@ -18,10 +18,8 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten nested settings to dotted keys."""
     found: dict[str, Any] = {}
     for key, value in tree.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
+        name = f"{prefix}{key}"
+        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
     return found
 
 
@@ -35,27 +33,31 @@ def write_results(
     """Write {name: {path: {value, low, high, n}}}, one line per estimate; NaN becomes null.
 
     An estimate with `each` has these values too.
-
     adds: written under ADDS, {family: {value, low, high, n, way, temperature}}.
     """
-    parts = []
-    if adds:
-        lines = [f"  {json.dumps(name)}: {json.dumps(adds[name])}" for name in adds]
-        parts.append(f" {json.dumps(ADDS)}: {{\n" + ",\n".join(lines) + "\n }")
+    blocks = {ADDS: {name: json.dumps(each) for name, each in adds.items()}} if adds else {}
     for name, estimates in results.items():
-        lines = [f"  {json.dumps(m)}: {_line(estimate)}" for m, estimate in estimates.items()]
-        parts.append(f" {json.dumps(name)}: {{\n" + ",\n".join(lines) + "\n }")
+        blocks[name] = {measure: _line(estimate) for measure, estimate in estimates.items()}
+    parts = []
+    for name, block in blocks.items():
+        lines = ",\n".join(f"  {json.dumps(key)}: {line}" for key, line in block.items())
+        parts.append(f" {json.dumps(name)}: {{\n{lines}\n }}")
     write_atomically(path, "{\n" + ",\n".join(parts) + "\n}\n")
 
 
 def _line(estimate: Estimate) -> str:
     # Seven digits exceed the precision of any estimate and keep the file small.
-    def number(value: float) -> float | None:
+    def rounded(value: float) -> float | None:
         return None if math.isnan(value) else float(f"{value:.7g}")
 
-    plain = {name: number(getattr(estimate, name)) for name in ("value", "low", "high")}
-    each = {"each": [number(value) for value in estimate.each]} if estimate.each else {}
+    plain = {name: rounded(getattr(estimate, name)) for name in ("value", "low", "high")}
+    each = {"each": [rounded(value) for value in estimate.each]} if estimate.each else {}
     return json.dumps(plain | {"n": estimate.n} | each, allow_nan=False)
+
+
+def number(stored: float | None) -> float:
+    """A number of a JSON file, where null stands for NaN."""
+    return math.nan if stored is None else stored
 
 
 def packed(path: Path) -> Path:
@@ -65,25 +67,17 @@ def packed(path: Path) -> Path:
 
 def read_results(path: Path) -> dict[str, dict[str, Estimate]]:
     """Read the estimates written by `write_results`, or a file of them that `packed` made."""
-    plain = read_plain(path)
-    plain.pop(ADDS, None)
-
-    def number(stored: float | None) -> float:
-        return math.nan if stored is None else stored
-
     return {
         name: {
             measure: Estimate(
-                number(e["value"]),
-                number(e["low"]),
-                number(e["high"]),
-                e["n"],
+                number(e["value"]), number(e["low"]), number(e["high"]), e["n"],
                 tuple(e.get("each", ())),
-            )  # fmt: skip
+            )
             for measure, e in estimates.items()
         }
-        for name, estimates in plain.items()
-    }
+        for name, estimates in read_plain(path).items()
+        if name != ADDS
+    }  # fmt: skip
 
 
 def read_adds(path: Path) -> dict[str, dict[str, Any]]:

@@ -85,7 +85,7 @@ def resampled(
     rows_N = np.diff(first, append=len(items))
     return {
         name: Part(*part, rows_N)
-        for name, *part in zip(tables, names, tops, bottoms, drawn_of, strict=True)
+        for name, part in zip(tables, zip(names, tops, bottoms, drawn_of, strict=True), strict=True)
     }
 
 
