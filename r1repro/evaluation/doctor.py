@@ -129,36 +129,36 @@ def examine(stage: str, rows: pd.DataFrame, settings: Settings) -> tuple[Finding
     rows: metrics.parquet, or for an EvaluationConfig evaluation.parquet (columns task, extracted
         and finished).
     """
-    return tuple(Finding(stage, *found) for found in _verdicts(rows, settings) if found)
+    found = []
+    for what, figure, limit, remedy, names in _verdicts(rows, settings):
+        now = ", ".join(f"{name}={getattr(settings, name):g}" for name in names)
+        found.append(Finding(stage, what, figure, limit, remedy, now))
+    return tuple(found)
 
 
-_Verdict = tuple[str, str, str, str, str]  # what, figure, limit, remedy, current settings
+# What, figure, limit, remedy, and the settings that the remedy names.
+_Verdict = tuple[str, str, str, str, tuple[str, ...]]
+_RATES = ("lr_matrices", "lr_rest")
 
 
-def _verdicts(rows: pd.DataFrame, settings: Any) -> Iterator[_Verdict | None]:
+def _verdicts(rows: pd.DataFrame, settings: Any) -> Iterator[_Verdict]:
     if isinstance(settings, EvaluationConfig):
         asked = rows[~rows["task"].isin(GENERAL)]
-        yield _clipped(rows.assign(clipped=~rows["finished"]), settings)
-        yield _unparseable(asked.assign(unparseable=asked["extracted"].isna()))
+        yield from _clipped(rows.assign(clipped=~rows["finished"]), "max_completion_tokens")
+        yield from _unparseable(asked.assign(unparseable=asked["extracted"].isna()))
         return
-    yield _not_finite(rows, settings)
+    yield from _not_finite(rows, settings)
     if not isinstance(settings, RLConfig):
-        yield _does_nothing(rows, settings)
+        yield from _does_nothing(rows, settings)
         return
     late = rows.tail(max(STEPS, round(LATE * len(rows))))
-    yield _exploding_kl(rows, settings)
-    yield _does_nothing(rows, settings)
-    yield _mismatch(late, settings)
-    worse = _fewer_right(rows, late, settings)
-    yield worse
-    # A hacked reward is in the end the same for all; its remedy is another.
-    if worse is None or worse[0] != HACKED:
-        yield _zero_variance(late, settings)
-    yield _constant_format(rows, settings)
-    yield _clipped(late, settings)
-    yield _unparseable(late)
-    yield _timeouts(late, settings)
-    yield _collapsed_entropy(rows, late, settings)
+    raised = settings.last_cap > settings.max_completion_tokens
+    yield from _updates(rows, late, settings)
+    yield from _rewards(rows, late, settings)
+    yield from _clipped(late, "raised_cap" if raised else "max_completion_tokens")
+    yield from _unparseable(late)
+    yield from _timeouts(late, settings)
+    yield from _collapsed_entropy(rows, late)
 
 
 def _mean(rows: pd.DataFrame, column: str) -> float:
@@ -176,14 +176,7 @@ def _at_most(limit: float, of: str) -> str:
     return f"{100 * limit:g} % of {of} at most"
 
 
-def _now(settings: Any, *names: str) -> str:
-    return ", ".join(f"{name}={getattr(settings, name):g}" for name in names)
-
-
-_RATES = ("lr_matrices", "lr_rest")
-
-
-def _not_finite(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
+def _not_finite(rows: pd.DataFrame, settings: Any) -> Iterator[_Verdict]:
     # Without the KL term its column is empty.
     columns = ("kl", "entropy") if getattr(settings, "beta", 0.0) > 0 else ("entropy",)
     for column in (*columns, "loss"):
@@ -191,76 +184,98 @@ def _not_finite(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
             continue
         bad = rows[~np.isfinite(rows[column].astype(float))]
         if len(bad):
-            return (
+            yield (
                 f"non-finite {'KL' if column == 'kl' else column}",
                 f"in {len(bad)} of {len(rows)} rows, first at step {int(bad['step'].iloc[0])}",
                 "none at most",
                 "Discard the weights from that step on; lower lr_matrices and lr_rest, or compute "
                 "in float32",
-                _now(settings, *_RATES),
+                _RATES,
             )
-    return None
+            return
 
 
-def _exploding_kl(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    if "kl" not in rows.columns:
-        return None
-    kl = rows["kl"].astype(float)
-    held = kl.rolling(STEPS).min() > KL
-    if not held.any():
-        return None
-    first = int(held.to_numpy().argmax()) - STEPS + 1
-    return (
-        "exploding KL",
-        f"up to {kl.max():.3g} nats a token, from step {int(rows['step'].iloc[first])}",
-        f"{KL:g} at most for {STEPS} steps in a row",
-        "Lower lr_matrices and lr_rest, or raise beta",
-        _now(settings, *_RATES, "beta"),
-    )
+def _updates(rows: pd.DataFrame, late: pd.DataFrame, settings: RLConfig) -> Iterator[_Verdict]:
+    if "kl" in rows.columns:
+        kl = rows["kl"].astype(float)
+        held = kl.rolling(STEPS).min() > KL
+        if held.any():
+            first = int(held.to_numpy().argmax()) - STEPS + 1
+            yield (
+                "exploding KL",
+                f"up to {kl.max():.3g} nats a token, from step {int(rows['step'].iloc[first])}",
+                f"{KL:g} at most for {STEPS} steps in a row",
+                "Lower lr_matrices and lr_rest, or raise beta",
+                (*_RATES, "beta"),
+            )
+    yield from _does_nothing(rows, settings)
+    apart = _mean(late, "logp_mismatch")
+    if apart > MISMATCH:
+        yield (
+            "engine mismatch",
+            f"{apart:.3g} nats a token",
+            f"between engine and trainer, {MISMATCH:g} at most",
+            "Use the same temperature in both and sync weights after every update; set "
+            "engine.rollouts=own, or if it is, engine.precision=float32",
+            ("temperature",),
+        )
 
 
-def _does_nothing(rows: pd.DataFrame, settings: Any) -> _Verdict | None:
+def _does_nothing(rows: pd.DataFrame, settings: Any) -> Iterator[_Verdict]:
+    figure = limit = ""
+    quarter = len(rows) // 4
     if len(rows) >= STEPS and "lr" in rows.columns and (rows["lr"] == 0).all():
-        found = "a rate of 0 at every step", "more than 0 wanted"
+        figure, limit = "a rate of 0 at every step", "more than 0 wanted"
     elif isinstance(settings, RLConfig):
-        # Without any advantage no learning rate has an effect; _zero_variance reports that case.
+        # Without any advantage no learning rate has an effect; _rewards reports that case.
         signal = not _mean(rows, "zero_variance_groups") > ZERO_VARIANCE
         kl = rows["kl"].astype(float).max() if "kl" in rows.columns else math.nan
-        if len(rows) < 2 * STEPS or not signal or not kl < KL_MOVED:
-            return None
-        found = f"a KL to the reference of {kl:.2g} nats a token at most", f"{KL_MOVED:g} at least"
-    else:
-        quarter = len(rows) // 4
-        if quarter < STEPS or "loss" not in rows.columns:
-            return None
+        if len(rows) >= 2 * STEPS and signal and kl < KL_MOVED:
+            figure = f"a KL to the reference of {kl:.2g} nats a token at most"
+            limit = f"{KL_MOVED:g} at least"
+    elif quarter >= STEPS and "loss" in rows.columns:
         first, last = rows["loss"].head(quarter).mean(), rows["loss"].tail(quarter).mean()
-        if not abs(last - first) < LOSS_MOVED * abs(first):
-            return None
-        found = (
-            f"a loss of {first:.4g} over the first quarter and {last:.4g} over the last",
-            f"{100 * LOSS_MOVED:g} % of change at least",
+        if abs(last - first) < LOSS_MOVED * abs(first):
+            figure = f"a loss of {first:.4g} over the first quarter and {last:.4g} over the last"
+            limit = f"{100 * LOSS_MOVED:g} % of change at least"
+    if figure:
+        remedy = "Raise lr_matrices and lr_rest, and check that the weights are trainable"
+        yield "learning rate that does nothing", figure, limit, remedy, _RATES
+
+
+def _rewards(rows: pd.DataFrame, late: pd.DataFrame, settings: RLConfig) -> Iterator[_Verdict]:
+    worse = [*_fewer_right(rows, late, settings)]
+    yield from worse
+    share = _mean(late, "zero_variance_groups")
+    # A hacked reward is in the end the same for all; its remedy is another.
+    if share > ZERO_VARIANCE and not any(what == HACKED for what, *_ in worse):
+        names: tuple[str, ...] = ()
+        remedy = "Most answers are right; use harder problems or stop here"
+        if not _mean(late, "pass_at_1") > 0.5:
+            remedy = (
+                "Few answers are right; use easier problems, raise generations or temperature, or "
+                "start from a fine-tuned checkpoint"
+            )
+            names = ("generations", "temperature")
+        limit = _at_most(ZERO_VARIANCE, "groups")
+        yield "zero-variance groups", _share(share), limit, remedy, names
+    mean = _mean(rows, "reward_format")
+    paid = rows.get("reward_format", default=pd.Series(dtype=float))
+    unlearned = settings.format_weight != 0 and mean < FORMAT_LEARNED
+    if unlearned and paid.max() - paid.min() < FORMAT_MOVES:
+        yield (
+            "constant format reward",
+            f"{mean:.3g} at every step",
+            f"a change of {FORMAT_MOVES:g} at least",
+            "Compare completions.parquet with the template; the rewarded tags may differ from the "
+            "requested ones, or the tokenizer may drop them",
+            (),
         )
-    remedy = "Raise lr_matrices and lr_rest, and check that the weights are trainable"
-    return "learning rate that does nothing", *found, remedy, _now(settings, *_RATES)
 
 
-def _mismatch(late: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    apart = _mean(late, "logp_mismatch")
-    if not apart > MISMATCH:
-        return None
-    return (
-        "engine mismatch",
-        f"{apart:.3g} nats a token",
-        f"between engine and trainer, {MISMATCH:g} at most",
-        "Use the same temperature in both and sync weights after every update; set "
-        "engine.rollouts=own, or if it is, engine.precision=float32",
-        _now(settings, "temperature"),
-    )
-
-
-def _fewer_right(rows: pd.DataFrame, late: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
+def _fewer_right(rows: pd.DataFrame, late: pd.DataFrame, settings: RLConfig) -> Iterator[_Verdict]:
     if len(rows) < 2 * STEPS or not {"reward", "pass_at_1"} <= {*rows.columns}:
-        return None
+        return
     parts = [part[["reward", "pass_at_1"]].astype(float) for part in (rows.head(STEPS), late)]
     (reward, right), (reward_late, right_late) = (part.mean() for part in parts)
     noise = math.sqrt(sum(part["pass_at_1"].sem() ** 2 for part in parts))
@@ -268,110 +283,69 @@ def _fewer_right(rows: pd.DataFrame, late: pd.DataFrame, settings: RLConfig) -> 
     rise = (reward_late - reward) / sum(getattr(settings, name) for name in weights)
     fell, start = f"pass@1 from {_share(right)} to {_share(right_late)}", "% of its start at least"
     if rise > REWARD_ROSE and right_late < min(RIGHT_LEFT * right, right - NOISE * noise):
-        return (
+        yield (
             HACKED,
             f"{fell}, reward from {reward:.3g} to {reward_late:.3g}",
             f"{100 * RIGHT_LEFT:g} {start} while the reward rises",
             "Read completions.parquet for what is paid; raise accuracy_weight, or pay the format "
             "of right answers only (format_of_right=true)",
-            _now(settings, *weights[:2]),
+            weights[:2],
         )
-    if right_late < min(HALVED * right, right - NOISE * noise):
+    elif right_late < min(HALVED * right, right - NOISE * noise):
         remedy = "Lower lr_matrices and lr_rest, and read completions.parquet for what took over"
-        limit = f"{100 * HALVED:g} {start}"
-        return "accuracy collapse", fell, limit, remedy, _now(settings, *_RATES)
-    return None
+        yield "accuracy collapse", fell, f"{100 * HALVED:g} {start}", remedy, _RATES
 
 
-def _zero_variance(late: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    share = _mean(late, "zero_variance_groups")
-    if not share > ZERO_VARIANCE:
-        return None
-    found = "zero-variance groups", _share(share), _at_most(ZERO_VARIANCE, "groups")
-    if _mean(late, "pass_at_1") > 0.5:
-        return *found, "Most answers are right; use harder problems or stop here", ""
-    return (
-        *found,
-        "Few answers are right; use easier problems, raise generations or temperature, or start "
-        "from a fine-tuned checkpoint",
-        _now(settings, "generations", "temperature"),
-    )
-
-
-def _constant_format(rows: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
-    mean = _mean(rows, "reward_format")
-    if settings.format_weight == 0 or not mean < FORMAT_LEARNED:
-        return None
-    least, most = rows["reward_format"].min(), rows["reward_format"].max()
-    if most - least >= FORMAT_MOVES:
-        return None
-    return (
-        "constant format reward",
-        f"{mean:.3g} at every step",
-        f"a change of {FORMAT_MOVES:g} at least",
-        "Compare completions.parquet with the template; the rewarded tags may differ from the "
-        "requested ones, or the tokenizer may drop them",
-        "",
-    )
-
-
-def _clipped(late: pd.DataFrame, settings: RLConfig | EvaluationConfig) -> _Verdict | None:
+def _clipped(late: pd.DataFrame, cap: str) -> Iterator[_Verdict]:
     share = _mean(late, "clipped")
-    if not share > CLIPPED:
-        return None
-    rose = isinstance(settings, RLConfig) and settings.last_cap > settings.max_completion_tokens
-    cap = "raised_cap" if rose else "max_completion_tokens"
-    return (
-        "clipped completions",
-        _share(share),
-        _at_most(CLIPPED, "completions"),
-        f"Raise {cap}; if completions still reach the cap, check the model's end-of-sequence token",
-        _now(settings, cap),
-    )
+    if share > CLIPPED:
+        yield (
+            "clipped completions",
+            _share(share),
+            _at_most(CLIPPED, "completions"),
+            f"Raise {cap}; if completions still reach the cap, check the model's end-of-sequence "
+            "token",
+            (cap,),
+        )
 
 
-def _unparseable(late: pd.DataFrame) -> _Verdict | None:
+def _unparseable(late: pd.DataFrame) -> Iterator[_Verdict]:
     share = _mean(late, "unparseable")
-    if not share > UNPARSEABLE:
-        return None
-    return (
-        "answers that cannot be read",
-        _share(share),
-        _at_most(UNPARSEABLE, "reasoning answers"),
-        "Read some answers; the template may request another format than the parser expects, or "
-        "completions are cut off before they state an answer",
-        "",
-    )
+    if share > UNPARSEABLE:
+        yield (
+            "answers that cannot be read",
+            _share(share),
+            _at_most(UNPARSEABLE, "reasoning answers"),
+            "Read some answers; the template may request another format than the parser expects, "
+            "or completions are cut off before they state an answer",
+            (),
+        )
 
 
-def _timeouts(late: pd.DataFrame, settings: RLConfig) -> _Verdict | None:
+def _timeouts(late: pd.DataFrame, settings: RLConfig) -> Iterator[_Verdict]:
     # With several updates per rollout, only the first has a count.
     known = late["verifier_timeouts"].sum() if "verifier_timeouts" in late.columns else 0
     share = known / max(1, len(late) * settings.questions * settings.generations)
-    if len(late) < STEPS or share <= TIMEOUTS:
-        return None
-    return (
-        "verifier time-outs",
-        _share(share),
-        _at_most(TIMEOUTS, "completions"),
-        "Each is scored as wrong; give the verifier more seconds or processes, or inspect the "
-        "answers that time out",
-        "",
-    )
+    if len(late) >= STEPS and share > TIMEOUTS:
+        yield (
+            "verifier time-outs",
+            _share(share),
+            _at_most(TIMEOUTS, "completions"),
+            "Each is scored as wrong; give the verifier more seconds or processes, or inspect the "
+            "answers that time out",
+            (),
+        )
 
 
-def _collapsed_entropy(
-    rows: pd.DataFrame, late: pd.DataFrame, settings: RLConfig
-) -> _Verdict | None:
+def _collapsed_entropy(rows: pd.DataFrame, late: pd.DataFrame) -> Iterator[_Verdict]:
     entropy, limit = _mean(late, "entropy"), ENTROPY
     if len(rows) >= 2 * STEPS:
         limit = max(limit, ENTROPY_LEFT * _mean(rows.head(STEPS), "entropy"))
-    if not entropy < limit or _mean(late, "pass_at_1") >= SOLVED:
-        return None
-    return (
-        "entropy collapse",
-        f"{entropy:.3g} nats a token",
-        f"{ENTROPY:g} at least, and {100 * ENTROPY_LEFT:g} % of the start",
-        "Lower lr_matrices and lr_rest, raise epsilon, beta or temperature, or stop earlier",
-        _now(settings, *_RATES, "epsilon", "beta", "temperature"),
-    )
+    if entropy < limit and not _mean(late, "pass_at_1") >= SOLVED:
+        yield (
+            "entropy collapse",
+            f"{entropy:.3g} nats a token",
+            f"{ENTROPY:g} at least, and {100 * ENTROPY_LEFT:g} % of the start",
+            "Lower lr_matrices and lr_rest, raise epsilon, beta or temperature, or stop earlier",
+            (*_RATES, "epsilon", "beta", "temperature"),
+        )
