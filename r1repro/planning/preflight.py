@@ -19,7 +19,7 @@ from r1repro.evaluation.checkpoints import EVALUATIONS
 from r1repro.runner.graph import find, model_of_stage
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.engines import check_engine
-from r1repro.stages.equal_flops import stored_parameters
+from r1repro.stages.student_data import stored_parameters
 from r1repro.tasks import templates, traces, worlds
 
 WITHOUT_WEIGHTS = (

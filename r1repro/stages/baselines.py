@@ -24,7 +24,7 @@ from r1repro.generation.rollouts import Sampling
 from r1repro.rewards import soundness
 from r1repro.rewards.accuracy import judge
 from r1repro.stages import samples
-from r1repro.stages.evaluate import Part, measure, parts, sampling, some
+from r1repro.stages.evaluate import Part, measure, parts, sampling, some, write
 from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import asking, templates, worlds
 from r1repro.tasks.problem import Completion
@@ -69,22 +69,17 @@ def search(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> 
 def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
     """Each family's best way and temperature; ties go to the first tried."""
     best = search.sort_values("pass@1", ascending=False, kind="stable").groupby("family").first()
-    return {
-        str(family): {
-            "way": str(row["way"]),
-            "temperature": float(row["temperature"]),
-            "validation": float(row["pass@1"]),
-        }
-        for family, row in best.iterrows()
-    }
+    kept = best[["way", "temperature", "pass@1"]].rename(columns={"pass@1": "validation"})
+    found: dict[str, dict[str, float | str]] = kept.to_dict("index")
+    return found
 
 
 def best(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Evaluate each family with its best prompt; inputs: the policy and its search."""
-    _, searched = inputs.values()
+    policy, searched = inputs.values()
     found = asking.read_best(searched.folder)
     forms = _ways(config)
-    reasoning, general = _parts(config, forms["plain"], forms["plain"])
+    reasoning, general = parts(config, forms["plain"], forms["plain"])
     asked = [
         Part(
             [problem for problem in reasoning.problems if problem.task == family],
@@ -94,12 +89,12 @@ def best(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> No
         )
         for family, way in found.items()
     ]
-    _write(config, inputs, [*asked, general], folder, progress)
+    write(config, policy.folder / "model", [*asked, general], folder, progress)
 
 
 def one_way(way: str, config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    form = _ways(config)[way]
-    _write(config, inputs, _parts(config, form, form), folder, progress)
+    form, policy = _ways(config)[way], next(iter(inputs.values()))
+    write(config, policy.folder / "model", parts(config, form, form), folder, progress)
 
 
 plain = partial(one_way, "plain")
@@ -121,9 +116,7 @@ def trained_few_shot(config: Config, inputs: Inputs, folder: Path, progress: Pro
     name, trained = next(iter(inputs.items()))
     zero_shot = templates.asked(checkpoints.form(config, name))
     form = asking.few_shot(worlds.of(config.task), zero_shot)[_best_few(config, inputs)]
-    asked = parts(config, form, zero_shot, config.evaluation.samples_between)
-    rows = measure(config, trained.folder / "model", asked, progress, folder)
-    rows.to_parquet(folder / "evaluation.parquet")
+    write(config, trained.folder / "model", parts(config, form, zero_shot), folder, progress)
 
 
 def _best_few(config: Config, inputs: Inputs) -> str:
@@ -143,7 +136,7 @@ def forced(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> 
     is not a prompt. General items get the template with an opened think tag.
     """
     place, forms = inputs["base"].folder / "model", _ways(config)
-    reasoning, general = _parts(config, forms["step"], forms["begun"])
+    reasoning, general = parts(config, forms["step"], forms["begun"])
     forced = _persisting(config, place, reasoning, progress)
     others = measure(config, place, [general], Progress(None), folder)
     rows = pd.concat([forced, others], ignore_index=True)
@@ -208,15 +201,3 @@ def rft_data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -
 
 def _ways(config: Config) -> dict[str, Form]:
     return checkpoints.ways(config, worlds.of(config.task))
-
-
-def _parts(config: Config, reasoning: Form, general: Form) -> list[Part]:
-    return parts(config, reasoning, general, config.evaluation.samples_between)
-
-
-def _write(
-    config: Config, inputs: Inputs, asked: list[Part], folder: Path, progress: Progress
-) -> None:
-    policy = next(iter(inputs.values()))
-    rows = measure(config, policy.folder / "model", asked, progress, folder)
-    rows.to_parquet(folder / "evaluation.parquet")

@@ -9,8 +9,7 @@ from r1repro.config import Config
 from r1repro.evaluation import held_out
 from r1repro.evaluation.checkpoints import STUDENTS, evaluated, of_student
 from r1repro.evaluation.results import COSTS, write_json
-from r1repro.stages.equal_flops import distillation_flops
-from r1repro.stages.student_data import training_data
+from r1repro.stages.student_data import distillation_flops, training_data
 from r1repro.tasks import asking
 from r1repro.training.flops import equal_flops_row
 

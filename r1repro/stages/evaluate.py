@@ -52,9 +52,7 @@ def run(
     """
     ((name, checkpoint),) = inputs.items()
     form = templates.asked(checkpoints.form(config, name))
-    asked = parts(config, form, form, getattr(config.evaluation, samples))
-    rows = measure(config, checkpoint.folder / model, asked, progress, folder)
-    rows.to_parquet(folder / "evaluation.parquet")
+    write(config, checkpoint.folder / model, parts(config, form, form, samples), folder, progress)
 
 
 in_depth = partial(run, samples="samples")
@@ -76,10 +74,8 @@ def curve(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> N
 
     Rows of evaluation.parquet with a column `step`; evaluation.curve_samples samples a problem.
     """
-    settings, trained = config.evaluation, inputs["r1_zero"]
-    form = templates.asked(checkpoints.form(config, "r1_zero"))
-    problems = some(worlds.of(config.task).validation, settings.problems)
-    asked = [Part(problems, form, settings.curve_samples or 0, sampling(config))]
+    trained = inputs["r1_zero"]
+    asked = _validation(config, config.evaluation.curve_samples or 0)
     steps = int(trained.metrics()["step"].max())
     models = {0: inputs["base"].folder / "model", **snapshots.of(trained.folder)}
     models[steps] = trained.folder / "model"
@@ -104,22 +100,35 @@ def validation(config: Config, inputs: Inputs, folder: Path, progress: Progress)
     rows.to_parquet(folder / "evaluation.parquet")
 
 
+def write(
+    config: Config, place: Path, asked: Sequence[Part], folder: Path, progress: Progress
+) -> None:
+    """Writes evaluation.parquet: `measure` on these parts."""
+    rows = measure(config, place, asked, progress, folder)
+    rows.to_parquet(folder / "evaluation.parquet")
+
+
 def validated(config: Config, place: Path, progress: Progress, folder: Path) -> pd.DataFrame:
     """`measure` on the validation problems, asked as R1-Zero is."""
-    form = templates.asked(checkpoints.form(config, "r1_zero"))
-    settings = config.evaluation
-    problems = some(worlds.of(config.task).validation, settings.problems)
-    asked = [Part(problems, form, settings.samples, sampling(config))]
+    asked = _validation(config, config.evaluation.samples)
     return measure(config, place, asked, progress, folder)
 
 
-def parts(config: Config, reasoning: Form, general: Form, samples: int) -> list[Part]:
-    """The held-out problems of the configured split, and the general items."""
+def _validation(config: Config, samples: int) -> list[Part]:
+    form = templates.asked(checkpoints.form(config, "r1_zero"))
+    problems = some(worlds.of(config.task).validation, config.evaluation.problems)
+    return [Part(problems, form, samples, sampling(config))]
+
+
+def parts(
+    config: Config, reasoning: Form, general: Form, samples: str = "samples_between"
+) -> list[Part]:
+    """The held-out problems of the configured split, and the general items; samples: of `run`."""
     settings, world = config.evaluation, worlds.of(config.task)
     problems = some(getattr(world, settings.split), settings.problems)
     items = some(getattr(world, f"general_{settings.split}"), settings.general_items)
     return [
-        Part(problems, reasoning, samples, sampling(config)),
+        Part(problems, reasoning, getattr(settings, samples), sampling(config)),
         Part(items, general, settings.general_samples, sampling(config)),
     ]
 

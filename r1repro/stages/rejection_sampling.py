@@ -5,7 +5,7 @@ The answers are Dev2's (R1 v2, B.3.3), or for the students a stronger teacher's.
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from r1repro.artifacts import FACTS, Inputs, Progress, write_atomically
 from r1repro.config import Config, SamplesConfig, stronger_teacher
 from r1repro.evaluation import checkpoints
 from r1repro.stages import samples
-from r1repro.stages.equal_flops import stored_parameters
 from r1repro.stages.models import load_tokenizer
+from r1repro.stages.student_data import stored_parameters
 from r1repro.tasks import filters, general, own_general, worlds
 from r1repro.tasks.problem import GENERAL
 from r1repro.tasks.rewriting import tagged
@@ -39,9 +39,7 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     """Sample Dev2; writes samples.parquet (every sample and its filter) and dataset.parquet."""
     place, template = inputs["dev2"].folder / "model", checkpoints.form(config, "dev2")
     settings = config.stage.rejection_sampling
-    answers, tokens = _answers(config, settings, place, template, progress, folder)
-    data, table = chosen(config, answers, samples.TRAIN_LONGER)
-    _write(place, data, table.assign(tokens_sampled=tokens), folder)
+    _make(config, settings, place, template, samples.TRAIN_LONGER, folder, progress)
 
 
 def by_teacher(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
@@ -55,24 +53,37 @@ def by_teacher(config: Config, inputs: Inputs, folder: Path, progress: Progress)
     settings = config.stage.rejection_sampling
     most = config.student.teacher_tokens or settings.max_completion_tokens
     settings = replace(settings, max_completion_tokens=most)
-    said, tokens = _answers(config, settings, place, teacher.chat, progress, folder)
-    answers = [(problem, i, replace(one, text=tagged(one.text))) for problem, i, one in said]
-    data, table = chosen(config, answers, "give student.teacher_chat the teacher's own form")
-    parameters = stored_parameters(place)
-    table = table.assign(tokens_sampled=tokens, teacher_parameters=parameters)
-    _write(place, data, table, folder)
+    remedy = "give student.teacher_chat the teacher's own form"
+    _make(
+        config, settings, place, teacher.chat, remedy, folder, progress,
+        edit=tagged, teacher_parameters=stored_parameters(place),
+    )  # fmt: skip
 
 
-def _answers(
+def _make(
     config: Config,
     settings: SamplesConfig,
     place: Path,
     template: str,
-    progress: Progress,
+    remedy: str,
     folder: Path,
-) -> tuple[list[samples.Answer], int]:
+    progress: Progress,
+    edit: Callable[[str], str] = str,
+    **columns: Any,
+) -> None:
+    """Write both tables, the data set with `tokens` by the tokenizer in `place`."""
     problems = samples.training_problems(config, "rejection sampling", settings.questions)
-    return samples.draw(config, place, template, problems, settings, progress, folder)
+    said, sampled = samples.draw(config, place, template, problems, settings, progress, folder)
+    answers = [(problem, i, replace(one, text=edit(one.text))) for problem, i, one in said]
+    data, table = chosen(config, answers, remedy)
+    tokenizer = load_tokenizer(place)
+    tokens = [len(ids) for ids in tokenizer(data.completion.tolist())["input_ids"]]
+    share = actual_share(data)
+    print(f"general data: {share:.1%} of {len(data):,} rows", flush=True)
+    told = {"held a held-out question": int(table.contaminated.iloc[0]), "general share": share}
+    write_atomically(folder / FACTS, json.dumps(told))
+    table.assign(tokens_sampled=sampled, **columns).to_parquet(folder / "samples.parquet")
+    data.reset_index(drop=True).assign(tokens=tokens).to_parquet(folder / "dataset.parquet")
 
 
 def chosen(
@@ -104,18 +115,6 @@ def chosen(
     data, held = samples.kept_apart(config, rows)
     samples.require(data, remedy)
     return pd.DataFrame(data), table.assign(contaminated=held)
-
-
-def _write(place: Path, data: pd.DataFrame, table: pd.DataFrame, folder: Path) -> None:
-    """Write both tables, the data set with `tokens` by the tokenizer in `place`."""
-    tokenizer = load_tokenizer(place)
-    tokens = [len(ids) for ids in tokenizer(data.completion.tolist())["input_ids"]]
-    share = actual_share(data)
-    print(f"general data: {share:.1%} of {len(data):,} rows", flush=True)
-    told = {"held a held-out question": int(table.contaminated.iloc[0]), "general share": share}
-    write_atomically(folder / FACTS, json.dumps(told))
-    table.to_parquet(folder / "samples.parquet")
-    data.reset_index(drop=True).assign(tokens=tokens).to_parquet(folder / "dataset.parquet")
 
 
 def _general(config: Config, count: int) -> list[dict[str, Any]]:

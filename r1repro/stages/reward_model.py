@@ -1,7 +1,7 @@
 """Stage reward_model: a preference reward model of general answers, from pairs (R1 v2, 3.1)."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import chain, permutations
 from pathlib import Path
 
@@ -105,20 +105,22 @@ def _pairs(config: Config, inputs: Inputs, settings: RewardModelConfig) -> list[
     unseen = sorted(names - set(data.problem_id))
     held_out = set(rng.sample(unseen, min(len(unseen), round(HELD_OUT * len(names)))))
     found = ((problem, pick(problem, answers[i])) for i, problem in enumerate(problems))
-    return [
-        {
-            "problem_id": problem.id,
-            "task": problem.task,
-            "language": problem.language,
-            "chosen": pair[0][0],
-            "rejected": pair[1][0],
-            "chosen_finished": pair[0][1],
-            "rejected_finished": pair[1][1],
-            "split": "held out" if problem.id in held_out else "train",
-        }
-        for problem, pair in found
-        if pair is not None
-    ]
+    return [_row(problem, *pair, held_out) for problem, pair in found if pair is not None]
+
+
+def _row(
+    problem: Problem, chosen: Answer, rejected: Answer, held_out: Container[str]
+) -> dict[str, object]:
+    return {
+        "problem_id": problem.id,
+        "task": problem.task,
+        "language": problem.language,
+        "chosen": chosen[0],
+        "rejected": rejected[0],
+        "chosen_finished": chosen[1],
+        "rejected_finished": rejected[1],
+        "split": "held out" if problem.id in held_out else "train",
+    }
 
 
 def own_pairs(config: Config) -> list[dict[str, object]]:
@@ -135,16 +137,7 @@ def own_pairs(config: Config) -> list[dict[str, object]]:
     names = sorted({asked.id for asked, _, _ in clean})
     held_out = set(rng.sample(names, round(HELD_OUT * len(names))))
     return [
-        {
-            "problem_id": asked.id,
-            "task": asked.task,
-            "language": asked.language,
-            "chosen": shown(asked, chosen),
-            "rejected": shown(asked, rejected),
-            "chosen_finished": True,
-            "rejected_finished": True,
-            "split": "held out" if asked.id in held_out else "train",
-        }
+        _row(asked, (shown(asked, chosen), True), (shown(asked, rejected), True), held_out)
         for asked, chosen, rejected in clean
     ]
 

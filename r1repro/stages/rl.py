@@ -16,8 +16,8 @@ from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.preference import Preference
 from r1repro.stages import process_model
-from r1repro.stages.equal_flops import distillation_flops
 from r1repro.stages.models import load_reward_model, load_tokenizer, load_trained, store
+from r1repro.stages.student_data import distillation_flops
 from r1repro.tasks import general, own_general, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import rl
@@ -38,8 +38,7 @@ def reasoning(
 ) -> None:
     """Checkpoint `name`, by rule-based rewards, from stage `start`; changes: of its settings."""
     settings = replace(getattr(config.stage, name), **changes)
-    more: dict[str, Any] = {"permuted": True} if permuted else {}
-    train(config, name, inputs[start], settings, folder, progress, **more)
+    train(config, name, inputs[start], settings, folder, progress, permuted=permuted)
 
 
 def __getattr__(name: str) -> Any:
@@ -52,11 +51,9 @@ def __getattr__(name: str) -> Any:
 def arm(name: str, config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """An arm of the lab: as R1-Zero, but for its changes and where it starts."""
     one = lab.arms()[name]
-    more: dict[str, Any] = {}
-    if one.learned_steps:
-        more["judge"] = process_model.judge(config, inputs[lab.PROCESS].folder)
+    judge = process_model.judge(config, inputs[lab.PROCESS].folder) if one.learned_steps else None
     settings = lab.settings(config.stage.r1_zero, one)
-    train(config, "r1_zero", inputs[one.start], settings, folder, progress, **more)
+    train(config, "r1_zero", inputs[one.start], settings, folder, progress, judge=judge)
 
 
 r1_zero = partial(reasoning, "r1_zero", "base")
@@ -90,29 +87,33 @@ r1_preference_throughout = partial(r1, general_from=0.0)
 """Ablation: general prompts and preference reward from the first step (R1 v2, B.5)."""
 
 
+def student(
+    config: Config,
+    inputs: Inputs,
+    folder: Path,
+    progress: Progress,
+    arm: str = "rl",
+    start: str = "base",
+    times: int = 1,
+    **more: Any,
+) -> None:
+    """RL of a student; arm, start: keys of checkpoints.ARMS; times: a multiple of its steps."""
+    arms = checkpoints.arms_of(inputs)
+    settings: RLConfig = getattr(config.stage, arms[arm])
+    settings = replace(settings, steps=times * settings.steps)
+    train(config, arms[arm], inputs[arms[start]], settings, folder, progress, **more)
+
+
 def student_rl(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """RL from a student's base; the policy is also saved once distillation's FLOPs are spent."""
-    arms = checkpoints.arms_of(inputs)
-    budget = distillation_flops(inputs[arms["distilled"]], inputs)
-    settings = getattr(config.stage, arms["rl"])
-    base = inputs[arms["base"]]
-    train(config, arms["rl"], base, settings, folder, progress, budget=budget)
+    distilled = inputs[checkpoints.arms_of(inputs)["distilled"]]
+    student(config, inputs, folder, progress, budget=distillation_flops(distilled, inputs))
 
 
-def student_rl_plateau(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """RL from a student's base until its gains stop, by the rule in training/rl.py."""
-    arms = checkpoints.arms_of(inputs)
-    settings: RLConfig = getattr(config.stage, arms["rl"])
-    settings = replace(settings, steps=PLATEAU_TIMES * settings.steps)
-    base = inputs[arms["base"]]
-    train(config, arms["rl"], base, settings, folder, progress, plateau=True)
-
-
-def distilled_rl(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """RL from a distilled student."""
-    arms = checkpoints.arms_of(inputs)
-    settings, distilled = getattr(config.stage, arms["distilled_rl"]), inputs[arms["distilled"]]
-    train(config, arms["distilled_rl"], distilled, settings, folder, progress)
+student_rl_plateau = partial(student, times=PLATEAU_TIMES, plateau=True)
+"""RL from a student's base until its gains stop, by the rule in training/rl.py."""
+distilled_rl = partial(student, arm="distilled_rl", start="distilled")
+"""RL from a distilled student."""
 
 
 def train(

@@ -12,12 +12,15 @@ from transformers import PreTrainedTokenizerFast
 
 from r1repro.artifacts import FACTS, Inputs, Progress, StageResult, write_atomically
 from r1repro.config import Config, SFTConfig
+from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.rules import problems_of_rows
-from r1repro.stages import samples, student_data
+from r1repro.stages import samples
 from r1repro.stages.models import load_tokenizer, load_trained, store
-from r1repro.tasks import templates
+from r1repro.stages.student_data import training_data
+from r1repro.tasks import templates, traces, worlds
 from r1repro.tasks.problem import GENERAL
+from r1repro.text.tags import ANSWER_OPEN
 from r1repro.training.sft import fine_tune
 
 
@@ -65,15 +68,39 @@ def dev3_unfiltered(config: Config, inputs: Inputs, folder: Path, progress: Prog
 
 def distilled(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """A student's base on the same data set, or on a stronger teacher's answers or traces."""
-    data = pd.read_parquet(student_data.training_data(inputs).folder / "dataset.parquet")
+    data = pd.read_parquet(training_data(inputs).folder / "dataset.parquet")
     arms = checkpoints.arms_of(inputs)
     base = inputs[arms["base"]]
     if config.student.traces is not None:
-        data, told = student_data.from_traces(config, load_tokenizer(base.folder / "model"))
+        data, told = from_traces(config, load_tokenizer(base.folder / "model"))
         if progress.writes:
             write_atomically(folder / FACTS, json.dumps(told))
     settings = getattr(config.stage, arms["distilled"])
     train(config, arms["distilled"], base, data, settings, folder, progress)
+
+
+def from_traces(
+    config: Config, tokenizer: PreTrainedTokenizerFast
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The traces of at most traces_tokens tokens that contain no held-out question, and counts.
+
+    Raises R1ReproError if none is left.
+    """
+    data = pd.DataFrame(traces.rows(config.student))
+    questions, texts = data.prompt.tolist(), data.completion.tolist()
+    dirty = worlds.of(config.task).overlapping(questions, texts)
+    lengths = [len(ids) for ids in tokenizer(texts)["input_ids"]]
+    most = config.student.traces_tokens
+    kept = [not bad and size <= most for bad, size in zip(dirty, lengths, strict=True)]
+    if not any(kept):
+        raise R1ReproError(
+            f"none of {len(data):,} traces is left, since {sum(dirty):,} contain a held-out "
+            f"question and the others have more than student.traces_tokens={most:,} tokens: raise "
+            "it or give other traces"
+        )
+    data = data[kept].reset_index(drop=True)
+    told = {"traces": len(kept), "held a held-out question": sum(dirty), "kept": len(data)}
+    return data, told | {"with an answer tag": int(data.completion.str.contains(ANSWER_OPEN).sum())}
 
 
 def train(

@@ -1,22 +1,20 @@
-"""What the students are trained on: a teacher's answers, or published traces.
+"""What the students are trained on, and the FLOPs it takes, at which RL alone is compared with it.
 
 The teacher is Dev2, whose answers the stage rejection_sampling filters, or a stronger one, sampled
-by the stage teacher_sampling (both in rejection_sampling.py). sft.py trains the students.
+by the stage teacher_sampling (both in rejection_sampling.py). FLOPs are read from stored results
+without loading a model: RL that has spent as many keeps its policy (rl.py), and comparison.py
+counts both. Reports read this module, which does without torch.
 """
 
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pandas as pd
+from safetensors import safe_open
 
 from r1repro.artifacts import StageResult
-from r1repro.config import Config
-from r1repro.errors import R1ReproError
-from r1repro.tasks import traces, worlds
-from r1repro.text.tags import ANSWER_OPEN
-
-if TYPE_CHECKING:  # reports read this module and do without torch
-    from transformers import PreTrainedTokenizerFast
+from r1repro.training import flops
 
 
 def training_data(results: Mapping[str, StageResult]) -> StageResult:
@@ -27,25 +25,28 @@ def training_data(results: Mapping[str, StageResult]) -> StageResult:
     return results.get("teacher_sampling") or results["rejection_sampling"]
 
 
-def from_traces(
-    config: Config, tokenizer: "PreTrainedTokenizerFast"
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The traces of at most traces_tokens tokens that contain no held-out question, and counts.
+def distillation_flops(distilled: StageResult, results: Mapping[str, StageResult]) -> float:
+    """FLOPs of a distilled student: its fine-tuning and the teacher's sampling of its data.
 
-    Raises R1ReproError if none is left.
+    results: the inputs of `training_data`, and dev2. For external traces this is a lower bound,
+    since Dev2's sampling is counted for that of the stronger teacher.
     """
-    data = pd.DataFrame(traces.rows(config.student))
-    questions, texts = data.prompt.tolist(), data.completion.tolist()
-    dirty = worlds.of(config.task).overlapping(questions, texts)
-    lengths = [len(ids) for ids in tokenizer(texts)["input_ids"]]
-    most = config.student.traces_tokens
-    kept = [not bad and size <= most for bad, size in zip(dirty, lengths, strict=True)]
-    if not any(kept):
-        raise R1ReproError(
-            f"none of {len(data):,} traces is left, since {sum(dirty):,} contain a held-out "
-            f"question and the others have more than student.traces_tokens={most:,} tokens: raise "
-            "it or give other traces"
-        )
-    data = data[kept].reset_index(drop=True)
-    told = {"traces": len(kept), "held a held-out question": sum(dirty), "kept": len(data)}
-    return data, told | {"with an answer tag": int(data.completion.str.contains(ANSWER_OPEN).sum())}
+    file, sampled = training_data(results).folder / "samples.parquet", "tokens_sampled"
+    if "teacher_sampling" in results:
+        counts = pd.read_parquet(file, columns=[sampled, "teacher_parameters"])
+        parameters = int(counts.teacher_parameters.iloc[0])
+    else:
+        counts = pd.read_parquet(file, columns=[sampled])
+        parameters = stored_parameters(results["dev2"].folder / "model")
+    cost = flops.forward(parameters, float(counts[sampled].iloc[0]))
+    return float(distilled.metrics().flops.iloc[-1]) + cost
+
+
+def stored_parameters(folder: Path) -> int:
+    """Number of parameters in a model folder; tied ones are stored, and counted, once."""
+    count = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, "numpy") as tensors:
+            names = tensors.keys()
+            count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
+    return count

@@ -11,7 +11,7 @@ from r1repro import gguf
 from r1repro.config import compose
 from r1repro.errors import R1ReproError
 from r1repro.generation.rollouts import Sampling, ends, sample
-from r1repro.stages.equal_flops import stored_parameters
+from r1repro.stages.student_data import stored_parameters
 
 pytestmark = pytest.mark.real
 

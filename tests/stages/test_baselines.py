@@ -10,7 +10,7 @@ import pytest
 from r1repro import config as configuration
 from r1repro.artifacts import Progress
 from r1repro.config import ModelConfig
-from r1repro.stages import baselines
+from r1repro.stages import baselines, evaluate
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
 from r1repro.tasks import asking, templates, worlds
@@ -101,7 +101,7 @@ def test_a_trained_checkpoint_is_asked_in_its_own_form_after_the_bases_examples(
     search.to_parquet(tmp_path / baselines.SEARCH)
     seen = {}
     monkeypatch.setattr(
-        baselines, "measure",
+        evaluate, "measure",
         lambda config, place, asked, *others: seen.update(place=place, asked=asked) or search,
     )  # fmt: skip
     trained = SimpleNamespace(folder=tmp_path / "r1")

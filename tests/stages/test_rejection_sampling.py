@@ -21,7 +21,7 @@ from r1repro.reports.settings import students
 from r1repro.runner.graph import find, graph
 from r1repro.runner.workspace import Workspace
 from r1repro.stages import rejection_sampling, sft
-from r1repro.stages.equal_flops import stored_parameters
+from r1repro.stages.student_data import stored_parameters
 from r1repro.tasks.problem import GENERAL
 from tests.tiny import model_folder, tokenizer_of
 

@@ -8,7 +8,7 @@ import pytest
 from r1repro.config import ROOT, StudentsConfig
 from r1repro.errors import R1ReproError
 from r1repro.runner.workspace import Workspace
-from r1repro.stages import student_data
+from r1repro.stages import sft
 from r1repro.tasks import traces, worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
 from r1repro.text.tags import read
@@ -57,7 +57,7 @@ def test_held_out_questions_and_long_traces_do_not_teach(tmp_path, compose):
     ]
     student = dataclasses.replace(written(tmp_path / "t.jsonl", *rows), traces_tokens=20)
     tokenizer = train_tokenizer(["What is the tenth prime? <think>29</think>"])
-    found, told = student_data.from_traces(dataclasses.replace(config, student=student), tokenizer)
+    found, told = sft.from_traces(dataclasses.replace(config, student=student), tokenizer)
     assert told == {
         "traces": 3, "held a held-out question": 1, "kept": 1, "with an answer tag": 0
     }  # fmt: skip

@@ -5,8 +5,7 @@ import pytest
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from r1repro.artifacts import StageResult
-from r1repro.stages.equal_flops import distillation_flops, stored_parameters
-from r1repro.stages.student_data import training_data
+from r1repro.stages.student_data import distillation_flops, stored_parameters, training_data
 from tests.tiny import SHAPE
 
 
