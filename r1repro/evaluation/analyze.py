@@ -47,8 +47,7 @@ class Parts:
 def parts(text: str, tags: Tags) -> Parts:
     """Split a completion; without an opening think tag, the thinking starts at the beginning.
 
-    Of a completion that goes on after its answer the first turn is split, and it is not valid.
-
+    If it goes on after its answer, only its first turn is split, and it is not valid.
     valid: the text is non-blank thinking followed by a non-blank answer, the format that R1-Zero's
         rules reward. Tags quoted within either do not invalidate it, but several blocks do, and
         `answer` is None if marked twice. Without answer tags: some text follows the thinking.

@@ -134,8 +134,8 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     "base": Checkpoint(
         "Base", GREY, "s", paper="DeepSeek-V3-Base, 671B parameters, 37B active (v2, 2)",
     ),
-    # The base with other prompts: the best of each family, chosen on the validation problems, and
-    # fixed ones; the last is forced to continue whenever it gives up.
+    # The base with other prompts: the best for each family on the validation problems, and fixed
+    # ones; base_forced is made to continue whenever it gives up.
     "base_best": Checkpoint("Base, best prompt", GREY, "p", "base", "base"),
     "base_plain": Checkpoint("Base, question alone", GREY, "<", "base", "base"),
     "base_begun": Checkpoint("Base, think tag opened", GREY, ">", "base", "base"),
@@ -229,7 +229,7 @@ CHECKPOINTS: dict[str, Checkpoint] = {
         "R1-Zero from the small base", SKY, "3", "small_base", switch="small_base",
         paper="RL fails to raise AIME, and longer answers become repetition (v2, G.1)",
     ),
-    # The weights of another checkpoint, asked in another way.
+    # Another checkpoint's weights, with another prompt or other decoding.
     "r1_zero_greedy": Checkpoint(
         "R1-Zero, greedy", BLUE, "4", "r1_zero", "r1_zero", switch="greedy",
     ),
@@ -358,9 +358,8 @@ def ways(config: Config, world: World) -> dict[str, Form]:
 
 def names(evaluated: Iterable[str]) -> list[str]:
     """Checkpoints in the order of the pipeline, unknown ones last."""
-    evaluated = list(evaluated)
-    known = [name for name in CHECKPOINTS if name in evaluated]
-    return known + [name for name in evaluated if name not in CHECKPOINTS]
+    order = [*CHECKPOINTS]
+    return sorted(evaluated, key=lambda name: order.index(name) if name in order else len(order))
 
 
 def main(found: Mapping[str, T]) -> dict[str, T]:

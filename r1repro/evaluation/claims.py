@@ -18,7 +18,7 @@ from r1repro.evaluation.checkpoints import CONTROL, about, label_of
 from r1repro.evaluation.declared import Change, Claim, Lead, Measure, Rise, Times, Value, load
 from r1repro.evaluation.effects import Light, effect, measured
 from r1repro.evaluation.moved import Moved, idle, still
-from r1repro.evaluation.statistics import LEVEL, Estimate, over_seeds, power
+from r1repro.evaluation.statistics import TAIL, Estimate, over_seeds, power
 
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not testable")
 SMOKE, AT_SMOKE = "smoke", "not testable at scale=smoke, where nothing is learned"
@@ -130,7 +130,7 @@ def _judge(claim: Claim, runs: Sequence[Light]) -> Judged:
         reason = "one run gives no interval here" if len(runs) == 1 else "all seeds agree exactly"
     if found_verdict == "reproduced" and _no_room(claim, runs):
         found_verdict = "not testable"
-        reason = "the checkpoint before stands where it could not have gone against the claim"
+        reason = "the share before is so near 0 or 1 that it could not contradict the claim"
     if why_not := _unequal_flops(claim.measure, runs) or _still(claim, claim.measure, runs):
         found_verdict, reason = "not testable", why_not
     rises = claim.expected in ("up", "down")
@@ -200,11 +200,10 @@ def _lacks(measure: Measure, run: Light) -> str:
     return f"{needed} was not measured"
 
 
-TAIL = (1 - LEVEL) / 2
-"""Upper bound on the probability of a false verdict: one tail of the claim's interval."""
 ANY_SEED = 0.11
-"""The same bound if one run's verdict is generalized to any seed: the worst rate simulated in
-benchmarks/claims_procedure.py, for an effect at the margin judged contradicted."""
+"""Upper bound on the probability of a false verdict if one run's is generalized to any seed: the
+worst rate simulated in benchmarks/claims_procedure.py, for an effect at the margin judged
+contradicted. For that run alone it is TAIL, one tail of the claim's interval."""
 
 
 def exposed(judged: Sequence[Judged]) -> int:

@@ -48,14 +48,15 @@ ENTROPY_LEFT = 0.1
 SOLVED = 0.9
 """Minimum pass@1 at which low entropy is acceptable."""
 REWARD_ROSE, RIGHT_LEFT = 0.25, 0.9
-"""A reward that rises by this share of its weights must leave this share of the first STEPS steps'
-pass@1, or all but NOISE standard errors; else it pays for something else."""
+"""While the reward rises by REWARD_ROSE of its weights' sum, pass@1 must keep RIGHT_LEFT of its
+mean over the first STEPS steps, or all but NOISE standard errors of it; otherwise the reward pays
+for something else."""
 HALVED, NOISE = 0.5, 2.0
-"""Minimum share of the first STEPS steps' pass@1, if it fell by so many standard errors of a mean
-over steps; healthy laptop runs keep 0.76, also while they learn the format."""
+"""pass@1 must keep HALVED of its mean over the first STEPS steps, or all but NOISE standard errors
+of it; healthy laptop runs keep 0.76, even while they learn the format."""
 TIMEOUTS = 0.01
-"""Maximum share of time-outs, each of which may be a correct answer scored as wrong; the mini
-world's rules never time out."""
+"""Maximum share of time-outs, which may be right answers scored as wrong; the mini world's rules
+never time out."""
 KL_MOVED = 1e-6
 """Minimum k3 KL in nats per token; below it, token probabilities stay within 0.1 %."""
 LOSS_MOVED = 0.02

@@ -105,7 +105,7 @@ FEW = 30
 """Below this many items, the number is shown next to the interval, which is itself uncertain."""
 
 
-def summarize(evaluation: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimate]:
+def summarize(evaluation: pd.DataFrame, draws: int = DRAWS) -> dict[str, Estimate]:
     """All metrics of one evaluation, by path.
 
     evaluation: rows of evaluation.parquet, one per problem and sample, with the same number of
@@ -113,22 +113,20 @@ def summarize(evaluation: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> di
         bootstrap over problems; a general item in two languages is resampled as one problem but
         counts twice in n.
     """
-    summaries, _ = _estimates({"": per_problem(evaluation)}, (), draws, seed)
-    return summaries[""]
+    return _estimates({"": per_problem(evaluation)}, (), draws)[0][""]
 
 
 def differences(
-    before: pd.DataFrame, after: pd.DataFrame, draws: int = DRAWS, seed: int = 0
+    before: pd.DataFrame, after: pd.DataFrame, draws: int = DRAWS
 ) -> dict[str, Estimate]:
     """after - before for every metric, paired: both sides resample the same problems."""
-    return paired(per_problem(before), per_problem(after), draws, seed)
+    return paired(per_problem(before), per_problem(after), draws)
 
 
 def compare(
     evaluations: Mapping[str, pd.DataFrame],
     pairs: Iterable[tuple[str, str]],
     draws: int = DRAWS,
-    seed: int = 0,
     whole: bool = False,
 ) -> tuple[dict[str, dict[str, Estimate]], dict[tuple[str, str], dict[str, Estimate]]]:
     """`summarize` of each evaluation and `differences` of each (before, after) pair.
@@ -140,17 +138,14 @@ def compare(
     pairs = list(pairs)
     asked = [table.index for table in tables.values()]
     if all(index.equals(asked[0]) for index in asked):
-        return _estimates(tables, pairs, draws, seed, whole)
-    alone = {name: _estimates({"": t}, (), draws, seed, whole)[0] for name, t in tables.items()}
-    return (
-        {name: found[""] for name, found in alone.items()},
-        {(a, b): paired(tables[a], tables[b], draws, seed) for a, b in pairs},
-    )
+        return _estimates(tables, pairs, draws, whole)
+    summaries: dict[str, dict[str, Estimate]] = {}
+    for name, table in tables.items():
+        summaries |= _estimates({name: table}, (), draws, whole)[0]
+    return summaries, {(a, b): paired(tables[a], tables[b], draws) for a, b in pairs}
 
 
-def paired(
-    first: pd.DataFrame, second: pd.DataFrame, draws: int = DRAWS, seed: int = 0
-) -> dict[str, Estimate]:
+def paired(first: pd.DataFrame, second: pd.DataFrame, draws: int = DRAWS) -> dict[str, Estimate]:
     """`differences` of two tables of r1repro.evaluation.problems."""
     shared = first.index.intersection(second.index).sort_values()
     if shared.empty:
@@ -159,15 +154,13 @@ def paired(
             "evaluate both checkpoints on the same task and split"
         )
     tables = {"before": first.loc[shared], "after": second.loc[shared]}
-    _, changes = _estimates(tables, [("before", "after")], draws, seed)
-    return changes["before", "after"]
+    return _estimates(tables, [("before", "after")], draws)[1]["before", "after"]
 
 
 def _estimates(
     tables: Mapping[str, pd.DataFrame],
     pairs: Sequence[tuple[str, str]],
     draws: int,
-    seed: int,
     whole: bool = False,
 ) -> tuple[dict[str, dict[str, Estimate]], dict[tuple[str, str], dict[str, Estimate]]]:
     """The result of `compare` for `per_problem` tables with the same index."""
@@ -176,7 +169,7 @@ def _estimates(
     problems = next(iter(tables.values()))[["task", "level"]].reset_index()
     for prefix, scope in islice(scopes(problems), 1 if whole else None):
         of_scope = {name: table.iloc[scope.index] for name, table in tables.items()}
-        parts = resampled(prefix, of_scope, draws, seed)
+        parts = resampled(prefix, of_scope, draws)
         for name, part in parts.items():
             summaries[name] |= _summary(prefix, part)
         for before, after in pairs:
@@ -227,15 +220,14 @@ def reflection_tests(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, flo
     {"all answers": p, "right answers": p}; the latter compares right answers, over problems that
     both sides answered correctly at least once.
     """
+    sides = [rows[~rows["task"].isin(GENERAL)] for rows in (before, after)]
     found = {}
-    for name, right in (("all answers", False), ("right answers", True)):
-        means = [
-            (rows[rows["correct"]] if right else rows)
-            .groupby("problem_id")["reflection_count"]
-            .mean()
-            for rows in (r[~r["task"].isin(GENERAL)] for r in (before, after))
-        ]
-        changes = (means[1] - means[0]).dropna().to_numpy(dtype=float)
+    for name, compared in (
+        ("all answers", sides),
+        ("right answers", [rows[rows["correct"]] for rows in sides]),
+    ):
+        first, second = (rows.groupby("problem_id")["reflection_count"].mean() for rows in compared)
+        changes = (second - first).dropna().to_numpy(dtype=float)
         if len(changes):
             found[name] = sign_flip(changes)
     return found
@@ -268,7 +260,7 @@ def label(path: str) -> str:
 def shown(estimate: Estimate | None, path: str, signed: bool = False) -> str:
     """An estimate as text: "71.2 % [69.8, 72.5]", or a dash if there is none; see `few`.
 
-    The values of the seeds stand in place of an interval that would leave what is possible.
+    The seeds' own values replace an interval that was clipped to what is possible.
     """
     if estimate is None or math.isnan(estimate.value):
         return "–"

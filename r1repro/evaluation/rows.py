@@ -29,9 +29,9 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
     Language, words and mixing are measured on the thinking, or on the whole text if none is marked
     (as in most base-model output); reflection and repetition on the whole text.
     """
-    reading = read(completion.text)
-    thought = thinking(completion.text)
-    correct = is_correct(problem, completion.text)
+    text = completion.text
+    thought = thinking(text)
+    correct = is_correct(problem, text)
     return {
         "problem_id": problem.id,
         "task": problem.task,
@@ -40,29 +40,29 @@ def row(problem: Problem, sample: int, completion: Completion) -> dict[str, Any]
         "prompt": _storable(problem.prompt),
         "answer": _storable(problem.answer),
         "sample": sample,
-        "text": _storable(completion.text),
+        "text": _storable(text),
         "tokens": len(completion.token_ids),
         "finished": completion.finished,
         "correct": correct,
-        "strict_correct": is_strictly_correct(problem, completion.text),
-        "lenient_correct": is_leniently_correct(problem, completion.text),
-        "format_valid": reading.format_valid,
-        "extracted": _storable(stated_answer(problem, completion.text)),
-        "vote": _storable(vote(problem, completion.text)),
-        "reflection_count": reflection_count(completion.text),
+        "strict_correct": is_strictly_correct(problem, text),
+        "lenient_correct": is_leniently_correct(problem, text),
+        "format_valid": read(text).format_valid,
+        "extracted": _storable(stated_answer(problem, text)),
+        "vote": _storable(vote(problem, text)),
+        "reflection_count": reflection_count(text),
         "words": len(words(thought)),
         "language_share": language_share(thought, problem.language),
         "mixed": is_mixed(thought),
-        "repetition": repetition(completion.text),
-        "readable": completion.finished and is_readable(completion.text, problem.language),
-        **_work(problem, completion.text, correct),
+        "repetition": repetition(text),
+        "readable": completion.finished and is_readable(text, problem.language),
+        **_work(problem, text, correct),
     }
 
 
 def whole_groups(completions: pd.DataFrame) -> pd.DataFrame:
-    """Of completions.parquet the group of each step's first question, for steps that have it whole.
+    """The whole group of each step's first question, from completions.parquet, where it was kept.
 
-    None is in files from before whole groups were kept.
+    Empty for files from before whole groups were kept.
     """
     if "rest_of_group" not in completions:
         return completions.iloc[:0]

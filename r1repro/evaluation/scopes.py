@@ -60,9 +60,7 @@ class Part:
     rows_N: NDArray[np.int64]
 
 
-def resampled(
-    prefix: str, tables: Mapping[str, pd.DataFrame], draws: int, seed: int
-) -> dict[str, Part]:
+def resampled(prefix: str, tables: Mapping[str, pd.DataFrame], draws: int) -> dict[str, Part]:
     """The measures of a scope, from its rows of tables of r1repro.evaluation.problems.
 
     The rows are sorted by problem and the same in every table. The languages of a problem are
@@ -80,7 +78,7 @@ def resampled(
         return [np.add.reduceat(each, first, axis=0) for each in values]
 
     tops, bottoms = summed(""), summed(":of")
-    drawn = resampled_ratios(np.concatenate(tops, 1), np.concatenate(bottoms, 1), draws, seed)
+    drawn = resampled_ratios(np.concatenate(tops, 1), np.concatenate(bottoms, 1), draws)
     drawn_of = np.split(drawn, np.cumsum([len(own) for own in names])[:-1], axis=1)
     rows_N = np.diff(first, append=len(items))
     return {

@@ -18,6 +18,7 @@ from r1repro.errors import R1ReproError
 
 DRAWS = 10_000
 LEVEL = 0.95
+TAIL = (1 - LEVEL) / 2
 FEW = 10
 """Below this count of problems a bootstrap interval is too narrow: with none it has zero width,
 with one it is narrower than the exact interval for none."""
@@ -115,27 +116,23 @@ def ratio_of_sums(
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
 
 
-def interval(
-    draws: NDArray[np.float64], level: float = LEVEL
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def interval(draws: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Percentile interval of each column of [draws, M], ignoring NaN."""
     low, high = np.full(draws.shape[1], np.nan), np.full(draws.shape[1], np.nan)
     some = ~np.isnan(draws).all(axis=0)
     if some.any():
-        tail = (1 - level) / 2
-        low[some], high[some] = np.nanquantile(draws[:, some], [tail, 1 - tail], axis=0)
+        low[some], high[some] = np.nanquantile(draws[:, some], [TAIL, 1 - TAIL], axis=0)
     return low, high
 
 
-def exact_interval(count: float, n: int, level: float = LEVEL) -> tuple[float, float]:
+def exact_interval(count: float, n: int) -> tuple[float, float]:
     """Exact binomial interval of the share `count` / `n`.
 
     Sources: Clopper and Pearson 1934 (Biometrika 26:404); for a fractional count, such as a sum of
     per-problem shares, Korn and Graubard 1998 (Survey Methodology 24:193).
     """
-    tail = (1 - level) / 2
-    low = special.betaincinv(count, n - count + 1, tail) if count > 0 else 0.0
-    high = special.betaincinv(count + 1, n - count, 1 - tail) if count < n else 1.0
+    low = special.betaincinv(count, n - count + 1, TAIL) if count > 0 else 0.0
+    high = special.betaincinv(count + 1, n - count, 1 - TAIL) if count < n else 1.0
     return float(low), float(high)
 
 
@@ -175,11 +172,11 @@ def change_interval(
     return low, high
 
 
-def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
     """Student's t interval of the mean of a few runs; NaN for fewer than two."""
     if len(values) < 2:
-        return float("nan"), float("nan")
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+        return math.nan, math.nan
+    half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values)
     mean = float(np.mean(values))
     return mean - float(half), mean + float(half)
 
@@ -208,20 +205,18 @@ def over_seeds(runs: Sequence[Estimate]) -> Estimate:
     above = np.nan_to_num([run.high - run.value for run in runs]).mean()
     low, high = mean - math.hypot(half, below), mean + math.hypot(half, above)
     fewest = min(run.n for run in runs)
-    return (
-        Estimate(mean, low, high, fewest)
-        if high > low
-        else Estimate(mean, math.nan, math.nan, fewest)
-    )
+    if not high > low:
+        low = high = math.nan
+    return Estimate(mean, low, high, fewest)
 
 
-def sign_flip(changes_N: NDArray[np.float64], draws: int = DRAWS, seed: int = 0) -> float:
+def sign_flip(changes_N: NDArray[np.float64], draws: int = DRAWS) -> float:
     """p-value of a two-sided sign-flip permutation test of paired changes.
 
     With no effect, either sign of a problem's change is equally likely. The observed value counts
     as one draw, so p is never zero.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     seen = abs(changes_N.sum())
     signs = random.integers(0, 2, (draws, len(changes_N))) * 2 - 1
     return float((1 + (abs(signs @ changes_N) >= seen - 1e-12).sum()) / (1 + draws))

@@ -34,11 +34,11 @@ TEMPERATURES = (0.0, 0.2, 0.6, 1.0)
 """Temperatures of the search; 0 is greedy."""
 SEARCH = "search.parquet"
 FORCED_ROUNDS = 24
-"""Most rounds in which a base that gives up is continued; few answers have room for more."""
+"""Maximum number of times that an answer is continued; few have room for more."""
 
 
 def search(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """Writes search.parquet (a row per way, temperature and family) and best.json, by family."""
+    """Writes search.parquet (a row per prompt, temperature and family) and best.json, by family."""
     settings = config.evaluation
     problems = some(worlds.of(config.task).validation, settings.problems)
     (policy,) = inputs.values()
@@ -67,7 +67,7 @@ def search(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> 
 
 
 def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
-    """Each family's best way and temperature; ties go to the first tried."""
+    """Each family's best prompt and temperature; ties go to the first tried."""
     best = search.sort_values("pass@1", ascending=False, kind="stable").groupby("family").first()
     kept = best[["way", "temperature", "pass@1"]].rename(columns={"pass@1": "validation"})
     found: dict[str, dict[str, float | str]] = kept.to_dict("index")

@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """Writes evaluation.parquet, one row per problem and sample.
 
-    samples: the setting of their number for a reasoning problem; model: the checkpoint's folder.
+    samples: the setting with the samples of a reasoning problem; model: the folder of the weights.
     """
     ((name, checkpoint),) = inputs.items()
     form = templates.asked(checkpoints.form(config, name))
@@ -56,7 +56,7 @@ def run(
 
 
 in_depth = partial(run, samples="samples")
-"""With more samples per reasoning problem, for base and R1-Zero."""
+"""With more samples per reasoning problem, for the base and R1-Zero."""
 
 
 def greedy(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
@@ -94,7 +94,7 @@ def sampling(config: Config) -> Sampling:
 
 
 def validation(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """An arm of the lab on the validation problems, asked as R1-Zero is; rows as of `run`."""
+    """Evaluate an arm of the lab on the validation problems, with R1-Zero's prompt."""
     ((_, arm),) = inputs.items()
     rows = validated(config, arm.folder / "model", progress, folder)
     rows.to_parquet(folder / "evaluation.parquet")
@@ -109,7 +109,7 @@ def write(
 
 
 def validated(config: Config, place: Path, progress: Progress, folder: Path) -> pd.DataFrame:
-    """`measure` on the validation problems, asked as R1-Zero is."""
+    """`measure` on the validation problems, with R1-Zero's prompt."""
     asked = _validation(config, config.evaluation.samples)
     return measure(config, place, asked, progress, folder)
 
@@ -152,7 +152,7 @@ def measure(
 
     Greedy decoding is deterministic: each problem is sampled once and its row repeated.
     folder: the stage's, which keeps every batch until the stage is done.
-    number: tells the models apart that a stage measures.
+    number: distinguishes the models that one stage measures.
     """
     settings = config.evaluation
     model = load_sampled(place, config.engine, settings.max_completion_tokens)

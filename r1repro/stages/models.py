@@ -69,7 +69,7 @@ def store(
 def write_moved(start: Path, folder: Path) -> None:
     """Write moved.json of a training stage: relative distance of folder/model from the start.
 
-    It compares the stored folders, so that a resumed stage is measured from its start.
+    The stored folders are compared, so that a resumed stage is measured from its start.
     """
     change = weights_moved(start, folder / "model")
     write_atomically(folder / MOVED, json.dumps({"weights": change}) + "\n")
@@ -97,7 +97,7 @@ def weights_moved(before: Path, after: Path) -> float:
 
 
 def _stored(folder: Path) -> Iterator[tuple[str, Callable[[str], torch.Tensor]]]:
-    """Each weight's name in a model's folder, and what reads it by its name."""
+    """(name, function that reads the tensor of a name) of each weight in a model's folder."""
     for file in sorted(folder.glob("*.safetensors")):
         tensors = safe_open(file, "pt")
         yield from ((name, tensors.get_tensor) for name in tensors.keys())  # noqa: SIM118

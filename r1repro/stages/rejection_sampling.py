@@ -118,7 +118,7 @@ def chosen(
 
 
 def _general(config: Config, count: int) -> list[dict[str, Any]]:
-    """`count` general rows, or as many as there are, of which the log says so."""
+    """`count` general rows, or all there are if these are fewer, which is printed."""
     if config.general.sft is None:
         found = general_rows(worlds.of(config.task), count, config.seed)
         remedy = "general.sft=FILE gives general data of your own"

@@ -23,7 +23,7 @@ from r1repro.tasks.problem import Problem
 from r1repro.training import rl
 
 PLATEAU_TIMES = 5
-"""Most steps of RL to a plateau, as a multiple of those of RL alone."""
+"""Maximum steps of RL to a plateau, as a multiple of those of RL alone."""
 
 
 def reasoning(

@@ -50,8 +50,8 @@ dev3_reasoning_only = partial(dev3, general=False)
 def dev3_unfiltered(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Ablation: as Dev3, on as many reasoning rows drawn from all of Dev2's samples.
 
-    They may be wrong or mixed, and of any question; held-out questions stay out, and so does what
-    was cut off, which would be taught to end there. The general rows are Dev3's.
+    They may be wrong or mix languages. Held-out questions are left out, and so is what was
+    cut off, which would teach the model to end there. The general rows are Dev3's.
     """
     source = inputs["rejection_sampling"]
     data = pd.read_parquet(source.folder / "dataset.parquet")
