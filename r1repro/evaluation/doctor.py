@@ -23,26 +23,23 @@ Settings = RLConfig | SFTConfig | BaseConfig | EvaluationConfig
 STEPS = 5
 """Minimum rows for judging a mean; also the number of warm-up steps of RL."""
 LATE = 0.25
-"""Shares are judged over this final part of the rows, not the start."""
+"""Shares are judged over this last part of the rows."""
 CLIPPED = 0.25
-"""Maximum share of clipped completions; they earn no reward, so above it the reward measures the
-length cap."""
+"""Maximum share of clipped completions, which earn no reward: more and the reward is the cap's."""
 ZERO_VARIANCE = 0.8
 """Maximum share of groups with equal rewards, which have zero advantage."""
 UNPARSEABLE = 0.25
-"""Maximum share of unreadable answers, which are scored as wrong; above it, the answer format hides
-reasoning."""
+"""Maximum share of unreadable answers, which are scored as wrong whatever the reasoning."""
 FORMAT_MOVES = 0.01
 """Minimum range of a format reward; chance alone exceeds it."""
 FORMAT_LEARNED = 0.95
 """A format reward that is constant above this had been learned before."""
 KL = 1.0
-"""Maximum KL in nats per token over STEPS consecutive steps; single steps may spike, since k3 is
-exponential. At this KL, tokens are e times as likely under the policy as under the reference, in
-the geometric mean."""
+"""Maximum KL in nats per token over STEPS consecutive steps: tokens are then e times as likely as
+under the reference, in the geometric mean. Single steps may spike, since k3 is exponential."""
 ENTROPY = 0.02
-"""Minimum entropy in nats per token, that of a coin with 997 heads in 1,000 tosses; below it, a
-group's completions are nearly identical."""
+"""Minimum entropy in nats per token, that of a coin with 997 heads in 1,000 tosses; below it the
+completions of a group are nearly identical."""
 ENTROPY_LEFT = 0.1
 """Minimum share of the entropy of the first STEPS steps."""
 SOLVED = 0.9
@@ -114,10 +111,10 @@ def grouped(findings: Sequence[Finding]) -> list[tuple[str, str, str]]:
         groups.setdefault((one.what, one.limit, one.remedy), []).append(one)
     entries = []
     for (what, limit, remedy), found in groups.items():
-        stages: dict[str, list[str]] = {}
-        for one in found:
-            stages.setdefault(one.figure, []).append(one.stage)
-        places = "; ".join(f"{', '.join(names)} {figure}" for figure, names in stages.items())
+        places = "; ".join(
+            f"{', '.join(one.stage for one in found if one.figure == figure)} {figure}"
+            for figure in dict.fromkeys(one.figure for one in found)
+        )
         now = {one.now for one in found}
         settings = f" (now {found[0].now})" if len(now) == 1 and found[0].now else ""
         entries.append((f"{what} ({limit})", places, f"{remedy}{settings}."))

@@ -16,20 +16,18 @@ import pandas as pd
 from r1repro.evaluation.results import number, write_json
 
 FILE = "moved.json"
-"""{"weights": relative change} in a training stage's result; the output of `write` in a run's
-folder."""
+"""{"weights": relative change} in a training stage's result; in a run's folder, of `write`."""
 WEIGHTS = 1e-4
 """Minimum change relative to the norm of the initial weights. Rounding to bfloat16 changes it by
 ten times as much: a relative error of at most 2^-9 / sqrt(3)."""
 KL = 1e-3
-"""Minimum k3 KL estimate in nats per token. By Pinsker's inequality, a token's probability then
-differs from the reference's by at most sqrt(KL / 2) = 2.2 points, about the smallest effect that
-counts."""
+"""Minimum k3 KL estimate in nats per token. At this KL a token's probability differs from the
+reference's by at most sqrt(KL / 2) = 2.2 points (Pinsker), about the least effect that counts."""
 NOISES = 2.0
 """Minimum change of a curve in standard errors; without a trend, one in twenty exceeds it."""
 ROOM = 0.05
-"""Minimum headroom of a reward in 0 to 1. Above 1 - ROOM almost every answer earns full reward, so
-the reward can hardly rise or separate the answers of a group."""
+"""Minimum headroom of a reward in 0 to 1; above 1 - ROOM it can hardly rise or separate the answers
+of a group."""
 WINDOW = 5
 """Steps averaged for a curve's start and for the highest KL."""
 LEAST = 10

@@ -23,7 +23,7 @@ from r1repro.text.withdrawal import reconsiders
 KEYS = ["problem_id", "language"]
 COUNTED = [*KEYS, "task", "level", "correct"]
 """Columns of evaluation.parquet that `counts` needs."""
-Ratio = tuple[NDArray[np.float64], NDArray[np.float64]]
+Ratio = tuple[NDArray[np.float64], NDArray[np.float64] | float]
 
 
 def measure_of(mode: str) -> str:
@@ -43,8 +43,7 @@ def per_problem(evaluation: pd.DataFrame) -> pd.DataFrame:
     right = groups["correct"].sum().to_numpy(dtype=float)
     k = _samples(table, n)
     votes = np.array([cons_at_k(rows["vote"], rows["correct"]) for _, rows in groups])
-    one = np.ones(len(table))
-    voted = {f"cons@{k}": (votes, one), f"vote_gain@{k}": (votes - right / n, one)}
+    voted = {f"cons@{k}": (votes, 1.0), f"vote_gain@{k}": (votes - right / n, 1.0)}
     behaviour = _behaviour(with_work(evaluation), groups.ngroup(), right, n)
     return _filled(table, _accuracy(right, n, k) | voted | behaviour)
 
@@ -99,23 +98,21 @@ def _filled(table: pd.DataFrame, columns: Mapping[str, Ratio]) -> pd.DataFrame:
 
 
 def _accuracy(right: NDArray[np.float64], n: NDArray[np.int64], k: int) -> dict[str, Ratio]:
-    one = np.ones(len(n))
     sizes = sorted({2**i for i in range(1, k.bit_length())} | ({k} - {1}))
-    return {"pass@1": (right / n, one)} | {
-        f"pass@{size}": (pass_at_k(np.maximum(n, size), right.astype(int), size), one)
-        for size in sizes
-    }
+    found: dict[str, Ratio] = {"pass@1": (right / n, 1.0)}
+    for size in sizes:
+        found[f"pass@{size}"] = pass_at_k(np.maximum(n, size), right.astype(int), size), 1.0
+    return found
 
 
 def _behaviour(
     rows: pd.DataFrame, which: pd.Series, right: NDArray[np.float64], n: NDArray[np.int64]
 ) -> dict[str, Ratio]:
     """Measures of the texts; which: the problem of each row, as a place in `right` and `n`."""
-    one = np.ones(len(n))
 
     def mean(column: str | pd.Series) -> Ratio:
         values = rows[column] if isinstance(column, str) else column
-        return values.groupby(which).mean().to_numpy(dtype=float), one
+        return values.groupby(which).mean().to_numpy(dtype=float), 1.0
 
     def total(values: pd.Series) -> NDArray[np.float64]:
         found: NDArray[np.float64] = values.groupby(which).sum().to_numpy(dtype=float)
@@ -136,7 +133,7 @@ def _behaviour(
         "length": mean("tokens"),
         "length_correct": (tokens_right, right),
         "length_wrong": (tokens - tokens_right, n - right),
-        "clipped": (1.0 - mean("finished")[0], one),
+        "clipped": (1.0 - mean("finished")[0], 1.0),
         "reflection_per_response": mean("reflection_count"),
         "reflection_per_1k_tokens": (1000 * reflections, tokens),
         "reflection_correct": (reflections_right, right),

@@ -1,5 +1,6 @@
 """Rows of evaluation.parquet: one per problem and sample."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -78,22 +79,17 @@ def with_work(rows: pd.DataFrame) -> pd.DataFrame:
     """
     if set(WORK) <= set(rows.columns):
         return rows
+    columns = ["problem_id", "task", "language", "level", "prompt", "answer", "text", "correct"]
     found = [
         _work(Problem(*asked), text if isinstance(text, str) else "", bool(correct))
-        for *asked, text, correct in rows[
-            ["problem_id", "task", "language", "level", "prompt", "answer", "text", "correct"]
-        ].itertuples(index=False)
+        for *asked, text, correct in rows[columns].itertuples(index=False)
     ]
     return rows.assign(**{name: [each[name] for each in found] for name in WORK})
 
 
 def _work(problem: Problem, text: str, correct: bool) -> dict[str, Any]:
-    judged = soundness.judge(problem, text)
     return {
-        "sound": judged.sound,
-        "unworked": judged.unworked,
-        "false_check": judged.false_check,
-        "coverage": judged.coverage,
+        **asdict(soundness.judge(problem, text)),
         "mode": soundness.mode(problem, text, correct),
         "worked": soundness.works_through(problem, text),
     }

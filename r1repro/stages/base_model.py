@@ -1,7 +1,6 @@
 """Stages base, small_base, qwen_base, llama_base: pretraining on the mini world's corpus.
 
-Training is from random weights. With a `path` or `hub` in its shape the base is a copy of that
-model and nothing is trained.
+Training starts from random weights. If the model has a `path` or `hub`, the base is a copy of it.
 """
 
 import json
@@ -40,7 +39,7 @@ def run(
     model: str = "model",
     stage: str = "base",
 ) -> None:
-    """Writes model/ (HF folder with tokenizer) and metrics.parquet, which a copy does not have."""
+    """Writes model/ (HF folder with tokenizer) and, unless it is a copy, metrics.parquet."""
     shape: ModelConfig = attrgetter(model)(config)
     if shape.made_here:
         _train(config, shape, getattr(config.stage, stage), folder, progress)
@@ -100,7 +99,7 @@ def _train(
 def _sequences(
     documents: Iterator[str], tokenizer: PreTrainedTokenizerFast, tokens: int
 ) -> tuple[list[str], list[list[int]]]:
-    """The documents read, until there are that many tokens, and the token ids of each."""
+    """Documents of at least that many tokens together, and the token ids of each."""
     read: list[str] = []
     sequences: list[list[int]] = []
     while tokens > 0:

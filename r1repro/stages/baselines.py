@@ -1,10 +1,9 @@
 """Stages that evaluate the base with other prompts: the baselines for the gain of RL.
 
-R1-Zero and R1 are evaluated with the base's worked examples here too.
-
 base_search measures every prompt at every temperature on the validation problems, by family;
 evaluate_base_best evaluates each family of the test problems with the best of them. The fine-tuned
-base (base_rft) and the smaller base get the same search. The others use fixed prompts.
+base (base_rft) and the smaller base get the same search. The other stages use fixed prompts, also
+R1-Zero and R1 after the base's worked examples.
 """
 
 import json
@@ -109,10 +108,7 @@ def few_shot(config: Config, inputs: Inputs, folder: Path, progress: Progress) -
 
 
 def trained_few_shot(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """Evaluate R1-Zero or R1 in its own form, after the examples that `few_shot` gives the base.
-
-    General items have no examples.
-    """
+    """Evaluate R1-Zero or R1 in its own form, after `few_shot`'s examples on reasoning problems."""
     name, trained = next(iter(inputs.items()))
     zero_shot = templates.asked(checkpoints.form(config, name))
     form = asking.few_shot(worlds.of(config.task), zero_shot)[_best_few(config, inputs)]
@@ -132,8 +128,8 @@ def forced(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> 
     """Evaluate the base when it is forced to continue whenever it gives up.
 
     The prompt opens the first step; an answer given without a solution is cut off and the work
-    continued from its last line, up to the cap. This measures what persistence alone would give and
-    is not a prompt. General items get the template with an opened think tag.
+    continued from its last line, up to the cap. This measures what persistence alone would give.
+    General items get the template with an opened think tag.
     """
     place, forms = inputs["base"].folder / "model", _ways(config)
     reasoning, general = parts(config, forms["step"], forms["begun"])

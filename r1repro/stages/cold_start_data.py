@@ -35,12 +35,12 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     place, template = inputs["r1_zero"].folder / "model", checkpoints.form(config, "r1_zero")
     answers, tokens = samples.draw(config, place, template, problems, settings, progress, folder)
     kept, table = samples.sift(answers, () if settings.keep_all else FILTERS)
+    edit = rewrite if config.model.made_here else tidied
     rows: list[dict[str, Any]] = []
     taken: dict[str, list[str]] = {}
     for position in kept:
         problem, _, said = answers[position]
-        made_here = config.model.made_here
-        edited = (rewrite if made_here else tidied)(said.text, problem.language)
+        edited = edit(said.text, problem.language)
         text = said.text if edited is None else edited.text
         others = taken.setdefault(problem.id, [])
         reason = "" if settings.keep_all else _unfit(problem, edited, others)

@@ -1,7 +1,7 @@
 """Models and tokenizers on disk: ordinary Hugging Face folders, safetensors only.
 
-Fully trained models are stored in float32, merged adapters in the precision of the frozen weights.
-Either is loaded in engine.precision for sampling.
+Fully trained models are stored in float32, merged adapters in the precision of the frozen weights;
+both are loaded in engine.precision for sampling.
 """
 
 import json
@@ -76,10 +76,9 @@ def write_moved(start: Path, folder: Path) -> None:
 
 
 def weights_moved(before: Path, after: Path) -> float:
-    """||after - before|| / ||before|| over the weights that both folders have, adapters merged.
+    """||after - before|| / ||before|| over all weights that both folders have, summed in float64.
 
-    The norms are over all weights together, summed in float64. Raises R1ReproError if the folders
-    have no weights in common.
+    Raises R1ReproError if the folders have no weights in common.
     """
     there = dict(_stored(after))
     changed = size = 0.0
@@ -120,14 +119,36 @@ def load_sampled(folder: Path, engine: EngineConfig, max_tokens: int) -> PreTrai
     return VLLM(folder, engine.precision, max_tokens)
 
 
-def load_trained(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedModel:
-    """Load a model for training: in float32, or frozen with adapters.
-
-    No code from the folder is run.
-    """
-    if engine.unsloth:
+def load_trained(
+    folder: Path, engine: EngineConfig, seed: int, kind: Any = AutoModelForCausalLM, **more: Any
+) -> PreTrainedModel:
+    """Load a model for training: in float32, or frozen with adapters. No code in it is run."""
+    if engine.unsloth and kind is AutoModelForCausalLM:
         return _by_unsloth(folder, engine, seed)
-    return _adapted(_load_to_train(AutoModelForCausalLM, folder, engine), engine, seed)
+    if engine.quantized:
+        more["device_map"] = {"": device()}
+        more["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=getattr(torch, engine.precision),
+            llm_int8_skip_modules=["lm_head", "score"],
+        )
+    model = _load(kind, folder, engine, engine.precision if engine.lora_rank else "float32", **more)
+    if "num_labels" in more:
+        model.score.weight.data.zero_()
+    # Sharded models are moved to the GPUs in parts; quantized ones are already there.
+    if not (engine.quantized or engine.sharded):
+        model = model.to(device())
+    if engine.lora_rank == 0:
+        return model
+    return adapters.adapted(model, engine.lora_rank, engine.lora_alpha, seed)
+
+
+old_reward_model = partial(load_trained, kind=AutoModelForSequenceClassification)
+"""Load a reward model to train it further."""
+new_reward_model = partial(old_reward_model, num_labels=1)
+"""Load a language model for training with a new scalar head, initialized to zero."""
 
 
 def _by_unsloth(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedModel:
@@ -151,41 +172,6 @@ def _by_unsloth(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedMode
         use_gradient_checkpointing=engine.gradient_checkpointing,
         random_state=seed,
     )
-
-
-def new_reward_model(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedModel:
-    """The language model of a folder with a new scalar head, initialized to zero, for training."""
-    model = _load_to_train(AutoModelForSequenceClassification, folder, engine, num_labels=1)
-    model.score.weight.data.zero_()
-    return _adapted(model, engine, seed)
-
-
-def old_reward_model(folder: Path, engine: EngineConfig, seed: int) -> PreTrainedModel:
-    """The reward model of a folder, to be trained on."""
-    model = _load_to_train(AutoModelForSequenceClassification, folder, engine)
-    return _adapted(model, engine, seed)
-
-
-def _load_to_train(kind: Any, folder: Path, engine: EngineConfig, **more: Any) -> Any:
-    if engine.quantized:
-        more["device_map"] = {"": device()}
-        more["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=getattr(torch, engine.precision),
-            llm_int8_skip_modules=["lm_head", "score"],
-        )
-    precision = engine.precision if engine.lora_rank else "float32"
-    model = _load(kind, folder, engine, precision, **more)
-    # Sharded models are moved to the GPUs in parts; quantized ones are already there.
-    return model if engine.quantized or engine.sharded else model.to(device())
-
-
-def _adapted(model: PreTrainedModel, engine: EngineConfig, seed: int) -> PreTrainedModel:
-    if engine.lora_rank == 0:
-        return model
-    return adapters.adapted(model, engine.lora_rank, engine.lora_alpha, seed)
 
 
 def _load(kind: Any, folder: Path, engine: EngineConfig, precision: str, **more: Any) -> Any:

@@ -89,10 +89,9 @@ def fit(
 
 
 def _pairs(config: Config, inputs: Inputs, settings: RewardModelConfig) -> list[dict[str, object]]:
-    """At most one pair per question, of two answers that the rule grades differently.
+    """At most one pair per question, of two answers that the rule grades differently; see `pick`.
 
-    The pair closest in length is chosen, so that length does not predict preference. Held-out pairs
-    are of questions that Dev3 was not fine-tuned on.
+    Held-out pairs are of questions that Dev3 was not fine-tuned on.
     """
     rng, world = random.Random(f"pairs-{config.seed}"), worlds.of(config.task)
     items = samples.general_items(world, settings.questions, rng)
@@ -124,7 +123,7 @@ def _row(
 
 
 def own_pairs(config: Config) -> list[dict[str, object]]:
-    """At most `questions` pairs of a person's own file that hold no held-out question.
+    """At most `questions` pairs of the user's file without held-out questions.
 
     A share HELD_OUT of the questions, with all their pairs, is held out.
     """
@@ -166,9 +165,9 @@ def _answers(
 
 
 def pick(problem: Problem, grades: Grades) -> tuple[Answer, Answer] | None:
-    """(chosen, rejected) as shown to the reward model: the pair closest in length.
+    """(chosen, rejected) as shown to the reward model, None if no two answers differ in grade.
 
-    None if no two different answers have different grades.
+    The pair closest in length is chosen, so that length does not predict preference.
     """
     pairs = [
         ((shown(problem, better[0]), better[1]), (shown(problem, worse[0]), worse[1]))

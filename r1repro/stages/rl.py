@@ -147,9 +147,10 @@ def train(
 
 
 def scenarios(config: Config, settings: AllScenarioConfig) -> list[Problem]:
-    """The questions of every batch in order, with general ones from `general_from` on.
+    """The questions of every batch in order.
 
-    From then on a share of `general_share` per batch is general, rounded; the families alternate.
+    From `general_from` on, a share of `general_share` per batch is general, rounded; the families
+    alternate.
     """
     world = worlds.of(config.task)
     reasoning = world.train(f"{config.seed}-all scenarios")
@@ -167,7 +168,7 @@ def scenarios(config: Config, settings: AllScenarioConfig) -> list[Problem]:
 
 
 def _general(config: Config) -> list[list[Problem]]:
-    """General training questions by family; a person's own are one family."""
+    """General training questions by family; the user's own are one family."""
     world = worlds.of(config.task)
     if config.general.sft is None:
         by_task = world.general_train_by_task.values()

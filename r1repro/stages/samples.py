@@ -1,4 +1,4 @@
-"""Shared by the data stages: sampling a policy, filtering samples, rows of a data set."""
+"""Steps of the data stages: sampling a policy, filtering the samples, rows of a data set."""
 
 import random
 import time
@@ -29,8 +29,8 @@ CORRECT = ("wrong answer", lambda problem, said: is_strictly_correct(problem, sa
 FINISHED = ("cut off at the cap", lambda problem, said: said.finished)
 UNREPEATED = ("repetition", lambda problem, said: filters.without_repetition(said.text))
 SOUND = ("unsound reasoning", lambda problem, said: soundness.passes(problem, said.text))
-"""Applied last, but before near-duplicates are removed: a second, different derivation of a chain
-is mostly false."""
+"""The last filter before near-duplicates are removed, since a second, different derivation of a
+chain is mostly false."""
 TRAIN_LONGER = "train the policy that it samples for longer"
 
 
@@ -126,7 +126,7 @@ def require(rows: Sequence[object], remedy: str) -> None:
 
 
 def kept_apart(config: Config, rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
-    """(the rows of a data set that hold no held-out question, the number of the others)."""
+    """(rows of a data set that contain no held-out question, number of the others)."""
     world = worlds.of(config.task)
     questions, texts = ([str(row[name]) for row in rows] for name in ("prompt", "completion"))
     flags = world.overlapping(questions, texts)

@@ -1,4 +1,4 @@
-"""What the students are trained on, and the FLOPs it takes, at which RL alone is compared with it.
+"""The students' training data and the FLOPs of distillation, at which RL alone is compared with it.
 
 The teacher is Dev2, whose answers the stage rejection_sampling filters, or a stronger one, sampled
 by the stage teacher_sampling (both in rejection_sampling.py). FLOPs are read from stored results
