@@ -18,6 +18,7 @@ from r1repro.evaluation.checkpoints import CONTROL, about, label_of
 from r1repro.evaluation.declared import Change, Claim, Lead, Measure, Rise, Times, Value, load
 from r1repro.evaluation.effects import Light, effect, measured
 from r1repro.evaluation.moved import Moved, idle, still
+from r1repro.evaluation.results import Costs
 from r1repro.evaluation.statistics import TAIL, Estimate, over_seeds, power
 
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not testable")
@@ -239,9 +240,7 @@ def _unequal_flops(measure: Measure, runs: Sequence[Light]) -> str:
     return f"RL ended after {spent:g} % of the other side's FLOPs"
 
 
-def flops_shares(
-    before: str, after: str, costs: Sequence[Mapping[str, Mapping[str, float]]]
-) -> list[float]:
+def flops_shares(before: str, after: str, costs: Sequence[Costs]) -> list[float]:
     """FLOPs of `before` relative to `after` in each run; [] if a run lacks either."""
     if not costs or any(not {before, after} <= run.keys() for run in costs):
         return []

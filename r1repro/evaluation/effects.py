@@ -10,6 +10,7 @@ import pandas as pd
 from r1repro.evaluation import metrics
 from r1repro.evaluation.declared import Change, Lead, Measure, Rise, Times, Value
 from r1repro.evaluation.moved import Moved
+from r1repro.evaluation.results import Costs, Results
 from r1repro.evaluation.statistics import Estimate, difference
 
 SETTLED = 0.9
@@ -23,17 +24,16 @@ WINDOW = 5
 class Light:
     """The data of one run that claims need, without checkpoints.
 
-    summaries: {checkpoint: {path: Estimate}}.
-    changes: {"after - before": {path: Estimate}}.
+    summaries, changes: by checkpoint, and by "after - before".
     tables: metrics.parquet by RL stage.
-    costs: {checkpoint: {"flops", ...}} of the students.
+    costs: of the students' checkpoints.
     moved: measured changes of each training stage.
     """
 
-    summaries: Mapping[str, Mapping[str, Estimate]]
-    changes: Mapping[str, Mapping[str, Estimate]]
+    summaries: Results
+    changes: Results
     tables: Mapping[str, pd.DataFrame]
-    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    costs: Costs = field(default_factory=dict)
     moved: Mapping[str, Moved] = field(default_factory=dict)
 
 
@@ -53,9 +53,9 @@ def effect(measure: Measure, run: Light) -> Estimate | None:
             one, other = (measured(run.summaries.get(n, {}), path, None) for n in (before, after))
             return None if one is None or other is None else _times(one, other)
         case Rise(column, stage):
-            return _rise(run.tables.get(stage), column)
+            return _rise(run.tables.get(stage, pd.DataFrame()), column)
         case Lead(column, over, stage):
-            return _lead(run.tables.get(stage), column, over)
+            return _lead(run.tables.get(stage, pd.DataFrame()), column, over)
 
 
 def measured(estimates: Mapping[str, Estimate], path: str, less: str | None) -> Estimate | None:
@@ -80,22 +80,22 @@ def _times(before: Estimate, after: Estimate) -> Estimate | None:
     return difference(*logs)
 
 
-def _rise(metrics_of: pd.DataFrame | None, column: str) -> Estimate | None:
-    if metrics_of is None or column not in metrics_of:
+def _rise(steps: pd.DataFrame, column: str) -> Estimate | None:
+    if column not in steps:
         return None
-    over = reaches(metrics_of["format_valid"], SETTLED)
-    kept = metrics_of[column].iloc[over or 0 :].dropna().to_numpy(dtype=float)
+    over = reaches(steps["format_valid"], SETTLED)
+    kept = steps[column].iloc[over or 0 :].dropna().to_numpy(dtype=float)
     part = len(kept) // 5
     if over is None or part < 2:
         return None
     return _bare(kept[-part:].mean() - kept[:part].mean(), len(kept))
 
 
-def _lead(metrics_of: pd.DataFrame | None, column: str, over: str) -> Estimate | None:
-    if metrics_of is None or column not in metrics_of or over not in metrics_of:
+def _lead(steps: pd.DataFrame, column: str, over: str) -> Estimate | None:
+    if not {column, over} <= {*steps.columns}:
         return None
-    first, second = (_settles(metrics_of[name]) for name in (column, over))
-    return None if first is None or second is None else _bare(second - first, len(metrics_of))
+    first, second = (_settles(steps[name]) for name in (column, over))
+    return None if first is None or second is None else _bare(second - first, len(steps))
 
 
 def _bare(value: float, n: int) -> Estimate:
