@@ -54,6 +54,13 @@ class Speed:
     machine: str
     seconds: float
 
+    def said(self) -> str:
+        """The measured rates."""
+        return (
+            f"pretraining {self.pretrained:,.0f}, rollouts {self.sampled:,.0f}, "
+            f"GRPO updates {self.learned:,.0f}, fine-tuning {self.tuned:,.0f}"
+        )
+
 
 def probe(config: Config, keys: Sequence[str]) -> dict[str, Speed]:
     """Measure pretraining, GRPO and SFT with a model of each shape, by key of `config.models`.
