@@ -31,8 +31,7 @@ def ask(
 ) -> Iterator[list[tuple[Problem, int, Completion]]]:
     """Yield, batch by batch, (problem, sample index, completion) in order.
 
-    A batch holds all samples of its problems and at most `rollout_batch` rows, but at least one
-    problem, which bounds memory.
+    A batch holds all samples of its problems: at most `rollout_batch` rows, or of one problem.
     kept: a file of this call and model, to which every batch is added; those that a killed stage
         left there are not sampled again.
     """
@@ -84,13 +83,13 @@ class _Kept:
                 asked_for, checksum, batch = json.loads(line)
             except ValueError:
                 asked_for = checksum = batch = None
-            if checksum != artifacts.digest([asked_for, batch]):
+            if checksum == artifacts.digest([asked_for, batch]):
+                self.batches[asked_for] = batch
+            else:
                 print(f"{file}, line {number} was modified: its batch is sampled again", flush=True)
-                continue
-            self.batches[asked_for] = batch
 
     def name(self, asked: Any) -> str:
-        """What a batch is kept under; "" without a file."""
+        """The key of a batch; "" without a file."""
         return "" if self.file is None else artifacts.digest(asked)
 
     def find(self, asked_for: str) -> list[Rollout] | None:

@@ -5,7 +5,6 @@ read faster than it is written; and an update, which costs the optimizer's time 
 """
 
 import math
-import os
 import tempfile
 import time
 from collections.abc import Collection, Sequence
@@ -14,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
-from transformers.utils import logging
 
 from r1repro import gguf, hub
 from r1repro.config import TEACHER, Config, RLConfig, with_teacher
@@ -22,13 +20,12 @@ from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
 from r1repro.generation.rollouts import Sampling
 from r1repro.planning.expected import Expected
-from r1repro.planning.probe import NEVER, machine
+from r1repro.planning.probe import be_quiet, machine, two_steps
 from r1repro.planning.work import Work, kind, settings_of
 from r1repro.runner.graph import Stage, model_of_stage
 from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Problem
-from r1repro.training import rl
 
 QUESTIONS, SAMPLES, TOKENS = 16, 3, 32
 """Questions that the probe asks in each template, samples of each, and their length cap.
@@ -91,9 +88,7 @@ def missing(config: Config, keys: Collection[str]) -> list[str]:
 
 def probe(config: Config, keys: Sequence[str]) -> dict[str, Pace]:
     """Measure the models of these keys of `with_teacher`; models of one folder once."""
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    be_quiet()
     every, found = with_teacher(config), dict[str, Pace]()
     places = {key: gguf.model_folder(config, every[key]) for key in keys}
     for key, place in places.items():
@@ -153,17 +148,11 @@ def _trained(
     """Seconds of a token with gradients and by the reference, of an update, and of saving."""
     settings = replace(
         config.stage.r1_zero,
-        steps=2, questions=TRAINED, generations=GENERATIONS, max_completion_tokens=TOKENS,
-        raised_at=None,
-        steps_per_generation=1, save_every=NEVER, sample_every=NEVER,
+        questions=TRAINED, generations=GENERATIONS, max_completion_tokens=TOKENS,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        model = load_trained(place, config.engine, 0)
-        trainer, recorder = rl.build(
-            model, tokenizer, problems[: 2 * TRAINED], settings,
-            template="r1_zero", seed=0, folder=Path(folder) / "grpo", engine=config.engine,
-        )  # fmt: skip
-        trainer.train()
+        model, grpo = load_trained(place, config.engine, 0), Path(folder) / "grpo"
+        recorder = two_steps(model, tokenizer, problems, settings, "r1_zero", grpo, config.engine)
         began = time.perf_counter()
         save_model(model, tokenizer, Path(folder) / "model")
         saved = time.perf_counter() - began

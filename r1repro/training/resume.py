@@ -1,8 +1,8 @@
 """Resuming an interrupted training from its newest checkpoint.
 
-Our own loops save and restore atomic checkpoints here; TRL's trainers do so in trainers.py. A
-killed stage keeps its folder, and runner/build.py starts it there again. On SIGTERM, which the
-runner sends when it is interrupted, a training saves a checkpoint after the current step and ends.
+Our own loop saves and restores checkpoints here, TRL's trainers in trainers.py. A killed stage
+keeps its folder, where runner/build.py starts it again. On SIGTERM, which an interrupted runner
+sends, a training saves a checkpoint after the current step and ends.
 """
 
 import json
@@ -26,13 +26,12 @@ from r1repro.training import sharding
 
 @contextmanager
 def stop_asked() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether SIGTERM has arrived, which here ends nothing.
+    """Yields a function that says whether SIGTERM has arrived, which ends nothing within it.
 
-    Several processes, which could stop at different steps, are ended by the signal as always.
+    It still ends several processes, since they could stop at different steps.
     """
     asked = threading.Event()
-    alone = sharding.processes() == 1
-    if not alone or threading.current_thread() is not threading.main_thread():
+    if sharding.processes() > 1 or threading.current_thread() is not threading.main_thread():
         yield asked.is_set
         return
     before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
@@ -98,10 +97,7 @@ def mark_complete(checkpoint: Path) -> None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The whole checkpoint with the highest step in a stage's working folder.
-
-    Prints which newer ones are damaged, and why.
-    """
+    """The undamaged checkpoint with the highest step; prints why newer ones are damaged."""
     for checkpoint in artifacts.checkpoints(folder).values():
         wrong = artifacts.damage(checkpoint / COMPLETE)
         if wrong is None:

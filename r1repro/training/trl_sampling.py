@@ -24,7 +24,7 @@ def rollouts(
 ) -> Callable[[list[str], Any], dict[str, Any]]:
     """TRL's `rollout_func` with our sampler: one completion per prompt, seeded by the step.
 
-    Up to rounding, completions depend neither on the number of processes nor on the number of rows
+    Up to rounding, completions depend neither on the number of processes nor on that of rows
     sampled at a time.
     """
 
@@ -61,8 +61,8 @@ def rollouts(
 def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTrainedModel]:
     """The policy in engine.precision: itself, or a copy freed after the rollouts.
 
-    Adapters are merged meanwhile, into any weights but 4-bit ones. Sharded weights are copied too,
-    since processes make different numbers of forward passes here.
+    Adapters are merged meanwhile, except into 4-bit weights. Sharded weights are copied too, since
+    processes make different numbers of forward passes here.
     """
     model, precision = adapters.inner(policy), getattr(torch, engine.precision)
     if sharding.is_sharded(policy):
