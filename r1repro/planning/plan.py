@@ -127,10 +127,10 @@ def _task_lines(config: Config) -> Iterator[str]:
     )
     for name, facts in world.facts.items():
         if count := facts.get("with different gold answers"):
-            has = "question of {} has" if count == 1 else "questions of {} have"
+            told = "question of {} has" if count == 1 else "questions of {} have"
             yield (
-                f"{count:,} {has.format(name)} rows with different gold answers and are used "
-                "neither for training nor for tests: give one gold answer each"
+                f"left out of training and tests: {count:,} {told.format(name)} rows with "
+                "different gold answers; give one gold answer each"
             )
 
 

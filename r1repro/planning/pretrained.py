@@ -23,7 +23,7 @@ from r1repro.planning.expected import Expected
 from r1repro.planning.probe import be_quiet, machine, two_steps
 from r1repro.planning.work import Work, kind, settings_of
 from r1repro.runner.graph import Stage, model_of_stage
-from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
+from r1repro.stages.models import load_model, load_tokenizer, save_model
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Problem
 
@@ -150,9 +150,8 @@ def _trained(
         config.stage.r1_zero,
         questions=TRAINED, generations=GENERATIONS, max_completion_tokens=TOKENS,
     )  # fmt: skip
+    model, recorder = two_steps(config, place, problems, settings, "r1_zero")
     with tempfile.TemporaryDirectory() as folder:
-        model, grpo = load_trained(place, config.engine, 0), Path(folder) / "grpo"
-        recorder = two_steps(model, tokenizer, problems, settings, "r1_zero", grpo, config.engine)
         began = time.perf_counter()
         save_model(model, tokenizer, Path(folder) / "model")
         saved = time.perf_counter() - began

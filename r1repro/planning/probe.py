@@ -19,7 +19,6 @@ from r1repro.artifacts import Progress
 from r1repro.config import (
     BaseConfig,
     Config,
-    EngineConfig,
     ModelConfig,
     RLConfig,
     SFTConfig,
@@ -207,9 +206,7 @@ def _reinforced(
         questions=questions,
         max_completion_tokens=min(settings.max_completion_tokens, round(LONGEST * ALONE)),
     )
-    model, tokenizer = load_trained(folder, config.engine, 0), load_tokenizer(folder)
-    place = folder.with_name("grpo")
-    recorder = two_steps(model, tokenizer, problems, brief, "mini", place, config.engine)
+    _, recorder = two_steps(config, folder, problems, brief, "mini")
     first, second = recorder.rows
     rollouts = second["seconds_rollout"]
     rest = second["seconds"] - first["seconds"] - rollouts
@@ -219,26 +216,22 @@ def _reinforced(
 
 
 def two_steps(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    problems: Sequence[Problem],
-    settings: RLConfig,
-    template: str,
-    folder: Path,
-    engine: EngineConfig,
-) -> rl.Recorder:
+    config: Config, place: Path, problems: Sequence[Problem], settings: RLConfig, template: str
+) -> tuple[PreTrainedModel, rl.Recorder]:
     """Train two steps of GRPO, each with a rollout; the second is free of one-time setup."""
     brief = replace(
         settings,
         steps=2, raised_at=None, steps_per_generation=1, save_every=NEVER, sample_every=NEVER,
         objective=replace(settings.objective, passes=1),
     )  # fmt: skip
-    trainer, recorder = rl.build(
-        model, tokenizer, problems[: 2 * brief.questions], brief,
-        template=template, seed=0, folder=folder, engine=engine,
-    )  # fmt: skip
-    trainer.train()
-    return recorder
+    model = load_trained(place, config.engine, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer, recorder = rl.build(
+            model, load_tokenizer(place), problems[: 2 * brief.questions], brief,
+            template=template, seed=0, folder=Path(folder), engine=config.engine,
+        )  # fmt: skip
+        trainer.train()
+    return model, recorder
 
 
 def _tuned(

@@ -87,10 +87,8 @@ def _base(config: Config, stage: Stage) -> Work:
     return Work(f"{said}, from random weights", pretrained=settings.tokens)
 
 
-def _sampled(said: str, prompts: int, completions: int, cap: int) -> Work:
-    """Sampling alone."""
-    told = f"{said} = {completions:,} completions of at most {cap:,} tokens"
-    return Work(told, prompts, completions, cap)
+def _many(completions: int, cap: int) -> str:
+    return f"{completions:,} completions of at most {cap:,} tokens"
 
 
 def _problems(config: Config, split: str) -> int | None:
@@ -132,7 +130,7 @@ def _why_rl(config: Config, stage: Stage) -> Work:
     completions = 2 * prompts * settings.generations
     return Work(
         f"SFT, RFT and GRPO on {prompts:,} questions in {why_rl.UPDATES} updates each; RFT and "
-        f"GRPO sample {completions:,} completions of at most {cap:,} tokens",
+        f"GRPO sample {_many(completions, cap)}",
         prompts=2 * prompts,
         completions=completions,
         cap=cap,
@@ -145,8 +143,8 @@ def _process_model(config: Config, stage: Stage) -> Work:
     pairs, cap = config.stage.reward_model, config.stage.r1_zero.max_completion_tokens
     completions = pairs.questions * pairs.samples
     return Work(
-        f"{pairs.questions:,} questions x {pairs.samples} samples of the base = {completions:,} "
-        f"completions of at most {cap:,} tokens; pairs of their beginnings x {pairs.epochs} epochs",
+        f"{pairs.questions:,} questions x {pairs.samples} samples of the base = "
+        f"{_many(completions, cap)}; pairs of their beginnings x {pairs.epochs} epochs",
         prompts=pairs.questions,
         completions=completions,
         cap=cap,
@@ -217,26 +215,18 @@ def sampled_for(config: Config, data: str) -> SamplesConfig:
 
 def _samples(config: Config, stage: Stage) -> Work:
     settings: SamplesConfig = settings_of(config, stage)
-    completions = settings.questions * settings.samples
-    return Work(
-        f"{settings.questions:,} questions x {settings.samples} samples = {completions:,} "
-        f"completions of at most {settings.max_completion_tokens:,} tokens, at most "
-        f"{settings.rollout_batch:,} at once; at most {settings.kept} of a question are kept",
-        prompts=settings.questions,
-        completions=completions,
-        cap=settings.max_completion_tokens,
-    )
+    questions, cap = settings.questions, settings.max_completion_tokens
+    completions = questions * settings.samples
+    said = f"{questions:,} questions x {settings.samples} samples = {_many(completions, cap)}"
+    limits = f"{settings.rollout_batch:,} at once; at most {settings.kept} of a question are kept"
+    return Work(f"{said}, at most {limits}", questions, completions, cap)
 
 
 def _rft_data(config: Config, _: Stage) -> Work:
     drawn = sampled_for(config, RFT_DATA)
-    return _to_prompts(
-        drawn.questions, drawn.questions * drawn.samples, drawn.max_completion_tokens
-    )
-
-
-def _to_prompts(prompts: int, completions: int, cap: int) -> Work:
-    said = f"{completions:,} completions of at most {cap:,} tokens to {prompts:,} prompts"
+    prompts, cap = drawn.questions, drawn.max_completion_tokens
+    completions = prompts * drawn.samples
+    said = f"{_many(completions, cap)} to {prompts:,} prompts"
     return Work(said, prompts, completions, cap)
 
 
@@ -265,13 +255,10 @@ def _evaluate(config: Config, stage: Stage) -> Work:
     problems = _problems(config, settings.split)
     if problems is None:
         return Work(f"{samples} samples per held-out problem, whose number is not yet known")
-    general = len(general_items(config))
-    return _sampled(
-        f"{problems:,} problems x {samples} and {general:,} general items x {each}",
-        problems + general,
-        problems * samples + general * each,
-        settings.max_completion_tokens,
-    )
+    general, cap = len(general_items(config)), settings.max_completion_tokens
+    completions = problems * samples + general * each
+    said = f"{problems:,} problems x {samples} and {general:,} general items x {each}"
+    return Work(f"{said} = {_many(completions, cap)}", problems + general, completions, cap)
 
 
 def general_items(config: Config) -> Sequence[Problem]:
@@ -286,9 +273,9 @@ def _arm_evaluated(config: Config, _: Stage) -> Work:
     samples, cap = settings.samples, settings.max_completion_tokens
     if problems is None:
         return Work(f"{samples} samples per validation problem, whose number is not yet known")
-    return _sampled(
-        f"{problems:,} validation problems x {samples}", problems, problems * samples, cap
-    )
+    completions = problems * samples
+    said = f"{problems:,} validation problems x {samples} = {_many(completions, cap)}"
+    return Work(said, problems, completions, cap)
 
 
 def _curve(config: Config, _: Stage) -> Work:
@@ -299,12 +286,9 @@ def _curve(config: Config, _: Stage) -> Work:
     problems, samples = _problems(config, "validation"), settings.curve_samples or 0
     if problems is None:
         return Work(f"{policies} policies on the validation problems, whose number is not known")
-    return _sampled(
-        f"{policies} policies x {problems:,} validation problems x {samples} samples",
-        policies * problems,
-        policies * problems * samples,
-        settings.max_completion_tokens,
-    )
+    prompts, cap = policies * problems, settings.max_completion_tokens
+    said = f"{policies} policies x {problems:,} validation problems x {samples} samples"
+    return Work(f"{said} = {_many(prompts * samples, cap)}", prompts, prompts * samples, cap)
 
 
 def _search(config: Config, _: Stage) -> Work:
@@ -315,15 +299,17 @@ def _search(config: Config, _: Stage) -> Work:
     asked = problems * len(checkpoints.ways(config, worlds.of(config.task)))
     # Greedy decoding, one of the temperatures, samples once.
     each = 1 + (len(TEMPERATURES) - 1) * settings.search_samples
-    return _to_prompts(asked * len(TEMPERATURES), asked * each, settings.max_completion_tokens)
+    prompts, completions = asked * len(TEMPERATURES), asked * each
+    cap = settings.max_completion_tokens
+    said = f"{_many(completions, cap)} to {prompts:,} prompts"
+    return Work(said, prompts, completions, cap)
 
 
 def _offline_data(config: Config, stage: Stage) -> Work:
     rl: RLConfig = settings_of(config, stage)
     questions = rl.batches * rl.questions
     samples, cap = questions * rl.generations, rl.last_cap
-    said = f"{samples:,} completions of at most {cap:,} tokens to {questions:,} questions"
-    return Work(said, questions, samples, cap)
+    return Work(f"{_many(samples, cap)} to {questions:,} questions", questions, samples, cap)
 
 
 def _offline(config: Config, stage: Stage) -> Work:

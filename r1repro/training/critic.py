@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from r1repro.errors import R1ReproError
-from r1repro.training import ppo
+from r1repro.training import ppo, resume
 from r1repro.training.logprobs import micro_batches, states_before
 from r1repro.training.optimizer import MuonWithAdamW
 
@@ -157,8 +156,7 @@ class Critic:
 
     def save(self, folder: Path) -> None:
         """Write weights and optimizer into a checkpoint."""
-        parameters = self.model.named_parameters()
-        save_file({n: p.detach().cpu().contiguous() for n, p in parameters}, folder / WEIGHTS)
+        resume.save_weights(folder / WEIGHTS, self.model.named_parameters())
         torch.save(self.optimizer.state_dict(), folder / OPTIMIZER)
 
     def load(self, folder: Path) -> None:
@@ -168,8 +166,5 @@ class Critic:
                 f"checkpoint {folder.name} has no critic, so training cannot resume from it; "
                 "delete the checkpoint to start again"
             )
-        saved = load_file(folder / WEIGHTS)
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(saved[name])
+        resume.load_weights(folder / WEIGHTS, self.model.named_parameters())
         self.optimizer.load_state_dict(torch.load(folder / OPTIMIZER, weights_only=True))

@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -62,8 +62,7 @@ def save(
     part = final.with_name(f".{final.name}.{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    tensors = {name: p.detach().contiguous() for name, p in model.named_parameters()}
-    save_file(tensors, part / "model.safetensors")
+    save_weights(part / "model.safetensors", model.named_parameters())
     torch.save(optimizer.state_dict(), part / "optimizer.pt")
     (part / "rows.json").write_text(json.dumps(rows))
     (part / "rest.json").write_text(json.dumps(rest))
@@ -82,13 +81,31 @@ def restore(
     newest = newest_checkpoint(folder)
     if newest is None:
         return 0, [], None
-    saved = load_file(newest / "model.safetensors")
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(saved[name])
+    load_weights(newest / "model.safetensors", model.named_parameters())
     optimizer.load_state_dict(torch.load(newest / "optimizer.pt", weights_only=True))
     rows, rest = (json.loads((newest / f"{name}.json").read_text()) for name in ("rows", "rest"))
     return int(newest.name.split("-")[1]), rows, rest
+
+
+def save_weights(
+    file: Path, parameters: Iterable[tuple[str, nn.Parameter]], wanted: bool = True
+) -> None:
+    """Write parameters; sharded ones are gathered, by every process, and written where `wanted`."""
+    tensors = {}
+    for name, parameter in parameters:
+        whole = sharding.full(parameter.detach())
+        if wanted:
+            tensors[name] = whole.cpu().contiguous()
+    if tensors:
+        save_file(tensors, file)
+
+
+@torch.no_grad()
+def load_weights(file: Path, parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
+    """Load in place what `save_weights` wrote."""
+    saved = load_file(file)
+    for name, parameter in parameters:
+        parameter.copy_(sharding.shared_as(parameter, saved[name].to(parameter.device)))
 
 
 def mark_complete(checkpoint: Path) -> None:

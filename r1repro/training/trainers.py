@@ -57,7 +57,7 @@ class Recorder(TrainerCallback):
     """Metrics of a run, one row per log, saved with every checkpoint.
 
     tables: the attributes that are saved, lists of rows.
-    resumable: a checkpoint can be resumed from after a multiple of this many steps.
+    resumable: training can resume after multiples of this many steps.
     """
 
     tables: tuple[str, ...] = ("rows",)

@@ -15,14 +15,13 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from safetensors.torch import load_file, save_file
 from trl import GRPOTrainer
 from trl.generation.vllm_generation import VLLMGeneration
 from trl.models.utils import _ForwardRedirection
 
 from r1repro.config import PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.errors import R1ReproError
-from r1repro.training import adapters, objective, sharding, steps
+from r1repro.training import adapters, objective, resume, sharding, steps
 from r1repro.training.critic import Critic
 from r1repro.training.kl import ESTIMATORS
 from r1repro.training.logprobs import micro_batches, plain_head, token_logps
@@ -62,7 +61,7 @@ class PackedGRPOTrainer(GRPOTrainer):
             # TRL merges and unmerges the adapters at every sync, which accumulates rounding errors.
             self.vllm_generation._iter_named_params = partial(adapters.whole_weights, self.model)
         self.variant = variant
-        # TRL needs beta too, to load and to ask the reference.
+        # TRL needs beta too, to load and evaluate the reference.
         self.loss_beta = self.beta if variant.kl_in == "loss" else 0.0
         self.micro_batch_tokens = micro_batch_tokens
         self.clock, self.count = clock, count
@@ -185,7 +184,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         """objective.grpo_loss of a micro-batch; also logs means over its tokens."""
         mask_B_T = inputs["completion_mask"]
         logps_B_T, entropies_B_T, _ = self._logps(model, inputs, compute_entropy=True)
-        # If absent, the policy has not changed since the rollout and is its own old policy.
+        # Absent if the policy has not changed since the rollout: it is its own old policy.
         old_logps_B_T = inputs.get("old_per_token_logps")
         if old_logps_B_T is None:
             old_logps_B_T = logps_B_T.detach()
@@ -320,14 +319,8 @@ class PackedGRPOTrainer(GRPOTrainer):
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        tensors = {}
-        for name, parameter in self._kept().items():
-            whole = sharding.full(parameter.detach())
-            if self.args.should_save:
-                tensors[name] = whole.cpu().contiguous()
         folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
-        if tensors:
-            save_file(tensors, folder / REFERENCE)
+        resume.save_weights(folder / REFERENCE, self._kept().items(), self.args.should_save)
         if self.critic is not None:
             self.critic.save(folder)
 
@@ -344,10 +337,7 @@ class PackedGRPOTrainer(GRPOTrainer):
                 f"checkpoint {path.parent.name} has no {REFERENCE}, so training cannot resume from "
                 "it; delete the checkpoint to start again"
             )
-        saved = load_file(path)
-        with torch.no_grad():
-            for name, parameter in kept.items():
-                parameter.copy_(sharding.shared_as(parameter, saved[name].to(parameter.device)))
+        resume.load_weights(path, kept.items())
 
 
 _CALLERS = (

@@ -75,7 +75,7 @@ def work(
 ) -> WorkedGroup:
     """Sample a group from the policy, compute its rewards, and update the policy in place once.
 
-    The group is the first whose rewards differ, or that of the last problem, which teaches nothing.
+    The group is the first whose rewards differ, else that of the last problem, without a gradient.
     """
     sampling = Sampling(settings.max_completion_tokens, settings.temperature)
     groups = ask(
