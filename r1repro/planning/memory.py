@@ -1,7 +1,8 @@
 """Memory of one process in bytes, computed from the model's shape and the settings.
 
 Weights, gradients and optimizer state are exact. The rest is computed from the tensors kept at the
-peak, with every completion at its cap; tests compare it with those kept on CPUs, none on a GPU.
+peak, with every completion at its cap. Tests compare it with those kept on CPUs; nothing was
+measured on a GPU.
 """
 
 import copy

@@ -261,7 +261,8 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
     made_here = config.model.made_here
     speeds: dict[str, Any] = probe(config, keys) if made_here else pretrained.probe(config, keys)
     took = sum(speed.seconds for speed in speeds.values())
-    yield f"\nprobe, {took:.0f} s, {'random weights of these shapes, ' * made_here}tokens/s"
+    shapes = "random weights of these shapes, " if made_here else ""
+    yield f"\nprobe, {took:.0f} s, {shapes}tokens/s"
     for key, speed in speeds.items():
         yield f"  {key:<{NAMES}}{speed.said()}, on {speed.machine}"
     assumed = f"; assumed where no result is available: {expected.ASSUMED}"
