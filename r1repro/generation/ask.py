@@ -6,7 +6,6 @@ from dataclasses import asdict
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -31,12 +30,11 @@ def ask(
 ) -> Iterator[list[tuple[Problem, int, Completion]]]:
     """Yield, batch by batch, (problem, sample index, completion) in order.
 
-    A batch holds all samples of its problems and at most `rollout_batch` rows, but at least one
-    problem, which bounds memory.
+    A batch holds all samples of its problems: at most `rollout_batch` rows, or of one problem.
     kept: a file of this call and model, to which every batch is added; those that a killed stage
         left there are not sampled again.
     """
-    memory = _Kept(kept)
+    known = {} if kept is None else _read(kept)
     draw = model.sample if isinstance(model, VLLM) else partial(sample, model)
     at_once = max(1, rollout_batch // samples)
     for start in range(0, len(problems), at_once):
@@ -44,9 +42,10 @@ def ask(
         asked = [form(problem) for problem in chunk]
         prompts = [tokenizer.encode(one.prompt) for one in asked]
         drawn_by = (seed * 1_000_003 + start) % 2**63
-        asked_for = memory.name([prompts, samples, asdict(sampling), drawn_by])
-        rollouts = memory.find(asked_for)
-        if rollouts is None:
+        key = artifacts.digest([prompts, samples, asdict(sampling), drawn_by])
+        if key in known:
+            rollouts = [Rollout(ids, finished) for ids, finished in known.pop(key)]
+        else:
             rollouts = draw(
                 [prompt for prompt in prompts for _ in range(samples)],
                 sampling,
@@ -54,7 +53,8 @@ def ask(
                 pad_id=tokenizer.pad_token_id,
                 seed=drawn_by,
             )
-            memory.add(asked_for, rollouts)
+            if kept is not None:
+                _add(kept, key, rollouts)
         texts = tokenizer.batch_decode([r.token_ids for r in rollouts], skip_special_tokens=True)
         rows = product(zip(chunk, asked, strict=True), range(samples))
         yield [
@@ -68,39 +68,25 @@ def samples_of(folder: Path, name: str) -> Path:
     return folder / "checkpoints" / f"samples-{name}.jsonl"
 
 
-class _Kept:
-    """Sampled batches in a file of JSON lines: what was asked for, a checksum, and the batch."""
+def _read(file: Path) -> dict[str, list[tuple[list[int], bool]]]:
+    """Sampled batches by key, from JSON lines of a key, a batch's checksum, and the batch."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    artifacts.drop_torn_line(file)
+    found: dict[str, list[tuple[list[int], bool]]] = {}
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            key, checksum, batch = json.loads(line)
+        except ValueError:
+            key = checksum = batch = None
+        if checksum == artifacts.digest([key, batch]):
+            found[key] = batch
+        else:
+            print(f"{file}, line {number} was modified: its batch is sampled again", flush=True)
+    return found
 
-    def __init__(self, file: Path | None) -> None:
-        self.file = file
-        self.batches: dict[str, list[list[Any]]] = {}
-        if file is None:
-            return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        artifacts.drop_torn_line(file)
-        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-        for number, line in enumerate(lines, start=1):
-            try:
-                asked_for, checksum, batch = json.loads(line)
-            except ValueError:
-                asked_for = checksum = batch = None
-            if checksum != artifacts.digest([asked_for, batch]):
-                print(f"{file}, line {number} was modified: its batch is sampled again", flush=True)
-                continue
-            self.batches[asked_for] = batch
 
-    def name(self, asked: Any) -> str:
-        """What a batch is kept under; "" without a file."""
-        return "" if self.file is None else artifacts.digest(asked)
-
-    def find(self, asked_for: str) -> list[Rollout] | None:
-        batch = self.batches.pop(asked_for, None)
-        return None if batch is None else [Rollout(ids, finished) for ids, finished in batch]
-
-    def add(self, asked_for: str, rollouts: Sequence[Rollout]) -> None:
-        if self.file is None:
-            return
-        batch = [[one.token_ids, one.finished] for one in rollouts]
-        line = json.dumps([asked_for, artifacts.digest([asked_for, batch]), batch])
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+def _add(file: Path, key: str, rollouts: Sequence[Rollout]) -> None:
+    batch = [[one.token_ids, one.finished] for one in rollouts]
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps([key, artifacts.digest([key, batch]), batch]) + "\n")

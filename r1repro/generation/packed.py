@@ -1,7 +1,7 @@
 """Projections whose bfloat16 weights are laid out once for a CPU's matrix products.
 
 A plain `linear` lays its weight out at every call, which for the few rows of a sampled token takes
-up to as long as the product itself. Meanwhile the projections are in memory twice.
+up to as long as the product. The cost is a second copy of the projections in memory.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Batch-compacting sampling with a Hugging Face model's own forward.
 
-`generate()` keeps every row until the longest one ends. Here a row leaves the batch when it ends, a
-repeated prompt is prefilled once, and a new token is written into the cache without copying it.
-Works with any causal architecture that has a KV cache.
+Unlike in `generate()`, a row leaves the batch when it ends, a repeated prompt is prefilled once,
+and a new token is written into the cache without copying it. Works with any causal architecture
+that has a KV cache.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,11 +41,7 @@ ROOM = 64
 
 @dataclass(frozen=True)
 class Sampling:
-    """Sampling parameters.
-
-    temperature: 0 is greedy.
-    max_tokens: length cap of the completion.
-    """
+    """Sampling parameters: at temperature 0 greedy; at most `max_tokens` per completion."""
 
     max_tokens: int
     temperature: float = 1.0
@@ -56,8 +52,7 @@ class Sampling:
 class Rollout:
     """One sampled completion.
 
-    token_ids: includes the end-of-sequence token.
-    finished: whether it ended with that token, before the length cap.
+    token_ids: include the end-of-sequence token, if it `finished` with one before the length cap.
     logps: log-probability of each token at the temperature, before top-p; None unless asked for.
     """
 
@@ -85,13 +80,11 @@ def sample(
     part: tuple[int, int] = (0, 1),
     with_logps: bool = False,
 ) -> list[Rollout]:
-    """One completion for each of B prompts (token ids; equal neighbours are prefilled once).
+    """One completion for each of B prompts of token ids, in one batch on the model's device.
 
     Row b draws its t-th token with entry (t, b) of one random stream seeded by `seed`, so a
-    completion depends neither on compaction nor on the lengths of other rows. Runs as one batch of
-    B rows on the model's device; callers split larger jobs.
-    part: (i, n) samples rows i B to (i + 1) B of a batch of n B, with the same random numbers as
-        there.
+    completion depends neither on compaction nor on the lengths of other rows.
+    part: (i, n) samples rows i B to (i + 1) B of a batch of n B rows, with its random numbers.
     """
     generator = torch.Generator(device="cpu").manual_seed(seed)
     stream = (torch.rand(part[1], len(prompts), generator=generator)[part[0]] for _ in count())
@@ -115,9 +108,9 @@ def _decode(
     stream: Iterator[torch.Tensor],
     with_logps: bool,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Tokens of B completions, (B, max_tokens), and their log-probabilities if they are asked for.
+    """Tokens of B completions, (B, max_tokens), and their log-probabilities if asked for.
 
-    What stands after an end has no meaning.
+    Both are arbitrary after an end.
     """
     cache = growing_cache(model)
     logits, mask = _prefill(model, prompts, pad_id, cache)
@@ -172,8 +165,8 @@ def _next_logits(
     cache: DynamicCache,
 ) -> torch.Tensor:
     """Logits after the last of `ids`, (B, V)."""
-    # Of several columns an index, since the slice that 1 stands for is not contiguous, and for each
-    # of its rows PyTorch would copy the whole vocabulary projection.
+    # An index for several columns: the slice that 1 stands for would not be contiguous, and PyTorch
+    # would copy the whole vocabulary projection for each of its rows.
     columns = ids.shape[1]
     last = 1 if columns == 1 else torch.tensor([columns - 1], device=ids.device)
     output = model(
@@ -222,8 +215,8 @@ def grouped_attention(
 ) -> tuple[torch.Tensor, None]:
     """Attention from one new token, (B, 1, heads, D), to keys and values (B, groups, T, D).
 
-    Treats the query heads of a group as queries of one head, which gives the same result. The
-    default path repeats keys and values for every head, a copy that dominates the cost.
+    Treats the query heads of a group as queries of one head, with the same result. SDPA would
+    repeat keys and values for every head, a copy that dominates the cost.
     """
     batch, heads, new, size = query.shape
     if new > 1 or kwargs.get("position_bias") is not None:
@@ -267,8 +260,7 @@ def growing_cache(model: PreTrainedModel) -> DynamicCache:
 def draw(logits_B_V: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) -> torch.Tensor:
     """Token ids (B,) by inverse transform of `uniform_B` in [0, 1) over the tempered softmax.
 
-    top_p < 1 keeps the smallest set of most likely tokens with at least that mass (Holtzman et al.
-    2020).
+    top_p < 1 keeps the smallest set of top tokens with that mass (Holtzman et al. 2020).
     """
     if sampling.temperature == 0:
         return logits_B_V.argmax(-1)

@@ -1,4 +1,4 @@
-"""Expected work of a stage as a part of its maximum, from results or from our laptop runs."""
+"""How much of its maximum work a stage is expected to do, by results or by our laptop runs."""
 
 from dataclasses import dataclass
 
@@ -6,18 +6,15 @@ import pandas as pd
 
 from r1repro.config import Config, lab
 from r1repro.evaluation.checkpoints import BASES, about
-from r1repro.planning.work import Work, kind, sampled_for
+from r1repro.planning.work import Work, general_items, kind, sampled_for
 from r1repro.runner.graph import Stage, graph
 from r1repro.runner.workspace import Workspace
-from r1repro.stages.evaluate import some
 from r1repro.stages.models import load_tokenizer
-from r1repro.tasks import worlds
 from r1repro.tasks.problem import GENERAL
 
 BASE, ALONE, TAUGHT, GENERAL_ANSWER, EXAMPLE = 22, 31, 53, 14, 42
-"""Mean tokens in our laptop runs, assumed if no result is available: of a base's answer, in RL from
-a base, after fine-tuning, of an answer to a general item, and of a fine-tuning example."""
-DRAWN = ("cold_start_data", "rejection_sampling")
+"""Mean tokens in our laptop runs, assumed without a result: of a base's answer, of one in RL from a
+base, after fine-tuning, to a general item, and of a fine-tuning example."""
 KEPT, PAIRED = 0.53, 0.73
 """Shares of the possible examples and pairs that were kept in those runs."""
 ASSUMED = (
@@ -54,8 +51,9 @@ def expected(config: Config, stage: Stage, most: Work) -> Expected:
     if named == "reward_model":
         # It reads a question and the answer without its thinking, about as long as a prompt.
         return Expected(length, PAIRED * most.learned, 0, True)
-    if named == "evaluate":
-        general = _general_share(config, stage, most)
+    if named == "evaluate" and stage.run != lab.EVALUATE:
+        items = len(general_items(config)) * config.evaluation.general_samples
+        general = items / most.completions
         length = (1 - general) * length + general * min(GENERAL_ANSWER, most.cap)
     return Expected(length, 0, 0, found is None)
 
@@ -63,38 +61,28 @@ def expected(config: Config, stage: Stage, most: Work) -> Expected:
 def _examples(config: Config, stage: Stage, most: Work) -> Expected:
     data = _table(config, stage.inputs[1], "dataset.parquet")
     if data is None or not Workspace(config).is_done("base"):
-        kept = 1.0 if sampled_for(config, stage).keep_all else KEPT
+        kept = 1.0 if sampled_for(config, stage.inputs[1]).keep_all else KEPT
         return Expected(0, kept * most.learned, min(EXAMPLE, most.longest), True)
     tokenizer = load_tokenizer(Workspace(config).place("base") / "model")
     tokens = sum(len(ids) for ids in tokenizer(data.completion.tolist())["input_ids"])
     return Expected(0, most.learned, tokens / len(data), False)
 
 
-def _general_share(config: Config, stage: Stage, most: Work) -> float:
-    """Share of general items in an evaluation's completions."""
-    asked = config.evaluation
-    if stage.run == lab.EVALUATE:
-        return 0.0
-    items = some(getattr(worlds.of(config.task), f"general_{asked.split}"), asked.general_items)
-    return len(items) * asked.general_samples / most.completions
-
-
 def _length(config: Config, stage: Stage, cap: int) -> float | None:
-    """Mean tokens of a completion according to a result; None if none is available.
+    """Mean tokens of a completion by a result; None without one.
 
-    A policy's length is that of the RL that trained it, else that of its evaluation; RL takes the
-    length of its initial policy, unless that is a base, whose answers RL changes.
+    A policy's answers are as long as in the RL that trained it, else as in its evaluation. RL
+    starts from the length of its policy, unless that is a base, whose answers RL changes.
     """
     named, policy = kind(stage), stage.inputs[0]
     if named == "rl" and policy in BASES:
         return None
     steps = _table(config, policy, "metrics.parquet")
-    if named in ("evaluate", *DRAWN) and steps is not None and "length" in steps:
+    sampled = named in ("evaluate", "cold_start_data", "rejection_sampling")
+    if sampled and steps is not None and "length" in steps:
         return float(steps.length.mean())
-    asked = (
-        None if named == "evaluate" else _table(config, f"evaluate_{policy}", "evaluation.parquet")
-    )
-    if asked is None:
+    asked = _table(config, f"evaluate_{policy}", "evaluation.parquet")
+    if asked is None or named == "evaluate":
         return None
     rows = asked[asked.task.isin(GENERAL) == (named == "reward_model")]
     return float(rows.tokens.clip(upper=cap).mean())

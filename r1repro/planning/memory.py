@@ -1,8 +1,8 @@
 """Memory of one process in bytes, computed from the model's shape and the settings.
 
-Parameters, weights, gradients and optimizer state are exact. The rest is computed from the tensors
-kept at the peak, with every completion at its cap; tests compare it with the tensors kept on CPUs.
-None of it was measured on a GPU.
+Weights, gradients and optimizer state are exact. The rest is computed from the tensors kept at the
+peak, with every completion at its cap. Tests compare it with those kept on CPUs; nothing was
+measured on a GPU.
 """
 
 import copy
@@ -33,8 +33,8 @@ SFT_CHUNK = 256
 class Counts:
     """Parameter counts of a model; tied parameters count once.
 
-    matrices: parameters trained by Muon, at most `largest` of them at a time.
-    rest: all others, trained by AdamW, in `rest_tensors` tensors.
+    matrices: parameters trained by Muon, at most `largest` of them at a time; AdamW trains all
+        others, in `rest_tensors` tensors.
     linear: weights of the layers' linear projections, in `projections` matrices; rank-1 adapters on
         all of them have `adapter` parameters.
     """
@@ -42,7 +42,6 @@ class Counts:
     total: int
     matrices: int
     largest: int
-    rest: int
     rest_tensors: int
     linear: int
     projections: int
@@ -52,27 +51,23 @@ class Counts:
 def count(shape: PreTrainedConfig, scores: bool = False) -> Counts:
     """Count on the model itself, built on the `meta` device without allocating weights.
 
-    scores: a model with one output in place of the vocabulary's, as a reward model or a critic is.
+    scores: count a model with one output in place of the vocabulary's, such as a critic.
     """
+    kind = AutoModelForCausalLM
     if scores:
-        shape = copy.deepcopy(shape)
+        kind, shape = AutoModelForSequenceClassification, copy.deepcopy(shape)
         shape.num_labels = 1
-    kind = AutoModelForSequenceClassification if scores else AutoModelForCausalLM
     with torch.device("meta"):
         model = kind.from_config(shape, dtype=torch.float32)
     matrices, rest = split_parameters(model)
     alike = Counter(tuple(sorted(parameter.shape)) for parameter in matrices)
-    together = [
-        math.prod(shape) * min(number, max(1, TOGETHER // math.prod(shape)))
-        for shape, number in alike.items()
-    ]
+    sizes = [(math.prod(size), number) for size, number in alike.items()]
     head = model.get_output_embeddings()
     linear = [m for m in model.modules() if isinstance(m, nn.Linear) and m is not head]
     return Counts(
         total=sum(p.numel() for p in model.parameters()),
         matrices=sum(p.numel() for p in matrices),
-        largest=max(together, default=0),
-        rest=sum(p.numel() for p in rest),
+        largest=max((n * min(number, max(1, TOGETHER // n)) for n, number in sizes), default=0),
         rest_tensors=len(rest),
         linear=sum(m.weight.numel() for m in linear),
         projections=len(linear),
@@ -108,11 +103,10 @@ class Memory:
 
 
 def weights(counts: Counts, engine: EngineConfig) -> int:
-    """Bytes of the weights.
+    """Bytes of the weights: float32, or with LoRA engine.precision and float32 adapters.
 
-    Full training keeps float32 weights; LoRA keeps frozen weights in engine.precision and adapters
-    in float32. Quantized projections use bitsandbytes' NF4 with double quantization (Dettmers et
-    al. 2023): half a byte per weight, one byte per block of 64, four bytes per 256 blocks.
+    Quantized projections are in bitsandbytes' NF4 with double quantization (Dettmers et al. 2023):
+    half a byte per weight, one byte per block of 64, four bytes per 256 blocks.
     """
     if engine.lora_rank == 0:
         return 4 * counts.total
@@ -138,14 +132,14 @@ def optimizer(counts: Counts, engine: EngineConfig) -> int:
     """Muon keeps one float32 per parameter; AdamW keeps two, and a step count per tensor."""
     if engine.lora_rank:
         return 8 * trained(counts, engine) + 4 * 2 * counts.projections
-    return 4 * counts.matrices + 8 * counts.rest + 4 * counts.rest_tensors
+    return 8 * counts.total - 4 * counts.matrices + 4 * counts.rest_tensors
 
 
 def step(counts: Counts, engine: EngineConfig) -> int:
     """Muon's temporary tensors on a GPU, for the matrices it updates at a time.
 
-    Per weight, one float32 for the update, one for its copy in the stack, and four bfloat16 within
-    the Newton-Schulz iteration.
+    Per weight: the update and its copy in the stack in float32, and four bfloat16 numbers in the
+    Newton-Schulz iteration.
     """
     return 0 if engine.lora_rank else (4 + 4 + 4 * 2) * counts.largest
 
@@ -155,8 +149,8 @@ def rollouts(
 ) -> int:
     """KV cache at the end of `rows` rollouts, plus the larger temporary at the peak.
 
-    layers x 2 x KV heads x head size x rows x tokens x bytes. The temporary is either the previous
-    buffer of a growing layer or, per row, the next-token logits and three float32 copies of them.
+    The cache has layers x 2 x KV heads x head size x rows x tokens numbers. The temporary is the
+    old buffer of a layer that grows or, per row, the next-token logits and three float32 copies.
     """
     width = WIDTHS[engine.precision]
     room = prompt + ROOM
@@ -169,10 +163,9 @@ def rollouts(
 def logits(shape: PreTrainedConfig, tokens: int, engine: EngineConfig, chunked: bool) -> int:
     """Logit memory of `tokens` tokens at the start of the backward pass.
 
-    chunked: GRPO's, tokens x vocabulary x bytes for the logits and their gradient, and three
-    float32 tensors of the rows whose softmax is computed at a time. Otherwise tokens x vocabulary x
-    (3 x 4 bytes for the log-probabilities, their gradient and the gradient of the logits, plus the
-    logits themselves if they are not float32).
+    chunked: as in GRPO: the logits, their gradient, and three float32 tensors of the rows whose
+    softmax is computed at a time. Otherwise in float32 the log-probabilities, their gradient and
+    that of the logits, and the logits themselves if they are not float32.
     """
     count, width = tokens * shape.vocab_size, WIDTHS[engine.precision]
     if chunked:
@@ -185,51 +178,38 @@ def backward(
 ) -> int:
     """Peak activation and logit memory of `tokens` tokens, `predicted` of them with logits.
 
-    The peak is at the start of the backward pass. With gradient checkpointing every layer's input
-    is kept, plus the larger of the logits and one recomputed layer with the gradients of its two
-    widest activations.
+    The peak is at the start of the backward pass. A layer keeps, with scaled_dot_product_attention:
+    in float32 the inputs and outputs of its two norms; in the compute precision the inputs of the
+    seven projections, queries, keys and values repeated for every head, the attention output, and
+    the factors of the gated product. With gradient checkpointing it keeps its input alone, and the
+    logits or one recomputed layer, with the gradients of its two widest activations, come on top.
     """
-    layer, outputs = tokens * _layer(shape, engine), logits(shape, predicted, engine, chunked)
-    if not engine.gradient_checkpointing:
-        return shape.num_hidden_layers * layer + outputs
-    stream = 4 if engine.lora_rank == 0 else WIDTHS[engine.precision]
-    inputs = shape.num_hidden_layers * tokens * shape.hidden_size * stream
-    return inputs + max(outputs, layer + tokens * 2 * 4 * shape.intermediate_size)
-
-
-def _layer(shape: PreTrainedConfig, engine: EngineConfig) -> int:
-    """Bytes per token and layer kept for the backward pass with scaled_dot_product_attention.
-
-    In float32: the inputs and outputs of the two norms. In the compute precision: the inputs of the
-    seven projections; queries, keys and values repeated for every head; the attention output; and
-    the factors of the gated product.
-    """
-    width = WIDTHS[engine.precision]
+    width, layers = WIDTHS[engine.precision], shape.num_hidden_layers
     hidden, wide = shape.hidden_size, shape.intermediate_size
     queries = shape.num_attention_heads * head_size(shape)
-    return 16 * hidden + width * (5 * hidden + 5 * queries + 4 * wide)
+    layer = tokens * (16 * hidden + width * (5 * hidden + 5 * queries + 4 * wide))
+    outputs = logits(shape, predicted, engine, chunked)
+    if not engine.gradient_checkpointing:
+        return layers * layer + outputs
+    inputs = layers * tokens * hidden * (width if engine.lora_rank else 4)
+    return inputs + max(outputs, layer + tokens * 2 * 4 * wide)
 
 
-def casts(counts: Counts, shape: PreTrainedConfig, engine: EngineConfig) -> int:
-    """Autocast copies of float32 weights, kept until the backward pass."""
-    width = WIDTHS[engine.precision]
-    head = shape.vocab_size * shape.hidden_size
-    if engine.lora_rank or engine.sharded or width == 4:
-        return 0
-    return width * (counts.linear + head)
+def copied(counts: Counts, shape: PreTrainedConfig, engine: EngineConfig) -> int:
+    """Copies of weights during an update.
 
-
-def gathered(counts: Counts, shape: PreTrainedConfig, engine: EngineConfig) -> int:
-    """Bytes gathered from other processes at a time when weights are sharded, with gradients.
-
-    The embedding table and the head throughout, plus the current layer and the next one; gradients
-    are float32 until they are reduced.
+    Sharded ones are gathered: the embedding table and the head throughout, the current layer and
+    the next one, and float32 gradients until they are reduced. Of whole float32 weights autocast
+    keeps copies until the backward pass.
     """
-    if not engine.sharded:
+    width = WIDTHS[engine.precision]
+    if engine.sharded:
+        layer = counts.linear // shape.num_hidden_layers
+        tables = counts.total - counts.linear
+        return width * (tables + 2 * layer) + 4 * (tables + layer)
+    if engine.lora_rank or width == 4:
         return 0
-    width, layer = WIDTHS[engine.precision], counts.linear // shape.num_hidden_layers
-    tables = counts.total - counts.linear
-    return width * (tables + 2 * layer) + 4 * (tables + layer)
+    return width * (counts.linear + shape.vocab_size * shape.hidden_size)
 
 
 def head_size(shape: PreTrainedConfig) -> int:
@@ -246,17 +226,16 @@ def grpo(
     prompt: int,
     judge: bool = False,
 ) -> Memory:
-    """A GRPO stage with prompts of `prompt` tokens.
+    """A GRPO stage with prompts of `prompt` tokens, without vLLM's weights and cache.
 
     The reference is a float32 copy, or a second adapter with LoRA; `judge` adds a reward model, and
-    PPO its critic. A full model is copied for sampling if the precision is not float32 or the
-    weights are sharded, and adapters are merged into a copy of the projections. Excludes the
-    weights and the cache of vLLM.
+    PPO its critic. To sample, a full model is copied if the precision is not float32 or the weights
+    are sharded, and adapters are merged into a copy of the projections.
     """
     said, width = settings.last_cap, WIDTHS[engine.precision]
     rows = settings.questions * settings.generations // processes
     micro = max(1, min(rows, settings.micro_batch_tokens // (prompt + said)))
-    # TRL loads a sharded reference whole, in float32, and gathers it at once
+    # TRL loads a sharded reference whole, in float32, and gathers it at once.
     judging = 4 * counts.total if engine.sharded and settings.beta > 0 else 0
     sampled = 0
     if engine.rollouts == "own":
@@ -269,9 +248,8 @@ def grpo(
             sampled += width * counts.linear
     tokens = micro * (prompt + said)
     learned = training(shape, counts, tokens, micro * said, engine, processes, chunked=True)
-    # one float32 per gradient
-    shared = processes if engine.sharded else 1
-    reference = gradients(counts, engine) // shared if settings.beta > 0 else 0
+    shared_by = processes if engine.sharded else 1
+    reference = 4 * trained(counts, engine) // shared_by if settings.beta > 0 else 0
     reference += width * counts.total if judge else 0
     reference += critic(shape, engine) if settings.objective.advantage == "gae" else 0
     return replace(learned, reference=reference, rollouts=max(sampled, judging))
@@ -280,7 +258,7 @@ def grpo(
 def critic(shape: PreTrainedConfig, engine: EngineConfig) -> int:
     """Weights, gradients and optimizer state of PPO's critic, which are held throughout.
 
-    Its passes need fewer activations than the policy's, which have logits.
+    Its passes need less than the policy's, which have logits.
     """
     counts = count(shape, scores=True)
     return weights(counts, engine) + gradients(counts, engine) + optimizer(counts, engine)
@@ -301,26 +279,12 @@ def training(
     return Memory(
         weights=weights(counts, engine) // parts,
         optimizer=optimizer(counts, engine) // parts,
-        # several processes add gradient reduction buffers
+        # Several processes with whole weights also have buffers to reduce gradients.
         update=grads * (2 if processes > parts else 1)
-        + casts(counts, shape, engine)
-        + gathered(counts, shape, engine)
+        + copied(counts, shape, engine)
         + backward(shape, tokens, predicted, engine, chunked),
         step=grads + step(counts, engine),
     )
-
-
-def fine_tuning(
-    shape: PreTrainedConfig,
-    counts: Counts,
-    rows: int,
-    row: int,
-    engine: EngineConfig,
-    processes: int = 1,
-) -> Memory:
-    """SFT on `rows` sequences of `row` tokens at once; TRL computes logits in chunks."""
-    tokens = rows * row
-    return training(shape, counts, tokens, min(SFT_CHUNK, tokens), engine, processes)
 
 
 def sampling(

@@ -12,6 +12,7 @@ from r1repro.config import (
     Config,
     EngineConfig,
     OriginConfig,
+    SFTConfig,
     lab,
     models,
     rows_together,
@@ -20,7 +21,7 @@ from r1repro.config import (
 from r1repro.evaluation.checkpoints import BASE_OF
 from r1repro.planning import memory
 from r1repro.planning.memory import Counts, Memory
-from r1repro.planning.work import kind, longest_answer, prompt_tokens, settings_of
+from r1repro.planning.work import kind, longest_answer, processes, prompt_tokens, settings_of
 from r1repro.runner.graph import Stage, model_of_stage
 from r1repro.runner.workspace import Workspace
 from r1repro.stages import offline
@@ -28,7 +29,7 @@ from r1repro.training.shape import read, shape_file
 
 
 def model_of(config: Config, key: str) -> OriginConfig:
-    """The model's shape; for a base that is already built, with its folder as path."""
+    """The model's shape; of a base that is already built, its folder."""
     model = with_teacher(config)[key]
     base, space = BASE_OF.get(key), Workspace(config)
     if base is not None and model.path is None and space.is_done(base):
@@ -60,37 +61,40 @@ def needs(config: Config, stage: Stage) -> Memory | None:
     if key == TEACHER and shape_file(model_of(config, key)) is None:
         return None
     shape, counts = counted(model_of(config, key))
-    prompt = prompt_tokens(config)
-    processes = config.launch.processes if stage.distributed else 1
+    prompt, shared_by = prompt_tokens(config), processes(config, stage)
+
+    def tuned(settings: SFTConfig, said: int, each: int = 1) -> Memory:
+        tokens = each * rows_together(settings, shared_by) * (prompt + said)
+        return memory.training(
+            shape, counts, tokens, min(memory.SFT_CHUNK, tokens), engine, shared_by
+        )
+
+    def sampled(rows: int, said: int) -> Memory:
+        return memory.sampling(shape, counts, rows, prompt, said, engine)
+
     if named in ("rl", "why_rl", "iterative"):
         judge = bool({"reward_model", lab.PROCESS} & {*stage.inputs}) or named == "iterative"
         settings = settings_of(config, stage)
-        return memory.grpo(shape, counts, settings, engine, processes, prompt, judge)
+        return memory.grpo(shape, counts, settings, engine, shared_by, prompt, judge)
     if named == "sft":
-        rows = rows_together(settings_of(config, stage), processes)
-        row = prompt + longest_answer(config, stage)
-        return memory.fine_tuning(shape, counts, rows, row, engine, processes)
+        return tuned(settings_of(config, stage), longest_answer(config, stage))
     if named == "offline" and stage.name != offline.DATA:
-        rows = rows_together(settings_of(config, stage), processes)
-        row = prompt + config.stage.r1_zero.last_cap
+        settings, cap = settings_of(config, stage), config.stage.r1_zero.last_cap
         if lab.arms()[stage.name.removeprefix(lab.STAGE)].offline != "dpo":
-            return memory.fine_tuning(shape, counts, rows, row, engine, processes)
-        pairs = memory.fine_tuning(shape, counts, 2 * rows, row, engine, processes)
+            return tuned(settings, cap)
+        pairs = tuned(settings, cap, each=2)
         return replace(pairs, reference=pairs.weights)
     if named in ("reward_model", lab.PROCESS):
         settings = config.stage.reward_model
-        rows, said = 2 * rows_together(settings, processes), settings.max_completion_tokens
-        if named == lab.PROCESS:
-            said = config.stage.r1_zero.max_completion_tokens
-        learned = memory.fine_tuning(shape, counts, rows, prompt + said, engine, processes)
-        asked = memory.sampling(shape, counts, settings.rollout_batch, prompt, said, engine)
+        asked = config.stage.r1_zero if named == lab.PROCESS else settings
+        learned = tuned(settings, asked.max_completion_tokens, each=2)
+        drawn = sampled(settings.rollout_batch, asked.max_completion_tokens)
         # The policies are sampled before the reward model is loaded.
-        return replace(learned, rollouts=max(0, asked.peak - learned.held))
+        return replace(learned, rollouts=max(0, drawn.peak - learned.held))
     if named in ("cold_start_data", "rejection_sampling", "evaluate", "offline"):
         settings = config.evaluation if named == "evaluate" else settings_of(config, stage)
-        rows, said = settings.rollout_batch, settings.max_completion_tokens
-        return memory.sampling(shape, counts, rows, prompt, said, engine)
+        return sampled(settings.rollout_batch, settings.max_completion_tokens)
     if named == "base_model" and models(config)[key].made_here:
-        tokens = settings_of(config, stage).batch_tokens  # every one is predicted
+        tokens = settings_of(config, stage).batch_tokens  # each of them is predicted
         return memory.training(shape, counts, tokens, tokens, EngineConfig(engine.precision))
     return None

@@ -1,29 +1,29 @@
 """Predicts a run: its stages, their work, memory and time.
 
-Nothing is written, except that the probe of a GGUF file converts it; only the probe trains, for
-about ten seconds, or a minute with pretrained models.
+Writes nothing, except that a GGUF file is converted to be probed. Only the probe trains: for about
+ten seconds, or a minute with pretrained models.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, groupby, islice
 from typing import Any
 
 import torch
 
 from r1repro import artifacts, cores
-from r1repro.config import TEACHER, Config, RLConfig, changed, rows_together, with_teacher
+from r1repro.config import TEACHER, Config, changed, rows_together, with_teacher
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError
 from r1repro.planning import expected, folders, pretrained
 from r1repro.planning.expected import Expected
 from r1repro.planning.memory import Memory
 from r1repro.planning.needs import counted, here, model_of, needs
-from r1repro.planning.pretrained import NAMES
 from r1repro.planning.probe import Speed, probe
 from r1repro.planning.work import (
     Work,
     kind,
+    processes,
     prompt_tokens,
     settings_key,
     settings_of,
@@ -43,6 +43,10 @@ SPREAD = 1.25
 the laptop run's training stages took within the same minutes."""
 LOADING, FORKED = 6.0, 1.0
 """Startup time of a stage in seconds: in a new process, and forked from the fork server."""
+HALF = 0.6
+"""Speed of a stage on half of two cores, relative to both."""
+NAMES = 34
+"""Width of the column of stage names, in characters."""
 
 
 def plan(
@@ -52,9 +56,9 @@ def plan(
     from_stage: str | None = None,
     until: str | None = None,
 ) -> Iterator[str]:
-    """Yields the lines of the plan of a run with that `from_stage` and `until`.
+    """The lines of the plan of a run with that `from_stage` and `until`.
 
-    card: memory to plan for, in GB; None plans for the GPU of this machine, else for CARDS. Raises
+    card: memory to plan for, in GB; None for that of this machine's GPU, else for CARDS. Raises
     R1ReproError for a stage that does not exist or a model that `folders.check` refuses.
     """
     space = Workspace(config)
@@ -92,9 +96,10 @@ def _parameter_lines(config: Config) -> Iterator[str]:
             continue
         file = shape_file(model_of(config, key))
         if key == TEACHER and file is None:
-            remedy = "run `r1repro fetch` with these settings"
-            reason = f"not on this machine, so its memory is unknown: {remedy}"
-            yield f"  {key:<{NAMES}}{model.hub} is {reason}"
+            yield (
+                f"  {key:<{NAMES}}{model.hub} is not on this machine, so its memory is unknown: "
+                "run `r1repro fetch` with these settings"
+            )
             continue
         shape, counts = counted(model_of(config, key))
         source = "the configuration" if file is None else f"its {file.name}"
@@ -112,8 +117,8 @@ def _task_lines(config: Config) -> Iterator[str]:
     if used is None:
         return
     free = islice(world.stream(random.Random(0)), used["train"])  # its first epoch
-    asked = [problem.prompt for problem in free]
-    shared = sum(filters.contaminated(asked, [""] * len(asked), world.held_out_problems))
+    prompts = [problem.prompt for problem in free]
+    shared = sum(filters.contaminated(prompts, [""] * len(prompts), world.held_out_problems))
     there = world.facts[worlds.train_source(config.task).name]["problems"]
     yield (
         f"{used['train']:,} of {there:,} questions are for training, {used['validation']:,} are "
@@ -122,10 +127,10 @@ def _task_lines(config: Config) -> Iterator[str]:
     )
     for name, facts in world.facts.items():
         if count := facts.get("with different gold answers"):
-            has = "question of {} has" if count == 1 else "questions of {} have"
+            told = "question of {} has" if count == 1 else "questions of {} have"
             yield (
-                f"{count:,} {has.format(name)} rows with different gold answers and are used "
-                "neither for training nor for tests: give one gold answer each"
+                f"left out of training and tests: {count:,} {told.format(name)} rows with "
+                "different gold answers; give one gold answer each"
             )
 
 
@@ -141,7 +146,7 @@ def _standing(config: Config, name: str, left: bool, rebuilt: bool) -> str:
 def fits(peak: int, card: float) -> bool:
     """Whether a computed peak, in bytes, fits `card` GB with a tenth and 1 GiB to spare.
 
-    The margin is a guess for CUDA's context and fragmentation.
+    That margin, for CUDA's context and for fragmentation, is a guess.
     """
     return 1.1 * peak + GIB <= card * GIB
 
@@ -181,28 +186,27 @@ def _cards(card: float | None) -> dict[str, float]:
     if card is not None:
         return {f"{card:g} GB": card}
     if torch.cuda.is_available():
-        found = torch.cuda.get_device_properties(0)
-        return {f"{found.name}, {found.total_memory / GIB:.0f} GB": found.total_memory / GIB}
+        there, name = here()
+        return {f"{name}, {there / GIB:.0f} GB": there / GIB}
     return {f"{gb} GB": float(gb) for gb in CARDS}
 
 
 def size(count: int) -> str:
     """Format bytes as – (zero), 3.4 MiB or 12.3 GiB."""
-    if count == 0:
-        return "–"
-    return f"{count / GIB:,.1f} GiB" if count >= GIB else f"{count / 2**20:,.1f} MiB"
+    if count >= GIB:
+        return f"{count / GIB:,.1f} GiB"
+    return f"{count / 2**20:,.1f} MiB" if count else "–"
 
 
 def remedy(config: Config, name: str, card: float) -> list[str]:
     """The fewest settings with which the stage fits `card` GB, mildest first; [] if none do."""
     options = _options(config, find(name, config))
     for number in range(1, len(options) + 1):
-        for chosen in combinations(options, number):
-            if {"engine.sharded", "engine.lora_rank"} <= {key for key, _ in chosen}:
+        for chosen in map(dict, combinations(options.items(), number)):
+            if {"engine.sharded", "engine.lora_rank"} <= chosen.keys():
                 continue  # mutually exclusive
-            for index in range(max(len(values) for _, values in chosen)):
-                changes = {key: values[min(index, len(values) - 1)] for key, values in chosen}
-                other = config
+            for index in range(max(map(len, chosen.values()))):
+                other, changes = config, {k: v[min(index, len(v) - 1)] for k, v in chosen.items()}
                 for key, value in changes.items():
                     other = changed(other, key, value)
                 needed = needs(other, find(name, other))
@@ -211,39 +215,37 @@ def remedy(config: Config, name: str, card: float) -> list[str]:
     return []
 
 
-def _options(config: Config, stage: Stage) -> list[tuple[str, list[Any]]]:
+def _options(config: Config, stage: Stage) -> dict[str, list[Any]]:
     """Keys that save memory in this stage, each with its values, mildest first."""
     named, engine = kind(stage), config.engine
-    found: list[tuple[str, list[Any]]] = []
-    if named == "rl":
-        settings: RLConfig = settings_of(config, stage)
-        row = prompt_tokens(config) + settings.last_cap
-        tokens = _halves(settings.micro_batch_tokens, row)
-        found.append((f"{settings_key(stage)}.micro_batch_tokens", tokens))
-    if named in ("sft", "reward_model"):
-        processes = config.launch.processes if stage.distributed else 1
-        rows = _halves(rows_together(settings_of(config, stage), processes), 1)
-        found.append((f"{settings_key(stage)}.rows_at_once", rows))
-    if named in ("rl", "cold_start_data", "rejection_sampling", "reward_model"):
-        rows = _halves(settings_of(config, stage).rollout_batch, 1)
-        found.append((f"{settings_key(stage)}.rollout_batch", rows))
+    found: dict[str, list[Any]] = {}
     if named == "evaluate":
-        found.append(("evaluation.rollout_batch", _halves(config.evaluation.rollout_batch, 1)))
+        found["evaluation.rollout_batch"] = _halves(config.evaluation.rollout_batch)
+    if named not in ("rl", "sft", "cold_start_data", "rejection_sampling", "reward_model"):
+        return found
+    place, settings = settings_key(stage), settings_of(config, stage)
+    if named == "rl":
+        row = prompt_tokens(config) + settings.last_cap
+        found[f"{place}.micro_batch_tokens"] = _halves(settings.micro_batch_tokens, row)
+    if named in ("sft", "reward_model"):
+        found[f"{place}.rows_at_once"] = _halves(rows_together(settings, processes(config, stage)))
+    if named != "sft":
+        found[f"{place}.rollout_batch"] = _halves(settings.rollout_batch)
     if named in ("rl", "sft", "reward_model"):
         whole = not (engine.lora_rank or engine.sharded)
         several = config.launch.processes > 1 and not engine.unsloth
         own = engine.rollouts == "own" and not (engine.quantized or engine.sharded)
-        found += [
-            ("engine.gradient_checkpointing", [True] * (not engine.gradient_checkpointing)),
-            ("engine.precision", ["bfloat16"] * (engine.precision == "float32")),
-            ("engine.sharded", [True] * (whole and several)),
-            ("engine.lora_rank", [32] * whole),
-            ("engine.quantized", [True] * own),
-        ]
-    return [(key, values) for key, values in found if values]
+        found |= {
+            "engine.gradient_checkpointing": [True] * (not engine.gradient_checkpointing),
+            "engine.precision": ["bfloat16"] * (engine.precision == "float32"),
+            "engine.sharded": [True] * (whole and several),
+            "engine.lora_rank": [32] * whole,
+            "engine.quantized": [True] * own,
+        }
+    return {key: values for key, values in found.items() if values}
 
 
-def _halves(value: int, least: int) -> list[int]:
+def _halves(value: int, least: int = 1) -> list[int]:
     """value / 2, value / 4 and so on, none below `least`."""
     return [] if value // 2 < least else [value // 2, *_halves(value // 2, least)]
 
@@ -252,54 +254,51 @@ def _time_lines(config: Config, works: dict[str, Work], probed: bool) -> Iterato
     if not works:
         return
     stages = {name: find(name, config) for name in works}
-    used = dict.fromkeys(map(model_of_stage, stages.values()))
-    if missing := pretrained.missing(config, used):
-        reason = f"{missing[0]} is not on this machine: run `r1repro fetch` with these settings"
-        yield f"\ntime: not predicted, since {reason}"
+    keys = list(dict.fromkeys(map(model_of_stage, stages.values())))
+    if reason := _why_no_time(config, stages.values(), keys, probed):
+        yield f"\ntime: not predicted{reason}"
         return
-    if not probed:
-        yield "\ntime: not predicted without the probe"
-        return
-    large = [name for name in works if not _fits_here(needs(config, find(name, config)))]
-    if large:
-        yield f"\ntime: not predicted, since {large[0]} does not fit this machine"
-        return
-    if not config.model.made_here:
-        amounts = {n: expected.expected(config, stages[n], most) for n, most in works.items()}
-        yield from pretrained.lines(config, works, amounts)
-        return
-    speeds = probe(config, list(used))
+    made_here = config.model.made_here
+    speeds: dict[str, Any] = probe(config, keys) if made_here else pretrained.probe(config, keys)
     took = sum(speed.seconds for speed in speeds.values())
-    yield f"\nprobe, {took:.0f} s, random weights of these shapes, tokens/s"
+    shapes = "random weights of these shapes, " if made_here else ""
+    yield f"\nprobe, {took:.0f} s, {shapes}tokens/s"
     for key, speed in speeds.items():
-        yield (
-            f"  {key:<{NAMES}}pretraining {speed.pretrained:,.0f}, rollouts {speed.sampled:,.0f}, "
-            f"GRPO updates {speed.learned:,.0f}, fine-tuning {speed.tuned:,.0f}, "
-            f"on {speed.machine}"
-        )
-    yield f"\ntime, from the probe; assumed where no result is available: {expected.ASSUMED}"
+        yield f"  {key:<{NAMES}}{speed.said()}, on {speed.machine}"
+    assumed = f"; assumed where no result is available: {expected.ASSUMED}"
+    yield "\ntime, from the probe" + (assumed if made_here else ", answers as long as the probe's")
+    predict, spread = (seconds, SPREAD) if made_here else (pretrained.seconds, pretrained.SPREAD)
     total = 0.0
     for name, most in works.items():
-        stage = stages[name]
+        stage, key = stages[name], model_of_stage(stages[name])
         amount = expected.expected(config, stage, most)
-        found = seconds(config, stage, most, amount, speeds[model_of_stage(stage)])
-        # The policy is probed on all threads, students on half of them.
-        if stage.half and model_of_stage(stage) == "model" and cores.at_once() == 2:
-            found /= pretrained.HALF
+        found = predict(config, stage, most, amount, speeds[key])
+        # Only students with random weights are probed on half of the threads.
+        if stage.half and cores.at_once() == 2 and not (made_here and key != "model"):
+            found /= HALF
         total += found / (cores.at_once() if stage.half else 1)
-        yield f"  {name:<{NAMES}}{duration(found):>10}{'  assumed' if amount.assumed else ''}"
-    between = f"between {duration(total / SPREAD)} and {duration(total * SPREAD)}"
+        mark = "  assumed" if made_here and amount.assumed else ""
+        yield f"  {name:<{NAMES}}{duration(found):>10}{mark}"
+    between = f"between {duration(total / spread)} and {duration(total * spread)}"
     yield f"  {'total':<{NAMES}}{duration(total):>10}  {between}, if the machine stays as fast"
 
 
-def _fits_here(needed: Memory | None) -> bool:
-    return needed is None or fits(needed.peak, here()[0] / GIB)
+def _why_no_time(config: Config, stages: Iterable[Stage], keys: Sequence[str], probed: bool) -> str:
+    if missing := pretrained.missing(config, keys):
+        fetch = "run `r1repro fetch` with these settings"
+        return f", since {missing[0]} is not on this machine: {fetch}"
+    if not probed:
+        return " without the probe"
+    for stage in stages:
+        needed = needs(config, stage)
+        if needed is not None and not fits(needed.peak, here()[0] / GIB):
+            return f", since {stage.name} does not fit this machine"
+    return ""
 
 
 def seconds(config: Config, stage: Stage, most: Work, amount: Expected, speed: Speed) -> float:
     """Predicted seconds of the stage for the expected amount of work at the measured speed."""
-    processes = config.launch.processes if stage.distributed else 1
-    forked = processes == 1 and not config.engine.unsloth
+    forked = processes(config, stage) == 1 and not config.engine.unsloth
     learned = amount.rows * (speed.prompt + amount.row)
     return (
         (FORKED if forked else LOADING)

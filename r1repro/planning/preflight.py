@@ -27,20 +27,18 @@ WITHOUT_WEIGHTS = (
 )  # fmt: skip
 """Stages that store no model."""
 WORKING = 3
-"""Approximate disk space of a running stage's checkpoints, in models: weights and optimizer."""
+"""Approximate size of a running stage's checkpoints, in models: weights and optimizer."""
 
 
 def check(config: Config, wanted: Sequence[str] | None = None) -> None:
     """Raise R1ReproError if the run would fail later.
 
-    Missing models and data sets are downloaded; without a network that fails at once. GGUF files
-    are converted.
-    wanted: the stages of the run, whose models alone are looked at; None for all models.
+    Downloads what is missing, as `fetch` does; without a network that fails at once.
+    wanted: the stages of the run, whose models alone are checked; None for all models.
     """
     check_engine(config)
     check_places(config)
-    for _ in fetch(config, wanted):
-        pass
+    list(fetch(config, wanted))
     origins = _origins(config, wanted)
     for key, shape in origins.items():
         if shape.path is None or gguf.is_file(shape):
@@ -66,15 +64,15 @@ def check_room(config: Config, wanted: Sequence[str]) -> None:
 
 
 def fetch(config: Config, wanted: Sequence[str] | None = None) -> Iterator[str]:
-    """Download every model and data set of the configuration; yields a line for each.
+    """Download the models and data sets, and convert GGUF files; yields a line for each.
 
-    wanted: as of `check`. GGUF files are converted.
+    wanted: as of `check`.
     """
     origins = _origins(config, wanted).values()
-    sources = [("model", origin.hub) for origin in origins if origin.path is None]
     data = worlds.hub_sources(config.task)
     if config.student.traces is not None:
         data.append(traces.source(config.student))
+    sources = [("model", origin.hub) for origin in origins if origin.path is None]
     sources += [("dataset", source.hub) for source in data]
     named = [(kind, name) for kind, name in sources if name is not None]
     for kind, name in named:
@@ -90,11 +88,12 @@ def fetch(config: Config, wanted: Sequence[str] | None = None) -> Iterator[str]:
 
 def _origins(config: Config, wanted: Sequence[str] | None) -> dict[str, OriginConfig]:
     """The pretrained models that these stages use, by the setting that names each."""
+    origins = from_elsewhere(config)
     if wanted is None:
-        return from_elsewhere(config)
+        return origins
     used = {model_of_stage(find(name, config)) for name in wanted}
     used |= {f"{key}.{place}" for key in used for place in ("path", "hub")}
-    return {key: origin for key, origin in from_elsewhere(config).items() if key in used}
+    return {key: origin for key, origin in origins.items() if key in used}
 
 
 def _check_memory(config: Config, left: Sequence[str]) -> None:

@@ -1,59 +1,48 @@
-"""How fast pretrained models are sampled and trained here, and the time that stages take with them.
+"""How fast pretrained models are sampled and trained here, and how long stages take with them.
 
-For large models an update has a price of its own, whatever it reads: the optimizer's. Prompts are
-as long as answers, and are read faster than these are written. Each is timed apart.
+Each cost that grows on its own is timed apart: reading a prompt, which is as long as an answer and
+read faster than it is written; and an update, which costs the optimizer's time at any batch size.
 """
 
 import math
-import os
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
-from transformers.utils import logging
 
-from r1repro import cores, gguf, hub
+from r1repro import gguf, hub
 from r1repro.config import TEACHER, Config, RLConfig, with_teacher
-from r1repro.duration import duration
 from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
 from r1repro.generation.rollouts import Sampling
 from r1repro.planning.expected import Expected
-from r1repro.planning.probe import NEVER, machine
+from r1repro.planning.probe import be_quiet, machine, two_steps
 from r1repro.planning.work import Work, kind, settings_of
-from r1repro.runner.graph import Stage, find, model_of_stage
-from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
+from r1repro.runner.graph import Stage, model_of_stage
+from r1repro.stages.models import load_model, load_tokenizer, save_model
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import Problem
-from r1repro.training import rl
 
 QUESTIONS, SAMPLES, TOKENS = 16, 3, 32
-"""Of each template the probe asks this many questions, each this many times, and the length cap.
+"""Questions that the probe asks in each template, samples of each, and their length cap.
 
-48 rows, as in a GRPO step of scale=pocket: with fewer, a token takes longer.
+These are 48 rows, as in a GRPO step of scale=pocket: with fewer, a token takes longer.
 """
 TRAINED, GENERATIONS = 2, 4
 """Questions of a GRPO step of the probe, and completions of each."""
 CHECKPOINT = 3
-"""Bytes of a checkpoint in models: weights, optimizer and reference."""
-HALF = 0.6
-"""Speed of a stage on half of two cores, as a part of that on both."""
+"""Size of a checkpoint in models: weights, optimizer and reference."""
 SPREAD = 1.5
 """Error factor of a predicted time."""
-NAMES = 34
-"""Width of the column of stage names, in characters."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a template's prompts and answers are like.
-
-    prompt: mean tokens of a prompt; ending: share of an answer's tokens that end it.
-    """
+    """Mean tokens of a template's prompts, and the share of the answers' tokens that end one."""
 
     prompt: float
     ending: float
@@ -67,9 +56,9 @@ class Asked:
 class Pace:
     """Seconds that a model takes on `machine`, and the `seconds` of the measurement.
 
-    read, written: of a token of a prompt, and of an answer. learned, judged: of a token, prompts
-    included, with gradients, and by the reference. step: of an update beyond its tokens. loaded,
-    saved: of the model. asked: by template.
+    read, written: per token of a prompt and of an answer. learned, judged: per token, prompts
+    included, of a pass with gradients and of the reference's. step: per update beyond its tokens.
+    loaded, saved: for the model. asked: by template.
     """
 
     read: float
@@ -83,22 +72,23 @@ class Pace:
     machine: str
     seconds: float
 
+    def said(self) -> str:
+        """The measured rates."""
+        rates = {"prompts": self.read, "rollouts": self.written, "GRPO updates": self.learned}
+        told = [f"{name} {1 / each:,.0f}" for name, each in rates.items() if each]
+        return ", ".join([*told, f"{self.step:.1f} s an update"])
+
 
 def missing(config: Config, keys: Collection[str]) -> list[str]:
-    """Those of these models that are not on this machine, by their names on the hub.
-
-    keys: of `with_teacher`.
-    """
+    """The hub's names of those models, by keys of `with_teacher`, that are not on this machine."""
     every = with_teacher(config)
-    found = (every[key] for key in keys if not every[key].made_here and every[key].path is None)
-    return [str(one.hub) for one in found if hub.folder(str(one.hub), "model") is None]
+    names = [every[key].hub for key in keys if every[key].path is None]
+    return [name for name in names if name is not None and hub.folder(name, "model") is None]
 
 
 def probe(config: Config, keys: Sequence[str]) -> dict[str, Pace]:
     """Measure the models of these keys of `with_teacher`; models of one folder once."""
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    be_quiet()
     every, found = with_teacher(config), dict[str, Pace]()
     places = {key: gguf.model_folder(config, every[key]) for key in keys}
     for key, place in places.items():
@@ -158,17 +148,10 @@ def _trained(
     """Seconds of a token with gradients and by the reference, of an update, and of saving."""
     settings = replace(
         config.stage.r1_zero,
-        steps=2, questions=TRAINED, generations=GENERATIONS, max_completion_tokens=TOKENS,
-        raised_at=None,
-        steps_per_generation=1, save_every=NEVER, sample_every=NEVER,
+        questions=TRAINED, generations=GENERATIONS, max_completion_tokens=TOKENS,
     )  # fmt: skip
+    model, recorder = two_steps(config, place, problems, settings, "r1_zero")
     with tempfile.TemporaryDirectory() as folder:
-        model = load_trained(place, config.engine, 0)
-        trainer, recorder = rl.build(
-            model, tokenizer, problems[: 2 * TRAINED], settings,
-            template="r1_zero", seed=0, folder=Path(folder) / "grpo", engine=config.engine,
-        )  # fmt: skip
-        trainer.train()
         began = time.perf_counter()
         save_model(model, tokenizer, Path(folder) / "model")
         saved = time.perf_counter() - began
@@ -217,27 +200,3 @@ def _template(config: Config, stage: Stage) -> str:
         return config.student.teacher_chat
     policy = stage.name if kind(stage) in ("rl", "sft") else stage.inputs[0]
     return checkpoints.form(config, policy)
-
-
-def lines(
-    config: Config, works: Mapping[str, Work], amounts: Mapping[str, Expected]
-) -> Iterator[str]:
-    """The time of the stages that are left, with the measurements behind it."""
-    stages = {name: find(name, config) for name in works}
-    found = probe(config, list(dict.fromkeys(map(model_of_stage, stages.values()))))
-    yield f"\nprobe, {sum(pace.seconds for pace in found.values()):.0f} s, tokens/s"
-    for key, pace in found.items():
-        rates = {"prompts": pace.read, "rollouts": pace.written, "GRPO updates": pace.learned}
-        said = ", ".join(f"{name} {1 / each:,.0f}" for name, each in rates.items() if each)
-        yield f"  {key:<{NAMES}}{said}, {pace.step:.1f} s an update, on {pace.machine}"
-    yield "\ntime, from the probe, answers as long as the probe's"
-    total = 0.0
-    for name, most in works.items():
-        stage = stages[name]
-        took = seconds(config, stage, most, amounts[name], found[model_of_stage(stage)])
-        if stage.half and cores.at_once() == 2:
-            took /= HALF
-        total += took / (cores.at_once() if stage.half else 1)
-        yield f"  {name:<{NAMES}}{duration(took):>10}"
-    between = f"between {duration(total / SPREAD)} and {duration(total * SPREAD)}"
-    yield f"  {'total':<{NAMES}}{duration(total):>10}  {between}, if the machine stays as fast"

@@ -8,14 +8,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from r1repro import cores
 from r1repro.artifacts import Progress
-from r1repro.config import BaseConfig, Config, ModelConfig, RLConfig, SFTConfig, models
+from r1repro.config import (
+    BaseConfig,
+    Config,
+    ModelConfig,
+    RLConfig,
+    SFTConfig,
+    models,
+)
 from r1repro.evaluation.checkpoints import BASE_OF, CHECKPOINTS, of_student
 from r1repro.planning.expected import ALONE
 from r1repro.stages.base_model import TOKENIZER_DOCUMENTS, from_random_weights
@@ -42,8 +50,7 @@ NEVER = 10**9
 class Speed:
     """Tokens per second on `machine`, and the `seconds` of the measurement.
 
-    learned: GRPO without its rollouts, prompts included; tuned: SFT; prompt: mean tokens of a
-    prompt.
+    learned: by GRPO without its rollouts, prompts included; tuned: by SFT. prompt: mean tokens.
     """
 
     pretrained: float
@@ -54,16 +61,21 @@ class Speed:
     machine: str
     seconds: float
 
+    def said(self) -> str:
+        """The measured rates."""
+        return (
+            f"pretraining {self.pretrained:,.0f}, rollouts {self.sampled:,.0f}, "
+            f"GRPO updates {self.learned:,.0f}, fine-tuning {self.tuned:,.0f}"
+        )
+
 
 def probe(config: Config, keys: Sequence[str]) -> dict[str, Speed]:
     """Measure pretraining, GRPO and SFT with a model of each shape, by key of `config.models`.
 
-    Each uses as many threads as its stages. Models of one size are measured once, since speed
-    differs by a few per cent between architectures. Nothing is kept.
+    Each uses as many threads as its stages. Models of one size are measured once, since the speeds
+    of architectures differ by a few per cent.
     """
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    be_quiet()
     world = worlds.of(config.task)
     documents = list(islice(corpus.documents(world, 0), TOKENIZER_DOCUMENTS))
     tokenizer = train_tokenizer(documents)
@@ -84,6 +96,13 @@ def probe(config: Config, keys: Sequence[str]) -> dict[str, Speed]:
     finally:
         torch.set_num_threads(threads)
     return found
+
+
+def be_quiet() -> None:
+    """Keep the libraries' progress bars and warnings out of the plan."""
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 
 
 def _size(config: Config, key: str) -> tuple[bool, ModelConfig]:
@@ -108,8 +127,8 @@ def _speed(
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
         model = from_random_weights(models(config)[key], tokenizer)
-        # Enough tokens end a completion that lengths match those of our runs, and the batch shrinks
-        # in the same way.
+        # So many tokens end a completion that lengths are as in our runs, and the batch shrinks as
+        # it does there.
         ending = range(len(tokenizer) // 2, len(tokenizer) // 2 + round(len(tokenizer) / ALONE))
         model.generation_config.eos_token_id = [tokenizer.eos_token_id, *ending]
         save_model(model, tokenizer, folder)
@@ -122,7 +141,7 @@ def _speed(
 
 
 def machine() -> str:
-    """What computes here."""
+    """The GPU, or the CPUs and threads, that compute here."""
     if torch.cuda.is_available():
         return str(torch.cuda.get_device_name())
     threads = torch.get_num_threads()
@@ -142,7 +161,7 @@ def _pretrained(
     model = from_random_weights(models(config)[key], tokenizer).to(device())
     settings = replace(settings, log_every=1, save_every=NEVER)
 
-    def run(batches: int) -> tuple[float, float]:
+    def run(batches: int) -> list[dict[str, Any]]:
         sequences: list[Sequence[int]] = []
         left = (batches + 1) * settings.batch_tokens
         for document in cycle(ids):
@@ -150,15 +169,21 @@ def _pretrained(
             left -= len(document)
             if left < 0:
                 break
-        rows = pretrain(
+        return pretrain(
             model, sequences, settings, pad_id=tokenizer.pad_token_id, seed=0, folder=folder,
             progress=Progress(None), engine=config.engine,
         )  # fmt: skip
-        # The first batch is not counted, since it includes one-time setup.
-        return rows[-1]["tokens"] - rows[0]["tokens"], rows[-1]["seconds"] - rows[0]["seconds"]
 
-    tokens, seconds = run(_units(lambda batches: run(batches)[1], 200))
-    return tokens / seconds
+    return _rate(run(_units(lambda batches: _since_first(run(batches), "seconds"), 200)))
+
+
+def _since_first(rows: Sequence[dict[str, Any]], column: str) -> float:
+    return float(rows[-1][column] - rows[0][column])
+
+
+def _rate(rows: Sequence[dict[str, Any]]) -> float:
+    """Tokens per second after the first log, which includes one-time setup."""
+    return _since_first(rows, "tokens") / _since_first(rows, "seconds")
 
 
 def _reinforced(
@@ -171,34 +196,42 @@ def _reinforced(
 ) -> tuple[float, float]:
     """Tokens per second of rollouts, and of the rest of a GRPO step.
 
-    The second of two steps is measured, with all questions of a step if time allows.
+    Measured on a step with all its questions, if time allows.
     """
     row = ALONE + sum(map(len, prompts)) / len(prompts)
     fit = STEP_SECONDS * pretrained / (GRPO_TOKENS * settings.generations * row)
     questions = max(1, min(settings.questions, len(problems) // 2, int(fit)))
     brief = replace(
         settings,
-        steps=2,
         questions=questions,
         max_completion_tokens=min(settings.max_completion_tokens, round(LONGEST * ALONE)),
-        raised_at=None,
-        steps_per_generation=1,
-        # So that every step has a rollout.
-        objective=replace(settings.objective, passes=1),
-        save_every=NEVER,
-        sample_every=NEVER,
     )
-    trainer, recorder = rl.build(
-        load_trained(folder, config.engine, 0), load_tokenizer(folder), problems[: 2 * questions],
-        brief, template="mini", seed=0, folder=folder.with_name("grpo"), engine=config.engine,
-    )  # fmt: skip
-    trainer.train()
+    _, recorder = two_steps(config, folder, problems, brief, "mini")
     first, second = recorder.rows
     rollouts = second["seconds_rollout"]
     rest = second["seconds"] - first["seconds"] - rollouts
     asked = sum(map(len, prompts[questions : 2 * questions]))
     said = second["length"] * questions * settings.generations
     return said / rollouts, (said + asked * settings.generations) / rest
+
+
+def two_steps(
+    config: Config, place: Path, problems: Sequence[Problem], settings: RLConfig, template: str
+) -> tuple[PreTrainedModel, rl.Recorder]:
+    """Train two steps of GRPO, each with a rollout; the second is free of one-time setup."""
+    brief = replace(
+        settings,
+        steps=2, raised_at=None, steps_per_generation=1, save_every=NEVER, sample_every=NEVER,
+        objective=replace(settings.objective, passes=1),
+    )  # fmt: skip
+    model = load_trained(place, config.engine, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer, recorder = rl.build(
+            model, load_tokenizer(place), problems[: 2 * brief.questions], brief,
+            template=template, seed=0, folder=Path(folder), engine=config.engine,
+        )  # fmt: skip
+        trainer.train()
+    return model, recorder
 
 
 def _tuned(
@@ -221,7 +254,4 @@ def _tuned(
         replace(settings, epochs=1, save_every=NEVER),
         seed=0, folder=folder.with_name("sft"), progress=Progress(None), engine=config.engine,
     )  # fmt: skip
-    # Steps before the first log are not counted.
-    return float(
-        (rows[-1]["tokens"] - rows[0]["tokens"]) / (rows[-1]["seconds"] - rows[0]["seconds"])
-    )
+    return _rate(rows)

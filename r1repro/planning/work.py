@@ -1,19 +1,13 @@
 """Work and memory of a stage, computed from the configuration before anything runs."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.parquet as parquet
 
-from r1repro.config import (
-    LONGEST_PROMPT,
-    Config,
-    RLConfig,
-    SamplesConfig,
-    lab,
-    models,
-)
+from r1repro.config import LONGEST_PROMPT, Config, RLConfig, SamplesConfig, lab, models
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.runner.graph import Stage, model_of_stage
@@ -23,6 +17,7 @@ from r1repro.stages.baselines import TEMPERATURES
 from r1repro.stages.evaluate import some
 from r1repro.stages.samples import as_many
 from r1repro.tasks import worlds
+from r1repro.tasks.problem import Problem
 
 PROMPT = 512
 """Tokens assumed for a prompt of an external task, for memory."""
@@ -35,9 +30,9 @@ RFT_DATA = "base_rft_data"
 class Work:
     """The work of a stage, as text (`said`) and as counts.
 
-    completions: sampled, of at most `cap` tokens each, after `prompts` that are read once each;
-    below: tokens by which their mean cap is below `cap`, where that was reached in mid-run;
-    learned: training rows over all epochs, whose completions have at most `longest` tokens;
+    completions: sampled, of at most `cap` tokens each; prompts: each read once.
+    below: how far the mean cap is below `cap`, in tokens, if the cap rises during the run.
+    learned: training rows over all epochs, whose completions have at most `longest` tokens.
     pretrained: tokens.
     """
 
@@ -53,15 +48,19 @@ class Work:
 
 def work(config: Config, stage: Stage) -> Work:
     """The stage's work; empty for stages of unknown kind."""
-    if stage.run == lab.EVALUATE:
-        return _arm_evaluated(config)
-    count = _WORKS.get(kind(stage))
+    function = stage.run.rpartition(".")[2]
+    count = _WORKS.get(function) or _WORKS.get(kind(stage))
     return Work("") if count is None else count(config, stage)
 
 
 def kind(stage: Stage) -> str:
     """Name of the module of the stage's function."""
     return stage.run.split(":")[0].rsplit(".", 1)[-1]
+
+
+def processes(config: Config, stage: Stage) -> int:
+    """Number of processes that the stage runs in."""
+    return config.launch.processes if stage.distributed else 1
 
 
 def settings_of(config: Config, stage: Stage) -> Any:
@@ -71,9 +70,7 @@ def settings_of(config: Config, stage: Stage) -> Any:
         return found
     named = lab.REFERENCE if stage.name == offline.DATA else stage.name.removeprefix(lab.STAGE)
     arm = lab.arms()[named]
-    if arm.offline is None:
-        return lab.settings(found, arm)
-    return lab.offline_settings(config.stage, arm)
+    return lab.offline_settings(config.stage, arm) if arm.offline else lab.settings(found, arm)
 
 
 def settings_key(stage: Stage) -> str:
@@ -85,18 +82,30 @@ def _base(config: Config, stage: Stage) -> Work:
     model = models(config)[model_of_stage(stage)]
     if not model.made_here:
         return Work(f"copied from {model.path or model.hub}: nothing is trained")
-    tokens, batch = settings_of(config, stage).tokens, settings_of(config, stage).batch_tokens
-    said = f"{tokens:,} tokens in batches of {batch:,}, from random weights"
-    return Work(said, pretrained=tokens)
+    settings = settings_of(config, stage)
+    said = f"{settings.tokens:,} tokens in batches of {settings.batch_tokens:,}"
+    return Work(f"{said}, from random weights", pretrained=settings.tokens)
+
+
+def _many(completions: int, cap: int) -> str:
+    return f"{completions:,} completions of at most {cap:,} tokens"
+
+
+def _problems(config: Config, split: str) -> int | None:
+    """Problems of the split that an evaluation asks; None while the data are not known."""
+    try:
+        return len(some(getattr(worlds.of(config.task), split), config.evaluation.problems))
+    except R1ReproError:
+        return None
 
 
 def _rl(config: Config, stage: Stage) -> Work:
     settings: RLConfig = settings_of(config, stage)
-    processes = config.launch.processes if stage.distributed else 1
+    shared_by = processes(config, stage)
     rows, cap = settings.questions * settings.generations, settings.last_cap
     mean = sum(map(settings.cap, range(settings.steps))) / settings.steps
     longest = settings.micro_batch_tokens // (prompt_tokens(config) + cap)
-    fit = max(1, min(rows // processes, longest))
+    fit = max(1, min(rows // shared_by, longest))
     completions, once = settings.batches * rows, settings.steps_per_generation
     return Work(
         f"{settings.questions} questions x {settings.generations} answers = {rows:,} completions "
@@ -104,7 +113,7 @@ def _rl(config: Config, stage: Stage) -> Work:
         + (f", {cap:,} after {settings.raised_at:,} steps" if mean < cap else "")
         + (f", sampled for {once} steps at once" if once > 1 else "")
         + f", in micro-batches of at most {settings.micro_batch_tokens:,} tokens ({fit:,} of the "
-        f"longest rows), {processes} {'process' if processes == 1 else 'processes'}; "
+        f"longest rows), {shared_by} {'process' if shared_by == 1 else 'processes'}; "
         f"{settings.steps:,} steps = {completions:,} completions",
         prompts=settings.steps * settings.questions,
         completions=completions,
@@ -121,7 +130,7 @@ def _why_rl(config: Config, stage: Stage) -> Work:
     completions = 2 * prompts * settings.generations
     return Work(
         f"SFT, RFT and GRPO on {prompts:,} questions in {why_rl.UPDATES} updates each; RFT and "
-        f"GRPO sample {completions:,} completions of at most {cap:,} tokens",
+        f"GRPO sample {_many(completions, cap)}",
         prompts=2 * prompts,
         completions=completions,
         cap=cap,
@@ -134,8 +143,8 @@ def _process_model(config: Config, stage: Stage) -> Work:
     pairs, cap = config.stage.reward_model, config.stage.r1_zero.max_completion_tokens
     completions = pairs.questions * pairs.samples
     return Work(
-        f"{pairs.questions:,} questions x {pairs.samples} samples of the base = {completions:,} "
-        f"completions of at most {cap:,} tokens; pairs of their beginnings x {pairs.epochs} epochs",
+        f"{pairs.questions:,} questions x {pairs.samples} samples of the base = "
+        f"{_many(completions, cap)}; pairs of their beginnings x {pairs.epochs} epochs",
         prompts=pairs.questions,
         completions=completions,
         cap=cap,
@@ -147,7 +156,7 @@ def _process_model(config: Config, stage: Stage) -> Work:
 def _iterative(config: Config, stage: Stage) -> Work:
     settings, pairs = lab.of_round(config.stage.r1_zero), config.stage.reward_model
     asked, cap = settings.batches * settings.questions, settings.max_completion_tokens
-    evaluated = _arm_evaluated(config)
+    evaluated = _arm_evaluated(config, stage)
     prompts = 3 * (asked + evaluated.prompts) + 2 * pairs.questions
     learned = 3 * asked * settings.generations
     completions = learned + 2 * pairs.questions * pairs.samples + 3 * evaluated.completions
@@ -167,7 +176,7 @@ def _iterative(config: Config, stage: Stage) -> Work:
 def _sft(config: Config, stage: Stage) -> Work:
     settings = settings_of(config, stage)
     source, student = stage.inputs[-1], config.student
-    made = sampled_for(config, stage)
+    made = sampled_for(config, stage.inputs[1])
     if _by_traces(config, stage):
         source, examples, most = str(student.traces), student.traces_rows, "at most "
     elif Workspace(config).is_done(source):
@@ -193,50 +202,32 @@ def longest_answer(config: Config, stage: Stage) -> int:
     """Most tokens of a completion in an SFT stage; for external traces an assumption."""
     if _by_traces(config, stage):
         return TRACE
-    return sampled_for(config, stage).max_completion_tokens
+    return sampled_for(config, stage.inputs[1]).max_completion_tokens
 
 
-def sampled_for(config: Config, stage: Stage) -> SamplesConfig:
-    """How the data of an SFT stage are sampled."""
-    source = stage.inputs[1]
-    if source == RFT_DATA:
-        return _rft_samples(config)
-    settings: SamplesConfig = getattr(config.stage, source)
+def sampled_for(config: Config, data: str) -> SamplesConfig:
+    """How the data set of that stage is sampled."""
+    if data == RFT_DATA:
+        return as_many(config.stage.r1_zero, config.stage.base_rft.keep_all)
+    settings: SamplesConfig = getattr(config.stage, data)
     return settings
-
-
-def _rft_samples(config: Config) -> SamplesConfig:
-    return as_many(config.stage.r1_zero, config.stage.base_rft.keep_all)
 
 
 def _samples(config: Config, stage: Stage) -> Work:
     settings: SamplesConfig = settings_of(config, stage)
-    completions = settings.questions * settings.samples
-    return Work(
-        f"{settings.questions:,} questions x {settings.samples} samples = {completions:,} "
-        f"completions of at most {settings.max_completion_tokens:,} tokens, at most "
-        f"{settings.rollout_batch:,} at once; at most {settings.kept} of a question are kept",
-        prompts=settings.questions,
-        completions=completions,
-        cap=settings.max_completion_tokens,
-    )
+    questions, cap = settings.questions, settings.max_completion_tokens
+    completions = questions * settings.samples
+    said = f"{questions:,} questions x {settings.samples} samples = {_many(completions, cap)}"
+    limits = f"{settings.rollout_batch:,} at once; at most {settings.kept} of a question are kept"
+    return Work(f"{said}, at most {limits}", questions, completions, cap)
 
 
-def _arm_evaluated(config: Config) -> Work:
-    """An arm of the lab on the validation problems."""
-    asked = config.evaluation
-    try:
-        problems = len(some(worlds.of(config.task).validation, asked.problems))
-    except R1ReproError:
-        return Work(f"{asked.samples} samples per validation problem, of a number not yet known")
-    completions, cap = problems * asked.samples, asked.max_completion_tokens
-    return Work(
-        f"{problems:,} validation problems x {asked.samples} = {completions:,} completions of at "
-        f"most {cap:,} tokens",
-        prompts=problems,
-        completions=completions,
-        cap=cap,
-    )
+def _rft_data(config: Config, _: Stage) -> Work:
+    drawn = sampled_for(config, RFT_DATA)
+    prompts, cap = drawn.questions, drawn.max_completion_tokens
+    completions = prompts * drawn.samples
+    said = f"{_many(completions, cap)} to {prompts:,} prompts"
+    return Work(said, prompts, completions, cap)
 
 
 def _reward_model(config: Config, stage: Stage) -> Work:
@@ -256,108 +247,104 @@ def _reward_model(config: Config, stage: Stage) -> Work:
 
 def _evaluate(config: Config, stage: Stage) -> Work:
     settings = config.evaluation
-    if stage.run.endswith(":curve"):
-        return _curve(config)
     in_depth = stage.run.endswith(":in_depth")
     samples = settings.samples if in_depth else settings.samples_between
     each = settings.general_samples
     if stage.run.endswith(":greedy"):
         samples = each = 1  # the same answer every time
-    try:
-        world = worlds.of(config.task)
-    except R1ReproError:
+    problems = _problems(config, settings.split)
+    if problems is None:
         return Work(f"{samples} samples per held-out problem, whose number is not yet known")
-    problems = len(some(getattr(world, settings.split), settings.problems))
-    general = len(some(getattr(world, f"general_{settings.split}"), settings.general_items))
+    general, cap = len(general_items(config)), settings.max_completion_tokens
     completions = problems * samples + general * each
-    return Work(
-        f"{problems:,} problems x {samples} and {general:,} general items x "
-        f"{each} = {completions:,} completions of at most "
-        f"{settings.max_completion_tokens:,} tokens",
-        prompts=problems + general,
-        completions=completions,
-        cap=settings.max_completion_tokens,
-    )
+    said = f"{problems:,} problems x {samples} and {general:,} general items x {each}"
+    return Work(f"{said} = {_many(completions, cap)}", problems + general, completions, cap)
 
 
-def _curve(config: Config) -> Work:
-    """The held-out curve: the base, R1-Zero and what its training kept, on validation problems."""
+def general_items(config: Config) -> Sequence[Problem]:
+    """The general items that an evaluation asks."""
+    asked = config.evaluation
+    return some(getattr(worlds.of(config.task), f"general_{asked.split}"), asked.general_items)
+
+
+def _arm_evaluated(config: Config, _: Stage) -> Work:
+    """An arm of the lab, or the base, on the validation problems."""
+    settings, problems = config.evaluation, _problems(config, "validation")
+    samples, cap = settings.samples, settings.max_completion_tokens
+    if problems is None:
+        return Work(f"{samples} samples per validation problem, whose number is not yet known")
+    completions = problems * samples
+    said = f"{problems:,} validation problems x {samples} = {_many(completions, cap)}"
+    return Work(said, problems, completions, cap)
+
+
+def _curve(config: Config, _: Stage) -> Work:
+    """The held-out curve: the base, R1-Zero and its snapshots on the validation problems."""
     settings, rl = config.evaluation, config.stage.r1_zero
     every = rl.snapshot_every
     policies = 2 + ((rl.steps - 1) // every if every else 0)
-    try:
-        problems = len(some(worlds.of(config.task).validation, settings.problems))
-    except R1ReproError:
+    problems, samples = _problems(config, "validation"), settings.curve_samples or 0
+    if problems is None:
         return Work(f"{policies} policies on the validation problems, whose number is not known")
-    samples, cap = settings.curve_samples or 0, settings.max_completion_tokens
-    completions = policies * problems * samples
-    return Work(
-        f"{policies} policies x {problems:,} validation problems x {samples} samples = "
-        f"{completions:,} completions of at most {cap:,} tokens",
-        prompts=policies * problems,
-        completions=completions,
-        cap=cap,
-    )
+    prompts, cap = policies * problems, settings.max_completion_tokens
+    said = f"{policies} policies x {problems:,} validation problems x {samples} samples"
+    return Work(f"{said} = {_many(prompts * samples, cap)}", prompts, prompts * samples, cap)
 
 
-def _baseline(config: Config, stage: Stage) -> Work:
-    """The search of the best prompt, the data of RFT, or an evaluation with another prompt."""
-    named = stage.run.rsplit(":", 1)[-1]
-    if named == "rft_data":
-        drawn = _rft_samples(config)
-        prompts, cap = drawn.questions, drawn.max_completion_tokens
-        completions = prompts * drawn.samples
-    elif named == "search":
-        settings = config.evaluation
-        try:
-            world = worlds.of(config.task)
-        except R1ReproError:
-            return Work("every prompt on the validation problems, whose number is not yet known")
-        problems = len(some(world.validation, settings.problems))
-        ways = len(checkpoints.ways(config, world))
-        prompts, cap = problems * ways * len(TEMPERATURES), settings.max_completion_tokens
-        # Greedy decoding, one of the temperatures, samples once.
-        each = 1 + (len(TEMPERATURES) - 1) * settings.search_samples
-        completions = problems * ways * each
-    else:
-        return _evaluate(config, stage)
-    said = f"{completions:,} completions of at most {cap:,} tokens to {prompts:,} prompts"
-    return Work(said, prompts=prompts, completions=completions, cap=cap)
+def _search(config: Config, _: Stage) -> Work:
+    """The search of the best prompt on the validation problems."""
+    settings, problems = config.evaluation, _problems(config, "validation")
+    if problems is None:
+        return Work("every prompt on the validation problems, whose number is not yet known")
+    asked = problems * len(checkpoints.ways(config, worlds.of(config.task)))
+    # Greedy decoding, one of the temperatures, samples once.
+    each = 1 + (len(TEMPERATURES) - 1) * settings.search_samples
+    prompts, completions = asked * len(TEMPERATURES), asked * each
+    cap = settings.max_completion_tokens
+    said = f"{_many(completions, cap)} to {prompts:,} prompts"
+    return Work(said, prompts, completions, cap)
+
+
+def _offline_data(config: Config, stage: Stage) -> Work:
+    rl: RLConfig = settings_of(config, stage)
+    questions = rl.batches * rl.questions
+    samples, cap = questions * rl.generations, rl.last_cap
+    return Work(f"{_many(samples, cap)} to {questions:,} questions", questions, samples, cap)
 
 
 def _offline(config: Config, stage: Stage) -> Work:
     rl = lab.settings(config.stage.r1_zero, lab.arms()[lab.REFERENCE])
-    questions, cap = rl.batches * rl.questions, rl.last_cap
-    samples = questions * rl.generations
-    if stage.name == offline.DATA:
-        said = f"{samples:,} completions of at most {cap:,} tokens to {questions:,} questions"
-        return Work(said, prompts=questions, completions=samples, cap=cap)
-    arm = lab.arms()[stage.name.removeprefix(lab.STAGE)]
-    settings = settings_of(config, stage)
-    every = questions if arm.offline == "sft" else samples
-    rows = max(1, round(arm.share * every)) * settings.epochs
+    arm, settings = lab.arms()[stage.name.removeprefix(lab.STAGE)], settings_of(config, stage)
+    every = rl.batches * rl.questions * (1 if arm.offline == "sft" else rl.generations)
+    examples = max(1, round(arm.share * every))
     return Work(
-        f"{str(arm.offline).upper()} on at most {rows // settings.epochs:,} examples of "
+        f"{str(arm.offline).upper()} on at most {examples:,} examples of "
         f"{offline.DATA} x {settings.epochs} epochs, {settings.batch_size} a step",
-        learned=rows,
-        longest=cap,
+        learned=examples * settings.epochs,
+        longest=rl.last_cap,
     )
 
 
 _WORKS = {
-    "offline": _offline,
     "base_model": _base,
+    "baselines": _evaluate,
+    "baselines:rft_data": _rft_data,
+    "baselines:search": _search,
+    "cold_start_data": _samples,
+    "evaluate": _evaluate,
+    "evaluate:curve": _curve,
+    "evaluate:validation": _arm_evaluated,
+    "iterative": _iterative,
+    "offline": _offline,
+    "offline:data": _offline_data,
+    lab.PROCESS: _process_model,
+    "rejection_sampling": _samples,
+    "reward_model": _reward_model,
     "rl": _rl,
     "sft": _sft,
     "why_rl": _why_rl,
-    "iterative": _iterative,
-    lab.PROCESS: _process_model,
-    "cold_start_data": _samples,
-    "rejection_sampling": _samples,
-    "reward_model": _reward_model,
-    "evaluate": _evaluate,
-    "baselines": _baseline,
 }
+"""By module of a stage's function, or by module and function."""
 
 
 def prompt_tokens(config: Config) -> int:

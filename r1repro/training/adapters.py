@@ -25,9 +25,9 @@ def adapted(model: PreTrainedModel, rank: int, alpha: int, seed: int) -> PeftMod
     The language-model head gets no adapter; a reward model's head is trained in full.
     """
     torch.manual_seed(seed)
-    task = "SEQ_CLS" if hasattr(model, "score") else "CAUSAL_LM"
-    settings: dict[str, Any] = {"target_modules": "all-linear", "task_type": task}
-    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=alpha, **settings))
+    task: Any = "SEQ_CLS" if hasattr(model, "score") else "CAUSAL_LM"
+    settings = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", task_type=task)
+    return get_peft_model(model, settings)
 
 
 def inner(model: nn.Module) -> PreTrainedModel:
@@ -35,32 +35,18 @@ def inner(model: nn.Module) -> PreTrainedModel:
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
-def to_float32(model: nn.Module) -> None:
-    """Cast trainable parameters to float32; TRL casts them to bfloat16 next to 4-bit weights.
+class ReferenceSync(TrainerCallback):
+    """Copies the trained adapter into the reference's every `ref_model_sync_steps`."""
 
-    At adapter learning rates, bfloat16 would round most updates away.
-    """
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
-
-
-def sync_reference(model: PeftModel) -> None:
-    """Copy the trained adapter into the reference adapter."""
-    parameters = dict(model.named_parameters())
-    with torch.no_grad():
+    @torch.no_grad()
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step % args.ref_model_sync_steps:
+            return
+        model = kwargs["model"]
+        parameters = dict(getattr(model, "module", model).named_parameters())
         for name, parameter in parameters.items():
             if f".{TRAINED}." in name:
                 parameters[name.replace(f".{TRAINED}.", f".{REFERENCE}.")].copy_(parameter)
-
-
-class ReferenceSync(TrainerCallback):
-    """Copies the trained adapter to the reference every `ref_model_sync_steps`."""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step % args.ref_model_sync_steps == 0:
-            model = kwargs["model"]
-            sync_reference(getattr(model, "module", model))
 
 
 @torch.no_grad()
@@ -68,8 +54,8 @@ def whole(model: nn.Module, wanted: bool = True) -> PreTrainedModel | None:
     """A plain model equivalent to `model`; None in a process where it is not `wanted`.
 
     Returns `model` itself, or a copy on the CPU if weights are sharded (every process must call
-    this) or adapters have to be merged. The merge reloads the folder that `model` came from in the
-    precision of the frozen weights, so a quantized model is merged into unquantized weights.
+    this) or adapters have to be merged: into the weights of the folder that `model` came from, in
+    the precision of the frozen ones. A quantized model is thus merged into unquantized weights.
     """
     if sharding.is_sharded(model):
         return sharding.whole(model, torch.float32, torch.device("cpu"), wanted)
@@ -78,10 +64,8 @@ def whole(model: nn.Module, wanted: bool = True) -> PreTrainedModel | None:
     if not isinstance(model, PeftModel):
         return model
     trained = model.get_base_model()
-    kind, head = type(trained), {}
-    if hasattr(trained, "score"):
-        head = {"num_labels": trained.config.num_labels}
-    plain = kind.from_pretrained(
+    head = {"num_labels": trained.config.num_labels} if hasattr(trained, "score") else {}
+    plain = type(trained).from_pretrained(
         trained.config._name_or_path,
         dtype=trained.get_input_embeddings().weight.dtype,
         local_files_only=True,
@@ -93,8 +77,7 @@ def whole(model: nn.Module, wanted: bool = True) -> PreTrainedModel | None:
     modules = dict(plain.named_modules())
     for name, module in trained.named_modules():
         if isinstance(module, LoraLayer):
-            weight = modules[name].weight
-            weight.copy_(_merged(weight, module))
+            modules[name].weight.copy_(_merged(modules[name].weight, module))
         elif isinstance(module, ModulesToSaveWrapper):
             modules[name].load_state_dict(module.modules_to_save[TRAINED].state_dict())
     return plain
@@ -102,12 +85,12 @@ def whole(model: nn.Module, wanted: bool = True) -> PreTrainedModel | None:
 
 @contextmanager
 def merged(model: nn.Module) -> Iterator[None]:
-    """The trained adapters are part of the frozen weights in here, rounded as `whole` rounds them.
+    """Within it, the trained adapters are merged into the frozen weights, rounded as in `whole`.
 
-    Sampling makes many small passes, each of which would also compute two narrow float32 products
-    beside every projection. Changes below the precision of the weights are missing here, as they
-    are from what is saved; GRPO weights its tokens for the difference. The frozen weights are put
-    back as they were, to the bit; both are held meanwhile. Not for 4-bit weights.
+    Otherwise each of sampling's many small passes would compute two narrow float32 products beside
+    every projection. Changes below the precision of the weights are lost, as in what is saved; GRPO
+    weights its tokens for the difference. Afterwards the frozen weights, which are kept beside the
+    merged ones, are bit-identical. Not for 4-bit weights.
     """
     layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
     frozen = [layer.get_base_layer().weight.data for layer in layers]
@@ -116,7 +99,7 @@ def merged(model: nn.Module) -> Iterator[None]:
             for layer in layers:
                 weight = layer.get_base_layer().weight
                 weight.data = _merged(weight, layer)
-                layer.merged_adapters.append(TRAINED)  # PEFT then asks the frozen weights alone
+                layer.merged_adapters.append(TRAINED)  # PEFT then skips the adapter
         yield
     finally:
         for layer, data in zip(layers, frozen, strict=True):

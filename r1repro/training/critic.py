@@ -1,7 +1,7 @@
-"""PPO's critic: a second model of the policy's size, with one output at every token.
+"""PPO's critic: a second model of the policy's size with one output per token (DeepSeekMath 4.1.1).
 
-DeepSeekMath 4.1.1. It begins as the policy's start, with a head of zeros in place of the
-vocabulary's, so that its first values are 0. Suffixes as in objective.py.
+It starts from the policy's weights, with a head of zeros, so its first values are 0. Suffixes as in
+objective.py.
 """
 
 import copy
@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from r1repro.errors import R1ReproError
-from r1repro.training import ppo
+from r1repro.training import ppo, resume
 from r1repro.training.logprobs import micro_batches, states_before
 from r1repro.training.optimizer import MuonWithAdamW
 
@@ -30,7 +29,7 @@ LOGGED = {
     "explained_variance": "critic/explained_variance",
     "advantage_size": "critic/advantage_size",
 }
-"""The critic's figures, by their columns in the metrics: `Critic.learn` says what they are."""
+"""What `Critic.learn` measures, by the columns of the metrics."""
 
 
 class ValueModel(nn.Module):
@@ -49,8 +48,8 @@ class ValueModel(nn.Module):
 class Critic:
     """The value model with its optimizer.
 
-    lr: of Muon and AdamW alike; factor: of the rate, by update (from 0); autocast: gives the
-    context of forward passes.
+    lr: for Muon and AdamW; factor: of the rate, by update (from 0); autocast: the context of
+    forward passes.
     """
 
     def __init__(
@@ -87,9 +86,8 @@ class Critic:
     ) -> tuple[dict[str, Tensor], int]:
         """Columns `values`, `returns`, `to_go` and whitened `advantages`, (B, T); the tokens read.
 
-        to_go: the rewards from a token on, which lambda does not enter.
+        to_go: the undiscounted rewards from a token on.
         kl_of: log-probabilities of the policy that sampled and of the reference; None without a KL.
-        Rewards are not discounted.
         """
         mask_B_T = batch["completion_mask"]
         values_B_T, read = self.values(batch)
@@ -107,9 +105,9 @@ class Critic:
     def learn(self, batch: dict[str, Any], update: int) -> tuple[dict[str, float], int]:
         """One update towards the batch's returns; the figures of LOGGED, and the tokens read.
 
-        value_loss: ppo.value_loss before the update. explained_variance: 1 - Var(G - V) / Var(G)
-        of the values that the advantages were made with, G being the rewards to go, so that
-        critics with other lambdas compare; 0 where all G are equal.
+        value_loss: ppo.value_loss before the update.
+        explained_variance: 1 - Var(G - V) / Var(G), 0 where all G are equal; V are the values of
+        the advantages and G the rewards to go, which do not depend on lambda.
         advantage_size: mean of |R - V|, the advantage before whitening.
         """
         self.model.train()
@@ -148,19 +146,17 @@ class Critic:
     def _forward(self, batch: dict[str, Any], rows: Tensor, t: int) -> tuple[Tensor, int]:
         """Values of these rows' first t tokens, and the tokens read."""
         p = int(batch["prompt_mask"][rows].sum(1).max())
-        parts = (
-            (batch[f"prompt_{name}"][rows, -p:], batch[f"completion_{name}"][rows, :t])
-            for name in ("ids", "mask")
+        ids_B_L, mask_B_L = (
+            torch.cat([batch[f"prompt_{x}"][rows, -p:], batch[f"completion_{x}"][rows, :t]], 1)
+            for x in ("ids", "mask")
         )
-        ids_B_L, mask_B_L = (torch.cat(both, 1) for both in parts)
         with self.autocast():
             hidden_B_T_D, read = states_before(self.model.trunk, ids_B_L, mask_B_L, t)
         return self.model.score(hidden_B_T_D.float())[:, :, 0], read
 
     def save(self, folder: Path) -> None:
         """Write weights and optimizer into a checkpoint."""
-        weights = {name: p.detach().cpu().contiguous() for name, p in self._parameters().items()}
-        save_file(weights, folder / WEIGHTS)
+        resume.save_weights(folder / WEIGHTS, self.model.named_parameters())
         torch.save(self.optimizer.state_dict(), folder / OPTIMIZER)
 
     def load(self, folder: Path) -> None:
@@ -170,11 +166,5 @@ class Critic:
                 f"checkpoint {folder.name} has no critic, so training cannot resume from it; "
                 "delete the checkpoint to start again"
             )
-        saved = load_file(folder / WEIGHTS)
-        with torch.no_grad():
-            for name, parameter in self._parameters().items():
-                parameter.copy_(saved[name])
+        resume.load_weights(folder / WEIGHTS, self.model.named_parameters())
         self.optimizer.load_state_dict(torch.load(folder / OPTIMIZER, weights_only=True))
-
-    def _parameters(self) -> dict[str, nn.Parameter]:
-        return dict(self.model.named_parameters())

@@ -3,7 +3,6 @@
 The loss is TRL's; `paradigm.dpo_loss` on `paradigm.dpo_margin` is the same by formula.
 """
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,12 +32,12 @@ class Pair:
 
     @property
     def tokens(self) -> int:
-        """Tokens that are read: the prompt twice, and both answers."""
+        """Tokens read: the prompt twice, and both answers."""
         return 2 * len(self.prompt) + len(self.chosen) + len(self.rejected)
 
 
 class Trainer(DPOTrainer):
-    """DPOTrainer on token ids: TRL would make texts of them and tokenize these again."""
+    """DPOTrainer on token ids, which TRL would decode and tokenize again."""
 
     def _prepare_dataset(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:
         return dataset
@@ -58,13 +57,11 @@ def train(
 ) -> list[dict[str, Any]]:
     """Train `model` in place; one metrics row per log.
 
-    Resumes from the newest checkpoint in `folder` and ends with the same weights as an
-    uninterrupted run. With several processes an incomplete last batch is dropped. Raises
-    R1ReproError if no batch remains.
+    Resumes from the newest checkpoint in `folder`, to the weights of an uninterrupted run. With
+    several processes an incomplete last batch is dropped. Raises R1ReproError if no batch remains.
     """
     lengths = [max(len(pair.chosen), len(pair.rejected)) for pair in pairs]
-    rows = sft.whole_batches(sft.epochs(lengths, settings, random.Random(seed)), settings)
-    order = [pairs[row] for row in rows]
+    order = [pairs[row] for row in sft.whole_batches(lengths, settings, seed)]
     if not order:
         raise R1ReproError(
             f"{len(pairs)} pairs of a right and a wrong answer to a question fill no batch of DPO: "

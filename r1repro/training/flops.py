@@ -1,8 +1,8 @@
 """FLOPs of a stage, estimated from the tokens it reads and writes.
 
 A matrix of N parameters takes 2 N FLOPs per token in the forward pass (y = x W), 2 N for the input
-gradient (dx = dy W^T) and 2 N for the weight gradient (dW = x^T dy) (Kaplan et al. 2020, arXiv
-2001.08361, 2.1). A frozen matrix needs no dW.
+gradient (dx = dy W^T) and, unless it is frozen, 2 N for the weight gradient (dW = x^T dy) (Kaplan
+et al. 2020, arXiv 2001.08361, 2.1).
 """
 
 import pandas as pd
@@ -14,7 +14,7 @@ PASS = 2
 
 
 def forward(parameters: int, tokens: float) -> float:
-    """FLOPs to read or write `tokens` tokens; attention is left out, as in the source."""
+    """FLOPs to read or write `tokens` tokens, without attention, as in the source."""
     return PASS * float(parameters) * tokens
 
 
@@ -29,6 +29,6 @@ def trained(parameters: int, moved: int, tokens: float) -> float:
 
 
 def equal_flops_row(rl: pd.DataFrame, budget: float) -> int:
-    """Which row of RL's metrics is the first that has spent the budget; else the last."""
+    """Index of the first row of RL's metrics that has spent the budget; else of the last."""
     spent = rl["flops"].to_numpy(dtype=float) >= budget
     return int(spent.argmax()) if spent.any() else len(rl) - 1

@@ -1,12 +1,12 @@
 """The estimators k1, k2, k3 of the KL divergence, the exact KL, and what they do on average.
 
-A token's estimate is a random number: its token is sampled. Summed over the vocabulary V instead,
-means, variances and expected gradients are exact. logps_V and reference_logps_V are whole
-distributions, of any leading shape; gradients are with respect to the logits. Suffixes are
-those of objective.py; Eq. 4 is DeepSeekMath's (arXiv 2402.03300).
+An estimate is random, since its token is sampled; sums over the vocabulary V give exact means,
+variances and expected gradients. logps_V and reference_logps_V are whole distributions, of any
+leading shape; gradients are with respect to the logits. Suffixes as in objective.py; Eq. 4 is
+DeepSeekMath's (arXiv 2402.03300).
 
-The gradient that matters is that of the whole objective: in the loss an estimator is differentiated
-itself, in the reward its value multiplies grad log pi (Liu et al. 2025, arXiv 2510.01555).
+In the loss an estimator is differentiated itself; in the reward its value multiplies grad log pi
+(Liu et al. 2025, arXiv 2510.01555).
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def exact_gradient(logps_V: Tensor, reference_logps_V: Tensor) -> Tensor:
 def coefficients(
     estimator: Estimator, logps_V: Tensor, reference_logps_V: Tensor, place: str
 ) -> Tensor:
-    """What multiplies grad log pi(v) if v is sampled, in the gradient of the KL term.
+    """The factor of grad log pi(v) for a sampled v in the gradient of the KL term.
 
     place: "loss" differentiates the estimate with respect to log pi(v); "reward" takes its value.
     """

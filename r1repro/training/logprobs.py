@@ -47,9 +47,8 @@ def token_logps(
 ) -> tuple[torch.Tensor, torch.Tensor | None, int]:
     """Log-probabilities and entropies, each (B, T), of the last T = `completion_tokens` columns.
 
-    Logits are computed only for unmasked columns, so padding costs no vocabulary projection. Masked
-    columns are 0. Entropy is in nats and carries no gradient. The third value is the number of
-    tokens the backbone read, without padding.
+    Masked columns are 0, and get no vocabulary projection. Entropy is in nats and carries no
+    gradient. The third value is the number of tokens that the backbone read, without padding.
     """
     hidden, read = states_before(backbone, ids_B_L, mask_B_L, completion_tokens, shared_once)
     keep = mask_B_L[:, -completion_tokens:].bool()
@@ -65,10 +64,10 @@ def token_logps(
 class LabelLogps(torch.autograd.Function):
     """log softmax(logits / temperature) at the labels and, if asked for, the entropies, each (N,).
 
-    Some rows at a time, forward and backward, in at least float32: with a vocabulary of 150
-    thousand tokens the softmax of a whole micro-batch is larger than anything else in the step, and
-    on CPUs allocating it took longer than computing it. Same values and gradients, to the bit, as
-    of a softmax over all rows. The entropies carry no gradient, and are zeros if not asked for.
+    Computes some rows at a time, in at least float32, with the values and gradients of a softmax
+    over all rows to the bit. With 150 thousand tokens that softmax is larger than anything else in
+    the step, and on CPUs allocating it took longer than computing it. The entropies carry no
+    gradient, and are zeros if not asked for.
     """
 
     @staticmethod
@@ -126,10 +125,9 @@ def states_before(
 ) -> tuple[torch.Tensor, int]:
     """The last hidden state before each of the last T columns, (B, T, D), and the tokens read.
 
-    A prompt shared by several rows, as in a GRPO group, is prefilled once; its keys, values and
-    gradients are shared. This is disabled under gradient checkpointing, which keeps no KV cache,
-    and without `shared_once`: it needs a second forward pass, and sharded processes must all make
-    the same number of passes.
+    A prompt shared by several rows, as in a GRPO group, is prefilled once, in a forward pass of its
+    own. Not under gradient checkpointing, which keeps no KV cache, nor without `shared_once`, for
+    sharded processes, which must all make the same number of passes.
     """
     split = ids_B_L.shape[1] - completion_tokens
     prompts, row_of = torch.unique(

@@ -1,10 +1,9 @@
 """The objective of GRPO, as pure functions on tensors. The trainer's loss is `grpo_loss`.
 
 The suffix of a name gives its dimensions: B completions, ordered by group, and T tokens, padded on
-the right. mask_B_T is 1 for sampled tokens. Logarithms are natural.
-
-Equations are those of DeepSeekMath (arXiv 2402.03300), used by R1 (arXiv 2501.12948), and of
-Dr. GRPO (arXiv 2503.20783) for its variants.
+the right. mask_B_T is 1 for sampled tokens. Logarithms are natural. Equations are DeepSeekMath's
+(arXiv 2402.03300), used by R1 (arXiv 2501.12948), and for the variants those of Dr. GRPO
+(arXiv 2503.20783).
 """
 
 from collections.abc import Callable
@@ -54,10 +53,10 @@ def importance_ratio(logps_B_T: Tensor, old_logps_B_T: Tensor) -> Tensor:
 
 
 def truncated_weights(logps_B_T: Tensor, sampled_logps_B_T: Tensor) -> Tensor:
-    """min(pi_old / pi_sampled, MISMATCH_CAP) of the policy in trainer and sampler.
+    """min(pi_old / pi_sampled, MISMATCH_CAP): the policy in the trainer and in the sampler.
 
-    Both have the same weights, but that adapters are merged and rounded in the sampler. It is 1
-    where the two differ by at most ROUNDING nats.
+    The weights are the same, except that the sampler merges and rounds adapters. It is 1 where the
+    two differ by at most ROUNDING nats.
     """
     difference_B_T = logps_B_T - sampled_logps_B_T
     weights_B_T = torch.exp(difference_B_T).clamp(max=MISMATCH_CAP)
@@ -149,12 +148,11 @@ def grpo_loss(
     estimator: Estimator = k3,
     mean: Callable[[Tensor, Tensor], Tensor] = mean_of_completions,
 ) -> Loss:
-    """-J of GRPO (DeepSeekMath Eq. 3): the clipped surrogate minus beta times the KL (k3).
+    """-J of GRPO (DeepSeekMath Eq. 3): J is the clipped surrogate minus beta times the KL (k3).
 
-    reference_logps_B_T: None if beta is 0. weights_B_T: truncated importance weights of the
-    surrogate's tokens, for samples of an engine with other numerics. Variants: advantages of tokens
-    (B, T), another estimator of the KL, another mean over tokens. With advantages of tokens and
-    beta 0 it is -J of PPO (Eq. 1).
+    reference_logps_B_T: None if beta is 0. weights_B_T: truncated importance weights of the tokens,
+    for samples of an engine with other numerics. Variants: advantages of tokens (B, T), which with
+    beta 0 give -J of PPO (Eq. 1); another estimator of the KL; another mean over tokens.
     """
     ratio_B_T = importance_ratio(logps_B_T, old_logps_B_T)
     losses_B_T = -clipped_surrogate(ratio_B_T, advantages, epsilon)

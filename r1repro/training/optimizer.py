@@ -17,9 +17,9 @@ class MuonWithAdamW(torch.optim.Optimizer):
     """Muon (Jordan et al. 2024) for hidden matrices, AdamW for embeddings, norms and heads.
 
     One optimizer with two parameter groups, so any learning-rate schedule applies to both. Muon's
-    update is scaled to AdamW's RMS, 0.2 sqrt(max(rows, columns)) (Liu et al. 2025, Eq. 4), so both
-    learning rates have the same order of magnitude. `torch.optim.Muon` runs Newton-Schulz in
-    bfloat16, which is emulated on CPUs without that type and 10 to 20 times slower.
+    update is scaled by 0.2 sqrt(max(rows, columns)) to AdamW's RMS (Liu et al. 2025, Eq. 4), so
+    both rates have the same order of magnitude. `torch.optim.Muon` runs Newton-Schulz in bfloat16,
+    which is 10 to 20 times slower on CPUs that only emulate it.
     """
 
     def __init__(
@@ -98,26 +98,18 @@ def orthogonalize(updates_N_R_C: torch.Tensor, steps: int = 5) -> torch.Tensor:
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """(hidden matrices, other parameters) of a causal language model, trainable ones only.
+    """(hidden matrices, other parameters) of a language or reward model, trainable ones only.
 
-    LoRA factors are not hidden matrices: Muon would orthogonalize factors of which only the
-    low-rank product matters.
+    LoRA factors count as others: Muon would orthogonalize them, and only their product matters.
     """
-    tables = {
-        id(parameter)
-        for module in model.modules()
-        if isinstance(module, nn.Embedding)
-        for parameter in module.parameters()
-    }
-    # language-model head and reward-model head
-    for head in (model.get_output_embeddings(), getattr(model, "score", None)):
-        if head is not None:
-            tables |= {id(parameter) for parameter in head.parameters()}
+    heads = (model.get_output_embeddings(), getattr(model, "score", None))
+    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    tables += [head for head in heads if head is not None]
+    excluded = {id(parameter) for module in tables for parameter in module.parameters()}
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            table = id(parameter) in tables or ".lora_" in name
-            hidden = parameter.ndim == 2 and not table
-            (matrices if hidden else rest).append(parameter)
+            table = id(parameter) in excluded or ".lora_" in name
+            (rest if table or parameter.ndim != 2 else matrices).append(parameter)
     return matrices, rest

@@ -64,7 +64,7 @@ def grpo(
 def dpo(margin_P: Tensor) -> Tensor:
     """sigma(-margin): plus this on the chosen tokens, minus this on the rejected (Eq. 14).
 
-    The gradient of `dpo_loss` has a factor beta besides, which the paper leaves out.
+    The gradient of `dpo_loss` also has a factor beta, which the paper leaves out.
     """
     return torch.sigmoid(-margin_P)
 

@@ -35,7 +35,7 @@ def pretrain(
     progress: Progress,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> list[dict[str, Any]]:
-    """One pass over `sequences`, token ids with their end; returns one metrics row per log.
+    """One pass over `sequences` of token ids, end token included; returns one metrics row per log.
 
     Resumes from the newest checkpoint in `folder`, to the weights of an uninterrupted run.
     """
@@ -58,11 +58,19 @@ def pretrain(
             since += tokens
             now = time.perf_counter() - started
             if step % settings.log_every == 0 or step == len(batches):
-                rate = settings.lr_matrices * factor
-                rows.append(_row(step, losses, since, rate, now, rows[-1] if rows else {}))
+                last = rows[-1] if rows else {"tokens": 0, "seconds": 0.0}
+                speed = since / max(now - last["seconds"], 1e-9)
+                row = {
+                    "step": step,
+                    "tokens": last["tokens"] + since,
+                    "loss": torch.stack(losses).mean().item(),
+                    "lr": settings.lr_matrices * factor,
+                    "tokens_per_s": speed,
+                    "seconds": now,
+                }
+                rows.append(row)
                 losses, since = [], 0
-                speed = {"tokens/s": rows[-1]["tokens_per_s"]}
-                progress.update(step, len(batches), loss=recent(rows), **speed)
+                progress.update(step, len(batches), loss=recent(rows), **{"tokens/s": speed})
             stopping = stop_asked() and step < len(batches)
             if step % settings.save_every == 0 or stopping:
                 rest = [loss.item() for loss in losses], since, now
@@ -72,30 +80,11 @@ def pretrain(
     return rows
 
 
-def _row(
-    step: int,
-    losses: list[torch.Tensor],
-    tokens: int,
-    rate: float,
-    seconds: float,
-    last: dict[str, Any],
-) -> dict[str, Any]:
-    """The metrics of the batches since the `last` row."""
-    return {
-        "step": step,
-        "tokens": last.get("tokens", 0) + tokens,
-        "loss": torch.stack(losses).mean().item(),
-        "lr": rate,
-        "tokens_per_s": tokens / max(seconds - last.get("seconds", 0.0), 1e-9),
-        "seconds": seconds,
-    }
-
-
 def recent(rows: Sequence[dict[str, Any]], logs: int = 3) -> float:
     """Mean batch loss over the last `logs` logs.
 
-    Batches hold documents of similar length and hence kind, and their losses differ (0.5 to 1.7
-    nats per token in one finished base), so the last log, perhaps of a single batch, is noisy.
+    The last log alone, perhaps of one batch, is noisy: a batch holds documents of similar length
+    and hence kind, and losses differ by kind (0.5 to 1.7 nats per token in one finished base).
     """
     ends = [0, *(row["step"] for row in rows)]
     steps = [end - start for start, end in pairwise(ends)][-logs:]

@@ -1,8 +1,8 @@
 """Resuming an interrupted training from its newest checkpoint.
 
-Our own loops save and restore atomic checkpoints here; TRL's trainers do so in trainers.py. A
-killed stage keeps its folder, and runner/build.py starts it there again. On SIGTERM, which the
-runner sends when it is interrupted, a training saves a checkpoint after the current step and ends.
+Our own loop saves and restores checkpoints here, TRL's trainers in trainers.py. A killed stage
+keeps its folder, where runner/build.py starts it again. On SIGTERM, which an interrupted runner
+sends, a training saves a checkpoint after the current step and ends.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,13 +26,12 @@ from r1repro.training import sharding
 
 @contextmanager
 def stop_asked() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether SIGTERM has arrived, which here ends nothing.
+    """Yields a function that says whether SIGTERM has arrived, which ends nothing within it.
 
-    Several processes, which could stop at different steps, are ended by the signal as always.
+    It still ends several processes, since they could stop at different steps.
     """
     asked = threading.Event()
-    alone = sharding.processes() == 1
-    if not alone or threading.current_thread() is not threading.main_thread():
+    if sharding.processes() > 1 or threading.current_thread() is not threading.main_thread():
         yield asked.is_set
         return
     before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
@@ -63,8 +62,7 @@ def save(
     part = final.with_name(f".{final.name}.{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    tensors = {name: p.detach().contiguous() for name, p in model.named_parameters()}
-    save_file(tensors, part / "model.safetensors")
+    save_weights(part / "model.safetensors", model.named_parameters())
     torch.save(optimizer.state_dict(), part / "optimizer.pt")
     (part / "rows.json").write_text(json.dumps(rows))
     (part / "rest.json").write_text(json.dumps(rest))
@@ -83,13 +81,31 @@ def restore(
     newest = newest_checkpoint(folder)
     if newest is None:
         return 0, [], None
-    saved = load_file(newest / "model.safetensors")
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(saved[name])
+    load_weights(newest / "model.safetensors", model.named_parameters())
     optimizer.load_state_dict(torch.load(newest / "optimizer.pt", weights_only=True))
     rows, rest = (json.loads((newest / f"{name}.json").read_text()) for name in ("rows", "rest"))
     return int(newest.name.split("-")[1]), rows, rest
+
+
+def save_weights(
+    file: Path, parameters: Iterable[tuple[str, nn.Parameter]], wanted: bool = True
+) -> None:
+    """Write parameters; sharded ones are gathered, by every process, and written where `wanted`."""
+    tensors = {}
+    for name, parameter in parameters:
+        whole = sharding.full(parameter.detach())
+        if wanted:
+            tensors[name] = whole.cpu().contiguous()
+    if tensors:
+        save_file(tensors, file)
+
+
+@torch.no_grad()
+def load_weights(file: Path, parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
+    """Load in place what `save_weights` wrote."""
+    saved = load_file(file)
+    for name, parameter in parameters:
+        parameter.copy_(sharding.shared_as(parameter, saved[name].to(parameter.device)))
 
 
 def mark_complete(checkpoint: Path) -> None:
@@ -98,10 +114,7 @@ def mark_complete(checkpoint: Path) -> None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The whole checkpoint with the highest step in a stage's working folder.
-
-    Prints which newer ones are damaged, and why.
-    """
+    """The undamaged checkpoint with the highest step; prints why newer ones are damaged."""
     for checkpoint in artifacts.checkpoints(folder).values():
         wrong = artifacts.damage(checkpoint / COMPLETE)
         if wrong is None:

@@ -1,6 +1,5 @@
 """Preference reward model trained with TRL on pairs, Bradley-Terry loss (R1 v2, 3.1)."""
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,13 @@ def train(
     progress: Progress,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> list[dict[str, Any]]:
-    """Train a one-label classifier in place on (chosen, rejected) token ids; one metrics row per
-    log.
+    """Train a model with one output in place on (chosen, rejected) token ids; a row per log.
 
-    Resumes from the newest checkpoint in `folder` and ends with the same weights as an
-    uninterrupted run. With several processes an incomplete last batch is dropped. Raises
-    R1ReproError if no batch remains.
+    Resumes from the newest checkpoint in `folder`, to the weights of an uninterrupted run. With
+    several processes an incomplete last batch is dropped. Raises R1ReproError if no batch remains.
     """
     lengths = [max(len(chosen), len(rejected)) for chosen, rejected in pairs]
-    order = sft.whole_batches(sft.epochs(lengths, settings, random.Random(seed)), settings)
+    order = sft.whole_batches(lengths, settings, seed)
     if not order:
         raise R1ReproError(
             f"{len(pairs)} pairs do not fill a batch of {settings.batch_size} across several "
@@ -50,9 +47,8 @@ def train(
 def pad_apart(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """Give both a padding token that is not the end token, in place.
 
-    The score is read at the last token that is no padding. Where padding is the end token, as in
-    Llama, that would be the one before the end, and an answer that was cut off would score as it
-    does when finished.
+    The score is read at the last token that is not padding. If the end token were padding, as in
+    Llama, it would be read before the end, and a cut-off answer would score as a finished one.
     """
     if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
         tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))

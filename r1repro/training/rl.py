@@ -1,8 +1,7 @@
 """GRPO on TRL for every RL stage: settings, rewards and metrics.
 
-The loss is `grpo_loss` in objective.py: DeepSeekMath Eq. 3 with k3 of kl.py, Eq. 4, for the KL.
-The advantage is TRL's, (r - mean) / (std + 1e-4) with the sample standard deviation. The reference
-model is replaced by the policy every `reference_sync_steps` (R1 v2, section 2.1).
+The loss is objective.grpo_loss: DeepSeekMath Eq. 3, with k3 (Eq. 4) for the KL. The reference is
+replaced by the policy every `reference_sync_steps` (R1 v2, 2.1).
 """
 
 from collections.abc import Callable, Sequence
@@ -44,10 +43,8 @@ WARMUP_STEPS = 5
 HELD = 0.6
 """Share of the steps before the learning rate decays."""
 PLATEAU_WINDOW, PLATEAU_GAIN = 40, 0.005
-"""RL stops at a plateau: at the first step where the mean pass@1 of the last 40 steps is less than
-half a point above that of the 40 steps before."""
-
-
+"""A plateau: the mean pass@1 of the last 40 steps is less than half a point above that of the 40
+steps before."""
 Preference = Callable[..., list[float]]
 """A learned reward with the signature of the rule rewards."""
 
@@ -57,8 +54,7 @@ def trainer_arguments(
 ) -> GRPOConfig:
     """TRL's arguments for the DeepSeekMath objective, which is not TRL's default."""
     rows = settings.questions * settings.generations // sharding.processes()
-    # for the reference, which TRL loads itself
-    reference = {} if engine.attention == "sdpa" else {"attn_implementation": engine.attention}
+    attention = {"attn_implementation": engine.attention} if engine.attention != "sdpa" else None
     return trainers.arguments(
         GRPOConfig,
         settings,
@@ -85,7 +81,7 @@ def trainer_arguments(
         ref_model_sync_steps=settings.reference_sync_steps,
         ref_model_mixup_alpha=1.0,
         shuffle_dataset=False,
-        model_init_kwargs=reference or None,
+        model_init_kwargs=attention,  # for the reference, which TRL loads itself
         logging_steps=1,
         **more,
     )
@@ -131,12 +127,12 @@ def train(
     """Train `model` in place; returns (one metrics row per step, completions kept during training).
 
     Asks `problems` in order, `settings.questions` per step. Resumes from the newest checkpoint in
-    `folder`, to the weights of an uninterrupted run. The model must have been loaded from a folder,
-    since the reference is loaded from there. Raises R1ReproError if training ends early.
-    budget: in FLOPs; saves the policy to `folder`/equal_flops after the first step that exceeds it,
-        or at the end.
+    `folder`, to the weights of an uninterrupted run. The reference is loaded from the folder that
+    the model was loaded from. Raises R1ReproError if training ends early.
+    budget: in FLOPs; the policy is saved to `folder`/equal_flops after the first step that reaches
+        it, or at the end.
     permuted: control run that permutes rewards within each group.
-    plateau: stop at a plateau of pass@1, at the latest after settings.steps.
+    plateau: stop at a plateau of pass@1.
     judge: rewards the steps of process supervision in place of the checker.
     """
     trainer, recorder = build(
@@ -201,8 +197,7 @@ def build(
 
 
 def schedule(step: int, steps: int) -> float:
-    """Learning-rate factor before update `step` (from 0): warm-up, constant, linear decay to a
-    tenth."""
+    """Learning-rate factor of update `step` (from 0): warm-up, constant, linear decay to 0.1."""
     decayed = max(0.0, (step / steps - HELD) / (1 - HELD))
     return min(1.0, (step + 1) / WARMUP_STEPS) * (1 - 0.9 * decayed)
 
@@ -217,10 +212,8 @@ def is_plateau(pass_at_1: Sequence[float]) -> bool:
 def within_groups(rows: int, size: int, seeds: tuple[int, int], process: int = 0) -> list[int]:
     """A permutation of a process's rows within groups of `size` adjacent rows.
 
-    Each group's permutation depends on the seed, the step and the group's index in the global
-    batch, not on the number of processes. All reward functions use the same one, so each row gets
-    the rewards of one other row. Group means and deviations do not change, and a group with equal
-    rewards still has zero advantage.
+    It depends on the seed, the step and the group's index in the global batch, not on the number of
+    processes. All reward functions share it, so each row gets all rewards of one row.
     """
     groups = rows // size  # exact: `questions` is a multiple of the processes
     return [
@@ -262,7 +255,7 @@ class Recorder(trainers.Recorder):
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def count(self, judged: int, learned: int) -> None:
-        """Tokens the step read without gradients (mostly by the reference) and with gradients."""
+        """Tokens that the step read without gradients, mostly by the reference, and with them."""
         self.read = judged, learned
 
     def reward_functions(self) -> list[Callable[..., list[float]]]:
@@ -338,22 +331,18 @@ class Recorder(trainers.Recorder):
     def _row(self, reward: pd.Series, logs: dict[str, Any]) -> dict[str, Any]:
         paid, rollout = list(weights(self.settings)), self.seconds.get("rollout")
         phases = ("rollout", "reference", "update")
-        spent = self.rows[-1]["flops"] if self.rows else 0.0
+        judged, learned = self.read
+        spent = flops.trained(self.parameters, self.moved, learned)
+        spent += flops.forward(self.parameters, judged)
+        if rollout is not None:  # the sampler prefills a prompt once per group
+            prompts = self.batch.prompt_tokens.sum() / self.settings.generations
+            spent += flops.forward(self.parameters, prompts + self.batch.tokens.sum())
         return {
             **rl_metrics.step(self.batch, reward, paid, logs, rollout),
             **{f"seconds_{name}": self.seconds.get(name, 0.0) for name in phases},
             "seconds": self.elapsed(),
-            "flops": spent + self._flops(),
+            "flops": (self.rows[-1]["flops"] if self.rows else 0.0) + spent,
         }
-
-    def _flops(self) -> float:
-        judged, learned = self.read
-        spent = flops.trained(self.parameters, self.moved, learned)
-        spent += flops.forward(self.parameters, judged)
-        if "rollout" in self.seconds:  # the sampler prefills a prompt once per group
-            prompts = self.batch.prompt_tokens.sum() / self.settings.generations
-            spent += flops.forward(self.parameters, prompts + self.batch.tokens.sum())
-        return spent
 
     def at_plateau(self) -> bool:
         """Whether RL stops at a plateau here."""

@@ -39,8 +39,7 @@ def fine_tune(
     """Train `model` in place on (prompt, completion) token ids; one metrics row per log.
 
     Every epoch has its own order, in batches of similar length. Resumes from the newest checkpoint
-    in `folder` and ends with the same weights as an uninterrupted run. Raises R1ReproError without
-    examples.
+    in `folder`, to the weights of an uninterrupted run. Raises R1ReproError without examples.
     """
     if not examples:
         raise R1ReproError(
@@ -71,7 +70,7 @@ def fit(
     engine: EngineConfig,
     **more: Any,
 ) -> list[dict[str, Any]]:
-    """Train with a trainer of TRL on `data`, whose rows come in our order; returns the metrics."""
+    """Train with TRL's trainer `kind` on the rows of `data` in order; returns the metrics."""
     settings, processes, steps = recorder.settings, sharding.processes(), recorder.steps
     rows = rows_together(settings, processes)
     arguments = trainers.arguments(
@@ -117,14 +116,14 @@ def epochs(lengths: Sequence[int], settings: SFTConfig, rng: random.Random) -> l
     return order + rest
 
 
-def whole_batches(order: list[int], settings: SFTConfig) -> list[int]:
-    """The order, with several processes without an incomplete last batch.
+def whole_batches(lengths: Sequence[int], settings: SFTConfig, seed: int) -> list[int]:
+    """`epochs`, with several processes without an incomplete last batch.
 
     The trainer would repeat the first rows to fill it.
     """
-    if sharding.processes() == 1:
-        return order
-    return order[: len(order) // settings.batch_size * settings.batch_size]
+    order = epochs(lengths, settings, random.Random(seed))
+    left = len(order) % settings.batch_size if sharding.processes() > 1 else 0
+    return order[: len(order) - left]
 
 
 def schedule(step: int, steps: int) -> float:

@@ -1,8 +1,8 @@
 """Weights sharded over processes by FSDP2, and gathered where whole weights are needed.
 
 Under FSDP2 (torch's fully_shard) each process holds a shard of every weight, gradient and optimizer
-state, and a forward pass gathers one layer at a time. All processes must make the same number of
-forward passes. Rollouts do not, so they sample from a gathered copy.
+state, and a forward pass gathers one layer at a time, so all processes must make the same number of
+passes. Rollouts do not, so they sample from a gathered copy.
 """
 
 import os
@@ -61,8 +61,7 @@ def arguments(engine: EngineConfig) -> dict[str, Any]:
 def keep_float32(arguments: TrainingArguments, engine: EngineConfig) -> None:
     """Reduce gradients in float32 and leave the model's outputs uncast.
 
-    By default accelerate casts both to engine.precision, which is meant for gathered weights and
-    for computation.
+    accelerate would cast both to engine.precision, which is meant for weights and computation.
     """
     if engine.sharded and engine.precision != "float32":
         assert arguments.fsdp_plugin_args is not None

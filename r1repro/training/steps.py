@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
 from r1repro.rewards.steps import Step, line_ends, read_steps
 from r1repro.training.process import process_advantages
 
 Judge = Callable[[Sequence[tuple[str, str]]], tuple[Sequence[float], int]]
-"""A learned reward of steps: of (question, completion up to the step's end), in 0 to 1, and the
-tokens that it read."""
+"""A learned reward, from 0 to 1, of steps as (question, completion up to the step's end); it also
+returns the number of tokens that it read."""
 
 
 def advantages(
@@ -26,9 +28,8 @@ def advantages(
 ) -> tuple[Tensor, int]:
     """process.process_advantages of the completions, (B, T), and the tokens that the judge read.
 
-    The last step of a completion ends with its last token, and its reward is the completion's. The
-    others are rewarded by the judge, which reads the completion's question too, else by the
-    checker.
+    The last step of a completion ends with its last token and has the completion's reward. The
+    others are rewarded by the judge, to whom `questions` are shown too, else by the checker.
     """
     ids_B_T, lengths = batch["completion_ids"], batch["completion_mask"].sum(1).tolist()
     piece = cache(lambda token: tokenizer.decode([token]))
@@ -38,36 +39,23 @@ def advantages(
     ]
     paid, read = [[step.reward for _, step in row] for row in rows], 0
     if judge is not None:
-        paid, read = _judged(questions, rows, judge)
-    most = 1 + max(map(len, rows))
-    ends_B_S = torch.full((len(rows), most), -1)
-    steps_B_S = torch.zeros(len(rows), most)
-    for i, (row, rewards, length) in enumerate(zip(rows, paid, lengths, strict=True)):
-        ends = [*(end for end, _ in row), length - 1]
-        for j, (end, reward) in enumerate(zip(ends, [*rewards, float(rewards_B[i])], strict=True)):
-            ends_B_S[i, j], steps_B_S[i, j] = end, reward
-    device = ids_B_T.device
-    found = process_advantages(
-        steps_B_S.to(device), ends_B_S.to(device), group_size, ids_B_T.shape[1]
-    )
-    return found, read
-
-
-def _judged(
-    questions: Sequence[str], rows: Sequence[Sequence[tuple[int, Step]]], judge: Judge
-) -> tuple[list[list[float]], int]:
-    """The judge's rewards of the steps of each completion, and the tokens read."""
-    asked = [
-        (question, step.beginning)
-        for question, row in zip(questions, rows, strict=True)
-        for _, step in row
+        asked = [(questions[i], step.beginning) for i, row in enumerate(rows) for _, step in row]
+        rewards, read = judge(asked)
+        if len(rewards) != len(asked):
+            raise ValueError(f"the judge gave {len(rewards)} rewards for {len(asked)} steps")
+        left = iter(rewards)
+        paid = [list(islice(left, len(row))) for row in rows]
+    ends = [
+        torch.tensor([*(end for end, _ in row), length - 1])
+        for row, length in zip(rows, lengths, strict=True)
     ]
-    rewards, read = judge(asked)
-    left = iter(rewards)
-    paid = [[next(left) for _ in row] for row in rows]
-    if len(rewards) != len(asked):
-        raise ValueError(f"the judge gave {len(rewards)} rewards for {len(asked)} steps")
-    return paid, read
+    rewards_of = [
+        torch.tensor([*own, float(last)], dtype=torch.float32)
+        for own, last in zip(paid, rewards_B, strict=True)
+    ]
+    ends_B_S = pad_sequence(ends, True, -1).to(ids_B_T.device)
+    steps_B_S = pad_sequence(rewards_of, True).to(ids_B_T.device)
+    return process_advantages(steps_B_S, ends_B_S, group_size, ids_B_T.shape[1]), read
 
 
 def steps_of(

@@ -12,7 +12,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from r1repro.artifacts import Progress, renamed
 from r1repro.config import EngineConfig, RLConfig, SFTConfig
-from r1repro.training import adapters, sharding
+from r1repro.training import sharding
 from r1repro.training.resume import mark_complete, newest_checkpoint, stop, stop_asked
 
 
@@ -27,7 +27,7 @@ def arguments(
     engine: EngineConfig,
     **more: Any,
 ) -> Any:
-    """The arguments of a trainer, of TRL's class `kind`: `rows` at once in each process."""
+    """A trainer's arguments, of TRL's class `kind`, for `rows` at once in each process."""
     found = kind(
         output_dir=str(folder / "checkpoints"),
         per_device_train_batch_size=rows,
@@ -57,7 +57,7 @@ class Recorder(TrainerCallback):
     """Metrics of a run, one row per log, saved with every checkpoint.
 
     tables: the attributes that are saved, lists of rows.
-    resumable: a checkpoint can be resumed from after a multiple of this many steps.
+    resumable: training can resume after multiples of this many steps.
     """
 
     tables: tuple[str, ...] = ("rows",)
@@ -73,14 +73,14 @@ class Recorder(TrainerCallback):
         self.stopping = False
 
     def elapsed(self) -> float:
-        """Seconds of training, those before an interruption included."""
+        """Seconds of training, including those before an interruption."""
         return self.before + time.perf_counter() - self.started
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         sharding.check(args, kwargs["model"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        state.log_history.clear()  # would grow with every step; `tables` hold what is needed
+        state.log_history.clear()  # it grows with every step, and `tables` hold what is needed
         over = state.global_step >= state.max_steps or control.should_training_stop
         if self.stop_asked() and state.global_step % self.resumable == 0 and not over:
             control.should_save = self.stopping = True
@@ -116,7 +116,10 @@ def prepare(
     trainer.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(recorder)
-    adapters.to_float32(trainer.model)
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:
+            # TRL makes them bfloat16 next to 4-bit weights, which would round most updates away.
+            parameter.data = parameter.data.float()
 
 
 def run(trainer: Any, recorder: Recorder, folder: Path) -> None:

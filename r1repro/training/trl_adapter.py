@@ -1,9 +1,8 @@
 """TRL's GRPOTrainer with our rollouts and micro-batches; all use of TRL internals is here.
 
-Written against trl 1.14. TRL keeps the data, the schedule, the checkpoints, vLLM and the logging;
-advantages and loss are those of r1repro.training.objective. Rows are sorted by length and tightly
-padded, each micro-batch has its own backward pass, and logits are computed only for completion
-tokens.
+Written for trl 1.14. TRL keeps the data, the schedule, the checkpoints, vLLM and the logging;
+advantages and loss are those of objective.py. Rows are sorted by length and tightly padded, each
+micro-batch has its own backward pass, and only completion tokens have logits.
 """
 
 import inspect
@@ -16,14 +15,13 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from safetensors.torch import load_file, save_file
 from trl import GRPOTrainer
 from trl.generation.vllm_generation import VLLMGeneration
 from trl.models.utils import _ForwardRedirection
 
 from r1repro.config import PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.errors import R1ReproError
-from r1repro.training import adapters, objective, sharding, steps
+from r1repro.training import adapters, objective, resume, sharding, steps
 from r1repro.training.critic import Critic
 from r1repro.training.kl import ESTIMATORS
 from r1repro.training.logprobs import micro_batches, plain_head, token_logps
@@ -63,7 +61,7 @@ class PackedGRPOTrainer(GRPOTrainer):
             # TRL merges and unmerges the adapters at every sync, which accumulates rounding errors.
             self.vllm_generation._iter_named_params = partial(adapters.whole_weights, self.model)
         self.variant = variant
-        # TRL needs beta too, to load and to ask the reference.
+        # TRL needs beta too, to load and evaluate the reference.
         self.loss_beta = self.beta if variant.kl_in == "loss" else 0.0
         self.micro_batch_tokens = micro_batch_tokens
         self.clock, self.count = clock, count
@@ -126,19 +124,18 @@ class PackedGRPOTrainer(GRPOTrainer):
             return batch | self._by_critic(self.critic, rewards_B, batch)
         if self.beta > self.loss_beta:
             rewards_B = self._less_kl(rewards_B, batch)
-        kind, size = self.variant.advantage, self.num_generations
-        mine = slice(self.accelerator.process_index * len(inputs), None)
-        if kind == "process":
-            own_B = rewards_B[mine][: len(inputs)]
-            asked, started = [row["question"] for row in inputs], time.perf_counter()
-            batch["advantages"], read = steps.advantages(
-                own_B, batch, self.processing_class, size, asked, self.judge
-            )
-            self.clock("reference", time.perf_counter() - started)
-            self.read[False] += read
+        kind, size, started = self.variant.advantage, self.num_generations, time.perf_counter()
+        first = self.accelerator.process_index * len(inputs)
+        own = slice(first, first + len(inputs))
+        if kind != "process":
+            batch["advantages"] = objective.advantages_of(rewards_B, size, kind)[own]
             return batch
-        advantages_B = objective.advantages_of(rewards_B, size, kind)
-        batch["advantages"] = advantages_B[mine][: len(inputs)]
+        questions = [row["question"] for row in inputs]
+        batch["advantages"], read = steps.advantages(
+            rewards_B[own], batch, self.processing_class, size, questions, self.judge
+        )
+        self.clock("reference", time.perf_counter() - started)
+        self.read[False] += read
         return batch
 
     def _by_critic(
@@ -158,41 +155,36 @@ class PackedGRPOTrainer(GRPOTrainer):
 
     def _sampled_logps(self, batch: dict[str, Any]) -> torch.Tensor:
         """Log-probabilities of the completions under the policy that sampled them, (B, T)."""
-        mask_B_T, logps_B_T = batch["completion_mask"], batch.get("old_per_token_logps")
-        if logps_B_T is None:
-            with torch.no_grad():
-                logps_B_T, _, _ = self._get_per_token_logps_and_entropies(
-                    self.model,
-                    torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1),
-                    torch.cat([batch["prompt_mask"], mask_B_T], 1),
-                    mask_B_T.shape[1],
-                )
-        return logps_B_T
+        if batch.get("old_per_token_logps") is not None:
+            return batch["old_per_token_logps"]
+        with torch.no_grad():
+            return self._logps(self.model, batch)[0]
+
+    def _logps(
+        self, model: torch.nn.Module, batch: dict[str, Any], **more: Any
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        ids_B_L, mask_B_L = (
+            torch.cat([batch[f"prompt_{name}"], batch[f"completion_{name}"]], 1)
+            for name in ("ids", "mask")
+        )
+        width = batch["completion_mask"].shape[1]
+        return self._get_per_token_logps_and_entropies(model, ids_B_L, mask_B_L, width, **more)
 
     def _less_kl(self, rewards_B: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
         """objective.less_kl of all processes' completions; also logs the KL per token."""
-        mask_B_T, logps_B_T = batch["completion_mask"], self._sampled_logps(batch)
-        nothing_B = torch.zeros(len(mask_B_T), dtype=logps_B_T.dtype, device=mask_B_T.device)
-        estimator = ESTIMATORS[self.variant.kl]
-        less_B = objective.less_kl(
-            nothing_B, logps_B_T, batch["ref_per_token_logps"], mask_B_T, 1.0, estimator
-        )
-        sums = torch.stack([-less_B.sum(), mask_B_T.sum()])
+        mask_B_T, estimator = batch["completion_mask"], ESTIMATORS[self.variant.kl]
+        kl_B_T = estimator(self._sampled_logps(batch), batch["ref_per_token_logps"])
+        kl_B = (kl_B_T * mask_B_T).sum(1)
+        sums = torch.stack([kl_B.sum(), mask_B_T.sum()])
         kl, tokens = self.accelerator.reduce(sums, "sum").tolist()
         self._metrics["train"]["kl"].append(kl / max(tokens, 1))
-        return rewards_B + self.beta * self.accelerator.gather(less_B)
+        return rewards_B - self.beta * self.accelerator.gather(kl_B)
 
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
         """objective.grpo_loss of a micro-batch; also logs means over its tokens."""
         mask_B_T = inputs["completion_mask"]
-        logps_B_T, entropies_B_T, _ = self._get_per_token_logps_and_entropies(
-            model,
-            torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1),
-            torch.cat([inputs["prompt_mask"], mask_B_T], 1),
-            mask_B_T.shape[1],
-            compute_entropy=True,
-        )
-        # If absent, the policy has not changed since the rollout and is its own old policy.
+        logps_B_T, entropies_B_T, _ = self._logps(model, inputs, compute_entropy=True)
+        # Absent if the policy has not changed since the rollout: it is its own old policy.
         old_logps_B_T = inputs.get("old_per_token_logps")
         if old_logps_B_T is None:
             old_logps_B_T = logps_B_T.detach()
@@ -228,7 +220,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         rows_with_gradient = torch.arange(total, device=prompts.device)
         counted_B, whole = torch.ones_like(completions), float(total)
         if self.variant.normalization == "tokens":
-            # The mean is over the tokens of all processes, whose gradients are averaged.
+            # A mean over the tokens of all processes, whose gradients are averaged.
             counted_B, tokens = completions, self.accelerator.reduce(completions.sum(), "sum")
             whole = max(1.0, int(tokens) / self.accelerator.num_processes)
         if self.loss_beta == 0.0:
@@ -314,9 +306,9 @@ class PackedGRPOTrainer(GRPOTrainer):
                 entropies[rows, :t] = entropy
         return logps, entropies
 
-    # A synced reference is part of the training state, but TRL's checkpoints omit it, and with two
-    # adapters TRL would load only one.
     def _kept(self) -> dict[str, torch.nn.Parameter]:
+        """The weights to keep with TRL's checkpoints: they lack a synced reference, and of two
+        adapters TRL would load only one."""
         if isinstance(self.model, PeftModel):
             names = tuple(f".{name}." for name in (adapters.TRAINED, adapters.REFERENCE))
             parameters = self.model.named_parameters()
@@ -327,14 +319,8 @@ class PackedGRPOTrainer(GRPOTrainer):
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        tensors = {}
-        for name, parameter in self._kept().items():
-            whole = sharding.full(parameter.detach())
-            if self.args.should_save:
-                tensors[name] = whole.cpu().contiguous()
         folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
-        if tensors:
-            save_file(tensors, folder / REFERENCE)
+        resume.save_weights(folder / REFERENCE, self._kept().items(), self.args.should_save)
         if self.critic is not None:
             self.critic.save(folder)
 
@@ -351,10 +337,7 @@ class PackedGRPOTrainer(GRPOTrainer):
                 f"checkpoint {path.parent.name} has no {REFERENCE}, so training cannot resume from "
                 "it; delete the checkpoint to start again"
             )
-        saved = load_file(path)
-        with torch.no_grad():
-            for name, parameter in kept.items():
-                parameter.copy_(sharding.shared_as(parameter, saved[name].to(parameter.device)))
+        resume.load_weights(path, kept.items())
 
 
 _CALLERS = (

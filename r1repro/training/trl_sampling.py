@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ def rollouts(
 ) -> Callable[[list[str], Any], dict[str, Any]]:
     """TRL's `rollout_func` with our sampler: one completion per prompt, seeded by the step.
 
-    Up to rounding, completions depend neither on the number of processes nor on the number of rows
+    Up to rounding, completions depend neither on the number of processes nor on that of rows
     sampled at a time.
     """
 
@@ -61,19 +61,16 @@ def rollouts(
 def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTrainedModel]:
     """The policy in engine.precision: itself, or a copy freed after the rollouts.
 
-    Adapters are merged meanwhile, into any weights but 4-bit ones. Sharded weights are copied too,
-    since processes make different numbers of forward passes here.
+    Adapters are merged meanwhile, except into 4-bit weights. Sharded weights are copied too, since
+    processes make different numbers of forward passes here.
     """
     model, precision = adapters.inner(policy), getattr(torch, engine.precision)
     if sharding.is_sharded(policy):
         yield sharding.whole(policy, precision, policy.device)
         return
-    if engine.lora_rank and not engine.quantized:
-        with adapters.merged(model):
-            yield model
-        return
     if engine.lora_rank or precision == torch.float32:
-        yield model
+        with nullcontext() if engine.quantized else adapters.merged(model):
+            yield model
         return
     # Passing these to deepcopy as its memo avoids a second float32 copy.
     weights: dict[int, Any] = {
@@ -84,13 +81,13 @@ def _to_sample(policy: PreTrainedModel, engine: EngineConfig) -> Iterator[PreTra
     try:
         yield twin
     finally:
-        # accelerate's forward puts the module in a reference cycle; free its memory now
+        # accelerate's forward puts the module in a reference cycle, so its memory is freed here.
         for parameter in twin.parameters():
             parameter.data = parameter.data.new_empty(0)
 
 
 class RisingCap(TrainerCallback):
-    """Sets the step's cap where TRL has it: for vLLM, and as the length in normalization "cap"."""
+    """Sets the step's cap in TRL: for vLLM, and as the length in normalization "cap"."""
 
     def __init__(self, trainer: GRPOTrainer, settings: RLConfig):
         self.trainer, self.settings = trainer, settings
@@ -125,10 +122,7 @@ def vllm_arguments(
 def importance_weights(
     old_logps_B_T: torch.Tensor, inputs: dict[str, Any]
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Importance weights of the tokens, and for our sampler the mismatch of each.
-
-    For vLLM TRL makes the weights and logs the mismatch.
-    """
+    """Importance weights of the tokens, and their mismatch, which TRL logs itself for vLLM."""
     sampled_logps_B_T = inputs.get("sampling_per_token_logps")
     if "importance_sampling_ratio" in inputs or sampled_logps_B_T is None:
         return inputs.get("importance_sampling_ratio"), None

@@ -46,8 +46,7 @@ class WorkedGroup:
 
     def completions(self) -> pd.DataFrame:
         """One row per completion: text, rewards and advantage."""
-        rows = {"completion": self.texts, **self.rewards, "advantage": self.advantages_K.tolist()}
-        return pd.DataFrame(rows).rename_axis("sample")
+        return _table(self.texts, self.rewards, self.advantages_K)
 
     def tokens_of(self, sample: int, epsilon: float) -> pd.DataFrame:
         """One row per token of a completion: log-probabilities, ratio, clipping and KL."""
@@ -76,7 +75,7 @@ def work(
 ) -> WorkedGroup:
     """Sample a group from the policy, compute its rewards, and update the policy in place once.
 
-    The group is the first whose rewards differ, or that of the last problem, which teaches nothing.
+    The group is the first whose rewards differ, else that of the last problem, without a gradient.
     """
     sampling = Sampling(settings.max_completion_tokens, settings.temperature)
     groups = ask(
@@ -115,7 +114,10 @@ def graded(problem: Problem, completions: Sequence[Completion], settings: RLConf
     """One row per completion of a group: text, rewards and advantage (of the group's rewards)."""
     rewards, total_K = rewarded(problem, completions, settings)
     advantages_K = objective.group_advantages(total_K, len(total_K))
-    texts = [completion.text for completion in completions]
+    return _table([completion.text for completion in completions], rewards, advantages_K)
+
+
+def _table(texts: list[str], rewards: dict[str, list[float]], advantages_K: Tensor) -> pd.DataFrame:
     rows = {"completion": texts, **rewards, "advantage": advantages_K.tolist()}
     return pd.DataFrame(rows).rename_axis("sample")
 
