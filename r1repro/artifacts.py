@@ -293,12 +293,6 @@ def checkpoints(folder: Path) -> dict[int, Path]:
     return dict(sorted(steps.items(), reverse=True))
 
 
-def told(folder: Path) -> dict[str, Any]:
-    """The manifest entry for a stage's FACTS file; empty if there is no such file."""
-    file = folder / FACTS
-    return {"facts": json.loads(file.read_text(encoding="utf-8"))} if file.is_file() else {}
-
-
 def publish(folder: Path, runs: Path, name: str, key: str, facts: Mapping[str, Any]) -> None:
     """Turn a finished work folder into the result: write the manifest, drop checkpoints, rename.
 

@@ -162,11 +162,10 @@ def set_aside_from(space: Workspace, from_stage: str) -> None:
     for name in space.stages:
         if from_stage not in space.with_inputs(name):
             continue
-        work, result = space.work(name), space.place(name)
-        with artifacts.lock(work.with_name(work.name + ".lock")) as held:
+        with space.lock(name) as held:
             if held is None:
                 raise R1ReproError(f"{name} is being built by another run: wait for it, or stop it")
-            for old in filter(Path.exists, (work, result)):
+            for old in filter(Path.exists, (space.work(name), space.place(name))):
                 moved = artifacts.set_aside(old, space.runs)
                 print(f"{name} is rebuilt; the old one is in {moved}")
 

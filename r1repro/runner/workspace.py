@@ -1,10 +1,11 @@
 """Results of a run on disk: each stage's key, its folders, and its result if finished."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from r1repro import artifacts, gguf, hub
 from r1repro.artifacts import Damaged, StageResult
@@ -70,6 +71,11 @@ class Workspace:
     def place(self, name: str) -> Path:
         """Folder of the stage's finished result."""
         return artifacts.result_folder(self.runs, name, self.keys[name])
+
+    def lock(self, name: str) -> AbstractContextManager[TextIO | None]:
+        """`artifacts.lock` for building the stage."""
+        work = self.work(name)
+        return artifacts.lock(work.with_name(f"{work.name}.lock"))
 
     def load(self, name: str, whole: bool = False) -> StageResult | None:
         """The finished result, or None.
