@@ -5,7 +5,6 @@ end and the beginning are interchanged and numbers are split as GPT-2 splits the
 is built here, from the file's own metadata.
 """
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -35,13 +34,21 @@ GPT-2's own, with every digit apart for SmolLM (llama.cpp, src/llama-vocab.cpp).
 
 
 def model_folder(config: Config, origin: OriginConfig) -> Path:
-    """`hub.model_folder`, with a GGUF file converted into the runs' cache unless it is there.
+    """The folder of a model that is not trained here; a GGUF file is converted unless it was.
 
-    Raises R1ReproError for a file that cannot be read.
+    Raises R1ReproError for a file that cannot be read, and for a model of the hub that is not on
+    this machine.
     """
-    if not is_file(origin):
-        return hub.model_folder(origin.path, origin.hub)
-    return converted(Path(str(origin.path)), runs_folder(config) / "cache")
+    if is_file(origin):
+        return converted(Path(str(origin.path)), runs_folder(config) / "cache")
+    place = found(config, origin)
+    if place is None:
+        raise R1ReproError(
+            f"the model {origin.hub} is not on this machine: download it with `r1repro fetch` and "
+            "the same settings, or give a local folder "
+            "(model.path, student.qwen.path, student.llama.path, student.teacher)"
+        )
+    return place
 
 
 def found(config: Config, origin: OriginConfig) -> Path | None:
@@ -71,8 +78,7 @@ def converted(file: Path, cache: Path) -> Path:
         _convert(file, part)
         artifacts.write_sums(part / SUMS, artifacts.files_in(part))
         for written in part.iterdir():
-            with written.open("rb") as opened:
-                os.fsync(opened.fileno())
+            artifacts.sync(written)
         if not folder.is_dir():  # unless another run was faster
             part.rename(folder)
     finally:
@@ -82,9 +88,7 @@ def converted(file: Path, cache: Path) -> Path:
 
 def _cached(file: Path, cache: Path) -> Path:
     """`cache`/gguf-HASH; HASH is of the file's content."""
-    with file.open("rb") as opened:
-        sha = hashlib.file_digest(opened, "sha256").hexdigest()
-    return cache / f"gguf-{sha[:12]}"
+    return cache / f"gguf-{artifacts.sha256(file)[:12]}"
 
 
 def _convert(file: Path, folder: Path) -> None:

@@ -46,17 +46,15 @@ def pace(lines: Sequence[Mapping[str, Any]], now: float) -> Pace | None:
 def worked(lines: Sequence[Mapping[str, Any]]) -> float:
     """Total seconds of work over all sessions in the progress lines."""
     ends = {line["started"]: line["time"] for line in lines}
-    return float(sum(end - start for start, end in ends.items()))
+    return sum(end - start for start, end in ends.items())
 
 
-def seconds_left(space: Workspace, name: str, now: float) -> float:
-    """Estimated seconds left for the stage, from its pace, else from its size."""
-    if space.is_done(name):
-        return 0.0
+def seconds_left(space: Workspace, name: str, now: float, scale: float = 1.0) -> float:
+    """Estimated seconds left for an unfinished stage: from its pace, else `scale` by its size."""
     whole = space.find(name).seconds(space.config)
     found = pace(artifacts.read_progress(space.work(name), ends=True), now)
     if found is None:
-        return whole
+        return scale * whole
     return whole * (1 - found.step / found.total) if found.left is None else found.left
 
 
@@ -82,15 +80,11 @@ def run_left(
     """
     expected = sum(space.find(name).seconds(space.config) for name in taken)
     scale = sum(taken.values()) / expected if expected > TELLING else 1.0
-    left = 0.0
-    for name in names:
-        if name in taken:
-            continue
-        stage = space.find(name)
-        begun = bool(artifacts.read_progress(space.work(name), ends=True))
-        alone = seconds_left(space, name, now) if begun else scale * stage.seconds(space.config)
-        left += alone / (cores.at_once() if stage.half else 1)
-    return left
+    return sum(
+        seconds_left(space, name, now, scale) / (cores.at_once() if space.find(name).half else 1)
+        for name in names
+        if name not in taken
+    )
 
 
 def in_order(figures: dict[str, float]) -> dict[str, float]:
