@@ -18,7 +18,7 @@ def work(
     from_stage: str | None = None,
     until: str | None = None,
 ) -> Path:
-    """Run the configurations in this process; returns what `launch.run` does."""
+    """Run the configurations in this process; returns the path of the report."""
     if multirun:
         report = launch.run_seeds(configs, from_stage, until)
     else:
@@ -51,13 +51,14 @@ def submit(
         ) from error
     executor.update_parameters(name="r1repro", timeout_min=60 * settings.hours)
     if settings.cluster == "slurm":
+        if settings.partition:
+            executor.update_parameters(slurm_partition=settings.partition)
         # One task, which starts a stage's processes itself, one per GPU.
         executor.update_parameters(
             tasks_per_node=1,
             gpus_per_node=settings.processes,
             cpus_per_task=settings.cpus,
             mem_gb=settings.memory,
-            **({"slurm_partition": settings.partition} if settings.partition else {}),
         )
     job = executor.submit(work, configs, multirun, from_stage, until)
     return str(job.job_id), Path(job.paths.stdout)

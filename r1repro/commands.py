@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from r1repro import __version__
 from r1repro.errors import R1ReproError
@@ -78,9 +78,17 @@ def run(args: Namespace) -> None:
     signs = (signal.SIGTERM, signal.SIGHUP)
     taken = [sign for sign in signs if signal.getsignal(sign) == signal.SIG_DFL]
     for sign in taken:
-        signal.signal(sign, _interrupt)
+        signal.signal(sign, signal.default_int_handler)
     try:
-        _run(args)
+        from r1repro.cluster import submit, work
+        from r1repro.config import compose, sweep
+
+        configs = sweep(args.settings) if args.multirun else [compose(args.settings)]
+        if configs[0].launch.cluster == "here":
+            work(configs, args.multirun, args.from_stage, args.until)
+        else:
+            job, log = submit(configs, args.multirun, args.from_stage, args.until)
+            print(f"job {job}, log: {log}")
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal may be gone
             _say("interrupted: run the same command without --from to resume")
@@ -88,22 +96,6 @@ def run(args: Namespace) -> None:
     finally:
         for sign in taken:
             signal.signal(sign, signal.SIG_DFL)
-
-
-def _interrupt(number: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _run(args: Namespace) -> None:
-    from r1repro.cluster import submit, work
-    from r1repro.config import compose, sweep
-
-    configs = sweep(args.settings) if args.multirun else [compose(args.settings)]
-    if configs[0].launch.cluster == "here":
-        work(configs, args.multirun, args.from_stage, args.until)
-    else:
-        job, log = submit(configs, args.multirun, args.from_stage, args.until)
-        print(f"job {job}, log: {log}")
 
 
 @_command(
@@ -151,11 +143,10 @@ def fetch(args: Namespace) -> None:
     from r1repro.config import compose
     from r1repro.planning import preflight
 
-    fetched = 0
+    line = ""
     for line in preflight.fetch(compose(args.settings)):
         print(line, flush=True)
-        fetched += 1
-    if not fetched:
+    if not line:
         print("nothing to fetch: this configuration uses no models or data sets of the hub")
 
 

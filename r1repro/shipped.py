@@ -25,7 +25,7 @@ from r1repro.evaluation import checkpoints
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.models import load_model, load_tokenizer
 
-# A bar for each model that a cell loads would stand in the page.
+# Otherwise every model that a cell loads leaves a progress bar in the page.
 logging.disable_progress_bar()
 FOLDER = ROOT / "checkpoints"
 NAMES = ("r1_zero", "r1")
