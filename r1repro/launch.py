@@ -1,4 +1,8 @@
-"""Implements `r1repro run`: builds the stages, executes the notebooks and writes the report."""
+"""Implements `r1repro run`: builds the stages, executes the notebooks and writes the report.
+
+A run may be one submitit job, on Slurm or in the background on this machine. Hydra's own submitit
+launcher needs Hydra's decorator, and here Hydra's compose API has composed the configuration.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,6 +20,58 @@ from r1repro.reports.sums import SUMS
 from r1repro.runner import sequence
 from r1repro.runner.sequence import Outcome
 from r1repro.runner.workspace import Workspace
+
+
+def work(
+    configs: Sequence[Config],
+    multirun: bool,
+    from_stage: str | None = None,
+    until: str | None = None,
+) -> Path:
+    """Run the configurations in this process; returns the path of the report."""
+    if multirun:
+        page = run_seeds(configs, from_stage, until)
+    else:
+        page = run(configs[0], from_stage=from_stage, until=until)
+    print(f"report: {page}", flush=True)
+    return page
+
+
+def submit(
+    configs: Sequence[Config],
+    multirun: bool,
+    from_stage: str | None = None,
+    until: str | None = None,
+) -> tuple[str, Path]:
+    """Submit one job for all configurations; returns (job id, path of its log)."""
+    try:
+        import submitit
+    except ImportError as error:
+        raise R1ReproError(
+            "launch.cluster needs the package submitit, which is not installed: "
+            'pip install -e ".[slurm]" -c constraints.txt, or leave launch.cluster=here'
+        ) from error
+    settings = configs[0].launch
+    try:
+        executor = submitit.AutoExecutor(runs_folder(configs[0]) / "jobs", cluster=settings.cluster)
+    except RuntimeError as error:  # no srun
+        raise R1ReproError(
+            f"launch.cluster={settings.cluster} is not available here ({error}): run this where "
+            "`srun` is installed, or with launch.cluster=here"
+        ) from error
+    executor.update_parameters(name="r1repro", timeout_min=60 * settings.hours)
+    if settings.cluster == "slurm":
+        if settings.partition:
+            executor.update_parameters(slurm_partition=settings.partition)
+        # One task, which starts a stage's processes itself, one per GPU.
+        executor.update_parameters(
+            tasks_per_node=1,
+            gpus_per_node=settings.processes,
+            cpus_per_task=settings.cpus,
+            mem_gb=settings.memory,
+        )
+    job = executor.submit(work, configs, multirun, from_stage, until)
+    return str(job.job_id), Path(job.paths.stdout)
 
 
 def run(
