@@ -1,8 +1,7 @@
 """A model in a GGUF file as an ordinary Hugging Face folder.
 
-Transformers reads the weights and the shape. Of the tokenizers that it makes from such files the
-end and the beginning are interchanged and numbers are split as GPT-2 splits them, so the tokenizer
-is built here, from the file's own metadata.
+Transformers reads the weights and the shape. The tokenizers that it makes from such files swap eos
+and bos and split numbers as GPT-2 does, so the tokenizer is built here, from the file's metadata.
 """
 
 import os
@@ -29,8 +28,8 @@ SPLITS = {
     "deepseek-r1-qwen": _WORDS % r"\p{N}",
     "llama-bpe": _WORDS % r"\p{N}{1,3}",
 }
-"""How text is split before its bytes are merged, by `tokenizer.ggml.pre`: a regular expression, or
-GPT-2's own, with every digit apart for SmolLM (llama.cpp, src/llama-vocab.cpp)."""
+"""How text is split before its bytes are merged, by `tokenizer.ggml.pre`: by a regular expression,
+or as GPT-2 splits it, for SmolLM with every digit apart (llama.cpp, src/llama-vocab.cpp)."""
 
 
 def model_folder(config: Config, origin: OriginConfig) -> Path:
@@ -110,7 +109,7 @@ def _convert(file: Path, folder: Path) -> None:
             f"{file} cannot be read by Transformers ({reason}): give a GGUF file of a model such "
             "as Llama or Qwen, or a folder in HF format"
         ) from error
-    # What is stored is no longer quantized.
+    # The stored weights are no longer quantized.
     del model.config.quantization_config
     model.hf_quantizer = None
     model.is_quantized = False
