@@ -81,7 +81,7 @@ def renamed(rows):  # type: ignore[no-untyped-def]
 Inputs = dict[str, StageResult]
 """The results of a stage's inputs, by their names."""
 COMPLETE = "complete"
-"""File that completes a checkpoint, by `write_sums`."""
+"""File of a checkpoint that `write_sums` writes last; without it the checkpoint is incomplete."""
 FACTS = "facts.json"
 """File of a stage whose content enters its manifest."""
 

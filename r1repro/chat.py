@@ -11,6 +11,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
+from r1repro import hub
 from r1repro.config import Config, EngineConfig, OriginConfig
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation import checkpoints
@@ -39,10 +40,7 @@ class Speaker:
     template: str
 
     def answer(self, prompt: str, sampling: Sampling, seed: int) -> Completion:
-        """One completion, limited by the model's positions.
-
-        Raises R1ReproError if the prompt leaves no room for one.
-        """
+        """One completion; R1ReproError if the prompt leaves no room for one in the context."""
         problem = Problem("chat", "chat", language_of(prompt), 1, prompt, "")
         asked = len(self.tokenizer.encode(templates.render(self.template, problem)))
         positions = self.model.config.max_position_embeddings
@@ -98,9 +96,8 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
 def _policy(place: Path, checkpoint: str) -> Path:
     """The folder, if it holds a language model in Hugging Face format; else R1ReproError."""
     wanted = "give a stage that trains a policy, such as base or r1, or a model folder"
-    for name in ("config.json", "tokenizer.json", "*.safetensors"):
-        if not any(place.glob(name)):
-            raise R1ReproError(f"{checkpoint} is not a model ({place} has no {name}): {wanted}")
+    if missing := hub.missing_weights(place):
+        raise R1ReproError(f"{checkpoint} is not a model ({place} has no {missing}): {wanted}")
     try:
         kinds = json.loads((place / "config.json").read_text(encoding="utf-8"))["architectures"]
         speaks = any(kind.endswith("ForCausalLM") for kind in kinds)
@@ -162,9 +159,9 @@ def prompts(known: Sequence[str] = ()) -> Iterator[str]:
 
 
 def shown(name: str, said: Completion) -> str:
-    """An answer for the terminal, without control characters and with every line indented.
+    """An answer for the terminal, without control characters.
 
-    The indentation keeps an answer from imitating the header of the next one.
+    Every line is indented, so that no answer can imitate the header of the next one.
     """
     left = len(said.text) - LONGEST
     lines = textwrap.indent(visible(said.text[:LONGEST]).strip("\n"), "  ", lambda line: True)

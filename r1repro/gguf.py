@@ -148,10 +148,7 @@ def metadata(file: Path) -> dict[str, Any]:
 
 
 def tokenizer(told: dict[str, Any]) -> Any:
-    """A PreTrainedTokenizerFast of byte-level BPE, with the metadata's special tokens and template.
-
-    Raises R1ReproError for a tokenizer of another kind.
-    """
+    """A PreTrainedTokenizerFast of byte-level BPE by the metadata; R1ReproError for other kinds."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers
     from tokenizers import pre_tokenizers as split
     from transformers import PreTrainedTokenizerFast

@@ -5,7 +5,6 @@ at once instead of after the hub's retries.
 """
 
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -60,10 +59,9 @@ def _snapshot(named: str, kind: str, **options: Any) -> Path:
 
 
 def fetch(named: str, kind: str) -> Path:
-    """Download the repository into the hub's cache unless it is there; returns its folder.
+    """The repository's folder, downloaded unless it is there; R1ReproError if that fails."""
+    from huggingface_hub.constants import HF_HUB_CACHE
 
-    Raises R1ReproError if the download fails or is incomplete.
-    """
     folder.cache_clear()
     repository, revision = parts(named)
     wanted = f"the {kind} {repository} at revision {revision}"
@@ -72,9 +70,9 @@ def fetch(named: str, kind: str) -> Path:
     except Exception as error:  # many types: no network, no such repository, licence not accepted
         reason = " ".join(str(error).split())[:100]
         raise R1ReproError(
-            f"{wanted} could not be downloaded ({reason}): check its name and the network "
-            f"(where there is one, `r1repro fetch` fills {cache()}), or give files of your own "
-            "with model.path= or task.path=; scale=laptop with the default model and task "
+            f"{wanted} could not be downloaded ({reason}): check its name and the network, run "
+            f"`r1repro fetch` where there is one (it fills {HF_HUB_CACHE}), or give files of your "
+            "own with model.path= or task.path=; scale=laptop with the default model and task "
             "downloads nothing"
         ) from error
     if kind == "model" and (missing := missing_weights(found)):
@@ -126,10 +124,3 @@ def damaged(place: Path, repository: str, kind: str) -> str:
         if size is None or (size == 0 if sizes[name] is None else size != sizes[name]):
             return name
     return "" if names else "no file"
-
-
-def cache() -> Path:
-    """The hub's cache folder."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    return Path(os.path.expanduser(HF_HUB_CACHE))

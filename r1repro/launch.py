@@ -160,14 +160,12 @@ def _report(config: Config, outcome: Outcome, notebooks: Path, until: str | None
 
 
 def _is_current(manifest: dict[str, Any], results: dict[str, StageResult], config: Config) -> bool:
-    """Whether what a report states of its run still holds.
-
-    A clean commit stays the one it was written at, as long as the code has the same marks.
-    """
+    """Whether what a report states of its run still holds."""
     git = manifest["git"]
     return (
         manifest["stages"] == report.stages_of(results, config)
         and manifest["versions"] == artifacts.versions()
         and manifest.get("claims") == report.ledger_hash(config.lab)
+        # A clean commit stays the one it was written at, as long as the code has the same marks.
         and (git["dirty"] is False or git == marks.git_state(ROOT))
     )

@@ -16,7 +16,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (number, row) in order, counted from 1; for JSON lines the line number.
+    """Yields (number, row) in order, counted from 1; of JSON lines the number of the line.
 
     A .json file may hold lines and a .jsonl file a list. Raises R1ReproError for another suffix, a
     missing or empty file or a malformed row.
@@ -46,10 +46,7 @@ def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def field(row: dict[str, Any], name: str, place: str) -> Any:
-    """A field of a row, also a nested one such as reward_model.ground_truth.
-
-    Raises R1ReproError, which lists the row's fields, if it is missing.
-    """
+    """A field of a row, also a nested one such as reward_model.ground_truth; else R1ReproError."""
     value: Any = row
     for part in [name] if name in row else name.split("."):
         if not isinstance(value, dict) or part not in value:

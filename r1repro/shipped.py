@@ -51,10 +51,7 @@ class Shipped:
 
 
 def load(name: str, folder: Path = FOLDER) -> Shipped:
-    """The checkpoint of that name.
-
-    Raises R1ReproError for another name, or if the folder is missing, incomplete or modified.
-    """
+    """The checkpoint of that name. Raises R1ReproError for another, or for a damaged folder."""
     if name not in NAMES:
         raise R1ReproError(f"no checkpoint {name} comes with r1repro: give {' or '.join(NAMES)}")
     if wrong := artifacts.damage(folder / SUMS):
@@ -67,10 +64,7 @@ def load(name: str, folder: Path = FOLDER) -> Shipped:
 
 
 def write(config: Config, folder: Path = FOLDER) -> Sequence[Path]:
-    """Write the checkpoints of a finished run; returns the zips.
-
-    Raises R1ReproError if a checkpoint is not built.
-    """
+    """Write the checkpoints of a run; returns the zips. Raises R1ReproError if one is not built."""
     space, made = Workspace(config), []
     git = marks.git_state(ROOT)  # before the first zip changes it
     folder.mkdir(exist_ok=True)

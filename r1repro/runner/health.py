@@ -116,10 +116,7 @@ def of_run(folder: Path) -> Health:
 def of_stages(
     config: Config, names: Sequence[str], recorded: Mapping[str, str] | None = None
 ) -> Health:
-    """Health of these stages; those that neither train nor evaluate are left out.
-
-    recorded: as of Workspace.
-    """
+    """Health of those of these stages that train or evaluate; recorded: as of Workspace."""
     space = Workspace(config, recorded or {})
     findings: list[Finding] = []
     count: dict[str, int] = {}
@@ -157,10 +154,7 @@ def _settings(config: Config, name: str) -> Settings | None:
 
 
 def _rows(space: Workspace, name: str) -> tuple[pd.DataFrame | None, bool]:
-    """The stage's metrics or evaluation rows, and whether the stage is finished.
-
-    A finished stage without rows copied a model or made a data set.
-    """
+    """The stage's metrics or evaluation rows, if it has any, and whether it is finished."""
     result = space.load(name)
     if result is not None:
         table = "evaluation" if name in EVALUATIONS else "metrics"

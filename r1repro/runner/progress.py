@@ -1,6 +1,7 @@
 """Progress of a stage, the estimated time left, and their display in terminals and notebooks."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -62,12 +63,9 @@ def seconds_taken(space: Workspace, names: Sequence[str]) -> dict[str, float]:
     """Build time in seconds of the finished stages."""
     found = {}
     for name in names:
-        try:
-            result = space.load(name)
-        except Damaged:
-            continue
-        if result is not None:
-            found[name] = float(result.manifest["seconds"])
+        with suppress(Damaged):
+            if (result := space.load(name)) is not None:
+                found[name] = float(result.manifest["seconds"])
     return found
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -138,24 +139,20 @@ def _notebooks(
     space: Workspace, folder: Path, notebooks: Path, wanted: Sequence[str]
 ) -> list["_Notebook"]:
     """The notebooks of the wanted stages, in order. Raises R1ReproError if one is missing."""
-    found: dict[str, _Notebook] = {}
-    for name in wanted:
-        notebook = space.find(name).notebook
+    found = []
+    for notebook, names in groupby(wanted, key=lambda name: space.find(name).notebook):
         if notebook is not None:
             source = notebooks / f"{notebook}.ipynb"
             if not source.is_file():
                 raise R1ReproError(
                     f"no notebook {source.name} in {notebooks}: restore it from the checkout"
                 )
-            found.setdefault(notebook, _Notebook(space, folder, source, [])).stages.append(name)
-    return [*found.values()]
+            found.append(_Notebook(space, folder, source, [*names]))
+    return found
 
 
 def set_aside_from(space: Workspace, from_stage: str) -> None:
-    """Move from_stage and all its dependents out of the cache; nothing is deleted.
-
-    Raises R1ReproError if the stage does not exist or another run is building one of them.
-    """
+    """Move a stage and all its dependents to runs/replaced; R1ReproError if one is being built."""
     space.find(from_stage)
     for name in space.stages:
         if from_stage not in space.with_inputs(name):
