@@ -70,9 +70,9 @@ def fetch(named: str, kind: str) -> Path:
     except Exception as error:  # many types: no network, no such repository, licence not accepted
         reason = " ".join(str(error).split())[:100]
         raise R1ReproError(
-            f"{wanted} could not be downloaded ({reason}): check its name and the network, run "
-            f"`r1repro fetch` where there is one (it fills {HF_HUB_CACHE}), or give files of your "
-            "own with model.path= or task.path=; scale=laptop with the default model and task "
+            f"{wanted} could not be downloaded ({reason}): check its name and the network "
+            f"(where there is one, `r1repro fetch` fills {HF_HUB_CACHE}), or give your own files "
+            "with model.path= or task.path=; scale=laptop with the default model and task "
             "downloads nothing"
         ) from error
     if kind == "model" and (missing := missing_weights(found)):
