@@ -377,7 +377,7 @@ def hardware() -> dict[str, Any]:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         found["gpus"] = [torch.cuda.get_device_name(i) for i in range(count)]
         found["threads"] = torch.get_num_threads()
-        # Processors of one name differ in them, and sums in their rounding.
+        # Processors of the same name may differ in these, and sums then round differently.
         found["instructions"] = torch.backends.cpu.get_cpu_capability()
     return found
 

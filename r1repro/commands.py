@@ -157,7 +157,7 @@ def publish(args: Namespace) -> None:
 
     if not args.run.is_dir():
         raise R1ReproError(
-            f"no run at {args.run}: give the folder of a finished run under runs/, which has a "
+            f"no run at {args.run}: give the folder of a finished run under runs/, with a "
             "report.html"
         )
     print(f"published: {publish(args.run, ROOT / 'reports')}")

@@ -157,8 +157,8 @@ def tokenizer(told: dict[str, Any]) -> Any:
     kind, pre = ggml.get("model"), ggml.get("pre", "gpt-2")
     if kind != "gpt2" or pre not in SPLITS:
         raise R1ReproError(
-            f"its tokenizer is of the kind {kind}, {pre}, and gpt2 with one of {', '.join(SPLITS)} "
-            "is accepted: give a folder in HF format"
+            f"its tokenizer is {kind} with {pre}, and only gpt2 with one of {', '.join(SPLITS)} is "
+            "accepted: give a folder in HF format"
         )
     tokens, types = ggml["tokens"], ggml["token_type"]
     vocabulary = {token: i for i, token in enumerate(tokens) if types[i] != UNUSED}

@@ -29,7 +29,7 @@ def folder(named: str, kind: str) -> Path | None:
     """The cached snapshot of NAME or NAME@REVISION, a folder named by its commit.
 
     kind: "model" or "dataset". None if it is absent or incomplete. Raises R1ReproError for what
-    cannot be a name at the hub.
+    cannot be a name on the hub.
     """
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -39,8 +39,8 @@ def folder(named: str, kind: str) -> Path | None:
         return None
     except HFValidationError as error:
         raise R1ReproError(
-            f"{named} is no file or folder here and no name at the hub: check the path, or give a "
-            "name such as Qwen/Qwen2.5-0.5B"
+            f"{named} is neither a file or folder here nor a name on the hub: check the path, or "
+            "give a name such as Qwen/Qwen2.5-0.5B"
         ) from error
     broken = (kind == "model" and missing_weights(found)) or damaged(found, parts(named)[0], kind)
     return None if broken else found

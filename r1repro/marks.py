@@ -56,7 +56,7 @@ def of_notebook(notebook: Path) -> str:
 def mark(roots: Iterable[str], known: Known | None = None) -> str:
     """sha256 of the modules of these names, of what they import and of the templates among it.
 
-    Imports within functions count too. Of other packages only modules among `roots` count.
+    Imports within functions count too. Modules of other packages count only among `roots`.
     known: what earlier calls read, which is not read again.
     """
     known = {} if known is None else known

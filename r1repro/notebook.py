@@ -96,7 +96,7 @@ class Run:
         policies = [name for name, one in checkpoints.CHECKPOINTS.items() if not one.trained]
         if checkpoint not in policies:
             named = offered(checkpoint, policies, "r1repro/evaluation/checkpoints.py has")
-            raise R1ReproError(f"{checkpoint} is no policy that answers questions: give {named}")
+            raise R1ReproError(f"{checkpoint} is not a policy that answers questions: give {named}")
         place = self.stage(checkpoint).folder / "model"
         return answers(
             load_model(place, self.config.engine).eval(), load_tokenizer(place),

@@ -140,7 +140,7 @@ class _Building:
             # If the work folder is gone, the result was published and only the exit went wrong.
             if code and self.folder.exists():
                 reason = self._reason(code)
-                # The kernel's SIGKILL is probably for want of memory too.
+                # SIGKILL is most likely from the kernel's out-of-memory killer.
                 if code == -signal.SIGKILL or "out of memory" in reason.casefold():
                     reason += _turn_down(self.space, self.name)
                 reason += self._reached()

@@ -161,7 +161,7 @@ def _rows(space: Workspace, name: str) -> tuple[pd.DataFrame | None, bool]:
         file = result.folder / f"{table}.parquet"
         return artifacts.renamed(pd.read_parquet(file)) if file.is_file() else None, True
     for newest in [*artifacts.checkpoints(space.work(name)).values()][:1]:
-        # A newer one may take its place, or it is another program's.
+        # A newer one may have replaced it, or another program wrote it.
         with suppress(FileNotFoundError):
             if (newest / "rows.parquet").is_file():
                 rows = pd.read_parquet(newest / "rows.parquet")

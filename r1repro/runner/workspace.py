@@ -14,7 +14,7 @@ from r1repro.runner.graph import Stage, find, graph
 from r1repro.tasks import traces, worlds
 
 VERIFIER = 2
-"""In the keys of tasks from data sets; raised when the verifier judges their answers otherwise."""
+"""Enters the keys of tasks from data sets; raised when the verifier judges answers differently."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Workspace:
         """Key of each stage: SHA-256 of its version, settings, inputs' keys and lab's changes."""
         found: dict[str, str] = {}
         task = self.config.task
-        # The mini world's answers are judged as before; those of data sets are not.
+        # A new verifier judges the mini world's answers as before.
         verifier = {"verifier": VERIFIER} if task.train or task.path else {}
         for stage in self.stages.values():
             found[stage.name] = self.recorded.get(stage.name) or artifacts.digest(
