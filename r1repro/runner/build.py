@@ -3,7 +3,7 @@
 import shutil
 import signal
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -48,7 +48,8 @@ def build(space: Workspace, names: Sequence[str], show: Display) -> dict[str, St
         while waiting or running:
             for name in [*waiting]:
                 unfinished = {*waiting, *running} & {*space.find(name).inputs}
-                if unfinished or not _has_room(space, name, running):
+                halves = all(space.find(other).half for other in (name, *running))
+                if unfinished or (running and not (halves and len(running) < cores.at_once())):
                     continue
                 waiting.remove(name)
                 result = _load(space, name, show)
@@ -78,11 +79,6 @@ def build(space: Workspace, names: Sequence[str], show: Display) -> dict[str, St
             f"--from {older[0]} rebuilds from there on"
         )
     return {name: found[name] for name in names}
-
-
-def _has_room(space: Workspace, name: str, running: Collection[str]) -> bool:
-    halves = all(space.find(other).half for other in [name, *running])
-    return not running or (halves and len(running) < cores.at_once())
 
 
 def _load(space: Workspace, name: str, show: Display) -> StageResult | None:
