@@ -80,18 +80,18 @@ def run(
             set_aside_from(space, from_stage)
         save(config, folder / "resolved.yaml")
         began = time.time()
-        results, executed = _execute_all(plan, wanted, Terminal(space, wanted))
+        results, executed = _execute_all(plan, Terminal(space, wanted))
         _table(results)
         print(f"this run: {duration(time.time() - began)}")
         return Outcome(folder, results, time.time() - began if executed else None)
 
 
 def _execute_all(
-    plan: Sequence["_Notebook"], wanted: list[str], show: "Terminal"
+    plan: Sequence["_Notebook"], show: "Terminal"
 ) -> tuple[dict[str, StageResult], bool]:
     """Build the stages and execute the notebooks; the results, and whether any was executed."""
     results: dict[str, StageResult] = {}
-    executing: list[Future[bool]] = []
+    executing: list[Future[None]] = []
     # A notebook takes seconds, most of them on one core: the next stages need not wait for it.
     pool = ThreadPoolExecutor(1)
     interrupted = False
@@ -102,10 +102,14 @@ def _execute_all(
                     one.result()  # raises if the notebook failed
             done = all(map(notebook.space.is_done, notebook.stages))
             results |= notebook.build(show)
-            if notebook.source.stem != ARTICLE:
-                mark = notebook.mark(wanted[: wanted.index(notebook.stages[-1]) + 1])
-                executing.append(pool.submit(notebook.execute, mark, done))
-        return results, any([one.result() for one in executing])
+            keys = {name: result.key for name, result in results.items()}
+            mark = {**mark_of(notebook.source), "keys": keys}
+            same = done and recorded(notebook.folder / "notebooks" / notebook.source.name) == mark
+            if notebook.source.stem != ARTICLE and not same:
+                executing.append(pool.submit(notebook.execute, mark))
+        for one in executing:
+            one.result()
+        return results, bool(executing)
     except KeyboardInterrupt:
         interrupted = True
         raise
@@ -240,22 +244,12 @@ class _Notebook:
                 self._execute({})
             raise self._located(error) from error
 
-    def execute(self, mark: dict[str, Any], done: bool) -> bool:
-        """Execute the notebook once its stages are built; returns False if it was up to date.
-
-        done: the stages had been built by an earlier run.
-        """
-        if done and recorded(self.folder / "notebooks" / self.source.name) == mark:
-            return False
+    def execute(self, mark: dict[str, Any]) -> None:
+        """Execute the notebook once its stages are built; mark: what its copy depends on."""
         try:
             self._execute(mark)
         except StageFailed as error:
             raise self._located(error) from error
-        return True
-
-    def mark(self, stages: Sequence[str]) -> dict[str, Any]:
-        """What the executed copy depends on: these stages, its source and the code."""
-        return {**mark_of(self.source), "keys": {name: self.space.keys[name] for name in stages}}
 
     def _execute(self, mark: dict[str, Any]) -> None:
         given = {"config_path": str(self.folder / "resolved.yaml"), "build_missing": False}
