@@ -31,7 +31,7 @@ PACKAGES = (
     "hydra-core vllm unsloth bitsandbytes"
 ).split()
 HASHED_BYTES = 8 * 2**20
-"""Files up to this size are hashed on every load; this takes a few milliseconds."""
+"""Files up to this size are hashed on every load, which takes a few milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -189,11 +189,6 @@ class Damaged(R1ReproError):
     """A result is incomplete or modified, or its inputs have been replaced."""
 
 
-def fingerprint(folder: Path) -> str:
-    """sha256 of a result's manifest, which distinguishes two results with the same key."""
-    return sha256(folder / "manifest.json")
-
-
 def _verified(folder: Path, key: str, whole: bool = False) -> dict[str, Any]:
     advice = "it is not used: rebuild it, or delete the folder"
     what = f"the result {folder}"
@@ -278,11 +273,9 @@ def set_aside(folder: Path, runs: Path) -> Path:
 
 def is_complete(folder: Path, key: str) -> bool:
     """Whether a work folder is finished and only has to be renamed."""
-    try:
-        _verified(folder, key)
-    except Damaged:
-        return False
-    return True
+    with suppress(Damaged):
+        return bool(_verified(folder, key))
+    return False
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:

@@ -114,10 +114,10 @@ def of_run(folder: Path) -> Health:
 
 
 def of_stages(
-    config: Config, names: Sequence[str], recorded: Mapping[str, str] | None = None
+    config: Config, names: Sequence[str], keys: Mapping[str, str] | None = None
 ) -> Health:
-    """Health of those of these stages that train or evaluate; recorded: as of Workspace."""
-    space = Workspace(config, recorded or {})
+    """Health of those of these stages that train or evaluate; keys: `recorded` of Workspace."""
+    space = Workspace(config, keys or {})
     findings: list[Finding] = []
     count: dict[str, int] = {}
     making: dict[str, int] = {}

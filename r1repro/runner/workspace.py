@@ -82,8 +82,8 @@ class Workspace:
         result = artifacts.load(self.runs, name, self.keys[name], whole)
         made_from = {} if result is None else result.manifest.get("built_from", {})
         for other, before in made_from.items():
-            place = self.place(other)
-            if (place / "manifest.json").is_file() and artifacts.fingerprint(place) != before:
+            manifest = self.place(other) / "manifest.json"
+            if manifest.is_file() and artifacts.sha256(manifest) != before:
                 raise Damaged(
                     f"the result {self.place(name)} was built from another {other} than the "
                     "current one; it is not used: rebuild it"
