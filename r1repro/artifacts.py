@@ -68,7 +68,7 @@ class StageResult:
 
 
 def renamed(rows):  # type: ignore[no-untyped-def]
-    """Training rows of any age by the names that evaluations use for the same measures."""
+    """Training rows, of earlier versions too, with the names that evaluations use."""
     return rows.rename(
         columns={
             "clipped_completions": "clipped",

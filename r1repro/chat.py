@@ -27,7 +27,7 @@ from r1repro.text.visible import visible
 
 TOP_P = 0.95
 LONGEST = 100_000
-"""Maximum number of characters shown of an answer."""
+"""Most characters of an answer that are shown."""
 
 
 @dataclass(frozen=True)

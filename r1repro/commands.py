@@ -364,14 +364,14 @@ def _text(row: dict[str, Any], name: str, place: str) -> str:
 
 
 def _emit(row: dict[str, Any], found: dict[str, Any], prefix: str = "") -> None:
-    """Print a row as JSON with what was found of it, by names with `prefix` where it has these."""
+    """Print a row and what was found in it as JSON; a name that is taken gets the prefix."""
     own = {f"{prefix}_{name}" if name in row else name: value for name, value in found.items()}
     # ASCII-escaped, so that lone surrogates and unusual line ends cannot break a line.
     print(json.dumps(_valid({**row, **own}), default=str, allow_nan=False))
 
 
 def _valid(value: Any) -> Any:
-    """The value with null for what JSON has no number for: NaN and the infinities."""
+    """The value with null for NaN and the infinities, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -19,8 +19,7 @@ PACKAGE = Path(__file__).parent
 TEMPLATES = (".jinja", ".j2")
 """Suffixes of data that counts as code of the package whose folder it is in."""
 Known: TypeAlias = dict[str, tuple[frozenset[str], str] | None]
-"""By module: what it imports from this package and the hash of its syntax; None if there is none.
-"""
+"""By module, what it imports from this package and its syntax's hash; None if it is not found."""
 _held: dict[Path, bytes] = {}
 
 
@@ -36,7 +35,7 @@ def everything() -> str:
 
 
 def of_function(dotted: str) -> str:
-    """The mark of what is behind "module:function"."""
+    """The mark of the code of "module:function"."""
     return mark([dotted.partition(":")[0]])
 
 

@@ -68,7 +68,7 @@ def settings(given: object) -> list[str]:
 
 
 def texts(name: str, given: object, accepted: str) -> list[str]:
-    """A parameter that is a list of texts, given as one, as one text or as a list in a text."""
+    """A parameter that is a list of texts: given as a list, one text or a list in a text."""
     import yaml
 
     found = given

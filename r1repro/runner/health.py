@@ -32,7 +32,7 @@ from r1repro.runner.sequence import recorded, wanted_stages
 from r1repro.runner.workspace import Workspace
 
 NAMED = 6
-"""Most stages listed by name; of more only the number is shown."""
+"""Up to this many stages are listed by name; of more, only the number is shown."""
 WIDTH = 100
 """Line width in characters."""
 
@@ -116,7 +116,7 @@ def of_run(folder: Path) -> Health:
 def of_stages(
     config: Config, names: Sequence[str], keys: Mapping[str, str] | None = None
 ) -> Health:
-    """Health of those of these stages that train or evaluate; keys: `recorded` of Workspace."""
+    """Health of the stages among these that train or evaluate; keys: `recorded` of Workspace."""
     space = Workspace(config, keys or {})
     findings: list[Finding] = []
     count: dict[str, int] = {}

@@ -244,7 +244,7 @@ def _facts(
 
 
 def _environment(processes: int) -> dict[str, str]:
-    """What a stage's process has in its environment beside that of this one."""
+    """What a stage's process adds to the environment of this one."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     found = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)}
     if processes == 1:  # with several GPUs visible the trainer scales its batch

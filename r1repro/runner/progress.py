@@ -51,7 +51,7 @@ def worked(lines: Sequence[Mapping[str, Any]]) -> float:
 
 
 def seconds_left(space: Workspace, name: str, now: float, scale: float = 1.0) -> float:
-    """Estimated seconds left for an unfinished stage: from its pace, else `scale` by its size."""
+    """Estimated seconds left for an unfinished stage: by its pace, else `scale` times by size."""
     whole = space.find(name).seconds(space.config)
     found = pace(artifacts.read_progress(space.work(name), ends=True), now)
     if found is None:

@@ -318,7 +318,7 @@ def _unformatted(path: Path) -> str:
 
 
 def mark_of(notebook: Path) -> dict[str, str]:
-    """The part of a mark that says what a notebook's source and the code that it imports were."""
+    """The part of a mark that is of a notebook's source and of the code that it imports."""
     source = hashlib.sha256(notebook.read_bytes()).hexdigest()
     return {"source": source, "code": marks.of_notebook(notebook)}
 
