@@ -9,17 +9,15 @@ import hashlib
 import importlib.util
 import json
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 PACKAGE = Path(__file__).parent
 TEMPLATES = (".jinja", ".j2")
 """Suffixes of data that counts as code of the package whose folder it is in."""
-Known: TypeAlias = dict[str, tuple[frozenset[str], str] | None]
-"""By module, what it imports from this package and its syntax's hash; None if it is not found."""
 _held: dict[Path, bytes] = {}
 
 
@@ -41,8 +39,8 @@ def of_function(dotted: str) -> str:
 
 def of_functions(dotted: Iterable[str]) -> dict[str, str]:
     """`of_function` of each, with every source read once."""
-    known: Known = {}
-    return {one: mark([one.partition(":")[0]], known) for one in dotted}
+    module = cache(_module)
+    return {one: mark([one.partition(":")[0]], module) for one in dotted}
 
 
 def of_notebook(notebook: Path) -> str:
@@ -52,21 +50,17 @@ def of_notebook(notebook: Path) -> str:
     return mark(_parsed("\n".join(code).encode())[0])
 
 
-def mark(roots: Iterable[str], known: Known | None = None) -> str:
+def mark(roots: Iterable[str], module: Callable[[str], Any] | None = None) -> str:
     """sha256 of the modules of these names, of what they import and of the templates among it.
 
     Imports within functions count too. Modules of other packages count only among `roots`.
-    known: what earlier calls read, which is not read again.
     """
-    known = {} if known is None else known
+    module = module or cache(_module)
     found: dict[str, str] = {}
     waiting = [name for root in roots for name in _with_parents(root)]
     while waiting:
         name = waiting.pop()
-        if name not in known:
-            file = _file(name)
-            known[name] = None if file is None else _parsed(_read(file))
-        if name not in found and (parsed := known[name]):
+        if name not in found and (parsed := module(name)):
             imported, found[name] = parsed
             waiting += [part for other in imported for part in _with_parents(other)]
     for file in _files():
@@ -129,6 +123,12 @@ def _file(name: str) -> Path | None:
     place = PACKAGE.joinpath(*rest)
     files = (place / "__init__.py", place.with_suffix(".py"))
     return next((file for file in files if file.is_file()), None)
+
+
+def _module(name: str) -> tuple[frozenset[str], str] | None:
+    """`_parsed` of a module of that name; None if there is none."""
+    file = _file(name)
+    return None if file is None else _parsed(_read(file))
 
 
 @cache
