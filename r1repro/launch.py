@@ -61,8 +61,6 @@ def submit(
         ) from error
     executor.update_parameters(name="r1repro", timeout_min=60 * settings.hours)
     if settings.cluster == "slurm":
-        if settings.partition:
-            executor.update_parameters(slurm_partition=settings.partition)
         # One task, which starts a stage's processes itself, one per GPU.
         executor.update_parameters(
             tasks_per_node=1,
@@ -70,6 +68,8 @@ def submit(
             cpus_per_task=settings.cpus,
             mem_gb=settings.memory,
         )
+        if settings.partition:
+            executor.update_parameters(slurm_partition=settings.partition)
     job = executor.submit(work, configs, multirun, from_stage, until)
     return str(job.job_id), Path(job.paths.stdout)
 

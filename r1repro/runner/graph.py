@@ -253,14 +253,14 @@ def _validated(name: str, checkpoint: str) -> Stage:
 def find(name: str, config: Config | None = None) -> Stage:
     """The stage of that name. Raises R1ReproError if it is unknown or its switch is off."""
     stages = graph(config)
-    if name not in stages:
-        switch = graph()[name].switch if name in graph() else None
-        if switch is not None:
-            value = {TEACHER: "MODEL", CURVE: "16"}.get(switch, "true")
-            raise R1ReproError(f"stage {name} is off: set {switch}={value} to run it")
-        known = offered(name, stages, "`r1repro plan` lists")
-        raise R1ReproError(f"there is no stage {name}: the stages are {known}")
-    return stages[name]
+    if name in stages:
+        return stages[name]
+    off = graph().get(name)
+    if off is not None and off.switch is not None:
+        value = {TEACHER: "MODEL", CURVE: "16"}.get(off.switch, "true")
+        raise R1ReproError(f"stage {name} is off: set {off.switch}={value} to run it")
+    known = offered(name, stages, "`r1repro plan` lists")
+    raise R1ReproError(f"there is no stage {name}: the stages are {known}")
 
 
 def model_of_stage(stage: Stage) -> str:
