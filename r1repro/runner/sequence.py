@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ LAB_ARTICLE = "lab"
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run's folder, its results by stage and its wall time; None if all was up to date."""
+    """A run's folder, its results by stage, and its seconds; None if all was up to date."""
 
     folder: Path
     results: dict[str, StageResult]
@@ -143,16 +142,17 @@ def _notebooks(
     space: Workspace, folder: Path, notebooks: Path, wanted: Sequence[str]
 ) -> list["_Notebook"]:
     """The notebooks of the wanted stages, in order. Raises R1ReproError if one is missing."""
-    found = []
-    for notebook, names in groupby(wanted, key=lambda name: space.find(name).notebook):
+    found: dict[str, _Notebook] = {}
+    for name in wanted:
+        notebook = space.find(name).notebook
         if notebook is not None:
             source = notebooks / f"{notebook}.ipynb"
             if not source.is_file():
                 raise R1ReproError(
                     f"no notebook {source.name} in {notebooks}: restore it from the checkout"
                 )
-            found.append(_Notebook(space, folder, source, [*names]))
-    return found
+            found.setdefault(notebook, _Notebook(space, folder, source, [])).stages.append(name)
+    return [*found.values()]
 
 
 def set_aside_from(space: Workspace, from_stage: str) -> None:
