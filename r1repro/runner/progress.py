@@ -47,7 +47,7 @@ def pace(lines: Sequence[Mapping[str, Any]], now: float) -> Pace | None:
 def worked(lines: Sequence[Mapping[str, Any]]) -> float:
     """Total seconds of work over all sessions in the progress lines."""
     ends = {line["started"]: line["time"] for line in lines}
-    return sum(end - start for start, end in ends.items())
+    return float(sum(end - start for start, end in ends.items()))
 
 
 def seconds_left(space: Workspace, name: str, now: float, scale: float = 1.0) -> float:
