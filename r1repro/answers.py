@@ -29,7 +29,7 @@ def answers(
     is not the mini world's. Raises R1ReproError without it, and for a group of fewer than 2.
     """
     if n < 2:
-        raise R1ReproError(f"n={n} is not accepted: answers are compared in a group, of at least 2")
+        raise R1ReproError(f"n={n} is not accepted: give 2 or more, to compare answers in a group")
     asked = typed.problem(question)
     if answer is not None:
         asked = Problem("typed", "typed", language_of(question), 1, question, answer)

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,7 +31,7 @@ PACKAGES = (
     "hydra-core vllm unsloth bitsandbytes"
 ).split()
 HASHED_BYTES = 8 * 2**20
-"""Files up to this size are hashed on every load; this takes a few milliseconds."""
+"""Files up to this size are hashed on every load, which takes a few milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class StageResult:
         return renamed(self.table("metrics"))
 
     def completions(self):  # type: ignore[no-untyped-def]
-        """Of completions.parquet, the first one to each question; `table` also has whole groups."""
+        """The first completion to each question; the rest are in table("completions")."""
         rows = self.table("completions")
         return rows if "rest_of_group" not in rows else rows[~rows["rest_of_group"].eq(True)]
 
@@ -66,31 +67,29 @@ class StageResult:
         return pd.read_parquet(file)
 
 
-_RENAMED = {
-    "clipped_completions": "clipped",
-    "general_correct": "general/score",
-    "reflection": "reflection_per_response",
-}
-
-
 def renamed(rows):  # type: ignore[no-untyped-def]
-    """Training rows of any age by the names that evaluations use for the same measures."""
-    return rows.rename(columns=_RENAMED)
+    """Training rows, of earlier versions too, with the names that evaluations use."""
+    return rows.rename(
+        columns={
+            "clipped_completions": "clipped",
+            "general_correct": "general/score",
+            "reflection": "reflection_per_response",
+        }
+    )
 
 
 Inputs = dict[str, StageResult]
 """The results of a stage's inputs, by their names."""
 COMPLETE = "complete"
-"""File in a checkpoint's folder that is written last, of `write_sums`; without it the checkpoint is
-incomplete."""
+"""File of a checkpoint that `write_sums` writes last; without it the checkpoint is incomplete."""
 FACTS = "facts.json"
-"""File in a stage's folder whose content is stored in its manifest under "facts"."""
+"""File of a stage whose content enters its manifest."""
 
 
 class Progress:
-    """Appends one JSON line per call to `folder`/progress.jsonl.
+    """Appends a line per call to `folder`/progress.jsonl.
 
-    With folder=None it writes nothing; only the first process of a stage gets a folder.
+    With folder=None it writes nothing: only the first process of a stage gets a folder.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -108,24 +107,28 @@ class Progress:
         """Record that `step` of `total` are done; `figures` are displayed in the given order."""
         if self._path is None:
             return
-        line = {"started": self._started, "time": time.time(), "step": step, "total": total}
-        line["memory"] = peak_memory()
-        line["figures"] = {name: float(value) for name, value in figures.items()}  # type: ignore
-        text = json.dumps(line) + "\n"
+        line = {
+            "started": self._started,
+            "time": time.time(),
+            "step": step,
+            "total": total,
+            "memory": _peak_memory(),
+            "figures": {name: float(value) for name, value in figures.items()},
+        }
         # A single append, so that a reader never sees interleaved lines.
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(text)
+            file.write(json.dumps(line) + "\n")
 
 
 def drop_torn_line(path: Path) -> None:
-    """Drop the last line of a file of lines, if there is one, where a kill truncated it."""
+    """Drop what a kill left of a file's last line."""
     with suppress(FileNotFoundError), path.open("rb+") as file:
         text = file.read()
         file.truncate(text.rfind(b"\n") + 1)
 
 
-def peak_memory() -> int:
-    """Most bytes that this process has held at once, in its GPU's memory if it has used one."""
+def _peak_memory() -> int:
+    """The most bytes that this process has held: of GPU memory if it has used a GPU."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return int(torch.cuda.max_memory_allocated())
@@ -136,22 +139,18 @@ def peak_memory() -> int:
 def read_progress(folder: Path, ends: bool = False) -> list[dict[str, Any]]:
     """The lines of progress.jsonl in order, without truncated ones.
 
-    ends: of each session the first and the last alone, which tell its pace. The runner asks for
-    them twice a second: the file is read whole, and nothing else of it is parsed or held.
+    ends: only the first and the last line of each session, which give its pace. The runner asks for
+    them twice a second, and parses no other line.
     """
-    kept, begun, alone = list[str](), "", True
-    with suppress(FileNotFoundError), (folder / "progress.jsonl").open(encoding="utf-8") as file:
-        for line in file:
-            if not line.endswith("\n"):
-                break
-            started = line.partition(",")[0]
-            if ends and started == begun and not alone:
-                kept[-1] = line
-            else:
-                kept.append(line)
-                begun, alone = started, started != begun
+    try:
+        lines = (folder / "progress.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    except FileNotFoundError:
+        return []
+    if ends:
+        sessions = [[*of_one] for _, of_one in groupby(lines, lambda line: line.partition(",")[0])]
+        lines = [line for session in sessions for line in (session[0], *session[1:][-1:])]
     found = []
-    for line in kept:
+    for line in lines:
         with suppress(json.JSONDecodeError):
             found.append(json.loads(line))
     return found
@@ -190,13 +189,9 @@ class Damaged(R1ReproError):
     """A result is incomplete or modified, or its inputs have been replaced."""
 
 
-def fingerprint(folder: Path) -> str:
-    """sha256 of a result's manifest, which distinguishes two results with the same key."""
-    return sha256(folder / "manifest.json")
-
-
 def _verified(folder: Path, key: str, whole: bool = False) -> dict[str, Any]:
-    what, advice = f"the result {folder}", "it is not used: rebuild it, or delete the folder"
+    advice = "it is not used: rebuild it, or delete the folder"
+    what = f"the result {folder}"
     try:
         text = (folder / "manifest.json").read_text(encoding="utf-8")
         manifest = json.loads(text)
@@ -223,8 +218,7 @@ def _verified(folder: Path, key: str, whole: bool = False) -> dict[str, Any]:
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write a result's manifest.json, with its own checksum as `sum`."""
-    summed = {**manifest, "sum": _sum(manifest)}
-    write_atomically(folder / "manifest.json", _written(summed))
+    write_atomically(folder / "manifest.json", _written({**manifest, "sum": _sum(manifest)}))
 
 
 def _sum(manifest: Mapping[str, Any]) -> str:
@@ -279,24 +273,16 @@ def set_aside(folder: Path, runs: Path) -> Path:
 
 def is_complete(folder: Path, key: str) -> bool:
     """Whether a work folder is finished and only has to be renamed."""
-    try:
-        _verified(folder, key)
-    except Damaged:
-        return False
-    return True
+    with suppress(Damaged):
+        return bool(_verified(folder, key))
+    return False
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:
     """The complete checkpoints in a work folder, by step, the newest first."""
-    found = [file.parent for file in (folder / "checkpoints").glob(f"checkpoint-*/{COMPLETE}")]
-    steps = {int(checkpoint.name.split("-")[1]): checkpoint for checkpoint in found}
+    found = (folder / "checkpoints").glob(f"checkpoint-*/{COMPLETE}")
+    steps = {int(file.parent.name.split("-")[1]): file.parent for file in found}
     return dict(sorted(steps.items(), reverse=True))
-
-
-def told(folder: Path) -> dict[str, Any]:
-    """The manifest entry for a stage's FACTS file; empty if there is no such file."""
-    file = folder / FACTS
-    return {"facts": json.loads(file.read_text(encoding="utf-8"))} if file.is_file() else {}
 
 
 def publish(folder: Path, runs: Path, name: str, key: str, facts: Mapping[str, Any]) -> None:
@@ -306,21 +292,19 @@ def publish(folder: Path, runs: Path, name: str, key: str, facts: Mapping[str, A
     """
     if not is_complete(folder, key):
         files = {}
-        for file in sorted(folder.rglob("*")):
-            name_in = file.relative_to(folder).as_posix()
+        for part in files_in(folder):
             # The log is still open, and checkpoints are deleted below.
-            if not file.is_file() or name_in.startswith("checkpoints/") or name_in == "log.txt":
+            if part.startswith("checkpoints/") or part in ("log.txt", "manifest.json"):
                 continue
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
-            files[name_in] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
-        files.pop("manifest.json", None)
+            sync(folder / part)
+            size = (folder / part).stat().st_size
+            files[part] = {"bytes": size, "sha256": sha256(folder / part)}
         write_manifest(folder, {"key": key, "stage": name, **facts, "files": files})
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     final = result_folder(runs, name, key)
     final.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(final)
-    _sync_folder(final.parent)
+    sync(final.parent)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -332,11 +316,12 @@ def write_atomically(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Write a file or a folder's list of names to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -385,7 +370,7 @@ def hardware() -> dict[str, Any]:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         found["gpus"] = [torch.cuda.get_device_name(i) for i in range(count)]
         found["threads"] = torch.get_num_threads()
-        # Processors of one name differ in them, and sums in their rounding.
+        # Processors of the same name may differ in these, and sums then round differently.
         found["instructions"] = torch.backends.cpu.get_cpu_capability()
     return found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
+from r1repro import hub
 from r1repro.config import Config, EngineConfig, OriginConfig
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation import checkpoints
@@ -26,7 +27,7 @@ from r1repro.text.visible import visible
 
 TOP_P = 0.95
 LONGEST = 100_000
-"""Maximum number of characters shown of an answer."""
+"""Most characters of an answer that are shown."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,7 @@ class Speaker:
     template: str
 
     def answer(self, prompt: str, sampling: Sampling, seed: int) -> Completion:
-        """One completion, limited by the model's positions.
-
-        Raises R1ReproError if the prompt leaves no room for one.
-        """
+        """One completion; R1ReproError if the prompt leaves no room for one in the context."""
         problem = Problem("chat", "chat", language_of(prompt), 1, prompt, "")
         asked = len(self.tokenizer.encode(templates.render(self.template, problem)))
         positions = self.model.config.max_position_embeddings
@@ -96,11 +94,10 @@ def find(config: Config, checkpoint: str, typed: str = "") -> tuple[Path, str]:
 
 
 def _policy(place: Path, checkpoint: str) -> Path:
-    """Check that the folder holds a language model in Hugging Face format; returns the folder."""
+    """The folder, if it holds a language model in Hugging Face format; else R1ReproError."""
     wanted = "give a stage that trains a policy, such as base or r1, or a model folder"
-    for name in ("config.json", "tokenizer.json", "*.safetensors"):
-        if not any(place.glob(name)):
-            raise R1ReproError(f"{checkpoint} is not a model ({place} has no {name}): {wanted}")
+    if missing := hub.missing_weights(place):
+        raise R1ReproError(f"{checkpoint} is not a model ({place} has no {missing}): {wanted}")
     try:
         kinds = json.loads((place / "config.json").read_text(encoding="utf-8"))["architectures"]
         speaks = any(kind.endswith("ForCausalLM") for kind in kinds)
@@ -108,11 +105,9 @@ def _policy(place: Path, checkpoint: str) -> Path:
         raise R1ReproError(
             f"{checkpoint} is not a model ({place / 'config.json'} names no architecture): {wanted}"
         ) from error
-    if not speaks:
-        raise R1ReproError(
-            f"{checkpoint} is a {' '.join(kinds)}, which generates no text: {wanted}"
-        )
-    return place
+    if speaks:
+        return place
+    raise R1ReproError(f"{checkpoint} is a {' '.join(kinds)}, which generates no text: {wanted}")
 
 
 def _form(place: Path) -> str:
@@ -120,20 +115,19 @@ def _form(place: Path) -> str:
     above = [p / "manifest.json" for p in place.parents[:3] if (p / "manifest.json").is_file()]
     try:
         manifest = json.loads(above[0].read_text(encoding="utf-8"))
-        stage, settings = manifest["stage"], manifest["config"]
-        shape = checkpoints.about(stage).model
-        told = {name: settings.get(f"{shape}.{name}") for name in ("path", "hub", "chat")}
-        told = {**(settings.get(shape) or {}), **{k: v for k, v in told.items() if v is not None}}
+        one, settings = checkpoints.about(manifest["stage"]), manifest["config"]
+        # A stage's key has its model as a whole, or these settings of it.
+        whole, names = settings.get(one.model) or {}, ("path", "hub", "chat")
+        found = (settings.get(f"{one.model}.{name}") or whole.get(name) for name in names)
+        path, hub, chat = (str(value) if value else None for value in found)
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):
         return "r1_zero"
-    path, hub = (str(told[name]) if told.get(name) else None for name in ("path", "hub"))
-    chat = str(told.get("chat") or "mini")
-    model = OriginConfig(name=shape, path=path, hub=hub, chat=chat)
-    return templates.form(model, checkpoints.about(stage).chat)
+    model = OriginConfig(name=one.model, path=path, hub=hub, chat=chat or "mini")
+    return templates.form(model, one.chat)
 
 
 def examples(config: Config) -> list[str]:
-    """Of the mini world a validation question of each family and language; else none."""
+    """A validation question of each family and language of the mini world; else none."""
     if not worlds.is_mini(config.task):
         return []
     kinds = {(one.task, one.language): one.prompt for one in worlds.of(config.task).validation}
@@ -145,15 +139,10 @@ def prompts(known: Sequence[str] = ()) -> Iterator[str]:
 
     known: questions of the kind that the model was trained on, shown at a terminal.
     """
-    if sys.stdin.isatty():
-        yield from filter(None, _typed(known))
+    if not sys.stdin.isatty():
+        read = (line.decode("utf-8", errors="replace").strip() for line in sys.stdin.buffer)
+        yield from filter(None, read)
         return
-    for line in sys.stdin.buffer:
-        if prompt := line.decode("utf-8", errors="replace").strip():
-            yield prompt
-
-
-def _typed(known: Sequence[str]) -> Iterator[str]:
     print("each prompt is independent of the others; Ctrl-D quits", file=sys.stderr)
     if known:
         print("\n  ".join(["trained on questions such as:", *known]), file=sys.stderr)
@@ -165,13 +154,14 @@ def _typed(known: Sequence[str]) -> Iterator[str]:
         except EOFError:
             print()
             return
-        yield line.encode("utf-8", errors="replace").decode("utf-8").strip()
+        if prompt := line.encode("utf-8", errors="replace").decode("utf-8").strip():
+            yield prompt
 
 
 def shown(name: str, said: Completion) -> str:
-    """An answer for the terminal, without control characters and with every line indented.
+    """An answer for the terminal, without control characters.
 
-    The indentation keeps an answer from imitating the header of the next one.
+    Every line is indented, so that no answer can imitate the header of the next one.
     """
     left = len(said.text) - LONGEST
     lines = textwrap.indent(visible(said.text[:LONGEST]).strip("\n"), "  ", lambda line: True)

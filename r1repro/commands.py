@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from r1repro import __version__
 from r1repro.errors import R1ReproError
@@ -78,9 +78,17 @@ def run(args: Namespace) -> None:
     signs = (signal.SIGTERM, signal.SIGHUP)
     taken = [sign for sign in signs if signal.getsignal(sign) == signal.SIG_DFL]
     for sign in taken:
-        signal.signal(sign, _interrupt)
+        signal.signal(sign, signal.default_int_handler)
     try:
-        _run(args)
+        from r1repro.config import compose, sweep
+        from r1repro.launch import submit, work
+
+        configs = sweep(args.settings) if args.multirun else [compose(args.settings)]
+        if configs[0].launch.cluster == "here":
+            work(configs, args.multirun, args.from_stage, args.until)
+        else:
+            job, log = submit(configs, args.multirun, args.from_stage, args.until)
+            print(f"job {job}, log: {log}")
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal may be gone
             _say("interrupted: run the same command without --from to resume")
@@ -88,22 +96,6 @@ def run(args: Namespace) -> None:
     finally:
         for sign in taken:
             signal.signal(sign, signal.SIG_DFL)
-
-
-def _interrupt(number: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _run(args: Namespace) -> None:
-    from r1repro.cluster import submit, work
-    from r1repro.config import compose, sweep
-
-    configs = sweep(args.settings) if args.multirun else [compose(args.settings)]
-    if configs[0].launch.cluster == "here":
-        work(configs, args.multirun, args.from_stage, args.until)
-    else:
-        job, log = submit(configs, args.multirun, args.from_stage, args.until)
-        print(f"job {job}, log: {log}")
 
 
 @_command(
@@ -129,10 +121,7 @@ def plan(args: Namespace) -> None:
     from r1repro.config import compose
     from r1repro.planning.plan import plan
 
-    if args.card is not None and not args.card > 0:
-        raise R1ReproError(
-            f"--card={args.card:g} is not accepted: give its memory in GB, such as 24"
-        )
+    _check_positive("--card", args.card, "its memory in GB, such as 24")
     config, probed = compose(args.settings), not args.no_probe
     for line in plan(config, args.card, probed, args.from_stage, args.until):
         print(line, flush=True)
@@ -151,11 +140,10 @@ def fetch(args: Namespace) -> None:
     from r1repro.config import compose
     from r1repro.planning import preflight
 
-    fetched = 0
+    line = ""
     for line in preflight.fetch(compose(args.settings)):
         print(line, flush=True)
-        fetched += 1
-    if not fetched:
+    if not line:
         print("nothing to fetch: this configuration uses no models or data sets of the hub")
 
 
@@ -169,7 +157,7 @@ def publish(args: Namespace) -> None:
 
     if not args.run.is_dir():
         raise R1ReproError(
-            f"no run at {args.run}: give the folder of a finished run under runs/, which has a "
+            f"no run at {args.run}: give the folder of a finished run under runs/, with a "
             "report.html"
         )
     print(f"published: {publish(args.run, ROOT / 'reports')}")
@@ -231,11 +219,7 @@ def chat(args: Namespace) -> int:
     from r1repro.generation.rollouts import Sampling
     from r1repro.runner.graph import graph
 
-    if not args.temperature > 0:
-        raise R1ReproError(
-            f"--temperature {args.temperature:g} is not accepted: give a number above zero, or "
-            "--greedy for greedy decoding"
-        )
+    _check_positive("--temperature", args.temperature, "a number above zero, or --greedy")
     config = compose(args.settings)
     names = [args.checkpoint, *filter(None, [args.beside])]
     found = [find(config, name, shlex.join(args.settings)) for name in names]
@@ -274,15 +258,14 @@ def grade(args: Namespace) -> None:
     from r1repro.evaluation.grade import Counts, Job, grade
     from r1repro.rewards.verifier import throughput
 
-    if args.seconds <= 0:
-        raise R1ReproError(f"--seconds {args.seconds:g} is not accepted: give more than 0")
+    _check_positive("--seconds", args.seconds, "more than 0")
     job = Job(
         args.file, args.gold, args.text, args.question, args.answer_only, args.extract == "last",
         args.seconds,
     )  # fmt: skip
     began, counts = time.monotonic(), Counts()
     for row in grade(job, counts):
-        _emit(row)
+        _emit(row, {})
     for line in counts.lines(job):
         _say(line)
     _say(throughput(counts.rows, time.monotonic() - began))
@@ -314,9 +297,7 @@ def analyze(args: Namespace) -> None:
         text = completion_text(records.field(row, args.text, place), args.text, place)
         null += text is None
         found.append(analyze(text or "", tags, args.language))
-        # A row's own fields stay as they are; a metric of the same name is called analyzed_...
-        metrics = {f"analyzed_{k}" if k in row else k: v for k, v in found[-1].items()}
-        _emit({"row": number, **row, **metrics})
+        _emit({"row": number, **row}, found[-1], "analyzed")
     if null:
         _say(f"completions that are null, read as empty: {null}")
     for name, value in summary(found).items():
@@ -348,9 +329,7 @@ def decontaminate(args: Namespace) -> None:
         if one.evidence in args.evidence:
             (number, row, text), (other, _, asked) = train[one.train], evaluation[one.evaluation]
             ours = {**asdict(one), "train": number, "evaluation": other}
-            ours |= {"train_text": text, "eval_text": asked}
-            # A row's own fields stay as they are; ours of the same name is called overlap_...
-            _emit({**row, **{f"overlap_{k}" if k in row else k: v for k, v in ours.items()}})
+            _emit(row, ours | {"train_text": text, "eval_text": asked}, "overlap")
     kinds = [one.evidence for one in found]
     exact, edited, numbers, phrase = map(kinds.count, EVIDENCE)
     _say(
@@ -370,6 +349,11 @@ def doctor(args: Namespace) -> None:
     print("\n".join(of_run(args.run).lines()))
 
 
+def _check_positive(option: str, value: float | None, accepted: str) -> None:
+    if value is not None and not value > 0:
+        raise R1ReproError(f"{option} {value:g} is not accepted: give {accepted}")
+
+
 def _text(row: dict[str, Any], name: str, place: str) -> str:
     from r1repro import records
 
@@ -379,13 +363,15 @@ def _text(row: dict[str, Any], name: str, place: str) -> str:
     return value
 
 
-def _emit(row: dict[str, Any]) -> None:
+def _emit(row: dict[str, Any], found: dict[str, Any], prefix: str = "") -> None:
+    """Print a row and what was found in it as JSON; a name that is taken gets the prefix."""
+    own = {f"{prefix}_{name}" if name in row else name: value for name, value in found.items()}
     # ASCII-escaped, so that lone surrogates and unusual line ends cannot break a line.
-    print(json.dumps(_valid(row), default=str, allow_nan=False))
+    print(json.dumps(_valid({**row, **own}), default=str, allow_nan=False))
 
 
 def _valid(value: Any) -> Any:
-    """The value with null for what JSON has no number for: NaN and the infinities."""
+    """The value with null for NaN and the infinities, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -10,8 +10,7 @@ from pathlib import Path
 
 _GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 BFLOAT16 = ("amx_bf16", "avx512_bf16")
-"""Flags of processors that multiply bfloat16; the others emulate it, and are slower than in
-float32."""
+"""Flags of processors that multiply bfloat16; others emulate it, more slowly than float32."""
 
 
 def gpu_in_sight() -> bool:
@@ -20,10 +19,8 @@ def gpu_in_sight() -> bool:
 
 
 def at_once() -> int:
-    """How many stages run in parallel: two on several cores, one with a GPU.
-
-    Also one outside Linux, where a GPU has no device file.
-    """
+    """How many stages run in parallel: two on several cores, one with a GPU."""
+    # Outside Linux a GPU has no device file.
     if not sys.platform.startswith("linux") or gpu_in_sight():
         return 1
     return min(2, len(os.sched_getaffinity(0)))

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection
 
 LISTED = 8
-"""Most names that an error lists; of more it lists the nearest."""
+"""Up to this many names are listed in an error; of more, the nearest ones."""
 
 
 class R1ReproError(Exception):

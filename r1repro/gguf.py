@@ -1,11 +1,9 @@
 """A model in a GGUF file as an ordinary Hugging Face folder.
 
-Transformers reads the weights and the shape. Of the tokenizers that it makes from such files the
-end and the beginning are interchanged and numbers are split as GPT-2 splits them, so the tokenizer
-is built here, from the file's own metadata.
+Transformers reads the weights and the shape. The tokenizers that it makes from such files swap eos
+and bos and split numbers as GPT-2 does, so the tokenizer is built here, from the file's metadata.
 """
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -30,18 +28,26 @@ SPLITS = {
     "deepseek-r1-qwen": _WORDS % r"\p{N}",
     "llama-bpe": _WORDS % r"\p{N}{1,3}",
 }
-"""How text is split before its bytes are merged, by `tokenizer.ggml.pre`: a regular expression, or
-GPT-2's own, with every digit apart for SmolLM (llama.cpp, src/llama-vocab.cpp)."""
+"""How text is split before its bytes are merged, by `tokenizer.ggml.pre`: by a regular expression,
+or as GPT-2 splits it, for SmolLM with every digit apart (llama.cpp, src/llama-vocab.cpp)."""
 
 
 def model_folder(config: Config, origin: OriginConfig) -> Path:
-    """`hub.model_folder`, with a GGUF file converted into the runs' cache unless it is there.
+    """The folder of a model that is not trained here; a GGUF file is converted unless it was.
 
-    Raises R1ReproError for a file that cannot be read.
+    Raises R1ReproError for a file that cannot be read, and for a model of the hub that is not on
+    this machine.
     """
-    if not is_file(origin):
-        return hub.model_folder(origin.path, origin.hub)
-    return converted(Path(str(origin.path)), runs_folder(config) / "cache")
+    if is_file(origin):
+        return converted(Path(str(origin.path)), runs_folder(config) / "cache")
+    place = found(config, origin)
+    if place is None:
+        raise R1ReproError(
+            f"the model {origin.hub} is not on this machine: download it with `r1repro fetch` and "
+            "the same settings, or give a local folder "
+            "(model.path, student.qwen.path, student.llama.path, student.teacher)"
+        )
+    return place
 
 
 def found(config: Config, origin: OriginConfig) -> Path | None:
@@ -71,8 +77,7 @@ def converted(file: Path, cache: Path) -> Path:
         _convert(file, part)
         artifacts.write_sums(part / SUMS, artifacts.files_in(part))
         for written in part.iterdir():
-            with written.open("rb") as opened:
-                os.fsync(opened.fileno())
+            artifacts.sync(written)
         if not folder.is_dir():  # unless another run was faster
             part.rename(folder)
     finally:
@@ -82,9 +87,7 @@ def converted(file: Path, cache: Path) -> Path:
 
 def _cached(file: Path, cache: Path) -> Path:
     """`cache`/gguf-HASH; HASH is of the file's content."""
-    with file.open("rb") as opened:
-        sha = hashlib.file_digest(opened, "sha256").hexdigest()
-    return cache / f"gguf-{sha[:12]}"
+    return cache / f"gguf-{artifacts.sha256(file)[:12]}"
 
 
 def _convert(file: Path, folder: Path) -> None:
@@ -106,7 +109,7 @@ def _convert(file: Path, folder: Path) -> None:
             f"{file} cannot be read by Transformers ({reason}): give a GGUF file of a model such "
             "as Llama or Qwen, or a folder in HF format"
         ) from error
-    # What is stored is no longer quantized.
+    # The stored weights are no longer quantized.
     del model.config.quantization_config
     model.hf_quantizer = None
     model.is_quantized = False
@@ -145,10 +148,7 @@ def metadata(file: Path) -> dict[str, Any]:
 
 
 def tokenizer(told: dict[str, Any]) -> Any:
-    """A PreTrainedTokenizerFast of byte-level BPE, with the metadata's special tokens and template.
-
-    Raises R1ReproError for a tokenizer of another kind.
-    """
+    """A PreTrainedTokenizerFast of byte-level BPE by the metadata; R1ReproError for other kinds."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers
     from tokenizers import pre_tokenizers as split
     from transformers import PreTrainedTokenizerFast
@@ -157,8 +157,8 @@ def tokenizer(told: dict[str, Any]) -> Any:
     kind, pre = ggml.get("model"), ggml.get("pre", "gpt-2")
     if kind != "gpt2" or pre not in SPLITS:
         raise R1ReproError(
-            f"its tokenizer is of the kind {kind}, {pre}, and gpt2 with one of {', '.join(SPLITS)} "
-            "is accepted: give a folder in HF format"
+            f"its tokenizer is {kind} with {pre}, and only gpt2 with one of {', '.join(SPLITS)} is "
+            "accepted: give a folder in HF format"
         )
     tokens, types = ggml["tokens"], ggml["token_type"]
     vocabulary = {token: i for i, token in enumerate(tokens) if types[i] != UNUSED}

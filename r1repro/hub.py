@@ -5,9 +5,9 @@ at once instead of after the hub's retries.
 """
 
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from r1repro.errors import R1ReproError
 
@@ -26,75 +26,52 @@ def parts(named: str) -> tuple[str, str]:
 
 @lru_cache
 def folder(named: str, kind: str) -> Path | None:
-    """The cached snapshot of a repository, named as in `parts`; None if absent or incomplete.
+    """The cached snapshot of NAME or NAME@REVISION, a folder named by its commit.
 
-    kind: "model" or "dataset". The folder is named by the commit. Raises R1ReproError for what
-    cannot be a name at the hub.
+    kind: "model" or "dataset". None if it is absent or incomplete. Raises R1ReproError for what
+    cannot be a name on the hub.
     """
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    repository, revision = parts(named)
-    try:  # raises if a file of the listing saved with the download is missing
-        found = Path(
-            snapshot_download(
-                repository,
-                repo_type=kind,
-                revision=revision,
-                allow_patterns=PATTERNS[kind],
-                local_files_only=True,
-            )
-        )
-    except LocalEntryNotFoundError:
+    try:
+        found = _snapshot(named, kind, local_files_only=True)
+    except LocalEntryNotFoundError:  # or a file of the listing saved with the download is missing
         return None
     except HFValidationError as error:
         raise R1ReproError(
-            f"{named} is no file or folder here and no name at the hub: check the path, or give a "
-            "name such as Qwen/Qwen2.5-0.5B"
+            f"{named} is neither a file or folder here nor a name on the hub: check the path, or "
+            "give a name such as Qwen/Qwen2.5-0.5B"
         ) from error
-    if kind == "model" and missing_weights(found):
-        return None
-    return None if damaged(found, repository, kind) else found
+    broken = (kind == "model" and missing_weights(found)) or damaged(found, parts(named)[0], kind)
+    return None if broken else found
 
 
-def model_folder(path: str | None, named: str | None) -> Path:
-    """The folder of a model: `path`, or the cached snapshot of `named`.
+def _snapshot(named: str, kind: str, **options: Any) -> Path:
+    from huggingface_hub import snapshot_download
 
-    Raises R1ReproError if the snapshot is not on this machine.
-    """
-    if path is not None:
-        return Path(path).expanduser()
-    found = folder(str(named), "model")
-    if found is None:
-        raise R1ReproError(
-            f"the model {named} is not on this machine: download it with `r1repro fetch` and the "
-            "same settings, or give a local folder "
-            "(model.path, student.qwen.path, student.llama.path, student.teacher)"
+    repository, revision = parts(named)
+    patterns = PATTERNS[kind]
+    return Path(
+        snapshot_download(
+            repository, repo_type=kind, revision=revision, allow_patterns=patterns, **options
         )
-    return found
+    )
 
 
 def fetch(named: str, kind: str) -> Path:
-    """Download the repository into the hub's cache unless it is there; returns its folder.
-
-    Raises R1ReproError if the download fails or is incomplete.
-    """
-    from huggingface_hub import snapshot_download
+    """The repository's folder, downloaded unless it is there; R1ReproError if that fails."""
+    from huggingface_hub.constants import HF_HUB_CACHE
 
     folder.cache_clear()
     repository, revision = parts(named)
     wanted = f"the {kind} {repository} at revision {revision}"
     try:
-        found = Path(
-            snapshot_download(
-                repository, repo_type=kind, revision=revision, allow_patterns=PATTERNS[kind]
-            )
-        )
+        found = _snapshot(named, kind)
     except Exception as error:  # many types: no network, no such repository, licence not accepted
         reason = " ".join(str(error).split())[:100]
         raise R1ReproError(
             f"{wanted} could not be downloaded ({reason}): check its name and the network "
-            f"(where there is one, `r1repro fetch` fills {cache()}), or give files of your own "
+            f"(where there is one, `r1repro fetch` fills {HF_HUB_CACHE}), or give your own files "
             "with model.path= or task.path=; scale=laptop with the default model and task "
             "downloads nothing"
         ) from error
@@ -125,8 +102,8 @@ def missing_weights(place: Path) -> str:
 def damaged(place: Path, repository: str, kind: str) -> str:
     """The first file of a snapshot whose size differs from the hub's listing, or "".
 
-    Snapshots of older library versions have no listing: there the first empty file, dangling link
-    or interrupted download is returned.
+    Snapshots of older library versions have no listing: there it is the first empty file, dangling
+    link or interrupted download.
     """
     from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
@@ -147,10 +124,3 @@ def damaged(place: Path, repository: str, kind: str) -> str:
         if size is None or (size == 0 if sizes[name] is None else size != sizes[name]):
             return name
     return "" if names else "no file"
-
-
-def cache() -> Path:
-    """The hub's cache folder."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    return Path(os.path.expanduser(HF_HUB_CACHE))

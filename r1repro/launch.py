@@ -1,6 +1,9 @@
-"""Implements `r1repro run`: builds the stages, executes the notebooks and writes the report."""
+"""Implements `r1repro run`: builds the stages, executes the notebooks and writes the report.
 
-import hashlib
+A run may be one submitit job, on Slurm or in the background on this machine. Hydra's own submitit
+launcher needs Hydra's decorator, and here Hydra's compose API has composed the configuration.
+"""
+
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -13,9 +16,62 @@ from r1repro.config import ROOT, Config, runs_folder
 from r1repro.errors import R1ReproError, StageFailed
 from r1repro.planning import preflight
 from r1repro.reports import report, seeds
+from r1repro.reports.sums import SUMS
 from r1repro.runner import sequence
 from r1repro.runner.sequence import Outcome
 from r1repro.runner.workspace import Workspace
+
+
+def work(
+    configs: Sequence[Config],
+    multirun: bool,
+    from_stage: str | None = None,
+    until: str | None = None,
+) -> Path:
+    """Run the configurations in this process; returns the path of the report."""
+    if multirun:
+        page = run_seeds(configs, from_stage, until)
+    else:
+        page = run(configs[0], from_stage=from_stage, until=until)
+    print(f"report: {page}", flush=True)
+    return page
+
+
+def submit(
+    configs: Sequence[Config],
+    multirun: bool,
+    from_stage: str | None = None,
+    until: str | None = None,
+) -> tuple[str, Path]:
+    """Submit one job for all configurations; returns (job id, path of its log)."""
+    try:
+        import submitit
+    except ImportError as error:
+        raise R1ReproError(
+            "launch.cluster needs the package submitit, which is not installed: "
+            'pip install -e ".[slurm]" -c constraints.txt, or leave launch.cluster=here'
+        ) from error
+    settings = configs[0].launch
+    try:
+        executor = submitit.AutoExecutor(runs_folder(configs[0]) / "jobs", cluster=settings.cluster)
+    except RuntimeError as error:  # no srun
+        raise R1ReproError(
+            f"launch.cluster={settings.cluster} is not available here ({error}): run this where "
+            "`srun` is installed, or with launch.cluster=here"
+        ) from error
+    executor.update_parameters(name="r1repro", timeout_min=60 * settings.hours)
+    if settings.cluster == "slurm":
+        # One task, which starts a stage's processes itself, one per GPU.
+        executor.update_parameters(
+            tasks_per_node=1,
+            gpus_per_node=settings.processes,
+            cpus_per_task=settings.cpus,
+            mem_gb=settings.memory,
+        )
+        if settings.partition:
+            executor.update_parameters(slurm_partition=settings.partition)
+    job = executor.submit(work, configs, multirun, from_stage, until)
+    return str(job.job_id), Path(job.paths.stdout)
 
 
 def run(
@@ -24,12 +80,10 @@ def run(
     from_stage: str | None = None,
     until: str | None = None,
 ) -> Path:
-    """Run the sequence and write its report; returns the path of report.html.
+    """Run the sequence, or arms of the lab, and write the report; returns its report.html.
 
-    With `lab` only arms of the lab are run, and the report is of these.
-    from_stage, until: as of r1repro.runner.sequence.run.
-
-    Raises R1ReproError before anything runs if a check of r1repro.planning.preflight fails.
+    from_stage, until: as of r1repro.runner.sequence.run. Raises R1ReproError before anything runs
+    if a check of r1repro.planning.preflight fails.
     """
     wanted = sequence.wanted_stages(Workspace(config), from_stage, until)
     preflight.check(config, wanted)
@@ -89,12 +143,14 @@ def _report(config: Config, outcome: Outcome, notebooks: Path, until: str | None
     If nothing was executed, the report keeps the wall time of the run that did.
     """
     folder, results, seconds = outcome.folder, outcome.results, outcome.seconds
-    manifest = _report_manifest(folder)
+    manifest: dict[str, Any] = {}
+    if artifacts.damage(folder / SUMS) is None:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     article = sequence.ARTICLE if config.lab == "none" else sequence.LAB_ARTICLE
     source = notebooks / f"{article}.ipynb"
     executed = sequence.recorded(folder / "notebooks" / source.name)
     same = executed == sequence.mark_of(source) and manifest.get("finished")
-    if seconds is None and same and _stands(manifest, results, config):
+    if seconds is None and same and _is_current(manifest, results, config):
         return folder / "report.html"
     wall = {name: result.manifest["seconds"] for name, result in results.items()}
     whole = seconds if seconds is not None else manifest.get("wall", {}).get("this run")
@@ -103,27 +159,13 @@ def _report(config: Config, outcome: Outcome, notebooks: Path, until: str | None
     return report.build(folder, results, config, wall, partial(_execute, notebooks), until)
 
 
-def _report_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run's report; empty if a file of it is missing or modified."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        for name, sha in manifest["files"].items():
-            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha:
-                return {}
-    except (OSError, ValueError, KeyError, AttributeError):
-        return {}
-    return manifest if isinstance(manifest, dict) else {}
-
-
-def _stands(manifest: dict[str, Any], results: dict[str, StageResult], config: Config) -> bool:
-    """Whether what a report states of its run is still so.
-
-    A clean commit stays the one it was written at, as long as the code has the same marks.
-    """
-    git, now = manifest["git"], marks.git_state(ROOT)
+def _is_current(manifest: dict[str, Any], results: dict[str, StageResult], config: Config) -> bool:
+    """Whether what a report states of its run still holds."""
+    git = manifest["git"]
     return (
         manifest["stages"] == report.stages_of(results, config)
         and manifest["versions"] == artifacts.versions()
         and manifest.get("claims") == report.ledger_hash(config.lab)
-        and (git == now or git["dirty"] is False)
+        # A clean commit stays the one it was written at, as long as the code has the same marks.
+        and (git["dirty"] is False or git == marks.git_state(ROOT))
     )

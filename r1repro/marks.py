@@ -1,7 +1,7 @@
 """Marks of code: hashes of the syntax of what a stage or a notebook imports from this package.
 
 Comments, layout and strings that nothing uses, such as docstrings, do not count, and neither does
-code that is not imported. Beside them, the commit of the checkout.
+code that is not imported. Also the commit of the checkout.
 """
 
 import ast
@@ -9,21 +9,22 @@ import hashlib
 import importlib.util
 import json
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
 TEMPLATES = (".jinja", ".j2")
-"""Data that counts as code of the package whose folder it is in."""
+"""Suffixes of data that counts as code of the package whose folder it is in."""
 _held: dict[Path, bytes] = {}
 
 
 def hold() -> None:
     """Keep the sources as they are now, so that later marks are of the code that is loaded."""
     _held.update((file, file.read_bytes()) for file in _files())
-    everything()  # so that a process forked from this one need not parse them
+    everything()  # so that no fork of this process parses them again
 
 
 def everything() -> str:
@@ -32,14 +33,14 @@ def everything() -> str:
 
 
 def of_function(dotted: str) -> str:
-    """The mark of what is behind "module:function"."""
+    """The mark of the code of "module:function"."""
     return mark([dotted.partition(":")[0]])
 
 
 def of_functions(dotted: Iterable[str]) -> dict[str, str]:
     """`of_function` of each, with every source read once."""
-    sources = Sources()
-    return {one: sources.mark([one.partition(":")[0]]) for one in dotted}
+    module = cache(_module)
+    return {one: mark([one.partition(":")[0]], module) for one in dotted}
 
 
 def of_notebook(notebook: Path) -> str:
@@ -49,44 +50,24 @@ def of_notebook(notebook: Path) -> str:
     return mark(_parsed("\n".join(code).encode())[0])
 
 
-def mark(roots: Iterable[str]) -> str:
+def mark(roots: Iterable[str], module: Callable[[str], Any] | None = None) -> str:
     """sha256 of the modules of these names, of what they import and of the templates among it.
 
-    Imports within functions count too. Of other packages only modules among `roots` count.
+    Imports within functions count too. Modules of other packages count only among `roots`.
     """
-    return Sources().mark(roots)
-
-
-class Sources:
-    """The package's sources as they are at one moment, for `mark`; each is read once."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, tuple[frozenset[str], str] | None] = {}
-        self._templates = [
-            (_name(_package(file) / "__init__.py"), str(file.relative_to(PACKAGE)), _read(file))
-            for file in _files()
-            if file.suffix in TEMPLATES
-        ]
-
-    def mark(self, roots: Iterable[str]) -> str:
-        found: dict[str, str] = {}
-        waiting = [name for root in roots for name in _with_parents(root)]
-        while waiting:
-            name = waiting.pop()
-            if name not in found and (parsed := self._parsed(name)):
-                imported, found[name] = parsed
-                waiting += [part for other in imported for part in _with_parents(other)]
-        for package, name, content in self._templates:
-            if package in found:
-                found[name] = hashlib.sha256(content).hexdigest()
-        return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
-
-    def _parsed(self, name: str) -> tuple[frozenset[str], str] | None:
-        """What a module imports and the hash of its syntax; None if no module has this name."""
-        if name not in self._found:
-            file = _file(name)
-            self._found[name] = None if file is None else _parsed(_read(file))
-        return self._found[name]
+    module = module or cache(_module)
+    found: dict[str, str] = {}
+    waiting = [name for root in roots for name in _with_parents(root)]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and (parsed := module(name)):
+            imported, found[name] = parsed
+            waiting += [part for other in imported for part in _with_parents(other)]
+    for file in _files():
+        if file.suffix in TEMPLATES and _package(file) in found:
+            name = str(file.relative_to(PACKAGE))
+            found[name] = hashlib.sha256(_read(file)).hexdigest()
+    return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
 
 
 def git_state(folder: Path) -> dict[str, Any]:
@@ -116,9 +97,10 @@ def _read(file: Path) -> bytes:
     return _held[file] if file in _held else file.read_bytes()
 
 
-def _package(file: Path) -> Path:
-    """The folder of the package that a file belongs to."""
-    return next(folder for folder in file.parents if (folder / "__init__.py").is_file())
+def _package(file: Path) -> str:
+    """The name of the package that a file belongs to."""
+    above = (folder / "__init__.py" for folder in file.parents)
+    return _name(next(init for init in above if init.is_file()))
 
 
 def _name(file: Path) -> str:
@@ -129,8 +111,7 @@ def _name(file: Path) -> str:
 
 def _with_parents(name: str) -> list[str]:
     """The name and those of its packages, whose __init__.py an import executes."""
-    parts = name.split(".")
-    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+    return [*accumulate(name.split("."), "{}.{}".format)]
 
 
 def _file(name: str) -> Path | None:
@@ -142,6 +123,12 @@ def _file(name: str) -> Path | None:
     place = PACKAGE.joinpath(*rest)
     files = (place / "__init__.py", place.with_suffix(".py"))
     return next((file for file in files if file.is_file()), None)
+
+
+def _module(name: str) -> tuple[frozenset[str], str] | None:
+    """`_parsed` of a module of that name; None if there is none."""
+    file = _file(name)
+    return None if file is None else _parsed(_read(file))
 
 
 @cache
@@ -160,6 +147,5 @@ def _parsed(source: bytes) -> tuple[frozenset[str], str]:
 
 
 def _is_text(statement: ast.stmt) -> bool:
-    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Constant):
-        return False
-    return isinstance(statement.value.value, str)
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)

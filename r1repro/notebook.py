@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from r1repro.runner.sequence import wanted_stages
 from r1repro.runner.workspace import Workspace
 
 REFRESH_SECONDS = 2.0
-# A bar for each model that a cell loads would stand in the page.
+# Otherwise every model that a cell loads leaves a progress bar in the page.
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
@@ -43,7 +43,7 @@ class Run:
         return Workspace(self.config)
 
     def stage(self, name: str) -> StageResult:
-        """The stage's result, loaded from the cache or built with live progress; see `stages`."""
+        """The stage's result, from the cache or built with live progress; see `stages`."""
         return self.stages(name)[name]
 
     def stages(self, *names: str) -> dict[str, StageResult]:
@@ -88,10 +88,7 @@ class Run:
     def ask(
         self, checkpoint: str, question: str, n: int = 16, answer: str | None = None, seed: int = 0
     ) -> pd.DataFrame:
-        """`n` answers of a checkpoint; see `r1repro.answers`.
-
-        Raises R1ReproError for a stage that trains no policy.
-        """
+        """`n` answers of a checkpoint that trains a policy; see `r1repro.answers`."""
         # Imported here, since the other cells of a notebook need no torch.
         from r1repro.answers import answers
         from r1repro.stages.models import load_model, load_tokenizer
@@ -99,7 +96,7 @@ class Run:
         policies = [name for name, one in checkpoints.CHECKPOINTS.items() if not one.trained]
         if checkpoint not in policies:
             named = offered(checkpoint, policies, "r1repro/evaluation/checkpoints.py has")
-            raise R1ReproError(f"{checkpoint} is no policy that answers questions: give {named}")
+            raise R1ReproError(f"{checkpoint} is not a policy that answers questions: give {named}")
         place = self.stage(checkpoint).folder / "model"
         return answers(
             load_model(place, self.config.engine).eval(), load_tokenizer(place),
@@ -113,15 +110,11 @@ class Run:
         It is a stage of its own beside this run's, from the same base, and is kept like any other.
         Raises R1ReproError for a setting of `stage.r1_zero` that does not exist or a wrong value.
         """
-        known = {field.name for field in fields(self.config.stage.r1_zero)}
-        for name in settings:
-            if name not in known:
-                raise R1ReproError(
-                    f"stage.r1_zero has no setting {name!r}: give "
-                    f"{offered(name, sorted(known), 'r1repro/config/schema.py has')}"
-                )
-        config = self.config
+        known, config = sorted(vars(self.config.stage.r1_zero)), self.config
         for name, value in {"steps": steps, **settings}.items():
+            if name not in known:
+                named = offered(name, known, "r1repro/config/schema.py has")
+                raise R1ReproError(f"stage.r1_zero has no setting {name!r}: give {named}")
             config = changed(config, f"stage.r1_zero.{name}", value)
         validate(config)
         return Run(config, True).stage("r1_zero").metrics()
@@ -131,8 +124,7 @@ class Run:
         print("\n".join(of_stages(self.config, names).lines()))
 
     def _ask(self, names: Sequence[str], inputs: Sequence[str]) -> None:
-        now = time.time()
-        cost = sum(progress.seconds_left(self.space, name, now) for name in inputs)
+        cost = sum(progress.seconds_left(self.space, name, time.time()) for name in inputs)
         what = (
             f"{', '.join(names)} needs {' and '.join(inputs)}, not built yet at "
             f"scale={self.config.scale}: about {duration(cost)} on two CPU cores (an estimate)"
@@ -191,9 +183,9 @@ class Live:
             self._show(name, progress.page(name, lines, progress.pace(lines, time.time())))
 
     def done(self, result: StageResult, built: bool) -> None:
-        lines = artifacts.read_progress(result.folder)
-        pace, page = progress.pace(lines, lines[-1]["time"] if lines else 0.0), ""
-        if pace is not None:  # the last steps may not have been logged
+        lines, page = artifacts.read_progress(result.folder), ""
+        if lines and (pace := progress.pace(lines, lines[-1]["time"])):
+            # The last steps may not have been logged.
             page = progress.page(result.name, lines, replace(pace, step=pace.total, left=None))
         seconds = duration(result.manifest["seconds"])
         how = "built" if built else "loaded"

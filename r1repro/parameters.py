@@ -1,6 +1,6 @@
 """The parameters that papermill gives a notebook: read as they are meant, or refused.
 
-papermill itself takes any value, and of a name that the notebook does not have it only warns.
+papermill accepts any value, and only warns of a name that the notebook does not have.
 """
 
 import ast
@@ -20,7 +20,7 @@ ANSWERS: dict[str, bool | Literal["ask"]] = {
     **dict.fromkeys(("false", "no", "off", "0"), False),
     "ask": "ask",
 }
-"""What build_missing takes, in any case; on papermill's command line all but True is text."""
+"""What build_missing takes, in upper or lower case: papermill's command line gives text."""
 SEVERAL = re.compile(r"[\s,;][a-z_][\w.]*\s*=")
 """A second setting in a text."""
 EXAMPLE = '-y "overrides: [scale=smoke, seed=1]"'
@@ -31,17 +31,17 @@ SHOWN = 100
 def check_names() -> None:
     """Raise R1ReproError for an injected name that the notebook's own parameters do not have."""
     shell = get_ipython()
-    cells = [] if shell is None else list(shell.user_ns.get("In", ()))
-    found = [pair for pair in pairwise(cells) if pair[1].startswith(INJECTED)]
-    if not found:
-        return
-    own, injected = map(_assigned, found[-1])
-    for name in injected:
-        if own and name not in own:
-            raise R1ReproError(
-                f"the notebook has no parameter {name}: it takes {', '.join(own)}; settings go "
-                f"into overrides, such as {EXAMPLE}"
-            )
+    cells = [] if shell is None else shell.user_ns.get("In", ())
+    for before, cell in reversed([*pairwise(cells)]):
+        if cell.startswith(INJECTED):
+            own = _assigned(before)
+            wrong = [name for name in _assigned(cell) if own and name not in own]
+            if wrong:
+                raise R1ReproError(
+                    f"the notebook has no parameter {wrong[0]}: it takes {', '.join(own)}; "
+                    f"settings go into overrides, such as {EXAMPLE}"
+                )
+            return
 
 
 def _assigned(cell: str) -> list[str]:
@@ -68,19 +68,17 @@ def settings(given: object) -> list[str]:
 
 
 def texts(name: str, given: object, accepted: str) -> list[str]:
-    """A parameter that is a list of texts, given as one, as one text or as a list in a text."""
+    """A parameter that is a list of texts: given as a list, one text or a list in a text."""
     import yaml
 
     found = given
-    if isinstance(given, str):
-        found = [given] if given.strip() else []
-        if given.lstrip().startswith("["):
-            try:
-                found = yaml.safe_load(given)
-            except yaml.YAMLError:
-                found = None
-    elif given is None:
+    if given is None or (isinstance(given, str) and not given.strip()):
         found = []
+    elif isinstance(given, str):
+        try:
+            found = yaml.safe_load(given) if given.lstrip().startswith("[") else [given]
+        except yaml.YAMLError:
+            found = None
     if isinstance(found, list | tuple) and all(isinstance(one, str) for one in found):
         return list(found)
     raise R1ReproError(f"{name}={_shown(given)} is not accepted: {name} takes a list of {accepted}")

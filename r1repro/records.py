@@ -1,7 +1,8 @@
-"""Reads rows of JSON lines, a JSON list or Parquet, with errors that name the row."""
+"""Reads rows of JSON lines, a JSON list or Parquet; its errors name the row."""
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (number, row) in order, counted from 1; for JSON lines the line number.
+    """Yields (number, row) in order, counted from 1; of JSON lines the number of the line.
 
     A .json file may hold lines and a .jsonl file a list. Raises R1ReproError for another suffix, a
     missing or empty file or a malformed row.
@@ -24,10 +25,9 @@ def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if not path.is_file():
         raise R1ReproError(f"there is no file {path}: give a {', '.join(SUFFIXES)} file")
     if suffix not in (*SUFFIXES, *_LINES):
-        first = (
-            "unpack it first" if suffix in (".gz", ".zst", ".xz", ".zip") else "convert it to one"
-        )
-        raise R1ReproError(f"{path} is not a {', '.join(SUFFIXES)} file: {first}")
+        packed = suffix in (".gz", ".zst", ".xz", ".zip")
+        remedy = "unpack it first" if packed else "convert it to one"
+        raise R1ReproError(f"{path} is not a {', '.join(SUFFIXES)} file: {remedy}")
     with path.open("rb") as file:
         if file.read(len(_POINTER)) == _POINTER:
             raise R1ReproError(
@@ -46,10 +46,7 @@ def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def field(row: dict[str, Any], name: str, place: str) -> Any:
-    """A field of a row, also a nested one such as reward_model.ground_truth.
-
-    Raises R1ReproError, which lists the row's fields, if it is missing.
-    """
+    """A field of a row, also a nested one such as reward_model.ground_truth; else R1ReproError."""
     value: Any = row
     for part in [name] if name in row else name.split("."):
         if not isinstance(value, dict) or part not in value:
@@ -71,35 +68,24 @@ def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _json(path: Path) -> Iterator[tuple[int, Any]]:
     text = _decoded(path)
-    begins = text.lstrip(_BOM + " \t\r\n")[:1]
+    begins, listed = text.lstrip()[:1], path.suffix.lower() == ".json"
     whole = None
-    if begins == "[" or (begins == "{" and path.suffix.lower() == ".json"):
+    if begins == "[" or (begins == "{" and listed):
         try:
-            whole = json.loads(text.lstrip(_BOM))
+            whole = json.loads(text)
         except ValueError as error:
             # JSON lines end after the first row; anything else is an error of a list.
             if not str(error).startswith("Extra data"):
-                _explain(path, text, error)
-    if isinstance(whole, list) and (path.suffix.lower() == ".json" or _of_objects(whole)):
+                raise _malformed(path, text, error) from error
+    if isinstance(whole, list) and (listed or all(isinstance(row, dict) for row in whole)):
         yield from enumerate(whole, 1)
     elif isinstance(whole, dict) and "\n{" not in text.strip():
-        yield from _one_object(path, whole)
+        # One object holds no rows that can be told apart safely.
+        lists = [name for name, value in whole.items() if isinstance(value, list)]
+        what = f"the list in its field {lists[0]} alone" if len(lists) == 1 else "a list of objects"
+        raise R1ReproError(f"{path} is not a JSON list but one object: give {what}")
     else:
         yield from _lines(path, text)
-
-
-def _of_objects(rows: list[Any]) -> bool:
-    return not rows or all(isinstance(row, dict) for row in rows)
-
-
-def _one_object(path: Path, whole: dict[str, Any]) -> Iterator[tuple[int, Any]]:
-    """A .json file with one object holds no rows that can be told apart safely."""
-    lists = [name for name, value in whole.items() if isinstance(value, list)]
-    inner = f": give the list in its field {lists[0]} alone" if len(lists) == 1 else ""
-    raise R1ReproError(
-        f"{path} is not a JSON list but one object{inner or ': give a list of objects, one a row'}"
-    )
-    yield  # a generator, like its neighbours
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
@@ -107,32 +93,27 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
     if "\n" not in text.strip():
         text = text.replace("\r", "\n")
     for number, line in enumerate(text.split("\n"), 1):
-        line = line.strip().lstrip(_BOM)
-        if not line:
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            _explain(path, text, error, number)
-        yield number, row
+        if line := line.strip().lstrip(_BOM):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise _malformed(path, text, error, number) from error
+            yield number, row
 
 
-def _explain(path: Path, text: str, error: ValueError, number: int | None = None) -> None:
-    """Raise the sentence that says what a file is that holds no valid JSON."""
-    begins = text.lstrip(_BOM + " \t\r\n")[:20].lower()
-    if begins.startswith(("<!doctype", "<html")):
-        raise R1ReproError(f"{path} is a web page and holds no data: download the file again")
-    if number == 1 and begins.rstrip().startswith("{") and "\n" in text.strip():
-        try:
-            json.JSONDecoder().raw_decode(text.lstrip(_BOM + " \t\r\n"))
-        except ValueError:
-            pass
-        else:
-            raise R1ReproError(
+def _malformed(path: Path, text: str, error: ValueError, number: int = 0) -> R1ReproError:
+    """What is wrong with a file that holds no valid JSON; number: of the row, if it has lines."""
+    text = text.strip()
+    if text[:20].lower().startswith(("<!doctype", "<html")):
+        return R1ReproError(f"{path} is a web page and holds no data: download the file again")
+    if number == 1 and text.startswith("{") and "\n" in text:
+        with suppress(ValueError):
+            json.JSONDecoder().raw_decode(text)
+            return R1ReproError(
                 f"{path} holds JSON objects over several lines: write one object a line"
-            ) from error
+            )
     place = f"{path}, row {number}" if number else str(path)
-    raise R1ReproError(f"{place} is not valid JSON: {error}") from error
+    return R1ReproError(f"{place} is not valid JSON: {error}")
 
 
 def _decoded(path: Path) -> str:
@@ -140,7 +121,7 @@ def _decoded(path: Path) -> str:
     if data.startswith(_UTF16) and len(data) % 2 == 0 and b"\x00" in data:
         raise R1ReproError(f"{path} is not encoded in UTF-8 but in UTF-16: convert it to UTF-8")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8").lstrip(_BOM)
     except UnicodeDecodeError as error:
         row = data[: error.start].count(b"\n") + 1
         raise R1ReproError(

@@ -1,16 +1,17 @@
 """R1-Zero and R1 of the mini world as they come with a checkout, to ask without training.
 
-`checkpoints/` has a zip of each in Hugging Face format and bfloat16, with where it is from, and
+`checkpoints/` has a zip of each, in Hugging Face format and bfloat16 with its origin, and
 SHA256SUMS. These are the only weights in the repository.
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pandas as pd
 import torch
@@ -25,7 +26,7 @@ from r1repro.evaluation import checkpoints
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.models import load_model, load_tokenizer
 
-# A bar for each model that a cell loads would stand in the page.
+# Otherwise every model that a cell loads leaves a progress bar in the page.
 logging.disable_progress_bar()
 FOLDER = ROOT / "checkpoints"
 NAMES = ("r1_zero", "r1")
@@ -50,31 +51,20 @@ class Shipped:
 
 
 def load(name: str, folder: Path = FOLDER) -> Shipped:
-    """The checkpoint of that name.
-
-    Raises R1ReproError for another name, or if the folder is missing, incomplete or modified.
-    """
+    """The checkpoint of that name. Raises R1ReproError for another, or for a damaged folder."""
     if name not in NAMES:
         raise R1ReproError(f"no checkpoint {name} comes with r1repro: give {' or '.join(NAMES)}")
-    fault = artifacts.damage(folder / SUMS)
-    if fault is not None:
-        raise R1ReproError(f"{fault}: restore the folder from the repository")
+    if wrong := artifacts.damage(folder / SUMS):
+        raise R1ReproError(f"{wrong}: restore the folder from the repository")
     with TemporaryDirectory() as place:
-        try:
-            with ZipFile(folder / f"{name}.zip") as packed:
-                packed.extractall(place)
-        except (OSError, BadZipFile) as error:
-            raise R1ReproError(f"{folder / f'{name}.zip'} is unreadable: {error}") from error
+        shutil.unpack_archive(folder / f"{name}.zip", place)
         unpacked = Path(place)
         origin = json.loads((unpacked / ORIGIN).read_text(encoding="utf-8"))
         return Shipped(name, load_model(unpacked).eval(), load_tokenizer(unpacked), origin)
 
 
 def write(config: Config, folder: Path = FOLDER) -> Sequence[Path]:
-    """Write the checkpoints of a finished run; returns the zips.
-
-    Raises R1ReproError if a checkpoint is not built.
-    """
+    """Write the checkpoints of a run; returns the zips. Raises R1ReproError if one is not built."""
     space, made = Workspace(config), []
     git = marks.git_state(ROOT)  # before the first zip changes it
     folder.mkdir(exist_ok=True)

@@ -1,7 +1,6 @@
 """A folder to work in without a clone: the settings, the notebooks and what the quickstart reads.
 
-`conf/working_copy.txt` lists its parts. A wheel brings them in r1repro/packed/ (setup.py); a
-checkout has them itself.
+`conf/working_copy.txt` lists its parts; a wheel has them in r1repro/packed/ (setup.py).
 """
 
 import shutil
@@ -15,10 +14,7 @@ PACKED = Path(__file__).with_name("packed")
 
 
 def write(folder: Path) -> list[str]:
-    """Write a working copy into a new or empty folder; returns the names in it.
-
-    Raises R1ReproError if the folder has anything in it.
-    """
+    """Write a working copy; returns the names in it. Raises R1ReproError if `folder` has any."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise R1ReproError(f"{folder} is not empty: give a folder that is new or empty")
     source = PACKED if PACKED.is_dir() else ROOT

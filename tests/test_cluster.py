@@ -6,22 +6,22 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from r1repro import cli, cluster, launch
+from r1repro import cli, launch
 from r1repro.errors import R1ReproError
 
 
 def of_fake_notebooks(configs, multirun, from_stage, until):
-    """In the job, in place of `cluster.work`: the same with the notebooks of the fake stages."""
+    """In the job, in place of `launch.work`: the same with the notebooks of the fake stages."""
     return launch.run(configs[0], Path(configs[0].runs).parent / "notebooks", from_stage, until)
 
 
 def test_a_job_on_this_machine_makes_the_report(compose, fake_notebooks, runs, monkeypatch):
     import submitit
 
-    monkeypatch.setattr(cluster, "work", of_fake_notebooks)
+    monkeypatch.setattr(launch, "work", of_fake_notebooks)
     # It waits 15 s for a result, and a busy machine imports for longer than that.
     monkeypatch.setattr(submitit.LocalJob, "_results_timeout_s", 120)
-    number, log = cluster.submit([compose("launch.cluster=local")], False, until="first")
+    number, log = launch.submit([compose("launch.cluster=local")], False, until="first")
     job = submitit.LocalJob(runs / "jobs", number)
     report = job.result()
     assert report.parent.name.endswith("-until-first")
@@ -60,7 +60,7 @@ def test_what_slurm_is_asked_for(slurm, runs, capsys):
     assert slurm["timeout_min"] == 180 and slurm["slurm_partition"] == "a"
     assert (slurm["gpus_per_node"], slurm["tasks_per_node"], slurm["mem_gb"]) == (2, 1, 64)
     configs, *others = slurm["given"]
-    assert slurm["function"] is cluster.work and others == [False, "dev1", "r1"]
+    assert slurm["function"] is launch.work and others == [False, "dev1", "r1"]
     assert configs[0].launch.processes == 2 and not list(runs.iterdir())
 
 
@@ -77,4 +77,4 @@ def test_without_submitit_it_says_what_to_install(runs, monkeypatch, capsys):
     assert cli.main(["run", "scale=smoke", f"runs={runs}", "launch.cluster=local"]) == 2
     assert ".[slurm]" in capsys.readouterr().err
     with pytest.raises(R1ReproError, match="submitit"):
-        cluster.submit([SimpleNamespace()], multirun=False)
+        launch.submit([SimpleNamespace()], multirun=False)

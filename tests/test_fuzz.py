@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from r1repro import cli, cluster, config, parameters, records
+from r1repro import cli, config, launch, parameters, records
 from r1repro.errors import R1ReproError
 from r1repro.planning import preflight
 from r1repro.runner import processes
@@ -107,7 +107,7 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "start", never)
     monkeypatch.setattr(subprocess, "Popen", never)
     for name in ("work", "submit"):
-        monkeypatch.setattr(cluster, name, lambda *args, **kwargs: ("1", Path("log")))
+        monkeypatch.setattr(launch, name, lambda *args, **kwargs: ("1", Path("log")))
     yield
     assert not (tmp_path / "runs").exists() and not (tmp_path / "never").exists()
 

@@ -33,8 +33,8 @@ def written(place, architecture="llama", kind="gpt2", pre="smollm", end=0):
     ("more", "reason"),
     [
         ({"architecture": "rwkv9"}, "cannot be read by Transformers .*rwkv9"),
-        ({"kind": "llama"}, "its tokenizer is of the kind llama, smollm, and gpt2 with one of"),
-        ({"pre": "tekken"}, "its tokenizer is of the kind gpt2, tekken, and gpt2 with one of"),
+        ({"kind": "llama"}, "its tokenizer is llama with smollm, and only gpt2 with one of"),
+        ({"pre": "tekken"}, "its tokenizer is gpt2 with tekken, and only gpt2 with one of"),
         ({"end": None}, "its tokenizer has no end token"),
         ({}, "it has 32 of the [0-9,]+ weights of its shape"),
     ],

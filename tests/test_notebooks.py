@@ -158,7 +158,7 @@ def test_a_person_asks_a_checkpoint_and_tries_another_setting(smoke):
     with pytest.raises(R1ReproError, match="answer to this question is not known"):
         run.ask("r1_zero", "Which pet purrs?")
     for name in ("reward_model", "base_best"):
-        with pytest.raises(R1ReproError, match=f"{name} is no policy"):
+        with pytest.raises(R1ReproError, match=f"{name} is not a policy"):
             run.ask(name, "What is 1+2-1?")
     assert len(run.trial(steps=2, beta=0.0)) == 2
     with pytest.raises(R1ReproError, match="no setting 'bta': give .*beta"):

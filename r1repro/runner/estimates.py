@@ -12,37 +12,33 @@ GENERAL_ITEMS = 1_110  # of the test split, the same at every scale
 NO_LIMIT = 10**9
 
 
+def times(factor: float, of: Callable[[Config], float], config: Config) -> float:
+    """A stage that takes `factor` times as long as another."""
+    return factor * of(config)
+
+
 def base(name: str, rate: int, config: Config) -> float:
     """A base of the stage `name`, at `rate` tokens a second."""
     return 8 + getattr(config.stage, name).tokens / rate
 
 
-def rl(name: str, config: Config) -> float:
+def rl(name: str, config: Config, rate: int = 110) -> float:
+    """RL, at `rate` completions a second; higher for its sampling alone."""
     settings = getattr(config.stage, name)
-    return 6 + settings.steps * settings.questions * settings.generations / 110
-
-
-def small(of: Callable[[Config], float], config: Config) -> float:
-    """A stage of a base of half the width."""
-    return of(config) / 2
+    return 6 + settings.steps * settings.questions * settings.generations / rate
 
 
 def arm(name: str, config: Config) -> float:
     """An arm of the lab; a critic, or a model that reads every step, adds two fifths."""
     one = lab.arms()[name]
     settings = lab.settings(config.stage.r1_zero, one)
-    rows = settings.questions * settings.generations
+    rows = settings.batches * settings.questions * settings.generations
     if one.offline is not None:
-        return 6 + one.share * settings.batches * rows / 600
+        return 6 + one.share * rows / 600
     second = settings.objective.advantage == "gae" or one.learned_steps
-    critic = 1.4 if second else 1.0
-    # A pass over a sample takes a half of the time that sampling and one pass take.
+    # A pass over a sample takes half of the time that sampling and one pass take.
     passes = (1 + settings.objective.passes) / 2
-    return 6 + critic * passes * settings.batches * rows / 110
-
-
-def plateau(name: str, config: Config) -> float:
-    return 3 * rl(name, config)
+    return 6 + (1.4 if second else 1.0) * passes * rows / 110
 
 
 def sft(name: str, data: str, config: Config) -> float:
@@ -69,38 +65,29 @@ def in_depth(config: Config) -> float:
 
 
 def validation(config: Config) -> float:
-    problems = min(config.task.validation_problems, config.evaluation.problems or NO_LIMIT)
-    return 5 + problems * config.evaluation.samples / 330
+    return 5 + _problems(config, "validation") * config.evaluation.samples / 330
 
 
 def _completions(config: Config, samples: int) -> int:
-    task, asked = config.task, config.evaluation
-    problems = task.test_problems if asked.split == "test" else task.validation_problems
-    problems = min(problems, asked.problems or NO_LIMIT)
+    asked = config.evaluation
     items = min(GENERAL_ITEMS, asked.general_items or NO_LIMIT)
-    return problems * samples + items * asked.general_samples
+    return _problems(config, asked.split) * samples + items * asked.general_samples
+
+
+def _problems(config: Config, split: str) -> int:
+    there = config.task.test_problems if split == "test" else config.task.validation_problems
+    return min(there, config.evaluation.problems or NO_LIMIT)
 
 
 def search(config: Config) -> float:
     ways, answers = 8, 1 + 3 * config.evaluation.search_samples
-    problems = min(config.task.validation_problems, config.evaluation.problems or NO_LIMIT)
-    return 5 + problems * ways * answers / 200
+    return 5 + _problems(config, "validation") * ways * answers / 200
 
 
 def curve(config: Config) -> float:
-    settings, asked = config.stage.r1_zero, config.evaluation
+    settings, samples = config.stage.r1_zero, config.evaluation.curve_samples or 0
     policies = 1 + settings.steps // (settings.snapshot_every or settings.steps)
-    problems = min(config.task.validation_problems, asked.problems or NO_LIMIT)
-    return 5 + policies * problems * (asked.curve_samples or 0) / 300
-
-
-def rft_data(config: Config) -> float:
-    settings = config.stage.r1_zero
-    return 6 + settings.steps * settings.questions * settings.generations / 500
-
-
-def rft(config: Config) -> float:
-    return rft_data(config) / 2
+    return 5 + policies * _problems(config, "validation") * samples / 300
 
 
 def why(config: Config) -> float:
@@ -119,11 +106,7 @@ def process_model(config: Config) -> float:
 
 
 def iterative(config: Config) -> float:
+    """Two reward models, three rounds and their evaluations."""
     settings = config.stage.r1_zero
     rows = lab.of_round(settings).batches * settings.questions * settings.generations
-    # Two reward models, three rounds and their evaluations.
     return 10 + 2 * process_model(config) + 3 * (rows / 95 + validation(config))
-
-
-def comparison(config: Config) -> float:
-    return 16

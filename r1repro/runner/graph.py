@@ -10,13 +10,12 @@ and the stage resumes from the newest. When it returns, the folder becomes a res
 (r1repro.config.only).
 """
 
-import importlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from pkgutil import resolve_name
 
 from r1repro.config import LABS, TEACHER, Config, lab
 from r1repro.errors import R1ReproError, offered
@@ -29,6 +28,15 @@ _BASE = Stage(
     config=("model", "task", "stage.base", "base_seed", *kinds.LOADED),
     seconds=partial(estimates.base, "base", 11_500),
 )  # fmt: skip
+_RFT_DATA = Stage(
+    name="base_rft_data",
+    version=1,
+    run="r1repro.stages.baselines:rft_data",
+    config=("model", "task", "stage.r1_zero", "stage.base_rft.keep_all", "seed", *kinds.SAMPLED),
+    seconds=partial(estimates.rl, "r1_zero", rate=500),
+    inputs=("base",),
+    switch="ablation.base_rft",
+)
 
 
 def _small() -> Iterator[Stage]:
@@ -38,7 +46,7 @@ def _small() -> Iterator[Stage]:
         replace(kinds.prompt_search("small_base"), name="small_search"),
         kinds.rl("small_zero", "small_base", settings="r1_zero"),
     ):
-        seconds = partial(estimates.small, stage.seconds)
+        seconds = partial(estimates.times, 0.5, stage.seconds)
         yield replace(stage, switch="ablation.small_base", seconds=seconds)
     yield from map(kinds.evaluation, ("small_base", "small_zero"))
     yield kinds.asked("small_base_best", "baselines:best", "small_search")
@@ -53,12 +61,11 @@ _CHAIN: tuple[Stage, ...] = (
     ),
     *kinds.in_notebook(
         "01_r1_zero_grpo",
-        replace(
-            kinds.data("base_rft_data", "base", estimates.rft_data, "stage.r1_zero",
-                  "stage.base_rft.keep_all"),
-            version=1, run="r1repro.stages.baselines:rft_data", switch="ablation.base_rft",
+        _RFT_DATA,
+        *kinds.evaluated(
+            replace(kinds.sft("base_rft", "base_rft_data"),
+                    seconds=partial(estimates.times, 0.5, _RFT_DATA.seconds))
         ),
-        *kinds.evaluated(replace(kinds.sft("base_rft", "base_rft_data"), seconds=estimates.rft)),
         kinds.prompt_search("base_rft"),
         kinds.way("best", "base_rft"),
         *kinds.evaluated(kinds.rl("r1_zero", "base"), run="in_depth"),
@@ -71,7 +78,7 @@ _CHAIN: tuple[Stage, ...] = (
     ),
     *kinds.in_notebook(
         "02_cold_start_sft",
-        kinds.data("cold_start_data", "r1_zero", partial(estimates.samples, "cold_start_data")),
+        kinds.data("cold_start_data", "r1_zero"),
         *kinds.evaluated(kinds.sft("dev1", "cold_start_data")),
     ),
     *kinds.in_notebook(
@@ -81,8 +88,7 @@ _CHAIN: tuple[Stage, ...] = (
     ),
     *kinds.in_notebook(
         "04_rejection_sampling",
-        kinds.data("rejection_sampling", "dev2", partial(estimates.samples, "rejection_sampling"),
-              "stage.rejection_sampling", "general"),
+        kinds.data("rejection_sampling", "dev2", "general"),
         Stage(
             name="teacher_sampling", version=4, run="r1repro.stages.rejection_sampling:by_teacher",
             config=(TEACHER, f"{TEACHER}_chat", f"{TEACHER}_tokens", "task",
@@ -121,7 +127,7 @@ STAGES: tuple[Stage, ...] = (
         version=7,
         run="r1repro.stages.comparison:run",
         config=(),
-        seconds=estimates.comparison,
+        seconds=lambda config: 16,
         inputs=(
             *(s.name for s in _CHAIN if s.name in EVALUATIONS),
             "base_search",
@@ -139,8 +145,12 @@ def graph(config: Config | None = None) -> dict[str, Stage]:
     R1REPRO_STAGES ("module:NAME") replaces STAGES by another tuple, in this process and its
     children, for side studies and tests.
     """
-    stages = resolve(os.environ.get("R1REPRO_STAGES", "r1repro.runner.graph:STAGES"))
-    found = {stage.name: stage for stage in stages if config is None or _runs(stage, config)}
+    stages = resolve_name(os.environ.get("R1REPRO_STAGES", "r1repro.runner.graph:STAGES"))
+    found = {
+        stage.name: stage
+        for stage in stages
+        if config is None or stage.switch is None or attrgetter(stage.switch)(config)
+    }
     if config is not None and config.lab != "none":
         found = {stage.name: stage for stage in _lab(found["base"], config.lab)}
     return {
@@ -152,21 +162,22 @@ def graph(config: Config | None = None) -> dict[str, Stage]:
 def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
     """The base, and the arms of a notebook of the lab or of all, each with its evaluation.
 
-    Hardly a stage waits for another, so they are made two at a time, each on half of the threads.
-    Their versions are as before that: rounding differs, as it does between machines.
+    Hardly any stage waits for another, so they run two at a time, each on half of the threads.
+    Their versions did not change with that: rounding differs, as it does between machines.
     """
     left, first = dict(lab.shown_in(chosen)), [base]
     for notebook in LABS if chosen == "all" else (chosen,):
         shown = [name for name, arm in left.items() if notebook in arm.shown_in]
-        judged = any(left[name].learned_steps for name in shown)
-        pairs = [_arm(name, left.pop(name).changes) for name in shown]
+        arms = {name: left.pop(name) for name in shown}
         own = [stage for stage in (_WHY, _ITERATIVE) if stage.name == notebook]
-        if judged:
+        if any(arm.learned_steps for arm in arms.values()):
             own.append(_PROCESS)
         if notebook == "on_and_off_policy":
-            own += [_START, replace(_OFFLINE, changes=lab.arms()[lab.REFERENCE].changes)]
-        beside = (replace(s, half=True) for s in (*own, *(s for pair in pairs for s in pair)))
-        yield from kinds.in_notebook(f"lab/{notebook}", *first, *beside)
+            own += [_validated(lab.START, "base"), _offline()]
+        for name, arm in arms.items():
+            own += [_arm(name, arm), _validated(lab.evaluation(name), f"{lab.STAGE}{name}")]
+        half = (replace(stage, half=True) for stage in own)
+        yield from kinds.in_notebook(f"lab/{notebook}", *first, *half)
         first = []
 
 
@@ -178,19 +189,6 @@ _WHY = Stage(
     seconds=estimates.why,
     inputs=("base",),
 )
-_OFFLINE = Stage(
-    name="offline_data",
-    version=1,
-    run="r1repro.stages.offline:data",
-    config=("model", "task", "stage.r1_zero", "stage.base_rft.keep_all", "seed", *kinds.SAMPLED),
-    seconds=estimates.offline_data,
-    inputs=("base",),
-)
-"""The samples of the arms that learn from data made beforehand; `_lab` adds how many they are."""
-_START = replace(
-    kinds.evaluation("r1_zero", run="in_depth"), name=lab.START, version=1, run=lab.EVALUATE,
-    inputs=("base",), seconds=estimates.validation,
-)  # fmt: skip
 _PROCESS = Stage(
     name=lab.PROCESS,
     version=1,
@@ -217,56 +215,54 @@ _ITERATIVE = Stage(
 )
 
 
-def _arm(arm: str, changes: tuple[tuple[str, Any], ...]) -> tuple[Stage, Stage]:
-    """An arm of the lab, and its evaluation on the validation problems."""
-    name = f"{lab.STAGE}{arm}"
-    one = lab.arms()[arm]
-    if one.offline is None:
-        judge = (lab.PROCESS,) if one.learned_steps else ()
-        trained = kinds.rl("r1_zero", one.start, *judge, run=name)
+def _offline() -> Stage:
+    """The samples of the arms that learn from data made beforehand."""
+    return replace(
+        _RFT_DATA,
+        name="offline_data",
+        run="r1repro.stages.offline:data",
+        seconds=estimates.offline_data,
+        switch=None,
+        changes=lab.arms()[lab.REFERENCE].changes,
+    )
+
+
+def _arm(name: str, arm: lab.Arm) -> Stage:
+    """The stage that trains an arm of the lab."""
+    stage = f"{lab.STAGE}{name}"
+    if arm.offline is None:
+        judge = (lab.PROCESS,) if arm.learned_steps else ()
+        trained = kinds.rl("r1_zero", arm.start, *judge, run=stage)
     else:
-        trained = kinds.sft("base_rft", _OFFLINE.name)
+        trained = kinds.sft("base_rft", "offline_data")
         rates = ("stage.r1_zero.lr_matrices", "stage.r1_zero.lr_rest")
-        trained = replace(
-            trained, run=f"r1repro.stages.offline:{name}", switch=None,
-            config=(*trained.config, *rates),
-        )  # fmt: skip
-    return (
-        replace(
-            trained, name=name, version=1, changes=changes, seconds=partial(estimates.arm, arm)
-        ),
-        replace(
-            kinds.evaluation("r1_zero", run="in_depth"), name=lab.evaluation(arm), version=1,
-            run=lab.EVALUATE, inputs=(name,), seconds=estimates.validation,
-        ),
+        run, config = f"r1repro.stages.offline:{stage}", (*trained.config, *rates)
+        trained = replace(trained, run=run, config=config, switch=None)
+    seconds = partial(estimates.arm, name)
+    return replace(trained, name=stage, version=1, changes=arm.changes, seconds=seconds)
+
+
+def _validated(name: str, checkpoint: str) -> Stage:
+    """The stage that evaluates an arm, or the base, on the validation problems."""
+    return replace(
+        kinds.evaluation("r1_zero", run="in_depth"), name=name, version=1, run=lab.EVALUATE,
+        inputs=(checkpoint,), seconds=estimates.validation,
     )  # fmt: skip
-
-
-def _runs(stage: Stage, config: Config) -> bool:
-    return stage.switch is None or bool(attrgetter(stage.switch)(config))
 
 
 def find(name: str, config: Config | None = None) -> Stage:
     """The stage of that name. Raises R1ReproError if it is unknown or its switch is off."""
     stages = graph(config)
-    if name not in stages:
-        switch = graph()[name].switch if name in graph() else None
-        if switch is not None:
-            value = {TEACHER: "MODEL", CURVE: "16"}.get(switch, "true")
-            raise R1ReproError(f"stage {name} is off: set {switch}={value} to run it")
-        known = offered(name, stages, "`r1repro plan` lists")
-        raise R1ReproError(f"there is no stage {name}: the stages are {known}")
-    return stages[name]
+    if name in stages:
+        return stages[name]
+    off = graph().get(name)
+    if off is not None and off.switch is not None:
+        value = {TEACHER: "MODEL", CURVE: "16"}.get(off.switch, "true")
+        raise R1ReproError(f"stage {name} is off: set {off.switch}={value} to run it")
+    known = offered(name, stages, "`r1repro plan` lists")
+    raise R1ReproError(f"there is no stage {name}: the stages are {known}")
 
 
 def model_of_stage(stage: Stage) -> str:
     """Key of the model that the stage uses."""
-    if stage.switch == TEACHER:
-        return TEACHER
-    return about(stage.name).model
-
-
-def resolve(dotted: str):  # type: ignore[no-untyped-def]
-    """The object named by "module:name"."""
-    module, name = dotted.split(":")
-    return getattr(importlib.import_module(module), name)
+    return TEACHER if stage.switch == TEACHER else about(stage.name).model

@@ -6,7 +6,9 @@ Unfinished stages are read from their newest checkpoint, so that training can be
 import json
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +32,7 @@ from r1repro.runner.sequence import recorded, wanted_stages
 from r1repro.runner.workspace import Workspace
 
 NAMED = 6
-"""Most stages listed by name; of more only the number is shown."""
+"""Up to this many stages are listed by name; of more, only the number is shown."""
 WIDTH = 100
 """Line width in characters."""
 
@@ -39,8 +41,8 @@ WIDTH = 100
 class Health:
     """Findings in some stages.
 
-    rows: rows read, by stage; making: last step read of unfinished stages; unread: stages without
-    rows; damaged: what is wrong with results that cannot be used.
+    rows: number of rows read, by stage; making: the last step read of unfinished stages; unread:
+    stages without rows; damaged: what is wrong with results that cannot be used.
     """
 
     scale: str
@@ -95,9 +97,13 @@ def of_run(folder: Path) -> Health:
     config = load(folder / "resolved.yaml")
     if (folder.parent / "cache").is_dir():  # the run may be from another checkout
         config = replace(config, runs=str(folder.resolve().parent))
-    space = Workspace(config, _recorded(folder))
+    # The keys that its executed notebooks record, whatever has changed since.
+    marks = filter(None, map(recorded, (folder / "notebooks").glob("*.ipynb")))
+    keys = {name: key for mark in marks for name, key in mark.get("keys", {}).items()}
+    space = Workspace(config, keys)
     until = folder.name.partition("-until-")[2]
-    found = of_space(space, wanted_stages(space, until=until if until in space.stages else None))
+    wanted = wanted_stages(space, until=until if until in space.stages else None)
+    found = of_stages(config, wanted, keys)
     if not found.rows and not found.damaged and not any(map(space.is_done, space.stages)):
         raise R1ReproError(
             f"no stage of {folder} has results in {runs_folder(config)}: give a run whose results "
@@ -107,26 +113,18 @@ def of_run(folder: Path) -> Health:
     return found
 
 
-def _recorded(folder: Path) -> dict[str, str]:
-    """The keys that the executed notebooks of a run tell, whatever has changed since."""
-    marks = map(recorded, (folder / "notebooks").glob("*.ipynb"))
-    return {name: key for mark in marks if mark for name, key in mark.get("keys", {}).items()}
-
-
-def of_stages(config: Config, names: Sequence[str]) -> Health:
-    """Health of these stages of a configuration; see `of_space`."""
-    return of_space(Workspace(config), names)
-
-
-def of_space(space: Workspace, names: Sequence[str]) -> Health:
-    """Health of these stages; those that neither train nor evaluate are left out."""
+def of_stages(
+    config: Config, names: Sequence[str], keys: Mapping[str, str] | None = None
+) -> Health:
+    """Health of the stages among these that train or evaluate; keys: `recorded` of Workspace."""
+    space = Workspace(config, keys or {})
     findings: list[Finding] = []
     count: dict[str, int] = {}
     making: dict[str, int] = {}
     unread: list[str] = []
     damaged: list[str] = []
     for name in names:
-        settings = _settings(space.config, name)
+        settings = _settings(config, name)
         if settings is None:
             continue
         try:
@@ -134,49 +132,40 @@ def of_space(space: Workspace, names: Sequence[str]) -> Health:
         except Damaged as error:
             damaged.append(f"{name}: {error}")
             continue
-        if rows is None and finished:
-            continue
-        if rows is None or not len(rows):
+        if rows is not None and len(rows):
+            findings += examine(name, rows, settings)
+            count[name] = len(rows)
+            if not finished:
+                making[name] = int(rows["step"].iloc[-1])
+        elif rows is not None or not finished:
             unread.append(name)
-            continue
-        findings += examine(name, rows, settings)
-        count[name] = len(rows)
-        if not finished:
-            making[name] = int(rows["step"].iloc[-1])
-    return Health(space.config.scale, tuple(findings), count, making, tuple(unread), tuple(damaged))
+    return Health(config.scale, tuple(findings), count, making, tuple(unread), tuple(damaged))
 
 
 def _settings(config: Config, name: str) -> Settings | None:
     if name in EVALUATIONS:
         return config.evaluation
     paths = [path for path in find(name, config).config if path.startswith("stage.")]
-    found = getattr(config.stage, paths[0].removeprefix("stage.")) if paths else None
+    found = attrgetter(paths[0])(config) if paths else None
     arm = lab.arms().get(name.removeprefix(lab.STAGE))
     if arm is not None and isinstance(found, RLConfig):
         return lab.settings(found, arm)
-    trained = isinstance(found, BaseConfig | RLConfig | SFTConfig)
-    return found if trained else None
+    return found if isinstance(found, BaseConfig | RLConfig | SFTConfig) else None
 
 
 def _rows(space: Workspace, name: str) -> tuple[pd.DataFrame | None, bool]:
-    """The stage's metrics or evaluation rows, and whether the stage is finished.
-
-    A finished stage without rows copied a model or made a data set.
-    """
+    """The stage's metrics or evaluation rows, if it has any, and whether it is finished."""
     result = space.load(name)
     if result is not None:
         table = "evaluation" if name in EVALUATIONS else "metrics"
         file = result.folder / f"{table}.parquet"
         return artifacts.renamed(pd.read_parquet(file)) if file.is_file() else None, True
-    newest = next(iter(artifacts.checkpoints(space.work(name)).values()), None)
-    try:
-        if newest is None:
-            return None, False
-        if (newest / "rows.parquet").is_file():
-            rows = pd.read_parquet(newest / "rows.parquet")
-        else:
-            text = (newest / "rows.json").read_text(encoding="utf-8")
-            rows = pd.DataFrame(json.loads(text))
-    except FileNotFoundError:  # a newer one has taken its place, or it is another program's
-        return None, False
-    return artifacts.renamed(rows), False
+    for newest in [*artifacts.checkpoints(space.work(name)).values()][:1]:
+        # A newer one may have replaced it, or another program wrote it.
+        with suppress(FileNotFoundError):
+            if (newest / "rows.parquet").is_file():
+                rows = pd.read_parquet(newest / "rows.parquet")
+            else:
+                rows = pd.DataFrame(json.loads((newest / "rows.json").read_text(encoding="utf-8")))
+            return artifacts.renamed(rows), False
+    return None, False

@@ -1,4 +1,4 @@
-"""Imported by the server of stages' processes: keeps the sources of the code that it has loaded."""
+"""Imported by the server that forks stages: keeps the sources of the code that it has loaded."""
 
 from r1repro import marks
 

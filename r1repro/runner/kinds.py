@@ -14,13 +14,15 @@ from r1repro.runner import estimates
 class Stage:
     """One node of the graph.
 
-    `version` is incremented when the result changes for the same configuration; `run` is
-    "module:function"; `config` lists the dotted paths that the result depends on; `notebook` is
-    the one whose cell runs it; `seconds` estimates its time on two CPU cores without a GPU;
-    `distributed` stages run in `launch.processes` processes, the others in one; a stage with a
-    `switch` exists only if that setting is true or not null; a `half` stage uses half of the
-    cores, so that another can run beside it (r1repro.cores); `changes` of the settings, in an arm
-    of the lab, are a part of its key.
+    version: incremented when the result changes for the same configuration.
+    run: "module:function".
+    config: the dotted paths of the settings that the result depends on.
+    seconds: its estimated time on two CPU cores without a GPU.
+    notebook: the one whose cell runs it.
+    distributed: runs in `launch.processes` processes, and not in one.
+    switch: the setting that must be true or not null for the stage to exist.
+    half: uses half of the cores, so that another stage can run beside it (r1repro.cores).
+    changes: of the settings, by an arm of the lab; part of its key.
     """
 
     name: str
@@ -79,19 +81,19 @@ def switch(checkpoint: str) -> str | None:
 
 
 def asked(name: str, run: str, *searched: str, version: int = 1) -> Stage:
-    """The stage evaluate_X of weights that another evaluation has too, asked in another way."""
+    """The stage evaluate_X of another checkpoint's weights, prompted or decoded differently."""
     stage, run = evaluation(name), f"r1repro.stages.{run}"
     return replace(stage, run=run, version=version, inputs=(*stage.inputs, *searched))
 
 
 def way(name: str, of: str = "base") -> Stage:
-    """The stage evaluate_base_X: the base, or the fine-tuned base, with another prompt."""
+    """The stage evaluate_base_X: the base, or the fine-tuned base, with prompt X."""
     searched = (f"{of}_search",) if name in ("best", "few_shot") else ()
     return asked(f"{of}_{name}", f"baselines:{name}", *searched, version=3)
 
 
 def otherwise(name: str) -> tuple[Stage, Stage]:
-    """A trained checkpoint's evaluations by greedy decoding and after worked examples."""
+    """A trained checkpoint's evaluations with greedy decoding and with worked examples."""
     return (
         asked(f"{name}_greedy", "evaluate:greedy"),
         asked(f"{name}_few_shot", "baselines:trained_few_shot", "base_search"),
@@ -129,7 +131,7 @@ def curve() -> Stage:
 
 
 def rl(name: str, *start: str, settings: str = "", run: str = "") -> Stage:
-    """A GRPO stage from the policy of its first input, with the settings of a stage (its own)."""
+    """A GRPO stage from its first input's policy, with its own settings or another stage's."""
     settings = settings or name
     return Stage(
         name=name,
@@ -162,14 +164,14 @@ def sft(name: str, data: str, base: str = "base", settings: str = "", run: str =
     )
 
 
-def data(name: str, policy: str, seconds: Callable[[Config], float], *settings: str) -> Stage:
-    """A stage that samples `policy` for a data set."""
+def data(name: str, policy: str, *settings: str) -> Stage:
+    """A stage that samples `policy` for a data set; settings: more of them than its own."""
     return Stage(
         name=name,
         version=4,
         run=f"r1repro.stages.{name}:run",
-        config=("model", "task", *(settings or (f"stage.{name}",)), "seed", *SAMPLED),
-        seconds=seconds,
+        config=("model", "task", f"stage.{name}", *settings, "seed", *SAMPLED),
+        seconds=partial(estimates.samples, name),
         inputs=(policy,),
     )
 
@@ -180,16 +182,15 @@ def evaluated(stage: Stage, run: str = "run") -> tuple[Stage, Stage]:
 
 
 def in_notebook(notebook: str, *stages: Stage) -> tuple[Stage, ...]:
-    """These stages, run by the cells of that notebook."""
+    """The stages that a notebook's cells run."""
     return tuple(replace(stage, notebook=notebook) for stage in stages)
 
 
 def student(name: str) -> tuple[Stage, ...]:
     """A student's stages: base, distilled, RL alone, distilled then RL, and their evaluations."""
     base, alone, equal_flops, distilled, both = of_student(name).values()
-    plateau = f"{alone}_plateau"
     taught = sft(distilled, "rejection_sampling", base, run="distilled")
-    long = rl(plateau, base, settings=alone, run="student_rl_plateau")
+    plateau = rl(f"{alone}_plateau", base, settings=alone, run="student_rl_plateau")
     stages = (
         Stage(
             name=base,
@@ -204,7 +205,7 @@ def student(name: str) -> tuple[Stage, ...]:
         rl(both, distilled, run="distilled_rl"),
         *map(evaluation, (base, distilled, alone, both)),
         evaluation(equal_flops, run="equal_flops"),
-        *evaluated(replace(long, seconds=partial(estimates.plateau, alone))),
+        *evaluated(replace(plateau, seconds=partial(estimates.times, 3, plateau.seconds))),
     )  # fmt: skip
     # Their versions were incremented when they were limited to half of the cores.
     return tuple(replace(stage, version=stage.version + 1, half=True) for stage in stages)

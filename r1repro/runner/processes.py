@@ -5,6 +5,7 @@ server that has imported torch, transformers and TRL (multiprocessing's forkserv
 pays the four seconds of these imports once; several are started by `accelerate launch`.
 """
 
+import json
 import multiprocessing
 import os
 import signal
@@ -13,11 +14,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver, reduction
-from multiprocessing.connection import wait
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from pkgutil import resolve_name
 from types import ModuleType
 from typing import Any, BinaryIO
 
@@ -25,7 +27,7 @@ from r1repro import artifacts, marks
 from r1repro.config import ROOT, Config, only, save
 from r1repro.cores import take_half
 from r1repro.errors import R1ReproError
-from r1repro.runner.graph import Stage, find, resolve
+from r1repro.runner.graph import Stage, find
 from r1repro.runner.progress import worked
 from r1repro.runner.workspace import Workspace
 
@@ -53,15 +55,10 @@ REASON = "r1repro: "
 
 @dataclass(frozen=True)
 class Running:
-    """A started stage."""
+    """A started stage; `poll` gives its exit code: None while it runs, negative after a signal."""
 
     pid: int
     poll: Callable[[], int | None]
-
-    @property
-    def exit_code(self) -> int | None:
-        """None while it runs, negative after a signal."""
-        return self.poll()
 
 
 def start(space: Workspace, name: str, log: BinaryIO, lock: int) -> Running:
@@ -77,7 +74,7 @@ def start(space: Workspace, name: str, log: BinaryIO, lock: int) -> Running:
     launched = subprocess.Popen(
         [sys.executable, *launcher(processes), "-m", "r1repro.runner", name, str(resolved)],
         stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT,
-        env={**os.environ, **ENVIRONMENT, **_paths(), **_one_gpu(processes)},
+        env={**os.environ, **_environment(processes)},
         start_new_session=True, pass_fds=(lock,),
     )  # fmt: skip
     return Running(launched.pid, launched.poll)
@@ -98,10 +95,10 @@ def end(running: Sequence[Running]) -> None:
     try:
         _signal(running, signal.SIGTERM)
         until = time.monotonic() + GRACE_SECONDS
-        while any(one.exit_code is None for one in running) and time.monotonic() < until:
+        while any(one.poll() is None for one in running) and time.monotonic() < until:
             time.sleep(0.05)
     finally:
-        _signal([one for one in running if one.exit_code is None], signal.SIGKILL)
+        _signal([one for one in running if one.poll() is None], signal.SIGKILL)
 
 
 def _signal(running: Sequence[Running], sign: signal.Signals) -> None:
@@ -113,40 +110,35 @@ def _signal(running: Sequence[Running], sign: signal.Signals) -> None:
 def _fork(config: Config, name: str, log: BinaryIO, lock: int) -> Running:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    with _environment({**ENVIRONMENT, **_paths()}):
-        forkserver.ensure_running()
+    added, main = _environment(1), sys.modules["__main__"]
+    # A Connection reaches the fork with its file descriptor, and closes this duplicate.
+    files = [Connection(os.dup(number)) for number in (log.fileno(), lock)]
+    given = (config, name, marks.of_function(find(name, config).run), *files)
     process = context.Process(
-        target=_forked,
-        args=(
-            config, name, marks.of_function(find(name, config).run),
-            _Passed(log.fileno()), _Passed(lock),
-            {**os.environ, **ENVIRONMENT, **_one_gpu(1)},
-        ),
-        name=f"r1repro {name}",
-    )  # fmt: skip
-    with _no_main():
+        target=_forked, args=(*given, {**os.environ, **added}), name=f"r1repro {name}"
+    )
+    before = {key: os.environ[key] for key in added if key in os.environ}
+    try:
+        os.environ.update(added)
+        sys.modules["__main__"] = ModuleType("__main__")  # the fork would import the caller's
+        forkserver.ensure_running()
         process.start()
+    finally:  # one by one: a notebook's kernel may be starting from this environment
+        sys.modules["__main__"] = main
+        for key in added.keys() - before.keys():
+            del os.environ[key]
+        os.environ.update(before)
     assert process.pid is not None
     return Running(process.pid, lambda: process.exitcode)
 
 
-class _Passed:
-    """A file descriptor that is pickled as its duplicate in the child process."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _received, (reduction.DupFd(self.number),)
-
-
-def _received(passed: Any) -> int:
-    number: int = passed.detach()
-    return number
-
-
 def _forked(
-    config: Config, name: str, code: str, log: int, lock: int, environment: dict[str, str]
+    config: Config,
+    name: str,
+    code: str,
+    log: Connection,
+    lock: Connection,
+    environment: dict[str, str],
 ) -> None:
     """In the fork: start a session, redirect output to the log, run the stage, and exit.
 
@@ -156,14 +148,14 @@ def _forked(
     os.environ.clear()
     os.environ.update(environment)
     for number in (1, 2):
-        os.dup2(log, number)
+        os.dup2(log.fileno(), number)
     if code != marks.of_function(find(name, config).run):
         raise SystemExit(
             f"{REASON}the code was changed since this session started: restart it to use the change"
         )
     parent = multiprocessing.parent_process()
     assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    end_with(parent.sentinel)
     # Not os._exit: multiprocessing then frees semaphores, and would warn about them otherwise.
     raise SystemExit(run_reported(config, name))
 
@@ -180,20 +172,14 @@ def run_reported(config: Config, name: str) -> int:
     return 0
 
 
-def end_with_stdin() -> None:
-    """In a launched process: exit at once when standard input closes, since its parent is gone."""
+def end_with(parent: int) -> None:
+    """Kill this process group once `parent`, a sentinel or a pipe from the parent, is closed."""
 
     def watch() -> None:
-        while os.read(0, 1024):
-            pass
-        os.kill(os.getpid(), signal.SIGKILL)
+        wait([parent])
+        os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _end_with(sentinel: Any) -> None:
-    wait([sentinel])
-    os.killpg(0, signal.SIGKILL)
 
 
 def run_here(space: Workspace, name: str) -> None:
@@ -223,7 +209,7 @@ def run_here(space: Workspace, name: str) -> None:
         boards = space.runs / "tensorboard" / folder.name
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(boards))
         os.environ.setdefault("WANDB_PROJECT", "r1repro")
-        function = resolve(stage.run)
+        function = resolve_name(stage.run)
         if stage.half:
             take_half()
         function(seen, inputs, folder, artifacts.Progress(folder if first else None))
@@ -240,52 +226,27 @@ def run_here(space: Workspace, name: str) -> None:
 def _facts(
     space: Workspace, stage: Stage, inputs: artifacts.Inputs, seconds: float
 ) -> dict[str, Any]:
-    """What the manifest of a result says of its making."""
+    """What a result's manifest records of how it was made."""
+    told = space.work(stage.name) / artifacts.FACTS
     return {
         "version": stage.version,
         "config": space.settings(stage),
         "inputs": {other: space.keys[other] for other in stage.inputs},
-        "built_from": {o: artifacts.fingerprint(r.folder) for o, r in inputs.items()},
+        # Two results with the same key differ in their manifests.
+        "built_from": {o: artifacts.sha256(r.folder / "manifest.json") for o, r in inputs.items()},
         "code": marks.of_function(stage.run),
         "versions": artifacts.versions(),
         "hardware": artifacts.hardware(),
         "processes": space.processes(stage.name),
         "seconds": round(seconds, 2),
-        **artifacts.told(space.work(stage.name)),
+        **({"facts": json.loads(told.read_text(encoding="utf-8"))} if told.is_file() else {}),
     }
 
 
-def _one_gpu(processes: int) -> dict[str, str]:
-    """Restrict a single process to one GPU: with several visible the trainer scales its batch."""
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
-    return {"CUDA_VISIBLE_DEVICES": seen.split(",")[0]} if processes == 1 else {}
-
-
-def _paths() -> dict[str, str]:
+def _environment(processes: int) -> dict[str, str]:
+    """What a stage's process adds to the environment of this one."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"PYTHONPATH": os.pathsep.join(paths)}
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:  # one by one: a notebook's kernel may be starting from this environment
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _no_main() -> Iterator[None]:
-    """Keep multiprocessing from importing the caller's main module in the fork."""
-    before = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = before
+    found = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)}
+    if processes == 1:  # with several GPUs visible the trainer scales its batch
+        found["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    return found

@@ -1,6 +1,7 @@
 """Progress of a stage, the estimated time left, and their display in terminals and notebooks."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -49,14 +50,12 @@ def worked(lines: Sequence[Mapping[str, Any]]) -> float:
     return float(sum(end - start for start, end in ends.items()))
 
 
-def seconds_left(space: Workspace, name: str, now: float) -> float:
-    """Estimated seconds left for the stage, from its pace, else from its size."""
-    if space.is_done(name):
-        return 0.0
+def seconds_left(space: Workspace, name: str, now: float, scale: float = 1.0) -> float:
+    """Estimated seconds left for an unfinished stage: by its pace, else `scale` times by size."""
     whole = space.find(name).seconds(space.config)
     found = pace(artifacts.read_progress(space.work(name), ends=True), now)
     if found is None:
-        return whole
+        return scale * whole
     return whole * (1 - found.step / found.total) if found.left is None else found.left
 
 
@@ -64,12 +63,9 @@ def seconds_taken(space: Workspace, names: Sequence[str]) -> dict[str, float]:
     """Build time in seconds of the finished stages."""
     found = {}
     for name in names:
-        try:
-            result = space.load(name)
-        except Damaged:
-            continue
-        if result is not None:
-            found[name] = float(result.manifest["seconds"])
+        with suppress(Damaged):
+            if (result := space.load(name)) is not None:
+                found[name] = float(result.manifest["seconds"])
     return found
 
 
@@ -82,15 +78,11 @@ def run_left(
     """
     expected = sum(space.find(name).seconds(space.config) for name in taken)
     scale = sum(taken.values()) / expected if expected > TELLING else 1.0
-    left = 0.0
-    for name in names:
-        if name in taken:
-            continue
-        stage = space.find(name)
-        begun = bool(artifacts.read_progress(space.work(name), ends=True))
-        alone = seconds_left(space, name, now) if begun else scale * stage.seconds(space.config)
-        left += alone / (cores.at_once() if stage.half else 1)
-    return left
+    return sum(
+        seconds_left(space, name, now, scale) / (cores.at_once() if space.find(name).half else 1)
+        for name in names
+        if name not in taken
+    )
 
 
 def in_order(figures: dict[str, float]) -> dict[str, float]:

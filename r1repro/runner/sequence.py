@@ -1,5 +1,5 @@
-"""The whole sequence: for every notebook in order, its stages are built and papermill executes it,
-while the next one's are built.
+"""The whole sequence: builds each notebook's stages, then papermill executes it while the next
+one's stages are built.
 
 A notebook is skipped if its executed copy is up to date (same stage keys, source and code); stages
 are cached individually (r1repro.runner.build).
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from r1repro import artifacts, marks
-from r1repro.artifacts import Damaged, StageResult
+from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, save
 from r1repro.duration import duration
 from r1repro.errors import R1ReproError, StageFailed
@@ -29,18 +29,14 @@ from r1repro.runner.build import build
 from r1repro.runner.workspace import Workspace
 
 ARTICLE = "08_r1_zero_vs_r1"
-"""The notebook that is the report of a run. It is executed once all stages are built, whichever
-they are (r1repro.launch)."""
+"""The notebook that is the report of a run; executed once all stages are built (r1repro.launch)."""
 LAB_ARTICLE = "lab"
-"""The same of a run, or of several seeds, of the lab."""
+"""The report of a run of the lab, or of several seeds of it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a run: its folder, the results by stage, and its wall time.
-
-    seconds: None if every notebook was up to date.
-    """
+    """A run's folder, its results by stage, and its seconds; None if all was up to date."""
 
     folder: Path
     results: dict[str, StageResult]
@@ -83,16 +79,18 @@ def run(
             set_aside_from(space, from_stage)
         save(config, folder / "resolved.yaml")
         began = time.time()
-        executed = _execute_all(plan, wanted, Terminal(space, wanted))
-        results = {name: _result(space, name) for name in wanted}
+        results, executed = _execute_all(plan, Terminal(space, wanted))
         _table(results)
         print(f"this run: {duration(time.time() - began)}")
         return Outcome(folder, results, time.time() - began if executed else None)
 
 
-def _execute_all(plan: Sequence["_Notebook"], wanted: list[str], show: "Terminal") -> bool:
-    """Build the stages and execute the notebooks; returns whether any had to be executed."""
-    executing: list[Future[bool]] = []
+def _execute_all(
+    plan: Sequence["_Notebook"], show: "Terminal"
+) -> tuple[dict[str, StageResult], bool]:
+    """Build the stages and execute the notebooks; the results, and whether any was executed."""
+    results: dict[str, StageResult] = {}
+    executing: list[Future[None]] = []
     # A notebook takes seconds, most of them on one core: the next stages need not wait for it.
     pool = ThreadPoolExecutor(1)
     interrupted = False
@@ -102,11 +100,15 @@ def _execute_all(plan: Sequence["_Notebook"], wanted: list[str], show: "Terminal
                 if one.done():
                     one.result()  # raises if the notebook failed
             done = all(map(notebook.space.is_done, notebook.stages))
-            notebook.build(show)
-            if notebook.source.stem != ARTICLE:
-                mark = notebook.mark(wanted[: wanted.index(notebook.stages[-1]) + 1])
-                executing.append(pool.submit(notebook.execute, mark, done))
-        return any([one.result() for one in executing])
+            results |= notebook.build(show)
+            keys = {name: result.key for name, result in results.items()}
+            mark = {**mark_of(notebook.source), "keys": keys}
+            same = done and recorded(notebook.folder / "notebooks" / notebook.source.name) == mark
+            if notebook.source.stem != ARTICLE and not same:
+                executing.append(pool.submit(notebook.execute, mark))
+        for one in executing:
+            one.result()
+        return results, bool(executing)
     except KeyboardInterrupt:
         interrupted = True
         raise
@@ -154,19 +156,15 @@ def _notebooks(
 
 
 def set_aside_from(space: Workspace, from_stage: str) -> None:
-    """Move from_stage and all its dependents out of the cache; nothing is deleted.
-
-    Raises R1ReproError if the stage does not exist or another run is building one of them.
-    """
+    """Move a stage and all its dependents to runs/replaced; R1ReproError if one is being built."""
     space.find(from_stage)
     for name in space.stages:
         if from_stage not in space.with_inputs(name):
             continue
-        work, result = space.work(name), space.place(name)
-        with artifacts.lock(work.with_name(work.name + ".lock")) as held:
+        with space.lock(name) as held:
             if held is None:
                 raise R1ReproError(f"{name} is being built by another run: wait for it, or stop it")
-            for old in filter(Path.exists, (work, result)):
+            for old in filter(Path.exists, (space.work(name), space.place(name))):
                 moved = artifacts.set_aside(old, space.runs)
                 print(f"{name} is rebuilt; the old one is in {moved}")
 
@@ -186,28 +184,27 @@ class Terminal:
             print(f"about {duration(left)} to go, estimated for two CPU cores", flush=True)
 
     def say(self, sentence: str) -> None:
-        self._print([sentence], [])
+        self._print(sentence)
 
     def running(self, names: Sequence[str]) -> None:
         now = time.time()
         self.began = {name: self.began.get(name, now) for name in names}
         if time.monotonic() - self.shown > self.every:
-            self._print([], [self._line(name, self.began[name]) for name in names])
+            self._print(passing=[self._line(name, self.began[name]) for name in names])
             self.shown = time.monotonic()
 
     def done(self, result: StageResult, built: bool) -> None:
         name = result.name
-        if not built:
-            self._print([f"{_column(name, self.wanted)} cached"], [])
-            return
-        self.taken[name] = float(result.manifest["seconds"])
-        self._print([self._line(name, self.began.pop(name, time.time()))], [])
+        if built:
+            self.taken[name] = float(result.manifest["seconds"])
+            self._print(self._line(name, self.began.pop(name, time.time())))
+        else:
+            self._print(f"{_column(name, self.wanted)} cached")
 
     def _line(self, name: str, began: float) -> str:
         now, last = time.time(), name in self.taken
-        lines = artifacts.read_progress(
-            self.space.place(name) if last else self.space.work(name), ends=True
-        )
+        folder = self.space.place(name) if last else self.space.work(name)
+        lines = artifacts.read_progress(folder, ends=True)
         # Lines of an earlier session say nothing about the pace of this one.
         found = progress.pace(lines, now) if lines and lines[-1]["time"] >= began else None
         if last:
@@ -217,7 +214,7 @@ class Terminal:
         figures = lines[-1]["figures"] if lines else {}
         return progress.line(_column(name, self.wanted), found, figures, left, now - began)
 
-    def _print(self, kept: list[str], passing: list[str]) -> None:
+    def _print(self, *kept: str, passing: Sequence[str] = ()) -> None:
         """Print `kept` over the last passing lines, then `passing`, to be overwritten next time."""
         if not self.live:
             print(*kept, *passing, sep="\n", flush=True)
@@ -238,49 +235,35 @@ class _Notebook:
     source: Path
     stages: list[str]
 
-    def build(self, show: Terminal) -> None:
-        """Build the stages; if one fails, so does the copy of the notebook."""
+    def build(self, show: Terminal) -> dict[str, StageResult]:
+        """The results of the stages; if one fails, so does the copy of the notebook."""
         try:
-            build(self.space, self.stages, show)
+            return build(self.space, self.stages, show)
         except StageFailed as error:
             with suppress(StageFailed):  # raised by the cell of the failed stage
                 self._execute({})
             raise self._located(error) from error
 
-    def execute(self, mark: dict[str, Any], done: bool) -> bool:
-        """Execute the notebook once its stages are built; returns False if it was up to date.
-
-        done: the stages had been built by an earlier run.
-        """
-        if done and recorded(self.folder / "notebooks" / self.source.name) == mark:
-            return False
+    def execute(self, mark: dict[str, Any]) -> None:
+        """Execute the notebook once its stages are built; mark: what its copy depends on."""
         try:
             self._execute(mark)
         except StageFailed as error:
             raise self._located(error) from error
-        self._failed.unlink(missing_ok=True)
-        return True
-
-    def mark(self, stages: Sequence[str]) -> dict[str, Any]:
-        """What the executed copy depends on: these stages, its source and the code."""
-        return {**mark_of(self.source), "keys": {name: self.space.keys[name] for name in stages}}
 
     def _execute(self, mark: dict[str, Any]) -> None:
         given = {"config_path": str(self.folder / "resolved.yaml"), "build_missing": False}
         execute(self.source, self.folder, given, mark)
-
-    @property
-    def _failed(self) -> Path:
-        return self.folder / "notebooks" / f"{self.source.stem}.failed.ipynb"
 
     def _located(self, error: StageFailed) -> StageFailed:
         """The failure with its stage, its notebook and what to do."""
         unfinished = [name for name in self.stages if not self.space.is_done(name)]
         named = [name for name in unfinished if f"stage {name} " in str(error)] or unfinished
         where = f"stage {named[0]}, " if named else ""
+        copy = self.folder / "notebooks" / f"{self.source.stem}.failed.ipynb"
         return StageFailed(
-            f"{where}notebook {self.source.name}: {error}; the executed cells are in "
-            f"{self._failed}, and the same command without --from resumes here"
+            f"{where}notebook {self.source.name}: {error}; the executed cells are in {copy}, and "
+            "the same command without --from resumes here"
         )
 
 
@@ -300,6 +283,7 @@ def execute(
     executed = folder / "notebooks" / source.name
     # The copy gets its final name only once it is complete.
     part = executed.with_name(f"{source.stem}.running.ipynb")
+    failed = executed.with_name(f"{source.stem}.failed.ipynb")
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
@@ -313,7 +297,7 @@ def execute(
             shutdown_kernel="immediate",
         )  # fmt: skip
     except PapermillExecutionError as error:
-        part.replace(executed.with_name(f"{source.stem}.failed.ipynb"))
+        part.replace(failed)
         message = " ".join(str(error.evalue).split())
         if error.ename not in (StageFailed.__name__, R1ReproError.__name__):
             message = f"{error.ename}: {message}"
@@ -325,15 +309,16 @@ def execute(
     notebook["metadata"]["r1repro"]["whole"] = _hash(notebook)
     artifacts.write_atomically(executed, _written(notebook))
     part.unlink()
+    failed.unlink(missing_ok=True)
 
 
 def _unformatted(path: Path) -> str:
-    """The path for papermill, which fills braces in."""
+    """The path for papermill, which formats it as a template."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def mark_of(notebook: Path) -> dict[str, str]:
-    """The part of a mark that says what a notebook's source and the code that it imports were."""
+    """The part of a mark that is of a notebook's source and of the code that it imports."""
     source = hashlib.sha256(notebook.read_bytes()).hexdigest()
     return {"source": source, "code": marks.of_notebook(notebook)}
 
@@ -344,13 +329,11 @@ def recorded(executed: Path) -> dict[str, Any] | None:
         text = executed.read_text(encoding="utf-8")
         notebook = json.loads(text)
         same = text == _written(notebook)
-        found = dict(notebook["metadata"]["r1repro"])
-        whole = notebook["metadata"]["r1repro"].pop("whole", None)  # older ones have none
+        found: dict[str, Any] = notebook["metadata"]["r1repro"]
+        whole = found.pop("whole", None)  # older ones have none
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if whole is not None and not (same and whole == _hash(notebook)):
-        return None
-    return {name: value for name, value in found.items() if name != "whole"}
+    return found if whole is None or (same and whole == _hash(notebook)) else None
 
 
 def _hash(notebook: Mapping[str, Any]) -> str:
@@ -361,26 +344,12 @@ def _written(notebook: Mapping[str, Any]) -> str:
     return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
 
 
-def _result(space: Workspace, name: str) -> StageResult:
-    try:
-        result = space.load(name)
-    except Damaged as error:
-        raise StageFailed(str(error)) from error
-    if result is None:
-        notebook = space.find(name).notebook
-        raise StageFailed(
-            f"notebook {notebook} did not build stage {name}: add a cell that runs it"
-        )
-    return result
-
-
 def _table(results: dict[str, StageResult]) -> None:
     print(f"\n{_column('stage', results)} {'built in':>10}  result")
+    seconds = {name: result.manifest["seconds"] for name, result in results.items()}
     for name, result in results.items():
-        took = duration(result.manifest["seconds"])
-        print(f"{_column(name, results)} {took:>10}  {result.folder.name}")
-    total = duration(sum(result.manifest["seconds"] for result in results.values()))
-    print(f"{_column('total', results)} {total:>10}")
+        print(f"{_column(name, results)} {duration(seconds[name]):>10}  {result.folder.name}")
+    print(f"{_column('total', results)} {duration(sum(seconds.values())):>10}")
 
 
 def _column(name: str, names: Iterable[str]) -> str:

@@ -1,10 +1,11 @@
 """Results of a run on disk: each stage's key, its folders, and its result if finished."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from r1repro import artifacts, gguf, hub
 from r1repro.artifacts import Damaged, StageResult
@@ -13,7 +14,7 @@ from r1repro.runner.graph import Stage, find, graph
 from r1repro.tasks import traces, worlds
 
 VERIFIER = 2
-"""In the keys of tasks from data sets; raised when the verifier judges their answers otherwise."""
+"""Enters the keys of tasks from data sets; raised when the verifier judges answers differently."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Workspace:
     """The stages of one configuration and their folders.
 
     Results are in runs/cache/STAGE-KEY, stages that are being built in runs/work/STAGE-KEY.
-    recorded: keys of a run that was made before, of other code or with files that are gone.
+    recorded: keys of an earlier run, made by other code or with files that are gone.
     """
 
     config: Config
@@ -34,13 +35,10 @@ class Workspace:
 
     @cached_property
     def keys(self) -> dict[str, str]:
-        """Key of each stage: SHA-256 of its settings, its inputs' keys and its version.
-
-        An arm of the lab is known by its changes too.
-        """
+        """Key of each stage: SHA-256 of its version, settings, inputs' keys and lab's changes."""
         found: dict[str, str] = {}
         task = self.config.task
-        # The mini world's answers are judged as before; those of data sets are not.
+        # A new verifier judges the mini world's answers as before.
         verifier = {"verifier": VERIFIER} if task.train or task.path else {}
         for stage in self.stages.values():
             found[stage.name] = self.recorded.get(stage.name) or artifacts.digest(
@@ -71,17 +69,21 @@ class Workspace:
         """Folder of the stage's finished result."""
         return artifacts.result_folder(self.runs, name, self.keys[name])
 
-    def load(self, name: str, whole: bool = False) -> StageResult | None:
-        """The finished result, or None.
+    def lock(self, name: str) -> AbstractContextManager[TextIO | None]:
+        """`artifacts.lock` for building the stage."""
+        work = self.work(name)
+        return artifacts.lock(work.with_name(f"{work.name}.lock"))
 
-        whole: as of artifacts.load. Raises Damaged if it does not match its manifest or an input
-        has been rebuilt since.
+    def load(self, name: str, whole: bool = False) -> StageResult | None:
+        """The finished result, or None; whole: as of artifacts.load.
+
+        Raises Damaged if it does not match its manifest or an input has been rebuilt since.
         """
         result = artifacts.load(self.runs, name, self.keys[name], whole)
         made_from = {} if result is None else result.manifest.get("built_from", {})
         for other, before in made_from.items():
-            place = self.place(other)
-            if (place / "manifest.json").is_file() and artifacts.fingerprint(place) != before:
+            manifest = self.place(other) / "manifest.json"
+            if manifest.is_file() and artifacts.sha256(manifest) != before:
                 raise Damaged(
                     f"the result {self.place(name)} was built from another {other} than the "
                     "current one; it is not used: rebuild it"
@@ -110,26 +112,22 @@ class Workspace:
     def settings(self, stage: Stage) -> dict[str, Any]:
         """The settings that enter the stage's key, by dotted path.
 
-        Files and folders are represented by the size and modification time of their files, names on
-        the hub by their cached commit.
+        Files stand there by size and modification time, names on the hub by their cached commit.
         """
         config = self.config
         found = {p: values(config, p) for p in stage.config if not unset(config, p)}
         if config.task.path is not None and "task" in found:
             for key in ("path", "test_path"):
-                path = getattr(config.task, key)
-                found[f"task.{key}"] = path and _state(Path(path))
+                found[f"task.{key}"] = _state(getattr(config.task, key))
         if (own := found.pop("general", None)) and (config.general.sft or config.general.pairs):
-            states = {n: own[n] and _state(Path(own[n])) for n in ("sft", "pairs")}
-            found["general"] = own | states
+            found["general"] = own | {key: _state(own[key]) for key in ("sft", "pairs")}
         for source in worlds.hub_sources(config.task) if "task" in found else ():
             found[f"task.{source.hub}"] = _commit(str(source.hub), "dataset")
         if config.student.traces is not None and "student.traces" in found:
             source = traces.source(config.student)
+            by_hub = source.path is None
             found["student.traces"] = (
-                _commit(str(source.hub), "dataset")
-                if source.path is None
-                else _state(Path(source.path))
+                _commit(str(source.hub), "dataset") if by_hub else _state(source.path)
             )
         for key, model in with_teacher(config).items():
             if model.path is None and model.hub and (key in found or f"{key}.hub" in found):
@@ -142,12 +140,13 @@ class Workspace:
         return found
 
 
-def _state(file: Path) -> list[int] | None:
-    try:
-        stat = file.stat()
-    except FileNotFoundError:  # gone since the run was made
-        return None
-    return [stat.st_size, stat.st_mtime_ns]
+def _state(file: Path | str | None) -> list[int] | None:
+    """Size and modification time; None without a file, or if it is gone since the run was made."""
+    with suppress(FileNotFoundError):
+        if file:
+            stat = Path(file).stat()
+            return [stat.st_size, stat.st_mtime_ns]
+    return None
 
 
 def _commit(named: str, kind: str) -> str | None:

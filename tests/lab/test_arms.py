@@ -1,6 +1,7 @@
 """The lab's arms: their settings, their stages, and what a notebook shows of trained ones."""
 
 import dataclasses
+from pkgutil import resolve_name
 
 import pandas as pd
 import pytest
@@ -12,7 +13,6 @@ from r1repro.evaluation.checkpoints import about, form
 from r1repro.lab import arms, failures
 from r1repro.planning.needs import needs
 from r1repro.planning.work import settings_of, work
-from r1repro.runner.graph import resolve
 from r1repro.runner.workspace import Workspace
 from tests.evaluation.test_metrics import rows
 
@@ -76,7 +76,7 @@ def test_the_graph_has_the_arms_and_shares_the_base_of_the_sequence():
     assert every.keys["base"] == plain.keys["base"] and not set(plain.stages) & set(named)
     assert len(set(every.keys.values())) == len(every.keys)
     for stage in every.stages.values():
-        assert callable(resolve(stage.run))
+        assert callable(resolve_name(stage.run))
         assert (ROOT / f"notebooks/{stage.notebook}.ipynb").is_file()
         assert work(every.config, stage).said and needs(every.config, stage) is not None
     for name in LABS:

@@ -194,7 +194,9 @@ def test_what_is_neither_a_folder_nor_a_name_at_the_hub(cache, capsys, named):
     for command in ("plan", "run"):
         assert cli.main([command, *words]) == 2
         said = capsys.readouterr().err
-        assert f"error: {named} is no file or folder here and no name at the hub: check" in said
+        assert (
+            f"error: {named} is neither a file or folder here nor a name on the hub: check" in said
+        )
         assert said.count("\n") == 1
 
 

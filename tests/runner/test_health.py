@@ -150,6 +150,11 @@ def test_a_stage_that_made_a_data_set_is_left_out(compose):
     assert of_stages(config, ["base_rft_data"]) == Health(config.scale, (), {}, {}, ())
 
 
+def test_a_stage_that_depends_on_one_setting_of_a_training_is_left_out(compose):
+    config = compose("lab=advantages")
+    assert of_stages(config, ["process_model"]) == Health(config.scale, (), {}, {}, ())
+
+
 def made_from(compose, tmp_path, kind):
     """The configuration of a run of models from a folder or of the hub, with one's own sums."""
     rows = [{"question": f"What is {n}+{n}?", "answer": str(2 * n)} for n in range(12)]
