@@ -6,11 +6,11 @@ import pytest
 from r1repro import cli
 from r1repro.errors import R1ReproError
 from r1repro.rewards import verifier
-from r1repro.rewards.comparison import compare
+from r1repro.rewards.comparison import EQUAL, compare
 from r1repro.rewards.expressions import expression
 from r1repro.rewards.math_answers import parse
 from r1repro.rewards.values import exact
-from r1repro.rewards.verifier import Verifier, check_gold, quick, same
+from r1repro.rewards.verifier import Verifier, check_gold, quick
 from r1repro.text.tags import marked_answer
 
 
@@ -90,7 +90,7 @@ def test_answers_are_read_as_trees():
     ],
 )
 def test_notation_is_no_difference_and_values_are(gold, answer, equal):
-    assert same(gold, answer) is equal
+    assert (compare(gold, answer) == EQUAL) is equal
 
 
 def test_hostile_answers_are_read_in_time():
