@@ -18,10 +18,12 @@ from r1repro.rewards.equations import same_equation
 from r1repro.rewards.expressions import Tree
 from r1repro.rewards.labels import clash
 from r1repro.rewards.leaves import (
+    MACHINE_DIGITS,
     Group,
     Leaf,
     Node,
     decimals,
+    is_printed,
     is_rounded,
     same_text,
     significant,
@@ -35,7 +37,6 @@ from r1repro.rewards.questions import (
     asks_for_percentage,
     asks_for_rounding,
 )
-from r1repro.rewards.rounding import MACHINE_DIGITS, is_printed
 from r1repro.rewards.units import Unit
 from r1repro.rewards.values import exact, names
 

@@ -30,6 +30,11 @@ NAMED = frozenset(_PLAIN)
 """Names of functions and Greek letters in plain text."""
 
 
+def bare(text: str) -> str:
+    r"""The text with single blanks, and the content of `\text{...}` in its place."""
+    return " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text).split())
+
+
 class Unreadable(ValueError):
     """The text is not one whole expression."""
 
