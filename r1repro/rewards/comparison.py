@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from r1repro.rewards.agreement import same_value
-from r1repro.rewards.equations import same_equation
+from r1repro.rewards.agreement import same_equation, same_value
 from r1repro.rewards.expressions import Tree
 from r1repro.rewards.labels import clash
 from r1repro.rewards.leaves import (
