@@ -124,11 +124,11 @@ class _Parser:
 
     def mixed(self) -> Tree | None:
         r"""A whole number and a proper fraction, 2\frac{1}{2} or 2 1/2."""
-        found = _MIXED.match(" ".join(token[1] for token in self.tokens[self.place :][:11]))
+        ahead = self.tokens[self.place : self.place + 11]
+        found = _MIXED.match(" ".join(token for _, token, _ in ahead))
         if found is None:
             return None
-        after = 3 if found[0].startswith("{") else 1
-        if found["plain"] and not self.tokens[self.place + after][2]:  # 21/2
+        if found["plain"] and not ahead[3 if found[0].startswith("{") else 1][2]:  # 21/2
             return None
         whole, top, bottom = re.findall(r"\d+", found[0])
         if max(map(len, (whole, top, bottom))) > 30 or not 0 < int(top) < int(bottom):

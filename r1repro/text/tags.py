@@ -11,6 +11,7 @@ ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 END = "<|endoftext|>"
 """End-of-sequence token of the mini world."""
 TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
+TAG = re.compile("|".join(TAGS))
 
 LONGEST = 2_000
 """Maximum characters read from a mathematical answer."""
@@ -18,7 +19,6 @@ _BOXED = re.compile(r"\\(?:boxed|fbox|framebox|bbox\s*\[[^\[\]]*\])\s*\{")
 _BARE_BOX = re.compile(r"\\(?:boxed|fbox)(?:\s+|(?=[\d\\]))([-+]?[\w.]+|\\[A-Za-z]+)")
 _GSM8K = re.compile(r"(?:^|\n)[ \t]*####[ \t]*([^\n]+)")
 _SHAPE = re.compile(r"\s*<think>(.*?)</think>.*?<answer>(.*?)</answer>\s*", re.DOTALL)
-_TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
 # A base of the mini world goes on with a new user turn, whatever it has said before.
 _NEXT_TURN = re.compile(r"\n\s{0,4}(?:User:|用户：)")
@@ -73,7 +73,7 @@ def read(text: str) -> Reading:
 
 def after_thinking(text: str) -> str:
     """The text after the thinking, without tags."""
-    return _TAG.sub(" ", text.rsplit(THINK_CLOSE, 1)[-1]).strip()
+    return TAG.sub(" ", text.rsplit(THINK_CLOSE, 1)[-1]).strip()
 
 
 def thinking(text: str) -> str:
@@ -94,7 +94,7 @@ def final_answer(text: str, kind: str = "number") -> str | None:
     answer = read(text).answer
     if answer is not None:
         return answer
-    plain = _TAG.sub(" ", text)
+    plain = TAG.sub(" ", text)
     stated = _STATED.findall(plain)
     plain = stated[-1] if stated else plain
     if _ALTERNATIVES.search(plain.rstrip().rsplit("\n", 1)[-1]):
