@@ -48,7 +48,7 @@ def tokens(text: str) -> list[Token]:
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None or match.lastgroup is None:
-            raise Unreadable(f"{text[place : place + 10]!r} is no mathematics")
+            raise Unreadable(f"{text[place : place + 10]!r} is not mathematics")
         kind, token = match.lastgroup, match[match.lastgroup]
         blank = match.start(kind) > place
         place = match.end()

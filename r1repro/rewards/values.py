@@ -1,7 +1,6 @@
-"""Values of expression trees: exact where they are rational, else to as many digits as it takes.
+"""Values of expression trees: exact where they are rational, else to as many digits as needed.
 
-Costs are bounded: what would grow beyond the bounds has no value. r1repro.rewards.agreement
-compares two trees.
+Costs are bounded: what would grow too large has no value. agreement.py compares two trees.
 """
 
 import math
@@ -26,7 +25,7 @@ FAILURES = (ArithmeticError, ValueError, RecursionError)
 
 
 class NoValue(ArithmeticError):
-    """The tree has no value here: undefined, too large, or not exact where only that is asked."""
+    """The tree has no value here: undefined, too large, or not rational where that is required."""
 
 
 class Undefined(NoValue):
@@ -136,7 +135,7 @@ class Evaluation:
             raise NoValue("a power of zero")
         if self.real and (mp.im(as_mpmath(base)) or mp.re(as_mpmath(base)) < 0):
             if not isinstance(exponent, Fraction) or exponent.denominator % 2 == 0:
-                raise Undefined("a broken power of a negative number")
+                raise Undefined("a fractional power of a negative number")
             sign = -1 if exponent.numerator % 2 else 1  # an odd root
             return sign * self.power(-base, exponent)
         growth = abs(as_mpmath(exponent) * mp.log(as_mpmath(base)))
@@ -184,7 +183,7 @@ class Evaluation:
         values = [as_mpmath(x) for x in given]
         positive = all(not mp.im(x) and mp.re(x) > 0 for x in values)
         if self.real and name in _LOGARITHMS and not positive:
-            raise Undefined("a logarithm of no positive number")
+            raise Undefined("a logarithm of a number that is not positive")
         if self.real and name in ("arcsin", "arccos") and abs(values[0]) > 1:
             raise Undefined("no such angle")
         if name == "exp" and not abs(values[0]) < MOST_BITS / 2:
