@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from r1repro.rewards import questions
 from r1repro.rewards.agreement import same_equation, same_value
 from r1repro.rewards.expressions import Tree
 from r1repro.rewards.labels import clash
@@ -30,12 +31,6 @@ from r1repro.rewards.leaves import (
 )
 from r1repro.rewards.math_answers import calculates, read
 from r1repro.rewards.notation import clean
-from r1repro.rewards.questions import (
-    asks_for_base,
-    asks_for_base_ten,
-    asks_for_percentage,
-    asks_for_rounding,
-)
 from r1repro.rewards.units import Unit
 from r1repro.rewards.values import exact, names
 
@@ -51,19 +46,20 @@ _OTHER_CHOICE = re.compile(
     r"\([A-J]\)|\b[A-J]\s*[.):]|\b(?i:or|and|not|maybe|perhaps)\b.*\b[A-J]\b|[或和]\s*[A-J]"
     r"|^\s*(?:is|was|isn't|cannot|can't|must)\b"
 )
+_PERCENT = (("%", 1),)
 _TRUTH = re.compile(r"\b(?:yes|no|true|false)\b")
 _SEVERAL = re.compile(r"[A-J](?:(?:\s*,\s*|\s*(?:\\text\{\s*)?and\s*\}?\s*|\s*)[A-J])+")
 
 
 class Undecided(Exception):
-    """The values are not rational numbers, so that they need to be computed."""
+    """The values are not rational numbers and have to be computed."""
 
 
 def compare(gold: str, answer: str, question: str | None = None, quick: bool = False) -> str:
     """One of RESULTS.
 
-    question: its words; without them no rounding is asked for, and digits may lack a base or a
-        percent sign, since most questions say which is meant.
+    question: without it no rounding is asked for, and digits may lack a base or a percent sign,
+        since most questions say which is meant.
     quick: raise Undecided rather than compute what is not rational.
     """
     one, other = clean(gold), clean(answer)
@@ -214,9 +210,10 @@ class _Comparison:
 
     def named_leaves(self, gold: Leaf, answer: Leaf) -> str:
         """Two values with the names they were given."""
-        if gold.tree is None and answer.tree is None:
-            return self.unread(gold, answer)
         result = self.leaves(gold, answer)
+        if gold.tree is None and answer.tree is None:
+            both = result != EQUAL and gold.equation and answer.equation
+            return self.equations(gold, answer) if both else result
         if result in (EQUAL, ROUNDED) and clash(gold.name, answer.name):
             return DOUBT
         if result not in (EQUAL, ROUNDED) and gold.equation and answer.equation:
@@ -236,11 +233,6 @@ class _Comparison:
         same = same_equation(gold.equation, answer.equation)
         return DOUBT if same is None else EQUAL if same else DIFFERENT
 
-    def unread(self, gold: Leaf, answer: Leaf) -> str:
-        if same_text(gold.text, answer.text):
-            return EQUAL
-        return self.equations(gold, answer) if gold.equation and answer.equation else DOUBT
-
     def leaves(self, gold: Leaf, answer: Leaf) -> str:
         """Two values with their units and bases, whatever their names."""
         if gold.tree is None or answer.tree is None:
@@ -251,9 +243,10 @@ class _Comparison:
         if scales is None:
             return DOUBT
         results = [self.values(gold, answer, *pair) for pair in scales]
-        unasked = self.question is not None and not asks_for_percentage(self.question)
-        if unasked and results[0] in (EQUAL, ROUNDED) and _percent_on_one(gold, answer):
-            results[0] = DOUBT  # 50 for 50 %
+        if self.question is not None and not questions.asks_for_percentage(self.question):
+            percent = [leaf.unit and leaf.unit.dimensions == _PERCENT for leaf in (gold, answer)]
+            if results[0] in (EQUAL, ROUNDED) and bool(percent[0]) != bool(percent[1]):
+                results[0] = DOUBT  # 50 for 50 %
         return min(results, key=RESULTS.index)
 
     def in_bases(self, gold: Leaf, answer: Leaf) -> str:
@@ -267,8 +260,8 @@ class _Comparison:
         if based.text != (bare.text.strip().lstrip("0").upper() or "0"):
             return DIFFERENT
         assert based.tree and bare.tree and based.base
-        asked = asks_for_base(self.question, based.base)
-        if not gold.base and asks_for_base_ten(self.question):
+        asked = questions.asks_for_base(self.question, based.base)
+        if not gold.base and questions.asks_for_base_ten(self.question):
             asked = False  # 202_5 for 202: the question names the base that it comes from
         meant = exact(based.tree) == exact(bare.tree) or asked
         return EQUAL if meant or (self.question is None and gold.base) else DOUBT
@@ -288,9 +281,11 @@ class _Comparison:
             if significant(answer) >= MACHINE_DIGITS:
                 return EQUAL
             coarse = (decimals(answer) or 0) < 2 or significant(answer) < 2
-            return DIFFERENT if coarse else EQUAL if asks_for_rounding(self.question) else ROUNDED
+            if coarse:
+                return DIFFERENT
+            return EQUAL if questions.asks_for_rounding(self.question) else ROUNDED
         if decimals(answer) is None and is_rounded(trees[1], gold, one[0]):
-            meant = is_printed(gold, trees[1]) or asks_for_rounding(self.question)
+            meant = is_printed(gold, trees[1]) or questions.asks_for_rounding(self.question)
             return EQUAL if meant else ROUNDED
         return DOUBT if same is None else DIFFERENT
 
@@ -309,8 +304,8 @@ def _times(tree: Tree, size: Size) -> Tree:
 def _scales(gold: Leaf, answer: Leaf) -> list[tuple[Size, Size]] | None:
     """Factors of both sides under which they may be equal; None where units leave a doubt.
 
-    Two units compare with their factors. A unit on one side only counts for nothing, but a percent
-    sign, degrees and cents may each be meant.
+    Two units compare with their factors. A unit on one side only does not count, but percentages,
+    degrees and cents may be meant.
     """
     one, other = gold.unit or Unit(), answer.unit or Unit()
     sizes: tuple[Size, Size] = (gold.scale, False), (answer.scale, False)
@@ -331,19 +326,13 @@ def _scales(gold: Leaf, answer: Leaf) -> list[tuple[Size, Size]] | None:
 
 def _also(unit: Unit, scale: Fraction) -> Size | None:
     """The other reading of a number with a unit: a percentage, an angle in radians, cents."""
-    if unit.dimensions == (("%", 1),):
+    if unit.dimensions == _PERCENT:
         return scale / 100, False
     if unit.dimensions == (("degree", 1),):
         return scale / 180, True
     if unit.dimensions == (("USD", 1),) and unit.factor != 1:
         return scale * unit.factor, False
     return None
-
-
-def _percent_on_one(gold: Leaf, answer: Leaf) -> bool:
-    """Whether one of two numbers has a percent sign."""
-    signs = [(leaf.unit or Unit()).dimensions == (("%", 1),) for leaf in (gold, answer)]
-    return signs[0] != signs[1]
 
 
 def _vector(group: Group) -> Sequence[Node]:

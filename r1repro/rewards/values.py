@@ -5,6 +5,7 @@ Costs are bounded: what would grow too large has no value. agreement.py compares
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -45,6 +46,7 @@ def names(tree: Tree) -> frozenset[str]:
     return frozenset(node[1] for node in subtrees(tree) if node[0] == "var")
 
 
+@dataclass
 class Evaluation:
     """Values of a tree at one point.
 
@@ -52,17 +54,15 @@ class Evaluation:
     real: a root or logarithm of a negative number has no value; otherwise it is complex.
     exact: only rational numbers have a value.
     digits: decimal digits of what is not rational.
+    up, down: bits of the largest number met, and of the inverse of the smallest.
     """
 
-    def __init__(
-        self,
-        point: Mapping[str, Value] | None = None,
-        real: bool = False,
-        exact: bool = False,
-        digits: int = 50,
-    ) -> None:
-        self.point, self.real, self.exact, self.digits = point or {}, real, exact, digits
-        self.up = self.down = 0
+    point: Mapping[str, Value] = field(default_factory=dict)
+    real: bool = False
+    exact: bool = False
+    digits: int = 50
+    up: int = 0
+    down: int = 0
 
     @property
     def span(self) -> int:

@@ -71,15 +71,13 @@ def overlaps(train: Sequence[str], evaluation: Sequence[str]) -> list[Overlap]:
             continue
         own = _ngrams(asked.plain) - common_phrases
         common = Counter(row for gram in own for row in holders.get(gram, ()))
-        shares = {
-            row: times / min(len(own), len(grams[row]))
-            for row, times in common.items()
-            if min(len(own), len(grams[row])) >= LEAST
-        }
-        closest = sorted(
-            (row for row in shares if shares[row] >= SHARE), key=lambda row: (-shares[row], row)
-        )
-        kinds = [(_kind(asked, theirs[row]), row) for row in closest[:_CLOSEST]]
+        shares = {}
+        for row, count in common.items():
+            size = min(len(own), len(grams[row]))
+            if size >= LEAST and count / size >= SHARE:
+                shares[row] = count / size
+        closest = sorted(shares, key=lambda row: (-shares[row], row))[:_CLOSEST]
+        kinds = [(_kind(asked, theirs[row]), row) for row in closest]
         if kinds:
             kind, row = min(kinds, key=lambda one: EVIDENCE.index(one[0]))
             found.append(Overlap(number, row, kind, round(shares[row], 4)))
