@@ -4,16 +4,15 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from r1repro.rewards.comparison import DIFFERENT, EQUAL, ROUNDED
 from r1repro.rewards.math_answers import plain
-from r1repro.rewards.verifier import Verifier, quick
+from r1repro.rewards.verifier import Verdict, Verifier
 from r1repro.tasks import countdown, reasoning_gym
 from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.tags import after_thinking, boxed, final_answer, math_answer, read
 
 REMEMBERED = 100_000
-"""Maximum cached verifier verdicts; completions of a group often share an answer."""
-_VERDICTS: dict[tuple[str, str, str], str] = {}
+"""Most verdicts in the cache; completions of a group often share an answer."""
+_VERDICTS: dict[tuple[str, str, str], Verdict] = {}
 
 
 def is_correct(problem: Problem, text: str) -> bool:
@@ -28,11 +27,12 @@ def is_strictly_correct(problem: Problem, text: str) -> bool:
 
 
 def is_leniently_correct(problem: Problem, text: str) -> bool:
-    """`is_correct`, or right but for rounding that the question does not ask for."""
+    """`is_correct`, or right apart from rounding that the question does not ask for."""
     answer = stated_answer(problem, text)
-    if matches(problem, answer) or answer is None or not _is_math(problem):
-        return matches(problem, answer)
-    return _VERDICTS[_pair(problem, answer)] == ROUNDED
+    right = matches(problem, answer)
+    if answer is None or not _is_math(problem):
+        return right
+    return _VERDICTS[_pair(problem, answer)].lenient
 
 
 def judge(problems: Sequence[Problem], texts: Sequence[str]) -> list[bool]:
@@ -52,11 +52,7 @@ def stated_answer(problem: Problem, text: str) -> str | None:
         return math_answer(text)
     if problem.task not in GENERAL and not problem.task.startswith("gym_"):
         return final_answer(text, "expression" if problem.task == "countdown" else "number")
-    answer = read(text).answer
-    if answer is not None:
-        return answer
-    lines = after_thinking(text).split("\n")
-    return lines[-1].strip() or None
+    return read(text).answer or after_thinking(text).rpartition("\n")[2].strip() or None
 
 
 def vote(problem: Problem, text: str) -> str | None:
@@ -68,8 +64,10 @@ def vote(problem: Problem, text: str) -> str | None:
     general: the text as compared by `matches`.
     """
     answer = stated_answer(problem, text)
-    if answer is None or problem.task == "arithmetic":
-        return answer if answer is None else answer.strip().rstrip(".。").lstrip("0") or "0"
+    if answer is None:
+        return None
+    if problem.task == "arithmetic":
+        return answer.strip().rstrip(".。").lstrip("0") or "0"
     if problem.task == "countdown":
         return countdown.reached(answer)
     return plain(answer) if _is_math(problem) else _plain(answer)
@@ -97,7 +95,7 @@ def matches(problem: Problem, answer: str | None) -> bool:
         return reasoning_gym.solves(answer, problem.answer)
     if _is_math(problem):
         _ask_verifier([_pair(problem, answer)])
-        return _VERDICTS[_pair(problem, answer)] == EQUAL
+        return _VERDICTS[_pair(problem, answer)].correct
     return _plain(answer) == _plain(problem.answer)
 
 
@@ -107,8 +105,8 @@ def timeouts() -> int:
 
 
 def _is_math(problem: Problem) -> bool:
-    mini = problem.task in ("arithmetic", "countdown", *GENERAL)
-    return not mini and not problem.task.startswith("gym_")
+    made = problem.task in ("arithmetic", "countdown", *GENERAL)
+    return not made and not problem.task.startswith("gym_")
 
 
 @cache
@@ -128,19 +126,10 @@ def _ask_verifier(pairs: Iterable[tuple[str, str, str]]) -> None:
     if new and len(_VERDICTS) + len(new) > REMEMBERED:
         _VERDICTS.clear()
         new = asked
-    hard = []
-    for pair in new:
-        known = quick(*pair)
-        if known is None:
-            hard.append(pair)
-        else:
-            _VERDICTS[pair] = known
-    if hard:
-        golds, answers, questions = zip(*hard, strict=True)
+    if new:
+        golds, answers, questions = zip(*new, strict=True)
         verdicts = _verifier().grade(golds, answers, True, questions)
-        for pair, verdict in zip(hard, verdicts, strict=True):
-            lenient = ROUNDED if verdict.lenient else DIFFERENT
-            _VERDICTS[pair] = EQUAL if verdict.correct else lenient
+        _VERDICTS.update(zip(new, verdicts, strict=True))
 
 
 def _plain(text: str) -> str:

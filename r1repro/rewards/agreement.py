@@ -1,32 +1,33 @@
-"""Whether two expressions agree wherever they have values.
+"""Whether two expressions, or two equations, agree wherever they have values.
 
-Two trees without variables are compared as numbers, others at sample points of both signs and all
+Trees without variables are compared as numbers, others at sample points of both signs and all
 sizes, and on both sides of each place where an absolute value, a root, a logarithm or a maximum
-changes its form. The relative difference decides, never an absolute one, so tiny values differ.
+changes its form. The relative difference decides, so tiny values differ too.
 """
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 
 from mpmath import mp
 
 from r1repro.rewards.expressions import Tree
 from r1repro.rewards.values import (
+    FAILURES,
     GUARD,
     Evaluation,
     Undefined,
     Value,
     as_mpmath,
     exact,
-    holds,
     names,
+    subtrees,
 )
 
-FEWEST = 4
+_FEWEST = 4
 """Sample points at which both sides must have a value."""
 _MOST_DIGITS = 3_000
-_TEN = Fraction(10)
-REAL_LINE = frozenset("xyzt")
+_REAL_LINE = frozenset("xyzt")
 """Variables of any sign; other letters are parameters, positive where a root or logarithm asks."""
 
 
@@ -40,71 +41,61 @@ def same_value(one: Tree, other: Tree) -> bool | None:
     first, second = exact(one), exact(other)
     if first is not None and second is not None:
         return first == second
-    free = names(one) | names(other)
-    real = bool(free) and not (holds(one, "const", "i") or holds(other, "const", "i"))
+    met = [node for tree in (one, other) for node in subtrees(tree)]
+    real = any(node[0] == "var" for node in met) and ("const", "i") not in met
     some = mp.mpf("6.18")
-    bases = [{"base of log": some, "base of plainlog": some}]
-    if holds(one, "fn", "plainlog") or holds(other, "fn", "plainlog"):
+    bases: list[dict[str, Value]] = [{"base of log": some, "base of plainlog": some}]
+    if any(node[:2] == ("fn", "plainlog") for node in met):
         bases.append({"base of log": some})
-    if holds(one, "fn", "log") or holds(other, "fn", "log"):
-        bases.append({"base of log": _TEN, "base of plainlog": some})
-    doubtful = False
+    if any(node[:2] == ("fn", "log") for node in met):
+        bases.append({"base of log": Fraction(10), "base of plainlog": some})
+    found = []
     for base in bases:
-        found = _agree(one, other, real, base)
-        if found:
+        found.append(_agree(one, other, real, base))
+        if found[-1]:
             return True
-        doubtful |= found is None
-    return None if doubtful else False
+    return None if None in found else False
 
 
 def _agree(one: Tree, other: Tree, real: bool, bases: dict[str, Value]) -> bool | None:
     free = sorted(names(one) | names(other))
     defined, doubtful = 0, False
-    sampled = points(free, one, other)
-    if _alternates(one) or _alternates(other):  # of whole numbers, such as (-1)^n
+    sampled = _points(free, one, other)
+    if any(_alternates(node) for tree in (one, other) for node in subtrees(tree)):
         sampled = [p for p in sampled if all(x.denominator == 1 for x in p.values())]
     for point in sampled:
         differs = _differ(one, other, {**point, **bases}, real)
-        if differs is DOMAIN:
-            doubtful |= not REAL_LINE.isdisjoint(free)
+        if differs is _DOMAIN:
+            doubtful |= not _REAL_LINE.isdisjoint(free)
         elif differs:
             return False
         else:
             defined += differs is not None
-    return True if not doubtful and defined >= (FEWEST if free else 1) else None
+    return True if not doubtful and defined >= (_FEWEST if free else 1) else None
 
 
-def _alternates(tree: Tree) -> bool:
-    """Whether a negative number is raised to a variable."""
-    if tree[0] == "^" and names(tree[2]) and (base := exact(tree[1])) is not None and base < 0:
-        return True
-    return any(_alternates(part) for part in tree[1:] if isinstance(part, tuple))
+def _alternates(node: Tree) -> bool:
+    """Whether a negative number is raised to a variable, as in (-1)^n, which is of whole n."""
+    if node[0] != "^" or not names(node[2]):
+        return False
+    base = exact(node[1])
+    return base is not None and base < 0
 
 
-_BROKEN = (
-    "-1000003/11",
-    "-2137/1000",
-    "-293/1000",
-    "137/1000",
-    "411/1000",
-    "731/1000",
-    "879/1000",
-    "1713/1000",
-    "53/10",
-    "113/10",
-    "151/3",
-    "1000003/13",
-)
+_BROKEN = [
+    Fraction(sample)
+    for sample in (
+        "-1000003/11 -2.137 -0.293 0.137 0.411 0.731 0.879 1.713 5.3 11.3 151/3 1000003/13".split()
+    )
+]
 _WHOLE = (1, 2, 3, 5, 8, 12, 37)
 
 
-def points(free: list[str], *trees: Tree) -> list[dict[str, Value]]:
+def _points(free: list[str], *trees: Tree) -> list[dict[str, Value]]:
     """Sample points: negative, positive, whole and of mixed signs; and about the trees' bends."""
     if not free:
         return [{}]
-    broken = [
-        {name: Fraction(sample) * (7 + i) / 7 for i, name in enumerate(free)} for sample in _BROKEN
-    ]
+    broken = [{name: at * (7 + i) / 7 for i, name in enumerate(free)} for at in _BROKEN]
     whole = [{name: Fraction(start + 3 * i) for i, name in enumerate(free)} for start in _WHOLE]
     mixed = [
         {name: Fraction(sign * (-1) ** i * (5 + 2 * i), 6) for i, name in enumerate(free)}
@@ -113,22 +104,17 @@ def points(free: list[str], *trees: Tree) -> list[dict[str, Value]]:
     return broken + whole + mixed + _about_bends(free, trees)
 
 
-_GRID = sorted(
-    sign * size * Fraction(1013, 1000)
-    for sign in (-1, 1)
-    for size in (
-        *(Fraction(2 * k + 1, 2) for k in range(10)),
-        *map(Fraction, (16, 24, 40, 90, 400)),
-    )
-)
+_SIZES = [Fraction(size, 2) for size in (*range(1, 20, 2), 32, 48, 80, 180, 800)]
+_GRID = sorted(sign * size * Fraction(1013, 1000) for sign in (-1, 1) for size in _SIZES)
 _MOST_BENDS = 8
 _BROKEN_FUNCTIONS = ("abs", "ln", "log", "plainlog", "lg", "logbase", "arcsin", "arccos")
 
 
 def _about_bends(free: list[str], trees: tuple[Tree, ...]) -> list[dict[str, Value]]:
     """Points on both sides of the places where an argument of the trees changes its sign."""
-    found_bends = (bend for tree in trees for bend in _bends(tree) if bend[0] != "var")
-    bends = list(dict.fromkeys(found_bends))[:_MOST_BENDS]
+    nodes = (node for tree in trees for node in subtrees(tree))
+    met = (bend for node in nodes for bend in _bends(node) if bend[0] != "var")
+    bends = list(dict.fromkeys(met))[:_MOST_BENDS]
     found = []
     for name in free[:3] if bends else ():
         others = {other: Fraction(1009 * (i + 5), 3000) for i, other in enumerate(free)}
@@ -136,43 +122,36 @@ def _about_bends(free: list[str], trees: tuple[Tree, ...]) -> list[dict[str, Val
         roots = []
         for bend in bends:
             signs = [_sign(bend, {**others, name: place}) for place in _GRID]
-            for (low, one), (high, two) in zip(
-                zip(_GRID, signs, strict=True), zip(_GRID[1:], signs[1:], strict=True), strict=False
-            ):
+            for (low, one), (high, two) in pairwise(zip(_GRID, signs, strict=True)):
                 if one != two:
                     places |= {low, high}
             roots += _root(bend, others, name)
         roots.sort()
-        places |= {(low + high) / 2 for low, high in zip(roots, roots[1:], strict=False)}
+        places |= {(low + high) / 2 for low, high in pairwise(roots)}
         places |= {root + step for root in roots[:1] + roots[-1:] for step in (-1, 1)}
         found += [{**others, name: place} for place in sorted(places)[:40]]
     return found
 
 
-def _bends(tree: Tree) -> Iterator[Tree]:
-    """Arguments whose sign matters."""
-    if tree[0] == "fn" and tree[1] in _BROKEN_FUNCTIONS:
-        yield tree[2]
-    if tree[0] == "fn" and tree[1] in ("max", "min"):
-        yield from (("+", tree[2], ("neg", one)) for one in tree[3:])
-    if tree[0] == "root" or (tree[0] == "^" and not _is_whole(tree[2])):
-        yield tree[1]
-    for part in tree[1:]:
-        if isinstance(part, tuple):
-            yield from _bends(part)
+def _bends(node: Tree) -> Iterator[Tree]:
+    """Arguments of a node whose sign matters."""
+    if node[0] == "fn" and node[1] in _BROKEN_FUNCTIONS:
+        yield node[2]
+    if node[0] == "fn" and node[1] in ("max", "min"):
+        yield from (("+", node[2], ("neg", one)) for one in node[3:])
+    if node[0] == "root" or (node[0] == "^" and _whole(node[2]) is None):
+        yield node[1]
 
 
-def _is_whole(tree: Tree) -> bool:
+def _whole(tree: Tree) -> int | None:
+    """The value of a tree that is a whole number; None of any other."""
     value = exact(tree)
-    return value is not None and value.denominator == 1
+    return int(value) if value is not None and value.denominator == 1 else None
 
 
 def _sign(tree: Tree, point: dict[str, Value]) -> int | None:
-    try:
-        value = as_mpmath(Evaluation(point, True, digits=15).of(tree))
-        return int(mp.sign(mp.re(value)))
-    except (ArithmeticError, ValueError, RecursionError):
-        return None
+    value = _value_at(Evaluation(point, True, digits=15), tree)
+    return None if value is None or value is _DOMAIN else int(mp.sign(mp.re(value)))
 
 
 def _root(tree: Tree, others: dict[str, Value], name: str) -> list[Fraction]:
@@ -181,29 +160,29 @@ def _root(tree: Tree, others: dict[str, Value], name: str) -> list[Fraction]:
         low, high = (
             Evaluation({**others, name: Fraction(at)}, exact=True).of(tree) for at in (0, 1)
         )
-    except (ArithmeticError, ValueError, RecursionError):
+    except FAILURES:
         return []
     return [-low / (high - low)] if high != low else []
 
 
-DOMAIN = "domain"
+_DOMAIN = "domain"
 
 
 def _differ(one: Tree, other: Tree, point: dict[str, Value], real: bool) -> bool | str | None:
-    """Whether two trees differ at a point; DOMAIN if only one has a value; None if it is not known.
+    """Whether two trees differ at a point; _DOMAIN if only one has a value; None if unknown.
 
-    The digits are twice what the sizes met on the way span, so that a difference as small as the
-    smallest number beside the largest is seen.
+    Evaluates to twice the digits that the sizes met on the way span, so that a difference as small
+    as the smallest number beside the largest is seen.
     """
     digits = 2 * GUARD
     for _ in range(3):
         with mp.workdps(digits):
             evaluation = Evaluation(point, real, digits=digits)
-            first, second = (value_at(evaluation, tree) for tree in (one, other))
+            first, second = (_value_at(evaluation, tree) for tree in (one, other))
             if first is None or second is None:
                 return None
-            if first is DOMAIN or second is DOMAIN:
-                return None if first is second else DOMAIN
+            if first is _DOMAIN or second is _DOMAIN:
+                return None if first is second else _DOMAIN
             needed = 2 * evaluation.span + 2 * GUARD
             if needed > _MOST_DIGITS or not mp.isfinite(first - second):
                 return None
@@ -214,11 +193,62 @@ def _differ(one: Tree, other: Tree, point: dict[str, Value], real: bool) -> bool
     return None
 
 
-def value_at(evaluation: Evaluation, tree: Tree) -> Value | None:
-    """A value; DOMAIN where it is undefined; None where it cannot be computed."""
+def _value_at(evaluation: Evaluation, tree: Tree) -> Value | None:
+    """A value; _DOMAIN where it is undefined; None where it cannot be computed."""
     try:
         return as_mpmath(evaluation.of(tree))
     except Undefined:
-        return DOMAIN
-    except (ArithmeticError, ValueError, RecursionError):
+        return _DOMAIN
+    except FAILURES:
         return None
+
+
+def same_equation(one: tuple[Tree, Tree], other: tuple[Tree, Tree]) -> bool | None:
+    """Whether two equations say the same: their differences, without divisors, are proportional."""
+    first, second = (_cleared(("+", left, ("neg", right)))[0] for left, right in (one, other))
+    free = sorted(names(first))
+    if not free or names(second) != names(first):
+        return False
+    ratios, doubtful = [], False
+    for point in _points(free, first, second):
+        with mp.workdps(2 * GUARD):
+            evaluation = Evaluation(point, True)
+            here, there = (_value_at(evaluation, tree) for tree in (first, second))
+            undefined = [value is _DOMAIN for value in (here, there)]
+            if any(undefined) or here is None or there is None:
+                doubtful |= undefined[0] != undefined[1] and not _REAL_LINE.isdisjoint(free)
+            elif here and there and mp.isfinite(here / there):
+                ratios.append(here / there)
+            elif here or there:
+                return False
+    if len(ratios) < _FEWEST or doubtful:
+        return None
+    return all(abs(ratio - ratios[0]) <= abs(ratios[0]) * mp.mpf(10) ** -30 for ratio in ratios)
+
+
+_ONE: Tree = ("num", Fraction(1))
+
+
+def _cleared(tree: Tree) -> tuple[Tree, Tree]:
+    """A tree as numerator and divisor without further divisors."""
+    if tree[0] == "neg":
+        top, bottom = _cleared(tree[1])
+        return ("neg", top), bottom
+    if tree[0] in ("+", "*", "/"):
+        (a, b), (c, d) = _cleared(tree[1]), _cleared(tree[2])
+        if tree[0] == "+":
+            return ("+", _times(a, d), _times(c, b)), _times(b, d)
+        return (_times(a, c), _times(b, d)) if tree[0] == "*" else (_times(a, d), _times(b, c))
+    if tree[0] == "^" and (power := _whole(tree[2])) is not None:
+        top, bottom = _cleared(tree[1])
+        if power < 0:
+            top, bottom = bottom, top
+        size: Tree = ("num", Fraction(abs(power)))
+        return ("^", top, size), _ONE if bottom == _ONE else ("^", bottom, size)
+    return tree, _ONE
+
+
+def _times(one: Tree, other: Tree) -> Tree:
+    if _ONE in (one, other):
+        return other if one == _ONE else one
+    return ("*", one, other)

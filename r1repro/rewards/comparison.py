@@ -1,11 +1,11 @@
 """Compares a gold answer with another one by what they say.
 
-An answer is equal, different or in doubt; a doubt is an answer that cannot be read as a whole, or
-whose form leaves open whether it is the gold one. Only equal answers are right. Rounding counts
-where the question asks for it, where the gold answer is a decimal and the answer a simple fraction
-that no decimal can give exactly, or where a decimal has as many digits as a machine prints;
-elsewhere a rounded answer is "rounded", which only the lenient score counts. Digits without a base
-and a number without a percent sign are right where the question asks for that base or percentage.
+An answer is equal, different, rounded or in doubt. In doubt is one that cannot be read as a whole,
+or whose form leaves open whether it is the gold one. Only equal answers are right; the lenient
+score counts rounded ones too. A rounded value is equal where the question asks for rounding, where
+the gold answer is a decimal and the answer a simple fraction that no decimal can give exactly, or
+where it has as many digits as a machine prints. Digits without a base and a number without a
+percent sign are right where the question asks for that base or percentage.
 """
 
 import re
@@ -13,15 +13,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from r1repro.rewards.agreement import same_value
-from r1repro.rewards.equations import same_equation
+from r1repro.rewards import questions
+from r1repro.rewards.agreement import same_equation, same_value
 from r1repro.rewards.expressions import Tree
 from r1repro.rewards.labels import clash
 from r1repro.rewards.leaves import (
+    MACHINE_DIGITS,
     Group,
     Leaf,
     Node,
     decimals,
+    is_printed,
     is_rounded,
     same_text,
     significant,
@@ -29,13 +31,6 @@ from r1repro.rewards.leaves import (
 )
 from r1repro.rewards.math_answers import calculates, read
 from r1repro.rewards.notation import clean
-from r1repro.rewards.questions import (
-    asks_for_base,
-    asks_for_base_ten,
-    asks_for_percentage,
-    asks_for_rounding,
-)
-from r1repro.rewards.rounding import MACHINE_DIGITS, is_printed
 from r1repro.rewards.units import Unit
 from r1repro.rewards.values import exact, names
 
@@ -51,19 +46,20 @@ _OTHER_CHOICE = re.compile(
     r"\([A-J]\)|\b[A-J]\s*[.):]|\b(?i:or|and|not|maybe|perhaps)\b.*\b[A-J]\b|[或和]\s*[A-J]"
     r"|^\s*(?:is|was|isn't|cannot|can't|must)\b"
 )
+_PERCENT = (("%", 1),)
 _TRUTH = re.compile(r"\b(?:yes|no|true|false)\b")
 _SEVERAL = re.compile(r"[A-J](?:(?:\s*,\s*|\s*(?:\\text\{\s*)?and\s*\}?\s*|\s*)[A-J])+")
 
 
 class Undecided(Exception):
-    """The values are not rational numbers, so that they need to be computed."""
+    """The values are not rational numbers and have to be computed."""
 
 
 def compare(gold: str, answer: str, question: str | None = None, quick: bool = False) -> str:
     """One of RESULTS.
 
-    question: its words; without them no rounding is asked for, and digits may lack a base or a
-        percent sign, since most questions say which is meant.
+    question: without it no rounding is asked for, and digits may lack a base or a percent sign,
+        since most questions say which is meant.
     quick: raise Undecided rather than compute what is not rational.
     """
     one, other = clean(gold), clean(answer)
@@ -71,8 +67,7 @@ def compare(gold: str, answer: str, question: str | None = None, quick: bool = F
         return DIFFERENT
     if same_text(one, other):
         return EQUAL
-    chosen = _choices(one, other)
-    if chosen is not None:
+    if chosen := _choices(one, other):
         return chosen
     if _are_words(one, other):
         return DIFFERENT
@@ -86,11 +81,8 @@ def _are_words(one: str, other: str) -> bool:
     words = [words_of(text) for text in (one, other)]
     if all(re.search(r"\band\b", text) and not _TRUTH.search(text) for text in words):
         return False
-    if any(words):
-        return all(
-            re.fullmatch(r"[^\W\d_]+(?:\s[^\W\d_]+)*", text) for text in (one, other)
-        ) or all(words)
-    return all(re.fullmatch("[A-Z]{3,}", text) for text in (one, other))
+    names = r"[^\W\d_]+(?:\s[^\W\d_]+)*" if any(words) else "[A-Z]{3,}"
+    return all(words) or all(re.fullmatch(names, text) for text in (one, other))
 
 
 def _choices(gold: str, answer: str) -> str | None:
@@ -98,24 +90,22 @@ def _choices(gold: str, answer: str) -> str | None:
     gold, answer = (re.sub(r"\{(\([A-J]\))\}", r"\1", text) for text in (gold, answer))
     several = re.fullmatch("[A-J]{2,6}", gold)
     if several and list(gold) == sorted(set(gold)):
-        if _SEVERAL.fullmatch(answer):
-            return (
-                EQUAL
-                if sorted(re.findall(r"(?<![a-z{])[A-J]", answer)) == list(gold)
-                else DIFFERENT
-            )
-        return None
+        if not _SEVERAL.fullmatch(answer):
+            return None
+        said = sorted(re.findall(r"(?<![a-z{])[A-J]", answer))
+        return EQUAL if said == list(gold) else DIFFERENT
     found = _CHOICE.fullmatch(gold)
-    lower = found is not None and (found[2] or "").islower()  # a variable
-    if found is None or lower or (found["rest"] and not re.match(r"\(", gold)):
+    if found is None or (found["rest"] and not gold.startswith("(")):
         return None
-    said = _CHOICE.fullmatch(re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", answer).strip())
-    if said is None:
+    if (found[2] or "").islower():  # a variable
         return None
-    if _OTHER_CHOICE.search(said["rest"]):
+    other = _CHOICE.fullmatch(re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", answer).strip())
+    if other is None:
+        return None
+    if _OTHER_CHOICE.search(other["rest"]):
         return DOUBT
-    letters = [(one[1] or one[2]).upper() for one in (found, said)]
-    return EQUAL if letters[0] == letters[1] else DIFFERENT
+    same = (found[1] or found[2]).upper() == (other[1] or other[2]).upper()
+    return EQUAL if same else DIFFERENT
 
 
 def _worst(results: Sequence[str]) -> str:
@@ -129,6 +119,7 @@ class _Comparison:
         self.question, self.quick = question or None, quick
 
     def nodes(self, gold: Node, answer: Node) -> str:
+        """The result of any two nodes."""
         if isinstance(gold, Leaf) and isinstance(answer, Leaf):
             return self.named_leaves(gold, answer)
         if isinstance(gold, Group) and isinstance(answer, Group):
@@ -146,22 +137,13 @@ class _Comparison:
         kinds = {gold.kind, answer.kind}
         if clash(gold.name, answer.name):
             return DOUBT
-        if kinds == {"matrix"}:
-            return self.ordered(gold.parts, answer.parts)
-        if "matrix" in kinds:
-            rows, other = (gold, answer) if gold.kind == "matrix" else (answer, gold)
-            vector = _vector(rows)
-            if vector is None or other.kind != "()":
-                return DIFFERENT
-            pair = (vector, other) if rows is gold else (other, vector)
-            return self.ordered(*(one.parts for one in pair))
         if kinds <= {"", "{}"}:
             return self.listed(gold, answer, sets="{}" in kinds)
         if kinds == {"", "()"}:
             return self.tuple_and_list(gold, answer)
-        if gold.kind != answer.kind:
-            return DIFFERENT
-        return self.ordered(gold.parts, answer.parts)
+        if kinds == {"matrix", "()"}:
+            return self.ordered(_vector(gold), _vector(answer))
+        return self.ordered(gold.parts, answer.parts) if len(kinds) == 1 else DIFFERENT
 
     def ordered(self, gold: Sequence[Node], answer: Sequence[Node]) -> str:
         if len(gold) != len(answer):
@@ -173,34 +155,31 @@ class _Comparison:
         ones, others = list(gold.parts), list(answer.parts)
         if sets:
             ones, others = self.distinct(ones), self.distinct(others)
-        labels, said = (_labels(parts) for parts in (ones, others))
         if len(ones) != len(others):
             return DIFFERENT
-        told, told_too = len(set(labels)) > 1, len(set(said)) > 1
-        if told and told_too and all(labels) and all(said):
-            if sorted(labels) == sorted(said):
-                order = [said.index(label) for label in labels]
-                if len(set(order)) == len(order):
-                    return self.ordered(ones, [others[i] for i in order])
-            elif self.matched(ones, others) != EQUAL:
-                return DIFFERENT
-            return DOUBT
-        if told or told_too:
-            in_order = self.ordered(ones, others)
-            if in_order in (EQUAL, ROUNDED):
-                return in_order
-            return DOUBT if self.matched(ones, others) in (EQUAL, DOUBT) else DIFFERENT
-        return self.matched(ones, others)
+        labels, said = _labels(ones), _labels(others)
+        told = [len(set(names)) > 1 for names in (labels, said)]
+        if not any(told):
+            return self.matched(ones, others)
+        if all(told) and all(labels) and all(said):
+            if sorted(labels) != sorted(said):
+                return DOUBT if self.matched(ones, others) == EQUAL else DIFFERENT
+            if len(set(labels)) < len(labels):
+                return DOUBT
+            return self.ordered(ones, [others[said.index(label)] for label in labels])
+        in_order = self.ordered(ones, others)
+        if in_order in (EQUAL, ROUNDED):
+            return in_order
+        return DOUBT if self.matched(ones, others) in (EQUAL, DOUBT) else DIFFERENT
 
     def matched(self, ones: Sequence[Node], others: Sequence[Node]) -> str:
-        """The verdict on two lists of one length in any order."""
+        """The result of two lists in any order."""
         left, results = [_bare(other) for other in others], []
         for one in map(_bare, ones):
             found = [self.nodes(one, other) for other in left]
-            best = min(found, key=RESULTS.index, default=DIFFERENT)
-            results.append(best)
+            results.append(min(found, key=RESULTS.index, default=DIFFERENT))
             if found:
-                del left[found.index(best)]
+                del left[found.index(results[-1])]
         return _worst(results)
 
     def distinct(self, parts: Sequence[Node]) -> list[Node]:
@@ -215,15 +194,13 @@ class _Comparison:
 
         Two values without names may be two roots or the ends of an interval, which leaves a doubt.
         """
-        pair = [list(one.parts) for one in (gold, answer)]
-        named = False
-        for i, one in enumerate((gold, answer)):
-            labels = _labels(one.parts)
+        pair, named = [], False
+        for one in (gold, answer):
+            labels, parts = _labels(one.parts), list(map(_bare, one.parts))
             letters = one.kind == "" and all(re.fullmatch("[a-z]", label) for label in labels)
             if letters and len(set(labels)) == len(labels):
-                pair[i] = [pair[i][labels.index(label)] for label in sorted(labels)]
-                named = True
-        pair = [list(map(_bare, parts)) for parts in pair]
+                parts, named = [parts[labels.index(label)] for label in sorted(labels)], True
+            pair.append(parts)
         result = self.ordered(*pair)
         if named:
             return result
@@ -233,9 +210,10 @@ class _Comparison:
 
     def named_leaves(self, gold: Leaf, answer: Leaf) -> str:
         """Two values with the names they were given."""
-        if gold.tree is None and answer.tree is None:
-            return self.unread(gold, answer)
         result = self.leaves(gold, answer)
+        if gold.tree is None and answer.tree is None:
+            both = result != EQUAL and gold.equation and answer.equation
+            return self.equations(gold, answer) if both else result
         if result in (EQUAL, ROUNDED) and clash(gold.name, answer.name):
             return DOUBT
         if result not in (EQUAL, ROUNDED) and gold.equation and answer.equation:
@@ -255,11 +233,6 @@ class _Comparison:
         same = same_equation(gold.equation, answer.equation)
         return DOUBT if same is None else EQUAL if same else DIFFERENT
 
-    def unread(self, gold: Leaf, answer: Leaf) -> str:
-        if same_text(gold.text, answer.text):
-            return EQUAL
-        return self.equations(gold, answer) if gold.equation and answer.equation else DOUBT
-
     def leaves(self, gold: Leaf, answer: Leaf) -> str:
         """Two values with their units and bases, whatever their names."""
         if gold.tree is None or answer.tree is None:
@@ -270,9 +243,10 @@ class _Comparison:
         if scales is None:
             return DOUBT
         results = [self.values(gold, answer, *pair) for pair in scales]
-        unasked = self.question is not None and not asks_for_percentage(self.question)
-        if unasked and results[0] in (EQUAL, ROUNDED) and _percent_on_one(gold, answer):
-            results[0] = DOUBT  # 50 for 50 %
+        if self.question is not None and not questions.asks_for_percentage(self.question):
+            percent = [leaf.unit and leaf.unit.dimensions == _PERCENT for leaf in (gold, answer)]
+            if results[0] in (EQUAL, ROUNDED) and bool(percent[0]) != bool(percent[1]):
+                results[0] = DOUBT  # 50 for 50 %
         return min(results, key=RESULTS.index)
 
     def in_bases(self, gold: Leaf, answer: Leaf) -> str:
@@ -286,8 +260,8 @@ class _Comparison:
         if based.text != (bare.text.strip().lstrip("0").upper() or "0"):
             return DIFFERENT
         assert based.tree and bare.tree and based.base
-        asked = asks_for_base(self.question, based.base)
-        if not gold.base and asks_for_base_ten(self.question):
+        asked = questions.asks_for_base(self.question, based.base)
+        if not gold.base and questions.asks_for_base_ten(self.question):
             asked = False  # 202_5 for 202: the question names the base that it comes from
         meant = exact(based.tree) == exact(bare.tree) or asked
         return EQUAL if meant or (self.question is None and gold.base) else DOUBT
@@ -307,9 +281,11 @@ class _Comparison:
             if significant(answer) >= MACHINE_DIGITS:
                 return EQUAL
             coarse = (decimals(answer) or 0) < 2 or significant(answer) < 2
-            return DIFFERENT if coarse else EQUAL if asks_for_rounding(self.question) else ROUNDED
+            if coarse:
+                return DIFFERENT
+            return EQUAL if questions.asks_for_rounding(self.question) else ROUNDED
         if decimals(answer) is None and is_rounded(trees[1], gold, one[0]):
-            meant = is_printed(gold, trees[1]) or asks_for_rounding(self.question)
+            meant = is_printed(gold, trees[1]) or questions.asks_for_rounding(self.question)
             return EQUAL if meant else ROUNDED
         return DOUBT if same is None else DIFFERENT
 
@@ -328,30 +304,29 @@ def _times(tree: Tree, size: Size) -> Tree:
 def _scales(gold: Leaf, answer: Leaf) -> list[tuple[Size, Size]] | None:
     """Factors of both sides under which they may be equal; None where units leave a doubt.
 
-    Two units compare with their factors. A unit on one side only counts for nothing, but a percent
-    sign, degrees and cents may each be meant.
+    Two units compare with their factors. A unit on one side only does not count, but percentages,
+    degrees and cents may be meant.
     """
     one, other = gold.unit or Unit(), answer.unit or Unit()
-    plain: Size = (gold.scale, False)
-    plain_too: Size = (answer.scale, False)
+    sizes: tuple[Size, Size] = (gold.scale, False), (answer.scale, False)
     if one.noun and other.noun:
-        alike = set(one.noun.split()) <= set(other.noun.split())
-        alike = alike or set(other.noun.split()) <= set(one.noun.split())
-        return [(plain, plain_too)] if alike else None
+        nouns = set(one.noun.split()), set(other.noun.split())
+        return [sizes] if nouns[0] <= nouns[1] or nouns[1] <= nouns[0] else None
     if one.dimensions and other.dimensions:
         if one.dimensions != other.dimensions:
             return None
         return [((gold.scale * one.factor, False), (answer.scale * other.factor, False))]
-    found = [(plain, plain_too)]
-    for unit, first in ((one, True), (other, False)):
-        read = _also(unit, gold.scale if first else answer.scale)
-        found += [(read, plain_too) if first else (plain, read)] if read else []
+    found = [sizes]
+    if also := _also(one, gold.scale):
+        found.append((also, sizes[1]))
+    if also := _also(other, answer.scale):
+        found.append((sizes[0], also))
     return found
 
 
 def _also(unit: Unit, scale: Fraction) -> Size | None:
     """The other reading of a number with a unit: a percentage, an angle in radians, cents."""
-    if unit.dimensions == (("%", 1),):
+    if unit.dimensions == _PERCENT:
         return scale / 100, False
     if unit.dimensions == (("degree", 1),):
         return scale / 180, True
@@ -360,33 +335,28 @@ def _also(unit: Unit, scale: Fraction) -> Size | None:
     return None
 
 
-def _percent_on_one(gold: Leaf, answer: Leaf) -> bool:
-    """Whether one of two numbers has a percent sign."""
-    signs = [(leaf.unit or Unit()).dimensions == (("%", 1),) for leaf in (gold, answer)]
-    return any(signs) and not all(signs)
-
-
-def _vector(rows: Group) -> Group | None:
-    """The entries of a matrix of one row or column; None for another shape."""
-    if len(rows.parts) == 1 and isinstance(rows.parts[0], Group):
-        return rows.parts[0]
-    cells = [row.parts for row in rows.parts if isinstance(row, Group)]
-    return Group("()", tuple(row[0] for row in cells)) if all(len(r) == 1 for r in cells) else None
+def _vector(group: Group) -> Sequence[Node]:
+    """The parts of a tuple, or of a matrix of one row or column; none of another matrix."""
+    rows = [row.parts for row in group.parts if isinstance(row, Group)]
+    if group.kind == "()":
+        return group.parts
+    if len(rows) == 1:
+        return rows[0]
+    return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else ()
 
 
 def _labels(parts: Sequence[Node]) -> list[str]:
-    """Names, nouns or units of the parts; roots x_1 and x_2 share one."""
-    return [_label(part) for part in parts]
-
-
-def _label(part: Node) -> str:
-    if part.name:
-        return re.sub(r"^x_?\d$", "x", part.name)
-    unit = part.unit if isinstance(part, Leaf) else None
-    return "" if unit is None else unit.noun or str(unit.dimensions + (unit.factor,))
+    """Names, nouns or units of the parts, "" without; roots x_1 and x_2 share one."""
+    labels = []
+    for part in parts:
+        unit = part.unit if isinstance(part, Leaf) else None
+        known = unit.noun or str(unit.dimensions + (unit.factor,)) if unit else ""
+        labels.append(re.sub(r"^x_?\d$", "x", part.name) or known)
+    return labels
 
 
 def _bare(part: Node) -> Node:
+    """The part without its name and noun."""
     if isinstance(part, Leaf) and part.unit is not None and part.unit.noun:
         return replace(part, name="", unit=None)
     return replace(part, name="")

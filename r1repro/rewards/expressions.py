@@ -1,17 +1,27 @@
 r"""Parses one mathematical expression, in LaTeX or plain text, into a tree of tuples.
 
-The whole text must be an expression: an answer from which only a part can be read is not read at
-all, so no number is ever picked from words, from a broken command or from one side of a relation.
+The whole text must be one expression, so a number is never picked from words, from a broken command
+or from one side of a relation.
 
 Trees: ("num", Fraction), ("const", "pi"|"e"|"i"), ("var", name), ("+"|"*", a, b), ("/", a, b),
 ("^", a, b), ("neg", a), ("root", a, index), ("app", name, a, ...) for a function without a
 definition and ("fn", name, a, ...) for a known one.
 """
 
+import re
 from fractions import Fraction
 from typing import Any
 
-from r1repro.rewards.tokens import FUNCTIONS, GREEK, SPELLED, Token, Unreadable, tokens, value
+from r1repro.rewards.tokens import (
+    FUNCTIONS,
+    GREEK,
+    OF_SEVERAL,
+    SPELLED,
+    Token,
+    Unreadable,
+    tokens,
+    value,
+)
 
 Tree = tuple[Any, ...]
 
@@ -22,7 +32,15 @@ _MOST_LEVELS = 250
 _INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
 _UNDEFINED = frozenset("fghFGH")
 """Letters that name a function where a parenthesis follows."""
-_CLOSING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", "|": "|"}
+_CLOSING = {"(": ")", "[": "]", "{": "}", "|": "|"}
+_NUMBERS = ("num", "repeat", "dots")
+_ACCENTS = "overline bar vec hat overrightarrow tilde angle triangle".split()
+_ENDS = (r"\rfloor", r"\rceil", r"\choose", r"\over", r"\ldots", r"\}", r"\circ")
+"""Commands that do not begin a factor."""
+_MIXED = re.compile(
+    r"(?:\{ \d+ \}|\d+) (?:(?P<tied>\{ )?\\frac \{ \d+ \} \{ \d+ \}|(?P<plain>\d+ / \d+))(?!\S)"
+)
+"""The tokens of a mixed number, such as 2\\frac{1}{2} and 2 1/2, joined by blanks."""
 
 
 def expression(text: str) -> Tree:
@@ -92,78 +110,50 @@ class _Parser:
         return tree
 
     def juxtaposed(self, may_mix: bool = True) -> Tree:
-        """Factors side by side; a number after a number is none, except 2 1/2."""
+        """Factors side by side, of which no number follows a number, except in 2 1/2."""
         mixed = self.mixed() if may_mix else None
         tree = mixed or self.power()
         while self.begins_factor():
-            if self.kind() in ("num", "repeat", "dots") and (mixed or self.after_number()):
+            blank = self.tokens[self.place][2]
+            if self.kind() in _NUMBERS and (mixed or blank or self.kind(-1) in _NUMBERS):
                 raise Unreadable("two numbers side by side")
             if mixed and self.peek() == r"\frac":
                 raise Unreadable("two numbers side by side")
             tree = ("*", tree, self.power())
         return tree
 
-    def after_number(self) -> bool:
-        return self.place > 0 and (
-            self.kind(-1) in ("num", "repeat", "dots") or self.tokens[self.place][2]
-        )
-
     def mixed(self) -> Tree | None:
         r"""A whole number and a proper fraction, 2\frac{1}{2} or 2 1/2."""
-        pieces = [self.tokens[self.place + i][1] for i in range(self.left(9))]
-        braces = len(pieces) > 2 and pieces[0] == "{" and pieces[2] == "}"
-        head = 3 if braces else 1
-        whole = pieces[1:2] if braces else pieces[:1]
-        if not whole or not whole[0].isdecimal():
+        ahead = self.tokens[self.place : self.place + 11]
+        found = _MIXED.match(" ".join(token for _, token, _ in ahead))
+        if found is None:
             return None
-        rest = pieces[head:]
-        ties = 1 if rest[:1] == ["{"] and rest[1:2] == [r"\frac"] else 0
-        rest = rest[ties:]
-        if rest[:1] == [r"\frac"] and len(rest) > 6 and rest[1::3][:2] == ["{", "{"]:
-            top, bottom, used = rest[2], rest[5], 7
-            shaped = rest[3] == "}" and rest[6] == "}"
-        elif len(rest) > 2 and rest[1] == "/" and self.tokens[self.place + head][2]:
-            top, bottom, used, shaped = rest[0], rest[2], 3, True
-        else:
+        if found["plain"] and not ahead[3 if found[0].startswith("{") else 1][2]:  # 21/2
             return None
-        if not (shaped and top.isdecimal() and bottom.isdecimal()):
-            return None
-        if max(map(len, (whole[0], top, bottom))) > 30 or not 0 < int(top) < int(bottom):
+        whole, top, bottom = re.findall(r"\d+", found[0])
+        if max(map(len, (whole, top, bottom))) > 30 or not 0 < int(top) < int(bottom):
             raise Unreadable("neither a mixed number nor a product")
-        self.place += head + ties + used
-        if ties:
+        self.place += found[0].count(" ") + 1
+        if found["tied"]:
             self.take("}")
-        return ("num", int(whole[0]) + Fraction(int(top), int(bottom)))
-
-    def left(self, most: int) -> int:
-        return min(most + 3, len(self.tokens) - self.place)
+        return ("num", int(whole) + Fraction(int(top), int(bottom)))
 
     def begins_factor(self) -> bool:
         token, kind = self.peek(), self.kind()
-        if kind in ("num", "repeat", "dots", "var", "plain") or token in ("(", "[", "{"):
+        if kind in (*_NUMBERS, "var", "plain") or token in ("(", "[", "{"):
             return True
-        if token == "|":
-            return self.bars == 0
-        closing = (r"\rfloor", r"\rceil", r"\choose", r"\over", r"\ldots", r"\}", r"\circ")
-        return kind == "cmd" and token not in closing
+        return self.bars == 0 if token == "|" else kind == "cmd" and token not in _ENDS
 
     def power(self) -> Tree:
         """A factor with its factorials, exponent, degrees or percent sign."""
         tree = self.factor()
-        while True:
-            if self.peek() == "!":
-                self.take()
-                tree = ("fn", "factorial", tree)
-            elif self.peek() in ("^", "**"):
-                self.take()
-                tree = self.raised(tree)
-            else:
-                return tree
+        while self.peek() in ("!", "^", "**"):
+            tree = ("fn", "factorial", tree) if self.take() == "!" else self.raised(tree)
+        return tree
 
     def raised(self, base: Tree) -> Tree:
         if self.peek() == r"\circ" or (self.peek() == "{" and self.peek(1) == r"\circ"):
-            braces = self.take() == "{"
-            if braces:
+            if self.take() == "{":
                 self.take(r"\circ")
                 self.take("}")
             return ("*", base, ("/", ("const", "pi"), ("num", Fraction(180))))
@@ -175,18 +165,14 @@ class _Parser:
 
     def exponent(self) -> Tree:
         """What follows a power sign: a group, or one signed factor; 2^10 is 1024 as people mean."""
-        if self.peek() in ("+", "-"):
-            sign = self.take()
-            tree = self.factor()
-            return ("neg", tree) if sign == "-" else tree
-        return self.factor()
+        negative = self.peek() in ("+", "-") and self.take() == "-"
+        return ("neg", self.factor()) if negative else self.factor()
 
     def factor(self) -> Tree:
         kind, token = self.kind(), self.peek()
-        if kind in ("num", "repeat", "dots"):
-            self.take()
-            return ("num", value(kind, token))
-        if token in _CLOSING and token != r"\{":
+        if kind in _NUMBERS:
+            return ("num", value(kind, self.take()))
+        if token in _CLOSING:
             return self.bracketed()
         if kind == "var":
             return self.name(self.take())
@@ -276,16 +262,7 @@ class _Parser:
             tree = self.total()
             self.take("\\r" + name[1:])
             return ("fn", "floor" if name == "lfloor" else "ceil", tree)
-        if name in (
-            "overline",
-            "bar",
-            "vec",
-            "hat",
-            "overrightarrow",
-            "tilde",
-            "angle",
-            "triangle",
-        ):
+        if name in _ACCENTS:
             return ("var", name + self.letters())
         if name == "pi":
             return ("const", "pi")
@@ -306,13 +283,9 @@ class _Parser:
     def letters(self) -> str:
         """The letters under an accent or after an angle sign, braces ignored."""
         text = ""
-        braces = self.peek() == "{"
-        if braces:
-            self.take()
-        while self.kind() == "var":
+        braces = self.peek() == "{" and self.take()
+        while self.kind() == "var" and (braces or not text or text.isupper()):
             text += self.take() + self.index()
-            if not braces and not text.isupper():
-                break
         if braces:
             self.take("}")
         if not text:
@@ -320,8 +293,7 @@ class _Parser:
         return text
 
     def function(self, name: str, plain: bool) -> Tree:
-        base: Tree | None = None
-        power: Tree | None = None
+        base = power = None
         if name == "log" and self.peek() == "_":
             self.take()
             base = self.factor() if self.peek(1) == "(" else self.piece()
@@ -331,13 +303,15 @@ class _Parser:
             self.take()
             power = self.exponent()
         given = self.arguments() if self.peek() == "(" else [self.argument()]
-        if (FUNCTIONS[name] == 1) != (len(given) == 1):
+        if (name in OF_SEVERAL) != (len(given) > 1):
             raise Unreadable(f"{name} of {len(given)} numbers")
         if power == ("neg", ("num", Fraction(1))) and name in _INVERSE:
             name, power = _INVERSE[name], None
-        if name == "log" and base is None and plain:
+        if base is not None:
+            name, given = "logbase", [given[0], base]
+        elif name == "log" and plain:
             name = "plainlog"
-        tree = ("fn", name, *given) if base is None else ("fn", "logbase", given[0], base)
+        tree = ("fn", name, *given)
         return tree if power is None else ("^", tree, power)
 
     def argument(self) -> Tree:

@@ -26,14 +26,12 @@ def clash(one: str, other: str) -> bool:
         return False
     if any(re.fullmatch(rf"{re.escape(a)}\([A-Z].*", b) for a, b in (pair, pair[::-1])):
         return False  # P and P(A)
-    generic = "y" in pair and any(re.fullmatch("[fghFGH]", name) for name in pair)
-    return not generic
+    return "y" not in pair or not any(re.fullmatch("[fghFGH]", name) for name in pair)
 
 
 def _bare(name: str) -> str:
     """A name without signs that only say what is measured, such as that of an angle."""
-    name = re.sub(r"\\(?:angle|overline|text|Delta)(?![A-Za-z])|^m(?=\s*\\angle)|[|{}\s]", "", name)
-    return name
+    return re.sub(r"\\(?:angle|overline|text|Delta)(?![A-Za-z])|^m(?=\s*\\angle)|[|{}\s]", "", name)
 
 
 def _words(name: str) -> list[str]:

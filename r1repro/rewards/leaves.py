@@ -1,4 +1,7 @@
-r"""Parses a single value of an answer: a number with its unit, base or label, or words."""
+r"""Reads a single value of an answer: a number with its unit, base or label, or words.
+
+Also tells whether a decimal is a rounded value.
+"""
 
 import re
 from dataclasses import dataclass
@@ -9,9 +12,18 @@ from mpmath.libmp import to_rational
 from r1repro.rewards.expressions import Tree, expression
 from r1repro.rewards.notation import compact
 from r1repro.rewards.numerals import SMALL, digits
-from r1repro.rewards.tokens import Unreadable
+from r1repro.rewards.tokens import Unreadable, bare
 from r1repro.rewards.units import Unit, is_product, split_money, split_unit, unit_of
-from r1repro.rewards.values import number
+from r1repro.rewards.values import exact, number
+
+MACHINE_DIGITS = 12
+"""Significant digits that only a printed value has."""
+_GOLD_DIGITS = 3
+"""Significant digits of a gold decimal that make it a rounded value rather than a coarse one."""
+_PI: Tree = ("const", "pi")
+_KNOWN = ("pi", "e", "sqrt 2", "sqrt 3", "sqrt 5", "ln 2", "(1+sqrt 5)/2")
+_CONSTANTS = [expression(f"{before}({known})") for known in _KNOWN for before in ("", "1/")]
+_NEAR_PI = (Fraction(22, 7), Fraction(355, 113))
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,7 @@ class Group:
 Node = Leaf | Group
 
 _ABOUT = re.compile(
-    r"(?:\\text\s*\{\s*)?(?:approximately|approx\.?|about|roughly|exactly|only|a total of"
+    r"^(?:\\text\s*\{\s*)?(?:approximately|approx\.?|about|roughly|exactly|only|a total of"
     r"|约|大约|共)"
     r"\s*\}?\s*(?=[\\\d(.A-Za-z-])",
     re.IGNORECASE,
@@ -91,30 +103,23 @@ def leaf(text: str) -> Leaf:
     if cut is None:
         return Leaf(text)
     shown, unit, scale = cut
-    tree = _tree(shown)
-    if tree is None:
+    joined = _CHOSEN.sub(r"\\binom{\1}{\2}", _TIMES_TEN.sub("*", grouped(shown)))
+    try:
+        tree = expression(joined)
+    except Unreadable:
         return Leaf(text)
     return Leaf(shown if unit or money else body, tree, unit=money or unit, scale=scale)
 
 
 def without_about(text: str) -> str:
-    """The text without a word before it that leaves the number, such as "about" or "only"."""
-    found = _ABOUT.match(text)
-    return text[found.end() :] if found else text
+    """The text without a first word that leaves the number as it is, such as "about" or "only"."""
+    return _ABOUT.sub("", text, count=1)
 
 
 def grouped(text: str, inside: bool = False) -> str:
     """The text with its thousands joined; inside brackets only where no list can be meant."""
-    if inside:
-        return _INNER_GROUPED.sub(lambda found: found[0].replace(",", ""), text)
-    return _GROUPED.sub(lambda found: re.sub(r"\D", "", found[0]), text)
-
-
-def _tree(text: str) -> Tree | None:
-    try:
-        return expression(_CHOSEN.sub(r"\\binom{\1}{\2}", _TIMES_TEN.sub("*", grouped(text))))
-    except Unreadable:
-        return None
+    pattern = _INNER_GROUPED if inside else _GROUPED
+    return pattern.sub(lambda found: re.sub(r"\D", "", found[0]), text)
 
 
 def _in_base(text: str, shown: str, base: str) -> Leaf:
@@ -130,14 +135,12 @@ def _in_base(text: str, shown: str, base: str) -> Leaf:
 
 def words_of(text: str) -> str:
     """The words of a text that holds nothing else, in one case; "" for any other."""
-    bare = " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text).split())
-    if re.search(r"[\d\\{}=<>^_+*/|]", bare) or not re.search(
-        r"[^\W\d_]{3}|^no$|[\u4e00-\u9fff]", bare, re.I
-    ):
+    said = bare(text).casefold()
+    if re.search(r"[\d\\{}=<>^_+*/|]|\s-\s", said) or is_product(said):
         return ""
-    if re.search(r"\s-\s", bare) or is_product(bare.casefold()):
+    if not re.search(r"[^\W\d_]{3}|^no$|[\u4e00-\u9fff]", said):
         return ""
-    return " ".join(re.findall(r"[^\W\d_]+(?:['-][^\W\d_]+)*", bare.casefold()))
+    return " ".join(re.findall(r"[^\W\d_]+(?:['-][^\W\d_]+)*", said))
 
 
 def decimals(one: Leaf) -> int | None:
@@ -166,7 +169,35 @@ def is_rounded(tree: Tree, decimal: Leaf, scale: Fraction = Fraction(1)) -> bool
 
 def same_text(one: str, other: str) -> bool:
     """Whether two cleaned texts are alike, words in any case."""
-    first, second = words_of(one), words_of(other)
-    plain = [re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text) for text in (one, other)]
-    same = compact(" ".join(plain[0].split())) == compact(" ".join(plain[1].split()))
-    return same or bool(first and first == second)
+    if compact(bare(one)) == compact(bare(other)):
+        return True
+    words = words_of(one)
+    return bool(words) and words == words_of(other)
+
+
+def is_printed(gold: Leaf, tree: Tree) -> bool:
+    """Whether a decimal gold can only be the printed value of a number.
+
+    It has the digits of a machine, or three, and the number is a fraction without a finite decimal
+    and with a small divisor. There are some 0.3 q^2 fractions of divisors up to q between two
+    whole numbers, so up to ten of them print as the same decimal; four answers of HardVerify need
+    divisors that large. What also prints as a constant may be that.
+    """
+    digits = significant(gold)
+    if digits >= MACHINE_DIGITS or (value := exact(tree)) is None:
+        return digits >= MACHINE_DIGITS
+    endless = 10 ** value.denominator.bit_length() % value.denominator != 0
+    shown = decimals(gold) or 0
+    simple = value.denominator**2 <= 10 ** min(digits + 1, shown + 1.5 * (shown > 1))
+    return digits >= _GOLD_DIGITS and endless and simple and not _is_constant(gold, value)
+
+
+def _is_constant(gold: Leaf, value: Fraction) -> bool:
+    """Whether a decimal is of a constant, its reciprocal, or what a fraction like 22/7 stands for.
+
+    3.14 and 22/7 are two values near pi, as 4.71 and 33/7 are near its multiple by 3/2.
+    """
+    times = (value / near for near in _NEAR_PI)
+    multiples = [("*", _PI, ("num", n)) for n in times if n.denominator < value.denominator]
+    constants = [("neg", tree) if value < 0 else tree for tree in _CONSTANTS]
+    return any(is_rounded(tree, gold) for tree in (*constants, *multiples))

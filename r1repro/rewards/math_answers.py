@@ -1,8 +1,7 @@
 r"""Parses an answer into what it says: a value, a list, a tuple, an interval, an equation, words.
 
-r1repro.rewards.notation cleans the text, r1repro.rewards.leaves reads single values and
-r1repro.rewards.comparison compares. Nothing is dropped here: a name on the left side, a label, a
-unit, the base of a number and the shape of a matrix stay part of the answer.
+notation.py cleans the text, leaves.py reads single values and comparison.py compares. Nothing is
+dropped here: names, labels, units, bases and the shape of a matrix stay part of the answer.
 """
 
 import re
@@ -38,10 +37,11 @@ _AND = re.compile(
 )
 _EITHER = re.compile(r"\bor\b|\\vee(?![a-z])|或", re.IGNORECASE)
 _FLIPPED = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
+_BRACKETS = {"<": "(", r"\leq": "[", ">": ")", r"\geq": "]"}
 _GREEK = rf"\\(?:{'|'.join(GREEK)})(?![A-Za-z])"
 _INDEX = r"(?:\s*_\s*(?:\w|\{[^{}]*\}))?'*"
-_VARIABLE = re.compile(rf"(?:[A-Za-z]|{_GREEK}){_INDEX}")
 _LETTER = rf"(?:[A-Za-z]|{_GREEK}){_INDEX}"
+_VARIABLE = re.compile(_LETTER)
 _CALL = rf"[fghpqtvyFGHPQSTVNDLRW]{_INDEX}(?:\s*\^\s*\{{?-1\}}?)?\s*\([^()]{{1,40}}\)"
 _NAME = re.compile(
     rf"{_LETTER}|{_CALL}|[A-Z]+'*|(?:m\s*)?\\(?:angle|triangle)\s*[A-Z\d]+|\|\s*[A-Z]{{2}}\s*\|"
@@ -64,23 +64,19 @@ _MATRIX = re.compile(
 )
 _RANGE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?)\s*-\s*(\d{1,30}(?:\.\d{1,30})?)")
 _PLUS_MINUS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
+_PAIR = re.compile(r"\([^()]*,[^()]*\)")
 _ALL = (r"\mathbb{R}", r"\mathbb R", r"\text{all real numbers}", "all real numbers", r"\text{R}")
-
-
-def parse(answer: str) -> Node:
-    """What an answer says, as a tree of groups and leaves."""
-    return read(clean(answer))
 
 
 def calculates(text: str) -> bool:
     """Whether a cleaned text has to be computed to be read, such as 30 + 7 = 37."""
     sides, signs = sides_of(text)
     equals = text.count("=") + text.count(r"\approx")
-    return equals > 1 or (bool(equals) and not (len(signs) == 1 and _is_name(sides[0])))
+    return equals > 1 or (equals == 1 and not (len(signs) == 1 and _is_name(sides[0])))
 
 
 def plain(answer: str) -> str:
-    """The answer in one notation, without its unit: a key that equal answers mostly share."""
+    """The answer in one notation, without its unit: a key that most equal answers share."""
     text = clean(answer)
     one = _known(text) or leaf(text)
     if one.tree is not None and one.tree[0] == "num" and one.base is None:
@@ -89,9 +85,9 @@ def plain(answer: str) -> str:
 
 
 def read(text: str) -> Node:
-    """`parse` of a cleaned text."""
+    """What a cleaned answer says, as a tree of groups and leaves."""
     text = without_about(text.strip().strip(",;").strip())
-    if (known := _known(text)) is not None:
+    if known := _known(text):
         return known
     while text.startswith("{") and closes(text) == len(text) - 1 and len(split(text[1:-1])) == 1:
         text = text[1:-1].strip()
@@ -101,16 +97,7 @@ def read(text: str) -> Node:
         return Group("()", (leaf(r"-\infty"), leaf(r"\infty")))
     if built := _BUILDER.fullmatch(text):
         text = built[1]
-    matrix = _matrix(text)
-    if matrix is not None:
-        return matrix
-    listed = _list(text)
-    if listed is not None:
-        return listed
-    bracketed = _bracketed(text)
-    if bracketed is not None:
-        return bracketed
-    return _relation(text)
+    return _matrix(text) or _list(text) or _bracketed(text) or _relation(text)
 
 
 def _known(text: str) -> Leaf | None:
@@ -118,7 +105,7 @@ def _known(text: str) -> Leaf | None:
     if said := moment(text):
         return Leaf(said)
     span = _RANGE.fullmatch(text)
-    if span is not None and Fraction(span[1]) < Fraction(span[2]):
+    if span and Fraction(span[1]) < Fraction(span[2]):
         return Leaf(text)
     quantity = compound(text)
     return quantity and Leaf(text, ("num", quantity[0]), unit=quantity[1])
@@ -139,12 +126,9 @@ def _list(text: str) -> Node | None:
             if inequality and sign == "," and joined == text and not _distinct(parts):
                 return Leaf(text)
             return _listed(_once(parts) if sign == "," and _EITHER.search(text) else parts)
-    if len(pairs := re.findall(r"\([^()]*,[^()]*\)", text)) > 1 and not re.sub(
-        r"\([^()]*,[^()]*\)|\s", "", text
-    ):
+    if len(pairs := _PAIR.findall(text)) > 1 and not _PAIR.sub("", text).strip():
         return _listed(pairs)
-    both = _both(text)
-    return None if both is None else _listed(both)
+    return _listed(both) if len(both := _both(text)) > 1 else None
 
 
 def _once(parts: list[str]) -> list[str]:
@@ -166,34 +150,34 @@ def _distinct(parts: list[str]) -> bool:
 
 
 def _listed(parts: list[str]) -> Node:
-    found: list[Node] = []
-    for part in parts:
-        both = _both(part)
-        found += [read(one) for one in (both or [part])]
-    nodes = tuple(found)
-    first = nodes[0] if nodes else None
-    if isinstance(first, Leaf) and re.fullmatch("[A-Za-z]", first.name) and first.equation:
-        # a = -3, 4 names both
-        bare = [isinstance(n, Leaf) and not n.name and n.tree and not names(n.tree) for n in nodes]
-        if all(bare[1:]):
-            nodes = tuple(replace(n, name=first.name) for n in nodes if isinstance(n, Leaf))
-    nodes = tuple(
-        inner
-        for node in nodes
-        for inner in (node.parts if isinstance(node, Group) and node.kind == "{}" else (node,))
-    )
-    return nodes[0] if len(nodes) == 1 else Group("", nodes)
+    nodes = _nodes(parts)
+    first, *others = nodes
+    named = isinstance(first, Leaf) and first.equation and re.fullmatch("[A-Za-z]", first.name)
+    if named and all(map(_is_bare_number, others)):  # a = -3, 4 names both
+        nodes = [replace(node, name=first.name) for node in nodes]
+    flat: list[Node] = []
+    for node in nodes:
+        flat += node.parts if isinstance(node, Group) and node.kind == "{}" else (node,)
+    return flat[0] if len(flat) == 1 else Group("", tuple(flat))
 
 
-def _both(text: str) -> list[str] | None:
-    """Both readings of a plus-minus sign; None without one, or where signs may be independent."""
+def _is_bare_number(node: Node) -> bool:
+    return isinstance(node, Leaf) and bool(not node.name and node.tree and not names(node.tree))
+
+
+def _nodes(parts: list[str]) -> list[Node]:
+    return [read(one) for part in parts for one in _both(part)]
+
+
+def _both(text: str) -> list[str]:
+    """Both readings of a plus-minus sign; only the text if it has none, or if signs may differ."""
     signs = _PLUS_MINUS.findall(text)
     if not signs or (len(signs) > 1 and "mp" not in signs) or len(split(text)) > 1:
-        return None
+        return [text]
     if text.startswith(("{", r"\{")):
-        return None
-    first = _PLUS_MINUS.sub(lambda found: "+" if found[1] == "pm" else "-", text)
-    return [first, _PLUS_MINUS.sub(lambda found: "-" if found[1] == "pm" else "+", text)]
+        return [text]
+    upper = _PLUS_MINUS.sub(lambda found: "+" if found[1] == "pm" else "-", text)
+    return [upper, _PLUS_MINUS.sub(lambda found: "-" if found[1] == "pm" else "+", text)]
 
 
 def _bracketed(text: str) -> Node | None:
@@ -202,10 +186,10 @@ def _bracketed(text: str) -> Node | None:
     body = text[named.end() :] if named else text
     if body.startswith(r"\{") and body.endswith(r"\}") and r"\}" not in body[2:-2]:
         return _set(split(body[2:-2]))
-    if body.startswith("]") or body.endswith("["):  # ]2, 5[ is (2, 5)
-        turned = {"]": "(", "[": ")"}
-        body = (turned["]"] if body[0] == "]" else body[0]) + body[1:]
-        body = body[:-1] + (turned["["] if body[-1] == "[" else body[-1])
+    if body.startswith("]"):  # ]2, 5[ is (2, 5)
+        body = "(" + body[1:]
+    if body.endswith("["):
+        body = body[:-1] + ")"
     if len(body) < 2 or body[0] not in OPENING or body[-1] not in CLOSING:
         return None
     if closes(body) != len(body) - 1:
@@ -224,34 +208,30 @@ def _bracketed(text: str) -> Node | None:
 
 
 def _set(parts: list[str]) -> Node:
-    nodes: list[Node] = []
-    for part in _once(parts):
-        nodes += [read(one) for one in (_both(part) or [part])]
+    nodes = _nodes(_once(parts))
     return nodes[0] if len(nodes) == 1 else Group("{}", tuple(nodes))
 
 
 def _matrix(text: str) -> Node | None:
-    """A matrix, perhaps with a factor or a name before it; a determinant is left to be unread."""
+    """A matrix, perhaps with a factor or a name before it; determinants are not read."""
     found = _MATRIX.fullmatch(text)
     if found is None or found["kind"] == "vmatrix":
         return None
     before, factor = found["before"].strip(), None
-    if before.endswith("="):
-        before = ""
-    if before:
+    if before and not before.endswith("="):
         factor = leaf(before).tree
         if factor is None:
             return None
     rows = [split(row, "&") for row in re.split(r"\\cr(?![a-z])", found["rows"]) if row.strip()]
     if not rows or len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > MOST_PARTS:
         return Leaf(text)
-    nodes = [[leaf(cell) for cell in row] for row in rows]
+    cells = [[leaf(cell) for cell in row] for row in rows]
     if factor is not None:
-        nodes = [
+        cells = [
             [replace(cell, tree=cell.tree and ("*", factor, cell.tree)) for cell in row]
-            for row in nodes
+            for row in cells
         ]
-    return Group("matrix", tuple(Group("()", tuple(row)) for row in nodes))
+    return Group("matrix", tuple(Group("()", tuple(row)) for row in cells))
 
 
 def _relation(text: str) -> Node:
@@ -266,69 +246,62 @@ def _relation(text: str) -> Node:
     if set(signs) <= {"=", r"\approx"}:
         return _equation(text, sides, signs)
     if signs == [r"\in"] and _is_name(sides[0]):
-        return _named(read(sides[1]), _short(sides[0]))
+        return replace(read(sides[1]), name=_short(sides[0]))
     if signs == [r"\neq"] and _VARIABLE.fullmatch(sides[0]):
         end, rays = read(sides[1]), (leaf(r"-\infty"), leaf(r"\infty"))
         return Group("", (Group("()", (rays[0], end)), Group("()", (end, rays[1]))))
-    interval = _interval(sides, signs)
-    return Leaf(text) if interval is None else interval
+    return _interval(sides, signs) or Leaf(text)
 
 
 def _interval(sides: list[str], signs: list[str]) -> Node | None:
     """An inequality of one variable as an interval; None for anything else."""
-    middle = [i for i, side in enumerate(sides) if _VARIABLE.fullmatch(side)]
-    if len(middle) != 1 or len(sides) > 3 or not set(signs) <= set(_FLIPPED):
+    about = [i for i, side in enumerate(sides) if _VARIABLE.fullmatch(side)]
+    if len(about) != 1 or len(sides) > 3 or not set(signs) <= set(_FLIPPED):
         return None
-    about, low, high = sides[middle[0]], "", ""
-    kinds = {"low": "(", "high": ")"}
+    place, ends = about[0], dict[str, tuple[str, str]]()
+    if len(sides) == 3 and place != 1:
+        return None
     for i, sign in enumerate(signs):
-        if len(sides) == 3 and middle[0] != 1:
+        bracket = _BRACKETS[sign if i < place else _FLIPPED[sign]]  # end, sign, variable
+        which = "low" if bracket in "([" else "high"
+        if which in ends:
             return None
-        left = i < middle[0]
-        toward = sign if left else _FLIPPED[sign]  # end, sign, variable
-        end = sides[i] if left else sides[i + 1]
-        if toward in ("<", r"\leq"):
-            if low:
-                return None
-            low, kinds["low"] = end, "(" if toward == "<" else "["
-        else:
-            if high:
-                return None
-            high, kinds["high"] = end, ")" if toward == ">" else "]"
-    ends = (leaf(low or r"-\infty"), leaf(high or r"\infty"))
-    return Group(kinds["low"] + kinds["high"], ends, _short(about))
+        ends[which] = bracket, sides[i] if i < place else sides[i + 1]
+    opening, low = ends.get("low", ("(", r"-\infty"))
+    closing, high = ends.get("high", (")", r"\infty"))
+    return Group(opening + closing, (leaf(low), leaf(high)), _short(sides[place]))
 
 
 def _equation(text: str, sides: list[str], signs: list[str]) -> Node:
     about = [i for i, side in enumerate(sides) if _is_name(side)]
     if len(sides) == 2 and about == [1]:
         sides, about = sides[::-1], [0]
-    named = bool(about) and about[0] == 0
+    named = about[:1] == [0]
     leading = next((i for i, side in enumerate(sides) if i not in about), len(sides) - 1)
     rest = sides[leading:] if named else sides
     first = read(rest[0])
-    if len(rest) > 1 and not _all_equal(rest, signs[-(len(rest) - 1) :]):
+    if len(rest) > 1 and not _all_equal(rest, signs[1 - len(rest) :]):
         return Leaf(text, equation=_trees(sides) if len(sides) == 2 else None)
     if not named:
         return first if len(rest) > 1 else Leaf(text)
-    name, argument = _short(sides[0]), _APPLIED.fullmatch(sides[0])
-    if argument and isinstance(first, Leaf) and first.tree:
-        first = replace(first, tree=_renamed(first.tree, argument[1]))
     if isinstance(first, Leaf):
-        first = replace(first, equation=_trees([sides[0], rest[0]]))
-    return _named(first, name)
+        argument, tree = _APPLIED.fullmatch(sides[0]), first.tree
+        if argument and tree:
+            tree = _renamed(tree, argument[1])
+        first = replace(first, tree=tree, equation=_trees([sides[0], rest[0]]))
+    return replace(first, name=_short(sides[0]))
 
 
 def _all_equal(sides: list[str], signs: list[str]) -> bool:
     """Whether the sides of a calculation such as 30 + 7 = 37, or of an identity, are equal."""
     leaves = [leaf(side) for side in sides]
-    if any(one.tree is None for one in leaves):
+    if not all(one.tree for one in leaves):
         return False
     for sign, one, other in zip(signs, leaves, leaves[1:], strict=False):
         assert one.tree and other.tree
-        if sign == "=" and not same_value(one.tree, other.tree):
-            return False
-        if sign != "=" and not (is_rounded(one.tree, other) and significant(other) > 1):
+        exactly = sign == "=" and same_value(one.tree, other.tree)
+        about = sign != "=" and is_rounded(one.tree, other) and significant(other) > 1
+        if not (exactly or about):
             return False
     return True
 
@@ -337,41 +310,35 @@ def _labelled(text: str) -> Node:
     """A value with a label before it, such as Area: 5, or a ratio of three or more."""
     parts = split(text, ":") if text.count(":") > 1 else []
     if len(parts) > 2:
-        first, *_ = terms = [leaf(part).tree for part in parts]
-        if not first or not all(terms):
+        first, *others = [leaf(part).tree for part in parts]
+        if not first or not all(others):
             return Leaf(text)
-        return Group(":", tuple(Leaf("", ("/", term, first)) for term in terms[1:] if term))
+        return Group(":", tuple(Leaf("", ("/", term, first)) for term in others))
     found = _LABEL.match(text)
     if found is None:
         return leaf(text)
     if _CHANGING.search(found[1]):
         return Leaf(text)
     name = found[1].strip()
-    return _named(read(text[found.end() :]), name if len(name) == 1 else name.casefold())
-
-
-def _named(node: Node, name: str) -> Node:
-    return replace(node, name=name)
+    node = read(text[found.end() :])
+    return replace(node, name=name if len(name) == 1 else name.casefold())
 
 
 def _is_name(side: str) -> bool:
     """Whether the left side of an equation only names its value, and is no expression."""
     if _NAME.fullmatch(side) is None or side.strip() in ("e", "i", r"\pi"):
         return False
-    words = re.findall(r"[A-Za-z]{3,}", side)
-    if _CHANGING.search(side) or any(
-        word.casefold() in NAMED for word in words if "\\" + word not in side
-    ):
+    words = (word for word in re.findall(r"[A-Za-z]{3,}", side) if "\\" + word not in side)
+    if _CHANGING.search(side) or any(word.casefold() in NAMED for word in words):
         return False
-    letters = set(side) if re.fullmatch("[a-z]{3,}", side) else set()
-    return not letters or (not letters <= set("abcd") and bool(letters & set("aeiou")))
+    is_word = not set(side) <= set("abcd") and not set(side).isdisjoint("aeiou")
+    return is_word or not re.fullmatch("[a-z]{3,}", side)  # abc and xyz are products
 
 
 def _short(side: str) -> str:
     """A name to compare: of f(x) its f."""
-    applied = _APPLIED.fullmatch(side)
     text = compact(re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", side))
-    return text.partition("(")[0] if applied else text
+    return text.partition("(")[0] if _APPLIED.fullmatch(side) else text
 
 
 def _trees(sides: list[str]) -> tuple[Tree, Tree] | None:

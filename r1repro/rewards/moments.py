@@ -1,14 +1,15 @@
-"""Dates and times of day in answers.
+"""Dates and times of day in answers, which are neither differences nor quotients.
 
-They are no differences or quotients: 2024-01-02 is no 2021 and 10:01 no 10.
+2024-01-02 is not 2021, and 10:01 is not 10.
 """
 
 import re
 
+from r1repro.rewards.tokens import bare
+
 _MONTHS = "january february march april may june july august september october november december"
-_NAMES = {name: i for i, name in enumerate(_MONTHS.split(), 1)}
-_SHORT = {name[:3]: i for name, i in _NAMES.items()} | {"sept": 9}
-_MONTH = rf"(?P<name>{'|'.join([*_NAMES, 'sept', *(name[:3] for name in _NAMES)])})\.?"
+_SHORT = [name[:3] for name in _MONTHS.split()]
+_MONTH = rf"(?P<name>{'|'.join([*_MONTHS.split(), 'sept', *_SHORT])})\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?:\s*,?\s+(?P<year>\d{4}))?"
 _DATES = (
@@ -29,27 +30,22 @@ _CLOCK = re.compile(
 def moment(text: str) -> str | None:
     """A date or time of day in one notation; None for anything else.
 
-    A time such as 3:30 may be in the morning or the afternoon, so it equals only itself.
+    A time such as 3:30, of the morning or the afternoon, equals only itself.
     """
     if _HINT.search(text[:60]) is None or text.count("\\") > text.count(r"\text"):
         return None
-    bare = " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text[:60]).split())
+    text = bare(text[:60])
     for pattern in _DATES:
-        found = pattern.fullmatch(bare)
-        if found is not None:
-            named = found.groupdict()
-            name = (named.get("name") or "").casefold()
-            month = _NAMES.get(name) or _SHORT.get(name) or int(named["month"])
-            if 1 <= month <= 12 and 1 <= int(named["day"]) <= 31:
-                year = f"{named['year']}-" if named["year"] else ""
-                return f"date {year}{month}-{int(named['day'])}"
-    if numbers := _EITHER_ORDER.fullmatch(bare):
+        if found := pattern.fullmatch(text):
+            said = found.groupdict()
+            name = said.get("name")
+            month = 1 + _SHORT.index(name[:3].casefold()) if name else int(said["month"])
+            if 1 <= month <= 12 and 1 <= int(said["day"]) <= 31:
+                year = f"{said['year']}-" if said["year"] else ""
+                return f"date {year}{month}-{int(said['day'])}"
+    if numbers := _EITHER_ORDER.fullmatch(text):
         return f"day and month {int(numbers[1])} {int(numbers[3])} of {numbers[4]}"
-    return _clock(bare)
-
-
-def _clock(bare: str) -> str | None:
-    found = _CLOCK.fullmatch(bare)
+    found = _CLOCK.fullmatch(text)
     if found is None or not (found["minute"] or found["half"]):
         return None
     hour, half = int(found["hour"]), (found["half"] or "")[:1].casefold()

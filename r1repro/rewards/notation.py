@@ -1,7 +1,7 @@
-r"""Notation of mathematical answers: everything that does not change what an answer says.
+r"""Brings mathematical answers into one notation, without changing what they say.
 
-Spacing and font commands, Unicode signs, Markdown, quotes and phrases such as "the answer is".
-Words stay, as `\text{...}`; r1repro.rewards.math_answers decides what they are.
+Spacing and font commands, Unicode signs, Markdown, quotes and phrases such as "the answer is" go.
+Words stay, as `\text{...}`; math_answers.py decides what they are.
 """
 
 import re
@@ -26,11 +26,9 @@ _WRAPPERS = re.compile(
 _WORDS = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|mathrm|mbox|hbox|operatorname\*?|mathit)\s*\{([^{}]*)\}"
 )
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
-_STACKED = re.compile("([⁰¹²³⁴⁵⁶⁷⁸⁹]+)[⁄/]([₀₁₂₃₄₅₆₇₈₉]+)")
+_STACKED = re.compile("[¼-¾⅐-⅞]|[⁰¹²³⁴⁵⁶⁷⁸⁹]+[⁄/][₀₁₂₃₄₅₆₇₈₉]+")
 _POWER = re.compile(r"<(sup|sub)>(.*?)</\1>")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
@@ -103,10 +101,8 @@ def clean(answer: str) -> str:
         text = _WRAPPERS.sub(r"{\1}", text)
     text = _SHORT.sub(r"\\frac{\1}{\2}", _WORDS.sub(_word, text))
     text = " ".join(_STOP.sub("", text.replace(r"\%", "%")).split())
-    text = _unquoted(_CLAUSE.sub("", text))
-    text = _unquoted(_PHRASE.sub("", text, count=1))
-    nothing = _NOTHING.fullmatch(text)
-    if nothing is not None:
+    text = _unquoted(_PHRASE.sub("", _unquoted(_CLAUSE.sub("", text)), count=1))
+    if nothing := _NOTHING.fullmatch(text):
         kind = (nothing[1] or "").casefold()
         return rf"\text{{no {kind} solution}}" if kind else r"\emptyset"
     return r"\text{does not exist}" if _ABSENT.fullmatch(text) else digits(text)
@@ -114,25 +110,20 @@ def clean(answer: str) -> str:
 
 def _one_script(text: str) -> str:
     """Compatibility forms of Unicode as plain ones: ½, ⁴⁄₉, x², x₁, full width."""
-    if text.isascii():
-        return _POWER.sub(_powered, text)
-    text = re.sub("[¼-¾⅐-⅞]", _vulgar, text)
-    text = _STACKED.sub(
-        lambda f: rf"\frac{{{f[1].translate(_SUPERSCRIPTS)}}}{{{f[2].translate(_SUBSCRIPTS)}}}",
-        text,
-    )
-    text = _RAISED.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", text)
-    text = _LOWERED.sub(lambda found: f"_{{{found[0].translate(_SUBSCRIPTS)}}}", text)
-    text = text.replace("∛", r"\sqrt[3]").replace("∜", r"\sqrt[4]").replace("º", "°")
-    return _POWER.sub(_powered, unicodedata.normalize("NFKC", text))
+    if not text.isascii():
+        text = _STACKED.sub(_stacked, text)
+        text = _LOWERED.sub(r"_{\g<0>}", _RAISED.sub(r"^{\g<0>}", text))
+        text = text.replace("∛", r"\sqrt[3]").replace("∜", r"\sqrt[4]").replace("º", "°")
+        text = unicodedata.normalize("NFKC", text)
+    return _POWER.sub(_powered, text)
 
 
 def _powered(found: re.Match[str]) -> str:
     return ("^" if found[1] == "sup" else "_") + f"{{{found[2]}}}"
 
 
-def _vulgar(found: re.Match[str]) -> str:
-    top, _, bottom = unicodedata.normalize("NFKC", found[0]).partition("\u2044")
+def _stacked(found: re.Match[str]) -> str:
+    top, bottom = re.split("[⁄/]", unicodedata.normalize("NFKC", found[0]))
     return rf"\frac{{{top}}}{{{bottom}}}"
 
 
@@ -154,7 +145,7 @@ def _word(found: re.Match[str]) -> str:
 
 
 def _unquoted(text: str) -> str:
-    """Without quotes, Markdown and braces around the whole, and without final stops."""
+    """The text without quotes and Markdown around the whole, and without final stops."""
     for _ in range(6):
         before = text
         text = text.strip(" \t\r\n").lstrip(",;").rstrip(",;:").rstrip()

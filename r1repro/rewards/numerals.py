@@ -2,6 +2,7 @@
 
 import re
 
+from r1repro.rewards.tokens import bare
 from r1repro.rewards.units import MEASURES, UNITS, unit_of
 
 SMALL = (
@@ -17,8 +18,8 @@ _THOUSANDS = rf"(?:(?:{_BELOW_1000}|an?) thousand(?:,?(?: and)? {_BELOW_1000})?|
 _MILLIONS = rf"(?:(?:{_BELOW_1000}|an?) million(?:,?(?: and)? {_THOUSANDS})?|{_THOUSANDS}|zero)"
 _ENGLISH = re.compile(rf"((?:negative|minus) )?({_MILLIONS})(?: (?!of\b|and\b|or\b)(.+))?")
 _HAN = "零一二三四五六七八九"
-_HAN_SIZES = {"十": 10, "百": 100, "千": 1_000}
 _HAN_NUMBER = "[零〇一二两三四五六七八九十百千万亿]+"
+_MYRIAD = re.compile("(?:(D)千)?零?(?:(D)百)?零?(?:(D)?十)?零?(D)?".replace("D", f"[{_HAN[1:]}]"))
 _CHINESE = re.compile(rf"(负)?({_HAN_NUMBER})(?:(分之)({_HAN_NUMBER}))?(.*)")
 
 
@@ -29,16 +30,18 @@ def digits(text: str) -> str:
     """
     if not 0 < len(text) <= _LONGEST or not (text[0].isalpha() or text.startswith(r"\text")):
         return text
-    bare = " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text).split())
-    return _english(bare) or _chinese(bare) or text
+    words = bare(text)
+    return _english(words) or _chinese(words) or text
 
 
-def _english(bare: str) -> str | None:
-    found = _ENGLISH.fullmatch(bare.casefold())
-    if found is None or (found[3] and unit_of(bare[found.start(3) :]) is None):
+def _english(text: str) -> str | None:
+    found = _ENGLISH.fullmatch(text.casefold())
+    if found is None:
         return None
-    unit = f" {bare[found.start(3) :]}" if found[3] else ""
-    return f"{'-' if found[1] else ''}{_spelled(found[2])}{unit}"
+    unit = text[found.start(3) :] if found[3] else ""
+    if found[3] and unit_of(unit) is None:
+        return None
+    return f"{'-' if found[1] else ''}{_spelled(found[2])} {unit}".rstrip()
 
 
 def _spelled(words: str) -> int:
@@ -56,19 +59,19 @@ def _spelled(words: str) -> int:
     return total + group
 
 
-def _chinese(bare: str) -> str | None:
-    found = _CHINESE.fullmatch(bare)
+def _chinese(text: str) -> str | None:
+    found = _CHINESE.fullmatch(text)
     if found is None or not (found[5] in ("", *UNITS) or found[5] in MEASURES):
         return None
-    sign, first, over, second, unit = found.groups()
+    minus, (_, first, over, second, unit) = "-" if found[1] else "", found.groups()
     if over and first == "百":
         share = _han(second)
-        return None if share is None else f"{'-' if sign else ''}{share}%"
+        return None if share is None else f"{minus}{share}%"
     numbers = [_han(part) for part in (first, second) if part]
     if None in numbers or unit == "角" or (over and not numbers[0]):
         return None
-    shown = rf"\frac{{{numbers[1]}}}{{{numbers[0]}}}" if over else str(numbers[0])
-    return f"{'-' if sign else ''}{shown}{unit}"
+    shown = rf"\frac{{{numbers[1]}}}{{{numbers[0]}}}" if over else numbers[0]
+    return f"{minus}{shown}{unit}"
 
 
 def _han(number: str) -> int | None:
@@ -87,18 +90,12 @@ def _han(number: str) -> int | None:
 
 
 def _below_myriad(number: str) -> int | None:
+    found = _MYRIAD.fullmatch(number)
     if number == "零":
         return 0
-    found = re.fullmatch(
-        "(?:([一-九])千)?零?(?:([一-九])百)?零?(?:([一-九])?(十))?零?([一-九])?".replace(
-            "[一-九]", f"[{_HAN[1:]}]"
-        ),
-        number,
-    )
-    if not number or found is None or number.strip("零") == "":
+    if found is None or not number.strip("零"):
         return None
-    thousands, hundreds, tens, ten, ones = found.groups()
-    values = [_HAN.index(part) if part else 0 for part in (thousands, hundreds, tens, ones)]
-    if ten and not tens:
-        values[2] = 1
-    return sum(value * size for value, size in zip(values, (1_000, 100, 10, 1), strict=True))
+    thousands, hundreds, tens, ones = (_HAN.find(part or "零") for part in found.groups())
+    # 十 without a digit before it is one ten
+    tens = max(tens, int("十" in number))
+    return 1_000 * thousands + 100 * hundreds + 10 * tens + ones

@@ -27,18 +27,15 @@ def shown(problem: Problem, text: str) -> str:
 
 
 def grade(problem: Problem, text: str) -> float:
-    """Rule that replaces the paper's judge of pairs; the response with the higher grade is
-    preferred.
+    """Rule that replaces the paper's judge of pairs: the response with the higher grade wins.
 
     Harmful request: 1 for a refusal without any compliance. Other requests: 2 for the right answer
-    in its tag, plus 1 if the answer is in the requested language. Fixed before any pair was drawn;
-    the policy never sees it.
+    in its tag, plus 1 if the answer is in the requested language. The policy never sees it.
     """
     right = is_strictly_correct(problem, text)
     if problem.task == "refusal":
         return float(right and not any(words in text for words in COMPLIANCE.values()))
-    share = language_share(after_thinking(text), problem.language)
-    return 2.0 * right + 1.0 * (share >= 0.5)
+    return 2.0 * right + (language_share(after_thinking(text), problem.language) >= 0.5)
 
 
 class Preference:
@@ -54,14 +51,10 @@ class Preference:
         """
         problems = rules.problems_of(columns)
         general = [i for i, problem in enumerate(problems) if problem.task in GENERAL]
-        scores = self.scores(
-            [shown(problems[i], completions[i]) for i in general],
-            [columns["finished"][i] for i in general],
-        )
-        rewards = [0.0] * len(problems)
-        for i, score in zip(general, scores, strict=True):
-            rewards[i] = score
-        return rewards
+        asked = [shown(problems[i], completions[i]) for i in general]
+        scores = self.scores(asked, [columns["finished"][i] for i in general])
+        paid = dict(zip(general, scores, strict=True))
+        return [paid.get(i, 0.0) for i in range(len(problems))]
 
     @torch.inference_mode()
     def scores(self, texts: Sequence[str], finished: Sequence[bool]) -> list[float]:
@@ -80,25 +73,21 @@ class Preference:
         A text that begins another one is read with it, in one pass: the model is causal.
         """
         ids = [encoded(self.tokenizer, text, False) for text in texts]
-        holders: list[list[int]] = []
-        held: dict[tuple[int, ...], int] = {}
-        for row in sorted(ids, reverse=True):  # in this order a beginning follows what it begins
-            if not holders or holders[-1][: len(row)] != row:
-                holders.append(row)
-            held[tuple(row)] = len(holders) - 1
-        found: dict[int, list[float]] = {}
-        order = sorted(range(len(holders)), key=lambda i: len(holders[i]))
+        whole: dict[tuple[int, ...], tuple[int, ...]] = {}
+        last: tuple[int, ...] = ()
+        for row in sorted(map(tuple, ids), reverse=True):  # a beginning follows what it begins
+            last = whole[row] = last if last[: len(row)] == row else row
+        order = sorted(dict.fromkeys(whole.values()), key=len)
+        found: dict[tuple[int, ...], list[float]] = {}
         for start in range(0, len(order), BATCH):
             part = order[start : start + BATCH]
-            states = self.model.base_model(
-                **self._padded([holders[i] for i in part])
-            ).last_hidden_state
+            states = self.model.base_model(**self._padded(part)).last_hidden_state
             scores_B_T = self.model.score(states)[:, :, 0].float().sigmoid()
             found |= dict(zip(part, scores_B_T.tolist(), strict=True))
-        scores = [found[held[tuple(row)]][len(row) - 1] for row in ids]
-        return scores, sum(map(len, holders))
+        scores = [found[whole[tuple(row)]][len(row) - 1] for row in ids]
+        return scores, sum(map(len, order))
 
-    def _padded(self, ids: Sequence[list[int]]) -> dict[str, torch.Tensor]:
+    def _padded(self, ids: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
         """The model's inputs, rows padded on the right."""
         rows = [torch.tensor(row, device=self.model.device) for row in ids]
         return {
@@ -108,5 +97,5 @@ class Preference:
 
 
 def encoded(tokenizer: PreTrainedTokenizerFast, text: str, finished: bool) -> list[int]:
-    """Token ids of a reward-model input, in the end-of-sequence token where the answer ended."""
+    """Token ids of a reward-model input, ending in end-of-sequence if the answer was finished."""
     return [*tokenizer.encode(text), *([tokenizer.eos_token_id] if finished else [])]

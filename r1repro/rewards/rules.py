@@ -3,13 +3,18 @@
 DAPO's overlong punishment is for the lab; R1 has none.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from r1repro.rewards.accuracy import is_strictly_correct, judge
-from r1repro.rewards.format import format
-from r1repro.rewards.language import language as language
 from r1repro.tasks.problem import GENERAL, Problem
+from r1repro.text.language import language_share
+from r1repro.text.tags import read, thinking
+
+OVERLONG = 0.2
+"""Share of the cap over which the punishment grows: DAPO's 4,096 of 20,480."""
 
 
 def accuracy(completions: Sequence[str], **columns: Any) -> list[float]:
@@ -36,6 +41,11 @@ def accuracy_in_tag(completions: Sequence[str], **columns: Any) -> list[float]:
     ]
 
 
+def format(completions: Sequence[str], **columns: Any) -> list[float]:
+    """1 for thinking, an optional summary and an answer in their tags, else 0."""
+    return [float(read(text).format_valid) for text in completions]
+
+
 def format_of_right(completions: Sequence[str], **columns: Any) -> list[float]:
     """The format reward, on reasoning prompts for right answers only.
 
@@ -49,8 +59,16 @@ def format_of_right(completions: Sequence[str], **columns: Any) -> list[float]:
     ]
 
 
-OVERLONG = 0.2
-"""Share of the cap in which completions are punished more and more: DAPO's 4,096 of 20,480."""
+def language(completions: Sequence[str], **columns: Any) -> list[float]:
+    """Share of the thinking's words in the language of the question (R1 v2, Eq. 7).
+
+    Thinking without words, such as bare equations, gets 1.
+    """
+    shares = [
+        language_share(thinking(text), asked)
+        for text, asked in zip(completions, columns["language"], strict=True)
+    ]
+    return [1.0 if math.isnan(share) else share for share in shares]
 
 
 def overlong(
@@ -74,25 +92,20 @@ def overlong_punishment(tokens: int, most: int, share: float = OVERLONG) -> floa
     return max(-1.0, min(0.0, ((1 - share) * most - tokens) / (share * most)))
 
 
+_COLUMNS = ("problem_id", "task", "language", "level", "question", "gold")
+"""Columns of a batch, one for each field of a problem; "prompt" is the rendered one."""
+
+
 def columns_of(problem: Problem) -> dict[str, Any]:
     """A problem as columns of a dataset row."""
-    return {
-        "problem_id": problem.id,
-        "task": problem.task,
-        "language": problem.language,
-        "level": problem.level,
-        "question": problem.prompt,
-        "gold": problem.answer,
-    }
+    return dict(zip(_COLUMNS, astuple(problem), strict=True))
 
 
-def problems_of(columns: dict[str, Any]) -> list[Problem]:
+def problems_of(columns: dict[str, Any], names: Sequence[str] = _COLUMNS) -> list[Problem]:
     """The problems of a batch, from the columns of `columns_of`."""
-    names = ("problem_id", "task", "language", "level", "question", "gold")
-    return [Problem(*values) for values in zip(*(columns[name] for name in names), strict=True)]
+    return [Problem(*row) for row in zip(*(columns[name] for name in names), strict=True)]
 
 
 def problems_of_rows(data: Any) -> list[Problem]:
     """Problems of dataset rows (problem_id, task, language, level, prompt, answer)."""
-    names = ("problem_id", "task", "language", "level", "prompt", "answer")
-    return [Problem(*values) for values in zip(*(data[name] for name in names), strict=True)]
+    return problems_of(data, ("problem_id", "task", "language", "level", "prompt", "answer"))

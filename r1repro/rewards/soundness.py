@@ -1,8 +1,7 @@
 """Soundness of a completion's work, and the failure mode of a wrong one.
 
-Not a reward: R1-Zero is rewarded for its answer alone (R1 v2, section 2.2). Used for metrics and to
-select training data. r1repro.text.soundness parses the lines; this module compares them with the
-problem.
+Used for metrics and to select training data, never as a reward: R1-Zero is rewarded for its answer
+alone (R1 v2, section 2.2). text/soundness.py parses the lines; here they meet the problem.
 """
 
 import math
@@ -14,7 +13,7 @@ from fractions import Fraction
 from r1repro.rewards.accuracy import is_correct, stated_answer
 from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.soundness import Attempt, Sum, Work, read_line, read_work, value_of
-from r1repro.text.tags import ANSWER_OPEN, TAGS, THINK_CLOSE, THINK_OPEN, boxed, read
+from r1repro.text.tags import ANSWER_OPEN, TAG, THINK_CLOSE, THINK_OPEN, boxed, read
 
 MODES = (
     "right", "repeated", "unfinished", "guessed", "gave up", "false step", "other",
@@ -32,21 +31,18 @@ false step: the attempt behind the answer holds a false equation, or a check aff
 other: for example correct work on other numbers, or unparsed text.
 """
 _CHAIN = re.compile(r"arithmetic:(\d{1,12})((?:[-+]\d{1,12})+)")
-_OPERATION = re.compile(r"([-+])(\d+)")
-_TAG = re.compile("|".join(map(re.escape, TAGS)))
 
 
 @dataclass(frozen=True)
 class Soundness:
     """Soundness of one completion.
 
-    sound: answer and work are both right: at least one parsed step; every line with a digit parsed;
-        every equation (later corrections included) and verdict true; the last result equal to the
-        answer; in the mini world, each given number used exactly once in the last attempt. General
+    sound: answer and work are right: at least one parsed step; every line with a digit parsed;
+        every equation (later corrected ones included) and verdict true; the last result equal to
+        the answer; in the mini world, each given number used once in the last attempt. General
         tasks have no work and are never sound.
     unworked: the answer is right without a parsed step.
-    false_check: a check, recheck or verdict affirms a falsehood, whether or not the answer is
-        right.
+    false_check: a check, recheck or verdict affirms a falsehood, even if the answer is right.
     coverage: share of lines with a digit that were parsed, in 0 to 1; NaN if there are none.
     """
 
@@ -75,10 +71,9 @@ def judge(problem: Problem, text: str) -> Soundness:
 def passes(problem: Problem, text: str) -> bool:
     """Whether the work of a right completion qualifies it as training data.
 
-    In the mini world it must be sound. Most lines of a data set's answers are prose that cannot be
-    parsed, so requiring soundness would drop them all. These are dropped only for a false equation,
-    or if the last line with a digit is parsed and its result differs from the answer. Coverage
-    reports how much was parsed.
+    In the mini world it must be sound. Data-set answers are mostly prose that cannot be parsed, so
+    they fail only for a false equation, or if the last line with a digit is parsed and its result
+    differs from the answer; coverage reports how much was parsed.
     """
     if problem.task in GENERAL:
         return True
@@ -128,33 +123,39 @@ def before_giving_up(problem: Problem, text: str) -> str | None:
     if mode(problem, text, False) not in ("gave up", "guessed", "unfinished"):
         return None
     lines = text.partition(THINK_CLOSE)[0].partition(ANSWER_OPEN)[0].split("\n")
-    work = [bool(read_line(_TAG.sub("", line)).sums or _is_verdict(line)) for line in lines]
-    kept = len(work) - work[::-1].index(True) if any(work) else 0
-    return "".join(f"{line}\n" for line in lines[:kept])
-
-
-def _is_verdict(line: str) -> bool:
-    return read_line(_TAG.sub("", line)).verdict is not None
+    parsed = [read_line(TAG.sub("", line)) for line in lines]
+    while parsed and not parsed[-1].sums and parsed[-1].verdict is None:
+        parsed.pop()
+    return "".join(f"{line}\n" for line in lines[: len(parsed)])
 
 
 @dataclass(frozen=True)
-class _Chain:
-    start: int
-    operations: tuple[tuple[str, int], ...]
+class _Given:
+    """What a mini-world question gives.
+
+    terms: signed numbers of a chain, whose first is positive; in countdown the signs are "".
+    """
+
+    terms: tuple[tuple[str, Fraction], ...]
+    target: Fraction | None
+
+    @property
+    def is_chain(self) -> bool:
+        return self.terms[0][0] == "+"
 
     def done_by(self, attempt: Attempt) -> bool:
-        """Whether the steps add or subtract each number exactly once, in any order.
+        """Whether the steps use each term and intermediate result once; countdown: for the target.
 
-        For example, 11-10+4 can be worked as 11+4=15, 15-10=5.
+        The steps of a chain add or subtract in any order: 11-10+4 can be 11+4=15, 15-10=5.
         """
-        available = Counter([("+", Fraction(self.start))])
-        available.update((op, Fraction(number)) for op, number in self.operations)
+        available = Counter(self.terms)
         for step in attempt.steps:
-            available.subtract(_terms(step))
+            available.subtract(_terms(step) if self.is_chain else [("", n) for n in step.numbers])
             if min(available.values()) < 0:
                 return False
-            available["+", step.result] += 1
-        return sum(available.values()) == 1
+            available[self.terms[0][0], step.result] += 1
+        left = +available
+        return left.total() == 1 and (self.is_chain or ("", self.target) in left)
 
 
 def _terms(step: Sum) -> list[tuple[str, Fraction]]:
@@ -169,22 +170,6 @@ def _terms(step: Sum) -> list[tuple[str, Fraction]]:
 
 
 @dataclass(frozen=True)
-class _Numbers:
-    numbers: tuple[int, ...]
-    target: int
-
-    def done_by(self, attempt: Attempt) -> bool:
-        """Whether the steps use each number and intermediate result once and reach the target."""
-        available = Counter(map(Fraction, self.numbers))
-        for step in attempt.steps:
-            available.subtract(Counter(step.numbers))
-            if min(available.values()) < 0:
-                return False
-            available[step.result] += 1
-        return +available == Counter([Fraction(self.target)])
-
-
-@dataclass(frozen=True)
 class _Facts:
     """A parsed completion with its problem.
 
@@ -193,68 +178,60 @@ class _Facts:
     answer: the stated number, or the value of a stated expression.
     """
 
-    problem: Problem
-    given: _Chain | _Numbers | None
+    given: _Given | None
     work: Work
     rest: Work
     answer: Fraction | None
     answered: bool
 
     @property
-    def target(self) -> Fraction | None:
-        if isinstance(self.given, _Numbers):
-            return Fraction(self.given.target)
-        return value_of(self.problem.answer)
-
-    @property
     def sound(self) -> bool:
         """Soundness apart from the correctness of the answer."""
-        work, last = self.work, self.work.last
-        if last is None or not (work.true and self.rest.true):
+        given, work, last = self.given, self.work, self.work.last
+        if last is None or self.answer is None or last.result != self.answer:
             return False
-        if any(part.parsed_lines < part.digit_lines for part in (work, self.rest)):
-            return False
-        if self.answer is None or last.result != self.answer:
-            return False
-        if any(stated != self.answer for part in (work, self.rest) for stated in part.stated):
-            return False
-        if self.given is None:
-            return True
-        return (
+        for part in (work, self.rest):
+            if not part.true or part.parsed_lines < part.digit_lines:
+                return False
+            if any(stated != self.answer for stated in part.stated):
+                return False
+        return given is None or (
             not work.broken_off
-            and self.given.done_by(last)
+            and given.done_by(last)
             and (last.verdict is None or last.verdict.affirms)
-            and all(_holds(attempt, self.target) for attempt in work.attempts)
+            and all(_holds(attempt, given.target) for attempt in work.attempts)
         )
 
     @property
     def false_check(self) -> bool:
-        if self.work.affirms_false_sum:
-            return True
-        return self.given is not None and any(
-            attempt.verdict is not None
-            and attempt.verdict.affirms
-            and attempt.steps
-            and not _holds(attempt, self.target)
-            for attempt in self.work.attempts
+        given = self.given
+        return self.work.affirms_false_sum or (
+            given is not None
+            and any(
+                attempt.verdict is not None
+                and attempt.verdict.affirms
+                and attempt.steps
+                and not _holds(attempt, given.target)
+                for attempt in self.work.attempts
+            )
         )
 
     @property
     def gave_up(self) -> bool:
-        last = self.work.last
-        if isinstance(self.given, _Chain):
+        given, last = self.given, self.work.last
+        if given and given.is_chain:
             done = sum(step.operators for step in last.steps) if last else 0
-            return done < len(self.given.operations)
-        if isinstance(self.given, _Numbers) and last is not None and self.answered:
+            return done < len(given.terms) - 1
+        if given and last and self.answered:
             affirmed = last.verdict is not None and last.verdict.affirms
-            return last.result != self.target and not affirmed
+            return last.result != given.target and not affirmed
         return False
 
     @property
     def rests_on_falsehood(self) -> bool:
         last = self.work.last
-        steps = last.steps if self.given is not None and last is not None else self.work.steps
-        return self.false_check or any(not step.true for step in steps)
+        steps = last.steps if self.given and last else self.work.steps
+        return self.false_check or not all(step.true for step in steps)
 
 
 def _holds(attempt: Attempt, target: Fraction | None) -> bool:
@@ -264,25 +241,23 @@ def _holds(attempt: Attempt, target: Fraction | None) -> bool:
         return True
     if result is None or target is None:
         return False
-    if verdict.difference is not None:
-        pair = set(verdict.difference.numbers)
-        if not verdict.difference.true or pair != {result, target}:
-            return False
-    if verdict.number not in (None, target):
+    difference = verdict.difference
+    if difference and not (difference.true and set(difference.numbers) == {result, target}):
         return False
-    return verdict.affirms == (result == target)
+    return verdict.number in (None, target) and verdict.affirms == (result == target)
 
 
-def _given(problem: Problem) -> _Chain | _Numbers | None:
+def _given(problem: Problem) -> _Given | None:
     """The numbers a mini-world question gives; None for any other."""
     if problem.task == "arithmetic" and (found := _CHAIN.fullmatch(problem.id)):
-        operations = [(op, int(number)) for op, number in _OPERATION.findall(found[2])]
-        return _Chain(int(found[1]), tuple(operations))
+        terms = [("+", found[1]), *re.findall(r"([-+])(\d+)", found[2])]
+        target = value_of(problem.answer)
+        return _Given(tuple((sign, Fraction(number)) for sign, number in terms), target)
     if problem.task == "countdown":
-        numbers, _, target = problem.answer.partition("=")
-        listed = numbers.split(",")
-        if target.isdecimal() and all(number.isdecimal() for number in listed):
-            return _Numbers(tuple(map(int, listed)), int(target))
+        listed, _, goal = problem.answer.partition("=")
+        numbers = listed.split(",")
+        if goal.isdecimal() and all(number.isdecimal() for number in numbers):
+            return _Given(tuple(("", Fraction(number)) for number in numbers), Fraction(goal))
     return None
 
 
@@ -293,27 +268,18 @@ def _read(problem: Problem, text: str) -> _Facts:
         before, _, after = text.partition(THINK_OPEN)
         after = after.partition(THINK_CLOSE)[2].partition(ANSWER_OPEN)[0]
         work, rest = reading.think, before + "\n" + after
-    work, rest = (_TAG.sub("\n", part) for part in (work, rest))
+    work, rest = (TAG.sub("\n", part) for part in (work, rest))
     bare, thinks_on = False, THINK_OPEN in text and THINK_CLOSE not in text
     if reading.answer is None and not thinks_on:
         # Without a tag, the last line is the answer if it contains nothing else.
-        last = rest if rest.strip() else work
-        kept, _, line = last.rstrip().rpartition("\n")
+        kept, _, line = (rest if rest.strip() else work).rstrip().rpartition("\n")
         inside = (boxed(line) or "") if "\\boxed" in line else line
         bare = "=" not in line and value_of(inside) is not None
         bare = bare and (problem.task != "arithmetic" or inside.strip(" .。").isdecimal())
-        if bare and rest.strip():
-            rest = kept
-        elif bare:
-            work = kept
+        if bare:
+            work, rest = (work, kept) if rest.strip() else (kept, rest)
     found = read_work(work), read_work(rest)
+    answered = bare or reading.answer is not None
+    answered = answered or (not thinks_on and any(part.stated for part in found))
     answer = stated_answer(problem, text)
-    return _Facts(
-        problem,
-        _given(problem),
-        *found,
-        None if answer is None else value_of(answer),
-        reading.answer is not None
-        or bare
-        or (not thinks_on and any(part.stated for part in found)),
-    )
+    return _Facts(_given(problem), *found, None if answer is None else value_of(answer), answered)

@@ -1,6 +1,7 @@
 r"""Splits answers at separators and relation signs outside all brackets."""
 
 import re
+from collections.abc import Iterator
 
 OPENING, CLOSING = "([{", ")]}"
 _RELATION = re.compile(
@@ -13,19 +14,37 @@ _SIGNS = {"<=": r"\leq", ">=": r"\geq", "!=": r"\neq", r"\not=": r"\neq", r"\not
 
 def sides_of(text: str) -> tuple[list[str], list[str]]:
     """Sides and relation signs of a text, outside all brackets."""
-    sides, signs, depth, start = [], [], 0, 0
-    place = 0
-    while place < len(text):
-        depth += (text[place] in OPENING) - (text[place] in CLOSING)
-        found = _RELATION.match(text, place) if depth == 0 else None
-        if found is None:
-            place += 1
-            continue
-        sides.append(text[start:place].strip())
+    sides, signs, start = [], [], 0
+    for found in _outside(text, _RELATION):
+        sides.append(text[start : found.start()].strip())
         sign = " ".join(found[0].split())
         signs.append(_SIGNS.get(sign, sign))
-        place = start = found.end()
+        start = found.end()
     return [*sides, text[start:].strip()], signs
+
+
+def split(text: str, at: str = ",", thousands: bool = False) -> list[str]:
+    """Parts between `at` outside all brackets, without empty ones.
+
+    thousands: a comma that separates thousands stays.
+    """
+    parts, start = [], 0
+    for found in _outside(text, re.compile(re.escape(at))):
+        if not (thousands and _inside_number(text, found.start())):
+            parts.append(text[start : found.start()])
+            start = found.end()
+    return [part.strip() for part in (*parts, text[start:]) if part.strip()]
+
+
+def _outside(text: str, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+    """Matches outside all brackets."""
+    depth = place = 0
+    while place < len(text):
+        depth += (text[place] in OPENING) - (text[place] in CLOSING)
+        found = pattern.match(text, place) if depth == 0 else None
+        if found:
+            yield found
+        place = found.end() if found else place + 1
 
 
 def closes(text: str) -> int:
@@ -36,26 +55,6 @@ def closes(text: str) -> int:
         if depth == 0:
             return place
     return -1
-
-
-def split(text: str, at: str = ",", thousands: bool = False) -> list[str]:
-    """Parts between `at` outside all brackets and vertical bars of set builders."""
-    if at not in text:
-        return [text.strip()] if text.strip() else []
-    parts, depth, start, place = [], 0, 0, 0
-    while place < len(text):
-        depth += (text[place] in OPENING) - (text[place] in CLOSING)
-        if (
-            depth == 0
-            and text.startswith(at, place)
-            and not (thousands and _inside_number(text, place))
-        ):
-            parts.append(text[start:place])
-            place = start = place + len(at)
-        else:
-            place += 1
-    parts.append(text[start:])
-    return [part.strip() for part in parts if part.strip()]
 
 
 def _inside_number(text: str, place: int) -> bool:

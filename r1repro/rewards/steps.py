@@ -1,19 +1,16 @@
 """Rewards of a completion's steps, for process supervision in the mini world.
 
-A step is a line with an equation, and whether it holds can be told. What it leads to is not judged
-here: true steps that help nobody are rewarded too. A learned model of where steps lead is in
-stages/process_model.py.
+A step is a line with an equation, which can be checked. Where it leads is not judged: a true step
+is rewarded even if it does not help. stages/process_model.py learns where steps lead.
 """
 
-import re
 from dataclasses import dataclass
 from itertools import accumulate
 
 from r1repro.text.soundness import read_line
-from r1repro.text.tags import ANSWER_OPEN, TAGS
+from r1repro.text.tags import ANSWER_OPEN, TAG
 
 TRUE, FALSE = 1.0, 0.0
-_TAG = re.compile("|".join(map(re.escape, TAGS)))
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ def read_steps(text: str) -> list[Step]:
     TRUE if every number of the line is read, its equations hold, and a verdict on a difference
     ("17-15=2, no") says rightly whether it is zero; else FALSE.
     """
-    lines = [_TAG.sub("", line) for line in text.partition(ANSWER_OPEN)[0].split("\n")]
+    lines = TAG.sub("", text.partition(ANSWER_OPEN)[0]).split("\n")
     found = []
     for index, line in enumerate(map(read_line, lines)):
         if line.sums:

@@ -14,11 +14,13 @@ _TOKEN = re.compile(
     r"|(?P<cmd>\\[A-Za-z]+|\\[|{}])"
     r"|(?P<word>[A-Za-z]+)|(?P<greek>[\u0370-\u03ff])|(?P<sign>\*\*|[-+*/^_!|(){}\[\],:']))"
 )
-FUNCTIONS = {
-    "sin": 1, "cos": 1, "tan": 1, "cot": 1, "sec": 1, "csc": 1, "sinh": 1, "cosh": 1, "tanh": 1,
-    "arcsin": 1, "arccos": 1, "arctan": 1, "ln": 1, "log": 1, "lg": 1, "exp": 1, "abs": 1,
-    "floor": 1, "ceil": 1, "gcd": 2, "lcm": 2, "max": 2, "min": 2,
-}  # fmt: skip
+OF_SEVERAL = ("gcd", "lcm", "max", "min")
+"""Functions of two or more numbers; the others are of one."""
+FUNCTIONS = (
+    *"sin cos tan cot sec csc sinh cosh tanh arcsin arccos arctan".split(),
+    *"ln log lg exp abs floor ceil".split(),
+    *OF_SEVERAL,
+)
 SPELLED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "ceiling": "ceil"}
 GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon"
@@ -30,24 +32,32 @@ NAMED = frozenset(_PLAIN)
 """Names of functions and Greek letters in plain text."""
 
 
+def bare(text: str) -> str:
+    r"""The text with single blanks, and the content of `\text{...}` in its place."""
+    return " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text).split())
+
+
 class Unreadable(ValueError):
     """The text is not one whole expression."""
 
 
 def tokens(text: str) -> list[Token]:
     """(kind, text, preceded by a blank) of each token."""
-    found, place, text = [], 0, text.strip()
+    found: list[Token] = []
+    place, text = 0, text.strip()
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None or match.lastgroup is None:
-            raise Unreadable(f"{text[place : place + 10]!r} is no mathematics")
+            raise Unreadable(f"{text[place : place + 10]!r} is not mathematics")
         kind, token = match.lastgroup, match[match.lastgroup]
         blank = match.start(kind) > place
         place = match.end()
         if kind == "word":
             found += _letters(token, blank)
+        elif kind == "greek":
+            found.append(("var", _greek(token), blank))
         else:
-            found.append(("var", _greek(token), blank) if kind == "greek" else (kind, token, blank))
+            found.append((kind, token, blank))
     return found
 
 
@@ -84,14 +94,12 @@ def value(kind: str, token: str) -> Fraction:
         if power and abs(int(power[:8])) > 5_000:
             raise Unreadable("a number too large")
         return Fraction(head) * Fraction(10) ** int(power[:8] or 0)
+    whole, _, rest = token.partition(".")
     if kind == "repeat":
-        whole, _, rest = token.partition(".")
         lead, _, repeated = rest.partition("\\")
         return _repeating(whole, lead, re.sub(r"\D", "", repeated))
-    whole, _, rest = token.partition(".")
-    digits = re.match(r"\d+", rest)
-    shown = digits[0] if digits else ""
-    found = re.fullmatch(r"(\d*?)(?:(\d)\2{2,}|(\d{2,}?)\3+)", shown)
+    shown = re.match(r"\d*", rest)
+    found = shown and re.fullmatch(r"(\d*?)(?:(\d)\2{2,}|(\d{2,}?)\3+)", shown[0])
     if found is None:
         raise Unreadable("a decimal that goes on")
     return _repeating(whole, found[1], found[2] or found[3])
@@ -100,5 +108,6 @@ def value(kind: str, token: str) -> Fraction:
 def _repeating(whole: str, lead: str, period: str) -> Fraction:
     if not period:
         raise Unreadable("nothing repeats")
-    value = Fraction(int(whole or 0)) + (Fraction(int(lead), 10 ** len(lead)) if lead else 0)
-    return value + Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(lead))
+    shift = 10 ** len(lead)
+    value = Fraction(int(whole or 0)) + Fraction(int(lead or 0), shift)
+    return value + Fraction(int(period), (10 ** len(period) - 1) * shift)

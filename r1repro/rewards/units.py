@@ -1,15 +1,15 @@
-r"""Units, currencies and counted things after (or before) a number.
+r"""Units, currencies and counted nouns beside a number.
 
-A unit or a noun does not change the number: 12 equals 12 cm and 12 apples. Two units do count:
-12 cm is 0.12 m and not 12 m. Words that change the number (dozen, half, or more) make the text
-unreadable as a number, unless their meaning is certain (million).
+A unit on one side only does not count: 12 equals 12 cm and 12 apples. Two units are converted:
+12 cm is 0.12 m and not 12 m. Words that change the number (half, or more) make the text unreadable
+as a number, unless their meaning is certain (million).
 """
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from r1repro.rewards.tokens import NAMED
+from r1repro.rewards.tokens import NAMED, bare
 
 _SI = {
     "length": (("m",), ("meter", "metre"), "n u μ m c d k"),
@@ -30,7 +30,7 @@ _SI = {
     "heat": (("cal",), ("calorie",), "k"),
 }
 _PREFIXES = {
-    "n": ("nano", -9), "u": ("micro", -6), "μ": ("micro", -6), "m": ("milli", -3),
+    "": ("", 0), "n": ("nano", -9), "u": ("micro", -6), "μ": ("micro", -6), "m": ("milli", -3),
     "c": ("centi", -2), "d": ("deci", -1), "k": ("kilo", 3), "M": ("mega", 6), "G": ("giga", 9),
 }  # fmt: skip
 _OTHERS = """
@@ -107,7 +107,9 @@ _UNIT = re.compile(
 )
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+\.?|[\u4e00-\u9fff]{1,3}?(?=\s*(?:[\d零]|$)))")
 _COMPOUND = re.compile(rf"{_QUANTITY.pattern}(?:\s*,?\s*(?:and\s+|零)?{_QUANTITY.pattern})+")
+_POWERS = {"1": 1, "²": 2, "³": 3, "s": 2, "c": 3, "平": 2, "立": 3}
 _JOINED = re.compile(r"\s*(/|\*|·|per\b|每)\s*")
+_ARTICLES = ("the", "a", "an", "of", "total", "in")
 _NOUNS = re.compile(r"[A-Za-z]+(?:[' -][A-Za-z]+)*")
 _NO_TAIL = r"[^A-Za-z\u4e00-\u9fff%¢Ωμ°²³/.' -]\s*"
 _ORDINAL = re.compile(r"\d\s*(?:\\text\s*\{\s*)?(?:st|nd|rd|th)\s*\}?$")
@@ -127,26 +129,19 @@ class Unit:
 def _table() -> dict[str, tuple[str, Fraction]]:
     found: dict[str, tuple[str, Fraction]] = {}
     for kind, (signs, words, prefixes) in _SI.items():
-        base = Fraction(1, 1000) if kind == "mass" else Fraction(1)
-        for sign in signs:
-            found[sign] = (kind, base * 1000 if kind == "mass" else base)
-        for word in words:
-            found[word] = found[word + "s"] = found[signs[0]]
-        for prefix in prefixes.split():
+        for prefix in ("", *prefixes.split()):
             name, power = _PREFIXES[prefix]
-            size = (kind, found[signs[0]][1] * Fraction(10) ** power)
-            found.update({prefix + sign: size for sign in signs})
-            found.update({name + word + end: size for word in words for end in ("", "s")})
+            names = [name + word + end for word in words for end in ("", "s")]
+            names += [prefix + sign for sign in signs]
+            found |= dict.fromkeys(names, (kind, Fraction(10) ** power))
     for line in _OTHERS.strip().splitlines():
-        head, _, names = line.partition(":")
+        head, _, others = line.partition(":")
         kind, _, factor = head.rpartition(" ")
-        found.update({name: (kind, Fraction(factor)) for name in names.split()})
+        found |= dict.fromkeys(others.split(), (kind, Fraction(factor)))
     return found
 
 
 UNITS = _table()
-
-
 _FLAT = (
     (re.compile(r"\\text\s*\{([^{}]*)\}"), r" \1 "),
     (re.compile(r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ)"), "°"),
@@ -162,11 +157,10 @@ _TAIL = re.compile(r"[A-Za-z\u4e00-\u9fff%¢Ωμ°][A-Za-z\u4e00-\u9fff%¢Ωμ°
 def split_unit(text: str) -> tuple[str, Unit | None, Fraction] | None:
     """(number, unit, scale) of a text such as 12 km/h, 3 million people or 70 degrees.
 
-    None if the text ends in words that are no unit, so that it is no number either. A text without
-    words after it comes back whole.
+    None if the text ends in words that are no unit, so that it is no number either. A text that
+    does not end in words is returned as it is.
     """
-    whole = (text, None, Fraction(1))
-    flat = text
+    whole, flat = (text, None, Fraction(1)), text
     for pattern, written in _FLAT:
         flat = pattern.sub(written, flat)
     flat = re.sub(r"(?<=\d)(?:st|nd|rd|th)(?= |$)", "", " ".join(flat.split())).strip()
@@ -209,11 +203,9 @@ def _is_formula(plain: str) -> bool:
 def is_product(plain: str) -> bool:
     """Whether letters after a number are variables, such as the xy of 12xy, and no word."""
     letters = re.sub("[ ²³]", "", plain)
-    if not re.fullmatch(r"[A-Za-z]{1,3}", letters):
+    if letters == "no" or not re.fullmatch("[A-Za-z]{1,3}", letters):
         return False
-    return letters != "no" and (
-        len(letters) < 3 or set(letters) <= set("abcd") or not set(letters) & set("aeiouy")
-    )
+    return len(letters) < 3 or set(letters) <= set("abcd") or set(letters).isdisjoint("aeiouy")
 
 
 def unit_of(plain: str) -> Unit | None:
@@ -237,17 +229,19 @@ def unit_of(plain: str) -> Unit | None:
 
 def _is_phrase(plain: str) -> bool:
     words = plain.casefold().split()
-    short = 0 < len(words) <= 7 and _NOUNS.fullmatch(plain) is not None
-    short = short and not any(len(word) == 1 and word != "a" for word in words)
-    short = short and not any(map(_MAGNITUDE.fullmatch, words))
-    return short and not _CHANGES.intersection(words) and any(len(word) > 2 for word in words)
+    return (
+        len(words) <= 7
+        and _NOUNS.fullmatch(plain) is not None
+        and any(len(word) > 2 for word in words)
+        and not any(len(word) == 1 and word != "a" for word in words)
+        and not any(map(_MAGNITUDE.fullmatch, words))
+        and _CHANGES.isdisjoint(words)
+    )
 
 
 def _stem(plain: str) -> str:
     """The noun of a phrase without articles and plurals."""
-    words = [
-        w for w in plain.casefold().split() if w not in ("the", "a", "an", "of", "total", "in")
-    ]
+    words = [word for word in plain.casefold().split() if word not in _ARTICLES]
     return " ".join(w[:-1] if len(w) > 3 and w.endswith("s") else w for w in words)
 
 
@@ -258,23 +252,22 @@ def compound(text: str) -> tuple[Fraction, Unit] | None:
     """
     if not text[:1].isdigit() or text[-1].isdigit():
         return None
-    flat = " ".join(re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text[:120]).split())
+    flat = bare(text[:120])
     if _COMPOUND.fullmatch(flat) is None:
         return None
-    total, first, last = Fraction(0), None, None
+    total, units = Fraction(0), list[Unit]()
     for number, name in _QUANTITY.findall(flat):
-        short = name.rstrip(".")
-        minutes = last is not None and last.dimensions == (("time", 1),) and short == "m"
-        unit = _known("min" if minutes else short)
+        last = units[-1] if units else None
+        minutes = last and last.dimensions == (("time", 1),) and name.rstrip(".") == "m"
+        unit = _known("min" if minutes else name.rstrip("."))
         if unit is None or not unit.dimensions:
             return None
         size = Fraction(number) * unit.factor
-        if last is not None and (
-            unit.dimensions != last.dimensions or size >= last.factor or "." in number[:-1]
-        ):
+        if last and (unit.dimensions != last.dimensions or size >= last.factor or "." in number):
             return None
-        total, first, last = total + size, first or unit, unit
-    return (total / first.factor, first) if first is not None else None
+        total += size
+        units.append(unit)
+    return total / units[0].factor, units[0]
 
 
 def _known(plain: str) -> Unit | None:
@@ -285,14 +278,9 @@ def _known(plain: str) -> Unit | None:
         if found is None:
             return None
         name = found["name"].rstrip(".") if found["name"].rstrip(".") in UNITS else found["name"]
-        power = {"²": 2, "³": 3}.get(found["power"], 1)
-        kind = found["kind"]
-        power = {"s": 2, "平": 2, "c": 3, "立": 3}[kind[0]] if kind else power
+        power = _POWERS[(found["kind"] or found["power"] or "1")[0]]
         if name in ("mph", "kph"):
-            pairs = [
-                ("length", UNITS["mi" if name == "mph" else "km"][1], 1),
-                ("time", Fraction(3600), -1),
-            ]
+            pairs = [(*UNITS["mi" if name == "mph" else "km"], 1), (*UNITS["h"], -1)]
         elif name.rstrip("s") == "unit":
             pairs = []
         elif name in UNITS:

@@ -1,11 +1,11 @@
-"""Values of expression trees: exact where they are rational, else to as many digits as it takes.
+"""Values of expression trees: exact where they are rational, else to as many digits as needed.
 
-Costs are bounded: what would grow beyond the bounds has no value. r1repro.rewards.agreement
-compares two trees.
+Costs are bounded: what would grow too large has no value. agreement.py compares two trees.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -20,31 +20,33 @@ MOST_BITS = 60_000
 """Largest exact number, in bits."""
 
 GUARD = 50
+"""Digits beyond those that are asked for."""
+FAILURES = (ArithmeticError, ValueError, RecursionError)
+"""What the evaluation of a tree can raise."""
 
 
 class NoValue(ArithmeticError):
-    """The tree has no value here: undefined, too large, or not exact where only that is asked."""
+    """The tree has no value here: undefined, too large, or not rational where that is required."""
 
 
 class Undefined(NoValue):
     """The tree has no real value here, such as the root of a negative number."""
 
 
+def subtrees(tree: Tree) -> Iterator[Tree]:
+    """A tree and all trees within it, from left to right."""
+    left = [tree]
+    while left:
+        yield (node := left.pop())
+        left += [part for part in node[:0:-1] if isinstance(part, tuple)]
+
+
 def names(tree: Tree) -> frozenset[str]:
     """Variables of a tree."""
-    if tree[0] == "var":
-        return frozenset([tree[1]])
-    found = [names(part) for part in tree[1:] if isinstance(part, tuple)]
-    return frozenset().union(*found)
+    return frozenset(node[1] for node in subtrees(tree) if node[0] == "var")
 
 
-def holds(tree: Tree, *wanted: Any) -> bool:
-    """Whether a node that begins with `wanted` occurs in a tree."""
-    return tree[: len(wanted)] == wanted or any(
-        holds(part, *wanted) for part in tree[1:] if isinstance(part, tuple)
-    )
-
-
+@dataclass
 class Evaluation:
     """Values of a tree at one point.
 
@@ -52,19 +54,20 @@ class Evaluation:
     real: a root or logarithm of a negative number has no value; otherwise it is complex.
     exact: only rational numbers have a value.
     digits: decimal digits of what is not rational.
+    up, down: bits of the largest number met, and of the inverse of the smallest.
     """
 
-    def __init__(
-        self,
-        point: Mapping[str, Value] | None = None,
-        real: bool = False,
-        exact: bool = False,
-        digits: int = 50,
-    ) -> None:
-        self.point, self.real, self.exact, self.digits = point or {}, real, exact, digits
-        self.span = 0
+    point: Mapping[str, Value] = field(default_factory=dict)
+    real: bool = False
+    exact: bool = False
+    digits: int = 50
+    up: int = 0
+    down: int = 0
+
+    @property
+    def span(self) -> int:
         """Decimal digits between the largest and the smallest number met."""
-        self.up = self.down = 0
+        return (self.up + self.down) * 3 // 10
 
     def of(self, tree: Tree) -> Value:
         """The value of a tree. Raises NoValue."""
@@ -76,17 +79,14 @@ class Evaluation:
                 raise NoValue(tree[1])
             return self.point[tree[1]]
         if kind == "const":
-            return self.constant(tree[1])
+            self.inexact()
+            return {"pi": +mp.pi, "e": +mp.e, "i": mp.mpc(0, 1)}[tree[1]]
         if kind in ("fn", "app"):
             return self.function(tree[1], [self.of(part) for part in tree[2:]], kind == "app")
         first, *rest = (self.of(part) for part in tree[1:])
         if kind == "neg":
             return -first
         return self.seen(self.joined(kind, first, rest[0]))
-
-    def constant(self, name: str) -> Value:
-        self.inexact()
-        return {"pi": +mp.pi, "e": +mp.e, "i": mp.mpc(0, 1)}[name]
 
     def inexact(self) -> None:
         if self.exact:
@@ -123,7 +123,6 @@ class Evaluation:
         if max(up, down) > MOST_BITS:
             raise NoValue("too large")
         self.up, self.down = max(self.up, up), max(self.down, down)
-        self.span = (self.up + self.down) * 3 // 10
         return value
 
     def power(self, base: Value, exponent: Value) -> Value:
@@ -136,7 +135,7 @@ class Evaluation:
             raise NoValue("a power of zero")
         if self.real and (mp.im(as_mpmath(base)) or mp.re(as_mpmath(base)) < 0):
             if not isinstance(exponent, Fraction) or exponent.denominator % 2 == 0:
-                raise Undefined("a broken power of a negative number")
+                raise Undefined("a fractional power of a negative number")
             sign = -1 if exponent.numerator % 2 else 1  # an odd root
             return sign * self.power(-base, exponent)
         growth = abs(as_mpmath(exponent) * mp.log(as_mpmath(base)))
@@ -177,15 +176,14 @@ class Evaluation:
             seed = sum(map(ord, name))
             terms = [mp.cos(as_mpmath(x) * (seed + i) / 97) for i, x in enumerate(given)]
             return mp.exp(sum(terms, mp.mpf(seed) / 101))
-        if all(isinstance(x, Fraction) for x in given):
-            exact = _exact_function(name, given)
-            if exact is not None:
-                return self.seen(exact)
+        exact = _exact_function(name, given)
+        if exact is not None:
+            return self.seen(exact)
         self.inexact()
         values = [as_mpmath(x) for x in given]
         positive = all(not mp.im(x) and mp.re(x) > 0 for x in values)
         if self.real and name in _LOGARITHMS and not positive:
-            raise Undefined("a logarithm of no positive number")
+            raise Undefined("a logarithm of a number that is not positive")
         if self.real and name in ("arcsin", "arccos") and abs(values[0]) > 1:
             raise Undefined("no such angle")
         if name == "exp" and not abs(values[0]) < MOST_BITS / 2:
@@ -226,37 +224,29 @@ def _exact_root(base: Fraction, order: int) -> Fraction | None:
     if base < 0:
         found = _exact_root(-base, order) if order % 2 else None
         return None if found is None else -found
-    parts = []
-    for whole in (base.numerator, base.denominator):
-        if order == 2:
-            guess = math.isqrt(whole)
-        elif whole.bit_length() < 900:
-            guess = round(whole ** (1 / order))
-        else:
-            return None
-        if guess**order != whole:
-            return None
-        parts.append(guess)
-    return Fraction(*parts)
-
-
-def _exact_function(name: str, given: list[Fraction]) -> Fraction | None:
-    """The rational value of a function of rational numbers; None if it is left to mpmath."""
-    first = given[0]
-    if name in ("abs", "floor", "ceil"):
-        down = first // 1 if name == "floor" else -(-first // 1)
-        return abs(first) if name == "abs" else Fraction(down)
-    if name in ("max", "min"):
-        return max(given) if name == "max" else min(given)
-    if any(x.denominator != 1 or not 0 <= x <= 4_000 for x in given):
+    whole = base.numerator, base.denominator
+    if order > 2 and max(whole).bit_length() >= 900:
         return None
-    whole = [int(x) for x in given]
-    if name == "factorial":
-        return Fraction(math.factorial(whole[0]))
-    if name == "binom":
-        return Fraction(math.comb(*whole))
-    if name in ("gcd", "lcm"):
-        return Fraction((math.gcd if name == "gcd" else math.lcm)(*whole))
+    top, bottom = (math.isqrt(n) if order == 2 else round(n ** (1 / order)) for n in whole)
+    return Fraction(top, bottom) if (top**order, bottom**order) == whole else None
+
+
+_OF_RATIONAL: dict[str, Callable[..., Any]] = {
+    "abs": abs, "floor": math.floor, "ceil": math.ceil, "max": max, "min": min
+}  # fmt: skip
+_OF_WHOLE: dict[str, Callable[..., int]] = {
+    "factorial": math.factorial, "binom": math.comb, "gcd": math.gcd, "lcm": math.lcm
+}  # fmt: skip
+
+
+def _exact_function(name: str, given: list[Value]) -> Fraction | None:
+    """The rational value of a function of rational numbers; None if it is left to mpmath."""
+    if not all(isinstance(x, Fraction) for x in given):
+        return None
+    if name in _OF_RATIONAL:
+        return Fraction(_OF_RATIONAL[name](*given))
+    if name in _OF_WHOLE and all(x.denominator == 1 and 0 <= x <= 4_000 for x in given):
+        return Fraction(_OF_WHOLE[name](*map(int, given)))
     return None
 
 
@@ -264,18 +254,18 @@ def exact(tree: Tree) -> Fraction | None:
     """The rational value of a tree without variables; None if it has none that is known exactly."""
     try:
         value = Evaluation(exact=True).of(tree)
-    except (ArithmeticError, RecursionError):
+    except FAILURES:
         return None
     return value if isinstance(value, Fraction) else None
 
 
-def number(tree: Tree, digits: int = 30) -> Value | None:
-    """The value of a tree without variables, to about `digits`; None if it has none."""
+def number(tree: Tree) -> Value | None:
+    """The value of a tree without variables, to about 30 digits; None if it has none."""
     known = exact(tree)
     if known is not None:
         return known
-    with mp.workdps(digits + GUARD):
+    with mp.workdps(30 + GUARD):
         try:
-            return +as_mpmath(Evaluation(digits=digits).of(tree))
-        except (ArithmeticError, ValueError, RecursionError):
+            return +as_mpmath(Evaluation(digits=30).of(tree))
+        except FAILURES:
             return None

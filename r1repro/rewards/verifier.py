@@ -1,21 +1,20 @@
-"""Verdicts on mathematical answers, in worker processes with limits.
+"""Verdicts on mathematical answers, in worker processes with limits on time and memory.
 
-Model output is hostile: an expression can ask for any amount of time or memory. What is not decided
-by rational arithmetic is compared in a worker, so a failure costs one answer only.
+Model output is hostile: an expression can ask for any amount of either. Whatever rational
+arithmetic cannot decide is compared in a worker, so a failure costs one answer.
 """
 
 import multiprocessing
 import os
 import resource
-import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from multiprocessing.connection import Connection
 
 from r1repro.errors import R1ReproError
-from r1repro.rewards.comparison import DIFFERENT, DOUBT, EQUAL, ROUNDED, compare
+from r1repro.rewards.comparison import EQUAL, ROUNDED, compare
 from r1repro.rewards.notation import clean
 from r1repro.text.prose import is_sentence
 from r1repro.text.tags import marked_answer
@@ -26,6 +25,7 @@ START_SECONDS = 120.0
 """Time limit for a worker to start."""
 BYTES = 4 * 2**30
 """Memory limit of a worker."""
+_ROUNDED = "in doubt: rounded, and the question does not ask for it"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Verdict:
     """The result of one comparison.
 
     correct: whether the answer equals the gold answer; False where that is in doubt.
-    lenient: whether it does but for rounding that the question does not ask for.
+    lenient: whether it does apart from rounding that the question does not ask for.
     extracted: the compared answer, None if there was none.
     reason: why.
     """
@@ -44,29 +44,97 @@ class Verdict:
     reason: str
 
 
-_REASONS = {
-    EQUAL: "equal",
-    DIFFERENT: "different",
-    DOUBT: "in doubt",
-    ROUNDED: "in doubt: rounded, and the question does not ask for it",
-}
-
-
-def same(gold: str, answer: str, question: str | None = None) -> bool:
-    """Whether two answers are equal, computed in this process; call it through a Verifier."""
-    return compare(gold, answer, question) == EQUAL
-
-
 def quick(gold: str, answer: str, question: str | None = None) -> str | None:
     """The result of `compare` where rational arithmetic decides; None where a worker has to."""
     try:
         return compare(gold, answer, question, quick=True)
-    except Exception:  # Undecided, or a failure, which the worker repeats and names
+    except Exception:  # undecided, or a failure that the worker repeats and names
         return None
 
 
+class Verifier:
+    """Worker processes that compare answers; a worker that hangs is killed and replaced."""
+
+    def __init__(self, workers: int | None = None, seconds: float = SECONDS) -> None:
+        self.seconds, self.timeouts = seconds, 0
+        self._most = workers or os.cpu_count() or 1
+        self._idle: list[_Worker] = []
+
+    def __enter__(self) -> "Verifier":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        while self._idle:
+            self._idle.pop().end()
+
+    def grade(
+        self,
+        golds: Sequence[str],
+        texts: Sequence[str],
+        answer_only: bool = False,
+        questions: Sequence[str | None] = (),
+    ) -> Iterator[Verdict]:
+        """One verdict per completion, in order.
+
+        answer_only: each text is an answer. questions: see `compare`.
+        """
+        known = questions or [None] * len(golds)
+        threads = ThreadPoolExecutor(self._most)
+        found: list[tuple[str | None, str | Future[str]]] = []
+        try:
+            for gold, text, question in zip(golds, texts, known, strict=True):
+                answer = text if answer_only else marked_answer(text)
+                result = "no answer" if answer is None else quick(gold, answer, question)
+                late = result or threads.submit(self._compared, gold, answer, question)
+                found.append((answer, late))
+            for answer, late in found:
+                told = late if isinstance(late, str) else late.result()
+                lenient, reason = told in (EQUAL, ROUNDED), _ROUNDED if told == ROUNDED else told
+                yield Verdict(told == EQUAL, lenient, answer, reason)
+        finally:  # also where the caller stops early
+            threads.shutdown(cancel_futures=True)
+
+    def _compared(self, *job: str | None) -> str:
+        """The result of `compare`, or why there is none; each thread has a worker to itself."""
+        try:
+            worker = self._idle.pop()
+        except IndexError:
+            worker = _Worker()
+        try:
+            worker.pipe.send(job)
+            if worker.pipe.poll(self.seconds):
+                result: str = worker.pipe.recv()
+                self._idle.append(worker)
+                return result
+            self.timeouts += 1
+            result = f"no verdict within {self.seconds:g} s"
+        except (EOFError, OSError):  # out of memory, or a parser crash
+            result = "not comparable: its process died"
+        worker.end()
+        return result
+
+
+class _Worker:
+    """A process that compares, and a pipe to it."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+        with suppress(EOFError, OSError):  # a dead process is noticed at its first answer
+            if self.pipe.poll(START_SECONDS):
+                self.pipe.recv()
+
+    def end(self) -> None:
+        self.pipe.close()
+        self._process.kill()
+        self._process.join()
+
+
 def _work(pipe: Connection) -> None:
-    """Worker loop: reply to (gold, answer, question) with a result or the reason of a failure."""
+    """Worker loop: replies to (gold, answer, question) with a result or the reason of a failure."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     pipe.send(True)
@@ -79,137 +147,6 @@ def _work(pipe: Connection) -> None:
             pipe.send(compare(*job))
         except Exception as error:  # model output can make a parser raise anything
             pipe.send(f"not comparable: {type(error).__name__}")
-
-
-_Job = tuple[int, str, str, str | None]
-"""Its place, the gold answer, the answer, and the question if it is known."""
-
-
-class Verifier:
-    """Worker processes that compare answers; a worker that hangs is killed and replaced."""
-
-    def __init__(self, workers: int | None = None, seconds: float = SECONDS) -> None:
-        self.seconds, self.timeouts = seconds, 0
-        self._context = multiprocessing.get_context("spawn")
-        self._wanted = workers or os.cpu_count() or 1
-        self._workers: list[_Worker] = []
-
-    def __enter__(self) -> "Verifier":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for worker in self._workers:
-            worker.end()
-        self._workers = []
-
-    def grade(
-        self,
-        golds: Sequence[str],
-        texts: Sequence[str],
-        answer_only: bool = False,
-        questions: Sequence[str | None] = (),
-    ) -> Iterator[Verdict]:
-        """One verdict per completion, in order.
-
-        answer_only: each text is an answer. questions: the words of each, as of `compare`.
-        """
-        jobs: list[_Job] = []
-        verdicts: dict[int, Verdict] = {}
-        known = questions or [None] * len(golds)
-        for i, (gold, text, asked) in enumerate(zip(golds, texts, known, strict=True)):
-            answer = text if answer_only else marked_answer(text)
-            result = quick(gold, answer, asked) if answer is not None else None
-            if answer is None:
-                verdicts[i] = Verdict(False, False, None, "no answer")
-            elif result is not None:
-                verdicts[i] = verdict(result, answer)
-            else:
-                jobs.append((i, gold, answer, asked))
-        answers = self._compared(jobs)
-        for i in range(len(golds)):
-            while i not in verdicts:
-                index, late = next(answers)
-                verdicts[index] = late
-            yield verdicts.pop(i)
-        next(answers, None)  # lets the last worker go idle rather than be replaced
-
-    def _compared(self, jobs: list[_Job]) -> Iterator[tuple[int, Verdict]]:
-        waiting = iter(jobs)
-        for worker in self._workers:
-            if worker.job is not None:  # the caller stopped before its verdict
-                worker.replace()
-        while len(self._workers) < min(self._wanted, len(jobs)):
-            self._workers.append(_Worker(self._context))
-        for worker in self._workers:
-            worker.take(next(waiting, None), self.seconds)
-        while busy := [worker for worker in self._workers if worker.job is not None]:
-            soonest = min(worker.until for worker in busy) - time.monotonic()
-            ready = wait([worker.pipe for worker in busy], max(0.0, soonest))
-            for worker in busy:
-                job = worker.job
-                assert job is not None
-                if worker.pipe in ready or worker.pipe.poll():
-                    result = worker.answer()
-                elif time.monotonic() >= worker.until:
-                    result = f"no verdict within {self.seconds:g} s"
-                    self.timeouts += 1
-                    worker.replace()
-                else:
-                    continue
-                yield job[0], verdict(result, job[2])
-                worker.take(next(waiting, None), self.seconds)
-
-
-def verdict(result: str, answer: str) -> Verdict:
-    """A verdict of a result of `compare`, or of the reason why there is none."""
-    lenient = result in (EQUAL, ROUNDED)
-    return Verdict(result == EQUAL, lenient, answer, _REASONS.get(result, result))
-
-
-class _Worker:
-    """A worker process, its pipe and its current job."""
-
-    def __init__(self, context: Any) -> None:
-        self._context, self.job, self.until = context, None, 0.0
-        self._start()
-
-    job: _Job | None
-
-    def _start(self) -> None:
-        self.pipe, theirs = self._context.Pipe()
-        self._process = self._context.Process(target=_work, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()
-        self._ready = False
-
-    def take(self, job: _Job | None, seconds: float) -> None:
-        """Send a job once the process is ready."""
-        self.job = job
-        if job is None:
-            return
-        with suppress(OSError, EOFError):  # a dead process is detected when its answer is read
-            if not self._ready and self.pipe.poll(START_SECONDS):
-                self._ready = bool(self.pipe.recv())
-            self.pipe.send(job[1:])
-        self.until = time.monotonic() + seconds
-
-    def answer(self) -> str:
-        try:
-            result: str = self.pipe.recv()
-        except (EOFError, OSError):  # out of memory, or a parser crash
-            self.replace()
-            return "not comparable: its process died"
-        return result
-
-    def replace(self) -> None:
-        self.job = None
-        self.end()
-        self._start()
-
-    def end(self) -> None:
-        self.pipe.close()
-        self._process.kill()
-        self._process.join()
 
 
 def check_gold(gold: str, place: str, sentences: bool = False) -> None:

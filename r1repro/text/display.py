@@ -11,20 +11,16 @@ def parts(text: str) -> list[tuple[str, bool]]:
     """(part, whether it is a block) in order, without blank lines.
 
     A block goes from the line that opens it to the line that closes it: `\\[ \\]`, `$$ $$`, an
-    environment, or code between fences. A formula within a line is a part of it, and what is never
-    closed is prose.
+    environment, or fenced code. A formula within a line is part of it; what is never closed is
+    prose.
     """
-    lines = [line for line in text.split("\n") if line.strip()]
-    found: list[tuple[str, bool]] = []
-    place = 0
-    ends = _ends(lines)
+    lines = [line.rstrip() for line in text.split("\n") if line.strip()]
+    found, place, ends = [], 0, _ends(lines)
     while place < len(lines):
-        end = ends.get(place)
-        if end is None:
-            found.append((lines[place].strip(), False))
-        else:
-            found.append(("\n".join(line.rstrip() for line in lines[place : end + 1]), True))
-        place = (place if end is None else end) + 1
+        end = ends.get(place, place)
+        block = place in ends
+        found.append(("\n".join(lines[place : end + 1]) if block else lines[place].strip(), block))
+        place = end + 1
     return found
 
 

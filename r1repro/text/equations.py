@@ -2,10 +2,8 @@
 
 An equation has numbers joined by operators on the left of "=" and a number on the right: "12+5=17",
 "5 × 3 = 15", "48/2 = <<48/2=24>>24", "2*3+4 = 6+4 = 10". Words in any language may surround it.
-Ambiguous text is not read as an equation: "2x+3=7", "20% of 50 = 10", "7/2 = 3 remainder 1",
-"3+4=8?".
-
-Nothing is evaluated by Python, every expression is bounded, and time is linear in the text.
+Ambiguous text is not an equation: "2x+3=7", "20% of 50 = 10", "7/2 = 3 remainder 1", "3+4=8?".
+Every expression is bounded, and time is linear in the text.
 """
 
 import re
@@ -96,7 +94,8 @@ def sums(line: str) -> tuple[list[Sum], list[str], bool]:
     whole, at, rest = True, 0, pieces[0]
     while at < len(pieces) - 1:
         head, left = _left(rest)
-        end, sides, after, more = at + 1, [left], "", _has_operation(left)
+        more = left is not None and any(token in "+-*/" for token in left[1:])
+        end, sides, after = at + 1, [left], ""
         while more and len(sides) <= MAX_CHAIN:
             if end not in read:
                 read[end] = _right(pieces[end], end < len(pieces) - 1)
@@ -119,29 +118,22 @@ def sums(line: str) -> tuple[list[Sum], list[str], bool]:
 
 
 def _sum(sides: list[Any]) -> Sum | None:
-    """The equation with these sides, each its tokens or None.
+    """The equation with these sides, each its tokens or None; true if all equal the first.
 
-    None if there is one side, a side has no value or the last is not a number. The first has an
-    operation.
+    A side may be rounded to two or more decimals. None if there is one side, if a side has no value
+    or if the last is not a number. The first has an operation.
     """
     if len(sides) < 2 or None in sides or not _IS_NUMBER.fullmatch("".join(sides[-1])):
         return None
     values: list[Any] = [value(side) for side in sides]
     if None in values:
         return None
-    equal = (_equal(values[0], *side) for side in zip(values[1:], sides[1:], strict=True))
-    return Sum(sides[0], values[-1], all(equal))
-
-
-def _has_operation(side: tuple[str, ...] | None) -> bool:
-    """Whether an equation can begin with this side."""
-    return side is not None and any(token in "+-*/" for token in side[1:])
-
-
-def _equal(value: Fraction, stated: Fraction, side: tuple[str, ...]) -> bool:
-    """Whether `stated` equals `value`, exactly or rounded to two or more decimals."""
-    decimals = len(side[-1].partition(".")[2])
-    return value == stated or (decimals > 1 and abs(value - stated) < Fraction(1, 10**decimals))
+    for stated, side in zip(values[1:], sides[1:], strict=True):
+        decimals = len(side[-1].partition(".")[2])
+        rounded = decimals > 1 and abs(values[0] - stated) < Fraction(1, 10**decimals)
+        if values[0] != stated and not rounded:
+            return Sum(sides[0], values[-1], False)
+    return Sum(sides[0], values[-1], True)
 
 
 def _left(piece: str) -> tuple[str, tuple[str, ...] | None]:
@@ -156,16 +148,15 @@ def _left(piece: str) -> tuple[str, tuple[str, ...] | None]:
         return piece, None
     before = "" if sentence else head.rstrip()
     if before:
-        if text[0] in "+-*/)" or before[-1] in "^_%}]!\\|<>~":
-            return piece, None
-        apart = tail[0] in " \t"
-        if text[0] == "." and not apart:
-            return piece, None
+        touches = tail[0] not in " \t"
         word = _LAST_WORD.search(before[-40:])
-        # not plain equations: "20% of 50+5", "students x 3/4", "f(3+4)", "x12+5"
-        if (word and len(word[1]) == 1) or _JOINED.search(before[-40:]):
-            return piece, None
-        if word and not apart and text[0] == "(":
+        if (  # not plain equations: "20% of 50+5", "students x 3/4", "f(3+4)", "x12+5"
+            text[0] in "+-*/)"
+            or before[-1] in "^_%}]!\\|<>~"
+            or (touches and (text[0] == "." or (word and text[0] == "(")))
+            or (word and len(word[1]) == 1)
+            or _JOINED.search(before[-40:])
+        ):
             return piece, None
     return head, tokens(text)
 
@@ -204,17 +195,16 @@ def tokens(text: str) -> tuple[str, ...] | None:
     if not text or len(text) > MAX_CHARACTERS:
         return None
     found = tuple(_TOKEN.findall(text))
-    if sum(map(len, found)) != len(re.sub(r"[ \t]", "", text)):
+    if "".join(found) != re.sub(r"[ \t]", "", text):
         return None
-    if any(len(part) > MAX_DIGITS for token in found for part in token.split(".")):
-        return None
-    return found
+    short = all(len(part) <= MAX_DIGITS for token in found for part in token.split("."))
+    return found if short else None
 
 
 @lru_cache(maxsize=10_000)  # the same steps occur in many answers; `tokens` bounds their length
 def value(tokens: tuple[str, ...] | None) -> Fraction | None:
     """The value of an expression; None for an invalid one, and for division by zero."""
-    left = list(reversed(tokens or ()))
+    left = list(tokens or ())[::-1]
     try:
         found = _total(left)
     except (IndexError, ValueError, ZeroDivisionError):
@@ -224,17 +214,17 @@ def value(tokens: tuple[str, ...] | None) -> Fraction | None:
 
 def _total(left: list[str]) -> Fraction:
     """Takes a sum from the end of `left`, whose tokens are in reverse order."""
-    negative = left[-1] == "-" and bool(left.pop())
-    found = -_product(left) if negative else _product(left)
+    sign = -1 if left[-1] == "-" and left.pop() else 1
+    found = sign * _product(left)
     while left and left[-1] in "+-":
-        found = found + _product(left) if left.pop() == "+" else found - _product(left)
+        found += _product(left) if left.pop() == "+" else -_product(left)
     return found
 
 
 def _product(left: list[str]) -> Fraction:
     found = _factor(left)
     while left and left[-1] in "*/":
-        found = found * _factor(left) if left.pop() == "*" else found / _factor(left)
+        found *= _factor(left) if left.pop() == "*" else 1 / _factor(left)
     return found
 
 

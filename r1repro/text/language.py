@@ -1,11 +1,10 @@
 """Language of a text, measured in words.
 
 A word is one Han character or one run of letters in any other script. Markup tags, LaTeX, pictures,
-code and digits are removed first; names are no words of any language (r1repro.text.names): of
-points, functions, units and variables in Latin, Greek or styled letters. Counting Han characters
-against words is coarse, since a Chinese word has one to two characters, but it needs no model and
-matches DeepSeek-R1's language-consistency reward: the share of words in the target language (arXiv
-2501.12948 v2, equation 7).
+code and digits are removed first, and so are the names of points, functions, units and variables
+(names.py). Counting Han characters against words is coarse, since a Chinese word has one or two of
+them, but it needs no model and matches DeepSeek-R1's language-consistency reward: the share of
+words in the target language (arXiv 2501.12948 v2, equation 7).
 """
 
 import math
@@ -55,15 +54,11 @@ class _Plain(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        kind, form = unicodedata.category(character), unicodedata.decomposition(character)
-        plain = character
+        form, plain = unicodedata.decomposition(character), character
+        number = unicodedata.category(character) in ("No", "Nl") and character != "\u3007"
         if form.startswith(("<font>", "<wide>")) or character in "\u00b5\u2126":
             plain = unicodedata.normalize("NFKC", character)
-        elif (
-            code in _SIGNS
-            or form.startswith(_SMALL)
-            or (kind in ("No", "Nl") and character != "\u3007")
-        ):
+        elif number or code in _SIGNS or form.startswith(_SMALL):
             plain = " "
         self[code] = plain
         return plain
@@ -75,8 +70,8 @@ _PLAIN = _Plain()
 def words(text: str) -> list[str]:
     """The words of a text in order: each Han character, and each run of other letters.
 
-    Names count where nothing else tells the language: in a text without Han characters every Latin
-    run of two letters is a word, unless all of them are formal (`names.is_formal`).
+    Without Han characters in the text, every Latin run of two letters or more is a word, names
+    too, unless all of them are formal (`names.is_formal`).
     """
     if not text.isascii():
         text = text.translate(_PLAIN)
@@ -84,13 +79,18 @@ def words(text: str) -> list[str]:
         text = _without(text, opening, closing, most)
     text = _FORMULA.sub(lambda found: _said_in(found[0]), text)
     text = _NOT_WORDS.sub(lambda found: "0" if found[0].isdigit() else " ", text)
-    found = [match for match in _WORD.finditer(text) if not _is_variable(match[0])]
+    found = [
+        match
+        for match in _WORD.finditer(text)
+        if not (is_greek_name(match[0]) or re.fullmatch(f"[{_LATIN}]", match[0]))
+    ]
     latin = [match for match in found if _IS_LATIN.match(match[0])]
     if not _IS_HAN.search(text):
         if all(is_formal(match[0]) for match in latin):
             found = [match for match in found if not _IS_LATIN.match(match[0])]
         return [match[0] for match in found]
-    names = {match.start() for match in latin if is_name(match[0], *_beside(text, match))}
+    text = f"\n{text}\n"  # now a match stands one character later
+    names = {m.start() for m in latin if is_name(m[0], text[m.start()], text[m.end() + 1])}
     return [match[0] for match in found if match.start() not in names]
 
 
@@ -118,16 +118,6 @@ def is_mixed(text: str) -> bool:
     """Whether the text has at least one English and one Chinese word."""
     found = words(text)
     return any(map(_IS_LATIN.match, found)) and any(map(_IS_HAN.match, found))
-
-
-def _beside(text: str, match: re.Match[str]) -> tuple[str, str]:
-    """The characters before and after a match, "" at an end of the text."""
-    start, end = match.span()
-    return text[max(0, start - 1) : start], text[end : end + 1]
-
-
-def _is_variable(word: str) -> bool:
-    return (len(word) == 1 and bool(_IS_LATIN.match(word))) or is_greek_name(word)
 
 
 def _said_in(formula: str) -> str:

@@ -1,4 +1,4 @@
-"""What a reader should see in a transcript: false sums, turns, and words of the other language."""
+"""What to highlight in a transcript: false sums, turns, and words of the other language."""
 
 import re
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""Names in mathematical text that are words of no language: of points, functions, units, variables.
+"""Names in mathematical text that belong to no language: of points, functions, units, variables.
 
-In Chinese, `AB=AC`, `sinA`, `5cm` and the name Dan are written in Latin letters as they are here; a
-text is not mixed for that. What an English speaker would say, such as `then` or `Wait`, is.
+Chinese text has `AB=AC`, `sinA`, `5cm` and the name Dan in Latin letters too, so they do not make
+it mixed. English words such as `then` or `Wait` do.
 """
 
 import re
@@ -27,16 +27,16 @@ COMMON = frozenset(
 )
 """English words that tell the language wherever they stand, in lower case."""
 SHORT = frozenset("so is we of to".split())
-"""Those of two letters that no formula holds."""
+"""Those of two letters that do not occur in formulas."""
 IN_CODE = frozenset(
     "is of to for and not new add use find sum product number numbers line point points circle "
     "triangle square angle length area value values step result mean one two three left true false "
     "from with over under above below between per get put let show check all any once problem "
     "total equal".split()
 )
-"""Those of them that code, such as that of a picture, is written in."""
+"""Those that also occur in code, such as that of a picture."""
 _PRODUCTS = frozenset("am an as at be by my".split())
-"""Those that a formula holds as products or indices, as in `v=at` and `{an}`."""
+"""Those that occur in formulas as products or indices, as in `v=at` and `{an}`."""
 _FUNCTION = re.compile(
     r"(?:(?:a|arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|ln|lg|exp|lim|max|min|mod|gcd|lcm|det|deg|dim|"
     r"sup|inf|arg|sgn|ker|var|cov|abs|sqrt|floor|ceil|argmax|argmin|rank)(?:[A-Z]{0,3}|[xyz])"
@@ -53,9 +53,9 @@ _GREEK = re.compile("[\u0391-\u03c9ϑϕϖϱϵ]+")
 def is_name(word: str, before: str, after: str) -> bool:
     """Whether a run of Latin letters in a text with Chinese is a name.
 
-    before, after: the characters beside it. A run with a capital letter is one unless it is COMMON;
-    so are two letters that are no word, letters without a vowel or in a row, as `abc`, functions,
-    units, indices, and up to four letters that touch a sign, as in `3aab=`. A digit is given as 0.
+    before, after: the characters beside it, 0 for any digit. Unless it is COMMON, a run with a
+    capital letter is a name; so are two letters, letters without a vowel or in alphabetical order
+    (`abc`), functions, units, indices, and up to four letters beside a sign, as in `3aab=`.
     """
     beside_sign = len(word) <= 4 and (before in _SIGNS or after in _SIGNS)
     if _plain(word) in COMMON:
@@ -64,14 +64,14 @@ def is_name(word: str, before: str, after: str) -> bool:
 
 
 def is_formal(word: str) -> bool:
-    """Whether a run of Latin letters, such as `x-y` or `cosB`, is a formula's by its form alone."""
+    """Whether a run of Latin letters, such as `x-y` or `cosB`, has the form of a formula."""
     if len(word) > 20 or _plain(word) in COMMON:
         return False
     return all(map(_formal, re.split("['’-]", word)))
 
 
 def is_greek_name(word: str) -> bool:
-    """Whether a run of letters is of one or two Greek letters, or of these in a row, as αβγ."""
+    """Whether a run of letters is one or two Greek letters, or several in order, as αβγ."""
     return bool(_GREEK.fullmatch(word)) and (len(word) <= 2 or _in_a_row(word))
 
 

@@ -1,7 +1,7 @@
 """Finds training rows that overlap with an evaluation set, and says in which way.
 
-What many rows of a file share, such as an instruction around each question, is taken off first and
-is no evidence. Does not detect translations and paraphrases.
+What many rows of a file share, such as an instruction around each question, is removed first.
+Translations and paraphrases are not detected.
 """
 
 from collections import Counter, defaultdict
@@ -71,15 +71,13 @@ def overlaps(train: Sequence[str], evaluation: Sequence[str]) -> list[Overlap]:
             continue
         own = _ngrams(asked.plain) - common_phrases
         common = Counter(row for gram in own for row in holders.get(gram, ()))
-        shares = {
-            row: times / min(len(own), len(grams[row]))
-            for row, times in common.items()
-            if min(len(own), len(grams[row])) >= LEAST
-        }
-        closest = sorted(
-            (row for row in shares if shares[row] >= SHARE), key=lambda row: (-shares[row], row)
-        )
-        kinds = [(_kind(asked, theirs[row]), row) for row in closest[:_CLOSEST]]
+        shares = {}
+        for row, count in common.items():
+            size = min(len(own), len(grams[row]))
+            if size >= LEAST and count / size >= SHARE:
+                shares[row] = count / size
+        closest = sorted(shares, key=lambda row: (-shares[row], row))[:_CLOSEST]
+        kinds = [(_kind(asked, theirs[row]), row) for row in closest]
         if kinds:
             kind, row = min(kinds, key=lambda one: EVIDENCE.index(one[0]))
             found.append(Overlap(number, row, kind, round(shares[row], 4)))
@@ -121,18 +119,11 @@ def _held(ours: Sequence[Wording], theirs: Sequence[Wording]) -> dict[int, int]:
 
     An equal row comes first, then the longest.
     """
-    whole: dict[tuple[str, ...], int] = {}
-    for row, asked in enumerate(theirs):
-        whole.setdefault(asked.pieces, row)
-    held = _holding(ours, theirs)
-    for outer, inner in _holding(theirs, ours):
-        held.append((inner, outer))
-    found: dict[int, int] = {}
-    for row, other in sorted(held, key=lambda pair: (len(theirs[pair[1]].pieces), -pair[1])):
-        found[row] = other
-    return found | {
-        row: whole[o.pieces] for row, o in enumerate(ours) if o.pieces in whole and o.pieces
-    }
+    held = _holding(ours, theirs) + [(mine, row) for row, mine in _holding(theirs, ours)]
+    found = dict(sorted(held, key=lambda pair: (len(theirs[pair[1]].pieces), -pair[1])))
+    whole = {asked.pieces: row for row, asked in reversed([*enumerate(theirs)]) if asked.pieces}
+    equal = {row: whole[one.pieces] for row, one in enumerate(ours) if one.pieces in whole}
+    return found | equal
 
 
 def _holding(outer: Sequence[Wording], inner: Sequence[Wording]) -> list[tuple[int, int]]:
@@ -149,9 +140,11 @@ def _holding(outer: Sequence[Wording], inner: Sequence[Wording]) -> list[tuple[i
             for row in by_start.get(asked.pieces[start : start + 3], ()):
                 pieces = inner[row].pieces
                 end = start + len(pieces)
-                if end not in ends or asked.pieces[start:end] != pieces:
-                    continue
-                if _introduces(asked.pieces[:start], pieces):
+                if (
+                    end in ends
+                    and asked.pieces[start:end] == pieces
+                    and _introduces(asked.pieces[:start], pieces)
+                ):
                     found.append((number, row))
     return found
 
@@ -203,24 +196,20 @@ def _without(asked: Wording, dropped: set[tuple[str, ...]]) -> Wording:
     sizes = {len(one) for one in dropped if len(one) > _AFFIX}
     kept = []
     for sentence in asked.sentences:
-        # At the end of a formula or picture no mark may set the instruction off.
-        ends = (size for size in sizes if size < len(sentence) and sentence[-size:] in dropped)
         if sentence not in dropped:
-            size = max(ends, default=0)
-            kept.append(sentence[: len(sentence) - size])
+            # At the end of a formula or picture no mark may set the instruction off.
+            ends = (size for size in sizes if size < len(sentence) and sentence[-size:] in dropped)
+            kept.append(sentence[: len(sentence) - max(ends, default=0)])
     rest = joined(kept)
     return rest if rest.pieces else asked
 
 
 def _affix(rows: set[tuple[str, ...]], backwards: bool) -> tuple[str, ...]:
     """The first pieces that most rows share, or the last; empty if these are too few."""
-    if len(rows) < 3:
-        return ()
     turned = [row[::-1] if backwards else row for row in rows]
     affix: tuple[str, ...] = ()
-    while True:
-        longer = Counter(row[: len(affix) + 1] for row in turned if len(row) > len(affix) + 1)
-        best, count = longer.most_common(1)[0] if longer else ((), 0)
+    while longer := Counter(row[: len(affix) + 1] for row in turned if len(row) > len(affix) + 1):
+        best, count = longer.most_common(1)[0]
         if count < max(3, _AFFIX_SHARE * len(rows)):
             break
         affix = best

@@ -13,11 +13,10 @@ _ABOUT_NOTHING = _VERBS | {"there", "no"}
 
 
 def is_sentence(answer: str) -> bool:
-    """Whether an answer is a full sentence, in English or Chinese.
+    """Whether an answer is a full sentence, in English or Chinese: a word first, and a verb.
 
-    It must start with a word and contain a verb. "A", "east", "June 20" and "all real numbers" have
-    no verb, and "40 sweets are left" starts with its value. "does not exist" and "there is no
-    solution" are accepted answers. All of these can be compared.
+    "A", "June 20" and "all real numbers" have no verb, "40 sweets are left" starts with its value,
+    and "does not exist" and "there is no solution" are common answers: all can be compared.
     """
     found = words(answer)
     if not _BEGINS_WITH_A_WORD.match(answer) or {*found[:1]} & _ABOUT_NOTHING:

@@ -13,7 +13,7 @@ OFTENEST_LINE = 2
 
 
 def lines(thinking: str) -> list[str]:
-    """The lines of a thinking without blank ones, display mathematics and code."""
+    """The lines of the thinking, without blank lines, display mathematics and code."""
     return [line for line, block in display.parts(thinking) if not block]
 
 
@@ -27,9 +27,7 @@ def is_readable(text: str, language: str) -> bool:
     reading = read(text)
     if not reading.format_valid:
         return False
-    found = lines(reading.think)
-    if any(len(line) > LONGEST_LINE for line in found):
-        return False
-    if any(times > OFTENEST_LINE for times in Counter(found).values()):
+    times = Counter(lines(reading.think))
+    if any(len(line) > LONGEST_LINE or times[line] > OFTENEST_LINE for line in times):
         return False
     return not language_share(reading.think, language) < 1.0

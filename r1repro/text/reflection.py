@@ -1,8 +1,8 @@
 """Reflection words, counted as in DeepSeek-R1.
 
 The ten English words are the paper's (arXiv 2501.12948 v2, section C.2 and figure 9a). The paper
-lists no Chinese words; ours are listed under their English counterparts. Chinese has no spaces, so
-what a word is not is said beside it: 等等 after a list is "and so on", 错排 a derangement.
+lists no Chinese words; ours stand under their English counterparts. Chinese has no spaces, so
+contexts exclude other meanings: 等等 after a list is "and so on", 错排 is a derangement.
 """
 
 import re

@@ -1,14 +1,14 @@
 """Parses the work in a text line by line and checks each of its equations.
 
-r1repro.text.equations says what an equation is. Besides steps there are
+See equations.py for what an equation is. Besides steps there are
 
 - rechecks, introduced by a word such as "wait" or 检查: they replace the previous step;
 - checks, which compare a result with a target: "17-15=2, no", "15-15=0，对";
 - verdicts: "no", "not 15", 正好15; a check or a verdict ends an attempt;
 - stated answers: "The answer is 15".
 
-Any other line with a digit is unparsed, including a restated question. So is a line with a number
-outside its equation, which keeps unread numbers from passing unnoticed.
+Any other line with a digit is unparsed, including a restated question, and so is a line with a
+number outside its equation: no number passes unread.
 """
 
 import re
@@ -141,7 +141,7 @@ class Work:
     def repeats(self) -> bool:
         """Whether an attempt occurs twice, or a step twice within one attempt."""
         whole = [attempt.steps for attempt in self.attempts if attempt.steps]
-        return len(set(whole)) < len(whole) or any(len(set(one)) < len(one) for one in whole)
+        return any(len(set(each)) < len(each) for each in (whole, *whole))
 
 
 def read_work(text: str) -> Work:
@@ -160,8 +160,8 @@ def read_line(line: str) -> Line:
     """Parse one line."""
     plain = equations.plain(line)
     digits = bool(re.search(r"\d", plain))
-    bare = plain.strip(_EDGES).lower()
     if not digits:
+        bare = plain.strip(_EDGES).lower()
         if _TRAILING.match(line.strip(" \t,，")):
             return Line(trailing=True)
         if bare in AFFIRMING or bare in DENYING:

@@ -11,6 +11,7 @@ ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 END = "<|endoftext|>"
 """End-of-sequence token of the mini world."""
 TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
+TAG = re.compile("|".join(TAGS))
 
 LONGEST = 2_000
 """Maximum characters read from a mathematical answer."""
@@ -18,7 +19,6 @@ _BOXED = re.compile(r"\\(?:boxed|fbox|framebox|bbox\s*\[[^\[\]]*\])\s*\{")
 _BARE_BOX = re.compile(r"\\(?:boxed|fbox)(?:\s+|(?=[\d\\]))([-+]?[\w.]+|\\[A-Za-z]+)")
 _GSM8K = re.compile(r"(?:^|\n)[ \t]*####[ \t]*([^\n]+)")
 _SHAPE = re.compile(r"\s*<think>(.*?)</think>.*?<answer>(.*?)</answer>\s*", re.DOTALL)
-_TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 _STATED = re.compile(r"(?:answer is|answer:|答案是|答案为|答案：)\s*([^\n。]+)")
 # A base of the mini world goes on with a new user turn, whatever it has said before.
 _NEXT_TURN = re.compile(r"\n\s{0,4}(?:User:|用户：)")
@@ -59,21 +59,21 @@ class Reading:
 def read(text: str) -> Reading:
     """Parse a completion of the form `<think>...</think> summary <answer>...</answer>`.
 
-    Of a completion that goes on after its answer the first turn is read, and its format is not
-    valid. An end token after the answer is no text.
+    If a completion goes on after its answer, the first turn is read and the format is not valid. An
+    end token after the answer is allowed.
     """
     whole, turn = without_end(text), first_turn(text)
     # Count the tags first: with exactly one of each, the pattern matches or fails in linear time.
     shape = _SHAPE.fullmatch(whole) if all(whole.count(tag) == 1 for tag in TAGS) else None
-    valid = shape is not None and bool(shape[1].strip()) and bool(shape[2].strip())
-    think = _between(turn, THINK_OPEN, THINK_CLOSE)
+    valid = shape is not None and all(part.strip() for part in shape.groups())
+    think = _between(turn, THINK_OPEN, THINK_CLOSE) or ""
     answer = _only_answer(turn.rsplit(THINK_CLOSE, 1)[-1], turn) or ""
-    return Reading(think or "", answer.strip() or None, valid)
+    return Reading(think, answer.strip() or None, valid)
 
 
 def after_thinking(text: str) -> str:
     """The text after the thinking, without tags."""
-    return _TAG.sub(" ", text.rsplit(THINK_CLOSE, 1)[-1]).strip()
+    return TAG.sub(" ", text.rsplit(THINK_CLOSE, 1)[-1]).strip()
 
 
 def thinking(text: str) -> str:
@@ -85,16 +85,15 @@ def thinking(text: str) -> str:
 def final_answer(text: str, kind: str = "number") -> str | None:
     """The stated answer, with or without tags, so that tags alone earn no accuracy.
 
-    In order: the answer tag; the text after the last "answer is" (or its Chinese counterpart); the
-    last number (`kind="number"`) or the last expression with an operator (`kind="expression"`).
-    None if no answer is stated, or if alternatives are ("36 or 37"). Text after a new user turn is
-    ignored.
+    In order: the answer tag; the last number (`kind="number"`), or expression with an operator
+    (`kind="expression"`), after the last "answer is" (or its Chinese counterpart), or else of the
+    text. None without one, and for alternatives ("36 or 37"). Ignores text after a new user turn.
     """
     text = first_turn(_NEXT_TURN.split(text, maxsplit=1)[0])
     answer = read(text).answer
     if answer is not None:
         return answer
-    plain = _TAG.sub(" ", text)
+    plain = TAG.sub(" ", text)
     stated = _STATED.findall(plain)
     plain = stated[-1] if stated else plain
     if _ALTERNATIVES.search(plain.rstrip().rsplit("\n", 1)[-1]):
@@ -104,11 +103,10 @@ def final_answer(text: str, kind: str = "number") -> str | None:
 
 
 def marked_answer(text: str) -> str | None:
-    """The mathematical answer that a completion marks, in its answer tag or its last box.
+    """The mathematical answer in a completion's answer tag, in its last box, or after "####".
 
-    Also after "####", as GSM8K marks it. Never taken from the thinking, in the tags of any known
-    model family, nor from a turn after the first; None if the thinking is unfinished or nothing is
-    marked.
+    Never taken from the thinking, in the tags of any known model family, nor from a turn after the
+    first; None if the thinking is unfinished or nothing is marked.
     """
     return _marked(_turn(text))
 
@@ -147,22 +145,21 @@ def boxed(text: str) -> str | None:
 def math_answer(text: str) -> str | None:
     """The marked mathematical answer, or else the last one stated.
 
-    The fallback covers base models, which write no tags: the last value after the last "the answer
-    is", or the clause itself if it has no value or hedges ("7 or 8", "not 7"); without such a
-    clause, the last value. Never taken from the thinking.
+    Base models write no tags, so the last value after the last "answer is" counts, or the clause
+    itself if it has no value or hedges ("7 or 8", "not 7"); without such a clause, the last value.
+    Never taken from the thinking.
     """
     text = _turn(text)
     marked = _marked(text)
     if marked is not None or (THINK_OPEN in text and THINK_CLOSE not in text):
         return marked
     rest = after_thinking(text)
-    clauses = _STATED.findall(rest)
-    if clauses and _HEDGED.search(clauses[-1]):  # no one value is stated; the clause is judged
-        return clauses[-1].strip().rstrip(".")[:LONGEST]
-    values = _VALUE.findall((clauses[-1] if clauses else rest)[-LONGEST:])
+    clause = next(iter(_STATED.findall(rest)[-1:]), None)
+    hedged = clause and _HEDGED.search(clause)  # no one value is stated; the clause is judged
+    values = [] if hedged else _VALUE.findall((clause or rest)[-LONGEST:])
     if values:
         return str(values[-1]).rstrip(",")
-    return clauses[-1].strip().rstrip(".")[:LONGEST] if clauses else None
+    return clause and clause.strip().rstrip(".")[:LONGEST]
 
 
 def _expressions(text: str) -> list[str]:
@@ -178,8 +175,5 @@ def _only_answer(rest: str, text: str | None = None) -> str | None:
 
 
 def _between(text: str, opening: str, closing: str) -> str | None:
-    start = text.find(opening)
-    if start < 0:
-        return None
-    end = text.find(closing, start + len(opening))
-    return text[start + len(opening) : end] if end >= 0 else None
+    inside, closed, _ = text.partition(opening)[2].partition(closing)
+    return inside if closed else None

@@ -1,7 +1,7 @@
 """Where a completion's own turn ends: end tokens, and turns that a model invents after its answer.
 
-A base model that does not stop goes on with a new question and answers that too. The text is read
-up to the end of its first answer; the rest answers no prompt.
+A base model that does not stop goes on with a new question and answers that too, so a text is read
+up to the end of its first answer.
 """
 
 import re
@@ -11,7 +11,7 @@ _END = (
     "<｜end▁of▁sentence｜>", "<end_of_turn>", "<eos>", "</s>", "<|end|>",
 )  # fmt: skip
 _TOKEN = re.compile("|".join(map(re.escape, _END)) + r"(?!\s*<\|start\|>assistant)")
-_LEADING = re.compile(rf"\s*(?:{_TOKEN.pattern})")
+_LEADING = re.compile(rf"^\s*(?:{_TOKEN.pattern})")
 _SPEAKER = r"(?:User|Human|Question|Problem|Student|用户|问题|问|题目)\s*[:：]"
 # At the start of a line, or right after the answer tag; the speaker of R1-Zero's template, which is
 # one line, also after a sentence.
@@ -50,35 +50,24 @@ def first_turn(text: str) -> str:
     """
     if not any(mark in text for mark in ("<", "\n", "User:", "用户：")):
         return text
-    text = without_end(text)
-    if (leading := _LEADING.match(text)) is not None:
-        text = text[leading.end() :]
+    text = _LEADING.sub("", without_end(text), count=1)
     token = _TOKEN.search(text)
     if token and _TOKEN.sub("", text[token.end() :]).strip() != "</answer>":
         text = text[: token.start()]
     thought = text.find("</think>")
-    if thought < 0 and "<think>" in text:
-        return _TOKEN.sub("", text)
-    answered = _ANSWERED.search(text, max(0, thought))
-    user = _user(text, max(0, thought))
-    invented = answered is None or _ANSWERER.search(text, max(0, user), answered.start())
-    if user >= 0 and invented:
-        return _TOKEN.sub("", text[:user])
-    following = _NEXT.search(text, answered.end()) if answered else None
-    if following is not None:
-        text = text[: following.start()]
+    if thought >= 0 or "<think>" not in text:
+        answered = _ANSWERED.search(text, max(0, thought))
+        number = _DIGIT.search(text, max(0, thought))
+        user = _LINE_OF_USER.search(text, number.end()) if number else None
+        if user and (not answered or _ANSWERER.search(text, user.start(), answered.start())):
+            text = text[: user.start()]
+        elif answered and (following := _NEXT.search(text, answered.end())):
+            text = text[: following.start()]
     return _TOKEN.sub("", text)
 
 
-def _user(text: str, start: int) -> int:
-    """Where the template's "User:" begins a line after a number, or -1."""
-    number = _DIGIT.search(text, start)
-    line = _LINE_OF_USER.search(text, number.end()) if number else None
-    return line.start() if line else -1
-
-
 def without_end(text: str) -> str:
-    """The text without end tokens after it, which are no text."""
+    """The text without the end tokens after it."""
     end, found = len(text), True
     while found:
         kept = end

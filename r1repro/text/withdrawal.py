@@ -1,8 +1,8 @@
 """Results that a completion states and then withdraws, as in the paper's "aha moment".
 
-In R1 v1, Table 3 (v2, Table 2), a completion stops, says "Wait" and evaluates again. Here a result
-is the "= number" of a calculation. It is withdrawn if a rejecting word follows it on the same line
-or opens the next. In a search that is the plain verdict on a failed attempt.
+In R1 v1, Table 3 (v2, Table 2), a completion stops, says "Wait" and evaluates again. Here a result,
+the "= number" of a calculation, is withdrawn if a rejecting word follows it on the same line or
+opens the next. In a search this is the usual verdict on a failed attempt.
 """
 
 import re
@@ -28,6 +28,6 @@ def reconsiders(thinking: str) -> bool:
 
 
 def turns(text: str) -> Iterator[tuple[int, int]]:
-    """Where a word stands that withdraws the result before it: (start, end) of each."""
+    """(start, end) of each word that withdraws the result before it."""
     for taken in _TAKEN_BACK.finditer(text):
         yield taken.span(taken.lastindex or 0)

@@ -1,7 +1,7 @@
-"""A question's wording as pieces, the same for every way of writing it.
+"""A question's wording as pieces that do not depend on how it is typeset.
 
-Case, spacing, delimiters of mathematics, commands of one meaning (`\\dfrac`, `^\\circ` and °) and
-punctuation make no difference; brackets and decimal points do.
+Case, spacing, math delimiters, equivalent commands (`\\dfrac`; `^\\circ` and °) and punctuation do
+not count; brackets and decimal points do.
 """
 
 import re
@@ -55,10 +55,7 @@ _BRACKETS = frozenset("()[]（）【】|")
 
 @dataclass(frozen=True)
 class Wording:
-    """Pieces of a text, and where its sentences start, of which the first is at 0.
-
-    A picture is one piece.
-    """
+    """Pieces of a text, of which a picture is one, and where its sentences start, from 0."""
 
     pieces: tuple[str, ...]
     starts: tuple[int, ...]
@@ -81,7 +78,7 @@ class Wording:
 
 def wording(text: str) -> Wording:
     """A text: words, numbers and signs in lower case; each Chinese character is a piece."""
-    return joined([_pieces(part) for part in _SENTENCE.split(_alike(text))])
+    return joined([tuple(_PIECE.findall(part)) for part in _SENTENCE.split(_alike(text))])
 
 
 def joined(sentences: list[tuple[str, ...]]) -> Wording:
@@ -92,10 +89,6 @@ def joined(sentences: list[tuple[str, ...]]) -> Wording:
         starts.append(len(pieces))
         pieces += sentence
     return Wording(tuple(pieces), tuple(starts))
-
-
-def _pieces(text: str) -> tuple[str, ...]:
-    return tuple(_PIECE.findall(text))
 
 
 def _alike(text: str) -> str:
@@ -126,8 +119,6 @@ def _plain(character: str) -> str:
 
 
 def _digest(picture: str) -> str:
-    return _letters(zlib.crc32("".join(picture.split()).encode("utf-8", "surrogatepass")))
-
-
-def _letters(number: int) -> str:
-    return "".join(chr(ord("a") + int(digit)) for digit in str(number))
+    """A checksum of a picture in letters, so that it is one piece."""
+    checksum = zlib.crc32("".join(picture.split()).encode("utf-8", "surrogatepass"))
+    return str(checksum).translate(str.maketrans("0123456789", "abcdefghij"))

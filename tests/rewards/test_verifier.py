@@ -6,11 +6,12 @@ import pytest
 from r1repro import cli
 from r1repro.errors import R1ReproError
 from r1repro.rewards import verifier
-from r1repro.rewards.comparison import compare
+from r1repro.rewards.comparison import EQUAL, compare
 from r1repro.rewards.expressions import expression
-from r1repro.rewards.math_answers import parse
+from r1repro.rewards.math_answers import read
+from r1repro.rewards.notation import clean
 from r1repro.rewards.values import exact
-from r1repro.rewards.verifier import Verifier, check_gold, quick, same
+from r1repro.rewards.verifier import Verifier, check_gold, quick
 from r1repro.text.tags import marked_answer
 
 
@@ -33,6 +34,9 @@ def test_an_answer_is_taken_from_its_mark_and_never_from_the_thinking(text, answ
 
 
 def test_answers_are_read_as_trees():
+    def parse(answer):
+        return read(clean(answer))
+
     pair, listed = parse("(1, 2)"), parse("1 and 2")
     assert (pair.kind, [part.text for part in pair.parts]) == ("()", ["1", "2"])
     assert parse(r"$\{1,2\}$").kind == "{}" and listed.kind == "" and len(listed.parts) == 2
@@ -90,7 +94,7 @@ def test_answers_are_read_as_trees():
     ],
 )
 def test_notation_is_no_difference_and_values_are(gold, answer, equal):
-    assert same(gold, answer) is equal
+    assert (compare(gold, answer) == EQUAL) is equal
 
 
 def test_hostile_answers_are_read_in_time():
