@@ -96,10 +96,16 @@ def sampled_an_update(arm: Arm, start: RLConfig) -> float:
     return settings.questions * settings.generations / settings.objective.passes
 
 
-def sampled_before(arm: Arm, config: Config) -> int:
-    """Completions of the base that the model of an arm's steps learned from; 0 without one."""
+def sampled(arm: Arm, config: Config, steps: int | None = None) -> int:
+    """Completions sampled in the updates of an arm, all of them or the first `steps`.
+
+    With those of the base that the model of its steps learned from, where it has one.
+    """
+    if steps is None:
+        steps = lab.settings(config.stage.r1_zero, arm).steps
     pairs = config.stage.reward_model
-    return pairs.questions * pairs.samples if arm.learned_steps else 0
+    before = pairs.questions * pairs.samples if arm.learned_steps else 0
+    return round(steps * sampled_an_update(arm, config.stage.r1_zero)) + before
 
 
 def common_rates(notebook: str, *methods: str) -> set[float]:

@@ -1,16 +1,16 @@
-"""Advantages: what a group's mean and deviation, the length and the steps of an answer decide.
+"""Advantages: the effect of a group's mean and deviation, and of an answer's length and steps.
 
 Everything is exact. The policy is a table (r1repro/lab/tree.py) whose first token decides whether
-the answer is right, and whose other tokens decide how long it is: length is worth nothing, and what
-an objective does to it is the objective's doing.
+the answer is right, and whose other tokens decide only how long it is. Length is not rewarded, so
+any change of length is due to the objective.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import comb
 
 import pandas as pd
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from r1repro.lab.tree import Tree, expectation, mean_length
 from r1repro.text.soundness import read_work
@@ -23,23 +23,20 @@ OBJECTIVES: dict[str, tuple[str, str]] = {
     "GRPO without the deviation": ("centred", "completion"),
     "Dr. GRPO": ("centred", "cap"),
 }
-"""Name: advantage and normalization, as ObjectiveConfig calls them."""
+"""Advantage and normalization by name, as ObjectiveConfig calls them."""
 
 
 def expected_advantages(p: float, group_size: int, kind: str) -> tuple[float, float]:
-    """Mean advantage of a wrong and of a right answer, over what the rest of its group may be.
+    """Mean advantage of a wrong and of a right answer, over all that its group may contain.
 
-    Of the other G - 1 answers a binomial number is right, each with probability p. Rewards are 0
-    and 1.
+    Rewards are 0 and 1. Each of the other G - 1 answers is right with probability p, independently.
     """
-    others = range(group_size)
-    chances = [comb(group_size - 1, k) * p**k * (1 - p) ** (group_size - 1 - k) for k in others]
-    found = []
+    others, found = group_size - 1, []
     for own in (0.0, 1.0):
         total = 0.0
-        for k, chance in zip(others, chances, strict=True):
-            rewards = torch.zeros(group_size, dtype=torch.float64)
-            rewards[0], rewards[1 : k + 1] = own, 1.0
+        for k in range(group_size):
+            chance = comb(others, k) * p**k * (1 - p) ** (others - k)
+            rewards = torch.tensor([own] + [1.0] * k + [0.0] * (others - k), dtype=torch.float64)
             total += chance * float(objective.advantages_of(rewards, group_size, kind)[0])
         found.append(total)
     return found[0], found[1]
@@ -56,40 +53,25 @@ def group_by_hand(rewards: Sequence[float], lengths: Sequence[int]) -> pd.DataFr
     return rows.rename_axis("answer")
 
 
-def answers(cap: int) -> Tree:
-    """A first token, right or wrong, then any number of others up to `cap` tokens in all."""
-    ends = [MORE * n + END for n in range(cap - 1)] + [MORE * (cap - 1)]
-    return Tree(tuple(first + rest for first in (RIGHT, WRONG) for rest in ends))
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Mean lengths and accuracy over exact updates, by objective."""
-
-    curves: Mapping[str, pd.DataFrame]
-
-    def change(self, name: str, column: str) -> float:
-        """Last value minus first."""
-        values = self.curves[name][column]
-        return float(values.iloc[-1] - values.iloc[0])
-
-
 def lengths(
     p: float = 0.2, stop: float = 0.1, cap: int = 16, group_size: int = 16, updates: int = 150
-) -> Lengths:  # fmt: skip
-    """Follow the expected update of each objective, from the same policy.
+) -> dict[str, pd.DataFrame]:  # fmt: skip
+    """Mean lengths and accuracy over exact updates, by objective, all from the same policy.
 
-    p: share of right answers at the start; stop: probability of the end at every token. The loss is
-    objective.grpo_loss, its mean an exact expectation over groups of `group_size` answers. Losses
-    by the cap are multiplied by cap / mean length at the start, so that steps are of one size.
+    An answer is a first token, right or wrong, then any number of others, up to `cap` tokens in
+    all. p: share of right answers at the start; stop: probability of the end at every token. The
+    loss is objective.grpo_loss, its mean an exact expectation over groups of `group_size` answers.
+    Losses by the cap are multiplied by cap / mean length at the start, so that all steps are of the
+    same size.
     """
-    tree = answers(cap)
+    rests = [MORE * n + END for n in range(cap - 1)] + [MORE * (cap - 1)]
+    tree = Tree(tuple(first + rest for first in (RIGHT, WRONG) for rest in rests))
     right_S = torch.tensor([text[0] == RIGHT for text in tree.completions])
     start = tree.logits(lambda context: {RIGHT: p} if context == "" else {END: stop})
     scale = cap / float(mean_length(tree, start))
     found = {}
     for name, (kind, normalization) in OBJECTIVES.items():
-        logits, rows = start.clone(), []
+        logits, rows = start, []
         for update in range(updates + 1):
             logits = logits.detach().requires_grad_()
             logps_S_T, fixed = tree.logps(logits), logits.detach()
@@ -113,64 +95,51 @@ def lengths(
             (gradient,) = torch.autograd.grad(loss.value, logits)
             logits = logits - (scale if normalization == "cap" else 1.0) * gradient
         found[name] = pd.DataFrame(rows)
-    return Lengths(found)
+    return found
 
 
-def ends(found: Lengths) -> pd.DataFrame:
-    """Accuracy and mean lengths before the first and after the last update, a row each."""
-    first = next(iter(found.curves.values())).iloc[0]
-    rows = {"before": first, **{name: rows.iloc[-1] for name, rows in found.curves.items()}}
+def ends(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """`lengths` before the first update and, by objective, after the last."""
+    first = next(iter(found.values())).iloc[0]
+    rows = {"before": first, **{name: rows.iloc[-1] for name, rows in found.items()}}
     return pd.DataFrame(rows).T.drop(columns="update")
 
 
 def by_difficulty(shares: Sequence[float], group_size: int) -> pd.DataFrame:
-    """How fast accuracy rises on a question of difficulty 1 - p: d log-odds / d step, relative.
+    """How fast the log-odds of a question rise, relative to the largest value of each column.
 
-    A question whose right answer has probability p and one token. Each column is divided by its
-    largest value.
+    The question's right answer has one token, of probability p.
     """
-    rows = []
-    for p in shares:
-        row = {"p": p}
-        for name, kind in (("with the deviation", "group"), ("without", "centred")):
-            low, high = expected_advantages(p, group_size, kind)
-            # The expected gradient with respect to the logit of the right answer.
-            row[name] = p * (1 - p) * (high - low)
-        rows.append(row)
-    found = pd.DataFrame(rows).set_index("p")
+    found = pd.DataFrame(index=pd.Index(shares, name="p"))
+    for name, kind in (("with the deviation", "group"), ("without", "centred")):
+        both = [expected_advantages(p, group_size, kind) for p in shares]
+        # The expected gradient with respect to the logit of the right answer.
+        found[name] = [
+            p * (1 - p) * (high - low) for p, (low, high) in zip(shares, both, strict=True)
+        ]
     return found / found.max()
 
 
 def steps_by_hand(texts: Sequence[str], right: Sequence[bool]) -> pd.DataFrame:
     """Outcome and process supervision of a group of answers, a row per step.
 
-    Each line of a text is a step; its reward is 1 if every equation on it holds, as the parser of
-    r1repro/text/soundness.py reads it. A step's advantage under process supervision is the sum of
+    Each line of a text is a step; its reward is 1 if every equation on it holds, as
+    r1repro/text/soundness.py parses it. A step's advantage under process supervision is the sum of
     the normalized rewards from it on (DeepSeekMath 4.1.3).
     """
-    lines = [text.split("\n") for text in texts]
-    most = max(map(len, lines))
-    rewards_B_S = torch.zeros(len(texts), most, dtype=torch.float64)
-    ends_B_S = torch.full((len(texts), most), -1)
-    for i, steps in enumerate(lines):
-        for j, step in enumerate(steps):
-            rewards_B_S[i, j], ends_B_S[i, j] = float(read_work(step).true), j
-    outcome_B = objective.advantages_of(
-        torch.tensor(right, dtype=torch.float64), len(texts), "group"
-    )
-    normalized_B_S = process.normalized_steps(rewards_B_S, ends_B_S, len(texts))
-    by_step_B_S = process.process_advantages(rewards_B_S, ends_B_S, len(texts), most)
-    return pd.DataFrame(
-        [
-            {
-                "answer": i + 1,
-                "step": step,
-                "reward of the step": rewards_B_S[i, j].item(),
-                "normalized": normalized_B_S[i, j].item(),
-                "process: sum from here on": by_step_B_S[i, j].item(),
-                "outcome": outcome_B[i].item(),
-            }
-            for i, steps in enumerate(lines)
-            for j, step in enumerate(steps)
-        ]
-    ).set_index(["answer", "step"])
+    steps = [text.split("\n") for text in texts]
+    each = [[float(read_work(step).true) for step in lines] for lines in steps]
+    rewards_B_S = pad_sequence([torch.tensor(row, dtype=torch.float64) for row in each], True)
+    ends_B_S = pad_sequence([torch.arange(len(row)) for row in each], True, -1)
+    size, most = rewards_B_S.shape
+    right_B = torch.tensor(right, dtype=torch.float64)
+    outcome_B = objective.advantages_of(right_B, size, "group")
+    rows = {
+        "reward of the step": rewards_B_S,
+        "normalized": process.normalized_steps(rewards_B_S, ends_B_S, size),
+        "process: sum from here on": process.process_advantages(rewards_B_S, ends_B_S, size, most),
+        "outcome": outcome_B[:, None].expand_as(rewards_B_S),
+    }
+    named = [(i, step) for i, lines in enumerate(steps, start=1) for step in lines]
+    index = pd.MultiIndex.from_tuples(named, names=["answer", "step"])
+    return pd.DataFrame({n: values[ends_B_S >= 0].numpy() for n, values in rows.items()}, index)

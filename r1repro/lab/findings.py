@@ -1,13 +1,13 @@
 """What each notebook of the lab found, in words made from its results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
 from r1repro.lab import kl as kl_
 from r1repro.lab import why as why_
-from r1repro.lab.advantages import OBJECTIVES, Lengths
+from r1repro.lab.advantages import ends
 from r1repro.lab.kl import Positions
 from r1repro.lab.policies import METHODS
 from r1repro.reports.markup import Html, paragraphs
@@ -54,21 +54,25 @@ def kl(positions: Positions, over: pd.DataFrame, pressure: pd.DataFrame) -> Html
     )
 
 
-def advantages(found: Lengths, weights: pd.DataFrame, steps: pd.DataFrame) -> Html | None:
+def advantages(
+    found: Mapping[str, pd.DataFrame], weights: pd.DataFrame, steps: pd.DataFrame
+) -> Html | None:
     """Of notebook advantages: of advantages.lengths, by_difficulty and steps_by_hand."""
-    change = {n: [found.change(n, column) for column in ("wrong", "right")] for n in OBJECTIVES}
-    still = [name for name, values in change.items() if max(map(abs, values)) < NOTHING]
+    after = ends(found)
+    change = (after - after.loc["before"]).drop("before")[["wrong", "right"]]
+    moved = (change.abs() >= NOTHING).any(axis=1)
     told = "; ".join(
-        f"with {name}, wrong answers change by {wrong:+.1f} tokens and right ones by {right:+.1f}"
-        for name, (wrong, right) in change.items()
-        if name not in still
+        f"with {name}, wrong answers change by {row.wrong:+.1f} tokens and right ones by "
+        f"{row.right:+.1f}"
+        for name, row in change[moved].iterrows()
     )
     rarest, ratio = weights.index[0], weights.iloc[0]
     by_step, outcome = steps["process: sum from here on"], steps["outcome"]
     other = (by_step * outcome < 0).sum()
     return paragraphs(
-        f"Length is worth nothing to this policy. With {_listed(still)} neither the right nor the "
-        f"wrong answers change their length at all; {told}.",
+        "Length is worth nothing to this policy. With "
+        f"{_listed(change.index[~moved])} neither the right nor the wrong answers change their "
+        f"length at all; {told}.",
         "Relative to the strongest pull of any question, one that is answered right with "
         f"probability {rarest:.0%} pulls {ratio['with the deviation']:.0%} as hard if advantages "
         f"are divided by the deviation, and {ratio['without']:.0%} if not.",
@@ -136,8 +140,8 @@ def _rounded(value: float) -> str:
     return "0" if abs(value) < NOTHING else f"{value:+.3g}"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(names) if names else "none of them"
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(names) or "none of them"
 
 
 def why(found: pd.DataFrame) -> Html | None:

@@ -1,4 +1,4 @@
-"""Length and the cap: what longer thinking buys, and what lengths of answers cannot tell."""
+"""Length and the cap: what longer thinking buys, and what the lengths of answers cannot show."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from r1repro.evaluation.statistics import (
     ratio_of_sums,
     resampled_ratios,
 )
-from r1repro.lab import arms, length_figures
+from r1repro.lab import arms, figures
 from r1repro.lab.arms import Trained
 from r1repro.reports.drawing import Drawing
 from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
@@ -40,12 +40,12 @@ HELD: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run has of lengths.
+    """The lengths of a run.
 
     evaluations: reasoning rows of evaluation.parquet by checkpoint. training: R1-Zero's metrics;
     kept: completions over its training with their step; None without. snapshots: whether these
-    are answers to the validation problems. cap: most tokens of an evaluated completion, low: of
-    the arms that are held to fewer.
+    are answers to the validation problems. cap: most tokens of an evaluated completion; low: of
+    the arms with a lower cap.
     """
 
     evaluations: Mapping[str, pd.DataFrame]
@@ -62,17 +62,14 @@ def of_run(config: Config) -> Measured:
     found = {name: space.load(f"evaluate_{name}") for name in MODELS}
     trained = space.load("r1_zero")
     curve = space.load("r1_zero_curve") if "r1_zero_curve" in space.stages else None
-    kept = None if trained is None else trained.completions()
-    if curve is not None:
-        kept = curve.table("curve")
-    start = config.stage.r1_zero
+    kept = curve.table("curve") if curve else trained.completions() if trained else None
     return Measured(
         {name: reasoning(result.evaluation()) for name, result in found.items() if result},
-        None if trained is None else trained.metrics(),
+        trained.metrics() if trained else None,
         None if kept is None else reasoning(kept),
         curve is not None,
         config.evaluation.max_completion_tokens,
-        lab.settings(start, lab.arms()["cap_low"]).max_completion_tokens,
+        lab.settings(config.stage.r1_zero, lab.arms()["cap_low"]).max_completion_tokens,
     )
 
 
@@ -97,13 +94,13 @@ def source(found: Measured) -> Html | None:
     """Where lengths by difficulty over training come from, and how to have more of them."""
     if found.kept is None:
         return None
-    more = "" if found.snapshots else (
-        "`evaluation.curve_samples=16` evaluates R1-Zero's snapshots on the far more numerous "
-        "validation problems; once that has run, those answers are used here."
-    )  # fmt: skip
-    where = "answers of its snapshots to the validation problems" if found.snapshots else (
-        "completions that were kept during training, one a question"
-    )  # fmt: skip
+    where, more = "answers of its snapshots to the validation problems", ""
+    if not found.snapshots:
+        where = "completions that were kept during training, one a question"
+        more = (
+            "`evaluation.curve_samples=16` evaluates R1-Zero's snapshots on the far more numerous "
+            "validation problems; once that has run, those answers are used here."
+        )
     return paragraphs(f"By difficulty: {len(found.kept):,} {where}.", more)
 
 
@@ -114,7 +111,7 @@ def answered_by(rows: pd.DataFrame, caps: Sequence[int]) -> pd.Series:
 
 
 def by_cap(answers: Mapping[str, pd.DataFrame], most: int) -> pd.DataFrame:
-    """`answered_by` every cap from 1 to `most`: a column each."""
+    """`answered_by` with every cap from 1 to `most`, a column for each of the answers."""
     caps = range(1, most + 1)
     return pd.DataFrame({name: answered_by(rows, caps) for name, rows in answers.items()})
 
@@ -125,12 +122,10 @@ def by_length(rows: pd.DataFrame, parts: int = 5) -> pd.DataFrame:
     Rows: the fifths, as their mean tokens. NaN below ENOUGH completions.
     """
     fifth = pd.qcut(rows["tokens"], parts, labels=False, duplicates="drop")
-    groups = {"all": np.ones(len(rows), bool)} | {
-        name: (difficulty(rows) == name).to_numpy() for name in ("easy", "hard")
-    }
+    kinds = difficulty(rows)
     shares = {}
-    for name, chosen in groups.items():
-        right = rows["correct"][chosen].astype(float).groupby(fifth[chosen])
+    for name in ("all", "easy", "hard"):
+        right = rows["correct"][(kinds == name) | (name == "all")].astype(float).groupby(fifth)
         shares[name] = right.mean().where(right.size() >= ENOUGH)
     tokens = rows["tokens"].groupby(fifth).mean().rename("tokens")
     return pd.DataFrame(shares).set_index(tokens)
@@ -153,8 +148,7 @@ def gap(rows: pd.DataFrame, held: Sequence[str]) -> Estimate:
     groups without both kinds say nothing. 95 % bootstrap over problems, with the groups' means as
     they are. n: problems. NaN if no group has both.
     """
-    columns = ["tokens", "correct"]
-    values = rows[columns].astype(float)
+    values = rows[["tokens", "correct"]].astype(float)
     groups = [rows[name] for name in held] if held else np.zeros(len(rows))
     away = values - values.groupby(groups).transform("mean")
     sums = pd.DataFrame({"top": away["tokens"] * away["correct"], "bottom": away["correct"] ** 2})
@@ -199,21 +193,16 @@ def levels(found: Measured) -> Shown | None:
     for name, answers in found.evaluations.items():
         rows.append(Row(about(name).label))
         for level, part in answers.groupby("level"):
-            right = part["tokens"][part["correct"]]
-            wrong = part["tokens"][~part["correct"]]
+            right, wrong = (part["tokens"][part["correct"] == kind] for kind in (True, False))
             cells = (
-                f"{part['correct'].mean():.1%}", _mean(right),
-                _mean(right, right.quantile(0.9)), _mean(wrong),
+                f"{part['correct'].mean():.1%}",
+                *("–" if len(right) < ENOUGH else f"{value:.0f}"
+                  for value in (right.mean(), right.quantile(0.9))),
+                "–" if len(wrong) < ENOUGH else f"{wrong.mean():.0f}",
                 f"{answered_by(part, [found.low]).iloc[0]:.1%}",
             )  # fmt: skip
             rows.append(Row(f"level {level}", cells))
     return Table(columns, tuple(rows), "Level")
-
-
-def _mean(tokens: pd.Series, value: float | None = None) -> str:
-    if len(tokens) < ENOUGH:
-        return "–"
-    return f"{tokens.mean() if value is None else value:.0f}"
 
 
 def thirds(kept: pd.DataFrame) -> pd.DataFrame:
@@ -292,14 +281,14 @@ def pictures(found: Measured) -> Drawing | None:
         return None
     labelled = {about(name).label: rows for name, rows in found.evaluations.items()}
     lengths = {name: by_length(rows) for name, rows in labelled.items()}
-    return length_figures.measured(lengths, by_cap(labelled, found.cap), found.low)
+    return figures.by_length(lengths, by_cap(labelled, found.cap), found.low)
 
 
 def through_training(found: Measured) -> Drawing | None:
     """Lengths over R1-Zero's training, and by difficulty; None without it."""
     if found.training is None or found.kept is None:
         return None
-    return length_figures.through_training(found.training, thirds(found.kept))
+    return figures.through_training(found.training, thirds(found.kept))
 
 
 def of_arms(found: Trained, most: int, low: int) -> Drawing | None:
@@ -307,7 +296,7 @@ def of_arms(found: Trained, most: int, low: int) -> Drawing | None:
     if not found.evaluations:
         return None
     labelled = {arms.label(n, found.notebook): rows for n, rows in found.evaluations.items()}
-    return length_figures.arms(by_cap(labelled, most), low)
+    return figures.by_cap(by_cap(labelled, most), low)
 
 
 def findings(
@@ -329,7 +318,7 @@ def findings(
         f"{'less' if by_kind.difference['all'] < 0 else 'more'} often than those with one.",
         *(_measured(name, found) for name in found.evaluations),
         _trained(found),
-        *_arms(trained, found.low),
+        _arms(trained, found.low),
     )
 
 
@@ -366,12 +355,11 @@ def _trained(found: Measured) -> str:
     )
 
 
-def _arms(trained: Trained, low: int) -> list[str]:
-    said = []
-    for name in trained.evaluations:
-        change = _against(trained, name, low)
-        if change is not None:
-            words = worded(change, "more than", "less than", "not told apart from")
-            told = metrics.shown(change, arms.PASS, signed=True)
-            said.append(f"{arms.label(name, trained.notebook)}, {words} GRPO ({told})")
-    return [f"Right within {low:,} tokens: {'; '.join(said)}."] if said else []
+def _arms(trained: Trained, low: int) -> str:
+    said = "; ".join(
+        f"{arms.label(name, trained.notebook)}, "
+        f"{arms.versus(change, 'GRPO', 'more than', 'less than')}"
+        for name in trained.evaluations
+        if (change := _against(trained, name, low)) is not None
+    )
+    return f"Right within {low:,} tokens: {said}." if said else ""

@@ -129,7 +129,7 @@ def found():
         }
     )  # fmt: skip
     tables = {"pairs": pairs, "validation": validation, "samples": kept}
-    trained = arms.Trained(rounds.STAGE, {}, {}, {}, {"lab_grpo": 60.0})
+    trained = arms.Trained(rounds.STAGE, {}, {}, {"lab_grpo": 60.0})
     return rounds.Rounds(trained, tables, rounds.with_gap(of))
 
 

@@ -95,7 +95,7 @@ def _shown(evaluation):
     found = length.Measured({"base": evaluation, "r1_zero": many}, curve, many.assign(step=3),
                             False, 64, 14)  # fmt: skip
     kinds = {"grpo": evaluation, "cap_low": short}
-    return found, Trained("length_and_cap", dict.fromkeys(kinds, curve), {}, kinds, {})
+    return found, Trained("length_and_cap", dict.fromkeys(kinds, curve), kinds, {})
 
 
 def test_what_the_notebook_says_of_a_run(evaluation):
