@@ -12,7 +12,8 @@ import pandas as pd
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from r1repro.lab.tree import Tree, expectation, mean_length
+from r1repro.lab.tree import NOTHING, Tree, expectation, mean_length
+from r1repro.reports.markup import Html, paragraphs
 from r1repro.text.soundness import read_work
 from r1repro.training import objective, process
 
@@ -143,3 +144,32 @@ def steps_by_hand(texts: Sequence[str], right: Sequence[bool]) -> pd.DataFrame:
     named = [(i, step) for i, lines in enumerate(steps, start=1) for step in lines]
     index = pd.MultiIndex.from_tuples(named, names=["answer", "step"])
     return pd.DataFrame({n: values[ends_B_S >= 0].numpy() for n, values in rows.items()}, index)
+
+
+def findings(
+    found: Mapping[str, pd.DataFrame], weights: pd.DataFrame, steps: pd.DataFrame
+) -> Html | None:
+    """Of notebook advantages: of `lengths`, `by_difficulty` and `steps_by_hand`."""
+    after = ends(found)
+    change = (after - after.loc["before"]).drop("before")[["wrong", "right"]]
+    moved = (change.abs() >= NOTHING).any(axis=1)
+    still = " and ".join(change.index[~moved]) or "none of them"
+    told = "; ".join(
+        f"with {name}, wrong answers change by {row.wrong:+.1f} tokens and right ones by "
+        f"{row.right:+.1f}"
+        for name, row in change[moved].iterrows()
+    )
+    rarest, ratio = weights.index[0], weights.iloc[0]
+    by_step, outcome = steps["process: sum from here on"], steps["outcome"]
+    other = (by_step * outcome < 0).sum()
+    return paragraphs(
+        f"Length is worth nothing to this policy. With {still} neither the right nor the wrong "
+        f"answers change their length at all; {told}.",
+        "Relative to the strongest pull of any question, one that is answered right with "
+        f"probability {rarest:.0%} pulls {ratio['with the deviation']:.0%} as hard if advantages "
+        f"are divided by the deviation, and {ratio['without']:.0%} if not.",
+        f"In the group of {steps.index.get_level_values(0).nunique()} answers, process supervision "
+        f"gives {other} of {len(steps)} steps the opposite sign to outcome supervision. Its "
+        f"advantages range from {by_step.min():+.2f} to {by_step.max():+.2f}; those of the outcome "
+        f"are {outcome.min():+.2f} and {outcome.max():+.2f}.",
+    )

@@ -10,8 +10,9 @@ from torch.nn.functional import one_hot
 from transformers import PreTrainedConfig
 
 from r1repro.config import PLAIN_ENGINE, EngineConfig
-from r1repro.lab.tree import Tree
+from r1repro.lab.tree import NOTHING, Tree
 from r1repro.planning import memory
+from r1repro.reports.markup import Html, paragraphs
 from r1repro.training import objective, ppo
 
 METHODS: dict[str, tuple[str, ...]] = {
@@ -135,3 +136,24 @@ def grpo_is_ppo(rewards: Sequence[float], tokens: int = 3) -> Mapping[str, list[
         "GRPO, without the deviation": centred_B.tolist(),
         "GRPO": objective.advantages_of(rewards_B, len(rewards), "group").tolist(),
     }
+
+
+def findings(weights: pd.DataFrame, found: pd.DataFrame, held: pd.DataFrame) -> Html | None:
+    """Of notebook ppo_vs_grpo: of `weight_of_reward`, `baselines` and `methods`."""
+    longest, unbiased = weights.iloc[-1], found[found.error < NOTHING]
+    fading = ", ".join(f"{share:.2g} with {name}" for name, share in longest.items())
+    biased = found[found.error >= NOTHING]
+    off = "; ".join(f"{critic}, {lam}: {row.error:.0%}" for (critic, lam), row in biased.iterrows())
+    noise = "; ".join(
+        f"{critic}, {lam}: {row.noise:.1f}" for (critic, lam), row in unbiased.iterrows()
+    )
+    shares = "; ".join(
+        f"{name}, {row['share of PPO']:.0%}" for name, row in held.iterrows() if "GRPO" in str(name)
+    )
+    return paragraphs(
+        f"In an answer of {weights.index[-1]:,} tokens, the share of the last token's reward that "
+        f"reaches the first is {fading}, unless the critic has learned to predict it earlier.",
+        "On the policy small enough to list, these gradients are right on average; their noise, in "
+        f"units of the gradient: {noise}. The others are off: {off}.",
+        f"GRPO's share of the bytes that PPO holds for weights, gradients and optimizer: {shares}.",
+    )

@@ -12,7 +12,8 @@ from r1repro.config import Config
 from r1repro.evaluation import checkpoints
 from r1repro.generation.ask import ask
 from r1repro.generation.rollouts import Sampling
-from r1repro.lab.tree import Tree, expectation, mean_length, words
+from r1repro.lab.tree import NOTHING, Tree, expectation, mean_length, words
+from r1repro.reports.markup import Html, paragraphs
 from r1repro.stages.models import load_model, load_tokenizer
 from r1repro.tasks import templates, worlds
 from r1repro.training import objective
@@ -29,8 +30,6 @@ PLACES = ("loss", "reward")
 RARE = 1e-4
 """Probability below which a token is hardly ever sampled: a step at scale=laptop has some 10,000
 tokens."""
-MOST, CLOSE = 400, 1e-9
-"""Most tokens of a run at which distributions are compared; a KL that is zero but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def positions(
 ) -> Positions:
     """R1-Zero against its base, at tokens that R1-Zero samples on validation problems.
 
-    One completion per problem; of all tokens MOST, evenly spaced. `of_tree` if a run lacks one of
+    One completion per problem; of all tokens 400, evenly spaced. `of_tree` if a run lacks one of
     the two, or if its R1-Zero is still where the base is.
     """
     small = of_tree()
@@ -105,11 +104,11 @@ def positions(
                     logits = model(ids).logits[0, len(prompt) - 1 : -1]
                 rows.append((logits.double() / settings.temperature).log_softmax(-1).cpu())
     own, other = map(torch.cat, found)
-    kept = torch.linspace(0, len(own) - 1, min(MOST, len(own))).long()
+    kept = torch.linspace(0, len(own) - 1, min(400, len(own))).long()
     told = f"R1-Zero against its base, at {len(kept):,} tokens of {problems} answers"
     weights = torch.full((len(kept),), 1 / len(kept)).double()
     run = Positions(told, own[kept], other[kept], weights)
-    if run.kl > CLOSE:
+    if run.kl > 1e-9:
         return run
     return replace(small, told=f"{small.told} (this run's R1-Zero has not left its base)")
 
@@ -169,7 +168,7 @@ def gradients(found: Positions) -> pd.DataFrame:
             own, product = found.norm(mean_N_V), found.mean((mean_N_V * exact_N_V).sum(-1))
             rows[f"{name} in the {place}"] = {
                 "error": found.norm(mean_N_V - exact_N_V) / size,
-                "cosine": product / (own * size) if own > CLOSE * size else float("nan"),
+                "cosine": product / (own * size) if own > 1e-9 * size else float("nan"),
                 "noise": found.mean(variance_N) ** 0.5 / size,
                 "error, no rare tokens": found.norm(often_N_V - exact_N_V) / size,
             }
@@ -199,10 +198,8 @@ def length_pressure() -> pd.DataFrame:
     # "a." or "b." or "a-b." and so on
     spelled = ("-".join(text).replace("-.", ".") for text in words("ab", 4).completions)
     tree, goes_on = Tree(tuple(text for text in spelled if text != ".")), {".": 0.25}
-    start, reference = (
-        tree.logits(lambda context, p=p: goes_on if context[-1:].isalpha() else {"a": p})
-        for p in (0.8, 0.5)
-    )
+    start = tree.logits(lambda context: goes_on if context[-1:].isalpha() else {"a": 0.8})
+    reference = tree.logits(lambda context: goes_on if context[-1:].isalpha() else {"a": 0.5})
     reference_S_T = tree.logps(reference)
     rows = {}
     for kind in ("completion", "cap"):
@@ -236,3 +233,38 @@ def after_references(p: float, betas: Sequence[float], counts: Sequence[int]) ->
         f"β = {beta:g}": [float((odds + n / beta).sigmoid()) for n in counts] for beta in betas
     }
     return pd.DataFrame(columns, pd.Index(counts, name="references"))
+
+
+def findings(found: Positions, over: pd.DataFrame) -> Html | None:
+    """Of notebook kl_and_reference; over: over_distance."""
+    mean, pull, longer = values(found), gradients(found), length_pressure()["completion"]
+    size, first, furthest = found.kl, over.iloc[0], over.iloc[-1]
+    exact = pull.index[pull.error <= NOTHING]
+    nowhere = pull.index[pull.cosine.isna()]
+    others = pull.drop([*exact, *nowhere])
+    back = others.index[others.cosine < 0]
+    wrong = ", ".join(f"{name} by {error:.0%}" for name, error in others.error.items())
+    if len(back):
+        wrong += f". {' and '.join(back).capitalize()} even pull away from the reference"
+    in_loss = longer["k3 in the loss"]
+    k1, k3 = mean.loc["k1"], mean.loc["k3"]
+    return paragraphs(
+        f"{found.told}: the exact KL is {size:.3g} nats a token. As numbers, k1 and k3 are "
+        f"right on average (bias {k1.bias:+.1%} and {k3.bias:+.1%}), and k2 is off by "
+        f"{mean.bias['k2']:+.0%}. A single token's k1 deviates by {k1.deviation / size:.1f} times "
+        f"the KL and is below zero for {k1['below zero']:.0%} of tokens; its k3 deviates by "
+        f"{k3.deviation / size:.3g} times the KL and is below zero for {k3['below zero']:.0%}. "
+        f"Without the tokens whose probability is below {RARE:g} the deviations are "
+        f"{k1['deviation, no rare tokens'] / size:.1f} and "
+        f"{k3['deviation, no rare tokens'] / size:.1f} times the KL, and k3's mean is "
+        f"{k3['mean, no rare tokens'] / size:.0%} of it.",
+        f"As gradients they rank differently. On average {' and '.join(exact) or 'none of them'} "
+        f"pull exactly like the KL, {' and '.join(nowhere) or 'none of them'} not at all, and the "
+        f"others are off: {wrong}. GRPO's k3 in the loss is off by {first['k3 in the loss']:.0%} "
+        f"at a KL of {first['kl']:.2g} and by {furthest['k3 in the loss']:.0%} at "
+        f"{furthest['kl']:.2g}; without those rare tokens, by "
+        f"{pull.loc['k3 in the loss', 'error, no rare tokens']:.0%} at a KL of {size:.2g}.",
+        "By itself, the KL in the reward changes the mean length by "
+        f"{longer['k1 in the reward']:+.3g} tokens per step and unit of β, the KL in the loss by "
+        f"{'0' if abs(in_loss) < NOTHING else f'{in_loss:+.3g}'}.",
+    )

@@ -8,11 +8,13 @@ from dataclasses import asdict
 from functools import partial
 from itertools import combinations, pairwise
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from r1repro.lab.advantages import expected_advantages
+from r1repro.reports.markup import Html, paragraphs
 from r1repro.training import objective, paradigm, ppo
 
 METHODS = ("RFT", "Online RFT", "GRPO")
@@ -168,3 +170,32 @@ def after(stale: Mapping[str, pd.DataFrame], updates: Sequence[int]) -> pd.DataF
     """Rows of `on_one_rollout` after so many updates."""
     rows = {name: rows.set_index("update").loc[list(updates)] for name, rows in stale.items()}
     return pd.concat(rows, names=["clip"])
+
+
+def findings(methods: pd.DataFrame, stale: Mapping[str, pd.DataFrame]) -> Html | None:
+    """Of notebook on_and_off_policy: of `offline_and_online` and `on_one_rollout`."""
+    half = {name: methods.index[methods[name] >= 0.5] for name in METHODS}
+    told = ", ".join(
+        f"{f'after {when[0]} updates' if len(when) else 'never'} with {name}"
+        for name, when in half.items()
+    )
+    first, last = methods.diff().iloc[1], methods.iloc[-1]
+    fresh = stale["fresh samples"]
+    start, end = fresh.iloc[0], fresh.iloc[-1]
+    each = "; ".join(
+        f"{name}, {row['accuracy']:.0%} right with {row['right answers']:.2f} right answers in "
+        f"effect (fresh samples have {left:.2f} at that accuracy) and {row['clipped']:.0%} of the "
+        "sample clipped"
+        for name, row in ((name, rows.iloc[-1]) for name, rows in stale.items())
+        for left in [np.interp(row["accuracy"], fresh["accuracy"], fresh["right answers"])]
+        if name != "fresh samples"
+    )
+    return paragraphs(
+        f"Accuracy reaches one half {told}. The first update raises accuracy by "
+        f"{first['RFT']:.4f} with RFT, {first['Online RFT']:.4f} with Online RFT and "
+        f"{first['GRPO']:.4f} with GRPO; after {methods.index[-1]} updates they are at "
+        f"{last['RFT']:.0%}, {last['Online RFT']:.0%} and {last['GRPO']:.0%}.",
+        f"From {start['accuracy']:.0%} and {start['right answers']:.2f} right answers in effect, "
+        f"{len(fresh) - 1} updates on one sample lead to: {each}. Fresh samples lead to "
+        f"{end['accuracy']:.0%} right.",
+    )

@@ -16,6 +16,8 @@ from r1repro.training import objective
 
 IMPOSSIBLE = -1e9
 """Logit of a token that continues no completion in its context."""
+NOTHING = 1e-6
+"""Largest size of what is zero but for rounding."""
 
 
 @dataclass(frozen=True)
