@@ -1,19 +1,24 @@
 """Advantages: the effect of a group's mean and deviation, and of an answer's length and steps.
 
-Everything is exact. The policy is a table (r1repro/lab/tree.py) whose first token decides whether
-the answer is right, and whose other tokens decide only how long it is. Length is not rewarded, so
-any change of length is due to the objective.
+All but the process model is exact. The policy is a table (r1repro/lab/tree.py) whose first token
+decides whether the answer is right, and whose other tokens decide only how long it is. Length is
+not rewarded, so any change of length is due to the objective.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import comb
 
 import pandas as pd
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from r1repro.config import Config, lab
+from r1repro.lab.rounds import ranked_right
 from r1repro.lab.tree import NOTHING, Tree, expectation, mean_length
-from r1repro.reports.markup import Html, paragraphs
+from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
+from r1repro.rewards.steps import TRUE, read_steps
+from r1repro.runner.workspace import Workspace
 from r1repro.text.soundness import read_work
 from r1repro.training import objective, process
 
@@ -25,6 +30,8 @@ OBJECTIVES: dict[str, tuple[str, str]] = {
     "Dr. GRPO": ("centred", "cap"),
 }
 """Advantage and normalization by name, as ObjectiveConfig calls them."""
+NOTEBOOK, LATE = "advantages", 3
+"""The notebook that shows the process model, and the step from which on all are one row."""
 
 
 def expected_advantages(p: float, group_size: int, kind: str) -> tuple[float, float]:
@@ -144,6 +151,51 @@ def steps_by_hand(texts: Sequence[str], right: Sequence[bool]) -> pd.DataFrame:
     named = [(i, step) for i, lines in enumerate(steps, start=1) for step in lines]
     index = pd.MultiIndex.from_tuples(named, names=["answer", "step"])
     return pd.DataFrame({n: values[ends_B_S >= 0].numpy() for n, values in rows.items()}, index)
+
+
+def judged(config: Config) -> Shown | None:
+    """Held-out pairs of beginnings that the process model ranks right, by step, if it was trained.
+
+    A beginning of a right answer against one of a wrong answer to the same question. In some, all
+    steps of both hold, so the checker cannot tell them apart. Intervals over questions.
+    """
+    if (pairs := _held_out(config)) is None:
+        return paragraphs(
+            f"The model has not been trained with these settings: `r1repro run lab={NOTEBOOK}` "
+            "with the same settings trains it."
+        )
+    rows = [Row(name, (ranked_right(part), str(len(part)))) for name, part in by_step(pairs)]
+    return Table(("Ranked right", "Pairs"), tuple(rows), "Beginnings that end with")
+
+
+def by_step(pairs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The pairs by the number of the step, and those that the checker cannot tell apart."""
+    for number, part in pairs.groupby(pairs["step"].clip(upper=LATE)):
+        yield f"step {number}{' or a later one' if number == LATE else ''}", part
+    true = pairs[["chosen", "rejected"]].map(
+        lambda text: all(step.reward == TRUE for step in read_steps(text))
+    )
+    yield "any step, every step of both being true", pairs[true.all(axis=1)]
+
+
+def told(config: Config) -> Html | None:
+    """How good the process model is, over all held-out pairs; None if it was not trained."""
+    if (pairs := _held_out(config)) is None:
+        return None
+    return paragraphs(
+        f"The learned model scores the right side higher in {ranked_right(pairs)} of {len(pairs)} "
+        "held-out pairs of beginnings, where chance is 50 %: how the arm that it pays ended is a "
+        "finding about a model that good, and says little about a better one."
+    )
+
+
+def _held_out(config: Config) -> pd.DataFrame | None:
+    """The pairs that the model was not trained on; None if it was not trained."""
+    space = Workspace(replace(config, lab=NOTEBOOK))
+    if not space.is_done(lab.PROCESS):
+        return None
+    pairs = pd.read_parquet(space.place(lab.PROCESS) / "pairs.parquet")
+    return pairs[pairs["split"] == "held out"]
 
 
 def findings(

@@ -16,7 +16,6 @@ from r1repro.reports.drawing import Drawing, described
 from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
 from r1repro.training import objective
 
-
 _PASS = ("pass_at_1", "pass@1 on training prompts", None)
 _ALIKE = ("zero_variance_groups", "zero-variance groups", doctor.ZERO_VARIANCE)
 CURVES: dict[str, tuple[str, str, float | None]] = {

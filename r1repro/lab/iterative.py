@@ -147,11 +147,9 @@ def _round(
 def by_hand(group: Sequence[str] = GROUP) -> pd.DataFrame:
     """A row per answer of a group: its rewards by the rule and by the base's reward model, and its
     advantages by each."""
-    rows: dict[str, object] = {"answer": [ANSWERS[name] for name in group]}
-    rewards = _rewards(group)
-    rows |= rewards
-    rows |= {f"advantage, {name}": _advantages(each_K) for name, each_K in rewards.items()}
-    return pd.DataFrame(rows, index=pd.Index(group))
+    rewards, answers = _rewards(group), [ANSWERS[name] for name in group]
+    advantages = {f"advantage, {name}": _advantages(each_K) for name, each_K in rewards.items()}
+    return pd.DataFrame({"answer": answers, **rewards, **advantages}, index=pd.Index(group))
 
 
 def pushes(group: Sequence[str] = GROUP) -> pd.DataFrame:

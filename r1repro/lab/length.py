@@ -38,6 +38,42 @@ HELD: dict[str, tuple[str, ...]] = {
 """What is held fixed when lengths are compared, as columns of the evaluation."""
 
 
+def by_hand(p: float, cost: int, tries: int) -> pd.DataFrame:
+    """A searcher that stops at the first right candidate: a row per most candidates it may try.
+
+    p: probability that a candidate is right; cost: its tokens. Columns: the budget in tokens,
+    pass@1, and the mean tokens of right and of wrong answers.
+    """
+    rows, found, spent = {}, 0.0, 0.0
+    for k in range(1, tries + 1):
+        chance = (1 - p) ** (k - 1) * p
+        found, spent = found + chance, spent + chance * k * cost
+        rows[k] = {
+            "budget": k * cost, "pass@1": found, "tokens of right answers": spent / found,
+            "tokens of wrong answers": float(k * cost),
+        }  # fmt: skip
+    return pd.DataFrame(rows).T.rename_axis("candidates")
+
+
+def budgets(chances: Mapping[str, float], cost: int, most: int) -> pd.DataFrame:
+    """pass@1 of the searcher over the cap on tokens, up to `most`, by question."""
+    caps = pd.RangeIndex(0, most + 1, name="cap")
+    return pd.DataFrame({name: 1 - (1 - p) ** (caps // cost) for name, p in chances.items()}, caps)
+
+
+def paradox(chances: Mapping[str, float], long: Mapping[str, float]) -> pd.DataFrame:
+    """Share of right answers, short and long, by kind of question and over all (Simpson's paradox).
+
+    Short answers try one candidate and long ones two; long: the share of each kind's answers that
+    is long. The kinds are equally many. Columns `short`, `long`, and the `difference`.
+    """
+    found = pd.DataFrame({how: {name: 1 - (1 - p) ** k for name, p in chances.items()}
+                          for k, how in enumerate(("short", "long"), start=1)})  # fmt: skip
+    given = pd.DataFrame({"short": {name: 1 - share for name, share in long.items()}, "long": long})
+    found.loc["all"] = (given * found).sum() / given.sum()
+    return found.assign(difference=found["long"] - found["short"])
+
+
 @dataclass(frozen=True)
 class Measured:
     """The lengths of a run.
@@ -194,13 +230,12 @@ def levels(found: Measured) -> Shown | None:
         rows.append(Row(about(name).label))
         for level, part in answers.groupby("level"):
             right, wrong = (part["tokens"][part["correct"] == kind] for kind in (True, False))
+            tokens = (right, right.mean()), (right, right.quantile(0.9)), (wrong, wrong.mean())
             cells = (
                 f"{part['correct'].mean():.1%}",
-                *("–" if len(right) < ENOUGH else f"{value:.0f}"
-                  for value in (right.mean(), right.quantile(0.9))),
-                "–" if len(wrong) < ENOUGH else f"{wrong.mean():.0f}",
+                *("–" if len(of) < ENOUGH else f"{value:.0f}" for of, value in tokens),
                 f"{answered_by(part, [found.low]).iloc[0]:.1%}",
-            )  # fmt: skip
+            )
             rows.append(Row(f"level {level}", cells))
     return Table(columns, tuple(rows), "Level")
 

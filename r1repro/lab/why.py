@@ -1,6 +1,6 @@
 """Why RL where SFT is at hand: an example by hand, and what stage why_rl measured."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -89,8 +89,8 @@ def negations(logps: pd.DataFrame) -> pd.DataFrame:
         for arm, change in _changes(rows.assign(pair=rows["pair"].map(words.__getitem__))):
             names = {"": WITH, ", without": WITHOUT, ", greeting": GREETING}
             columns = {f"shown, {label}": change[f"shown{name}"] for name, label in names.items()}
-            for name, label in zip(names, (KEPT, CARRIED, ELSEWHERE), strict=True):
-                columns[label] = change[f"shown{name}"] - change[f"other{name}"]
+            for name, label in names.items():
+                columns[f"shown − other, {label}"] = change[f"shown{name}"] - change[f"other{name}"]
             columns[APART] = columns[KEPT] - columns[CARRIED]
             columns[LIKENESS] = columns[CARRIED] - columns[ELSEWHERE]
             found.append(_means(columns).assign(arm=arm, form=form))
@@ -138,13 +138,15 @@ def findings(found: pd.DataFrame) -> Html | None:
     def told(label: str) -> str:
         return ", ".join(f"{arm} {_told(by.loc[(label, arm)])}" for arm in arms)
 
+    def under(arms: Iterable[str]) -> str:
+        return " and ".join(arms) or "none of them"
+
+    def likelier(label: str) -> str:
+        return f"likelier under {under(arm for arm in arms if by.low[label, arm] > 0)}"
+
     def moved(label: str) -> str:
-        up = [arm for arm in arms if by.low[label, arm] > 0]
-        down = [arm for arm in arms if by.high[label, arm] < 0]
-        return (
-            f"{told(label)}; likelier under {' and '.join(up) or 'none of them'}, less likely "
-            f"under {' and '.join(down) or 'none of them'}"
-        )
+        less = under(arm for arm in arms if by.high[label, arm] < 0)
+        return f"{told(label)}; {likelier(label)}, less likely under {less}"
 
     def ratios(label: str) -> str:
         gain = {arm: by.value[right, arm] for arm in arms}
@@ -166,10 +168,11 @@ def findings(found: pd.DataFrame) -> Html | None:
         else "",
         f"The right answer to the question trained on, in nats: {told(right)}. A wrong one with "
         f"work: {moved(wrong)}. A wrong guess without work: {moved(guess)}.",
-        f"The same answer after the twin question, where it is wrong: {moved(crossed)}. The margin "
-        f"shows whether the two sides are separated: {told('margin, question trained on')} on the "
-        f"question trained on, and {told('margin, twin question')} on its twin, on which no arm "
-        "was trained. The intervals cover pairs from one run with one seed.",
+        f"The same answer after the twin question, where it is wrong: {told(crossed)}; "
+        f"{likelier(crossed)}. The margin shows whether the two sides are separated: "
+        f"{told('margin, question trained on')} on the question trained on, and "
+        f"{told('margin, twin question')} on its twin, on which no arm was trained. The intervals "
+        "cover pairs from one run with one seed.",
     )
 
 
