@@ -28,7 +28,7 @@ _PANELS = {
     "gap": ("Rise of reward minus accuracy’s", "since the reward model’s first use"),
     "preference_ranks": ("Pairs of a group ranked right", "share of pairs"),
 }
-_EXAMPLES = 3
+_COLUMNS = {"samples": "x", "pass_at_1": "accuracy", "reward_preference": "learned"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def trained(config: Config) -> Rounds:
     found = arms.trained(config, STAGE)
     space = Workspace(replace(config, lab=STAGE))
     rule = found.curves.get(lab.REFERENCE)
-    curves = {} if rule is None else {RULE: _named(rule)}
+    curves = {} if rule is None else {RULE: rule.rename(columns=_COLUMNS)}
     if not space.is_done(STAGE):
         missing = {STAGE: space.stages[STAGE].seconds(config), **found.missing}
         return Rounds(replace(found, missing=missing), {}, curves)
@@ -59,12 +59,8 @@ def trained(config: Config) -> Rounds:
     settings = lab.of_round(config.stage.r1_zero)
     each = settings.questions * settings.generations / settings.objective.passes
     rows = tables["rounds"].assign(samples=tables["rounds"]["step"] * each)
-    return Rounds(found, tables, curves | with_gap({a: _named(r) for a, r in rows.groupby("arm")}))
-
-
-def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    names = {"samples": "x", "pass_at_1": "accuracy", "reward_preference": "learned"}
-    return rows.rename(columns=names)
+    rows = rows.rename(columns=_COLUMNS)
+    return Rounds(found, tables, curves | with_gap(dict(iter(rows.groupby("arm")))))
 
 
 def with_gap(rounds: Mapping[object, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -82,9 +78,8 @@ def with_gap(rounds: Mapping[object, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 
 def ends(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Learned reward, accuracy, gap and ranks over the first and the last fifth of a round."""
-    columns = [c for c in ("learned", "accuracy", "gap", "preference_ranks") if c in rows]
-    first, last = (part[columns].mean() for part in _fifths(rows))
+    """Means of the columns of _PANELS over the first and the last fifth of a round."""
+    first, last = (part.reindex(columns=[*_PANELS]).mean() for part in _fifths(rows))
     return first, last
 
 
@@ -158,7 +153,7 @@ def rises(found: Rounds) -> Shown | None:
     rows = []
     for label in LABELS.values():
         start, end = ends(found.curves[label])
-        ranks = [each.get("preference_ranks", np.nan) for each in (start, end)]
+        ranks = start["preference_ranks"], end["preference_ranks"]
         cells = (
             f"{start['learned']:.2f} → {end['learned']:.2f}",
             f"{start['accuracy']:.0%} → {end['accuracy']:.0%}",
@@ -213,7 +208,7 @@ def examples(found: Rounds) -> Shown | None:
     best = rows.sort_values("reward_preference", ascending=False).drop_duplicates("prompt")
     shown = [
         Row(one.prompt, (one.text[:400], one.answer, f"{one.reward_preference:.2f}"))
-        for one in best.head(_EXAMPLES).itertuples()
+        for one in best.head(3).itertuples()
     ]
     return Table(("The answer", "Right", "Learned reward"), tuple(shown), "Question")
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from r1repro.artifacts import Progress
 from r1repro.config import Config
+from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.accuracy import is_correct
 from r1repro.stages import samples
@@ -21,6 +22,16 @@ from r1repro.tasks.problem import Problem
 def shown(question: str, text: str) -> str:
     """What a reward model reads of an answer or its beginning."""
     return f"{question}\n{text}"
+
+
+def require(pairs: pd.DataFrame, steps: str = "") -> None:
+    """Raise R1ReproError if no pair is left to train on."""
+    if "train" not in set(pairs.split):
+        raise R1ReproError(
+            f"no question has both a right and a wrong answer{steps} among its samples, so there "
+            "is no pair to learn a reward from: raise stage.reward_model.questions or "
+            "stage.reward_model.samples"
+        )
 
 
 def sampled(
