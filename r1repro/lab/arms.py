@@ -199,10 +199,7 @@ def since_start(found: Trained) -> Shown | None:
 
 
 def between(found: Trained, pairs: Sequence[tuple[str, str]]) -> Shown | None:
-    """A row per pair of arms, "base" being the untrained base: pass@1 of both, and its change.
-
-    None without a pair of which both were trained.
-    """
+    """A row per pair of trained arms, or of one and the untrained "base": pass@1 and its change."""
     rows = {**found.evaluations} | ({} if found.start is None else {"base": found.start})
     there = [pair for pair in pairs if {*pair} <= rows.keys()]
     if not there:

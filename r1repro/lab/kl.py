@@ -16,17 +16,10 @@ from r1repro.lab.tree import NOTHING, Tree, expectation, mean_length, words
 from r1repro.reports.markup import Html, paragraphs
 from r1repro.stages.models import load_model, load_tokenizer
 from r1repro.tasks import templates, worlds
+from r1repro.training import kl as estimates
 from r1repro.training import objective
-from r1repro.training.kl import (
-    ESTIMATORS,
-    coefficients,
-    exact_gradient,
-    exact_kl,
-    expected_gradient,
-    gradient_variance,
-)
+from r1repro.training.kl import ESTIMATORS
 
-PLACES = ("loss", "reward")
 RARE = 1e-4
 """Probability below which a token is hardly ever sampled: a step at scale=laptop has some 10,000
 tokens."""
@@ -59,7 +52,7 @@ class Positions:
     @property
     def kl(self) -> float:
         """Mean exact KL in nats per token."""
-        return self.mean(exact_kl(self.logps_N_V, self.reference_N_V))
+        return self.mean(estimates.exact_kl(self.logps_N_V, self.reference_N_V))
 
 
 def of_tree() -> Positions:
@@ -119,7 +112,7 @@ def by_hand(policy: Sequence[float], reference: Sequence[float]) -> pd.DataFrame
     columns = {"π": own, "π_ref": other}
     columns |= {name: estimator(own.log(), other.log()) for name, estimator in ESTIMATORS.items()}
     columns |= {
-        f"{name} in the loss": coefficients(estimator, own.log(), other.log(), "loss")
+        f"{name} in the loss": estimates.coefficients(estimator, own.log(), other.log(), "loss")
         for name, estimator in ESTIMATORS.items()
     }
     rows = pd.DataFrame({name: values.numpy() for name, values in columns.items()})
@@ -156,20 +149,20 @@ def gradients(found: Positions) -> pd.DataFrame:
     one token's gradient around its mean, over ||exact||. The last column has the error if tokens
     with a probability below RARE are never sampled.
     """
-    exact_N_V = exact_gradient(found.logps_N_V, found.reference_N_V)
-    size, rare_N_V = found.norm(exact_N_V), found.logps_N_V.exp() < RARE
-    rows = {}
-    for place in PLACES:
+    own_N_V, other_N_V = found.logps_N_V, found.reference_N_V
+    exact_N_V, rare_N_V = estimates.exact_gradient(own_N_V, other_N_V), own_N_V.exp() < RARE
+    size, rows = found.norm(exact_N_V), {}
+    for place in ("loss", "reward"):
         for name, estimator in ESTIMATORS.items():
-            factor_N_V = coefficients(estimator, found.logps_N_V, found.reference_N_V, place)
-            mean_N_V = expected_gradient(factor_N_V, found.logps_N_V)
-            often_N_V = expected_gradient(factor_N_V.masked_fill(rare_N_V, 0.0), found.logps_N_V)
-            variance_N = gradient_variance(factor_N_V, found.logps_N_V)
-            own, product = found.norm(mean_N_V), found.mean((mean_N_V * exact_N_V).sum(-1))
+            factor_N_V = estimates.coefficients(estimator, own_N_V, other_N_V, place)
+            mean_N_V = estimates.expected_gradient(factor_N_V, own_N_V)
+            often_N_V = estimates.expected_gradient(factor_N_V.masked_fill(rare_N_V, 0.0), own_N_V)
+            product, norm = found.mean((mean_N_V * exact_N_V).sum(-1)), found.norm(mean_N_V)
+            noise = found.mean(estimates.gradient_variance(factor_N_V, own_N_V)) ** 0.5
             rows[f"{name} in the {place}"] = {
                 "error": found.norm(mean_N_V - exact_N_V) / size,
-                "cosine": product / (own * size) if own > 1e-9 * size else float("nan"),
-                "noise": found.mean(variance_N) ** 0.5 / size,
+                "cosine": product / (norm * size) if norm > 1e-9 * size else float("nan"),
+                "noise": noise / size,
                 "error, no rare tokens": found.norm(often_N_V - exact_N_V) / size,
             }
     return pd.DataFrame(rows).T

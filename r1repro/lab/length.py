@@ -8,15 +8,9 @@ import numpy as np
 import pandas as pd
 
 from r1repro.config import Config, lab
-from r1repro.evaluation import metrics
+from r1repro.evaluation import metrics, statistics
 from r1repro.evaluation.checkpoints import about
-from r1repro.evaluation.statistics import (
-    Estimate,
-    change_interval,
-    interval,
-    ratio_of_sums,
-    resampled_ratios,
-)
+from r1repro.evaluation.statistics import Estimate
 from r1repro.lab import arms, figures
 from r1repro.lab.arms import Trained
 from r1repro.reports.drawing import Drawing
@@ -184,15 +178,15 @@ def gap(rows: pd.DataFrame, held: Sequence[str]) -> Estimate:
     groups without both kinds say nothing. 95 % bootstrap over problems, with the groups' means as
     they are. n: problems. NaN if no group has both.
     """
-    values = rows[["tokens", "correct"]].astype(float)
+    both = rows[["tokens", "correct"]].astype(float)
     groups = [rows[name] for name in held] if held else np.zeros(len(rows))
-    away = values - values.groupby(groups).transform("mean")
+    away = both - both.groupby(groups).transform("mean")
     sums = pd.DataFrame({"top": away["tokens"] * away["correct"], "bottom": away["correct"] ** 2})
     each = sums.groupby([rows["problem_id"], rows["language"]]).sum()
     top, bottom = each[["top"]].to_numpy(), each[["bottom"]].to_numpy()
-    low, high = interval(resampled_ratios(top, bottom))
-    both = int((each["bottom"] > 0).sum())
-    return Estimate(float(ratio_of_sums(top, bottom)[0]), float(low[0]), float(high[0]), both)
+    ends = statistics.interval(statistics.resampled_ratios(top, bottom))
+    values = (float(value[0]) for value in (statistics.ratio_of_sums(top, bottom), *ends))
+    return Estimate(*values, int((bottom > 0).sum()))
 
 
 def gaps(rows: pd.DataFrame) -> dict[str, Estimate]:
@@ -202,10 +196,7 @@ def gaps(rows: pd.DataFrame) -> dict[str, Estimate]:
 
 
 def gaps_table(found: Measured) -> Shown | None:
-    """A row per thing held fixed, a column per checkpoint: tokens of right less wrong answers.
-
-    None without an evaluation.
-    """
+    """Tokens of right less wrong answers: a row per thing held fixed, a column per checkpoint."""
     if not found.evaluations:
         return None
     by = {name: gaps(rows) for name, rows in found.evaluations.items()}
@@ -217,10 +208,7 @@ def gaps_table(found: Measured) -> Shown | None:
 
 
 def levels(found: Measured) -> Shown | None:
-    """A row per checkpoint and level: pass@1, tokens of right and wrong answers, and what fits.
-
-    None without an evaluation.
-    """
+    """A row per checkpoint and level: pass@1, tokens of right and wrong answers, and what fits."""
     if not found.evaluations:
         return None
     columns = ("pass@1", "Right: tokens, mean", "Right: tokens, nine in ten have at most",
@@ -259,27 +247,22 @@ def thirds(kept: pd.DataFrame) -> pd.DataFrame:
 
 
 def within(before: pd.DataFrame, after: pd.DataFrame, cap: int) -> Estimate:
-    """Change of the share right within `cap` tokens, paired, with its 95 % interval over problems.
-
-    before, after: evaluations on the same problems.
-    """
-    each = [
+    """Paired change of the share right within `cap` tokens, with its interval over problems."""
+    first, second = (
         (rows["correct"] & (rows["tokens"] <= cap))
         .groupby([rows["problem_id"], rows["language"]])
         .mean()
         for rows in (before, after)
-    ]
-    change_N = (each[1] - each[0]).to_numpy()
-    (low,), (high,) = interval(resampled_ratios(change_N[:, None], np.ones((len(change_N), 1))))
+    )
+    change_N = (second - first).to_numpy()
+    draws = statistics.resampled_ratios(change_N[:, None], np.ones((len(change_N), 1)))
+    (low,), (high,) = statistics.interval(draws)
     value = float(change_N.mean())
-    return Estimate(value, *change_interval(low, high, value, change_N), len(change_N))
+    return Estimate(value, *statistics.change_interval(low, high, value, change_N), len(change_N))
 
 
 def held_to(found: Trained, cap: int) -> Shown | None:
-    """A row per arm: how much is right within `cap` tokens, and length and cut-offs in training.
-
-    None without an arm.
-    """
+    """A row per arm: how much is right within `cap` tokens, and length and cut-offs in training."""
     if not found.evaluations:
         return None
     ends = ("first quarter", "last quarter")

@@ -19,13 +19,7 @@ import pandas as pd
 from r1repro.artifacts import COMPLETE, Inputs, Progress, StageResult
 from r1repro.config import Config, RLConfig, lab
 from r1repro.rewards.preference import Preference
-from r1repro.stages import answer_pairs, evaluate, reward_model, rl
-from r1repro.stages.models import (
-    load_reward_model,
-    load_tokenizer,
-    new_reward_model,
-    old_reward_model,
-)
+from r1repro.stages import answer_pairs, evaluate, models, reward_model, rl
 from r1repro.tasks import worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import rl as grpo
@@ -85,8 +79,8 @@ def _round(
 
 def learned(config: Config, judge: Path) -> grpo.Preference:
     """The reward function of the reward model of `judge`, which reads the whole answer."""
-    model = load_reward_model(judge / "model", config.engine)
-    scores = Preference(model, load_tokenizer(judge / "model")).scores
+    model = models.load_reward_model(judge / "model", config.engine)
+    scores = Preference(model, models.load_tokenizer(judge / "model")).scores
 
     def reward(completions: Sequence[str], **columns: Any) -> list[float]:
         asked = zip(columns["question"], completions, strict=True)
@@ -106,8 +100,9 @@ def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None
     )
     answer_pairs.require(pairs)
     start = (old or policy) / "model"
+    tokenizer = models.load_tokenizer(start)
     if old is None:
-        model = new_reward_model(start, config.engine, config.seed)
+        model = models.new_reward_model(start, config.engine, config.seed)
     else:
         past = pd.read_parquet(old / "pairs.parquet")
         past = past[past.split == "train"].drop(columns=["score_chosen", "score_rejected"])
@@ -117,12 +112,12 @@ def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None
         count = round((pairs.split == "train").sum() * lab.REPLAY / (1 - lab.REPLAY))
         again = past.sample(min(count, len(past)), random_state=rng.randrange(2**32))
         pairs = pd.concat([pairs, again.assign(replayed=True)], ignore_index=True)
-        judge = Preference(load_reward_model(start, config.engine), load_tokenizer(start))
+        judge = Preference(models.load_reward_model(start, config.engine), tokenizer)
         for side in ("chosen", "rejected"):
             finished = pairs[f"{side}_finished"].tolist()
             pairs[f"before_{side}"] = judge.scores(pairs[side].tolist(), finished)
-        model = old_reward_model(start, config.engine, config.seed)
-    reward_model.fit(config, model, load_tokenizer(start), pairs, place, Progress(place))
+        model = models.old_reward_model(start, config.engine, config.seed)
+    reward_model.fit(config, model, tokenizer, pairs, place, Progress(place))
 
 
 def _tables(config: Config, settings: RLConfig, folder: Path) -> None:
