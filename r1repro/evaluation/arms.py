@@ -37,8 +37,8 @@ def _kept(found: Results) -> Results:
 
 
 def pairs(evaluated: Container[str]) -> list[tuple[str, str]]:
-    """(before, after) of evaluated arms: any in a notebook against each trial of GRPO that it
-    shows, and what a claim names."""
+    """(before, after) of evaluated arms: every arm of a notebook against each trial of GRPO there,
+    and the two sides of every claim."""
     grpo = lab.arms()[lab.REFERENCE].method
     found: dict[tuple[str, str], None] = {}
     for notebook in LABS:
@@ -66,8 +66,8 @@ def shown(
 ) -> dict[str, str]:
     """The stage of each method that a notebook shows: its trial with the highest pass@1.
 
-    That is the mean over the runs, so that all of them have the same trial; the first one if no
-    trial was evaluated in every run. rates: those of the policy's rates that count; None for all.
+    pass@1 is averaged over the runs, so that all of them use the same trial. If no trial was
+    evaluated in every run, it is the first. rates: the policy's rates that count; None for all.
     """
     scores = {
         name: float(np.mean([run[f"{lab.STAGE}{name}"][PASS].value for run in runs]))

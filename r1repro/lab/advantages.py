@@ -51,7 +51,7 @@ def expected_advantages(p: float, group_size: int, kind: str) -> tuple[float, fl
 
 
 def group_by_hand(rewards: Sequence[float], lengths: Sequence[int]) -> pd.DataFrame:
-    """A row per answer: its advantage with and without the deviation, and the weight of a token."""
+    """A row per answer: its advantage with and without the deviation, and each token's weight."""
     rewards_B = torch.tensor(rewards, dtype=torch.float64)
     rows = pd.DataFrame({"reward": rewards, "tokens": lengths})
     for name, kind in (("(r − mean) / std", "group"), ("r − mean", "centred")):

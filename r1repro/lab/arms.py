@@ -181,7 +181,7 @@ def at_equal_seconds(found: Trained) -> Shown | None:
 def since_start(found: Trained) -> Shown | None:
     """A row per method: how its best arm's pass@1, cons@k and pass@k differ from the base's.
 
-    Training that raises the first and not the last makes likely what the base could do already.
+    Training that raises pass@1 but not pass@k only makes likelier what the base could already do.
     """
     if found.start is None or not found.evaluations:
         return None

@@ -46,10 +46,10 @@ def weight_of_reward(lengths: Sequence[int], lams: Sequence[float]) -> pd.DataFr
 def baselines(
     length: int = 8, wanted: int = 6, p: float = 0.6, lams: Sequence[float] = (0.0, 0.95, 1.0)
 ) -> pd.DataFrame:
-    """The gradient from one answer, by critic and lambda: how wrong it is on average, and noisy.
+    """The gradient from one answer, by critic and lambda: its error on average, and its noise.
 
-    Answers are `length` letters, each "a" with probability p, and right with at least `wanted` of
-    them. error: ||E g - exact|| / ||exact||; noise: the deviation of one answer's gradient over
+    An answer is `length` letters, each "a" with probability p, and is right with at least `wanted`
+    of them. error: ||E g - exact|| / ||exact||; noise: the deviation of one answer's gradient over
     ||exact||. The exact gradient is that of the accuracy.
     """
     tree = Tree(tuple(map("".join, product("ab", repeat=length))))
@@ -94,8 +94,8 @@ def models(shape: PreTrainedConfig, engine: EngineConfig = PLAIN_ENGINE) -> pd.D
 
     Actor and critic are trained as every stage trains, with Muon and AdamW; the reference is a
     float32 copy of the actor, the reward model only scores, in engine.precision. Critic and reward
-    model have one output in place of the vocabulary's. What a pass needs besides (activations, the
-    KV cache) is not in it.
+    model have one output in place of the vocabulary's. Activations and the
+    KV cache are not included.
     """
     policy, scorer = memory.count(shape), memory.count(shape, scores=True)
     sizes = memory.weights, memory.gradients, memory.optimizer

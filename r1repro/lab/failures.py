@@ -170,7 +170,7 @@ def curves(seen: Mapping[str, Examined]) -> Drawing:
 
 
 def table(seen: Mapping[str, Examined], found: Trained) -> Shown | None:
-    """A row per finding of each run: figure, limit and remedy; above them what is not GRPO's."""
+    """A row per finding of each run: figure, limit and remedy, under the settings changed."""
     shown = _broken(seen)
     if not shown:
         return paragraphs(arms.how(found))

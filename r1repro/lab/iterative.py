@@ -2,7 +2,7 @@
 
 The policy has two habits, to work a question and to sound sure, and decides on each by itself, with
 one logit. An answer is right if it has exactly one of them. The reward model scores the habits and
-their coming together; it was fitted to few pairs, so that it knows little of what is rare. Every
+their combination; it was fitted to few pairs, so it knows little about rare answers. Every
 expectation is a sum over the four answers.
 """
 
@@ -57,10 +57,10 @@ def pairs_of(policy_4: Array) -> Array:
 
 
 def fitted(shares_4: Array, pairs: int = PAIRS) -> Array:
-    """The reward model's three weights by Bradley-Terry: the largest of
+    """The reward model's three weights by Bradley-Terry: by Newton's method, the maximum of
 
     pairs * sum(shares * log sigmoid(score of the right - score of the wrong)) - |weights|^2 / 2,
-    by Newton's method. The last term holds the weights of what the pairs hardly show near zero.
+    whose last term keeps weights near zero that the pairs hardly determine.
     """
     weights_3, counts_4 = np.zeros(3), pairs * shares_4
     for _ in range(100):
@@ -99,9 +99,10 @@ class Exact:
 
 
 def exact(updates: int = 30, rate: float = 0.5, pairs: int = PAIRS) -> Exact:
-    """Two rounds of so many updates from the base, each the expectation over many samples.
+    """Two rounds of `updates` expected updates each, from the base.
 
-    The answers of the base and of the policy after the first round make the pairs, so many each.
+    The reward models learn from `pairs` pairs, of answers of the base and, for the refreshed one,
+    mainly of the policy after the first round.
     """
     seen_4, old_3 = pairs_of(policy(_BASE_2)), fitted(pairs_of(policy(_BASE_2)), pairs)
     best = int(paid(old_3).argmax())

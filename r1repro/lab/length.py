@@ -73,9 +73,9 @@ class Measured:
     """The lengths of a run.
 
     evaluations: reasoning rows of evaluation.parquet by checkpoint. training: R1-Zero's metrics;
-    kept: completions over its training with their step; None without. snapshots: whether these
-    are answers to the validation problems. cap: most tokens of an evaluated completion; low: of
-    the arms with a lower cap.
+    kept: completions over its training with their step; both None if it was not trained.
+    snapshots: whether these are answers to the validation problems. cap: most tokens of an
+    evaluated completion; low: of the arms with a lower cap.
     """
 
     evaluations: Mapping[str, pd.DataFrame]
@@ -121,7 +121,7 @@ def how(found: Measured) -> Html | None:
 
 
 def source(found: Measured) -> Html | None:
-    """Where lengths by difficulty over training come from, and how to have more of them."""
+    """Where lengths by difficulty over training come from, and how to get more of them."""
     if found.kept is None:
         return None
     where, more = "answers of its snapshots to the validation problems", ""
@@ -175,8 +175,8 @@ def gap(rows: pd.DataFrame, held: Sequence[str]) -> Estimate:
     """Mean tokens of right less wrong answers among rows that agree in the columns `held`.
 
     The coefficient of `correct` in a regression of tokens on it with an intercept for each group;
-    groups without both kinds say nothing. 95 % bootstrap over problems, with the groups' means as
-    they are. n: problems. NaN if no group has both.
+    groups without both kinds do not count. 95 % bootstrap over problems, with the groups' means
+    held fixed. n: problems that count. NaN if no group has both.
     """
     both = rows[["tokens", "correct"]].astype(float)
     groups = [rows[name] for name in held] if held else np.zeros(len(rows))
@@ -229,9 +229,9 @@ def levels(found: Measured) -> Shown | None:
 
 
 def thirds(kept: pd.DataFrame) -> pd.DataFrame:
-    """Mean tokens over the thirds of training, by difficulty and by right and wrong.
+    """Mean tokens over the thirds of training, by difficulty and correctness.
 
-    kept: completions with their step. Rows: the third, as the steps that it has; columns: (easy or
+    kept: completions with their step. Rows: the third, as its range of steps; columns: (easy or
     hard, right or wrong), NaN below ENOUGH completions.
     """
     part = np.minimum(2, 3 * (kept["step"] - 1).clip(lower=0) // kept["step"].max())
@@ -286,7 +286,7 @@ def held_to(found: Trained, cap: int) -> Shown | None:
 
 
 def _against(found: Trained, name: str, cap: int) -> Estimate | None:
-    """`within` of an arm against GRPO; None of GRPO itself or without it."""
+    """`within` of an arm against GRPO; None for GRPO itself, or if it was not run."""
     grpo = found.evaluations.get(lab.REFERENCE)
     if grpo is None or name == lab.REFERENCE:
         return None

@@ -19,7 +19,7 @@ from r1repro.reports.report import Report, lab_of
 
 
 def notebooks(told: Report) -> Html:
-    """A table for each notebook whose arms were run, with what it says against GRPO."""
+    """A table for each notebook whose arms were run, and how its arms compare with GRPO."""
     parts: list[Html | Table | None] = []
     for name in _notebooks(told):
         heading = Html(Markup("<h3>{}</h3>").format(name))
@@ -30,8 +30,8 @@ def notebooks(told: Report) -> Html:
 def table(told: Report, notebook: str) -> Table:
     """A row per arm: its scores, pass@1 of each seed, and the paired change against GRPO's best.
 
-    detectable: where that change is not told apart from zero, the size of one that as many seeds
-    find four times in five.
+    detectable: where that change is not told apart from zero, the size of a change that as many
+    seeds would detect four times in five.
     """
     shown = _shown(told, notebook)
     k = max(metrics.samples(told.summaries[stage]) for stage in shown)
@@ -58,7 +58,7 @@ def table(told: Report, notebook: str) -> Table:
 
 
 def _said(told: Report, notebook: str) -> list[str]:
-    """Each method's best arm against GRPO's, and the arms that sampled another number."""
+    """Each method's best arm against GRPO's, and the arms that do not compare at equal cost."""
     shown, reference, grpo = _shown(told, notebook), _reference(told, notebook), _grpo()
     said, alike = [], []
     for method, stage in arms.shown(notebook, _runs(told)).items():

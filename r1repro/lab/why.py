@@ -12,9 +12,9 @@ from r1repro.stages.why_rl import BOTH, NEGATED
 from r1repro.tasks import negation_pairs
 
 BEFORE = "base"
-"""The arm of the table that is before training."""
+"""The arm of the table before training."""
 SIGNED = "GRPO"
-"""The arm that learns from right and from wrong answers."""
+"""The arm that learns from right and wrong answers."""
 SIDES = {
     "right": "right answer, question trained on",
     "wrong": "wrong answer with work, question trained on",
@@ -78,10 +78,10 @@ def changes(logps: pd.DataFrame) -> pd.DataFrame:
 
 
 def negations(logps: pd.DataFrame) -> pd.DataFrame:
-    """The same of the shown words of both FORMS, and of their difference to the other words.
+    """`changes` for the shown words of both FORMS, and for their difference to the other words.
 
-    logps: negations.parquet of the stage. Intervals over the words that were shown, each with its
-    translation: those of a word's pairs are averaged.
+    logps: negations.parquet of the stage. Intervals are over the shown words: the pairs of a word
+    and of its translation are averaged.
     """
     pairs, found = negation_pairs.sample(), []
     for form, rows in logps.groupby("form", sort=False):

@@ -1,8 +1,8 @@
 """Arms of the lab that learn from data made beforehand: SFT, RFT and DPO (DeepSeekMath 5.2).
 
 Their questions are those of the arm of GRPO. SFT reads worked answers to them; RFT and DPO learn
-from as many samples of the base as that arm draws from its own policy. A right answer is one with
-or without a tag, as for the arms that are paid for the answer alone.
+from as many samples of the base as that arm draws from its own policy. An answer counts as right
+with or without a tag, as in the arms that are paid for the answer alone.
 """
 
 import random
@@ -64,7 +64,7 @@ def data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> No
 def _worked(config: Config, problems: Sequence[Problem]) -> list[dict[str, Any]]:
     """Worked answers to the questions in the corpus's most careful style, which never gives up.
 
-    A countdown whose search would be long has none.
+    A countdown that would need a long search has none.
     """
     rng, found = random.Random(f"worked-{config.seed}"), []
     for problem in problems:
@@ -99,7 +99,7 @@ def train(arm: lab.Arm, config: Config, inputs: Inputs, folder: Path, progress: 
         asked = templates.render(form, problem)
         prompt, chosen = sft.token_ids(tokenizer, asked, str(row.completion))
         _, rejected = sft.token_ids(tokenizer, asked, str(row.rejected))
-        # an answer that was cut off did not end
+        # An answer that was cut off has no end token.
         pairs.append(dpo.Pair(prompt, chosen, rejected if row.rejected_finished else rejected[:-1]))
     found = dpo.train(
         model, reference, tokenizer, pairs, settings, seed=config.seed, folder=folder,

@@ -40,10 +40,10 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
 
 
 def by_step(pairs: pd.DataFrame, any_text: bool = False) -> pd.DataFrame:
-    """Pairs of beginnings, one for every step that both answers of a pair have and that differs.
+    """Pairs of beginnings, one for every step that both answers have and that differs.
 
     pairs: of answer_pairs.sampled, whose texts begin with the question. any_text: a text without
-    steps is one, for scale=smoke, where there are none.
+    steps counts as one step, for scale=smoke, where no text has any.
     """
     rows = []
     for pair in pairs.to_dict("records"):
