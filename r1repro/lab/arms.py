@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -18,7 +19,7 @@ from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
 from r1repro.reports.tables import worded
 from r1repro.runner.workspace import Workspace
 
-_RATES = {"rate": "rate", "critic_rate": "critic's rate"}
+RATES = ("rate", "critic_rate")
 _SPENT = ["seconds_rollout", "seconds_reference", "seconds_update"]
 
 
@@ -97,9 +98,14 @@ def label(name: str, notebook: str) -> str:
     arm, shown = lab.arms()[name], lab.shown_in(notebook).values()
     if sum(other.method == arm.method for other in shown) == 1:
         return arm.method
-    changes = {"rate": 1, **dict(arm.changes)}
-    tried = [f"{words} × {changes[key]:g}" for key, words in _RATES.items() if key in changes]
-    return ", ".join([arm.method, *tried])
+    return f"{arm.method}, " + tried(dict(arm.changes), ("rate", "critic's rate"))
+
+
+def tried(changes: Mapping[str, Any], words: tuple[str, str]) -> str:
+    """The rates of policy and critic, as multiples of R1-Zero's, by these words."""
+    found = {"rate": 1, **changes}
+    named = zip(RATES, words, strict=True)
+    return ", ".join(f"{word} × {found[rate]:g}" for rate, word in named if rate in found)
 
 
 def how(found: Trained) -> str:

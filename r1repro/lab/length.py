@@ -1,4 +1,8 @@
-"""Length and the cap: what longer thinking buys, and what the lengths of answers cannot show."""
+"""Length and the cap: what longer thinking buys, and what the lengths of answers cannot show.
+
+`by_hand`, `budgets` and `paradox` are exact, of a searcher that tries candidates: each is right
+with the same probability and costs the same number of tokens.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -185,8 +189,8 @@ def gap(rows: pd.DataFrame, held: Sequence[str]) -> Estimate:
     each = sums.groupby([rows["problem_id"], rows["language"]]).sum()
     top, bottom = each[["top"]].to_numpy(), each[["bottom"]].to_numpy()
     ends = statistics.interval(statistics.resampled_ratios(top, bottom))
-    values = (float(value[0]) for value in (statistics.ratio_of_sums(top, bottom), *ends))
-    return Estimate(*values, int((bottom > 0).sum()))
+    value, low, high = (float(of[0]) for of in (statistics.ratio_of_sums(top, bottom), *ends))
+    return Estimate(value, low, high, int((bottom > 0).sum()))
 
 
 def gaps(rows: pd.DataFrame) -> dict[str, Estimate]:

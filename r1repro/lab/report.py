@@ -12,7 +12,7 @@ from r1repro.duration import duration
 from r1repro.evaluation import arms, claims, metrics
 from r1repro.evaluation.arms import PASS
 from r1repro.evaluation.checkpoints import key
-from r1repro.lab.arms import cells, label, trained, versus
+from r1repro.lab.arms import RATES, cells, label, trained, tried, versus
 from r1repro.reports import seeds
 from r1repro.reports.markup import Html, Row, Table, joined, paragraphs
 from r1repro.reports.report import Report, lab_of
@@ -100,20 +100,16 @@ def searched(told: Report) -> Table:
         for method in dict.fromkeys(arm["method"] for arm in shown.values()):
             tried = {s: arm for s, arm in shown.items() if arm["method"] == method}
             changes = next(iter(tried.values()))["changes"].items()
-            other = "; ".join(f"{n} {v}" for n, v in changes if n not in _RATES)
+            other = "; ".join(f"{n} {v}" for n, v in changes if n not in RATES)
             rates = "; ".join(_rates(arm["changes"]) for arm in tried.values())
             best = _rates(tried[chosen[method]]["changes"]) if len(tried) > 1 else "–"
             rows.append(Row(method, (str(len(tried)), rates, best, other)))
     return Table(("Trials", "Rates tried", "Best", "Settings"), tuple(rows), "Method")
 
 
-_RATES = {"rate": "policy", "critic_rate": "critic"}
-
-
 def _rates(changes: Mapping[str, Any]) -> str:
-    found = {"rate": 1.0, **changes}
-    told = ", ".join(f"{words} × {found[n]:g}" for n, words in _RATES.items() if n in found)
-    return f"{told} of base_rft’s" if found.get(lab.OFFLINE) in ("sft", "rft") else told
+    told = tried(changes, ("policy", "critic"))
+    return f"{told} of base_rft’s" if changes.get(lab.OFFLINE) in ("sft", "rft") else told
 
 
 def times(told: Report) -> str:
