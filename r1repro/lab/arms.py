@@ -129,9 +129,9 @@ def curves(found: Trained, columns: Sequence[str]) -> Drawing | None:
 
 def cells(
     found: Mapping[str, Estimate], paths: Iterable[str] = (PASS,), signed: bool = False
-) -> list[str]:
+) -> tuple[str, ...]:
     """Estimates as text, a dash where there is none."""
-    return [metrics.shown(found.get(path), path, signed) for path in paths]
+    return tuple(metrics.shown(found.get(path), path, signed) for path in paths)
 
 
 def versus(change: Estimate, other: str, above: str = "above", below: str = "below") -> str:
@@ -150,9 +150,9 @@ def table(found: Trained) -> Shown | None:
     rows = [
         Row(
             label(name, found.notebook),
-            (*cells(summary, paths), *cells(changes.get(name, {}), signed=True)),
+            cells(one, paths) + cells(changes.get(name, {}), signed=True),
         )
-        for name, summary in summaries.items()
+        for name, one in summaries.items()
     ]
     columns = (*map(metrics.label, paths), "pass@1 − best GRPO’s, paired")
     return Table(columns, tuple(rows), "Arm")
@@ -178,8 +178,7 @@ def at_equal_seconds(found: Trained) -> Shown | None:
             for part in (until, rows)
         ]
         made.append(Row(method, (f"{spent[method].iloc[-1]:,.0f}", samples, *shares)))
-    within = f"{least:,.0f} s"
-    asked = "pass@1 on training prompts"
+    within, asked = f"{least:,.0f} s", "pass@1 on training prompts"
     columns = (f"Completions in {within}", f"{asked}, {within}", f"{asked}, all")
     return Table(("Seconds, all", *columns), tuple(made), "Method, its best trial")
 
@@ -196,11 +195,8 @@ def since_start(found: Trained) -> Shown | None:
     alone, changes = metrics.compare({lab.START: found.start, **best}, pairs, whole=True)
     k = metrics.samples(alone[lab.START])
     paths = [PASS, f"reasoning/cons@{k}", f"reasoning/pass@{k}"]
-    rows = [Row("base, untrained", tuple(cells(alone[lab.START], paths)))]
-    rows += [
-        Row(method, tuple(cells(change, paths, signed=True)))
-        for (_, method), change in changes.items()
-    ]
+    rows = [Row("base, untrained", cells(alone[lab.START], paths))]
+    rows += [Row(method, cells(one, paths, signed=True)) for (_, method), one in changes.items()]
     return Table(tuple(map(metrics.label, paths)), tuple(rows), "Best trial minus the base")
 
 
@@ -214,8 +210,9 @@ def between(found: Trained, pairs: Sequence[tuple[str, str]]) -> Shown | None:
     made = []
     for pair in there:
         names = [name if name == "base" else label(name, found.notebook) for name in pair]
-        scores = [text for name in pair for text in cells(alone[name])]
-        made.append(Row(" → ".join(names), (*scores, *cells(changes[pair], signed=True))))
+        before, after = (cells(alone[name]) for name in pair)
+        row = before + after + cells(changes[pair], signed=True)
+        made.append(Row(" → ".join(names), row))
     return Table(("pass@1, before", "after", "change, paired"), tuple(made), "From → to")
 
 

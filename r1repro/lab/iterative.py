@@ -33,8 +33,8 @@ GROUP = ("A", "B", "D", "D")
 """The group that is worked by hand."""
 START = (0.2, 0.15)
 """How often the base works a question, and how often it sounds sure."""
-PAIRS = 30
-"""Pairs that a reward model is fitted to."""
+PAIRS, RATE = 30, 0.5
+"""Pairs that a reward model is fitted to, and the rate of the updates."""
 _HABITS_4_2 = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
 _FEATURES_4_3 = np.column_stack([_HABITS_4_2, _HABITS_4_2.prod(1)])
 _RIGHT_4 = np.array([1.0, 0.0, 1.0, 0.0])
@@ -98,7 +98,7 @@ class Exact:
     ranks: Mapping[tuple[str, str], float]
 
 
-def exact(updates: int = 30, rate: float = 0.5, pairs: int = PAIRS) -> Exact:
+def exact(updates: int = 30, pairs: int = PAIRS) -> Exact:
     """Two rounds of `updates` expected updates each, from the base.
 
     The reward models learn from `pairs` pairs, of answers of the base and, for the refreshed one,
@@ -106,12 +106,12 @@ def exact(updates: int = 30, rate: float = 0.5, pairs: int = PAIRS) -> Exact:
     """
     seen_4, old_3 = pairs_of(policy(_BASE_2)), fitted(pairs_of(policy(_BASE_2)), pairs)
     best = int(paid(old_3).argmax())
-    first, middle_2 = _round(_BASE_2, paid(old_3), updates, rate, best)
+    first, middle_2 = _round(_BASE_2, paid(old_3), updates, best)
     new_4 = pairs_of(policy(middle_2))
     new_3 = fitted((1 - REPLAY) * new_4 + REPLAY * seen_4, pairs)
-    kept, _ = _round(middle_2, paid(old_3), updates, rate, best)
-    refreshed, _ = _round(middle_2, paid(new_3), updates, rate, best)
-    rule, _ = _round(_BASE_2, _RIGHT_4, 2 * updates, rate, best)
+    kept, _ = _round(middle_2, paid(old_3), updates, best)
+    refreshed, _ = _round(middle_2, paid(new_3), updates, best)
+    rule, _ = _round(_BASE_2, _RIGHT_4, 2 * updates, best)
     later = {KEPT: kept, REFRESHED: refreshed}
     answers = {
         "answer": ANSWERS.values(), "right": _RIGHT_4.astype(bool),
@@ -128,7 +128,7 @@ def exact(updates: int = 30, rate: float = 0.5, pairs: int = PAIRS) -> Exact:
 
 
 def _round(
-    logits_2: Array, rewards_4: Array, updates: int, rate: float, best: int
+    logits_2: Array, rewards_4: Array, updates: int, best: int
 ) -> tuple[pd.DataFrame, Array]:
     """(a row before each update and after the last, the logits then)."""
     rows = []
@@ -141,7 +141,7 @@ def _round(
         if update < updates:
             # The gradient of a logit of a habit: the habit less its probability.
             pull_2 = (policy_4 * advantages_4) @ (_HABITS_4_2 - policy_4 @ _HABITS_4_2)
-            logits_2 = logits_2 + rate * pull_2
+            logits_2 = logits_2 + RATE * pull_2
     return pd.DataFrame(rows, columns=["x", "learned", "accuracy", "best"]), logits_2
 
 

@@ -27,12 +27,7 @@ def table() -> pd.DataFrame:
 
 
 def by_hand(
-    right: Sequence[bool],
-    tokens: Sequence[int],
-    ratios: Sequence[float],
-    values: Sequence[float],
-    beta: float = 0.1,
-    lam: float = 0.95,
+    right: Sequence[bool], tokens: Sequence[int], ratios: Sequence[float], values: Sequence[float]
 ) -> pd.DataFrame:
     """The gradient coefficient of every method on a group: a row per answer, its first token.
 
@@ -40,6 +35,7 @@ def by_hand(
     answer; values: what a critic expects before each token. DPO compares the first right answer
     with the first wrong one; the others are not used.
     """
+    beta, lam = 0.1, 0.95
     mask_B_T = (torch.arange(max(tokens)) < torch.tensor(tokens)[:, None]).double()
     right_B = torch.tensor(right)
     rewards_B = right_B.double()
@@ -67,16 +63,14 @@ def by_hand(
     return pd.DataFrame({"right": right, "tokens": tokens, **first}).rename_axis("answer")
 
 
-def offline_and_online(
-    p: float = 0.1, updates: int = 200, rate: float = 0.5, group_size: int = 16
-) -> pd.DataFrame:
-    """Accuracy over exact updates on one question, by method.
+def offline_and_online(updates: int = 200) -> pd.DataFrame:
+    """Accuracy over exact updates on one question, by method, in groups of 16.
 
     RFT samples from the first policy throughout, Online RFT and GRPO from the current one. The
     expected gradient of the log-odds sums probability times coefficient times grad log pi over the
     answers.
     """
-    rows = {}
+    p, rate, rows = 0.1, 0.5, {}
     for method in METHODS:
         odds, curve = torch.tensor(p, dtype=torch.float64).logit(), []
         for _ in range(updates + 1):
@@ -85,7 +79,7 @@ def offline_and_online(
             sampled = p if method == "RFT" else own
             wrong, right = 0.0, 1.0
             if method == "GRPO":
-                wrong, right = expected_advantages(own, group_size, "group")
+                wrong, right = expected_advantages(own, 16, "group")
             # d log pi(right) / d odds = 1 - own, of a wrong answer -own
             odds = odds + rate * (sampled * right * (1 - own) - (1 - sampled) * wrong * own)
         rows[method] = curve

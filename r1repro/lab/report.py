@@ -138,7 +138,7 @@ def section(config: Config) -> Html | None:
         rows.append(Row(f"notebooks/lab/{notebook}.ipynb"))
         for method, name in found.best.items():
             change = cells(changes.get(name, {}), signed=True)
-            rows.append(Row(method, (*cells(summaries[name]), *change)))
+            rows.append(Row(method, cells(summaries[name]) + change))
     columns = ("pass@1, validation", "less the best of GRPO, paired")
     return joined(Table(columns, tuple(rows), "Method, its best trial")) if rows else None
 

@@ -232,7 +232,7 @@ def scores(found: Rounds) -> Shown | None:
     rows = []
     for name, summary in summaries.items():
         change = arms.cells(changes.get((KEPT, name), {}), signed=True)
-        rows.append(Row(name, (*arms.cells(summary, paths), *change)))
+        rows.append(Row(name, arms.cells(summary, paths) + change))
     columns = (*map(metrics.label, paths), "pass@1 − the same reward model’s, paired")
     return Table(columns, tuple(rows), "Policy")
 
