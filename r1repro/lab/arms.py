@@ -147,13 +147,10 @@ def table(found: Trained) -> Shown | None:
     summaries, changes = found.compared
     k = metrics.samples(next(iter(summaries.values())))
     paths = [PASS, f"reasoning/pass@{k}", f"reasoning/cons@{k}", "length"]
-    rows = [
-        Row(
-            label(name, found.notebook),
-            cells(one, paths) + cells(changes.get(name, {}), signed=True),
-        )
-        for name, one in summaries.items()
-    ]
+    rows = []
+    for name, one in summaries.items():
+        change = cells(changes.get(name, {}), signed=True)
+        rows.append(Row(label(name, found.notebook), cells(one, paths) + change))
     columns = (*map(metrics.label, paths), "pass@1 − best GRPO’s, paired")
     return Table(columns, tuple(rows), "Arm")
 

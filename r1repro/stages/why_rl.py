@@ -69,11 +69,13 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
         both = one + [(pair.twin, pair.twin_right) for pair in own]
         for arm, shown in {"base": [], NEGATED: one, BOTH: both}.items():
             model = load_trained(place, config.engine, config.seed)
+            # One for each arm: an interrupted training leaves a checkpoint to resume from.
+            training = folder / f"{form}-{len(shown)}"
             if shown:
-                _fine_tune(config, model, tokenizer, template, shown, folder / form, 2)
+                _fine_tune(config, model, tokenizer, template, shown, training, 2)
             rows = measured(model, tokenizer, template, own, _replies)
             tables.append(rows.assign(arm=arm, form=form))
-            shutil.rmtree(folder / form, ignore_errors=True)
+            shutil.rmtree(training, ignore_errors=True)
         progress.update(done, parts)
     pd.concat(tables, ignore_index=True).to_parquet(folder / "negations.parquet")
 
