@@ -74,25 +74,19 @@ def lengths(updates: int = 150) -> dict[str, pd.DataFrame]:
     rests = [MORE * n + END for n in range(cap - 1)] + [MORE * (cap - 1)]
     tree = Tree(tuple(first + rest for first in (RIGHT, WRONG) for rest in rests))
     right_S = torch.tensor([text[0] == RIGHT for text in tree.completions])
+    kinds = {"all": 1.0, "right": right_S, "wrong": ~right_S}
     start = tree.logits(lambda context: {RIGHT: 0.2} if context == "" else {END: 0.1})
     scale = cap / float(mean_length(tree, start))
     found = {}
     for name, (kind, normalization) in OBJECTIVES.items():
         logits, rows = start, []
-        for update in range(updates + 1):
+        for _ in range(updates + 1):
             logits = logits.detach().requires_grad_()
             logps_S_T, fixed = tree.logps(logits), logits.detach()
             p_S = logps_S_T.detach().sum(1).exp()
             accuracy = float(p_S[right_S].sum())
-            rows.append(
-                {
-                    "update": update,
-                    "accuracy": accuracy,
-                    "all": float(mean_length(tree, fixed)),
-                    "right": float(mean_length(tree, fixed, right_S)),
-                    "wrong": float(mean_length(tree, fixed, ~right_S)),
-                }
-            )
+            means = {kind: float(mean_length(tree, fixed, among)) for kind, among in kinds.items()}
+            rows.append({"accuracy": accuracy, **means})
             both = expected_advantages(accuracy, group_size, kind)
             advantages_S = torch.tensor(both, dtype=torch.float64)[right_S.long()]
             loss = objective.grpo_loss(
@@ -101,15 +95,14 @@ def lengths(updates: int = 150) -> dict[str, pd.DataFrame]:
             )  # fmt: skip
             (gradient,) = torch.autograd.grad(loss.value, logits)
             logits = logits - (scale if normalization == "cap" else 1.0) * gradient
-        found[name] = pd.DataFrame(rows)
+        found[name] = pd.DataFrame(rows).rename_axis("update")
     return found
 
 
 def ends(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """`lengths` before the first update and, by objective, after the last."""
     first = next(iter(found.values())).iloc[0]
-    rows = {"before": first, **{name: rows.iloc[-1] for name, rows in found.items()}}
-    return pd.DataFrame(rows).T.drop(columns="update")
+    return pd.DataFrame({"before": first, **{n: rows.iloc[-1] for n, rows in found.items()}}).T
 
 
 def by_difficulty(shares: Sequence[float], group_size: int) -> pd.DataFrame:

@@ -90,7 +90,7 @@ def lengths(found: Mapping[str, pd.DataFrame]) -> Drawing:
     """Mean length of wrong and of right answers over exact updates, by objective."""
     figure = drawing.empty(9.6, 3.3)
     panels = figure.subplots(1, 3)
-    curves = pd.concat({name: rows.set_index("update") for name, rows in found.items()}, axis=1)
+    curves = pd.concat(found, axis=1)
     shown = {
         "wrong": ("Wrong answers", "tokens"),
         "right": ("Right answers", "tokens"),
@@ -133,7 +133,7 @@ def policies(methods: pd.DataFrame, stale: Mapping[str, pd.DataFrame]) -> Drawin
         colour, dash = _METHODS[str(name)]
         left.plot(values.index, values, dash, color=colour, label=name)
     left.set(title="Samples for every update", xlabel="update", ylabel="share right")
-    curves = pd.concat({name: rows.set_index("update") for name, rows in stale.items()}, axis=1)
+    curves = pd.concat(stale, axis=1)
     for panel, column in ((middle, "accuracy"), (right, "right answers")):
         lines(panel, curves.xs(column, axis=1, level=1))
     middle.set(title="All updates on one sample", xlabel="update", ylabel="share right")

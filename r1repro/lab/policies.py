@@ -129,7 +129,7 @@ def on_one_rollout(
             rows.append({name: float((chance_N * each_N).sum()) for name, each_N in told.items()})
             (gradient_N_K,) = torch.autograd.grad(loss.value, logits_N_K)
             logits_N_K = logits_N_K - rate * gradient_N_K
-        return pd.DataFrame(rows).rename_axis("update").reset_index()
+        return pd.DataFrame(rows).rename_axis("update")
 
     found = {n: updated(False, drawn_chance_N.exp(), epsilon) for n, epsilon in epsilons.items()}
     return {**found, "fresh samples": updated(True, torch.ones(1).double(), 1.0)}
@@ -162,8 +162,7 @@ def _samples(size: int, answers: int) -> Tensor:
 
 def after(stale: Mapping[str, pd.DataFrame], updates: Sequence[int]) -> pd.DataFrame:
     """Rows of `on_one_rollout` after so many updates."""
-    rows = {name: rows.set_index("update").loc[list(updates)] for name, rows in stale.items()}
-    return pd.concat(rows, names=["clip"])
+    return pd.concat({name: rows.loc[[*updates]] for name, rows in stale.items()}, names=["clip"])
 
 
 def findings(methods: pd.DataFrame, stale: Mapping[str, pd.DataFrame]) -> Html | None:
