@@ -273,13 +273,13 @@ def told(found: Rounds) -> Html | None:
     _, changes = metrics.compare(_evaluations(found), [(KEPT, REFRESHED), (FIRST, KEPT)])
     refreshed, second = changes[KEPT, REFRESHED][PASS], changes[FIRST, KEPT][PASS]
     ranks = "; ".join(
-        f"the {judge} one ranks {right} of those of {whose} right"
+        f"the {judge} reward model ranks {right} of those from {whose} right"
         for judge, whose, right, _ in _held_out(found)
     )
     return paragraphs(
         "On the training’s own samples, from the first to the last fifth of each round: "
         f"{'; '.join(said)}.",
-        f"Of the held-out pairs {ranks}.",
+        f"Of the held-out pairs, {ranks}.",
         "In pass@1 on the validation problems, the second round with the refreshed reward model "
         f"ends {arms.versus(refreshed, 'that with the same one')}, which ends "
         f"{arms.versus(second, 'the first round')}. One run of one seed; the intervals are over "
@@ -289,7 +289,7 @@ def told(found: Rounds) -> Html | None:
 
 
 def _kind(rows: pd.DataFrame) -> str:
-    """How reward and accuracy moved; by less than two standard errors of a mean is not at all."""
+    """How reward and accuracy moved; a change below two standard errors of a mean is none."""
     first, last = _fifths(rows)
 
     def moved(column: str) -> str:
