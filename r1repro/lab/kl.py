@@ -83,9 +83,10 @@ def positions(
     settings, places = config.stage.r1_zero, [one.folder / "model" for one in (r1_zero, base)]
     tokenizer, models = load_tokenizer(places[0]), [load_model(place) for place in places]
     form = templates.asked(checkpoints.form(config, "r1_zero"))
+    asked = worlds.of(config.task).validation[:problems]
     found: list[list[Tensor]] = [[], []]
     for batch in ask(
-        models[0], tokenizer, worlds.of(config.task).validation[:problems],
+        models[0], tokenizer, asked,
         Sampling(settings.max_completion_tokens, settings.temperature), form=form, samples=1,
         rollout_batch=settings.rollout_batch, seed=0,
     ):  # fmt: skip
@@ -98,7 +99,7 @@ def positions(
                 rows.append((logits.double() / settings.temperature).log_softmax(-1).cpu())
     own, other = map(torch.cat, found)
     kept = torch.linspace(0, len(own) - 1, min(400, len(own))).long()
-    told = f"R1-Zero against its base, at {len(kept):,} tokens of {problems} answers"
+    told = f"R1-Zero against its base, at {len(kept):,} tokens of {len(asked)} answers"
     weights = torch.full((len(kept),), 1 / len(kept)).double()
     run = Positions(told, own[kept], other[kept], weights)
     if run.kl > 1e-9:
