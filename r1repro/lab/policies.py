@@ -6,7 +6,7 @@ Everything is exact, on questions with answers of one token: the policy is a row
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from itertools import combinations, pairwise
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -153,11 +153,8 @@ def _summed(share_N_K: Tensor, values_N_K: Tensor, mask_N_K: Tensor) -> Tensor:
 
 def _samples(size: int, answers: int) -> Tensor:
     """Every way to distribute `size` draws over `answers` answers, as counts (N, answers)."""
-    rows = []
-    for bars in combinations(range(size + answers - 1), answers - 1):
-        edges = (-1, *bars, size + answers - 1)
-        rows.append([high - low - 1 for low, high in pairwise(edges)])
-    return torch.tensor(rows, dtype=torch.float64)
+    counts = [each for each in product(range(size + 1), repeat=answers) if sum(each) == size]
+    return torch.tensor(counts, dtype=torch.float64)
 
 
 def after(stale: Mapping[str, pd.DataFrame], updates: Sequence[int]) -> pd.DataFrame:
