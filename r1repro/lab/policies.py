@@ -119,13 +119,8 @@ def on_one_rollout(
                 torch.ones_like(logps_N_K), epsilon, 0.0,
                 mean=partial(_summed, share_N_K),
             )  # fmt: skip
-            own_N_K = p_N_K[:, right_K] / p_N_K[:, right_K].sum(1, keepdim=True)
-            told = {
-                "accuracy": p_N_K[:, right_K].sum(1),
-                "right answers": (-torch.xlogy(own_N_K, own_N_K).sum(1)).exp(),
-                "largest ratio": (p_N_K / start_K.exp()).amax(1),
-                "clipped": (share_N_K * loss.clipped_B_T).sum(1),
-            }
+            told = _told(p_N_K, start_K.exp(), right_K)
+            told["clipped"] = (share_N_K * loss.clipped_B_T).sum(1)
             rows.append({name: float((chance_N * each_N).sum()) for name, each_N in told.items()})
             (gradient_N_K,) = torch.autograd.grad(loss.value, logits_N_K)
             logits_N_K = logits_N_K - rate * gradient_N_K
@@ -133,6 +128,16 @@ def on_one_rollout(
 
     found = {n: updated(False, drawn_chance_N.exp(), epsilon) for n, epsilon in epsilons.items()}
     return {**found, "fresh samples": updated(True, torch.ones(1).double(), 1.0)}
+
+
+def _told(p_N_K: Tensor, start_K: Tensor, right_K: Tensor) -> dict[str, Tensor]:
+    right_N_R = p_N_K[:, right_K]
+    own_N_R = right_N_R / right_N_R.sum(1, keepdim=True)
+    return {
+        "accuracy": right_N_R.sum(1),
+        "right answers": (-torch.xlogy(own_N_R, own_N_R).sum(1)).exp(),
+        "largest ratio": (p_N_K / start_K).amax(1),
+    }
 
 
 def _advantages(share_N_K: Tensor, right_K: Tensor, size: int, fresh: bool) -> Tensor:
