@@ -87,13 +87,9 @@ def offline_and_online(updates: int = 200) -> pd.DataFrame:
 
 
 def on_one_rollout(
-    policy: Sequence[float],
-    right: Sequence[bool],
-    epsilons: Mapping[str, float],
-    size: int = 16,
-    updates: int = 16,
-    rate: float = 0.5,
-) -> dict[str, pd.DataFrame]:
+    policy: Sequence[float], right: Sequence[bool], epsilons: Mapping[str, float],
+    size: int = 16, updates: int = 16, rate: float = 0.5,
+) -> dict[str, pd.DataFrame]:  # fmt: skip
     """All updates on one sample of the first policy, by clip range: means over every such sample.
 
     Besides, as "fresh samples", the expected update from a new sample each time. Columns: accuracy

@@ -35,17 +35,15 @@ NEGATED, BOTH = "SFT on the side with “not”", "SFT on both"
 
 
 def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """Writes every answer's log-probability before training, as arm "base", and after each arm.
+    """Writes logps.parquet and negations.parquet: every answer's log-probability by pair and arm.
 
-    logps.parquet: of the answers to each of tasks/sign_pairs.py. negations.parquet: of six replies
-    to each of tasks/negation_pairs.py, by `form`.
+    The arm "base" is before training; `form` is that of tasks/negation_pairs.py.
     """
     place = inputs["base"].folder / "model"
     tokenizer, template = load_tokenizer(place), checkpoints.form(config, "r1_zero")
-    settings = config.stage.r1_zero
-    pairs = sign_pairs.sample(worlds.of(config.task), UPDATES * settings.questions)
+    pairs = sign_pairs.sample(worlds.of(config.task), UPDATES * config.stage.r1_zero.questions)
     forms = (negation_pairs.LIKING, negation_pairs.KIND)
-    tables, parts = [], 1 + len(ARMS) + len(forms)
+    tables, negated, parts = [], [], 1 + len(ARMS) + len(forms)
     for done, arm in enumerate(("base", *ARMS), start=1):
         model = load_trained(place, config.engine, config.seed)
         if arm == "SFT":
@@ -53,7 +51,7 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
             _fine_tune(config, model, tokenizer, template, examples, folder / arm, 1)
         elif arm != "base":
             rl.train(
-                model, tokenizer, [pair.asked for pair in pairs], _rl(settings, arm),
+                model, tokenizer, [pair.asked for pair in pairs], _rl(config.stage.r1_zero, arm),
                 template=template, seed=config.seed, folder=folder / arm, progress=Progress(None),
                 engine=config.engine,
             )  # fmt: skip
@@ -62,7 +60,6 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
         shutil.rmtree(folder / arm, ignore_errors=True)
         progress.update(done, parts)
     pd.concat(tables, ignore_index=True).to_parquet(folder / "logps.parquet")
-    tables = []
     for done, form in enumerate(forms, start=2 + len(ARMS)):
         own = [pair for pair in negation_pairs.sample() if pair.asked.task == form]
         one = [(pair.asked, pair.right) for pair in own]
@@ -74,10 +71,10 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
             if shown:
                 _fine_tune(config, model, tokenizer, template, shown, training, 2)
             rows = measured(model, tokenizer, template, own, _replies)
-            tables.append(rows.assign(arm=arm, form=form))
+            negated.append(rows.assign(arm=arm, form=form))
             shutil.rmtree(training, ignore_errors=True)
         progress.update(done, parts)
-    pd.concat(tables, ignore_index=True).to_parquet(folder / "negations.parquet")
+    pd.concat(negated, ignore_index=True).to_parquet(folder / "negations.parquet")
 
 
 def _rl(settings: RLConfig, arm: str) -> RLConfig:
