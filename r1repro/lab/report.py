@@ -1,7 +1,7 @@
 """The report of the lab: its arms by notebook, over one or several seeds, and their search."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -71,24 +71,23 @@ def _said(told: Report, notebook: str) -> list[str]:
         if same is not None and fair[grpo] != reference:
             listed = ", ".join(f"× {rate:g}" for rate in sorted(rates))
             alike.append(f"at {listed} {method} is {versus(same, 'GRPO')}")
-
-    def named(condition: Callable[[Any], bool]) -> str:
-        return "; ".join(_label(stage, notebook) for stage, arm in shown.items() if condition(arm))
-
     usual = shown.get(reference, {}).get("samples")
-    unequal = named(lambda arm: usual is not None and arm["samples"] != usual)
-    taught = named(lambda arm: lab.AFTER in arm["changes"])
-    return [
-        f"pass@1, {told.over}: {'; '.join(said)}." if said else "Nothing is compared with GRPO.",
-        f"GRPO’s best has a policy’s rate that not every method was tried with; at rates of both: "
-        f"{'; '.join(alike)}."
-        if alike
-        else "",
-        f"Another number of completions than GRPO’s, so no comparison at equal cost: {unequal}."
-        if unequal
-        else "",
-        f"Has read worked answers besides, which no completion counts: {taught}." if taught else "",
-    ]
+    parts = {
+        f"pass@1, {told.over}": said,
+        "GRPO’s best has a policy’s rate that not every method was tried with; at rates of both": (
+            alike
+        ),
+        "Another number of completions than GRPO’s, so no comparison at equal cost": [
+            _label(stage, notebook)
+            for stage, arm in shown.items()
+            if usual is not None and arm["samples"] != usual
+        ],
+        "Has read worked answers besides, which no completion counts": [
+            _label(stage, notebook) for stage, arm in shown.items() if lab.AFTER in arm["changes"]
+        ],
+    }
+    nothing = [] if said else ["Nothing is compared with GRPO."]
+    return nothing + [f"{what}: {'; '.join(found)}." for what, found in parts.items() if found]
 
 
 def searched(told: Report) -> Table:
@@ -98,12 +97,12 @@ def searched(told: Report) -> Table:
         shown, chosen = _shown(told, notebook), arms.shown(notebook, _runs(told))
         rows.append(Row(notebook))
         for method in dict.fromkeys(arm["method"] for arm in shown.values()):
-            tried = {s: arm for s, arm in shown.items() if arm["method"] == method}
-            changes = next(iter(tried.values()))["changes"].items()
+            trials = {s: arm for s, arm in shown.items() if arm["method"] == method}
+            changes = next(iter(trials.values()))["changes"].items()
             other = "; ".join(f"{n} {v}" for n, v in changes if n not in RATES)
-            rates = "; ".join(_rates(arm["changes"]) for arm in tried.values())
-            best = _rates(tried[chosen[method]]["changes"]) if len(tried) > 1 else "–"
-            rows.append(Row(method, (str(len(tried)), rates, best, other)))
+            rates = "; ".join(_rates(arm["changes"]) for arm in trials.values())
+            best = _rates(trials[chosen[method]]["changes"]) if len(trials) > 1 else "–"
+            rows.append(Row(method, (str(len(trials)), rates, best, other)))
     return Table(("Trials", "Rates tried", "Best", "Settings"), tuple(rows), "Method")
 
 
