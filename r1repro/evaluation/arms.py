@@ -1,4 +1,4 @@
-"""The lab's arms beside each other: which are compared, each method's best, the claims on them."""
+"""The lab's arms side by side: which are compared, the best of each method, the claims on them."""
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from r1repro.config import LABS, Config, RLConfig, lab
 from r1repro.config.lab import Arm
 from r1repro.evaluation import declared, metrics
 from r1repro.evaluation.checkpoints import key
-from r1repro.evaluation.declared import Claim
+from r1repro.evaluation.declared import Change, Claim, Times
 from r1repro.evaluation.effects import Light
 from r1repro.evaluation.results import Results
 
@@ -37,18 +37,17 @@ def _kept(found: Results) -> Results:
 
 
 def pairs(evaluated: Container[str]) -> list[tuple[str, str]]:
-    """(before, after) of evaluated arms: any in a notebook against each trial of GRPO that it
-    shows, and what a claim names."""
+    """(before, after) of evaluated arms: every arm of a notebook against each trial of GRPO there,
+    and the two sides of every claim."""
     grpo = lab.arms()[lab.REFERENCE].method
     found: dict[tuple[str, str], None] = {}
     for notebook in LABS:
         trials = _trials(notebook)
         wanted = [(grpo, method) for method in trials]
-        wanted += [sides for claim in _of(notebook) if (sides := _sides(claim))]
-        for before, after in wanted:
-            found |= dict.fromkeys(
-                product(trials.get(before, [before]), trials.get(after, [after]))
-            )
+        measures = [claim.measure for claim in _of(notebook)]
+        wanted += [(one.before, one.after) for one in measures if isinstance(one, Change | Times)]
+        for a, b in wanted:
+            found |= dict.fromkeys(product(trials.get(a, [a]), trials.get(b, [b])))
     return [(a, b) for a, b in found if a != b and a in evaluated and b in evaluated]
 
 
@@ -67,8 +66,8 @@ def shown(
 ) -> dict[str, str]:
     """The stage of each method that a notebook shows: its trial with the highest pass@1.
 
-    That is the mean over the runs, so that all of them have the same trial; the first one if no
-    trial was evaluated in every run. rates: those of the policy's rates that count; None for all.
+    pass@1 is averaged over the runs, so that all of them use the same trial. If no trial was
+    evaluated in every run, it is the first. rates: the policy's rates that count; None for all.
     """
     scores = {
         name: float(np.mean([run[f"{lab.STAGE}{name}"][PASS].value for run in runs]))
@@ -96,10 +95,16 @@ def sampled_an_update(arm: Arm, start: RLConfig) -> float:
     return settings.questions * settings.generations / settings.objective.passes
 
 
-def sampled_before(arm: Arm, config: Config) -> int:
-    """Completions of the base that the model of an arm's steps learned from; 0 without one."""
+def sampled(arm: Arm, config: Config, steps: int | None = None) -> int:
+    """Completions sampled in the updates of an arm, all of them or the first `steps`.
+
+    With those of the base that the model of its steps learned from, where it has one.
+    """
+    if steps is None:
+        steps = lab.settings(config.stage.r1_zero, arm).steps
     pairs = config.stage.reward_model
-    return pairs.questions * pairs.samples if arm.learned_steps else 0
+    before = pairs.questions * pairs.samples if arm.learned_steps else 0
+    return round(steps * sampled_an_update(arm, config.stage.r1_zero)) + before
 
 
 def common_rates(notebook: str, *methods: str) -> set[float]:
@@ -113,32 +118,31 @@ def common_rates(notebook: str, *methods: str) -> set[float]:
 def claims_on(chosen: str, runs: Sequence[Light]) -> list[Claim] | None:
     """The claims that lab=`chosen` can judge, with each method's arm of `shown` for its name.
 
-    Trials count at the policy's rates that both sides were tried with: a rate searched for one
-    side alone would be no comparison of methods. None for lab=none, where the stages' own claims
-    are judged.
+    Trials count at the policy's rates that both sides were tried with, since a rate searched for
+    one side alone would be no comparison of methods. None for lab=none, where the stages' own
+    claims are judged.
     """
     if chosen == "none":
         return None
     found = []
-    for notebook in (name for name in LABS if chosen in (name, "all")):
-        every = lab.shown_in(notebook).values()
-        for claim in _of(notebook):
-            named = {
-                field: value
-                for field in ("before", "after", "checkpoint", "stage")
-                if (value := getattr(claim.measure, field, None)) in _trials(notebook)
-            }
-            rates = common_rates(notebook, *named.values())
-            stages = shown(notebook, [run.summaries for run in runs], rates)
-            trials = [arm.method for arm in every if arm.offline or rate(arm) in rates]
-            tuned = "; ".join(
-                f"{method} is the best of {trials.count(method)} trials, {stages[method]}"
-                for method in named.values()
-                if trials.count(method) > 1
-            )
-            arms = {field: stages[method] for field, method in named.items()}
-            measure = replace(claim.measure, **arms)  # type: ignore[type-var]
-            found.append(replace(claim, measure=measure, tuned=tuned or claim.tuned))
+    for claim in (claim for name in LABS if chosen in (name, "all") for claim in _of(name)):
+        named = {
+            field: value
+            for field in ("before", "after", "checkpoint", "stage")
+            if (value := getattr(claim.measure, field, None)) in _trials(claim.lab)
+        }
+        rates = common_rates(claim.lab, *named.values())
+        stages = shown(claim.lab, [run.summaries for run in runs], rates)
+        every = lab.shown_in(claim.lab).values()
+        trials = [arm.method for arm in every if arm.offline or rate(arm) in rates]
+        tuned = "; ".join(
+            f"{method} is the best of {trials.count(method)} trials, {stages[method]}"
+            for method in named.values()
+            if trials.count(method) > 1
+        )
+        arms = {field: stages[method] for field, method in named.items()}
+        measure = replace(claim.measure, **arms)  # type: ignore[type-var]
+        found.append(replace(claim, measure=measure, tuned=tuned or claim.tuned))
     return found
 
 
@@ -153,11 +157,6 @@ def rounds(folder: Path, table: str) -> dict[str, pd.DataFrame]:
 
 def _of(notebook: str) -> Iterator[Claim]:
     return (claim for claim in declared.load(declared.LAB) if claim.lab == notebook)
-
-
-def _sides(claim: Claim) -> tuple[str, str] | None:
-    before, after = (getattr(claim.measure, side, None) for side in ("before", "after"))
-    return None if before is None or after is None else (before, after)
 
 
 def _trials(notebook: str) -> dict[str, list[str]]:

@@ -1,15 +1,18 @@
 """What a critic is for, and what it costs: GAE on a policy that can be listed, and the bytes."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 from transformers import PreTrainedConfig
 
 from r1repro.config import PLAIN_ENGINE, EngineConfig
-from r1repro.lab.tree import Tree, texts
+from r1repro.lab.tree import NOTHING, Tree
 from r1repro.planning import memory
+from r1repro.reports.markup import Html, paragraphs
 from r1repro.training import objective, ppo
 
 METHODS: dict[str, tuple[str, ...]] = {
@@ -21,39 +24,35 @@ METHODS: dict[str, tuple[str, ...]] = {
 """The models that each method holds."""
 
 
-def by_hand(
-    values: Sequence[float], reward: float, lams: Sequence[float], gamma: float = 1.0
-) -> pd.DataFrame:
+def by_hand(values: Sequence[float], reward: float, lams: Sequence[float]) -> pd.DataFrame:
     """A row per token of one answer: value, error delta, and the advantage for each lambda."""
     values_1_T = torch.tensor([values], dtype=torch.float64)
     rewards_1_T = torch.zeros_like(values_1_T)
     rewards_1_T[0, -1] = reward
     mask_1_T = torch.ones_like(values_1_T)
-    rows = {"V": values_1_T, "δ": ppo.gae(rewards_1_T, values_1_T, mask_1_T, gamma, 0.0)}
-    for lam in lams:
-        rows[f"A, λ = {lam:g}"] = ppo.gae(rewards_1_T, values_1_T, mask_1_T, gamma, lam)
-    found = pd.DataFrame({name: column[0].numpy() for name, column in rows.items()})
-    return found.set_axis(range(1, len(found) + 1)).rename_axis("token")
+    rows = {"V": values}
+    for name, lam in (("δ", 0.0), *((f"A, λ = {lam:g}", lam) for lam in lams)):
+        rows[name] = ppo.gae(rewards_1_T, values_1_T, mask_1_T, 1.0, lam)[0].tolist()
+    index = pd.RangeIndex(1, len(values) + 1, name="token")
+    return pd.DataFrame(rows, index)
 
 
 def weight_of_reward(lengths: Sequence[int], lams: Sequence[float]) -> pd.DataFrame:
     """Share of the last token's reward that reaches the first token, lambda^(L - 1)."""
-    return pd.DataFrame(
-        {f"λ = {lam:g}": [lam ** (length - 1) for length in lengths] for lam in lams},
-        index=pd.Index(lengths, name="tokens"),
-    )
+    shares = {f"λ = {lam:g}": [lam ** (length - 1) for length in lengths] for lam in lams}
+    return pd.DataFrame(shares, pd.Index(lengths, name="tokens"))
 
 
 def baselines(
     length: int = 8, wanted: int = 6, p: float = 0.6, lams: Sequence[float] = (0.0, 0.95, 1.0)
 ) -> pd.DataFrame:
-    """The gradient from one answer, by critic and lambda: how wrong it is on average, and noisy.
+    """The gradient from one answer, by critic and lambda: its error on average, and its noise.
 
-    Answers are `length` letters, each "a" with probability p, and right with at least `wanted` of
-    them. error: ||E g - exact|| / ||exact||; noise: the deviation of one answer's gradient over
+    An answer is `length` letters, each "a" with probability p, and is right with at least `wanted`
+    of them. error: ||E g - exact|| / ||exact||; noise: the deviation of one answer's gradient over
     ||exact||. The exact gradient is that of the accuracy.
     """
-    tree = texts("ab", length)
+    tree = Tree(tuple(map("".join, product("ab", repeat=length))))
     logits = tree.logits(lambda context: {"a": p}).requires_grad_()
     right_S = torch.tensor([float(text.count("a") >= wanted) for text in tree.completions]).double()
     p_S = tree.probabilities(logits)
@@ -62,11 +61,12 @@ def baselines(
     score_S_T_N = _scores(tree, logits.detach())
     rewards_S_T = torch.zeros(tree.mask_S_T.shape, dtype=torch.float64)
     rewards_S_T[:, -1] = right_S
-    accuracy = (p_S * right_S).sum()
+    # The exact value of a context: accuracy among the answers that begin with it.
+    values_C = tree.through(p_S * right_S) / tree.through(p_S)
     critics = {
         "none (V = 0)": torch.zeros_like(rewards_S_T),
-        "the question's mean (V = accuracy)": accuracy.expand_as(rewards_S_T),
-        "exact": _values(tree, p_S, right_S),
+        "the question's mean (V = accuracy)": (p_S * right_S).sum().expand_as(rewards_S_T),
+        "exact": values_C[tree.at_S_T // len(tree.tokens)],
     }
     rows = {}
     for name, values_S_T in critics.items():
@@ -84,25 +84,9 @@ def baselines(
 
 def _scores(tree: Tree, logits_C_V: Tensor) -> Tensor:
     """grad log pi of every token with respect to all logits, (S, T, C V)."""
-    contexts = {text: row for row, text in enumerate(tree.contexts)}
-    p_C_V = logits_C_V.softmax(-1)
-    found = torch.zeros(*tree.mask_S_T.shape, *logits_C_V.shape, dtype=torch.float64)
-    for s, text in enumerate(tree.completions):
-        for t, token in enumerate(text):
-            row = contexts[text[:t]]
-            found[s, t, row] = -p_C_V[row]
-            found[s, t, row, tree.tokens.index(token)] += 1
-    return found.flatten(2)
-
-
-def _values(tree: Tree, p_S: Tensor, right_S: Tensor) -> Tensor:
-    """The exact value before every token: accuracy among the answers that begin alike, (S, T)."""
-    found = torch.zeros(tree.mask_S_T.shape, dtype=torch.float64)
-    for s, text in enumerate(tree.completions):
-        for t in range(len(text)):
-            alike = torch.tensor([other.startswith(text[:t]) for other in tree.completions])
-            found[s, t] = (p_S * right_S)[alike].sum() / p_S[alike].sum()
-    return found
+    chosen_S_T_N = one_hot(tree.at_S_T, logits_C_V.numel())
+    here_S_T_C = one_hot(tree.at_S_T // len(tree.tokens), len(tree.contexts))
+    return chosen_S_T_N - (here_S_T_C[..., None] * logits_C_V.softmax(-1)).flatten(2)
 
 
 def models(shape: PreTrainedConfig, engine: EngineConfig = PLAIN_ENGINE) -> pd.DataFrame:
@@ -110,33 +94,34 @@ def models(shape: PreTrainedConfig, engine: EngineConfig = PLAIN_ENGINE) -> pd.D
 
     Actor and critic are trained as every stage trains, with Muon and AdamW; the reference is a
     float32 copy of the actor, the reward model only scores, in engine.precision. Critic and reward
-    model have one output in place of the vocabulary's. What a pass needs besides (activations, the
-    KV cache) is not in it.
+    model have one output in place of the vocabulary's. Activations and the
+    KV cache are not included.
     """
     policy, scorer = memory.count(shape), memory.count(shape, scores=True)
-    rows = {}
-    for name, counts in (("actor", policy), ("critic", scorer)):
-        rows[name] = {
-            "parameters": counts.total,
-            "weights": memory.weights(counts, engine),
-            "gradients": memory.gradients(counts, engine),
-            "optimizer": memory.optimizer(counts, engine),
-        }
-    width = memory.WIDTHS[engine.precision]
-    for name, counts, size in (("reference", policy, 4), ("reward model", scorer, width)):
-        rows[name] = {"parameters": counts.total, "weights": size * counts.total}
-    found = pd.DataFrame(rows).T.fillna(0).astype("int64")
-    return found.assign(bytes=found[["weights", "gradients", "optimizer"]].sum(axis=1))
+    sizes = memory.weights, memory.gradients, memory.optimizer
+    rows = {
+        name: [counts.total, *(size(counts, engine) for size in sizes)]
+        for name, counts in (("actor", policy), ("critic", scorer))
+    }
+    rows["reference"] = [policy.total, 4 * policy.total, 0, 0]
+    rows["reward model"] = [scorer.total, memory.WIDTHS[engine.precision] * scorer.total, 0, 0]
+    columns = ["parameters", "weights", "gradients", "optimizer"]
+    found = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return found.assign(bytes=found[columns[1:]].sum(axis=1))
 
 
 def methods(found: pd.DataFrame) -> pd.DataFrame:
     """Bytes that each method holds, of `models`, and GRPO's share of PPO's with the same reward."""
-    total = {name: int(found.loc[list(held), "bytes"].sum()) for name, held in METHODS.items()}
-    rows = pd.DataFrame({"models": {n: ", ".join(held) for n, held in METHODS.items()}})
-    rows["bytes"] = pd.Series(total)
-    against = {name: total[name.replace("GRPO", "PPO")] for name in METHODS}
-    rows["share of PPO"] = pd.Series({name: total[name] / against[name] for name in METHODS})
-    return rows
+    total = {name: found.loc[[*held], "bytes"].sum() for name, held in METHODS.items()}
+    rows = {
+        name: {
+            "models": ", ".join(held),
+            "bytes": total[name],
+            "share of PPO": total[name] / total[name.replace("GRPO", "PPO")],
+        }
+        for name, held in METHODS.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def grpo_is_ppo(rewards: Sequence[float], tokens: int = 3) -> Mapping[str, list[float]]:
@@ -151,3 +136,24 @@ def grpo_is_ppo(rewards: Sequence[float], tokens: int = 3) -> Mapping[str, list[
         "GRPO, without the deviation": centred_B.tolist(),
         "GRPO": objective.advantages_of(rewards_B, len(rewards), "group").tolist(),
     }
+
+
+def findings(weights: pd.DataFrame, found: pd.DataFrame, held: pd.DataFrame) -> Html | None:
+    """Of notebook ppo_vs_grpo: of `weight_of_reward`, `baselines` and `methods`."""
+    longest, unbiased = weights.iloc[-1], found[found.error < NOTHING]
+    fading = ", ".join(f"{share:.2g} with {name}" for name, share in longest.items())
+    biased = found[found.error >= NOTHING]
+    off = "; ".join(f"{critic}, {lam}: {row.error:.0%}" for (critic, lam), row in biased.iterrows())
+    noise = "; ".join(
+        f"{critic}, {lam}: {row.noise:.1f}" for (critic, lam), row in unbiased.iterrows()
+    )
+    shares = "; ".join(
+        f"{name}, {row['share of PPO']:.0%}" for name, row in held.iterrows() if "GRPO" in str(name)
+    )
+    return paragraphs(
+        f"In an answer of {weights.index[-1]:,} tokens, the share of the last token's reward that "
+        f"reaches the first is {fading}, unless the critic has learned to predict it earlier.",
+        "On the policy small enough to list, these gradients are right on average; their noise, in "
+        f"units of the gradient: {noise}. The others are off: {off}.",
+        f"GRPO's share of the bytes that PPO holds for weights, gradients and optimizer: {shares}.",
+    )

@@ -1,45 +1,34 @@
 """Runs broken on purpose: the curve that gives each away, the doctor's findings and the remedy."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
 
 from r1repro.config import Config, RLConfig, lab
 from r1repro.evaluation import doctor
 from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, INK, ORANGE, VERMILION
-from r1repro.lab import arms
+from r1repro.lab import arms, figures
 from r1repro.lab.arms import Trained
 from r1repro.reports import drawing
 from r1repro.reports.drawing import Drawing, described
 from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
 from r1repro.training import objective
 
-
-@dataclass(frozen=True)
-class Curve:
-    """A column of the metrics, as it is drawn; limit: the doctor's."""
-
-    column: str
-    title: str
-    unit: str = "share"
-    limit: float | None = None
-
-
-_ALIKE = Curve("zero_variance_groups", "zero-variance groups", limit=doctor.ZERO_VARIANCE)
-CURVES = {
-    "broken_rate": Curve("pass_at_1", "pass@1 on training prompts"),
-    "broken_kl": Curve("kl", "KL to the reference", "nats a token", doctor.KL),
-    "broken_cap": Curve("clipped", "clipped completions", limit=doctor.CLIPPED),
+_PASS = ("pass_at_1", "pass@1 on training prompts", None)
+_ALIKE = ("zero_variance_groups", "zero-variance groups", doctor.ZERO_VARIANCE)
+CURVES: dict[str, tuple[str, str, float | None]] = {
+    "broken_rate": _PASS,
+    "broken_kl": ("kl", "KL to the reference", doctor.KL),
+    "broken_cap": ("clipped", "clipped completions", doctor.CLIPPED),
     "broken_pairs": _ALIKE,
     "broken_cold": _ALIKE,
-    "broken_reward": Curve("pass_at_1", "pass@1 on training prompts"),
+    "broken_reward": _PASS,
 }
-"""The curve that gives each broken arm away."""
+"""The curve that gives each broken arm away: column of the metrics, title, the doctor's limit."""
 _FOLLOW = ("steps", "save_every", "reference_sync_steps", "objective")
-"""Settings that follow from the number of batches, and the group that is compared by its own."""
+"""Settings that follow from the number of batches, and the group that is compared by itself."""
 
 
 def groups(rewards: Mapping[str, Sequence[float]]) -> pd.DataFrame:
@@ -88,29 +77,28 @@ class Examined:
         told = [f"{one.remedy} {one.now}" for one in self.findings]
         return sum(any(name in text for name in self.differs) for text in told)
 
+    @property
+    def said(self) -> str:
+        """The findings in words."""
+        return "; ".join(f"{one.what}, {one.figure}" for one in self.findings) or "nothing"
+
     def curve(self, column: str) -> "pd.Series[float]":
         """A column's mean over the updates of each batch; later updates may have no rollout."""
         return self.rows.groupby("batch")[column].mean()
 
-    def late(self, column: str, until: int) -> float:
-        """A column's mean over the last STEPS batches up to batch `until`."""
-        return float(self.curve(column).loc[:until].tail(doctor.STEPS).mean())
-
 
 def _differences(own: RLConfig, healthy: RLConfig) -> dict[str, str]:
     """The settings that are not GRPO's, as "name=value (GRPO: value)"."""
-    groups = (own, healthy), (own.objective, healthy.objective)
+
+    def told(value: object) -> str:
+        return f"{value:g}" if isinstance(value, float) else str(value).lower()
+
+    mine, other = ({**vars(one), **vars(one.objective)} for one in (own, healthy))
     return {
-        field.name: f"{field.name}={_value(value)} (GRPO: {_value(other)})"
-        for group, its in groups
-        for field in fields(group)
-        for value, other in [(getattr(group, field.name), getattr(its, field.name))]
-        if value != other and field.name not in _FOLLOW
+        name: f"{name}={told(value)} (GRPO: {told(other[name])})"
+        for name, value in mine.items()
+        if value != other[name] and name not in _FOLLOW
     }
-
-
-def _value(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower()
 
 
 def examined(config: Config, found: Trained) -> dict[str, Examined]:
@@ -118,12 +106,14 @@ def examined(config: Config, found: Trained) -> dict[str, Examined]:
     seen, start = {}, config.stage.r1_zero
     healthy = lab.settings(start, lab.arms()[lab.REFERENCE])
     for name, rows in found.curves.items():
-        arm = lab.arms()[name]
-        settings = lab.settings(start, arm)
-        batches = (rows["step"] - 1) // settings.objective.passes + 1
-        findings = doctor.examine(f"{lab.STAGE}{name}", rows, settings)
-        differs = _differences(settings, healthy)
-        seen[name] = Examined(arm.method, rows.assign(batch=batches), settings, differs, findings)
+        settings = lab.settings(start, lab.arms()[name])
+        seen[name] = Examined(
+            lab.arms()[name].method,
+            rows.assign(batch=(rows["step"] - 1) // settings.objective.passes + 1),
+            settings,
+            _differences(settings, healthy),
+            doctor.examine(f"{lab.STAGE}{name}", rows, settings),
+        )
     return seen
 
 
@@ -141,10 +131,7 @@ def chances(shares: pd.DataFrame) -> Drawing:
     """The share of groups that teach, over the probability of a right answer, by group size."""
     figure = drawing.empty(5.6, 3.3)
     axes = figure.subplots()
-    colours = (VERMILION, ORANGE, GREEN, BLUE)
-    for i, (name, values) in enumerate(shares.items()):
-        dash = drawing.DASHES[i % len(drawing.DASHES)]
-        axes.plot(values.index, values, dash, color=colours[i % len(colours)], label=name)
+    figures.lines(axes, shares, (VERMILION, ORANGE, GREEN, BLUE))
     axes.set(title="Groups that teach", xlabel="probability of a right answer", ylabel="share")
     drawing.percent(axes)
     axes.legend()
@@ -158,43 +145,38 @@ def curves(seen: Mapping[str, Examined]) -> Drawing:
     shown, healthy = _broken(seen), seen.get(lab.REFERENCE)
     rows = -(-len(shown) // 3)
     figure = drawing.empty(10.4, 3.0 * rows)
-    panels = figure.subplots(rows, 3, squeeze=False).flat
-    for panel, (name, run) in zip(panels, shown.items(), strict=False):
-        _panel(panel, CURVES[name], run, healthy)
-    for panel in list(panels)[len(shown) :]:
+    panels = list(figure.subplots(rows, 3, squeeze=False).flat)
+    for panel in panels[len(shown) :]:
         panel.remove()
+    for panel, (name, run) in zip(panels, shown.items(), strict=False):
+        column, title, limit = CURVES[name]
+        own = run.curve(column)
+        if healthy is not None:
+            panel.plot(healthy.curve(column).loc[: own.index[-1]], "--", color=GREY, label="GRPO")
+        panel.plot(own, color=VERMILION, label="broken")
+        if run.settings.accuracy_weight == 0:
+            paid = run.curve("reward") / run.settings.format_weight
+            panel.plot(paid, ":", color=BLUE, label="its reward")
+        if limit is not None:
+            panel.axhline(limit, color=INK, linewidth=0.8, linestyle=":", label="limit")
+        panel.set(title=run.method.capitalize(), ylabel=title, xlabel="batch")
+        if column == "kl":
+            panel.set_ylim(bottom=0)
+        else:
+            drawing.percent(panel)
+        panel.legend()
+    drawing.whole_steps(panels[: len(shown)])
     return figure
 
 
-def _panel(panel: Axes, curve: Curve, run: Examined, healthy: Examined | None) -> None:
-    own = run.curve(curve.column)
-    if healthy is not None:
-        other = healthy.curve(curve.column).loc[: own.index[-1]]
-        panel.plot(other.index, other, "--", color=GREY, label="GRPO")
-    panel.plot(own.index, own, color=VERMILION, label="broken")
-    if run.settings.accuracy_weight == 0:
-        paid = run.curve("reward") / run.settings.format_weight
-        panel.plot(paid.index, paid, ":", color=BLUE, label="its reward")
-    if curve.limit is not None:
-        panel.axhline(curve.limit, color=INK, linewidth=0.8, linestyle=":", label="limit")
-    panel.set(title=run.method.capitalize(), ylabel=curve.title, xlabel="batch")
-    if curve.unit == "share":
-        drawing.percent(panel)
-    else:
-        panel.set_ylim(bottom=0)
-    drawing.whole_steps([panel])
-    panel.legend()
-
-
 def table(seen: Mapping[str, Examined], found: Trained) -> Shown | None:
-    """A row per finding of each run: figure, limit and remedy; above them what is not GRPO's."""
-    if not _broken(seen):
+    """A row per finding of each run: figure, limit and remedy, under the settings changed."""
+    shown = _broken(seen)
+    if not shown:
         return paragraphs(arms.how(found))
     rows = []
-    for run in (
-        *_broken(seen).values(),
-        *(seen[name] for name in (lab.REFERENCE,) if name in seen),
-    ):
+    for name in (*shown, *({lab.REFERENCE} & seen.keys())):
+        run = seen[name]
         rows.append(Row("; ".join((run.method, *run.differs.values()))))
         for one in run.findings:
             now = f" (now {one.now})" if one.now else ""
@@ -212,40 +194,35 @@ def told(seen: Mapping[str, Examined], shares: pd.DataFrame, found: Trained) -> 
         f"teach and {shares.loc[p, large]:.1%} of groups with {large}; the others have no "
         "advantage at all, whatever the learning rate. If as many are wrong, it is the same."
     )
-    shown = _broken(seen)
-    said = [_given_away(CURVES[name], run, seen.get(lab.REFERENCE)) for name, run in shown.items()]
+    shown, healthy = _broken(seen), seen.get(lab.REFERENCE)
+    if not shown:
+        return paragraphs(exact, arms.how(found))
     missed = [run.method for run in shown.values() if not run.named]
     named = sum(run.named for run in shown.values())
     total = sum(len(run.findings) for run in shown.values())
-    verdict = (
-        f"In {len(shown) - len(missed)} of {len(shown)} runs a remedy names a setting that was "
-        f"wrong{'; it does not for: ' + ', '.join(missed) if missed else ''}. Of all findings in "
-        f"them {named} do so; the other {total - named} name other settings or none."
-    )
-    healthy = seen.get(lab.REFERENCE)
-    beside = f"Of GRPO the doctor says: {_findings(healthy)}." if healthy else ""
     few = any(len(run.rows) < 2 * doctor.STEPS for run in shown.values())
     return paragraphs(
-        exact, *said, verdict if shown else "", beside if shown else "",
-        doctor.TOO_LITTLE if few else "", arms.how(found),
-    )  # fmt: skip
-
-
-def _given_away(curve: Curve, run: Examined, healthy: Examined | None) -> str:
-    until = int(run.rows["batch"].iloc[-1])
-    own = _measured(run.late(curve.column, until), curve)
-    other = ""
-    if healthy is not None:
-        other = f", with GRPO {_measured(healthy.late(curve.column, until), curve)}"
-    return (
-        f"{run.method.capitalize()}, after {until} batches: {curve.title} {own}{other}. "
-        f"The doctor says: {_findings(run)}."
+        exact,
+        *(_given_away(*CURVES[name][:2], run, healthy) for name, run in shown.items()),
+        f"In {len(shown) - len(missed)} of {len(shown)} runs a remedy names a setting that was "
+        f"wrong{'; it does not for: ' + ', '.join(missed) if missed else ''}. Of all findings in "
+        f"them {named} do so; the other {total - named} name other settings or none.",
+        f"Of GRPO the doctor says: {healthy.said}." if healthy else "",
+        doctor.TOO_LITTLE if few else "",
+        arms.how(found),
     )
 
 
-def _measured(value: float, curve: Curve) -> str:
-    return f"{value:.0%}" if curve.unit == "share" else f"{value:.3g} {curve.unit}"
+def _given_away(column: str, title: str, run: Examined, healthy: Examined | None) -> str:
+    until = run.rows["batch"].iloc[-1]
 
+    def late(one: Examined) -> str:
+        """The mean over the last STEPS batches that the broken run has too."""
+        value = one.curve(column).loc[:until].tail(doctor.STEPS).mean()
+        return f"{value:.3g} nats a token" if column == "kl" else f"{value:.0%}"
 
-def _findings(run: Examined) -> str:
-    return "; ".join(f"{one.what}, {one.figure}" for one in run.findings) or "nothing"
+    beside = f", with GRPO {late(healthy)}" if healthy else ""
+    return (
+        f"{run.method.capitalize()}, after {until} batches: {title} {late(run)}{beside}. "
+        f"The doctor says: {run.said}."
+    )

@@ -2,18 +2,20 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
-from matplotlib.ticker import PercentFormatter
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from r1repro.evaluation.checkpoints import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION
-from r1repro.lab import why as why_
-from r1repro.lab.advantages import OBJECTIVES, Lengths
+from r1repro.lab.why import SIDES
 from r1repro.reports import drawing
 from r1repro.reports.drawing import Drawing, described
 from r1repro.training.kl import ESTIMATORS
 
+COLOURS = (BLUE, ORANGE, VERMILION, GREEN, PURPLE, INK, SKY, GREY)
 _KL = {
     "k1 in the loss": (GREY, ":"),
     "k2 in the loss": (ORANGE, "--"),
@@ -38,8 +40,21 @@ _MEASURED = {
 }
 CROWDED = 5
 """Most curves whose legend has room within a panel."""
-_ARMS = (GREY, ORANGE, BLUE)
 _METHODS = {"RFT": (GREY, "-."), "Online RFT": (ORANGE, "--"), "GRPO": (BLUE, "-")}
+_KINDS = {"all": (INK, "-"), "easy": (GREEN, "--"), "hard": (VERMILION, "-.")}
+_ANSWERS = {"right": (GREEN, "-"), "wrong": (VERMILION, "--")}
+
+
+def dash(i: int) -> str:
+    """The dash of the i-th line of a panel; past the last colour it pairs them differently."""
+    return drawing.DASHES[(i + i // len(COLOURS)) % len(drawing.DASHES)]
+
+
+def lines(axes: Axes, curves: pd.DataFrame, colours: Sequence[str] = COLOURS, **style: Any) -> None:
+    """A line for each column over the index."""
+    for i, (name, values) in enumerate(curves.items()):
+        colour = colours[i % len(colours)]
+        axes.plot(values.index, values, dash(i), color=colour, label=name, **style)
 
 
 @described
@@ -71,24 +86,21 @@ def estimators(over_distance: pd.DataFrame) -> Drawing:
 
 
 @described
-def lengths(found: Lengths) -> Drawing:
+def lengths(found: Mapping[str, pd.DataFrame]) -> Drawing:
     """Mean length of wrong and of right answers over exact updates, by objective."""
     figure = drawing.empty(9.6, 3.3)
     panels = figure.subplots(1, 3)
-    colours = dict(zip(OBJECTIVES, (BLUE, ORANGE, VERMILION, GREEN), strict=True))
-    shown = (
-        ("wrong", "Wrong answers", "tokens"),
-        ("right", "Right answers", "tokens"),
-        ("accuracy", "Accuracy", "share right"),
-    )
-    for panel, (column, title, unit) in zip(panels, shown, strict=True):
-        for i, (name, rows) in enumerate(found.curves.items()):
-            panel.plot(
-                rows["update"], rows[column], drawing.DASHES[i], color=colours[name], label=name
-            )
+    curves = pd.concat(found, axis=1)
+    shown = {
+        "wrong": ("Wrong answers", "tokens"),
+        "right": ("Right answers", "tokens"),
+        "accuracy": ("Accuracy", "share right"),
+    }
+    for panel, (column, (title, unit)) in zip(panels, shown.items(), strict=True):
+        lines(panel, curves.xs(column, axis=1, level=1))
         panel.set(title=title, xlabel="update", ylabel=unit)
-    both = [rows[c] for rows in found.curves.values() for c in ("wrong", "right")]
-    low, high = min(map(min, both)), max(map(max, both))
+    both = curves.loc[:, (slice(None), ["wrong", "right"])].to_numpy()
+    low, high = both.min(), both.max()
     for panel in panels[:2]:
         panel.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     drawing.percent(panels[2])
@@ -101,8 +113,7 @@ def difficulty(rows: pd.DataFrame) -> Drawing:
     """How much a question teaches, over the probability of its right answer."""
     figure = drawing.empty(5.2, 3.2)
     axes = figure.subplots()
-    for (name, values), colour, dash in zip(rows.items(), (BLUE, GREEN), ("-", "--"), strict=True):
-        axes.plot(rows.index, values, dash, color=colour, label=name)
+    lines(axes, rows, (BLUE, GREEN))
     axes.set(
         title="Pull on a question's log-odds", xlabel="probability of the right answer",
         ylabel="relative to the largest", ylim=(0, 1.05),
@@ -122,12 +133,9 @@ def policies(methods: pd.DataFrame, stale: Mapping[str, pd.DataFrame]) -> Drawin
         colour, dash = _METHODS[str(name)]
         left.plot(values.index, values, dash, color=colour, label=name)
     left.set(title="Samples for every update", xlabel="update", ylabel="share right")
-    colours = (BLUE, ORANGE, VERMILION, GREEN)
-    for i, (name, rows) in enumerate(stale.items()):
-        for panel, column in ((middle, "accuracy"), (right, "right answers")):
-            panel.plot(
-                rows["update"], rows[column], drawing.DASHES[i], color=colours[i], label=name
-            )
+    curves = pd.concat(stale, axis=1)
+    for panel, column in ((middle, "accuracy"), (right, "right answers")):
+        lines(panel, curves.xs(column, axis=1, level=1))
     middle.set(title="All updates on one sample", xlabel="update", ylabel="share right")
     right.set(title="Right answers left", xlabel="update", ylabel="number, in effect")
     for panel in (left, middle):
@@ -138,9 +146,7 @@ def policies(methods: pd.DataFrame, stale: Mapping[str, pd.DataFrame]) -> Drawin
 
 @described
 def arms(
-    shown: Mapping[str, pd.DataFrame],
-    columns: Sequence[str],
-    resets: Mapping[str, float] | None = None,
+    shown: Mapping[str, pd.DataFrame], columns: Sequence[str], resets: Mapping[str, float | None]
 ) -> Drawing:
     """What was measured while the lab's arms were trained, over the completions sampled.
 
@@ -151,18 +157,14 @@ def arms(
     crowded = len(shown) > CROWDED
     figure = drawing.empty(3.47 * len(there), 3.3 + 0.25 * crowded * len(shown) / CROWDED)
     panels = figure.subplots(1, len(there), squeeze=False)[0]
-    colours = (BLUE, ORANGE, VERMILION, GREEN, PURPLE, INK, SKY, GREY)
     for panel, column in zip(panels, there, strict=True):
         for i, (name, rows) in enumerate(shown.items()):
             if not drawing.has(rows, column):
                 continue
             measured = rows.dropna(subset=[column])
-            # Past the last colour other dashes than before, so that no two lines look alike.
-            dash = drawing.DASHES[(i + i // len(colours)) % len(drawing.DASHES)]
-            again = (resets or {}).get(name) if column == "kl" else None
             drawing.noisy(
-                panel, measured["samples"], measured[column], colours[i % len(colours)], name,
-                dash, again,
+                panel, measured["samples"], measured[column], COLOURS[i % len(COLOURS)], name,
+                dash(i), resets[name] if column == "kl" else None,
             )  # fmt: skip
         title, unit = _MEASURED[column]
         panel.set(title=title, ylabel=unit, xlabel="completions sampled")
@@ -186,27 +188,24 @@ def critics(
     model."""
     figure = drawing.empty(9.6, 3.3)
     left, right = figure.subplots(1, 2)
-    colours = (VERMILION, ORANGE, BLUE)
-    for i, (name, values) in enumerate(weights.items()):
-        left.plot(values.index, values, drawing.DASHES[i], color=colours[i], label=name)
+    lines(left, weights, (VERMILION, ORANGE, BLUE))
     left.set(
         title="Reward that reaches the first token", xlabel="tokens of the answer", ylabel="share",
         xscale="log", yscale="log", ylim=(1e-12, 3),
     )  # fmt: skip
     left.legend()
-    names, most = list(held), int(found["bytes"].sum())
-    unit, word = (2**30, "GiB") if most >= 2**30 else (2**20, "MiB")
-    for i, model in enumerate(found.index):
-        shown = [name for name in names if model in held[name]]
-        before = [
-            sum(found.loc[list(held[n])[: list(held[n]).index(model)], "bytes"]) for n in shown
-        ]
-        sizes = found.loc[model, "bytes"] / unit
+    size = found["bytes"]
+    unit, word = (2**30, "GiB") if size.sum() >= 2**30 else (2**20, "MiB")
+    for model, colour in zip(size.index, (BLUE, ORANGE, GREY, GREEN), strict=True):
+        before = {
+            place: size[list(models[: models.index(model)])].sum() / unit
+            for place, models in enumerate(held.values())
+            if model in models
+        }
         right.barh(
-            [names.index(n) for n in shown], [sizes] * len(shown),
-            left=[b / unit for b in before], color=(BLUE, ORANGE, GREY, GREEN)[i], label=model,
-        )  # fmt: skip
-    right.set_yticks(range(len(names)), names)
+            [*before], size[model] / unit, left=[*before.values()], color=colour, label=model
+        )
+    right.set_yticks(range(len(held)), [*held])
     right.invert_yaxis()
     right.set(title="Weights, gradients and optimizer", xlabel=word)
     right.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
@@ -218,14 +217,102 @@ def why(found: pd.DataFrame) -> Drawing:
     """Change of the log-probability of five answers by SFT, RFT and GRPO on one question."""
     figure = drawing.empty(9.6, 3.3)
     axes = figure.subplots()
-    answers = [*why_.SIDES.values()]
-    for at, (arm, colour) in enumerate(zip(found["arm"].unique(), _ARMS, strict=True)):
-        rows = found[found["arm"] == arm].set_index("change of log P").loc[answers]
+    answers, colours = [*SIDES.values()], (GREY, ORANGE, BLUE)
+    for at, (arm, rows) in enumerate(found.groupby("arm", sort=False)):
+        rows = rows.set_index("change of log P").loc[answers]
         places = [place + 0.25 * (at - 1) for place in range(len(answers))]
         error = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
-        axes.bar(places, rows["value"], 0.23, yerr=error, capsize=3, color=colour, label=arm)
+        axes.bar(places, rows["value"], 0.23, yerr=error, capsize=3, color=colours[at], label=arm)
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.set_xticks(range(len(answers)), [textwrap.fill(label, 22) for label in answers])
     axes.set(title="Change of log P of a whole answer", ylabel="nats")
     axes.legend()
     return figure
+
+
+@described
+def searcher(budgets: pd.DataFrame, by_kind: pd.DataFrame) -> Drawing:
+    """What a searcher finds under a cap on its tokens, and accuracy of short and long answers by
+    kind of question."""
+    figure = drawing.empty(9.6, 3.4)
+    left, right = figure.subplots(1, 2)
+    lines(left, budgets, (GREEN, VERMILION, PURPLE), drawstyle="steps-post")
+    left.set(title="What a cap buys", xlabel="most tokens of an answer", ylabel="found")
+    for kind, row in by_kind.iterrows():
+        colour, style = _KINDS[str(kind)]
+        right.plot([0, 1], row[["short", "long"]], style, color=colour, marker="o", label=kind)
+    right.set(title="The same searcher, short or long", ylabel="share right", xlim=(-0.3, 1.3))
+    right.set_xticks([0, 1], ["one candidate", "two candidates"])
+    for panel in (left, right):
+        drawing.percent(panel)
+    left.legend()
+    right.legend(ncols=3, loc="lower center")
+    return figure
+
+
+@described
+def by_length(answers: Mapping[str, pd.DataFrame], cut: pd.DataFrame, low: int) -> Drawing:
+    """Accuracy by length of the answer for each checkpoint, and accuracy if answers were cut at a
+    cap.
+
+    answers: length.by_length by checkpoint; cut: length.by_cap.
+    """
+    figure = drawing.empty(3.47 * (len(answers) + 1), 3.4)
+    *panels, last = figure.subplots(1, len(answers) + 1)
+    for panel, (name, rows) in zip(panels, answers.items(), strict=True):
+        for kind, (colour, style) in _KINDS.items():
+            values = rows[kind].dropna()
+            panel.plot(values.index, values, style, color=colour, marker="o", ms=4, label=kind)
+        panel.set(title=f"{name}, by length", xlabel="tokens of the answer", ylabel="share right")
+        _tokens(panel)
+    _cut(last, cut, low)
+    return figure
+
+
+@described
+def through_training(training: pd.DataFrame, thirds: pd.DataFrame) -> Drawing:
+    """Length of right and wrong answers and the share cut off over RL steps, and length by
+    difficulty."""
+    figure = drawing.empty(10.4, 3.4)
+    left, middle, right = figure.subplots(1, 3)
+    for name, column in (("right", "length_correct"), ("wrong", "length_wrong")):
+        colour, style = _ANSWERS[name]
+        drawing.line(left, training, column, colour, name, style)
+    left.set(title="Length", xlabel="step", ylabel="tokens")
+    drawing.line(middle, training, "clipped", GREY, "cut off", "-")
+    middle.set(title="Cut off at the cap", xlabel="step", ylabel="share of completions")
+    middle.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for difficulty, answer in thirds.columns:
+        right.plot(
+            range(len(thirds)), thirds[difficulty, answer], _ANSWERS[answer][1],
+            color=_KINDS[difficulty][0], marker="o", ms=4, label=f"{difficulty}, {answer}",
+        )  # fmt: skip
+    right.set_xticks(range(len(thirds)), [name.replace("steps ", "") for name in thirds.index])
+    right.set(title="Length by difficulty", xlabel="steps", ylabel="tokens", xlim=(-0.3, 2.3))
+    for panel in (left, right):
+        drawing.from_zero(panel)
+        panel.legend()
+    return figure
+
+
+@described
+def by_cap(cut: pd.DataFrame, low: int) -> Drawing:
+    """What each arm answers rightly within how many tokens."""
+    figure = drawing.empty(6.4, 3.4)
+    _cut(figure.subplots(), cut, low)
+    return figure
+
+
+def _cut(axes: Axes, cut: pd.DataFrame, low: int) -> None:
+    lines(axes, cut, COLOURS[:5])
+    axes.axvline(low, color=GREY, linewidth=0.9)
+    axes.set(title="If answers were cut", xlabel="most tokens", ylabel="share right")
+    _tokens(axes)
+
+
+def _tokens(axes: Axes) -> None:
+    """Shares over lengths, with a legend."""
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    drawing.percent(axes)
+    axes.legend()

@@ -2,7 +2,7 @@
 
 The policy has two habits, to work a question and to sound sure, and decides on each by itself, with
 one logit. An answer is right if it has exactly one of them. The reward model scores the habits and
-their coming together; it was fitted to few pairs, so that it knows little of what is rare. Every
+their combination; it was fitted to few pairs, so it knows little about rare answers. Every
 expectation is a sum over the four answers.
 """
 
@@ -33,8 +33,8 @@ GROUP = ("A", "B", "D", "D")
 """The group that is worked by hand."""
 START = (0.2, 0.15)
 """How often the base works a question, and how often it sounds sure."""
-PAIRS = 30
-"""Pairs that a reward model is fitted to."""
+PAIRS, RATE = 30, 0.5
+"""Pairs that a reward model is fitted to, and the rate of the updates."""
 _HABITS_4_2 = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
 _FEATURES_4_3 = np.column_stack([_HABITS_4_2, _HABITS_4_2.prod(1)])
 _RIGHT_4 = np.array([1.0, 0.0, 1.0, 0.0])
@@ -57,10 +57,10 @@ def pairs_of(policy_4: Array) -> Array:
 
 
 def fitted(shares_4: Array, pairs: int = PAIRS) -> Array:
-    """The reward model's three weights by Bradley-Terry: the largest of
+    """The reward model's three weights by Bradley-Terry: by Newton's method, the maximum of
 
     pairs * sum(shares * log sigmoid(score of the right - score of the wrong)) - |weights|^2 / 2,
-    by Newton's method. The last term holds the weights of what the pairs hardly show near zero.
+    whose last term keeps weights near zero that the pairs hardly determine.
     """
     weights_3, counts_4 = np.zeros(3), pairs * shares_4
     for _ in range(100):
@@ -98,19 +98,20 @@ class Exact:
     ranks: Mapping[tuple[str, str], float]
 
 
-def exact(updates: int = 30, rate: float = 0.5, pairs: int = PAIRS) -> Exact:
-    """Two rounds of so many updates from the base, each the expectation over many samples.
+def exact(updates: int = 30, pairs: int = PAIRS) -> Exact:
+    """Two rounds of `updates` expected updates each, from the base.
 
-    The answers of the base and of the policy after the first round make the pairs, so many each.
+    The reward models learn from `pairs` pairs, of answers of the base and, for the refreshed one,
+    mainly of the policy after the first round.
     """
     seen_4, old_3 = pairs_of(policy(_BASE_2)), fitted(pairs_of(policy(_BASE_2)), pairs)
     best = int(paid(old_3).argmax())
-    first, middle_2 = _round(_BASE_2, paid(old_3), updates, rate, best)
+    first, middle_2 = _round(_BASE_2, paid(old_3), updates, best)
     new_4 = pairs_of(policy(middle_2))
     new_3 = fitted((1 - REPLAY) * new_4 + REPLAY * seen_4, pairs)
-    kept, _ = _round(middle_2, paid(old_3), updates, rate, best)
-    refreshed, _ = _round(middle_2, paid(new_3), updates, rate, best)
-    rule, _ = _round(_BASE_2, _RIGHT_4, 2 * updates, rate, best)
+    kept, _ = _round(middle_2, paid(old_3), updates, best)
+    refreshed, _ = _round(middle_2, paid(new_3), updates, best)
+    rule, _ = _round(_BASE_2, _RIGHT_4, 2 * updates, best)
     later = {KEPT: kept, REFRESHED: refreshed}
     answers = {
         "answer": ANSWERS.values(), "right": _RIGHT_4.astype(bool),
@@ -127,7 +128,7 @@ def exact(updates: int = 30, rate: float = 0.5, pairs: int = PAIRS) -> Exact:
 
 
 def _round(
-    logits_2: Array, rewards_4: Array, updates: int, rate: float, best: int
+    logits_2: Array, rewards_4: Array, updates: int, best: int
 ) -> tuple[pd.DataFrame, Array]:
     """(a row before each update and after the last, the logits then)."""
     rows = []
@@ -140,18 +141,16 @@ def _round(
         if update < updates:
             # The gradient of a logit of a habit: the habit less its probability.
             pull_2 = (policy_4 * advantages_4) @ (_HABITS_4_2 - policy_4 @ _HABITS_4_2)
-            logits_2 = logits_2 + rate * pull_2
+            logits_2 = logits_2 + RATE * pull_2
     return pd.DataFrame(rows, columns=["x", "learned", "accuracy", "best"]), logits_2
 
 
 def by_hand(group: Sequence[str] = GROUP) -> pd.DataFrame:
     """A row per answer of a group: its rewards by the rule and by the base's reward model, and its
     advantages by each."""
-    rows: dict[str, object] = {"answer": [ANSWERS[name] for name in group]}
-    rewards = _rewards(group)
-    rows |= rewards
-    rows |= {f"advantage, {name}": _advantages(each_K) for name, each_K in rewards.items()}
-    return pd.DataFrame(rows, index=pd.Index(group))
+    rewards, answers = _rewards(group), [ANSWERS[name] for name in group]
+    advantages = {f"advantage, {name}": _advantages(each_K) for name, each_K in rewards.items()}
+    return pd.DataFrame({"answer": answers, **rewards, **advantages}, index=pd.Index(group))
 
 
 def pushes(group: Sequence[str] = GROUP) -> pd.DataFrame:

@@ -1,4 +1,8 @@
-"""Length and the cap: what longer thinking buys, and what lengths of answers cannot tell."""
+"""Length and the cap: what longer thinking buys, and what the lengths of answers cannot show.
+
+`by_hand`, `budgets` and `paradox` are exact, of a searcher that tries candidates: each is right
+with the same probability and costs the same number of tokens.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,16 +12,10 @@ import numpy as np
 import pandas as pd
 
 from r1repro.config import Config, lab
-from r1repro.evaluation import metrics
+from r1repro.evaluation import metrics, statistics
 from r1repro.evaluation.checkpoints import about
-from r1repro.evaluation.statistics import (
-    Estimate,
-    change_interval,
-    interval,
-    ratio_of_sums,
-    resampled_ratios,
-)
-from r1repro.lab import arms, length_figures
+from r1repro.evaluation.statistics import Estimate
+from r1repro.lab import arms, figures
 from r1repro.lab.arms import Trained
 from r1repro.reports.drawing import Drawing
 from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
@@ -38,14 +36,50 @@ HELD: dict[str, tuple[str, ...]] = {
 """What is held fixed when lengths are compared, as columns of the evaluation."""
 
 
+def by_hand(p: float, cost: int, tries: int) -> pd.DataFrame:
+    """A searcher that stops at the first right candidate: a row per most candidates it may try.
+
+    p: probability that a candidate is right; cost: its tokens. Columns: the budget in tokens,
+    pass@1, and the mean tokens of right and of wrong answers.
+    """
+    rows, found, spent = {}, 0.0, 0.0
+    for k in range(1, tries + 1):
+        chance = (1 - p) ** (k - 1) * p
+        found, spent = found + chance, spent + chance * k * cost
+        rows[k] = {
+            "budget": k * cost, "pass@1": found, "tokens of right answers": spent / found,
+            "tokens of wrong answers": float(k * cost),
+        }  # fmt: skip
+    return pd.DataFrame(rows).T.rename_axis("candidates")
+
+
+def budgets(chances: Mapping[str, float], cost: int, most: int) -> pd.DataFrame:
+    """pass@1 of the searcher over the cap on tokens, up to `most`, by question."""
+    caps = pd.RangeIndex(0, most + 1, name="cap")
+    return pd.DataFrame({name: 1 - (1 - p) ** (caps // cost) for name, p in chances.items()}, caps)
+
+
+def paradox(chances: Mapping[str, float], long: Mapping[str, float]) -> pd.DataFrame:
+    """Share of right answers, short and long, by kind of question and over all (Simpson's paradox).
+
+    Short answers try one candidate and long ones two; long: the share of each kind's answers that
+    is long. The kinds are equally many. Columns `short`, `long`, and the `difference`.
+    """
+    found = pd.DataFrame({how: {name: 1 - (1 - p) ** k for name, p in chances.items()}
+                          for k, how in enumerate(("short", "long"), start=1)})  # fmt: skip
+    given = pd.DataFrame({"short": {name: 1 - share for name, share in long.items()}, "long": long})
+    found.loc["all"] = (given * found).sum() / given.sum()
+    return found.assign(difference=found["long"] - found["short"])
+
+
 @dataclass(frozen=True)
 class Measured:
-    """What a run has of lengths.
+    """The lengths of a run.
 
     evaluations: reasoning rows of evaluation.parquet by checkpoint. training: R1-Zero's metrics;
-    kept: completions over its training with their step; None without. snapshots: whether these
-    are answers to the validation problems. cap: most tokens of an evaluated completion, low: of
-    the arms that are held to fewer.
+    kept: completions over its training with their step; both None if it was not trained.
+    snapshots: whether these are answers to the validation problems. cap: most tokens of an
+    evaluated completion; low: of the arms with a lower cap.
     """
 
     evaluations: Mapping[str, pd.DataFrame]
@@ -62,17 +96,14 @@ def of_run(config: Config) -> Measured:
     found = {name: space.load(f"evaluate_{name}") for name in MODELS}
     trained = space.load("r1_zero")
     curve = space.load("r1_zero_curve") if "r1_zero_curve" in space.stages else None
-    kept = None if trained is None else trained.completions()
-    if curve is not None:
-        kept = curve.table("curve")
-    start = config.stage.r1_zero
+    kept = curve.table("curve") if curve else trained.completions() if trained else None
     return Measured(
         {name: reasoning(result.evaluation()) for name, result in found.items() if result},
-        None if trained is None else trained.metrics(),
+        trained.metrics() if trained else None,
         None if kept is None else reasoning(kept),
         curve is not None,
         config.evaluation.max_completion_tokens,
-        lab.settings(start, lab.arms()["cap_low"]).max_completion_tokens,
+        lab.settings(config.stage.r1_zero, lab.arms()["cap_low"]).max_completion_tokens,
     )
 
 
@@ -94,16 +125,16 @@ def how(found: Measured) -> Html | None:
 
 
 def source(found: Measured) -> Html | None:
-    """Where lengths by difficulty over training come from, and how to have more of them."""
+    """Where lengths by difficulty over training come from, and how to get more of them."""
     if found.kept is None:
         return None
-    more = "" if found.snapshots else (
-        "`evaluation.curve_samples=16` evaluates R1-Zero's snapshots on the far more numerous "
-        "validation problems; once that has run, those answers are used here."
-    )  # fmt: skip
-    where = "answers of its snapshots to the validation problems" if found.snapshots else (
-        "completions that were kept during training, one a question"
-    )  # fmt: skip
+    where, more = "answers of its snapshots to the validation problems", ""
+    if not found.snapshots:
+        where = "completions that were kept during training, one a question"
+        more = (
+            "`evaluation.curve_samples=16` evaluates R1-Zero's snapshots on the far more numerous "
+            "validation problems; once that has run, those answers are used here."
+        )
     return paragraphs(f"By difficulty: {len(found.kept):,} {where}.", more)
 
 
@@ -114,7 +145,7 @@ def answered_by(rows: pd.DataFrame, caps: Sequence[int]) -> pd.Series:
 
 
 def by_cap(answers: Mapping[str, pd.DataFrame], most: int) -> pd.DataFrame:
-    """`answered_by` every cap from 1 to `most`: a column each."""
+    """`answered_by` with every cap from 1 to `most`, a column for each of the answers."""
     caps = range(1, most + 1)
     return pd.DataFrame({name: answered_by(rows, caps) for name, rows in answers.items()})
 
@@ -125,12 +156,10 @@ def by_length(rows: pd.DataFrame, parts: int = 5) -> pd.DataFrame:
     Rows: the fifths, as their mean tokens. NaN below ENOUGH completions.
     """
     fifth = pd.qcut(rows["tokens"], parts, labels=False, duplicates="drop")
-    groups = {"all": np.ones(len(rows), bool)} | {
-        name: (difficulty(rows) == name).to_numpy() for name in ("easy", "hard")
-    }
+    kinds = difficulty(rows)
     shares = {}
-    for name, chosen in groups.items():
-        right = rows["correct"][chosen].astype(float).groupby(fifth[chosen])
+    for name in ("all", "easy", "hard"):
+        right = rows["correct"][(kinds == name) | (name == "all")].astype(float).groupby(fifth)
         shares[name] = right.mean().where(right.size() >= ENOUGH)
     tokens = rows["tokens"].groupby(fifth).mean().rename("tokens")
     return pd.DataFrame(shares).set_index(tokens)
@@ -150,19 +179,18 @@ def gap(rows: pd.DataFrame, held: Sequence[str]) -> Estimate:
     """Mean tokens of right less wrong answers among rows that agree in the columns `held`.
 
     The coefficient of `correct` in a regression of tokens on it with an intercept for each group;
-    groups without both kinds say nothing. 95 % bootstrap over problems, with the groups' means as
-    they are. n: problems. NaN if no group has both.
+    groups without both kinds do not count. 95 % bootstrap over problems, with the groups' means
+    held fixed. n: problems that count. NaN if no group has both.
     """
-    columns = ["tokens", "correct"]
-    values = rows[columns].astype(float)
+    both = rows[["tokens", "correct"]].astype(float)
     groups = [rows[name] for name in held] if held else np.zeros(len(rows))
-    away = values - values.groupby(groups).transform("mean")
+    away = both - both.groupby(groups).transform("mean")
     sums = pd.DataFrame({"top": away["tokens"] * away["correct"], "bottom": away["correct"] ** 2})
     each = sums.groupby([rows["problem_id"], rows["language"]]).sum()
     top, bottom = each[["top"]].to_numpy(), each[["bottom"]].to_numpy()
-    low, high = interval(resampled_ratios(top, bottom))
-    both = int((each["bottom"] > 0).sum())
-    return Estimate(float(ratio_of_sums(top, bottom)[0]), float(low[0]), float(high[0]), both)
+    ends = statistics.interval(statistics.resampled_ratios(top, bottom))
+    value, low, high = (float(of[0]) for of in (statistics.ratio_of_sums(top, bottom), *ends))
+    return Estimate(value, low, high, int((bottom > 0).sum()))
 
 
 def gaps(rows: pd.DataFrame) -> dict[str, Estimate]:
@@ -172,10 +200,7 @@ def gaps(rows: pd.DataFrame) -> dict[str, Estimate]:
 
 
 def gaps_table(found: Measured) -> Shown | None:
-    """A row per thing held fixed, a column per checkpoint: tokens of right less wrong answers.
-
-    None without an evaluation.
-    """
+    """Tokens of right less wrong answers: a row per thing held fixed, a column per checkpoint."""
     if not found.evaluations:
         return None
     by = {name: gaps(rows) for name, rows in found.evaluations.items()}
@@ -187,10 +212,7 @@ def gaps_table(found: Measured) -> Shown | None:
 
 
 def levels(found: Measured) -> Shown | None:
-    """A row per checkpoint and level: pass@1, tokens of right and wrong answers, and what fits.
-
-    None without an evaluation.
-    """
+    """A row per checkpoint and level: pass@1, tokens of right and wrong answers, and what fits."""
     if not found.evaluations:
         return None
     columns = ("pass@1", "Right: tokens, mean", "Right: tokens, nine in ten have at most",
@@ -199,27 +221,21 @@ def levels(found: Measured) -> Shown | None:
     for name, answers in found.evaluations.items():
         rows.append(Row(about(name).label))
         for level, part in answers.groupby("level"):
-            right = part["tokens"][part["correct"]]
-            wrong = part["tokens"][~part["correct"]]
+            right, wrong = (part["tokens"][part["correct"] == kind] for kind in (True, False))
+            tokens = (right, right.mean()), (right, right.quantile(0.9)), (wrong, wrong.mean())
             cells = (
-                f"{part['correct'].mean():.1%}", _mean(right),
-                _mean(right, right.quantile(0.9)), _mean(wrong),
+                f"{part['correct'].mean():.1%}",
+                *("–" if len(of) < ENOUGH else f"{value:.0f}" for of, value in tokens),
                 f"{answered_by(part, [found.low]).iloc[0]:.1%}",
-            )  # fmt: skip
+            )
             rows.append(Row(f"level {level}", cells))
     return Table(columns, tuple(rows), "Level")
 
 
-def _mean(tokens: pd.Series, value: float | None = None) -> str:
-    if len(tokens) < ENOUGH:
-        return "–"
-    return f"{tokens.mean() if value is None else value:.0f}"
-
-
 def thirds(kept: pd.DataFrame) -> pd.DataFrame:
-    """Mean tokens over the thirds of training, by difficulty and by right and wrong.
+    """Mean tokens over the thirds of training, by difficulty and correctness.
 
-    kept: completions with their step. Rows: the third, as the steps that it has; columns: (easy or
+    kept: completions with their step. Rows: the third, as its range of steps; columns: (easy or
     hard, right or wrong), NaN below ENOUGH completions.
     """
     part = np.minimum(2, 3 * (kept["step"] - 1).clip(lower=0) // kept["step"].max())
@@ -235,27 +251,22 @@ def thirds(kept: pd.DataFrame) -> pd.DataFrame:
 
 
 def within(before: pd.DataFrame, after: pd.DataFrame, cap: int) -> Estimate:
-    """Change of the share right within `cap` tokens, paired, with its 95 % interval over problems.
-
-    before, after: evaluations on the same problems.
-    """
-    each = [
+    """Paired change of the share right within `cap` tokens, with its interval over problems."""
+    first, second = (
         (rows["correct"] & (rows["tokens"] <= cap))
         .groupby([rows["problem_id"], rows["language"]])
         .mean()
         for rows in (before, after)
-    ]
-    change_N = (each[1] - each[0]).to_numpy()
-    (low,), (high,) = interval(resampled_ratios(change_N[:, None], np.ones((len(change_N), 1))))
+    )
+    change_N = (second - first).to_numpy()
+    draws = statistics.resampled_ratios(change_N[:, None], np.ones((len(change_N), 1)))
+    (low,), (high,) = statistics.interval(draws)
     value = float(change_N.mean())
-    return Estimate(value, *change_interval(low, high, value, change_N), len(change_N))
+    return Estimate(value, *statistics.change_interval(low, high, value, change_N), len(change_N))
 
 
 def held_to(found: Trained, cap: int) -> Shown | None:
-    """A row per arm: how much is right within `cap` tokens, and length and cut-offs in training.
-
-    None without an arm.
-    """
+    """A row per arm: how much is right within `cap` tokens, and length and cut-offs in training."""
     if not found.evaluations:
         return None
     ends = ("first quarter", "last quarter")
@@ -279,7 +290,7 @@ def held_to(found: Trained, cap: int) -> Shown | None:
 
 
 def _against(found: Trained, name: str, cap: int) -> Estimate | None:
-    """`within` of an arm against GRPO; None of GRPO itself or without it."""
+    """`within` of an arm against GRPO; None for GRPO itself, or if it was not run."""
     grpo = found.evaluations.get(lab.REFERENCE)
     if grpo is None or name == lab.REFERENCE:
         return None
@@ -292,14 +303,14 @@ def pictures(found: Measured) -> Drawing | None:
         return None
     labelled = {about(name).label: rows for name, rows in found.evaluations.items()}
     lengths = {name: by_length(rows) for name, rows in labelled.items()}
-    return length_figures.measured(lengths, by_cap(labelled, found.cap), found.low)
+    return figures.by_length(lengths, by_cap(labelled, found.cap), found.low)
 
 
 def through_training(found: Measured) -> Drawing | None:
     """Lengths over R1-Zero's training, and by difficulty; None without it."""
     if found.training is None or found.kept is None:
         return None
-    return length_figures.through_training(found.training, thirds(found.kept))
+    return figures.through_training(found.training, thirds(found.kept))
 
 
 def of_arms(found: Trained, most: int, low: int) -> Drawing | None:
@@ -307,7 +318,7 @@ def of_arms(found: Trained, most: int, low: int) -> Drawing | None:
     if not found.evaluations:
         return None
     labelled = {arms.label(n, found.notebook): rows for n, rows in found.evaluations.items()}
-    return length_figures.arms(by_cap(labelled, most), low)
+    return figures.by_cap(by_cap(labelled, most), low)
 
 
 def findings(
@@ -329,7 +340,7 @@ def findings(
         f"{'less' if by_kind.difference['all'] < 0 else 'more'} often than those with one.",
         *(_measured(name, found) for name in found.evaluations),
         _trained(found),
-        *_arms(trained, found.low),
+        _arms(trained, found.low),
     )
 
 
@@ -366,12 +377,11 @@ def _trained(found: Measured) -> str:
     )
 
 
-def _arms(trained: Trained, low: int) -> list[str]:
-    said = []
-    for name in trained.evaluations:
-        change = _against(trained, name, low)
-        if change is not None:
-            words = worded(change, "more than", "less than", "not told apart from")
-            told = metrics.shown(change, arms.PASS, signed=True)
-            said.append(f"{arms.label(name, trained.notebook)}, {words} GRPO ({told})")
-    return [f"Right within {low:,} tokens: {'; '.join(said)}."] if said else []
+def _arms(trained: Trained, low: int) -> str:
+    said = "; ".join(
+        f"{arms.label(name, trained.notebook)}, "
+        f"{arms.versus(change, 'GRPO', 'more than', 'less than')}"
+        for name in trained.evaluations
+        if (change := _against(trained, name, low)) is not None
+    )
+    return f"Right within {low:,} tokens: {said}." if said else ""

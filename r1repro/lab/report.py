@@ -1,5 +1,4 @@
-"""The report of the lab: its arms by notebook, over seeds if there are several, and how they were
-searched."""
+"""The report of the lab: its arms by notebook, over one or several seeds, and their search."""
 
 import math
 from collections.abc import Mapping
@@ -13,15 +12,14 @@ from r1repro.duration import duration
 from r1repro.evaluation import arms, claims, metrics
 from r1repro.evaluation.arms import PASS
 from r1repro.evaluation.checkpoints import key
-from r1repro.lab.arms import label, trained
+from r1repro.lab.arms import RATES, cells, label, trained, tried, versus
 from r1repro.reports import seeds
 from r1repro.reports.markup import Html, Row, Table, joined, paragraphs
 from r1repro.reports.report import Report, lab_of
-from r1repro.reports.tables import worded
 
 
 def notebooks(told: Report) -> Html:
-    """A table for each notebook whose arms were run, with what it says against GRPO."""
+    """A table for each notebook whose arms were run, and how its arms compare with GRPO."""
     parts: list[Html | Table | None] = []
     for name in _notebooks(told):
         heading = Html(Markup("<h3>{}</h3>").format(name))
@@ -32,70 +30,64 @@ def notebooks(told: Report) -> Html:
 def table(told: Report, notebook: str) -> Table:
     """A row per arm: its scores, pass@1 of each seed, and the paired change against GRPO's best.
 
-    detectable: where that change is not told apart from zero, the size of one that as many seeds
-    find four times in five.
+    detectable: where that change is not told apart from zero, the size of a change that as many
+    seeds would detect four times in five.
     """
     shown = _shown(told, notebook)
     k = max(metrics.samples(told.summaries[stage]) for stage in shown)
     paths = [PASS, f"reasoning/pass@{k}", f"reasoning/cons@{k}", "length"]
-    reference, rows = _reference(told, notebook), []
+    reference, rows, several = _reference(told, notebook), [], len(told.by_seed) > 2
     for stage, arm in shown.items():
-        summary = told.summaries[stage]
         each = [told.summaries[seeds.of(stage, run)][PASS] for run in told.by_seed]
         pair = key(reference, stage)
-        change = told.changes.get(pair, {}).get(PASS)
-        cells = [f"{100 * one.value:.1f}\u00a0%" for one in each]
-        cells += [metrics.shown(summary.get(path), path) for path in paths]
-        cells.append(metrics.shown(change, PASS, signed=True))
-        if len(each) > 2:
+        changes = told.changes.get(pair, {})
+        row = [f"{100 * one.value:.1f}\u00a0%" for one in each]
+        row += [*cells(told.summaries[stage], paths), *cells(changes, signed=True)]
+        if several:
             found = [told.changes.get(seeds.of(pair, run), {}).get(PASS) for run in told.by_seed]
-            known = [one for one in found if one is not None]
+            change = changes.get(PASS)
             open_ = change is not None and change.low <= 0 <= change.high
+            known = [one for one in found if one is not None]
             size = claims.detectable(known) if open_ else math.nan
-            cells.append("–" if math.isnan(size) else f"{100 * size:.1f}\u00a0points")
-        cells.append(f"{arm['samples']:,}")
-        rows.append(Row(label(stage.removeprefix(lab.STAGE), notebook), tuple(cells)))
+            row.append("–" if math.isnan(size) else f"{100 * size:.1f}\u00a0points")
+        rows.append(Row(_label(stage, notebook), (*row, f"{arm['samples']:,}")))
     columns = [f"pass@1, {run.partition(',')[0]}" for run in told.by_seed]
     columns += [f"{metrics.label(path)}{', mean' if told.by_seed else ''}" for path in paths]
-    columns.append("pass@1 − best GRPO’s, paired")
-    columns += ["detectable"] if len(told.by_seed) > 2 else []
+    columns += ["pass@1 − best GRPO’s, paired", *["detectable"] * several]
     return Table((*columns, "Completions sampled"), tuple(rows), "Arm")
 
 
 def _said(told: Report, notebook: str) -> list[str]:
-    """Each method's best arm against GRPO's, and the arms that sampled another number."""
-    shown, reference = _shown(told, notebook), _reference(told, notebook)
-    said, samples, grpo = [], {s: arm["samples"] for s, arm in shown.items()}, _grpo()
-    alike = []
+    """Each method's best arm against GRPO's, and the arms that do not compare at equal cost."""
+    shown, reference, grpo = _shown(told, notebook), _reference(told, notebook), _grpo()
+    said, alike = [], []
     for method, stage in arms.shown(notebook, _runs(told)).items():
         change = told.changes.get(key(reference, stage), {}).get(PASS)
         if change is not None:
-            words = worded(change, "above", "below", "not told apart from")
-            said.append(f"{method} is {words} GRPO ({metrics.shown(change, PASS, signed=True)})")
+            said.append(f"{method} is {versus(change, 'GRPO')}")
         rates = arms.common_rates(notebook, method, grpo) if reference else set()
         fair = arms.shown(notebook, _runs(told), rates)
         same = told.changes.get(key(fair.get(grpo, ""), fair[method]), {}).get(PASS)
         if same is not None and fair[grpo] != reference:
             listed = ", ".join(f"× {rate:g}" for rate in sorted(rates))
-            words = worded(same, "above", "below", "not told apart from")
-            change_told = metrics.shown(same, PASS, signed=True)
-            alike.append(f"at {listed} {method} is {words} GRPO ({change_told})")
-    usual = samples.get(reference)
-    other = [s for s, n in samples.items() if usual is not None and n != usual]
-    unequal = "; ".join(label(stage.removeprefix(lab.STAGE), notebook) for stage in other)
-    cold = [s for s, arm in shown.items() if lab.AFTER in arm["changes"]]
-    taught = "; ".join(label(stage.removeprefix(lab.STAGE), notebook) for stage in cold)
-    return [
-        f"pass@1, {told.over}: {'; '.join(said)}." if said else "Nothing is compared with GRPO.",
-        f"GRPO’s best has a policy’s rate that not every method was tried with; at rates of both: "
-        f"{'; '.join(alike)}."
-        if alike
-        else "",
-        f"Another number of completions than GRPO’s, so no comparison at equal cost: {unequal}."
-        if unequal
-        else "",
-        f"Has read worked answers besides, which no completion counts: {taught}." if taught else "",
-    ]
+            alike.append(f"at {listed} {method} is {versus(same, 'GRPO')}")
+    usual = shown.get(reference, {}).get("samples")
+    parts = {
+        f"pass@1, {told.over}": said,
+        "GRPO’s best has a policy’s rate that not every method was tried with; at rates of both": (
+            alike
+        ),
+        "Another number of completions than GRPO’s, so no comparison at equal cost": [
+            _label(stage, notebook)
+            for stage, arm in shown.items()
+            if usual is not None and arm["samples"] != usual
+        ],
+        "Has read worked answers besides, which no completion counts": [
+            _label(stage, notebook) for stage, arm in shown.items() if lab.AFTER in arm["changes"]
+        ],
+    }
+    nothing = [] if said else ["Nothing is compared with GRPO."]
+    return nothing + [f"{what}: {'; '.join(found)}." for what, found in parts.items() if found]
 
 
 def searched(told: Report) -> Table:
@@ -105,22 +97,18 @@ def searched(told: Report) -> Table:
         shown, chosen = _shown(told, notebook), arms.shown(notebook, _runs(told))
         rows.append(Row(notebook))
         for method in dict.fromkeys(arm["method"] for arm in shown.values()):
-            tried = {s: arm for s, arm in shown.items() if arm["method"] == method}
-            changes = next(iter(tried.values()))["changes"].items()
-            other = "; ".join(f"{n} {v}" for n, v in changes if n not in _RATES)
-            rates = "; ".join(_rates(arm["changes"]) for arm in tried.values())
-            best = _rates(tried[chosen[method]]["changes"]) if len(tried) > 1 else "–"
-            rows.append(Row(method, (str(len(tried)), rates, best, other)))
+            trials = {s: arm for s, arm in shown.items() if arm["method"] == method}
+            changes = next(iter(trials.values()))["changes"].items()
+            other = "; ".join(f"{n} {v}" for n, v in changes if n not in RATES)
+            rates = "; ".join(_rates(arm["changes"]) for arm in trials.values())
+            best = _rates(trials[chosen[method]]["changes"]) if len(trials) > 1 else "–"
+            rows.append(Row(method, (str(len(trials)), rates, best, other)))
     return Table(("Trials", "Rates tried", "Best", "Settings"), tuple(rows), "Method")
 
 
-_RATES = {"rate": "policy", "critic_rate": "critic"}
-
-
 def _rates(changes: Mapping[str, Any]) -> str:
-    found = {"rate": 1.0, **changes}
-    told = ", ".join(f"{words} × {found[n]:g}" for n, words in _RATES.items() if n in found)
-    return f"{told} of base_rft’s" if found.get(lab.OFFLINE) in ("sft", "rft") else told
+    told = tried(changes, ("policy", "critic"))
+    return f"{told} of base_rft’s" if changes.get(lab.OFFLINE) in ("sft", "rft") else told
 
 
 def times(told: Report) -> str:
@@ -134,27 +122,28 @@ def section(config: Config) -> Html | None:
     """For the report of the stages: the arms that were run from the same base; None without any."""
     rows = []
     for notebook in LABS:
-        found = trained(config, notebook)
-        usual = found.samples.get(lab.REFERENCE)
+        found, every = trained(config, notebook), lab.arms()
+        usual = arms.sampled(every[lab.REFERENCE], config)
         alike = {
             name: rows
             for name, rows in found.evaluations.items()
-            if found.samples[name] == usual and lab.arms()[name].start == "base"
+            if every[name].start == "base" and arms.sampled(every[name], config) == usual
         }
-        if len(alike) < 2:  # GRPO alone, or arms that are broken on purpose
+        # GRPO alone, or without GRPO, or arms that are broken on purpose
+        if len(alike) < 2 or lab.REFERENCE not in alike:
             continue
         found = replace(found, evaluations=alike)
         summaries, changes = found.compared
         rows.append(Row(f"notebooks/lab/{notebook}.ipynb"))
         for method, name in found.best.items():
-            change = changes.get(name, {}).get(PASS)
-            cells = (
-                metrics.shown(summaries[name][PASS], PASS),
-                metrics.shown(change, PASS, signed=True),
-            )
-            rows.append(Row(method, cells))
+            change = cells(changes.get(name, {}), signed=True)
+            rows.append(Row(method, cells(summaries[name]) + change))
     columns = ("pass@1, validation", "less the best of GRPO, paired")
     return joined(Table(columns, tuple(rows), "Method, its best trial")) if rows else None
+
+
+def _label(stage: str, notebook: str) -> str:
+    return label(stage.removeprefix(lab.STAGE), notebook)
 
 
 def _arms(told: Report) -> Mapping[str, Any]:
@@ -176,10 +165,11 @@ def _notebooks(told: Report) -> list[str]:
 
 def _shown(told: Report, notebook: str) -> dict[str, Any]:
     """The arms of a notebook that were evaluated, by stage, as the manifest has them."""
-    found = {
-        f"{lab.STAGE}{n}": arm for n, arm in _arms(told).items() if notebook in arm["shown_in"]
+    return {
+        stage: arm
+        for name, arm in _arms(told).items()
+        if notebook in arm["shown_in"] and (stage := f"{lab.STAGE}{name}") in told.summaries
     }
-    return {stage: arm for stage, arm in found.items() if stage in told.summaries}
 
 
 def _reference(told: Report, notebook: str) -> str:

@@ -1,6 +1,6 @@
-"""What stage iterative_grpo measured: the learned reward, the rule beside it, and what is said."""
+"""What stage iterative_grpo measured: the learned reward beside the rule, in figures and words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,6 @@ from r1repro.lab.iterative import FIRST, KEPT, REFRESHED, RULE, Exact
 from r1repro.reports import drawing
 from r1repro.reports.drawing import Drawing, described
 from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
-from r1repro.reports.tables import worded
 from r1repro.runner.workspace import Workspace
 
 STAGE = lab.ITERATIVE
@@ -29,7 +28,7 @@ _PANELS = {
     "gap": ("Rise of reward minus accuracy’s", "since the reward model’s first use"),
     "preference_ranks": ("Pairs of a group ranked right", "share of pairs"),
 }
-_EXAMPLES = 3
+_COLUMNS = {"samples": "x", "pass_at_1": "accuracy", "reward_preference": "learned"}
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class Rounds:
     """The rounds that were trained, if they were.
 
     arms: those of conf/lab.yaml that the notebook shows, and what is missing; tables: of the stage,
-    by name; curves: by label, with columns x (completions sampled), accuracy, and, where the reward
-    is learned, learned and gap.
+    by name; curves: by label, with columns x (completions sampled) and accuracy, and with learned
+    and gap where the reward is learned.
     """
 
     arms: arms.Trained
@@ -51,7 +50,7 @@ def trained(config: Config) -> Rounds:
     found = arms.trained(config, STAGE)
     space = Workspace(replace(config, lab=STAGE))
     rule = found.curves.get(lab.REFERENCE)
-    curves = {} if rule is None else {RULE: _named(rule)}
+    curves = {} if rule is None else {RULE: rule.rename(columns=_COLUMNS)}
     if not space.is_done(STAGE):
         missing = {STAGE: space.stages[STAGE].seconds(config), **found.missing}
         return Rounds(replace(found, missing=missing), {}, curves)
@@ -60,33 +59,27 @@ def trained(config: Config) -> Rounds:
     settings = lab.of_round(config.stage.r1_zero)
     each = settings.questions * settings.generations / settings.objective.passes
     rows = tables["rounds"].assign(samples=tables["rounds"]["step"] * each)
-    return Rounds(found, tables, curves | with_gap({a: _named(r) for a, r in rows.groupby("arm")}))
-
-
-def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    names = {"samples": "x", "pass_at_1": "accuracy", "reward_preference": "learned"}
-    return rows.rename(columns=names)
+    rows = rows.rename(columns=_COLUMNS)
+    return Rounds(found, tables, curves | with_gap(dict(iter(rows.groupby("arm")))))
 
 
 def with_gap(rounds: Mapping[object, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The rounds by label, with `gap`: how much more the learned reward rose than accuracy.
 
-    Both since the start of the round in which the reward model first paid: a reward model's scores
-    can be compared with its own alone.
+    Both since the start of the round in which the reward model first paid, as a reward model's
+    scores can be compared only with its own.
     """
     found = {}
     for arm, label in LABELS.items():
-        rows, first = rounds[arm], rounds["first" if arm == "kept" else arm]
-        both = ["learned", "accuracy"]
-        risen = rows[both] - ends(first)[0][both]
+        rows, first = rounds[arm], ends(rounds["first" if arm == "kept" else arm])[0]
+        risen = {column: rows[column] - first[column] for column in ("learned", "accuracy")}
         found[label] = rows.assign(gap=risen["learned"] - risen["accuracy"])
     return found
 
 
 def ends(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Learned reward, accuracy, gap and ranks over the first and the last fifth of a round."""
-    columns = [c for c in ("learned", "accuracy", "gap", "preference_ranks") if c in rows]
-    first, last = (part[columns].mean() for part in _fifths(rows))
+    """Means of the columns of _PANELS over the first and the last fifth of a round."""
+    first, last = (part.reindex(columns=[*_PANELS]).mean() for part in _fifths(rows))
     return first, last
 
 
@@ -106,8 +99,7 @@ def picture(exact: Exact, found: Rounds) -> Drawing:
     for place, (how, xlabel, curves) in enumerate(wholes):
         for panel, column in zip(panels[2 * place :], ("learned", "accuracy"), strict=False):
             _draw(panel, curves, column, how == "exactly")
-            panel.set(title=f"{_PANELS[column][0]}, {how}", xlabel=xlabel)
-            panel.set_ylim(0, 1.02)
+            panel.set(title=f"{_PANELS[column][0]}, {how}", xlabel=xlabel, ylim=(0, 1.02))
         drawing.percent(panels[2 * place + 1])
     named = panels[1].get_legend_handles_labels()
     figure.legend(*named, loc="outside lower center", ncols=2 * len(wholes))
@@ -124,14 +116,14 @@ def _gaps(found: Rounds) -> Drawing:
     """Over the completions sampled, how much more the learned reward rose than rule accuracy, and
     how often it ranks a right answer of a group above a wrong one."""
     # Without a right answer nothing is ranked.
-    there = [
-        (column, middle)
+    there = {
+        column: middle
         for column, middle in (("gap", 0.0), ("preference_ranks", 0.5))
         if any(drawing.has(rows, column) for rows in found.curves.values())
-    ]
+    }
     figure = drawing.empty(4.4 * len(there), 3.2)
     panels = figure.subplots(1, len(there), squeeze=False)[0]
-    for panel, (column, middle) in zip(panels, there, strict=True):
+    for panel, (column, middle) in zip(panels, there.items(), strict=True):
         _draw(panel, found.curves, column, False)
         title, unit = _PANELS[column]
         panel.set(title=title, ylabel=unit, xlabel="completions sampled")
@@ -158,27 +150,19 @@ def rises(found: Rounds) -> Shown | None:
     """A row per round: from its first fifth to its last, of the training's own samples."""
     if not found.tables:
         return paragraphs(arms.how(found.arms))
-    columns = ("Learned reward", "Rule accuracy", "Gap", "Pairs ranked right")
     rows = []
     for label in LABELS.values():
         start, end = ends(found.curves[label])
-        rows.append(
-            Row(
-                label,
-                (
-                    f"{start['learned']:.2f} → {end['learned']:.2f}",
-                    f"{start['accuracy']:.0%} → {end['accuracy']:.0%}",
-                    f"{end['gap']:+.2f}",
-                    _ranks(start, end),
-                ),
-            )
+        ranks = start["preference_ranks"], end["preference_ranks"]
+        cells = (
+            f"{start['learned']:.2f} → {end['learned']:.2f}",
+            f"{start['accuracy']:.0%} → {end['accuracy']:.0%}",
+            f"{end['gap']:+.2f}",
+            "no pair" if np.isnan(ranks).any() else f"{ranks[0]:.0%} → {ranks[1]:.0%}",
         )
+        rows.append(Row(label, cells))
+    columns = ("Learned reward", "Rule accuracy", "Gap", "Pairs ranked right")
     return Table(columns, tuple(rows), "Round")
-
-
-def _ranks(start: pd.Series, end: pd.Series) -> str:
-    values = [each.get("preference_ranks", np.nan) for each in (start, end)]
-    return "no pair" if np.isnan(values).any() else f"{values[0]:.0%} → {values[1]:.0%}"
 
 
 def judged(found: Rounds) -> Shown | None:
@@ -186,36 +170,32 @@ def judged(found: Rounds) -> Shown | None:
     if not found.tables:
         return None
     rows = [
-        Row(
-            f"{judge} reward model, answers of {whose}",
-            (ranked_right(pairs, column), str(len(pairs))),
-        )
-        for judge, whose, pairs, column in held_out(found)
+        Row(f"{judge} reward model, answers of {whose}", (right, str(count)))
+        for judge, whose, right, count in _held_out(found)
     ]
     return Table(("Ranked right", "Pairs"), tuple(rows), "Held-out pairs")
 
 
-def held_out(found: Rounds) -> list[tuple[str, str, pd.DataFrame, str]]:
-    """(reward model, whose answers, their held-out pairs, prefix of its scores)."""
+def _held_out(found: Rounds) -> Iterator[tuple[str, str, str, int]]:
+    """(reward model, whose answers, share of their held-out pairs ranked right, pairs)."""
     every = found.tables["pairs"]
-    every = every[every["split"] == "held out"]
-    old, new = every[every["model"] == "reward"], every[every["model"] == "reward_refreshed"]
-    return [
-        ("first", "the base", old, "score"),
-        ("first", "the policy after the first round", new, "before"),
-        ("refreshed", "the policy after the first round", new, "score"),
-    ]
+    of = dict(iter(every[every["split"] == "held out"].groupby("model")))
+    for judge, whose, model, column in (
+        ("first", "the base", "reward", "score"),
+        ("first", "the policy after the first round", "reward_refreshed", "before"),
+        ("refreshed", "the policy after the first round", "reward_refreshed", "score"),
+    ):
+        yield judge, whose, ranked_right(of[model], column), len(of[model])
 
 
 def ranked_right(pairs: pd.DataFrame, column: str = "score") -> str:
     """The share of pairs whose right side scores higher, with its interval; "–" of one question."""
     right = (1 + np.sign(pairs[f"{column}_chosen"] - pairs[f"{column}_rejected"])) / 2
-    by = pd.DataFrame({"right": right, "pairs": 1.0}).groupby(pairs["problem_id"]).sum()
+    by = right.groupby(pairs["problem_id"]).agg(["sum", "size"]).astype(float)
     if len(by) < 2:
         return "–"
-    sums_N_1, counts_N_1 = by[["right"]].to_numpy(), by[["pairs"]].to_numpy()
-    low, high = (float(end[0]) for end in interval(resampled_ratios(sums_N_1, counts_N_1)))
-    return f"{right.mean():.0%} [{low:.0%}, {high:.0%}]"
+    low, high = interval(resampled_ratios(by[["sum"]].to_numpy(), by[["size"]].to_numpy()))
+    return f"{right.mean():.0%} [{low[0]:.0%}, {high[0]:.0%}]"
 
 
 def examples(found: Rounds) -> Shown | None:
@@ -226,14 +206,11 @@ def examples(found: Rounds) -> Shown | None:
     rows = rows[(rows["arm"] == "kept") & ~rows["correct"]]
     rows = rows[rows["step"] == rows["step"].max()]
     best = rows.sort_values("reward_preference", ascending=False).drop_duplicates("prompt")
-    best = best.head(_EXAMPLES)
-    columns = ("prompt", "text", "answer", "reward_preference")
-    shown = zip(*(best[column] for column in columns), strict=True)
-    return Table(
-        ("The answer", "Right", "Learned reward"),
-        tuple(Row(asked, (text[:400], right, f"{paid:.2f}")) for asked, text, right, paid in shown),
-        "Question",
-    )  # fmt: skip
+    shown = [
+        Row(one.prompt, (one.text[:400], one.answer, f"{one.reward_preference:.2f}"))
+        for one in best.head(3).itertuples()
+    ]
+    return Table(("The answer", "Right", "Learned reward"), tuple(shown), "Question")
 
 
 def _evaluations(found: Rounds) -> dict[str, pd.DataFrame]:
@@ -252,12 +229,11 @@ def scores(found: Rounds) -> Shown | None:
     others = [name for name in evaluations if name != KEPT]
     summaries, changes = metrics.compare(evaluations, [(KEPT, name) for name in others])
     paths = [PASS, "length"]
-    columns = (*map(metrics.label, paths), "pass@1 − the same reward model’s, paired")
     rows = []
     for name, summary in summaries.items():
-        change = changes[KEPT, name].get(PASS) if name != KEPT else None
-        cells = [metrics.shown(summary.get(path), path) for path in paths]
-        rows.append(Row(name, (*cells, metrics.shown(change, PASS, signed=True))))
+        change = arms.cells(changes.get((KEPT, name), {}), signed=True)
+        rows.append(Row(name, arms.cells(summary, paths) + change))
+    columns = (*map(metrics.label, paths), "pass@1 − the same reward model’s, paired")
     return Table(columns, tuple(rows), "Policy")
 
 
@@ -290,33 +266,30 @@ def told(found: Rounds) -> Html | None:
     said = []
     for label in LABELS.values():
         start, end = ends(found.curves[label])
-        kind = _kind(found.curves[label])
         said.append(
             f"{label}, reward {start['learned']:.2f} to {end['learned']:.2f} and rule accuracy "
-            f"{start['accuracy']:.1%} to {end['accuracy']:.1%} ({kind})"
+            f"{start['accuracy']:.1%} to {end['accuracy']:.1%} ({_kind(found.curves[label])})"
         )
     _, changes = metrics.compare(_evaluations(found), [(KEPT, REFRESHED), (FIRST, KEPT)])
     refreshed, second = changes[KEPT, REFRESHED][PASS], changes[FIRST, KEPT][PASS]
     ranks = "; ".join(
-        f"the {judge} one ranks {ranked_right(pairs, column)} of those of {whose} right"
-        for judge, whose, pairs, column in held_out(found)
+        f"the {judge} reward model ranks {right} of those from {whose} right"
+        for judge, whose, right, _ in _held_out(found)
     )
     return paragraphs(
         "On the training’s own samples, from the first to the last fifth of each round: "
         f"{'; '.join(said)}.",
-        f"Of the held-out pairs {ranks}.",
-        "On the validation problems the second round with the refreshed reward model ends "
-        f"{worded(refreshed, 'above', 'below', 'not told apart from')} that with the same one "
-        f"({metrics.shown(refreshed, PASS, signed=True)} in pass@1), which ends "
-        f"{worded(second, 'above', 'below', 'not told apart from')} the first round "
-        f"({metrics.shown(second, PASS, signed=True)}). One run of one seed; the intervals are "
-        "over problems alone.",
+        f"Of the held-out pairs, {ranks}.",
+        "In pass@1 on the validation problems, the second round with the refreshed reward model "
+        f"ends {arms.versus(refreshed, 'that with the same one')}, which ends "
+        f"{arms.versus(second, 'the first round')}. One run of one seed; the intervals are over "
+        "problems alone.",
         arms.how(found.arms),
     )
 
 
 def _kind(rows: pd.DataFrame) -> str:
-    """How reward and accuracy moved; by less than two standard errors of a mean is not at all."""
+    """How reward and accuracy moved; a change below two standard errors of a mean is none."""
     first, last = _fifths(rows)
 
     def moved(column: str) -> str:

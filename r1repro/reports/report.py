@@ -317,15 +317,12 @@ def _arms(results: Mapping[str, StageResult], config: Config) -> dict[str, Any]:
     found = {}
     for name, arm in lab.shown_in(config.lab).items():
         if (stage := f"{lab.STAGE}{name}") in results:
-            steps = lab.settings(config.stage.r1_zero, arm).steps
-            if arm.offline is None:
-                steps = int(results[stage].metrics()["step"].max())
-            each = arms.sampled_an_update(arm, config.stage.r1_zero)
+            steps = None if arm.offline else int(results[stage].metrics()["step"].max())
             found[name] = {
                 "method": arm.method,
                 "shown_in": list(arm.shown_in),
                 "changes": dict(arm.changes),
-                "samples": round(steps * each) + arms.sampled_before(arm, config),
+                "samples": arms.sampled(arm, config, steps),
             }
     return found
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from r1repro.artifacts import Progress
 from r1repro.config import Config
+from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.accuracy import is_correct
 from r1repro.stages import samples
@@ -23,17 +24,27 @@ def shown(question: str, text: str) -> str:
     return f"{question}\n{text}"
 
 
+def require(pairs: pd.DataFrame, steps: str = "") -> None:
+    """Raise R1ReproError if no pair is left to train on."""
+    if "train" not in set(pairs.split):
+        raise R1ReproError(
+            f"no question has both a right and a wrong answer{steps} among its samples, so there "
+            "is no pair to learn a reward from: raise stage.reward_model.questions or "
+            "stage.reward_model.samples"
+        )
+
+
 def sampled(
     config: Config, policy: Path, stream: str, rng: random.Random, place: Path, progress: Progress
 ) -> pd.DataFrame:
-    """Pairs of the policy's answers to training questions, a share HELD_OUT of these held out.
+    """Pairs of the policy's answers to training questions, with a share HELD_OUT of these held out.
 
-    stream: names the questions; place: a stage's folder, which keeps the samples until it is done.
+    stream: seeds the questions; place: a stage's folder, which keeps the samples until it is done.
     """
     cap = config.stage.r1_zero.max_completion_tokens
     settings = replace(config.stage.reward_model, max_completion_tokens=cap)
     problems = samples.training_problems(config, stream, settings.questions)
-    # not vLLM, which would not free its memory for the training that follows
+    # Not vLLM, which would not free its memory for the training that follows
     own = replace(config, engine=replace(config.engine, rollouts="own"))
     answers, _ = samples.draw(
         own, policy / "model", checkpoints.form(config, "r1_zero"), problems, settings,
@@ -55,10 +66,10 @@ def sampled(
 
 
 def paired(answers: Sequence[Sampled], any_answer: bool) -> list[tuple[Problem, Answer, Answer]]:
-    """Each right answer with the wrong one to its question that is closest in length.
+    """Each right answer with the wrong one closest in length, so that length predicts little.
 
-    So that length predicts little. any_answer: an answer counts as right if its number is even, for
-    scale=smoke, where none is right.
+    any_answer: an answer counts as right if its number is even, for scale=smoke, where none is
+    right.
     """
     found = []
     for problem, group in groupby(answers, key=lambda answer: answer[0]):

@@ -1,10 +1,9 @@
 """Stage iterative_grpo: iterative RL with a learned reward (DeepSeekMath 4.1.4, Algorithm 1).
 
-The base's answers, graded by the rule, make pairs of a right and a wrong answer to one question;
-from these a reward model is trained, and by it alone the policy, for one round. Then the round is
-followed by two others, which differ in the reward model alone: one is paid by the same one still,
-the other by one that was trained on with pairs of the policy's own answers. The rule's accuracy is
-measured throughout and never paid.
+The base's answers, graded by the rule, make pairs of a right and a wrong answer to one question. A
+reward model learns from these, and for one round it alone rewards the policy. Two second rounds
+follow, which differ only in the reward model: one keeps it, the other trains it further on pairs of
+the policy's own answers. The rule's accuracy is measured throughout and never rewarded.
 """
 
 import random
@@ -19,15 +18,8 @@ import pandas as pd
 
 from r1repro.artifacts import COMPLETE, Inputs, Progress, StageResult
 from r1repro.config import Config, RLConfig, lab
-from r1repro.errors import R1ReproError
 from r1repro.rewards.preference import Preference
-from r1repro.stages import answer_pairs, evaluate, reward_model, rl
-from r1repro.stages.models import (
-    load_reward_model,
-    load_tokenizer,
-    new_reward_model,
-    old_reward_model,
-)
+from r1repro.stages import answer_pairs, evaluate, models, reward_model, rl
 from r1repro.tasks import worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import rl as grpo
@@ -65,7 +57,7 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
             (place / COMPLETE).touch()
         progress.update(done, len(steps) + 1)
     _tables(config, settings, folder)
-    # Only what is measured is the result; the models would be stored with it.
+    # The result is only what is measured; the models would be stored with it.
     for place in steps:
         shutil.rmtree(place)
 
@@ -87,8 +79,8 @@ def _round(
 
 def learned(config: Config, judge: Path) -> grpo.Preference:
     """The reward function of the reward model of `judge`, which reads the whole answer."""
-    model = load_reward_model(judge / "model", config.engine)
-    scores = Preference(model, load_tokenizer(judge / "model")).scores
+    model = models.load_reward_model(judge / "model", config.engine)
+    scores = Preference(model, models.load_tokenizer(judge / "model")).scores
 
     def reward(completions: Sequence[str], **columns: Any) -> list[float]:
         asked = zip(columns["question"], completions, strict=True)
@@ -98,23 +90,19 @@ def learned(config: Config, judge: Path) -> grpo.Preference:
 
 
 def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None:
-    """A reward model from the policy's answers: new, on the policy's weights, or `old` trained on.
+    """A reward model from the policy's answers: new, on the policy's weights, or `old` refreshed.
 
-    Then a share lab.REPLAY of its pairs are those that `old` learned from.
+    A refreshed one learns from pairs of which a share lab.REPLAY are those that `old` learned from.
     """
     rng = random.Random(f"{place.name}-{config.seed}")
     pairs = answer_pairs.sampled(
         config, policy, f"iterative {place.name}", rng, place, Progress(None)
     )
-    if "train" not in set(pairs.split):
-        raise R1ReproError(
-            "no question has both a right and a wrong answer among its samples, so there is no "
-            "pair to learn a reward from: raise stage.reward_model.questions or "
-            "stage.reward_model.samples"
-        )
+    answer_pairs.require(pairs)
     start = (old or policy) / "model"
+    tokenizer = models.load_tokenizer(start)
     if old is None:
-        model = new_reward_model(start, config.engine, config.seed)
+        model = models.new_reward_model(start, config.engine, config.seed)
     else:
         past = pd.read_parquet(old / "pairs.parquet")
         past = past[past.split == "train"].drop(columns=["score_chosen", "score_rejected"])
@@ -124,12 +112,12 @@ def _reward(config: Config, policy: Path, old: Path | None, place: Path) -> None
         count = round((pairs.split == "train").sum() * lab.REPLAY / (1 - lab.REPLAY))
         again = past.sample(min(count, len(past)), random_state=rng.randrange(2**32))
         pairs = pd.concat([pairs, again.assign(replayed=True)], ignore_index=True)
-        judge = Preference(load_reward_model(start, config.engine), load_tokenizer(start))
+        judge = Preference(models.load_reward_model(start, config.engine), tokenizer)
         for side in ("chosen", "rejected"):
             finished = pairs[f"{side}_finished"].tolist()
             pairs[f"before_{side}"] = judge.scores(pairs[side].tolist(), finished)
-        model = old_reward_model(start, config.engine, config.seed)
-    reward_model.fit(config, model, load_tokenizer(start), pairs, place, Progress(place))
+        model = models.old_reward_model(start, config.engine, config.seed)
+    reward_model.fit(config, model, tokenizer, pairs, place, Progress(place))
 
 
 def _tables(config: Config, settings: RLConfig, folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Arms of the lab that learn from data made beforehand: SFT, RFT and DPO (DeepSeekMath 5.2).
 
 Their questions are those of the arm of GRPO. SFT reads worked answers to them; RFT and DPO learn
-from as many samples of the base as that arm draws from its own policy. A right answer is one with
-or without a tag, as for the arms that are paid for the answer alone.
+from as many samples of the base as that arm draws from its own policy. An answer counts as right
+with or without a tag, as in the arms that are paid for the answer alone.
 """
 
 import random
@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from r1repro.artifacts import Inputs, Progress
-from r1repro.config import Config, SFTConfig, lab
+from r1repro.config import Config, lab
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
 from r1repro.rewards.rules import problems_of_rows
@@ -26,13 +26,17 @@ from r1repro.tasks import asking, templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import dpo
 
+DATA = "offline_data"
+"""The stage that makes the data."""
+
 
 def data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Writes sft.parquet, rft.parquet and dpo.parquet, each for the method of its name.
 
     RFT's are the distinct right answers; DPO's pair each with the wrong answer to its question that
-    is closest in length. What holds a held-out question or its solution is left out; of a pair the
-    right answer is looked at. Raises R1ReproError if a method has nothing to learn from.
+    is closest in length. Rows that hold a held-out question or its solution are left out, for which
+    only the right answer of a pair is searched. Raises R1ReproError if a method has nothing to
+    learn from.
     """
     settings = lab.settings(config.stage.r1_zero, lab.arms()[lab.REFERENCE])
     asked = samples.as_many(settings, config.stage.base_rft.keep_all)
@@ -45,12 +49,8 @@ def data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> No
         for problem, (chosen, finished), (rejected, ended) in paired(answers, asked.keep_all)
         if finished
     ]
-    tables = {
-        "sft": _worked(config, problems),
-        "rft": samples.right(answers, asked.keep_all),
-        "dpo": pairs,
-    }
-    for name, rows in tables.items():
+    right = samples.right(answers, asked.keep_all)
+    for name, rows in {"sft": _worked(config, problems), "rft": right, "dpo": pairs}.items():
         kept, _ = samples.kept_apart(config, rows)
         if not kept:
             raise R1ReproError(
@@ -64,7 +64,7 @@ def data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> No
 def _worked(config: Config, problems: Sequence[Problem]) -> list[dict[str, Any]]:
     """Worked answers to the questions in the corpus's most careful style, which never gives up.
 
-    A countdown whose search would be long has none.
+    A countdown that would need a long search has none.
     """
     rng, found = random.Random(f"worked-{config.seed}"), []
     for problem in problems:
@@ -88,24 +88,10 @@ def train(arm: lab.Arm, config: Config, inputs: Inputs, folder: Path, progress: 
     settings = lab.offline_settings(config.stage, arm)
     rows = pd.read_parquet(inputs[DATA].folder / f"{arm.offline}.parquet")
     rows = rows.tail(max(1, round(arm.share * len(rows))))
-    if arm.offline == "dpo":
-        _dpo(config, inputs["base"].folder / "model", rows, settings, folder, progress)
-    else:
+    if arm.offline != "dpo":
         sft.train(config, "r1_zero", inputs["base"], rows, settings, folder, progress)
-
-
-DATA = "offline_data"
-"""The stage that makes the data."""
-
-
-def _dpo(
-    config: Config,
-    place: Path,
-    rows: pd.DataFrame,
-    settings: SFTConfig,
-    folder: Path,
-    progress: Progress,
-) -> None:
+        return
+    place = inputs["base"].folder / "model"
     tokenizer, model = load_tokenizer(place), load_trained(place, config.engine, config.seed)
     reference = load_trained(place, config.engine, config.seed)
     form, pairs = checkpoints.form(config, "r1_zero"), []
@@ -113,7 +99,7 @@ def _dpo(
         asked = templates.render(form, problem)
         prompt, chosen = sft.token_ids(tokenizer, asked, str(row.completion))
         _, rejected = sft.token_ids(tokenizer, asked, str(row.rejected))
-        # an answer that was cut off did not end
+        # An answer that was cut off has no end token.
         pairs.append(dpo.Pair(prompt, chosen, rejected if row.rejected_finished else rejected[:-1]))
     found = dpo.train(
         model, reference, tokenizer, pairs, settings, seed=config.seed, folder=folder,

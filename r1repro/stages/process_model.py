@@ -1,12 +1,12 @@
 """Stage process_model: a learned reward for the steps of an answer (DeepSeekMath 4.1.3).
 
 As in Math-Shepherd (Wang et al., arXiv 2312.08935), which DeepSeekMath follows, nobody labels
-steps: a step is good if answers that begin so end right. From samples of the base, each with its
-verdict, the beginnings of a right and of a wrong answer to one question make a pair for every step
-that both have, and a reward model learns to tell them apart (Bradley and Terry), as that of whole
-answers does. Math-Shepherd instead samples several ends of every beginning and labels each step by
-them; here one verdict stands for all beginnings of its answer, so the true first steps of a wrong
-answer are on the losing side too.
+steps: a step is good if answers that begin with it end right. From samples of the base, each with
+its verdict, the beginnings of a right and of a wrong answer to one question make a pair for every
+step that both have, and a reward model learns to tell them apart (Bradley and Terry), as that of
+whole answers does. Math-Shepherd instead samples several completions of every beginning and labels
+each step by them; here one verdict stands for all beginnings of its answer, so the true first steps
+of a wrong answer are on the losing side too.
 """
 
 import random
@@ -17,39 +17,33 @@ import pandas as pd
 
 from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config
-from r1repro.errors import R1ReproError
 from r1repro.rewards.preference import Preference
 from r1repro.rewards.steps import read_steps
 from r1repro.stages import answer_pairs, reward_model
 from r1repro.stages.models import load_reward_model, load_tokenizer, new_reward_model
 from r1repro.training.steps import Judge
 
-PAIRS = "pairs"
-"""pairs.parquet: of reward_model.fit, with the number of the step as `step`, from 1."""
-
 
 def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """Writes model/ (the base with a scalar head), pairs.parquet and metrics.parquet."""
+    """Writes model/ (the base with a scalar head), pairs.parquet and metrics.parquet.
+
+    pairs.parquet: as of reward_model.fit, with the number of the step as `step`, from 1.
+    """
     base = inputs["base"].folder
     rng = random.Random(f"process-{config.seed}")
     sampled = answer_pairs.sampled(config, base, "process", rng, folder, progress)
     pairs = by_step(sampled, config.stage.base_rft.keep_all)
-    if "train" not in set(pairs.split):
-        raise R1ReproError(
-            "no question has a right and a wrong answer with steps among the base's samples, so "
-            "there is no pair to learn from: raise stage.reward_model.questions or "
-            "stage.reward_model.samples"
-        )
+    answer_pairs.require(pairs, " with steps")
     place = base / "model"
     model = new_reward_model(place, config.engine, config.seed)
     reward_model.fit(config, model, load_tokenizer(place), pairs, folder, progress)
 
 
 def by_step(pairs: pd.DataFrame, any_text: bool = False) -> pd.DataFrame:
-    """Pairs of beginnings, one for every step that both answers of a pair have and that differs.
+    """Pairs of beginnings, one for every step that both answers have and that differs.
 
     pairs: of answer_pairs.sampled, whose texts begin with the question. any_text: a text without
-    steps is one, for scale=smoke, where there are none.
+    steps counts as one step, for scale=smoke, where no text has any.
     """
     rows = []
     for pair in pairs.to_dict("records"):

@@ -1,8 +1,8 @@
 """Stage why_rl: what SFT, RFT and GRPO on one side of a pair of questions do to the other side.
 
-Every arm starts at the base and learns from the same questions. SFT reads a right worked answer to
-each; RFT and GRPO learn from the same samples of the base, RFT from the right ones alone, GRPO from
-all with the sign of their advantage. Then SFT alone on sentences and questions with "not"
+Every arm starts from the base and learns from the same questions. SFT reads a right worked answer
+to each; RFT and GRPO learn from the same samples of the base, RFT from the right ones alone, GRPO
+from all, with the sign of their advantage. Then SFT alone on sentences and questions with "not"
 (tasks/negation_pairs.py), each form by itself: on the negated side, and on both.
 """
 
@@ -31,54 +31,50 @@ from r1repro.training.sft import fine_tune
 UPDATES = 12
 NEVER = 1_000_000
 ARMS = ("SFT", "RFT", "GRPO")
-TABLE = "logps"
-"""logps.parquet: log-probability of each answer of each pair before training and after each arm."""
-NEGATIONS = "negations"
-"""negations.parquet: the same of six replies to each of tasks/negation_pairs.py, by `form`."""
 NEGATED, BOTH = "SFT on the side with “not”", "SFT on both"
 
 
 def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
-    """Writes logps.parquet and negations.parquet: a row per pair, answer and arm.
+    """Writes logps.parquet and negations.parquet: every answer's log-probability by pair and arm.
 
-    The arm "base" is before training.
+    The arm "base" is before training; `form` is that of tasks/negation_pairs.py.
     """
     place = inputs["base"].folder / "model"
     tokenizer, template = load_tokenizer(place), checkpoints.form(config, "r1_zero")
-    settings = config.stage.r1_zero
-    pairs = sign_pairs.sample(worlds.of(config.task), UPDATES * settings.questions)
+    pairs = sign_pairs.sample(worlds.of(config.task), UPDATES * config.stage.r1_zero.questions)
     forms = (negation_pairs.LIKING, negation_pairs.KIND)
-    tables, parts = [], 1 + len(ARMS) + len(forms)
-    for done, arm in enumerate(("base", *ARMS)):
+    tables, negated, parts = [], [], 1 + len(ARMS) + len(forms)
+    for done, arm in enumerate(("base", *ARMS), start=1):
         model = load_trained(place, config.engine, config.seed)
         if arm == "SFT":
             examples = [(pair.asked, pair.right) for pair in pairs]
             _fine_tune(config, model, tokenizer, template, examples, folder / arm, 1)
         elif arm != "base":
             rl.train(
-                model, tokenizer, [pair.asked for pair in pairs], _rl(settings, arm),
+                model, tokenizer, [pair.asked for pair in pairs], _rl(config.stage.r1_zero, arm),
                 template=template, seed=config.seed, folder=folder / arm, progress=Progress(None),
                 engine=config.engine,
             )  # fmt: skip
         tables.append(measured(model, tokenizer, template, pairs).assign(arm=arm))
         # Only what is measured is the result; its checkpoints would be stored with it.
         shutil.rmtree(folder / arm, ignore_errors=True)
-        progress.update(done + 1, parts)
-    pd.concat(tables, ignore_index=True).to_parquet(folder / f"{TABLE}.parquet")
-    negated = []
-    for done, form in enumerate(forms, start=1 + len(ARMS)):
+        progress.update(done, parts)
+    pd.concat(tables, ignore_index=True).to_parquet(folder / "logps.parquet")
+    for done, form in enumerate(forms, start=2 + len(ARMS)):
         own = [pair for pair in negation_pairs.sample() if pair.asked.task == form]
         one = [(pair.asked, pair.right) for pair in own]
-        sides = {NEGATED: one, BOTH: one + [(pair.twin, pair.twin_right) for pair in own]}
-        for arm, shown in {"base": [], **sides}.items():
+        both = one + [(pair.twin, pair.twin_right) for pair in own]
+        for arm, shown in {"base": [], NEGATED: one, BOTH: both}.items():
             model = load_trained(place, config.engine, config.seed)
+            # One for each arm: an interrupted training leaves a checkpoint to resume from.
+            training = folder / f"{form}-{len(shown)}"
             if shown:
-                _fine_tune(config, model, tokenizer, template, shown, folder / form, 2)
+                _fine_tune(config, model, tokenizer, template, shown, training, 2)
             rows = measured(model, tokenizer, template, own, _replies)
             negated.append(rows.assign(arm=arm, form=form))
-            shutil.rmtree(folder / form, ignore_errors=True)
-        progress.update(done + 1, parts)
-    pd.concat(negated, ignore_index=True).to_parquet(folder / f"{NEGATIONS}.parquet")
+            shutil.rmtree(training, ignore_errors=True)
+        progress.update(done, parts)
+    pd.concat(negated, ignore_index=True).to_parquet(folder / "negations.parquet")
 
 
 def _rl(settings: RLConfig, arm: str) -> RLConfig:
@@ -102,7 +98,7 @@ def _fine_tune(
     folder: Path,
     epochs: int,
 ) -> None:
-    """On answers to prompts, `shown`."""
+    """SFT on `shown`, questions with answers."""
     settings = replace(
         config.stage.dev1, epochs=epochs, batch_size=config.stage.r1_zero.questions,
         save_every=NEVER, log_every=1,
@@ -154,14 +150,8 @@ def measured(
     found = []
     for start in range(0, len(ids), 128):
         found += _logps(model, tokenizer.pad_token_id, ids[start : start + 128])
-    return pd.DataFrame(
-        {
-            "pair": [number for number, *_ in rows],
-            "answer": [name for _, name, *_ in rows],
-            "language": [problem.language for *_, problem, _ in rows],
-            "logp": found,
-        }
-    )
+    named = [(number, name, problem.language) for number, name, problem, _ in rows]
+    return pd.DataFrame(named, columns=["pair", "answer", "language"]).assign(logp=found)
 
 
 @torch.no_grad()
@@ -175,7 +165,7 @@ def _logps(
         tensors = [torch.tensor(row, device=model.device) for row in rows]
         return pad_sequence(tensors, True, value, padding_side=side)
 
-    prompts, completions = [p for p, _ in ids], [c for _, c in ids]
+    prompts, completions = ([*part] for part in zip(*ids, strict=True))
     whole = torch.cat([padded(prompts, "left", pad), padded(completions, "right", pad)], 1)
     real = [[[1] * len(row) for row in rows] for rows in (prompts, completions)]
     mask = torch.cat([padded(real[0], "left", 0), padded(real[1], "right", 0)], 1)

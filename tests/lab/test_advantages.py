@@ -32,15 +32,16 @@ def test_a_group_by_hand():
 
 def test_only_the_mean_over_a_completion_changes_lengths_that_pay_nothing():
     found = advantages.lengths(updates=40)
+    shown = advantages.ends(found)
+    change = shown.drop("before") - shown.loc["before"]
     for name in ("GRPO without 1/|o|", "Dr. GRPO"):
         for column in ("right", "wrong"):
-            assert abs(found.change(name, column)) < 1e-9, name
+            assert abs(change.loc[name, column]) < 1e-9, name
     for name in ("GRPO", "GRPO without the deviation"):
-        assert found.change(name, "wrong") > 0.01 and found.change(name, "right") < -0.01, name
-    assert all(found.change(name, "accuracy") > 0.01 for name in found.curves)
-    shown = advantages.ends(found)
+        assert change.loc[name, "wrong"] > 0.01 and change.loc[name, "right"] < -0.01, name
+    assert len(change) == len(found) == 4 and (change["accuracy"] > 0.01).all()
     assert shown.loc["before", "accuracy"] == pytest.approx(0.2)
-    assert shown.loc["GRPO", "wrong"] == found.curves["GRPO"]["wrong"].iloc[-1]
+    assert shown.loc["GRPO", "wrong"] == found["GRPO"]["wrong"].iloc[-1]
 
 
 def test_difficulty_by_the_formula():

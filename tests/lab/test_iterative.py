@@ -83,7 +83,7 @@ def test_an_expected_update_is_the_mean_over_samples():
     mean = float(policy.detach() @ right)
     ((policy @ (right - mean)) / (np.sqrt(mean * (1 - mean)) + 1e-4)).backward()
     after = iterative.policy((logits + 0.5 * logits.grad).detach().numpy())
-    found = iterative.exact(updates=1, rate=0.5).curves[RULE]
+    found = iterative.exact(updates=1).curves[RULE]
     assert found["accuracy"][1] == pytest.approx(after[0] + after[2])
 
 
@@ -129,7 +129,7 @@ def found():
         }
     )  # fmt: skip
     tables = {"pairs": pairs, "validation": validation, "samples": kept}
-    trained = arms.Trained(rounds.STAGE, {}, {}, {}, {"lab_grpo": 60.0})
+    trained = arms.Trained(rounds.STAGE, {}, {}, {"lab_grpo": 60.0})
     return rounds.Rounds(trained, tables, rounds.with_gap(of))
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from r1repro import config
-from r1repro.lab import arms, length, searcher
+from r1repro.lab import arms, length
 from r1repro.lab.arms import Trained
 from tests.evaluation.test_metrics import rows
 
@@ -95,12 +95,12 @@ def _shown(evaluation):
     found = length.Measured({"base": evaluation, "r1_zero": many}, curve, many.assign(step=3),
                             False, 64, 14)  # fmt: skip
     kinds = {"grpo": evaluation, "cap_low": short}
-    return found, Trained("length_and_cap", dict.fromkeys(kinds, curve), {}, kinds, {})
+    return found, Trained("length_and_cap", dict.fromkeys(kinds, curve), kinds, {})
 
 
 def test_what_the_notebook_says_of_a_run(evaluation):
     found, trained = _shown(evaluation)
-    hand, kinds = searcher.by_hand(0.2, 8, 4), searcher.paradox({"a": 0.8}, {"a": 0.5})
+    hand, kinds = length.by_hand(0.2, 8, 4), length.paradox({"a": 0.8}, {"a": 0.5})
     said = told(length.findings(hand, kinds, found, trained))
     assert "finds 20% with one candidate and 59% with up to 4" in said
     assert "longer than its wrong ones to the same question (+4.0 [+4.0, +4.0], n = 2" in said
@@ -138,6 +138,6 @@ def test_what_it_says_without_a_run(tmp_path):
 
 def test_nothing_is_said_of_questions_without_both_kinds(evaluation):
     found, trained = _shown(evaluation[evaluation["correct"]])
-    hand, kinds = searcher.by_hand(0.2, 8, 4), searcher.paradox({"a": 0.8}, {"a": 0.5})
+    hand, kinds = length.by_hand(0.2, 8, 4), length.paradox({"a": 0.8}, {"a": 0.5})
     said = told(length.findings(hand, kinds, found, trained))
     assert "Base has no question with both right and wrong answers" in said and "nan" not in said

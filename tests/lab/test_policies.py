@@ -6,12 +6,7 @@ import torch
 from r1repro.lab import policies
 from r1repro.training.objective import STD_FLOOR
 
-GROUP = policies.Group(
-    right=[True, False, False, True],
-    tokens=[2, 4, 30, 30],
-    ratios=[0.2, -0.4, 0.0, 0.5],
-    values=[0.5] * 4,
-)
+RATIOS = [0.2, -0.4, 0.0, 0.5]
 
 
 def test_the_table_has_every_method():
@@ -22,7 +17,7 @@ def test_the_table_has_every_method():
 
 
 def test_coefficients_by_hand():
-    found = policies.by_hand(GROUP, beta=0.1, lam=0.95)
+    found = policies.by_hand([True, False, False, True], [2, 4, 30, 30], RATIOS, [0.5] * 4)
     assert found["SFT, if a person wrote it"].tolist() == [1] * 4
     assert found["RFT, offline or online"].tolist() == [1, 0, 0, 1]
     pair = 1 / (1 + math.exp(0.1 * 0.6))
@@ -32,15 +27,14 @@ def test_coefficients_by_hand():
     assert found["PPO, λ 0.95"].tolist() == pytest.approx(faded)
     one = 0.5 / (math.sqrt(1 / 3) + STD_FLOOR)
     expected = [
-        a + 0.1 * (math.exp(-x) - 1)
-        for a, x in zip([one, -one, -one, one], GROUP.ratios, strict=True)
+        a + 0.1 * (math.exp(-x) - 1) for a, x in zip([one, -one, -one, one], RATIOS, strict=True)
     ]
     assert found["GRPO, β 0.1"].tolist() == pytest.approx(expected)
 
 
 def test_offline_and_online_start_alike_and_part():
     """d log-odds is p0 (1 - p) offline and p (1 - p) online."""
-    found = policies.offline_and_online(p=0.1, updates=2, rate=0.5)
+    found = policies.offline_and_online(updates=2)
     odds = math.log(0.1 / 0.9) + 0.5 * 0.1 * 0.9
     first = 1 / (1 + math.exp(-odds))
     assert found.loc[1, "RFT"] == found.loc[1, "Online RFT"] == pytest.approx(first)

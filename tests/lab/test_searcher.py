@@ -2,13 +2,13 @@ import itertools
 
 import pytest
 
-from r1repro.lab import searcher
+from r1repro.lab import length
 
 
 def test_every_row_is_a_mean_over_all_runs_of_the_searcher():
     """Every sequence of right and wrong candidates, listed."""
     p, cost = 0.3, 8
-    found = searcher.by_hand(p, cost, tries=4)
+    found = length.by_hand(p, cost, tries=4)
     for most, row in found.iterrows():
         right = {True: [0.0, 0.0], False: [0.0, 0.0]}
         for tries in itertools.product([True, False], repeat=int(most)):
@@ -23,10 +23,10 @@ def test_every_row_is_a_mean_over_all_runs_of_the_searcher():
 
 
 def test_what_the_notebook_works_by_pencil():
-    hard = searcher.by_hand(p=0.2, cost=8, tries=4)
+    hard = length.by_hand(p=0.2, cost=8, tries=4)
     assert hard["pass@1"].tolist() == pytest.approx([0.2, 0.36, 0.488, 0.5904])
     assert hard.loc[2, "tokens of right answers"] == pytest.approx((0.2 * 8 + 0.16 * 16) / 0.36)
-    caps = searcher.budgets({"easy": 0.8, "hard": 0.2}, cost=8, most=32)
+    caps = length.budgets({"easy": 0.8, "hard": 0.2}, cost=8, most=32)
     assert caps.loc[[7, 8, 15, 16, 32], "hard"].tolist() == pytest.approx(
         [0, 0.2, 0.2, 0.36, 0.5904]
     )
@@ -35,8 +35,8 @@ def test_what_the_notebook_works_by_pencil():
 
 def test_long_answers_help_everywhere_and_are_right_less_often():
     chances = {"easy": 0.8, "hard": 0.2}
-    found = searcher.paradox(chances, long={"easy": 0.2, "hard": 0.8})
+    found = length.paradox(chances, long={"easy": 0.2, "hard": 0.8})
     assert found.loc["all", ["short", "long"]].tolist() == pytest.approx([0.68, 0.48])
     assert found["difference"].tolist() == pytest.approx([0.16, 0.16, -0.2])
-    fair = searcher.paradox(chances, long={"easy": 0.5, "hard": 0.5})
+    fair = length.paradox(chances, long={"easy": 0.5, "hard": 0.5})
     assert fair.loc["all", "difference"] == pytest.approx(0.16)

@@ -11,7 +11,7 @@ def test_probabilities_by_hand():
     logits = small.logits(lambda context: {"": {"a": 0.6}, "a": {".": 0.25}}[context])
     assert small.probabilities(logits).tolist() == pytest.approx([0.15, 0.45, 0.4])
     assert small.contexts == ["", "a"] and small.lengths_S.tolist() == [2, 2, 1]
-    assert small.visits(logits).tolist() == pytest.approx([1, 0.6])
+    assert small.through(small.probabilities(logits)).tolist() == pytest.approx([1, 0.6])
     assert tree.mean_length(small, logits).item() == pytest.approx(1.6)
     among = torch.tensor([True, False, True])
     assert tree.mean_length(small, logits, among).item() == pytest.approx((0.3 + 0.4) / 0.55)

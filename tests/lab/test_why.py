@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from r1repro.lab import findings, why
+from r1repro.lab import why
 from r1repro.stages import why_rl
 from r1repro.tasks import negation_pairs
 
@@ -49,16 +49,16 @@ def test_changes_are_against_the_base_pair_by_pair():
     assert found.value[why.SIDES["right"]] == 2 and found.value[why.SIDES["wrong"]] == -1
     assert found.value["margin, question trained on"] == 3
     assert found.low[why.SIDES["right"]] == found.high[why.SIDES["right"]] == 2
-    told = str(findings.why(both)._repr_html_())
+    told = str(why.findings(both)._repr_html_())
     assert "less likely under SFT and GRPO" in told
     assert "GRPO, the arm with both signs, pushed the wrong answer with work down" in told
     assert "that wrong answer gained SFT -0.50, GRPO -0.50" in told
     assert "where it is wrong, SFT +1.00, GRPO +1.00" in told
     sizes = {column: both[column].abs() for column in ("value", "low", "high")}
-    told = str(findings.why(both.assign(**sizes))._repr_html_())
+    told = str(why.findings(both.assign(**sizes))._repr_html_())
     assert "raised the wrong answer with work too, against the argument above" in told
     lost = {"value": -both.value.abs(), "low": -1.0, "high": -0.5}
-    told = str(findings.why(both.assign(**lost))._repr_html_())
+    told = str(why.findings(both.assign(**lost))._repr_html_())
     assert "For every nat" not in told, "no arm raised the right answer"
 
 
@@ -85,7 +85,7 @@ def test_negations_are_told_by_what_the_shown_words_gain_over_the_others():
     found = why.negations(_negations(BY))
     one = found[(found.form == "kind") & (found.arm == why_rl.NEGATED)]
     assert one["value"].tolist() == pytest.approx([3.0, 1.5, 1.0, 3.5, 1.25, 0.5, 2.25, 0.75])
-    said = str(findings.negations(found))
+    said = str(why.findings_of_negations(found))
     assert said.count("+1.25 [+1.25, +1.25] without it, where they are wrong") == 2
     assert "gained +2.25 [+2.25, +2.25] more than without" in said
     assert "Of the gain without “not”, +0.75 [+0.75, +0.75] is due to likeness" in said
@@ -96,10 +96,10 @@ def test_negations_are_told_by_what_the_shown_words_gain_over_the_others():
 
 
 def test_no_difference_is_told_as_none():
-    alike = str(findings.negations(why.negations(_negations(dict.fromkeys(BY, 1.0)))))
+    alike = str(why.findings_of_negations(why.negations(_negations(dict.fromkeys(BY, 1.0)))))
     assert alike.count("The two sides were not told apart (difference +0.00") == 2
     assert alike.count("is not told apart from the greeting’s (+0.00") == 2
-    more = str(findings.negations(why.negations(_negations(BY | {"shown, greeting": 2.0}))))
+    more = str(why.findings_of_negations(why.negations(_negations(BY | {"shown, greeting": 2.0}))))
     assert "gained less than after the greeting (-0.25" in more
 
 

@@ -43,16 +43,21 @@ def test_log_probabilities_are_those_of_a_plain_forward(place):
         assert found[number, "crossed"] == pytest.approx(float(whole), abs=1e-4)
 
 
-def test_sft_raises_what_it_shows(place):
+def test_sft_raises_what_it_shows(place, monkeypatch):
     config, _, _, folder = place
     rl = dataclasses.replace(config.stage.r1_zero, questions=2, generations=2)
     rl = dataclasses.replace(rl, max_completion_tokens=4)
     stages = dataclasses.replace(config.stage, r1_zero=rl)
     config = dataclasses.replace(config, stage=stages)
     base = SimpleNamespace(folder=folder)
+    folders, train = [], why_rl.fine_tune
+    monkeypatch.setattr(
+        why_rl, "fine_tune", lambda *a, **k: folders.append(k["folder"]) or train(*a, **k)
+    )
     why_rl.run(config, {"base": base}, folder, Progress(None))
     made = {path.name for path in folder.iterdir()}
     assert made == {"model", "logps.parquet", "negations.parquet"}
+    assert len({*folders}) == 1 + 2 * 2, "no arm resumes from another's checkpoint"
     rows = pd.read_parquet(folder / "logps.parquet")
     wide = rows.pivot_table(index=["pair", "answer"], columns="arm", values="logp")
     assert set(wide) == {"base", *why_rl.ARMS} and len(wide) == 5 * 2 * why_rl.UPDATES
