@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from r1repro.config.groups import refused
+from r1repro.config.ranges import refused
 from r1repro.config.schema import GGUF
 
 PICKLES = ("pytorch_model*.bin", "consolidated*.pth", "*.ckpt", "tf_model.h5", "*.msgpack")
@@ -14,17 +14,41 @@ HEADS = ("ForCausalLM", "LMHeadModel")
 """How architectures end that generate text token by token."""
 SENSES = ("vision_config", "audio_config", "thinker_config")
 """Keys in config.json of a model that also sees or hears."""
+WRITTEN = ("0123456789", "+-*=", "(1)", "<think>", "</think>", "<answer>", "</answer>", "数")
+"""The characters and tags of the mini world's problems and answers."""
 
 
-def check_kind(key: str, path: str) -> None:
-    """Raise R1ReproError unless the folder holds a causal language model with its tokenizer."""
+def check_model_folder(key: str, path: str) -> None:
+    """Raise R1ReproError unless this is a model folder whose tokenizer can write tags and sums.
+
+    A GGUF file must only be one: its tokenizer is checked once it is converted.
+    """
+    if path.endswith(GGUF):
+        _check_gguf(key, path)
+        return
     folder = Path(path)
     wrong = _place(folder) or _config(folder) or _pickled(folder) or _tokenizer(folder)
     if wrong:
         raise refused(key, path, f"a model folder in HF format; {wrong}")
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the library raises nothing narrower, for example on a pointer file
+        raise refused(
+            key,
+            path,
+            "a model folder whose tokenizer.json can be read: copy or download it again (in a Git "
+            "checkout `git lfs pull`)",
+        ) from error
+    for text in WRITTEN:
+        read = tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids)
+        if "".join(read.split()) != text:
+            accepted = "a model whose tokenizer round-trips the tasks' characters"
+            raise refused(key, path, f"{accepted}; this one decodes {text!r} as {read!r}")
 
 
-def check_gguf(key: str, path: str) -> None:
+def _check_gguf(key: str, path: str) -> None:
     """Raise R1ReproError unless the file begins as a GGUF file does."""
     try:
         with Path(path).open("rb") as opened:

@@ -38,9 +38,6 @@ class ObjectiveConfig:
 
 PLAIN_OBJECTIVE = ObjectiveConfig()
 """GRPO."""
-CAME_LATER = ("lam", "critic_lr")
-"""Settings that enter a key only where they are not the default, since results were stored before
-they came."""
 OF_TOKENS = ("process", "gae")
 """Advantages of tokens; the others are of completions."""
 LABS = (

@@ -6,8 +6,7 @@ Values are in conf/; what has a default here is an option that no scale needs.
 from dataclasses import dataclass
 from typing import Annotated
 
-from r1repro.config.engine import EngineConfig, LaunchConfig
-from r1repro.config.general import NO_GENERAL, GeneralConfig
+from r1repro.config.engine import PLAIN_ENGINE, EngineConfig, LaunchConfig
 from r1repro.config.objective import LABS, PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.config.ranges import (
     Count,
@@ -90,6 +89,11 @@ class TaskConfig:
     level: str | None = None
     language: Annotated[str, OneOf(("en", "zh"))] = "en"
     max_level: Annotated[int, Within(1, 8, "a level from 1 to 8")]
+
+    @property
+    def is_mini(self) -> bool:
+        """Whether the problems are those of the mini world."""
+        return self.train is None and self.path is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,6 +313,23 @@ class StudentsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GeneralConfig:
+    """General data of your own, for pretrained models; null takes the mini world's general items.
+
+    sft: a file of questions with answers, for fine-tuning; its questions are also the general ones
+        of RL. pairs: a file of questions with a better and a worse answer, for the reward model.
+    prompt, completion, chosen, rejected: their fields, text or chats.
+    """
+
+    sft: str | None = None
+    pairs: str | None = None
+    prompt: str = "prompt"
+    completion: str = "completion"
+    chosen: str = "chosen"
+    rejected: str = "rejected"
+
+
+@dataclass(frozen=True, kw_only=True)
 class AblationConfig:
     """Which ablations run beside the plain sequence."""
 
@@ -368,7 +389,7 @@ class Config:
     student: StudentsConfig
     ablation: AblationConfig
     evaluation: EvaluationConfig
-    engine: EngineConfig
-    launch: LaunchConfig
-    general: GeneralConfig = NO_GENERAL
+    engine: EngineConfig = PLAIN_ENGINE
+    launch: LaunchConfig = LaunchConfig()
+    general: GeneralConfig = GeneralConfig()
     lab: Annotated[str, OneOf(("none", *LABS, "all"))] = "none"

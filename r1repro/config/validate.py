@@ -1,21 +1,18 @@
-"""Checks of a whole configuration: every value, and those that go together."""
+"""Checks of a whole configuration: settings that go together, and the files that they name."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from r1repro import records
 from r1repro.config import lab
-from r1repro.config.folder import check_gguf, check_kind
-from r1repro.config.groups import GROUPS, HUB_SCALES, check_choice, refused
+from r1repro.config.folder import check_model_folder
+from r1repro.config.groups import GROUPS, check_choice
 from r1repro.config.models import TEACHER, from_elsewhere, models
-from r1repro.config.objective import CAME_LATER, PLAIN_OBJECTIVE, ObjectiveConfig
-from r1repro.config.ranges import OneOf, Within
+from r1repro.config.objective import PLAIN_OBJECTIVE, ObjectiveConfig
+from r1repro.config.ranges import OneOf, refused
 from r1repro.config.schema import (
     CAPS,
-    GGUF,
     LONGEST_PROMPT,
     BaseConfig,
     Config,
@@ -25,23 +22,22 @@ from r1repro.config.schema import (
 
 Wrong = Iterator[tuple[str, object, str]]
 """Settings that are refused, each with its value and what is accepted."""
-KINDS = f"{', '.join(records.SUFFIXES[:-1])} or {records.SUFFIXES[-1]}"
+HUB_SCALES = ("smoke", "pocket", "gpu", "paper")
+"""The scales that a pretrained model can be trained at."""
+FILE = f"an existing file, {', '.join(records.SUFFIXES[:-1])} or {records.SUFFIXES[-1]}"
 ALONE = "null with models trained here, which know only the mini world"
 
 
 def validate(config: Config) -> None:
-    """Raise R1ReproError for values that are out of range or incompatible.
+    """Raise R1ReproError for settings that do not go together.
 
     The files that they name are left to `check_places`, since a run is also read without them.
     """
-    for wrong in _check_values(config):
-        raise refused(*wrong)
     for group in GROUPS:
         check_choice(group, config.scale if group == "scale" else getattr(config, group).name)
     for check in (
-        _check_shapes, _check_stages, _check_models, _check_task, _check_teacher, _check_general,
-        _check_ablations, _check_engine, _check_objectives, _check_lab,
-        _check_positions,
+        _check_shapes, _check_stages, _check_models, _check_task, _check_data, _check_ablations,
+        _check_engine, _check_lab, _check_positions,
     ):  # fmt: skip
         for wrong in check(config):
             raise refused(*wrong)
@@ -49,44 +45,21 @@ def validate(config: Config) -> None:
 
 def check_places(config: Config) -> None:
     """Raise R1ReproError for a file that is not there, or a folder that is no model's."""
-    for wrong in _check_files(config):
-        raise refused(*wrong)
+    files = {
+        "task.path": config.task.path,
+        "task.test_path": config.task.test_path,
+        "general.sft": config.general.sft,
+        "general.pairs": config.general.pairs,
+    }
+    for key, path in files.items():
+        if path is not None and not Path(path).is_file():
+            raise refused(key, path, FILE)
+    traces = Path(config.student.traces or "")
+    if traces.suffix in records.SUFFIXES and not traces.is_file():
+        raise refused("student.traces", traces, "an existing file, or a data set of the hub")
     for key, origin in from_elsewhere(config).items():
         if origin.path is not None:
             check_model_folder(key, origin.path)
-
-
-def _check_files(config: Config) -> Wrong:
-    task, traces = config.task, config.student.traces
-    for key, path in (("path", task.path), ("test_path", task.test_path)):
-        if path is not None and not Path(path).is_file():
-            yield f"task.{key}", path, f"an existing file, {KINDS}"
-    file = Path(traces or "")
-    if file.suffix in records.SUFFIXES and not file.is_file():
-        yield "student.traces", traces, "an existing file, or a data set of the hub"
-    for name in ("sft", "pairs"):
-        path = getattr(config.general, name)
-        if path is not None and not Path(path).is_file():
-            yield f"general.{name}", path, f"an existing file, {KINDS}"
-
-
-def _check_values(config: Config) -> Wrong:
-    for key, value, accepted in _leaves(config):
-        if value is not None and accepted is not None and not accepted.accepts(value):
-            yield key, value, accepted.said
-
-
-def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Within | OneOf | None]]:
-    """Every setting's key, its value, and what stands beside it in the schema."""
-    hints = get_type_hints(type(node), include_extras=True)
-    for name in (f.name for f in fields(node)):
-        value, hint = getattr(node, name), hints[name]
-        if is_dataclass(value):
-            yield from _leaves(value, f"{prefix}{name}.")
-            continue
-        # An optional number is a union that has the annotated type among its members.
-        kinds = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) is Annotated]
-        yield prefix + name, value, kinds[0].__metadata__[0] if kinds else None
 
 
 def _check_stages(config: Config) -> Wrong:
@@ -96,7 +69,7 @@ def _check_stages(config: Config) -> Wrong:
         if isinstance(node, RLConfig) and node.questions % config.launch.processes:
             yield f"{key}.questions", node.questions, shared
         if isinstance(node, RLConfig):
-            yield from _check_rl(key, node)
+            yield from _check_rl(key, node, config)
         if isinstance(node, SFTConfig) and node.batch_size % config.launch.processes:
             yield f"{key}.batch_size", node.batch_size, shared
         if isinstance(node, BaseConfig) and node.save_every % node.log_every:
@@ -104,7 +77,7 @@ def _check_stages(config: Config) -> Wrong:
             yield f"{key}.save_every", node.save_every, accepted
 
 
-def _check_rl(key: str, grpo: RLConfig) -> Wrong:
+def _check_rl(key: str, grpo: RLConfig, config: Config) -> Wrong:
     at_once = f"a multiple of steps_per_generation={grpo.steps_per_generation}"
     if grpo.objective.passes > 1:
         at_once += f" times objective.passes={grpo.objective.passes}"
@@ -122,15 +95,10 @@ def _check_rl(key: str, grpo: RLConfig) -> Wrong:
         yield f"{key}.raised_cap", grpo.raised_cap, least
     if grpo.accuracy_weight == grpo.format_weight == 0:
         yield f"{key}.accuracy_weight", 0, f"more than 0 with {key}.format_weight=0"
+    yield from _check_objective(f"{key}.objective", grpo.objective, config)
 
 
-def _check_objectives(config: Config) -> Wrong:
-    for name, node in vars(config.stage).items():
-        if isinstance(node, RLConfig):
-            yield from check_objective(f"stage.{name}.objective", node.objective, config)
-
-
-def check_objective(key: str, variant: ObjectiveConfig, config: Config) -> Wrong:
+def _check_objective(key: str, variant: ObjectiveConfig, config: Config) -> Wrong:
     """Check an objective's settings with each other, with the task and with the engine."""
     engine, kind = config.engine, variant.advantage
     if kind == "gae":
@@ -147,7 +115,7 @@ def check_objective(key: str, variant: ObjectiveConfig, config: Config) -> Wrong
                 "gae only with launch.processes=1, engine.lora_rank=0, engine.rollouts=own and "
                 "engine.gradient_checkpointing=false, for which the critic is built",
             )
-    for name in CAME_LATER if kind != "gae" else ():
+    for name in ("lam", "critic_lr") if kind != "gae" else ():
         default = getattr(PLAIN_OBJECTIVE, name)
         if getattr(variant, name) != default:
             accepted = f"{default:g}, its default, unless advantage=gae, which alone reads it"
@@ -155,7 +123,7 @@ def check_objective(key: str, variant: ObjectiveConfig, config: Config) -> Wrong
     if kind == "process" and variant.kl_in != "loss":
         accepted = "loss with advantage=process, whose rewards are those of steps"
         yield f"{key}.kl_in", variant.kl_in, accepted
-    if kind == "process" and (config.task.train or config.task.path):
+    if kind == "process" and not config.task.is_mini:
         accepted = "process only with task=mini, the only one whose steps can be checked"
         yield f"{key}.advantage", kind, accepted
 
@@ -164,14 +132,13 @@ def _check_lab(config: Config) -> Wrong:
     """Check the arms that are trained, as changed by the settings of R1-Zero and of the engine."""
     for name, arm in lab.shown_in(config.lab).items():
         settings, key = lab.settings(config.stage.r1_zero, arm), f"{lab.PLACE}, {name}"
-        if arm.offline == "sft" and (config.task.train or config.task.path):
+        if arm.offline == "sft" and not config.task.is_mini:
             accepted = "a notebook without SFT, whose worked answers only task=mini has"
             yield "lab", config.lab, f"{accepted}, with {key}"
         if settings.steps == 0:
             accepted = f"as many batches as steps_per_generation={settings.steps_per_generation}"
             yield "stage.r1_zero.steps", config.stage.r1_zero.steps, f"{accepted} with {key}"
-        yield from _check_rl(key, settings)
-        yield from check_objective(f"{key}: objective", settings.objective, config)
+        yield from _check_rl(key, settings, config)
 
 
 def _check_models(config: Config) -> Wrong:
@@ -208,14 +175,11 @@ def _check_task(config: Config) -> Wrong:
         yield "task.path", "null", "a file of questions and answers with task=own"
     endless = task.train is None or task.train.startswith(("reasoning_gym:", "word_problems:"))
     if task.test is not None and task.path is None and endless:
-        yield (
-            "task.test",
-            task.test,
-            "null with this task, whose problems are generated without end",
-        )
+        accepted = "null with this task, whose problems are generated without end"
+        yield "task.test", task.test, accepted
     if task.test_path is not None and task.path is None:
         yield "task.test_path", task.test_path, "null unless task.path is set"
-    if config.model.made_here and (task.path or task.train):
+    if config.model.made_here and not task.is_mini:
         yield (
             "task",
             task.name,
@@ -225,31 +189,24 @@ def _check_task(config: Config) -> Wrong:
         )
 
 
-def _check_teacher(config: Config) -> Wrong:
-    traces, teacher = config.student.traces, config.student.teacher
-    if traces is not None and config.model.made_here:
-        yield "student.traces", traces, ALONE
-    if teacher is not None and traces is not None:
-        yield (
-            TEACHER,
-            teacher,
-            "null with student.traces, since the students learn from one of the two",
-        )
-    if teacher is not None and config.model.made_here:
-        yield TEACHER, teacher, ALONE
-
-
-def _check_general(config: Config) -> Wrong:
-    for name in ("sft", "pairs"):
-        path = getattr(config.general, name)
-        if path is not None and config.model.made_here:
-            yield f"general.{name}", path, ALONE
+def _check_data(config: Config) -> Wrong:
+    """Check a teacher and general data of a person's own."""
+    student = config.student
+    if student.teacher is not None and student.traces is not None:
+        accepted = "null with student.traces, since the students learn from one of the two"
+        yield TEACHER, student.teacher, accepted
+    if config.model.made_here:
+        for node, name in (
+            ("student", "traces"), ("student", "teacher"), ("general", "sft"), ("general", "pairs"),
+        ):  # fmt: skip
+            if (value := getattr(getattr(config, node), name)) is not None:
+                yield f"{node}.{name}", value, ALONE
 
 
 def _check_ablations(config: Config) -> Wrong:
     """Check the ablations that need the mini world's solutions or a base made here."""
-    for name in ("base_forced", "few_shot") if config.task.train or config.task.path else ():
-        if getattr(config.ablation, name):
+    for name in ("base_forced", "few_shot"):
+        if getattr(config.ablation, name) and not config.task.is_mini:
             yield f"ablation.{name}", "true", "false unless task=mini, which has worked solutions"
     if config.ablation.small_base and not config.model.made_here:
         accepted = f"false with model={config.model.name}: only a base made here has a smaller one"
@@ -311,32 +268,3 @@ def _check_positions(config: Config) -> Wrong:
                 )
             if model.path is None and tokens > most:
                 yield f"{key}.{cap}", tokens, f"at most {said}"
-
-
-def check_model_folder(key: str, path: str) -> None:
-    """Raise R1ReproError unless this is a model folder whose tokenizer can write tags and sums.
-
-    A GGUF file must only be one: its tokenizer is checked once it is converted.
-    """
-    folder = Path(path).expanduser()
-    if path.endswith(GGUF):
-        check_gguf(key, path)
-        return
-    check_kind(key, path)
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # the library raises nothing narrower, for example on a pointer file
-        raise refused(
-            key,
-            path,
-            "a model folder whose tokenizer.json can be read: copy or download it again (in a Git "
-            "checkout `git lfs pull`)",
-        ) from error
-    # The characters and tags of the mini world's problems and answers.
-    for text in ("0123456789", "+-*=", "(1)", "<think>", "</think>", "<answer>", "</answer>", "数"):
-        read = tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids)
-        if "".join(read.split()) != text:
-            accepted = "a model whose tokenizer round-trips the tasks' characters"
-            raise refused(key, path, f"{accepted}; this one decodes {text!r} as {read!r}")

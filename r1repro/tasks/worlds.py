@@ -18,18 +18,13 @@ WORDS = f"{word_problems.FAMILY}:"
 """Prefix of a `task.train` that names languages of the generated word problems."""
 
 
-def is_mini(task: TaskConfig) -> bool:
-    """Whether the task is the mini world."""
-    return task.train is None and task.path is None
-
-
 @lru_cache(maxsize=4)
 def of(task: TaskConfig) -> World:
     """The world of a task; the same object for the same task.
 
     Raises R1ReproError if a data set is not on this machine or has too few problems.
     """
-    if is_mini(task):
+    if task.is_mini:
         return mini_world.build(
             task.world_seed, task.validation_problems, task.test_problems, task.max_level
         )
