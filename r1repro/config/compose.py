@@ -18,7 +18,7 @@ from r1repro import records
 from r1repro.config import groups, models
 from r1repro.config.groups import GROUPS, ROOT, check_choice
 from r1repro.config.ranges import SAID, Setting, refused
-from r1repro.config.schema import GGUF, Config
+from r1repro.config.schema import GGUF, Config, changed
 from r1repro.config.validate import check_places, validate
 from r1repro.errors import R1ReproError, offered
 
@@ -154,13 +154,6 @@ def _resolved(config: Config) -> Config:
             # Not Path.expanduser, which raises for a name that begins with ~ and is no user's.
             config = changed(config, path, str(Path(os.path.expanduser(typed)).resolve()))
     return config
-
-
-def changed(node: Any, path: str, value: Any) -> Any:
-    """The configuration with another value at a dotted path."""
-    first, _, rest = path.partition(".")
-    inner = changed(getattr(node, first), rest, value) if rest else value
-    return replace(node, **{first: inner})
 
 
 def as_typed(text: str, known: Mapping[str, Setting]) -> tuple[str, str | None] | None:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from r1repro.config.groups import ROOT, check_root
-from r1repro.config.schema import RLConfig, SFTConfig, StagesConfig
+from r1repro.config.schema import RLConfig, SFTConfig, StagesConfig, changed
 from r1repro.errors import R1ReproError
 
 PLACE = "conf/lab.yaml"
@@ -26,15 +26,7 @@ REPLAY = 0.1
 """Share of a refreshed reward model's pairs that the one before learned from."""
 PROCESS = "process_model"
 """The stage of the learned reward for steps."""
-LEARNED = "learned_steps"
-"""The change of an arm whose steps are rewarded by that model."""
-OFFLINE = "offline"
-"""The change of an arm that learns from data made beforehand, by a method: sft, rft or dpo."""
-SHARE = "share"
-"""The change of such an arm that learns from this share of the data only, its last part."""
-AFTER = "after"
-"""The change of an arm of RL that starts from the policy of an arm of SFT, a cold start."""
-_OTHERS = (OFFLINE, LEARNED, SHARE, AFTER)
+_OTHERS = ("offline", "learned_steps", "share", "after")
 """Changes that are not of RLConfig."""
 
 
@@ -46,26 +38,30 @@ class Arm:
     shown_in: tuple[str, ...]
     changes: tuple[tuple[str, Any], ...] = ()
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a change, or the default."""
+        return dict(self.changes).get(name, default)
+
     @property
     def offline(self) -> str | None:
         """sft, rft or dpo, of an arm that learns from data made beforehand; None of RL."""
-        return dict(self.changes).get(OFFLINE)
+        return self.get("offline")
 
     @property
     def learned_steps(self) -> bool:
         """Whether the model of stage PROCESS rewards the steps."""
-        return bool(dict(self.changes).get(LEARNED))
+        return self.get("learned_steps", False)
 
     @property
     def start(self) -> str:
-        """The stage whose policy it starts from."""
-        after = dict(self.changes).get(AFTER)
+        """The stage whose policy it starts from: the base, or an arm of SFT, a cold start."""
+        after = self.get("after")
         return "base" if after is None else f"{STAGE}{after}"
 
     @property
     def share(self) -> float:
-        """The share of the data made beforehand that it learns from."""
-        return float(dict(self.changes).get(SHARE, 1.0))
+        """The share of the data made beforehand, its last part, that it learns from."""
+        return self.get("share", 1.0)
 
 
 @cache
@@ -90,21 +86,22 @@ def arms() -> Mapping[str, Arm]:
 
 def _check_starts(made: Mapping[str, Arm]) -> None:
     """A cold start is an earlier arm of SFT, trained with every notebook that shows the other."""
-    for at, (name, arm) in enumerate(made.items()):
-        changes = dict(arm.changes)
-        if AFTER in changes:
-            starts = {other: one for other, one in list(made.items())[:at] if one.offline == "sft"}
-            start = starts.get(changes[AFTER])
+    starts: dict[str, Arm] = {}
+    for name, arm in made.items():
+        if after := arm.get("after"):
+            start = starts.get(after)
             if arm.offline or start is None or not {*arm.shown_in} <= {*start.shown_in}:
                 raise R1ReproError(
-                    f"{PLACE}, {name}: {AFTER}={changes[AFTER]} is for an arm of RL, and takes an "
+                    f"{PLACE}, {name}: after={after} is for an arm of RL, and takes an "
                     f"arm of SFT above it that is shown in {', '.join(arm.shown_in)} too"
                 )
-        if SHARE in changes and not (arm.offline and 0 < arm.share <= 1):
+        if arm.get("share") is not None and not (arm.offline and 0 < arm.share <= 1):
             raise R1ReproError(
-                f"{PLACE}, {name}: {SHARE}={changes[SHARE]} is for an arm with {OFFLINE}, and "
+                f"{PLACE}, {name}: share={arm.share} is for an arm with offline, and "
                 "takes a number above 0 and up to 1"
             )
+        if arm.offline == "sft":
+            starts[name] = arm
 
 
 def shown_in(lab: str) -> Mapping[str, Arm]:
@@ -122,11 +119,11 @@ def offline_settings(stage: StagesConfig, arm: Arm) -> SFTConfig:
 
     DPO passes over its pairs once.
     """
-    found, usual = stage.base_rft, stage.r1_zero if arm.offline == "dpo" else stage.base_rft
-    rate = dict(arm.changes).get("rate", 1.0)
+    dpo, rate = arm.offline == "dpo", arm.get("rate", 1.0)
+    usual = stage.r1_zero if dpo else stage.base_rft
     return replace(
-        found, lr_matrices=rate * usual.lr_matrices, lr_rest=rate * usual.lr_rest,
-        epochs=1 if arm.offline == "dpo" else found.epochs,
+        stage.base_rft, lr_matrices=rate * usual.lr_matrices, lr_rest=rate * usual.lr_rest,
+        epochs=1 if dpo else stage.base_rft.epochs,
     )  # fmt: skip
 
 
@@ -146,17 +143,15 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
     cap, raised = changes.pop("cap", None), changes.pop("raised", None)
     if cap is not None:
         most = start.max_completion_tokens
-        changes |= {"max_completion_tokens": max(1, round(cap * most))}
-        changes |= {"raised_at": None, "raised_cap": None}
-        if raised is not None:
-            changes |= {"raised_at": max(1, round(raised * batches)), "raised_cap": most}
-    prefix = "objective."
-    inner = {k.removeprefix(prefix): v for k, v in changes.items() if k.startswith(prefix)}
-    own = {k: v for k, v in changes.items() if not k.startswith(prefix)}
-    found = replace(
-        start, **own, lr_matrices=rate * start.lr_matrices, lr_rest=rate * start.lr_rest,
-        objective=replace(start.objective, **inner),
-    )  # fmt: skip
+        changes |= {
+            "max_completion_tokens": max(1, round(cap * most)),
+            "raised_at": None if raised is None else max(1, round(raised * batches)),
+            "raised_cap": None if raised is None else most,
+        }
+    changes |= {"lr_matrices": rate * start.lr_matrices, "lr_rest": rate * start.lr_rest}
+    found = start
+    for key, value in changes.items():
+        found = changed(found, key, value)
     if arm.learned_steps and found.objective.advantage != "process":
         raise R1ReproError(
             f"an arm of {PLACE} has learned_steps without steps to pay: give it "
@@ -179,7 +174,7 @@ def of_round(start: RLConfig) -> RLConfig:
     Its reference is the policy that it starts from.
     """
     batches = max(1, min(ROUND, start.batches // 2))
-    changes: dict[str, Any] = {
+    changes = {
         "batches": batches, "reference_sync_steps": batches, "format_of_right": False,
         "accuracy_weight": 0.0, "format_weight": 0.0, "language_weight": 0.0,
         "preference_weight": 1.0,

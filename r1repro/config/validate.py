@@ -66,10 +66,10 @@ def _check_stages(config: Config) -> Wrong:
     shared = f"a multiple of launch.processes={config.launch.processes}"
     for name, node in vars(config.stage).items():
         key = f"stage.{name}"
-        if isinstance(node, RLConfig) and node.questions % config.launch.processes:
-            yield f"{key}.questions", node.questions, shared
         if isinstance(node, RLConfig):
-            yield from _check_rl(key, node, config)
+            if node.questions % config.launch.processes:
+                yield f"{key}.questions", node.questions, shared
+            yield from _check_rl(f"{key}.", node, config)
         if isinstance(node, SFTConfig) and node.batch_size % config.launch.processes:
             yield f"{key}.batch_size", node.batch_size, shared
         if isinstance(node, BaseConfig) and node.save_every % node.log_every:
@@ -77,28 +77,28 @@ def _check_stages(config: Config) -> Wrong:
             yield f"{key}.save_every", node.save_every, accepted
 
 
-def _check_rl(key: str, grpo: RLConfig, config: Config) -> Wrong:
+def _check_rl(prefix: str, grpo: RLConfig, config: Config) -> Wrong:
     at_once = f"a multiple of steps_per_generation={grpo.steps_per_generation}"
     if grpo.objective.passes > 1:
         at_once += f" times objective.passes={grpo.objective.passes}"
     if grpo.save_every % grpo.updates_per_generation:
         reason = "since a run can resume bit for bit only there"
-        yield f"{key}.save_every", grpo.save_every, f"{at_once}, {reason}"
+        yield f"{prefix}save_every", grpo.save_every, f"{at_once}, {reason}"
     if grpo.steps % grpo.updates_per_generation:
         reason = "since completions are sampled for that many steps at once"
-        yield f"{key}.steps", grpo.steps, f"{at_once}, {reason}"
+        yield f"{prefix}steps", grpo.steps, f"{at_once}, {reason}"
     if (grpo.raised_at is None) != (grpo.raised_cap is None):
         other = "raised_cap" if grpo.raised_cap is None else "raised_at"
-        yield f"{key}.{other}", "null", "a number, since one says when and the other how far"
+        yield f"{prefix}{other}", "null", "a number, since one says when and the other how far"
     if grpo.raised_cap is not None and grpo.raised_cap < grpo.max_completion_tokens:
-        least = f"at least {key}.max_completion_tokens={grpo.max_completion_tokens}"
-        yield f"{key}.raised_cap", grpo.raised_cap, least
+        least = f"at least {prefix}max_completion_tokens={grpo.max_completion_tokens}"
+        yield f"{prefix}raised_cap", grpo.raised_cap, least
     if grpo.accuracy_weight == grpo.format_weight == 0:
-        yield f"{key}.accuracy_weight", 0, f"more than 0 with {key}.format_weight=0"
-    yield from _check_objective(f"{key}.objective", grpo.objective, config)
+        yield f"{prefix}accuracy_weight", 0, f"more than 0 with {prefix}format_weight=0"
+    yield from _check_objective(f"{prefix}objective.", grpo.objective, config)
 
 
-def _check_objective(key: str, variant: ObjectiveConfig, config: Config) -> Wrong:
+def _check_objective(prefix: str, variant: ObjectiveConfig, config: Config) -> Wrong:
     """Check an objective's settings with each other, with the task and with the engine."""
     engine, kind = config.engine, variant.advantage
     if kind == "gae":
@@ -106,11 +106,11 @@ def _check_objective(key: str, variant: ObjectiveConfig, config: Config) -> Wron
             reason = "since PPO takes log(pi / pi_ref) of each token out of its reward"
             if getattr(variant, name) != needed:
                 accepted = f"{needed} with advantage=gae, {reason}"
-                yield f"{key}.{name}", getattr(variant, name), accepted
+                yield f"{prefix}{name}", getattr(variant, name), accepted
         alone = config.launch.processes == 1 and not engine.lora_rank
         if not alone or engine.gradient_checkpointing or engine.rollouts != "own":
             yield (
-                f"{key}.advantage",
+                f"{prefix}advantage",
                 kind,
                 "gae only with launch.processes=1, engine.lora_rank=0, engine.rollouts=own and "
                 "engine.gradient_checkpointing=false, for which the critic is built",
@@ -119,26 +119,26 @@ def _check_objective(key: str, variant: ObjectiveConfig, config: Config) -> Wron
         default = getattr(PLAIN_OBJECTIVE, name)
         if getattr(variant, name) != default:
             accepted = f"{default:g}, its default, unless advantage=gae, which alone reads it"
-            yield f"{key}.{name}", getattr(variant, name), accepted
+            yield f"{prefix}{name}", getattr(variant, name), accepted
     if kind == "process" and variant.kl_in != "loss":
         accepted = "loss with advantage=process, whose rewards are those of steps"
-        yield f"{key}.kl_in", variant.kl_in, accepted
+        yield f"{prefix}kl_in", variant.kl_in, accepted
     if kind == "process" and not config.task.is_mini:
         accepted = "process only with task=mini, the only one whose steps can be checked"
-        yield f"{key}.advantage", kind, accepted
+        yield f"{prefix}advantage", kind, accepted
 
 
 def _check_lab(config: Config) -> Wrong:
     """Check the arms that are trained, as changed by the settings of R1-Zero and of the engine."""
     for name, arm in lab.shown_in(config.lab).items():
-        settings, key = lab.settings(config.stage.r1_zero, arm), f"{lab.PLACE}, {name}"
+        settings, at = lab.settings(config.stage.r1_zero, arm), f"{lab.PLACE}, {name}"
         if arm.offline == "sft" and not config.task.is_mini:
             accepted = "a notebook without SFT, whose worked answers only task=mini has"
-            yield "lab", config.lab, f"{accepted}, with {key}"
+            yield "lab", config.lab, f"{accepted}, with {at}"
         if settings.steps == 0:
             accepted = f"as many batches as steps_per_generation={settings.steps_per_generation}"
-            yield "stage.r1_zero.steps", config.stage.r1_zero.steps, f"{accepted} with {key}"
-        yield from _check_rl(key, settings, config)
+            yield "stage.r1_zero.steps", config.stage.r1_zero.steps, f"{accepted} with {at}"
+        yield from _check_rl(f"{at}: ", settings, config)
 
 
 def _check_models(config: Config) -> Wrong:
