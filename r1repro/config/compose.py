@@ -183,7 +183,6 @@ def _read(text: str) -> tuple[str, Any]:
     typed = as_typed(text, known)
     if typed is not None:
         return typed[0], known[typed[0]].checked(*typed)
-    _check_own(text)
     override = _parsed(text)
     key = override.key_or_group
     if key in ("from", "until"):
@@ -222,9 +221,11 @@ def _parsed(text: str) -> Any:
 def _malformed(text: str) -> R1ReproError:
     """The error for an override that Hydra cannot read, by its key if it has one."""
     key, equals, value = (part.strip() for part in text.partition("="))
+    if equals and key in GROUPS:
+        check_choice(key, value)
     if equals and key in _settings():
         return refused(key, value, SAID[_settings()[key].kind])
-    if equals and key not in GROUPS and re.fullmatch(r"\w[\w.]*", key):
+    if equals and re.fullmatch(r"\w[\w.]*", key):
         return _unknown(key, text)
     return R1ReproError(
         f"`{text}` is not a setting: write key=value, such as seed=3 or stage.r1_zero.steps=200"
@@ -239,20 +240,6 @@ def _unknown(key: str, text: str) -> R1ReproError:
         return R1ReproError(f"`{key}` in `{text}` is a group of settings: its keys are {names}")
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
     return R1ReproError(f"`{key}` in `{text}` is not a setting: the nearest one is {nearest}")
-
-
-def _check_own(text: str) -> None:
-    """Raise R1ReproError for a place given where a choice of conf/ is wanted."""
-    key, _, value = (part.strip() for part in text.partition("="))
-    place = value.strip("'\"")
-    own = {
-        "model": "for a folder write scale=gpu model=local model.path=FOLDER, for a model of the "
-        "hub see docs/extend.md",
-        "task": "for a file of your own write task=own task.path=FILE",
-    }.get(key)
-    named = os.sep in place or place.endswith(records.SUFFIXES) or os.path.exists(place)
-    if own is not None and named and place not in groups.choices(key):
-        raise refused(key, value, f"a name of conf/{key}s.yaml; {own}")
 
 
 @cache

@@ -36,8 +36,8 @@ def validate(config: Config) -> None:
     for group in GROUPS:
         check_choice(group, config.scale if group == "scale" else getattr(config, group).name)
     for check in (
-        _check_shapes, _check_stages, _check_models, _check_task, _check_data, _check_ablations,
-        _check_engine, _check_lab, _check_positions,
+        _check_models, _check_stages, _check_data, _check_ablations, _check_engine, _check_lab,
+        _check_positions,
     ):  # fmt: skip
         for wrong in check(config):
             raise refused(*wrong)
@@ -142,7 +142,12 @@ def _check_lab(config: Config) -> Wrong:
 
 
 def _check_models(config: Config) -> Wrong:
-    """Check that the models go together, and with the scale."""
+    """Check the models' shapes, and that they go together and with the scale."""
+    for key, model in models(config).items():
+        if model.heads % model.kv_heads:
+            yield f"{key}.kv_heads", model.kv_heads, f"a divisor of {key}.heads={model.heads}"
+        if model.head_dim % 2:
+            yield f"{key}.head_dim", model.head_dim, "an even number (rotary positions)"
     sources = {key: model.path or model.hub for key, model in models(config).items()}
     if None in sources.values() and any(sources.values()):
         key = next(key for key, source in sources.items() if source is None)
@@ -169,8 +174,9 @@ def _check_models(config: Config) -> Wrong:
         )
 
 
-def _check_task(config: Config) -> Wrong:
-    task = config.task
+def _check_data(config: Config) -> Wrong:
+    """Check the task, a stronger teacher and general data of a person's own."""
+    task, student = config.task, config.student
     if task.name == "own" and task.path is None:
         yield "task.path", "null", "a file of questions and answers with task=own"
     endless = task.train is None or task.train.startswith(("reasoning_gym:", "word_problems:"))
@@ -187,11 +193,6 @@ def _check_task(config: Config) -> Wrong:
             "world; for any other task add scale=gpu and a pretrained model, model=qwen2.5-0.5b or "
             "model=local model.path=FOLDER",
         )
-
-
-def _check_data(config: Config) -> Wrong:
-    """Check a teacher and general data of a person's own."""
-    student = config.student
     if student.teacher is not None and student.traces is not None:
         accepted = "null with student.traces, since the students learn from one of the two"
         yield TEACHER, student.teacher, accepted
@@ -213,14 +214,6 @@ def _check_ablations(config: Config) -> Wrong:
         yield "ablation.small_base", "true", accepted
 
 
-def _check_shapes(config: Config) -> Wrong:
-    for key, model in models(config).items():
-        if model.heads % model.kv_heads:
-            yield f"{key}.kv_heads", model.kv_heads, f"a divisor of {key}.heads={model.heads}"
-        if model.head_dim % 2:
-            yield f"{key}.head_dim", model.head_dim, "an even number (rotary positions)"
-
-
 def _check_engine(config: Config) -> Wrong:
     """Check combinations; r1repro.stages.engines checks what is installed."""
     engine, launch = config.engine, config.launch
@@ -238,33 +231,23 @@ def _check_engine(config: Config) -> Wrong:
         yield "engine.attention", engine.attention, accepted
 
 
-_POLICY = {
-    f"{student}_{arm}": f"student.{student}"
-    for student in ("qwen", "llama")
-    for arm in ("rl", "distilled_rl")
-}
-"""The models of the RL stages that do not train the main one."""
-
-
 def _check_positions(config: Config) -> Wrong:
     """Check that completions fit the models' positions; those of folders: planning.folders."""
-    nodes = [
-        (f"stage.{name}", node, _POLICY.get(name, "model"))
-        for name, node in vars(config.stage).items()
-    ]
-    for key, node, policy in [*nodes, ("evaluation", config.evaluation, "model")]:
-        caps = ((cap, getattr(node, cap, None) or 0) for cap in CAPS)
-        for (cap, tokens), (name, model) in product(caps, models(config).items()):
-            if cap == "raised_cap" and name != policy:
-                continue  # what a stage says later no other model reads
-            said, most = f"{name}.max_position={model.max_position}", model.max_position
-            if model.hub is not None:
-                said = f"{said} of {model.name}"
-            else:
-                most -= LONGEST_PROMPT
-                said = (
-                    f"{most}, that is {said} less {LONGEST_PROMPT} for the prompt, unless model= "
-                    "names one of the hub or model.path= gives one of yours"
-                )
-            if model.path is None and tokens > most:
-                yield f"{key}.{cap}", tokens, f"at most {said}"
+    nodes = {f"stage.{name}": node for name, node in vars(config.stage).items()}
+    nodes["evaluation"] = config.evaluation
+    for (key, node), cap, (name, model) in product(nodes.items(), CAPS, models(config).items()):
+        student = key.removeprefix("stage.").partition("_")[0]
+        policy = f"student.{student}" if key.endswith("_rl") else "model"
+        if model.path is not None or (cap == "raised_cap" and name != policy):
+            continue  # completions under a raised cap are read by no other model
+        most, said = model.max_position, f"{name}.max_position={model.max_position}"
+        if model.hub is not None:
+            said = f"{said} of {model.name}"
+        else:
+            most -= LONGEST_PROMPT
+            said = (
+                f"{most}, that is {said} less {LONGEST_PROMPT} for the prompt, unless model= "
+                "names one of the hub or model.path= gives one of yours"
+            )
+        if (tokens := getattr(node, cap, None) or 0) > most:
+            yield f"{key}.{cap}", tokens, f"at most {said}"

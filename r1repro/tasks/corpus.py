@@ -16,9 +16,10 @@ No document asks or attempts a held-out problem or contains all lines of a corre
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from r1repro.tasks import arithmetic, countdown, general, templates
-from r1repro.tasks.mini_world import LANGUAGES
+from r1repro.tasks.mini_world import FAMILIES, LANGUAGES
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.world import World
 from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, END, THINK_CLOSE, THINK_OPEN
@@ -84,14 +85,8 @@ def documents(world: World, seed: int) -> Iterator[str]:
     kinds, weights = zip(*KINDS.items(), strict=True)
     while True:
         kind = rng.choices(kinds, weights)[0]
-        if kind == "drill":
-            document = _drill(rng, world)
-        elif kind == "statement":
-            document = _statement(rng, world)
-        elif kind == "general":
-            document = _general(rng, world)
-        else:
-            document = _reasoning(rng, kind, world)
+        make = {"drill": _drill, "statement": _statement, "general": _general}.get(kind)
+        document = make(rng, world) if make else _reasoning(rng, kind, world)
         if not world.kept_out.solved_in(document):
             yield document
 
@@ -128,20 +123,14 @@ def _reasoning(rng: random.Random, family: str, world: World) -> str:
 def _question(
     rng: random.Random, family: str, world: World, voice: "_Voice", templated: bool
 ) -> str:
+    module = FAMILIES[family]
     while True:
-        if family == "arithmetic":
-            chain = arithmetic.sample(rng, rng.choice(world.levels))
-            problem = arithmetic.problem(rng, chain, voice.asked)
-        else:
-            numbers = countdown.sample(rng, rng.choice(world.levels))
-            problem = countdown.problem(rng, numbers, voice.asked)
+        given = module.sample(rng, rng.choice(world.levels))
+        problem = module.problem(rng, given, voice.asked)
         if not world.kept_out.asked_by(problem):
             break
-    if family == "arithmetic":
-        work, answer = _work_chain(rng, voice, chain)
-    else:
-        work, answer = _work_countdown(rng, voice, numbers)
-    return _asked(problem, templated) + _answered(rng, voice, work, answer)
+    solve: Any = _work_chain if family == "arithmetic" else _work_countdown
+    return _asked(problem, templated) + _answered(rng, voice, *solve(rng, voice, given))
 
 
 def _asked(problem: Problem, templated: bool) -> str:
@@ -219,31 +208,28 @@ def _work_countdown(
             value = _step(rng, voice, lines, step)
         hit = value == numbers.target
         if rng.random() < MESS.checks:
-            lines.append(_check(voice.pick(), value, numbers.target))
+            lines.append(check(voice.pick(), value, numbers.target))
         else:
             words = HIT_WORDS if hit else FAIL_WORDS
             lines.append(voice.say(words).format(numbers.target))
-        gives_up = MESS.gives_up / len(tried)
-        if hit or len(tried) == MESS.patience or rng.random() < gives_up:
+        if hit or len(tried) == MESS.patience or rng.random() < MESS.gives_up / len(tried):
             return lines, trial.expression
 
 
 def _step(rng: random.Random, voice: _Voice, lines: list[str], step: tuple[int, str, int]) -> int:
     """Append a worked line, perhaps with a slip and a correction; returns its value."""
     left, op, right = step
-    true = {"+": left + right, "-": left - right, "*": left * right}[op]
-    true = max(true, 0)
+    true = max(0, arithmetic.OPERATORS[op](left, right))
     value = _forgetful(rng, left, op, right, true)
-    slipped = value != true
     lines.append(f"{voice.step()}{left}{op}{right}={value}")
-    if rng.random() < (MESS.recheck if slipped else MESS.needless_recheck):
+    if rng.random() < (MESS.needless_recheck if value == true else MESS.recheck):
         value = true
         lines.append(f"{voice.say(RECHECK_WORDS)}{left}{op}{right}={value}")
     return value
 
 
-def _check(language: str, value: int, target: int) -> str:
-    """One line such as "15-12=3, no"."""
+def check(language: str, value: int, target: int) -> str:
+    """A comparison of an attempt with the target, such as "15-12=3, no"."""
     high, low = max(value, target), min(value, target)
     verdict = (HIT_WORDS if value == target else FAIL_WORDS)[language][0]
     return f"{high}-{low}={high - low}{COMMA[language]}{verdict}"
@@ -285,7 +271,7 @@ def _drill(rng: random.Random, world: World) -> str:
         else:
             a, b = rng.randint(0, largest), rng.randint(1, rng.choice((operand + 3, 30)))
             a, b = (max(a, b), min(a, b)) if op == "-" else (a, b)
-        lines.append(f"{a}{op}{b}={({'+': a + b, '-': a - b, '*': a * b})[op]}")
+        lines.append(f"{a}{op}{b}={arithmetic.OPERATORS[op](a, b)}")
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ would teach that answers need not follow from the work.
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from r1repro.tasks import corpus
 from r1repro.text import display
@@ -95,11 +95,14 @@ def rewrite(text: str, language: str) -> Rewritten | None:
     reading = read(text)
     if reading.answer is None:
         return None
-    work = read_work(_TAG.sub("\n", reading.think))
+    thinking = _TAG.sub("\n", reading.think)
+    work = read_work(thinking)
     if work.broken_off or work.last is None or work.last.result != value_of(reading.answer):
         return None
-    lines = [translated(line, language) for line in _TAG.sub("\n", reading.think).split("\n")]
-    lines = _without_repeats([line for line in lines if _says_something(line)])
+    lines = [translated(line, language) for line in thinking.split("\n")]
+    lines = _without_repeats(
+        [line for line in lines if _SUM.search(line) or line.strip(" ,，:：.。") in _KNOWN]
+    )
     equations = [one for line in _last_attempt(lines) for one in _SUM.findall(line)]
     sums = [equation for equation in equations if read_work(equation).true]
     if not sums:
@@ -125,9 +128,7 @@ def tidied(text: str, language: str) -> Rewritten | None:
     ]
     if reading.answer is None or not lines:
         return None
-    said = [
-        sentence for line, block in found for sentence in ([line] if block else _sentences(line))
-    ]
+    said = [one for line, block in found for one in ([line] if block else _sentences(line))]
     telling = [sentence for sentence in said if _states(sentence, reading.answer)]
     thinking, summary = "\n".join(lines), (telling or said)[-1]
     if summary == thinking:
@@ -169,10 +170,6 @@ def translated(line: str, language: str) -> str:
     return re.sub(r"  +", " ", re.sub(r"(?<=[a-z])(?=\d)", " ", line))
 
 
-def _says_something(line: str) -> bool:
-    return bool(_SUM.search(line)) or line.strip(" ,，:：.。") in _KNOWN
-
-
 def _is_verdict(line: str) -> bool:
     """Whether a line ends an attempt."""
     return line.startswith(_VERDICTS["before"]) or line.rstrip(".。").endswith(_VERDICTS["after"])
@@ -193,11 +190,11 @@ def _without_repeats(lines: list[str]) -> list[str]:
     attempts = _attempts(lines)
     for index, attempt in enumerate(attempts):
         sums = tuple(found for line in attempt for found in _SUM.findall(line))
-        # Always keep the last attempt, which gives the answer.
+        # The last attempt gives the answer and always stays.
         if sums in seen and index < len(attempts) - 1:
             continue
         seen.add(sums)
-        kept += [line for i, line in enumerate(attempt) if i == 0 or line != attempt[i - 1]]
+        kept += [line for line, _ in groupby(attempt)]
     return kept
 
 

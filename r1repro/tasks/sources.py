@@ -12,7 +12,7 @@ from typing import Any
 from r1repro import hub, records
 from r1repro.errors import R1ReproError
 from r1repro.tasks import fields
-from r1repro.tasks.countdown import asked
+from r1repro.tasks.countdown import tiny_zero
 from r1repro.tasks.gold import gold_text
 from r1repro.tasks.problem import Problem
 from r1repro.text.escapes import mended
@@ -71,11 +71,6 @@ SOURCES = {
                prompt="nums", answer="target", countdown=True),
     )
 }  # fmt: skip
-
-
-def problems(source: Source) -> list[Problem]:
-    """The problems of a source in order, as `questions` reads them."""
-    return questions(source)[0]
 
 
 def questions(source: Source) -> tuple[list[Problem], int]:
@@ -155,7 +150,7 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
     question = records.field(row, source.prompt, where)
     gold: Any = records.field(row, source.answer, where)
     if source.countdown:
-        return asked([int(number) for number in question], int(gold))
+        return tiny_zero([int(number) for number in question], int(gold))
     question = fields.turn(question, fields.USER)
     if not isinstance(question, str) or not question.strip():
         raise R1ReproError(f"{where}: {source.prompt} is empty or no text; give a question")

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import cycle, islice
 from typing import Any
 
 from r1repro.tasks import filters, general
@@ -16,6 +17,9 @@ GENERATED = ("arithmetic", "countdown")
 TEMPLATED = ("word_problems",)
 """Families whose problems share their sentences, so that a shared phrase is no evidence; those with
 the same numbers have the same id."""
+FRUITLESS_DRAWS = 10_000
+"""Draws without a new problem after which a kind counts as exhausted; the rarest problems of the
+mini world occur about once in a thousand draws."""
 # Share of general items held out of the corpus, and of those the share used for validation.
 HELD_OUT_GENERAL = 0.35
 GENERAL_VALIDATION = 0.12
@@ -94,6 +98,28 @@ class World:
     def known_phrases(self) -> tuple[tuple[str, str], ...]:
         """Adjective-noun pairs that are not held out."""
         return tuple(p for p in general.phrases() if f"translation:{p[0]}" not in self.held_out)
+
+
+def balanced(
+    draw: Callable[..., Problem],
+    kinds: Sequence[tuple[Any, ...]],
+    count: int,
+    taken: dict[str, Problem],
+) -> list[Problem]:
+    """Up to `count` new problems, of each kind in turn; fewer if the next kind is exhausted.
+
+    draw: takes what is in a kind. taken: the problems so far, to which they are added, by their
+    canonical forms without the target of a countdown.
+    """
+    found: list[Problem] = []
+    for kind in islice(cycle(kinds), count):
+        drawn = (draw(*kind) for _ in range(FRUITLESS_DRAWS))
+        new = next((p for p in drawn if p.id.partition("=")[0] not in taken), None)
+        if new is None:
+            break
+        taken[new.id.partition("=")[0]] = new
+        found.append(new)
+    return found
 
 
 def general_splits(rng: random.Random) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
