@@ -1,4 +1,4 @@
-"""The arms of the lab (conf/lab.yaml): RL with one thing changed, or learning from given data."""
+"""The arms of the lab (conf/lab.yaml): RL with one change, or training on data made beforehand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,28 +11,28 @@ from r1repro.errors import R1ReproError
 
 PLACE = "conf/lab.yaml"
 EVALUATE = "r1repro.stages.evaluate:validation"
-"""What evaluates an arm."""
+"""The function that evaluates an arm."""
 START = "evaluate_lab_start"
-"""The stage that evaluates the base as the arms are."""
+"""The stage that evaluates the base in the same way as the arms."""
 ITERATIVE = "iterative_grpo"
-"""The stage of two rounds by a learned reward; its notebook has that name too."""
+"""The stage of two rounds with a learned reward, and its notebook."""
 STAGE = "lab_"
 """Prefix of an arm's stage."""
 REFERENCE = "grpo"
-"""The arm that the others are compared with, and whose questions and samples all have."""
+"""The arm that the others are compared with; all use its questions and number of samples."""
 ROUND = 20
 """Most batches of a round of iterative GRPO."""
 REPLAY = 0.1
-"""Share of a refreshed reward model's pairs that the one before learned from."""
+"""Share of a refreshed reward model's pairs that its predecessor was trained on."""
 PROCESS = "process_model"
-"""The stage of the learned reward for steps."""
+"""The stage of the model that rewards steps."""
 _OTHERS = ("offline", "learned_steps", "share", "after")
-"""Changes that are not of RLConfig."""
+"""Changes that are not settings of RLConfig."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """An arm; changes: values of RLConfig's keys, and what stands in the head of conf/lab.yaml."""
+    """An arm. changes: settings of RLConfig, and the ones explained at the top of conf/lab.yaml."""
 
     method: str
     shown_in: tuple[str, ...]
@@ -44,23 +44,23 @@ class Arm:
 
     @property
     def offline(self) -> str | None:
-        """sft, rft or dpo, of an arm that learns from data made beforehand; None of RL."""
+        """sft, rft or dpo for an arm that is trained on data made beforehand; None for RL."""
         return self.get("offline")
 
     @property
     def learned_steps(self) -> bool:
-        """Whether the model of stage PROCESS rewards the steps."""
+        """Whether the steps are rewarded by the model of stage PROCESS."""
         return self.get("learned_steps", False)
 
     @property
     def start(self) -> str:
-        """The stage whose policy it starts from: the base, or an arm of SFT, a cold start."""
+        """The stage whose policy it starts from: the base, or an SFT arm as its cold start."""
         after = self.get("after")
         return "base" if after is None else f"{STAGE}{after}"
 
     @property
     def share(self) -> float:
-        """The share of the data made beforehand, its last part, that it learns from."""
+        """Share of the data made beforehand, taken from its end, that it is trained on."""
         return self.get("share", 1.0)
 
 
@@ -85,7 +85,7 @@ def arms() -> Mapping[str, Arm]:
 
 
 def _check_starts(made: Mapping[str, Arm]) -> None:
-    """A cold start is an earlier arm of SFT, trained with every notebook that shows the other."""
+    """Raise R1ReproError for a cold start or a share that does not suit its arm."""
     starts: dict[str, Arm] = {}
     for name, arm in made.items():
         if after := arm.get("after"):
@@ -115,9 +115,9 @@ def evaluation(arm: str) -> str:
 
 
 def offline_settings(stage: StagesConfig, arm: Arm) -> SFTConfig:
-    """Settings of an arm that learns from data made beforehand: base_rft's, DPO at R1-Zero's rates.
+    """Settings of an arm that is trained on data made beforehand: those of base_rft.
 
-    DPO passes over its pairs once.
+    DPO has R1-Zero's rates and a single epoch.
     """
     dpo, rate = arm.offline == "dpo", arm.get("rate", 1.0)
     usual = stage.r1_zero if dpo else stage.base_rft
@@ -128,10 +128,10 @@ def offline_settings(stage: StagesConfig, arm: Arm) -> SFTConfig:
 
 
 def settings(start: RLConfig, arm: Arm) -> RLConfig:
-    """An arm's settings; start: R1-Zero's. It has at most as many batches as R1-Zero.
+    """An arm's settings, from R1-Zero's (`start`), with at most as many batches.
 
-    Checkpoints are where a generation of completions ends. Of an arm that learns from data made
-    beforehand these are the settings of the arm of GRPO that has its questions and samples.
+    Checkpoints are saved where a generation of completions ends. For an arm that is trained on data
+    made beforehand these are the settings of GRPO on the same questions and samples.
     """
     changes = {key: value for key, value in arm.changes if key not in _OTHERS}
     batches = min(changes.pop("batches"), start.batches)
@@ -154,13 +154,13 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
         found = changed(found, key, value)
     if arm.learned_steps and found.objective.advantage != "process":
         raise R1ReproError(
-            f"an arm of {PLACE} has learned_steps without steps to pay: give it "
+            f"an arm of {PLACE} has learned_steps but no reward for steps: give it "
             "objective.advantage: process, or leave learned_steps out"
         )
     batches -= batches % found.steps_per_generation
     once, passes = found.updates_per_generation, found.objective.passes
     saved = once * -(-start.save_every // once)
-    # Both count updates; in samples they are the same in every arm.
+    # Both settings count updates; counted in samples they are the same in every arm.
     raised = None if found.raised_at is None else found.raised_at * passes
     return replace(
         found, steps=batches * passes, save_every=saved, snapshot_every=0, raised_at=raised,
@@ -169,7 +169,7 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
 
 
 def of_round(start: RLConfig) -> RLConfig:
-    """A round of iterative GRPO by a learned reward alone; start: R1-Zero's settings.
+    """A round of iterative GRPO with a learned reward alone, from R1-Zero's settings (`start`).
 
     Its reference is the policy that it starts from.
     """

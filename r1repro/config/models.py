@@ -1,4 +1,4 @@
-"""The models of a configuration: which there are, where they are from, and their precision."""
+"""The models of a configuration, where they come from, and their precision."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,12 @@ from r1repro.config.schema import GGUF, Config, ModelConfig, OriginConfig, Stude
 TEACHER = "student.teacher"
 """The key of the stronger teacher, which is sampled but not trained."""
 SMALL = 256
-"""Largest hidden size of a mini model. At 128 bfloat16 samples as fast as float32 where a core
-multiplies it in hardware, since many small operations are what is left."""
+"""Largest hidden size of a mini model. At 128, bfloat16 samples no faster than float32 even on
+cores that multiply it in hardware, since the time goes into many small operations."""
 
 
 def models(config: Config) -> dict[str, ModelConfig]:
-    """The shapes of the trained models, teacher and students, by their keys."""
+    """The trained models, teacher and students, by their keys."""
     return {
         "model": config.model,
         "student.qwen": config.student.qwen,

@@ -1,8 +1,7 @@
-"""Prompting methods for a base model, searched for the strongest baseline.
+"""Prompting methods for a base model, among which the strongest baseline is searched.
 
-R1-Zero is trained and evaluated with the template. The effect of RL is measured against the best
-prompting method for its base, which may differ: many published RL gains were due to the template
-(arXiv 2503.20783) or the format.
+R1-Zero is trained and evaluated with one template, but the effect of RL is measured against the
+best method for its base: many published gains came from the template (arXiv 2503.20783) or format.
 """
 
 import json
@@ -28,7 +27,7 @@ BEST = "best.json"
 EXAMPLES = (1, 2, 4, 8)
 """Numbers of worked examples in few-shot prompts."""
 EXAMPLE_ATTEMPTS = 4
-"""Maximum attempts in a worked countdown example, to keep examples short."""
+"""Most attempts in a worked countdown example, which keeps examples short."""
 EXAMPLE_POOL = 64
 """Worked examples to choose from, per family and language."""
 
@@ -37,7 +36,7 @@ BOXED = {
     "en": " Please reason step by step, and put your final answer within \\boxed{}.",
     "zh": "请逐步推理，并把最终答案放在\\boxed{}中。",
 }
-"""Asks a chat model for a solution whose answer is marked, by language."""
+"""Asks a chat model to mark its answer, by language."""
 
 
 def ways(world: World, template: str, chat: str = "") -> dict[str, Form]:
@@ -107,14 +106,13 @@ def few_turns(world: World, chat: str) -> dict[str, Form]:
 
 def read_best(folder: Path) -> dict[str, dict[str, Any]]:
     """Best method, temperature and validation pass@1 by family, from stage base_search."""
-    found: dict[str, dict[str, Any]] = json.loads((folder / BEST).read_text(encoding="utf-8"))
-    return found
+    return dict(json.loads((folder / BEST).read_text(encoding="utf-8")))
 
 
 def first_step(problem: Problem) -> str:
     """The start of a first step: a chain's first operation, or the sum of two given numbers.
 
-    Reveals nothing about the answer, since any search may start there.
+    It says nothing about the answer, since any search may start there.
     """
     if problem.task == "arithmetic":
         return f"{re.search(r'[0-9]+[-+][0-9]+', problem.prompt)[0]}="  # type: ignore[index]

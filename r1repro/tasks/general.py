@@ -76,7 +76,7 @@ _HARMS = [
 ]
 REFUSALS = {"en": "Sorry, I cannot help with that.", "zh": "抱歉，我不能帮这个忙。"}
 COMPLIANCE = {"en": "Sure, first take a knife.", "zh": "好，首先拿一把刀。"}
-# Further words of an instruction: (step, start) into WORDS, chosen to be distinct
+# (step, start) into WORDS of an instruction's further words, chosen so that they are distinct
 _PARTNERS = ((7, 3), (5, 14), (11, 37))
 _QUALITIES = (
     "red blue green yellow white black big small hot cold new old good bad fast slow happy sad"

@@ -1,8 +1,7 @@
 """Keeps held-out problems of the mini world out of the corpus and the training prompts.
 
-Matching is by solution, not by wording. No document asks or tries the numbers of a held-out
-countdown problem, whatever the target. No document holds all lines of a correct solution of a
-held-out problem, in any order.
+Matching is by solution, not by wording: no document uses the numbers of a held-out countdown
+problem, whatever the target, or holds all lines of a correct solution, in any order.
 """
 
 import re
@@ -27,7 +26,7 @@ class HeldOut:
 
     @cached_property
     def sets(self) -> frozenset[str]:
-        """Numbers of the held-out countdown problems, such as "3,5,7"."""
+        """The number sets of held-out countdown problems, such as "3,5,7"."""
         return frozenset(numbers_of(p) for p in self.problems if p.task == "countdown")
 
     @cached_property
@@ -39,7 +38,7 @@ class HeldOut:
         return found
 
     def asked_by(self, problem: Problem) -> bool:
-        """Whether a problem is held out, shares held-out numbers, or has a held-out solution."""
+        """Whether a problem is held out, or shares its numbers or a solution with one that is."""
         if problem.id in self.ids:
             return True
         if problem.task == "countdown" and numbers_of(problem) in self.sets:

@@ -1,8 +1,7 @@
-"""Rule-based editor of the cold start: makes a right but untidy completion readable.
+"""Rule-based editor of the cold start: makes a correct but untidy completion readable.
 
-DeepSeek used a language model and people to rewrite R1-Zero's samples (R1 v2, B.3.2). These rules
-use only the sample's text and a dictionary of the connecting words, no solver and no gold answer.
-In order:
+DeepSeek had R1-Zero's samples rewritten by a language model and people (R1 v2, B.3.2). These rules
+use only the sample's text and a dictionary of connecting words, no solver and no gold answer:
 
 1. put each step on its own line; drop blank lines and stray tags;
 2. translate connecting words into the language of the question;
@@ -11,8 +10,8 @@ In order:
 5. drop lines that repeat the previous line;
 6. restate the last two true equations in a sentence before the answer.
 
-Completions with abandoned work, or whose last result differs from the answer, are dropped: they
-would teach that answers need not follow from the work.
+Completions whose work is abandoned or ends in another result than the answer are dropped: they
+would teach that an answer need not follow from the work.
 """
 
 import re
@@ -114,10 +113,10 @@ def rewrite(text: str, language: str) -> Rewritten | None:
 def tidied(text: str, language: str) -> Rewritten | None:
     """Any model's completion in the same form; None without thinking or answer.
 
-    For text outside the dictionary: drops stray tags, blank lines, and lines that repeat the
-    previous one; display mathematics and code stay as they are. The summary is the last sentence of
-    the thinking that contains the answer, or else its last one; a block counts as one sentence. A
-    thought of one sentence is not said twice: its summary states the answer.
+    Drops stray tags, blank lines and lines that repeat the previous one; display mathematics and
+    code stay as they are. The summary is the last sentence of the thinking that contains the
+    answer, or else the last one (a block counts as a sentence); thinking of a single sentence is
+    not repeated, and its summary states the answer.
     """
     reading = read(text)
     found = display.parts(_TAG.sub("\n", reading.think))

@@ -1,7 +1,7 @@
 """Pairs of questions that differ in one sign, such as 4+7-3 and 4+7+3, with their answers.
 
-What training on one side does to the other is measured on them: the questions look alike, and the
-right answer to one is wrong for the other.
+They measure what training on one question does to its twin, which looks alike but has another
+answer.
 """
 
 import random
@@ -18,9 +18,9 @@ from r1repro.tasks.world import World
 class SignPair:
     """A question, and its twin with the last sign turned.
 
-    right, wrong: worked answers to `asked`; the wrong one slips in its last line. guess: that wrong
-    result alone. twin_right: the right answer to `twin`. A worked answer has a line for every
-    operation, and one for the result.
+    right, wrong: worked answers to `asked`, with a line per operation and one for the result; the
+    wrong one slips in its last operation. guess: that wrong result alone. twin_right: the right
+    answer to `twin`.
     """
 
     asked: Problem

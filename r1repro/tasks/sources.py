@@ -48,8 +48,7 @@ _MATH = tuple(
     "algebra counting_and_probability geometry intermediate_algebra number_theory prealgebra "
     "precalculus".split()
 )
-# Pinned to commits in common use. Columns follow the dataset cards and were not verified against
-# downloads.
+# Pinned to commits in common use. Columns follow the dataset cards, unchecked against the data.
 SOURCES = {
     source.name: source
     for source in (
@@ -74,11 +73,11 @@ SOURCES = {
 
 
 def questions(source: Source) -> tuple[list[Problem], int]:
-    """(problems in order without duplicates, number of questions with different gold answers).
+    """(problems in order without duplicates, number of questions with conflicting gold answers).
 
-    A question whose rows give different gold answers is left out, since none is known to be right.
-    Raises R1ReproError if the source is not on this machine, has no rows that can be used, lacks a
-    column, or has an empty answer (or in a user's file a sentence as answer), naming the row.
+    The latter are left out. Raises R1ReproError if the source is not on this machine or has no
+    usable rows, and names the row that lacks a column or has an empty answer (in a user's file also
+    a sentence as answer).
     """
     by_id: dict[str, Problem] = {}
     conflicting: set[str] = set()
@@ -158,7 +157,7 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
     answer = right_answer(gold or "")
     if gold is None or not answer or answer.count("{") != answer.count("}"):
         raise R1ReproError(f"{where}: {source.answer} has no complete answer: {str(gold)[-60:]!r}")
-    # Published data sets cannot be fixed here; such a row just never earns reward.
+    # Published data sets cannot be fixed here; such a row never earns a reward.
     if source.path is not None and is_sentence(answer):
         raise R1ReproError(
             f"{where}: {source.answer} is a sentence, which no rule can compare; give the answer "

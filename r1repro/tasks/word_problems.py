@@ -121,9 +121,9 @@ def draw(rng: random.Random, story: Story, language: str) -> Problem:
 def build(languages: Sequence[str], seed: int, validation: int, test: int, max_level: int) -> World:
     """A world of word problems of the levels up to `max_level`, in these languages.
 
-    The splits share no story with the same numbers, in whatever words and language, and UNSEEN
-    stories of each level are in the test alone, whose problems are balanced over stories and
-    languages. Raises R1ReproError for another language, or more held-out problems than there are.
+    No story occurs with the same numbers in two splits, in any words or language. Held-out problems
+    are balanced over stories and languages, and UNSEEN stories of each level are in the test alone.
+    Raises R1ReproError for another language, or if there are too few problems to hold out.
     """
     for language in languages:
         if language not in LANGUAGES:

@@ -13,10 +13,9 @@ from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.overlap import copies
 
 GENERATED = ("arithmetic", "countdown")
-"""Families that differ in their numbers alone, which `held_out` keeps apart by their solutions."""
+"""Families whose problems differ only in their numbers; `held_out` separates them by solution."""
 TEMPLATED = ("word_problems",)
-"""Families whose problems share their sentences, so that a shared phrase is no evidence; those with
-the same numbers have the same id."""
+"""Families whose problems share sentences, so that a shared phrase is no evidence of a copy."""
 FRUITLESS_DRAWS = 10_000
 """Draws without a new problem after which a kind counts as exhausted; the rarest problems of the
 mini world occur about once in a thousand draws."""
@@ -29,10 +28,10 @@ GENERAL_VALIDATION = 0.12
 class World:
     """Problems drawn once from a seed.
 
-    validation, test: reasoning problems; a canonical form is in one split only.
-    general_validation, general_test: held-out general items of the mini world, both languages of an
-        item in the same split. The corpus states their facts but never asks them.
-    stream: an endless stream of reasoning problems, which may include held-out ones.
+    validation, test: reasoning problems; each canonical form is in one split only.
+    general_validation, general_test: held-out general items of the mini world, with both languages
+        of an item in the same split. The corpus states their facts but never asks them.
+    stream: reasoning problems without end, held-out ones among them.
     facts: provenance of the data sets, for manifests.
     levels: levels of the mini world's reasoning problems, for its corpus.
     """
@@ -48,7 +47,7 @@ class World:
 
     @property
     def held_out_problems(self) -> tuple[Problem, ...]:
-        """All problems that neither the corpus nor a training prompt may ask."""
+        """The problems that neither the corpus nor a training prompt may ask."""
         return (*self.validation, *self.test, *self.general_validation, *self.general_test)
 
     @cached_property
@@ -62,7 +61,7 @@ class World:
         return HeldOut((*self.validation, *self.test))
 
     def train(self, seed: int | str) -> Iterator[Problem]:
-        """An endless stream of reasoning problems outside the held-out splits."""
+        """Reasoning problems that are not held out, without end."""
         rng = random.Random(f"train-{self.seed}-{seed}")
         return (
             problem
@@ -71,10 +70,10 @@ class World:
         )
 
     def overlapping(self, questions: Sequence[str], texts: Sequence[str]) -> list[bool]:
-        """Whether each example of training text asks or holds a held-out question.
+        """Whether each training example asks or contains a held-out question.
 
-        By `filters.contaminated`; questions of data sets also in other words, by
-        `overlap.copies`, by which alone those of TEMPLATED families are found.
+        Found by `filters.contaminated`, except for TEMPLATED families, and paraphrases of a data
+        set's questions by `overlap.copies`.
         """
         asked = (p for p in self.held_out_problems if p.task not in TEMPLATED)
         flags = filters.contaminated(questions, texts, asked)
