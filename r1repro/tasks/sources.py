@@ -13,7 +13,6 @@ from r1repro import hub, records
 from r1repro.errors import R1ReproError
 from r1repro.tasks import fields
 from r1repro.tasks.countdown import tiny_zero
-from r1repro.tasks.gold import gold_text
 from r1repro.tasks.problem import Problem
 from r1repro.text.escapes import mended
 from r1repro.text.prose import is_sentence
@@ -153,7 +152,7 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
     question = fields.turn(question, fields.USER)
     if not isinstance(question, str) or not question.strip():
         raise R1ReproError(f"{where}: {source.prompt} is empty or no text; give a question")
-    gold = gold_text(gold, f"{where}, {source.answer}")
+    gold = fields.gold_text(gold, f"{where}, {source.answer}")
     answer = right_answer(gold or "")
     if gold is None or not answer or answer.count("{") != answer.count("}"):
         raise R1ReproError(f"{where}: {source.answer} has no complete answer: {str(gold)[-60:]!r}")
@@ -164,14 +163,9 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
             f"alone instead of {answer[:60]!r}"
         )
     level = 1 if source.level is None else _level(records.field(row, source.level, where))
-    return Problem(
-        id=f"{source.name.removesuffix('_test')}:{canonical(question)}",
-        task=source.name.removesuffix("_test"),
-        language=source.language,
-        level=level,
-        prompt=question.strip(),
-        answer=answer,
-    )
+    task = source.name.removesuffix("_test")
+    name = f"{task}:{canonical(question)}"
+    return Problem(name, task, source.language, level, question.strip(), answer)
 
 
 def right_answer(text: str) -> str:
