@@ -26,7 +26,9 @@ REPLAY = 0.1
 """Share of a refreshed reward model's pairs that its predecessor was trained on."""
 PROCESS = "process_model"
 """The stage of the model that rewards steps."""
-_OTHERS = ("offline", "learned_steps", "share", "after")
+OFFLINE, AFTER = "offline", "after"
+"""The changes that name a method on data made beforehand, and the SFT arm of a cold start."""
+_OTHERS = (OFFLINE, AFTER, "learned_steps", "share")
 """Changes that are not settings of RLConfig."""
 
 
@@ -45,7 +47,7 @@ class Arm:
     @property
     def offline(self) -> str | None:
         """sft, rft or dpo for an arm that is trained on data made beforehand; None for RL."""
-        return self.get("offline")
+        return self.get(OFFLINE)
 
     @property
     def learned_steps(self) -> bool:
@@ -55,7 +57,7 @@ class Arm:
     @property
     def start(self) -> str:
         """The stage whose policy it starts from: the base, or an SFT arm as its cold start."""
-        after = self.get("after")
+        after = self.get(AFTER)
         return "base" if after is None else f"{STAGE}{after}"
 
     @property
@@ -88,7 +90,7 @@ def _check_starts(made: Mapping[str, Arm]) -> None:
     """Raise R1ReproError for a cold start or a share that does not suit its arm."""
     starts: dict[str, Arm] = {}
     for name, arm in made.items():
-        if after := arm.get("after"):
+        if after := arm.get(AFTER):
             start = starts.get(after)
             if arm.offline or start is None or not {*arm.shown_in} <= {*start.shown_in}:
                 raise R1ReproError(
