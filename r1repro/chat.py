@@ -128,7 +128,7 @@ def _form(place: Path) -> str:
 
 def examples(config: Config) -> list[str]:
     """A validation question of each family and language of the mini world; else none."""
-    if not worlds.is_mini(config.task):
+    if not config.task.is_mini:
         return []
     kinds = {(one.task, one.language): one.prompt for one in worlds.of(config.task).validation}
     return [*kinds.values()]

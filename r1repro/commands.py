@@ -288,7 +288,7 @@ TAGS: Any = {"nargs": 2, "metavar": ("OPEN", "CLOSE")}
 def analyze(args: Namespace) -> None:
     from r1repro import records
     from r1repro.evaluation.analyze import Tags, analyze, summary
-    from r1repro.tasks.gold import completion_text
+    from r1repro.tasks.fields import completion_text
 
     tags = Tags(tuple(args.think_tags), None if args.no_answer_tags else tuple(args.answer_tags))
     found, null = [], 0

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from r1repro import cli, config
-from r1repro.config.texts import as_typed, literal
+from r1repro.config.compose import as_typed, literal
+from r1repro.config.ranges import Setting
 from r1repro.errors import R1ReproError
 from r1repro.runner import sequence
 from tests.tiny import model_folder
@@ -86,7 +87,7 @@ def test_the_notebooks_of_a_run_take_it(fake_notebooks, tmp_path):
 
 
 def test_free_text_is_told_from_other_settings():
-    kinds = {"a.path": (str, type(None)), "seed": (int,)}
+    kinds = {"a.path": Setting(str, optional=True), "seed": Setting(int)}
     assert as_typed("a.path = /x, y ", kinds) == ("a.path", "/x, y")
     assert as_typed("a.path='/x '", kinds) == ("a.path", "/x ")
     assert as_typed("a.path='a' and 'b'", kinds) == ("a.path", "'a' and 'b'")

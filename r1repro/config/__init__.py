@@ -13,8 +13,7 @@ from r1repro.config.compose import (
     values,
 )
 from r1repro.config.engine import PLAIN_ENGINE, EngineConfig
-from r1repro.config.general import GeneralConfig
-from r1repro.config.groups import ROOT, choices, refused
+from r1repro.config.groups import ROOT, choices
 from r1repro.config.models import (
     TEACHER,
     from_elsewhere,
@@ -23,6 +22,7 @@ from r1repro.config.models import (
     with_teacher,
 )
 from r1repro.config.objective import LABS, OF_TOKENS, PLAIN_OBJECTIVE, ObjectiveConfig
+from r1repro.config.ranges import refused
 from r1repro.config.schema import (
     CAPS,
     GGUF,
@@ -31,6 +31,7 @@ from r1repro.config.schema import (
     BaseConfig,
     Config,
     EvaluationConfig,
+    GeneralConfig,
     ModelConfig,
     OriginConfig,
     RewardModelConfig,

@@ -8,17 +8,17 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 from r1repro import records
-from r1repro.config import groups, precision
-from r1repro.config.groups import GROUPS, ROOT, check_choice, refused
-from r1repro.config.objective import CAME_LATER, PLAIN_OBJECTIVE
-from r1repro.config.schema import GGUF, Config
-from r1repro.config.texts import as_typed, literal
+from r1repro.config import groups, models
+from r1repro.config.groups import GROUPS, ROOT, check_choice
+from r1repro.config.ranges import SAID, Setting, refused
+from r1repro.config.schema import GGUF, Config, changed
 from r1repro.config.validate import check_places, validate
 from r1repro.errors import R1ReproError, offered
 
@@ -32,16 +32,13 @@ RESULT_FREE = (
     "engine.report_to",
     *(f"launch.{name}" for name in ("cluster", "partition", "hours", "cpus", "memory")),
 )
-LATER = {
-    "problems": None,
-    "general_items": None,
-    "objective": PLAIN_OBJECTIVE,
-    "raised_at": None,
-    "raised_cap": None,
-    "overlong_weight": 0.0,
-    **{name: getattr(PLAIN_OBJECTIVE, name) for name in CAME_LATER},
-}
-"""Settings that came after results were stored, with the values at which they enter no key."""
+LATER = (
+    "problems", "general_items", "objective", "raised_at", "raised_cap", "overlong_weight", "lam",
+    "critic_lr",
+)  # fmt: skip
+"""Settings that came after results were stored: they enter a key only if not the default."""
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_INTERPOLATION = re.compile(r"(\\*)\$\{")
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
@@ -51,49 +48,61 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     with the key, its value and what is accepted.
     """
     groups.check_root()
-    accepted = _accepted_types()
-    texts: dict[str, str | None] = {}
-    others = []
+    chosen, typed = [], {}
     for text in overrides:
-        typed = as_typed(text, _free(accepted))
-        if typed is None:
-            _check_override(text)
-            others.append(text)
+        key, value = _read(text)
+        if key in GROUPS:
+            chosen.append(text)
         else:
-            key, value = typed
-            _check_type(key, value, accepted[key])
-            texts[key] = value
-    config = _resolved(_composed(others, texts))
-    config = changed(config, "engine.precision", precision.chosen(config))
+            typed[key] = value
+    config = _chosen(chosen)
+    for key, value in typed.items():
+        config = changed(config, key, value)
+    config = _resolved(config)
+    config = changed(config, "engine.precision", models.precision(config))
     check_places(config)  # first, since a mistyped path makes what goes with it look wrong
     validate(config)
     return config
 
 
-def _composed(overrides: list[str], texts: Mapping[str, str | None]) -> Config:
-    """conf/ with checked Hydra overrides, then with the values of free text by key."""
+def _chosen(overrides: list[str]) -> Config:
+    """conf/ with these choices of its groups."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
-    from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    ConfigStore.instance().store(name="schema", node=_schema())
     groups.register()
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
             composed = hydra_compose("config", overrides=overrides)
-        for key, value in texts.items():
-            OmegaConf.update(composed, key, None if value is None else literal(value))
-        config = OmegaConf.to_object(composed)
-    except (HydraException, OmegaConfBaseException) as error:
+        return _built(Config, OmegaConf.to_container(composed, resolve=True))
+    except (HydraException, OmegaConfBaseException, TypeError) as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise R1ReproError(f"the configuration cannot be composed: {reason}") from error
-    assert isinstance(config, Config)
-    return config
+
+
+def _built(kind: Any, node: Any, prefix: str = "") -> Any:
+    """The dataclass with the settings of a mapping, each checked.
+
+    Raises TypeError for a setting that it lacks or does not know.
+    """
+    if not isinstance(node, dict):
+        raise refused(prefix.rstrip("."), node, "a group of settings")
+    hints = get_type_hints(kind, include_extras=True)
+    made = {}
+    for name, value in node.items():
+        key = f"{prefix}{name}"
+        if name not in hints:
+            raise TypeError(f"{key} is not a setting")
+        if is_dataclass(hint := hints[name]):
+            made[name] = _built(hint, value, f"{key}.")
+        else:
+            made[name] = Setting.of(hint).checked(key, value)
+    return kind(**made)
 
 
 def sweep(overrides: Sequence[str]) -> list[Config]:
@@ -101,10 +110,9 @@ def sweep(overrides: Sequence[str]) -> list[Config]:
 
     Raises R1ReproError if the configurations differ in anything but one seed.
     """
-    free = _free(_accepted_types())
     found: list[list[str]] = []
     for text in overrides:
-        one = None if as_typed(text, free) else _parsed(text)
+        one = None if as_typed(text, _settings()) else _parsed(text)
         if one is None or not one.is_sweep_override():
             found.append([text])
             continue
@@ -125,34 +133,6 @@ def sweep(overrides: Sequence[str]) -> list[Config]:
     return [compose(words) for words in itertools.product(*found)]
 
 
-def _schema() -> Any:
-    """The schema as a node into which Hydra can merge conf/; what has no default is missing."""
-    from omegaconf import MISSING as VALUE_MISSING
-    from omegaconf import OmegaConf
-
-    def blank(kind: Any) -> Any:
-        hints = get_type_hints(kind)
-        return kind(
-            **{
-                f.name: blank(hints[f.name]) if is_dataclass(hints[f.name]) else VALUE_MISSING
-                for f in fields(kind)
-                if f.default is MISSING
-            }
-        )
-
-    def make_writable(node: Any) -> None:
-        # A frozen dataclass gives a read-only node.
-        OmegaConf.set_readonly(node, None)
-        for key in node:
-            child = node._get_node(key)
-            if OmegaConf.is_config(child):
-                make_writable(child)
-
-    schema = OmegaConf.structured(blank(Config))
-    make_writable(schema)
-    return schema
-
-
 def _resolved(config: Config) -> Config:
     """With absolute paths: stages run from the checkout, typed ones are relative to here."""
     paths = ["model.path", "student.qwen.path", "student.llama.path"]
@@ -161,12 +141,12 @@ def _resolved(config: Config) -> Config:
         paths += ["task.path", "task.test_path"]
         name = "own" if config.task.name == "mini" else config.task.name
         config = changed(config, "task.name", name)
-    traces, teacher = config.student.traces, config.student.teacher
-    if Path(traces or "").suffix in records.SUFFIXES:
+    traces, teacher = config.student.traces or "", config.student.teacher or ""
+    if Path(traces).suffix in records.SUFFIXES:
         paths.append("student.traces")
     # Whether it names a folder or a file rather than a model of the hub.
-    named = teacher is not None and (teacher.startswith(("/", ".", "~")) or teacher.endswith(GGUF))
-    if teacher is not None and (named or Path(teacher).exists()):
+    named = teacher.startswith(("/", ".", "~")) or teacher.endswith(GGUF)
+    if named or (teacher and Path(teacher).exists()):
         paths.append("student.teacher")
     for path in paths:
         typed = attrgetter(path)(config)
@@ -176,11 +156,52 @@ def _resolved(config: Config) -> Config:
     return config
 
 
-def changed(node: Any, path: str, value: Any) -> Any:
-    """The configuration with another value at a dotted path."""
-    first, _, rest = path.partition(".")
-    inner = changed(getattr(node, first), rest, value) if rest else value
-    return replace(node, **{first: inner})
+def as_typed(text: str, known: Mapping[str, Setting]) -> tuple[str, str | None] | None:
+    """(key, value) of an override `key=value` of free text; None for every other override.
+
+    Hydra's grammar would read quotes, commas, brackets, `#`, `=` and `~` in paths and names. null
+    is None. A value that is quoted once more, as that grammar wants it, is unquoted. Raises
+    R1ReproError for an empty value.
+    """
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not equals or key in GROUPS or key not in known or known[key].kind is not str:
+        return None
+    if not value:
+        none = f", or {key}=null for none" if known[key].optional else ""
+        raise R1ReproError(f"`{text}` has no value: write {key}=VALUE{none}")
+    if value.lower() == "null":
+        return key, None
+    if _QUOTED.fullmatch(value):
+        quote, value = value[0], value[1:-1]
+        value = re.sub(rf"\\([\\{quote}])", r"\1", value)
+    return key, value
+
+
+def _read(text: str) -> tuple[str, Any]:
+    """(key, value) of an override. Raises R1ReproError for one that is not accepted."""
+    known = _settings()
+    typed = as_typed(text, known)
+    if typed is not None:
+        return typed[0], known[typed[0]].checked(*typed)
+    override = _parsed(text)
+    key = override.key_or_group
+    if key in ("from", "until"):
+        raise R1ReproError(
+            f"`{text}` is not a setting: write `--{key} STAGE` after `r1repro run` or `plan`"
+        )
+    if override.get_key_element() != key:
+        raise R1ReproError(
+            f"`{text}` would add or delete a key: only key=value for a key that exists is accepted"
+        )
+    if override.is_sweep_override():
+        raise R1ReproError(f"`{text}` has several values: give one, or use --multirun for seeds")
+    value = override.value()
+    if key in GROUPS:
+        check_choice(key, value)
+        return key, value
+    if key not in known:
+        raise _unknown(key, text)
+    return key, known[key].checked(key, value)
 
 
 def _parsed(text: str) -> Any:
@@ -200,41 +221,19 @@ def _parsed(text: str) -> Any:
 def _malformed(text: str) -> R1ReproError:
     """The error for an override that Hydra cannot read, by its key if it has one."""
     key, equals, value = (part.strip() for part in text.partition("="))
-    known = _accepted_types()
-    if equals and key in known:
-        return refused(key, value, _KINDS[known[key][0]][1])
-    if equals and key not in GROUPS and re.fullmatch(r"\w[\w.]*", key):
-        return _unknown(key, text, list(known))
+    if equals and key in GROUPS:
+        check_choice(key, value)
+    if equals and key in _settings():
+        return refused(key, value, SAID[_settings()[key].kind])
+    if equals and re.fullmatch(r"\w[\w.]*", key):
+        return _unknown(key, text)
     return R1ReproError(
         f"`{text}` is not a setting: write key=value, such as seed=3 or stage.r1_zero.steps=200"
     )
 
 
-def _check_override(text: str) -> None:
-    """Raise R1ReproError for an override that Hydra rejects at length or silently accepts."""
-    _check_own(text)
-    override = _parsed(text)
-    key = override.key_or_group
-    if key in ("from", "until"):
-        raise R1ReproError(
-            f"`{text}` is not a setting: write `--{key} STAGE` after `r1repro run` or `plan`"
-        )
-    if override.is_delete() or override.is_add() or override.is_force_add():
-        raise R1ReproError(
-            f"`{text}` would add or delete a key: only key=value for a key that exists is accepted"
-        )
-    if override.is_sweep_override():
-        raise R1ReproError(f"`{text}` has several values: give one, or use --multirun for seeds")
-    if key in GROUPS:
-        check_choice(key, override.value())
-        return
-    accepted = _accepted_types()
-    if key not in accepted:
-        raise _unknown(key, text, list(accepted))
-    _check_type(key, override.value(), accepted[key])
-
-
-def _unknown(key: str, text: str, known: Sequence[str]) -> R1ReproError:
+def _unknown(key: str, text: str) -> R1ReproError:
+    known = list(_settings())
     inside = [name for name in known if name.startswith(key + ".")]
     if inside:
         names = offered(key, inside, "r1repro/config/schema.py has")
@@ -243,51 +242,18 @@ def _unknown(key: str, text: str, known: Sequence[str]) -> R1ReproError:
     return R1ReproError(f"`{key}` in `{text}` is not a setting: the nearest one is {nearest}")
 
 
-def _check_own(text: str) -> None:
-    """Raise R1ReproError for a place given where a choice of conf/ is wanted."""
-    key, _, value = (part.strip() for part in text.partition("="))
-    place = value.strip("'\"")
-    own = {
-        "model": "for a folder write scale=gpu model=local model.path=FOLDER, for a model of the "
-        "hub see docs/extend.md",
-        "task": "for a file of your own write task=own task.path=FILE",
-    }.get(key)
-    named = os.sep in place or place.endswith(records.SUFFIXES) or os.path.exists(place)
-    if own is not None and named and place not in groups.choices(key):
-        raise refused(key, value, f"a name of conf/{key}s.yaml; {own}")
+@cache
+def _settings() -> dict[str, Setting]:
+    """Every setting by its dotted key."""
 
-
-_KINDS: dict[type, tuple[tuple[type, ...], str]] = {
-    bool: ((), "true or false"),
-    str: ((str,), "a string"),
-    float: ((int, float), "a number"),
-    int: ((int,), "a whole number"),
-}
-"""The types of a value that a setting of each type takes, and how an error says them."""
-
-
-def _check_type(key: str, value: object, kinds: tuple[type, ...]) -> None:
-    if value is None and type(None) in kinds:
-        return
-    accepted, said = _KINDS[kinds[0]]
-    if isinstance(value, bool) != (kinds[0] is bool) or not isinstance(value, (bool, *accepted)):
-        raise refused(key, value, said)
-
-
-def _accepted_types() -> dict[str, tuple[type, ...]]:
-    def walk(kind: Any, prefix: str) -> Iterator[tuple[str, tuple[type, ...]]]:
-        for name, hint in get_type_hints(kind).items():
+    def walk(kind: Any, prefix: str) -> Iterator[tuple[str, Setting]]:
+        for name, hint in get_type_hints(kind, include_extras=True).items():
             if is_dataclass(hint):
                 yield from walk(hint, f"{prefix}{name}.")
             else:
-                yield f"{prefix}{name}", get_args(hint) or (hint,)
+                yield f"{prefix}{name}", Setting.of(hint)
 
     return dict(walk(Config, ""))
-
-
-def _free(accepted: Mapping[str, tuple[type, ...]]) -> dict[str, tuple[type, ...]]:
-    """The settings without the scale, which is a choice of conf/."""
-    return {key: kinds for key, kinds in accepted.items() if key not in GROUPS}
 
 
 def save(config: Config, path: Path) -> None:
@@ -296,17 +262,19 @@ def save(config: Config, path: Path) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    node = OmegaConf.structured(_literal(config))
-    part.write_text(OmegaConf.to_yaml(node), encoding="utf-8")
+    plain = asdict(
+        config,
+        dict_factory=lambda pairs: {
+            name: literal(value) if isinstance(value, str) else value for name, value in pairs
+        },
+    )
+    part.write_text(OmegaConf.to_yaml(OmegaConf.create(plain)), encoding="utf-8")
     part.replace(path)
 
 
-def _literal(node: Any) -> Any:
-    """The configuration with every text such that `load` reads it back as it is."""
-    if is_dataclass(node):
-        whole: Any = node
-        return replace(whole, **{f.name: _literal(getattr(node, f.name)) for f in fields(node)})
-    return literal(node) if isinstance(node, str) else node
+def literal(text: str) -> str:
+    """The text such that OmegaConf takes none of it for an interpolation `${...}`."""
+    return _INTERPOLATION.sub(lambda found: 2 * found[1] + "\\${", text)
 
 
 def load(path: Path | str) -> Config:
@@ -325,13 +293,12 @@ def load(path: Path | str) -> Config:
             "give the resolved.yaml of a run, or leave config_path empty"
         )
     try:
-        config = OmegaConf.to_object(OmegaConf.merge(_schema(), OmegaConf.load(path)))
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        config: Config = _built(Config, OmegaConf.to_container(OmegaConf.load(path), resolve=True))
+    except (OmegaConfBaseException, yaml.YAMLError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise R1ReproError(
             f"{path} is not a configuration of this version ({reason}): compose it again"
         ) from error
-    assert isinstance(config, Config)
     validate(config)
     return config
 
@@ -343,24 +310,24 @@ def values(config: Config, path: str) -> Any:
 
 def unset(config: Config, path: str) -> bool:
     """Whether a dotted path is one of LATER, at the value at which it enters no key."""
-    return _unset(path.rpartition(".")[2], attrgetter(path)(config))
+    parent, _, name = path.rpartition(".")
+    return _unset(attrgetter(parent)(config) if parent else config, name)
 
 
 def _plain(node: Any, path: str) -> Any:
     if not is_dataclass(node):
         return node
-    inner = ((f.name, f"{path}.{f.name}") for f in fields(node))
     return {
-        name: _plain(getattr(node, name), inside)
-        for name, inside in inner
-        if inside not in RESULT_FREE
-        and name != "save_every"
-        and not _unset(name, getattr(node, name))
+        f.name: _plain(getattr(node, f.name), inside)
+        for f in fields(node)
+        if (inside := f"{path}.{f.name}") not in RESULT_FREE
+        and f.name != "save_every"
+        and not _unset(node, f.name)
     }
 
 
-def _unset(name: str, value: object) -> bool:
-    return name in LATER and value == LATER[name]
+def _unset(node: Any, name: str) -> bool:
+    return name in LATER and getattr(node, name) == getattr(type(node), name)
 
 
 def only(config: Config, paths: Sequence[str]) -> Config:
@@ -368,7 +335,7 @@ def only(config: Config, paths: Sequence[str]) -> Config:
 
     Stages get this, so that a stage that uses a setting outside its key fails.
     """
-    saving = (p for p in _accepted_types() if p.endswith(".save_every"))
+    saving = (path for path in _settings() if path.endswith(".save_every"))
     return _only(config, "", (*paths, *RESULT_FREE, *saving))
 
 

@@ -10,15 +10,15 @@ from r1repro.config.ranges import Count, OneOf, Within
 class EngineConfig:
     """How models are loaded, trained and sampled.
 
-    precision: composing replaces "auto". Full fine-tuning keeps float32 weights and computes under
-        autocast; with LoRA the frozen weights have this precision, as do models that only sample.
+    precision: "auto" is replaced when the settings are composed. Full fine-tuning keeps float32
+        weights under autocast; frozen weights (LoRA, or models that only sample) have it.
     attention: attention implementation, as named by transformers.
     sharded: shard weights, gradients and optimizer state over the processes (FSDP2); rollouts use
         a full copy of the weights.
     lora_rank: rank of the adapters, which are merged at the end of a stage. quantized: frozen
         weights in 4 bits (QLoRA).
-    rollouts: our sampler ("own"), vLLM in the same process ("vllm"), or for training on a server
-        at `vllm_server` ("vllm_server"; sampling with fixed weights then uses vLLM in-process).
+    rollouts: our sampler ("own"), vLLM in the same process ("vllm"), or vLLM on the server at
+        `vllm_server` ("vllm_server"; only in training, sampling with fixed weights is in-process).
     report_to: where the trainers log besides metrics.parquet.
     """
 

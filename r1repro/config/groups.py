@@ -4,10 +4,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from r1repro.config.ranges import refused
 from r1repro.errors import R1ReproError, offered
 
 OWN = "conf/working_copy.txt"
-"""By this a conf/ is known as r1repro's; other projects have one too."""
+"""The file that marks a conf/ as r1repro's; other projects have a conf/ too."""
 
 
 def _root() -> Path:
@@ -34,8 +35,11 @@ def check_root() -> None:
 TABLES = ("model", "task", "student", "ablation")
 """Groups whose choices, with the settings of each, are in conf/GROUPs.yaml."""
 GROUPS = ("scale", *TABLES)
-HUB_SCALES = ("smoke", "pocket", "gpu", "paper")
-"""The scales that a pretrained model can be trained at."""
+_OWN = {
+    "model": "; for a folder write scale=gpu model=local model.path=FOLDER, for a model of the hub "
+    "see docs/extend.md",
+    "task": "; for a file of your own write task=own task.path=FILE",
+}
 
 
 @cache
@@ -60,12 +64,8 @@ def check_choice(group: str, name: object) -> None:
     names = choices(group)
     if name not in names:
         where = f"conf/{group}s.yaml has" if group in TABLES else f"conf/{group}/ has"
-        raise refused(group, name, f"one of {offered(str(name), names, where)}")
-
-
-def refused(key: str, value: object, accepted: str) -> R1ReproError:
-    """The error for a value that a setting does not take."""
-    return R1ReproError(f"{key}={value} is not accepted: {key} takes {accepted}")
+        own = _OWN.get(group, "")
+        raise refused(group, name, f"one of {offered(str(name), names, where)}{own}")
 
 
 def register() -> None:
@@ -75,14 +75,15 @@ def register() -> None:
     """
     from hydra.core.config_store import ConfigStore
 
+    models = table("model")
     for group in TABLES:
         for name, settings in table(group).items():
-            node: dict[str, Any] = {group: settings}
             if group == "student":
-                node[group] = {
-                    key: table("model")[value] if key in ("qwen", "llama") else value
-                    for key, value in settings.items()
+                shapes = {
+                    key: models[settings[key]] for key in ("qwen", "llama") if key in settings
                 }
+                settings = settings | shapes
+            node: dict[str, Any] = {group: settings}
             if group == "model" and ("hub" in settings or "path" in settings):
                 node["defaults"] = [{"override /student": "hub"}]
             ConfigStore.instance().store(name=name, node=node, group=group, package="_global_")

@@ -1,4 +1,4 @@
-"""The arms of the lab (conf/lab.yaml): RL with one thing changed, or learning from given data."""
+"""The arms of the lab (conf/lab.yaml): RL with one change, or training on data made beforehand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,66 +6,64 @@ from functools import cache
 from typing import Any
 
 from r1repro.config.groups import ROOT, check_root
-from r1repro.config.schema import RLConfig, SFTConfig, StagesConfig
+from r1repro.config.schema import RLConfig, SFTConfig, StagesConfig, changed
 from r1repro.errors import R1ReproError
 
 PLACE = "conf/lab.yaml"
 EVALUATE = "r1repro.stages.evaluate:validation"
-"""What evaluates an arm."""
+"""The function that evaluates an arm."""
 START = "evaluate_lab_start"
-"""The stage that evaluates the base as the arms are."""
+"""The stage that evaluates the base in the same way as the arms."""
 ITERATIVE = "iterative_grpo"
-"""The stage of two rounds by a learned reward; its notebook has that name too."""
+"""The stage of two rounds with a learned reward, and its notebook."""
 STAGE = "lab_"
 """Prefix of an arm's stage."""
 REFERENCE = "grpo"
-"""The arm that the others are compared with, and whose questions and samples all have."""
+"""The arm that the others are compared with; all use its questions and number of samples."""
 ROUND = 20
 """Most batches of a round of iterative GRPO."""
 REPLAY = 0.1
-"""Share of a refreshed reward model's pairs that the one before learned from."""
+"""Share of a refreshed reward model's pairs that its predecessor was trained on."""
 PROCESS = "process_model"
-"""The stage of the learned reward for steps."""
-LEARNED = "learned_steps"
-"""The change of an arm whose steps are rewarded by that model."""
-OFFLINE = "offline"
-"""The change of an arm that learns from data made beforehand, by a method: sft, rft or dpo."""
-SHARE = "share"
-"""The change of such an arm that learns from this share of the data only, its last part."""
-AFTER = "after"
-"""The change of an arm of RL that starts from the policy of an arm of SFT, a cold start."""
-_OTHERS = (OFFLINE, LEARNED, SHARE, AFTER)
-"""Changes that are not of RLConfig."""
+"""The stage of the model that rewards steps."""
+OFFLINE, AFTER = "offline", "after"
+"""The changes that name a method on data made beforehand, and the SFT arm of a cold start."""
+_OTHERS = (OFFLINE, AFTER, "learned_steps", "share")
+"""Changes that are not settings of RLConfig."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """An arm; changes: values of RLConfig's keys, and what stands in the head of conf/lab.yaml."""
+    """An arm. changes: settings of RLConfig, and the ones explained at the top of conf/lab.yaml."""
 
     method: str
     shown_in: tuple[str, ...]
     changes: tuple[tuple[str, Any], ...] = ()
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a change, or the default."""
+        return dict(self.changes).get(name, default)
+
     @property
     def offline(self) -> str | None:
-        """sft, rft or dpo, of an arm that learns from data made beforehand; None of RL."""
-        return dict(self.changes).get(OFFLINE)
+        """sft, rft or dpo for an arm that is trained on data made beforehand; None for RL."""
+        return self.get(OFFLINE)
 
     @property
     def learned_steps(self) -> bool:
-        """Whether the model of stage PROCESS rewards the steps."""
-        return bool(dict(self.changes).get(LEARNED))
+        """Whether the steps are rewarded by the model of stage PROCESS."""
+        return self.get("learned_steps", False)
 
     @property
     def start(self) -> str:
-        """The stage whose policy it starts from."""
-        after = dict(self.changes).get(AFTER)
+        """The stage whose policy it starts from: the base, or an SFT arm as its cold start."""
+        after = self.get(AFTER)
         return "base" if after is None else f"{STAGE}{after}"
 
     @property
     def share(self) -> float:
-        """The share of the data made beforehand that it learns from."""
-        return float(dict(self.changes).get(SHARE, 1.0))
+        """Share of the data made beforehand, taken from its end, that it is trained on."""
+        return self.get("share", 1.0)
 
 
 @cache
@@ -89,22 +87,23 @@ def arms() -> Mapping[str, Arm]:
 
 
 def _check_starts(made: Mapping[str, Arm]) -> None:
-    """A cold start is an earlier arm of SFT, trained with every notebook that shows the other."""
-    for at, (name, arm) in enumerate(made.items()):
-        changes = dict(arm.changes)
-        if AFTER in changes:
-            starts = {other: one for other, one in list(made.items())[:at] if one.offline == "sft"}
-            start = starts.get(changes[AFTER])
+    """Raise R1ReproError for a cold start or a share that does not suit its arm."""
+    starts: dict[str, Arm] = {}
+    for name, arm in made.items():
+        if after := arm.get(AFTER):
+            start = starts.get(after)
             if arm.offline or start is None or not {*arm.shown_in} <= {*start.shown_in}:
                 raise R1ReproError(
-                    f"{PLACE}, {name}: {AFTER}={changes[AFTER]} is for an arm of RL, and takes an "
+                    f"{PLACE}, {name}: after={after} is for an arm of RL, and takes an "
                     f"arm of SFT above it that is shown in {', '.join(arm.shown_in)} too"
                 )
-        if SHARE in changes and not (arm.offline and 0 < arm.share <= 1):
+        if arm.get("share") is not None and not (arm.offline and 0 < arm.share <= 1):
             raise R1ReproError(
-                f"{PLACE}, {name}: {SHARE}={changes[SHARE]} is for an arm with {OFFLINE}, and "
+                f"{PLACE}, {name}: share={arm.share} is for an arm with offline, and "
                 "takes a number above 0 and up to 1"
             )
+        if arm.offline == "sft":
+            starts[name] = arm
 
 
 def shown_in(lab: str) -> Mapping[str, Arm]:
@@ -118,23 +117,23 @@ def evaluation(arm: str) -> str:
 
 
 def offline_settings(stage: StagesConfig, arm: Arm) -> SFTConfig:
-    """Settings of an arm that learns from data made beforehand: base_rft's, DPO at R1-Zero's rates.
+    """Settings of an arm that is trained on data made beforehand: those of base_rft.
 
-    DPO passes over its pairs once.
+    DPO has R1-Zero's rates and a single epoch.
     """
-    found, usual = stage.base_rft, stage.r1_zero if arm.offline == "dpo" else stage.base_rft
-    rate = dict(arm.changes).get("rate", 1.0)
+    dpo, rate = arm.offline == "dpo", arm.get("rate", 1.0)
+    usual = stage.r1_zero if dpo else stage.base_rft
     return replace(
-        found, lr_matrices=rate * usual.lr_matrices, lr_rest=rate * usual.lr_rest,
-        epochs=1 if arm.offline == "dpo" else found.epochs,
+        stage.base_rft, lr_matrices=rate * usual.lr_matrices, lr_rest=rate * usual.lr_rest,
+        epochs=1 if dpo else stage.base_rft.epochs,
     )  # fmt: skip
 
 
 def settings(start: RLConfig, arm: Arm) -> RLConfig:
-    """An arm's settings; start: R1-Zero's. It has at most as many batches as R1-Zero.
+    """An arm's settings, from R1-Zero's (`start`), with at most as many batches.
 
-    Checkpoints are where a generation of completions ends. Of an arm that learns from data made
-    beforehand these are the settings of the arm of GRPO that has its questions and samples.
+    Checkpoints are saved where a generation of completions ends. For an arm that is trained on data
+    made beforehand these are the settings of GRPO on the same questions and samples.
     """
     changes = {key: value for key, value in arm.changes if key not in _OTHERS}
     batches = min(changes.pop("batches"), start.batches)
@@ -146,26 +145,24 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
     cap, raised = changes.pop("cap", None), changes.pop("raised", None)
     if cap is not None:
         most = start.max_completion_tokens
-        changes |= {"max_completion_tokens": max(1, round(cap * most))}
-        changes |= {"raised_at": None, "raised_cap": None}
-        if raised is not None:
-            changes |= {"raised_at": max(1, round(raised * batches)), "raised_cap": most}
-    prefix = "objective."
-    inner = {k.removeprefix(prefix): v for k, v in changes.items() if k.startswith(prefix)}
-    own = {k: v for k, v in changes.items() if not k.startswith(prefix)}
-    found = replace(
-        start, **own, lr_matrices=rate * start.lr_matrices, lr_rest=rate * start.lr_rest,
-        objective=replace(start.objective, **inner),
-    )  # fmt: skip
+        changes |= {
+            "max_completion_tokens": max(1, round(cap * most)),
+            "raised_at": None if raised is None else max(1, round(raised * batches)),
+            "raised_cap": None if raised is None else most,
+        }
+    changes |= {"lr_matrices": rate * start.lr_matrices, "lr_rest": rate * start.lr_rest}
+    found = start
+    for key, value in changes.items():
+        found = changed(found, key, value)
     if arm.learned_steps and found.objective.advantage != "process":
         raise R1ReproError(
-            f"an arm of {PLACE} has learned_steps without steps to pay: give it "
+            f"an arm of {PLACE} has learned_steps but no reward for steps: give it "
             "objective.advantage: process, or leave learned_steps out"
         )
     batches -= batches % found.steps_per_generation
     once, passes = found.updates_per_generation, found.objective.passes
     saved = once * -(-start.save_every // once)
-    # Both count updates; in samples they are the same in every arm.
+    # Both settings count updates; counted in samples they are the same in every arm.
     raised = None if found.raised_at is None else found.raised_at * passes
     return replace(
         found, steps=batches * passes, save_every=saved, snapshot_every=0, raised_at=raised,
@@ -174,12 +171,12 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
 
 
 def of_round(start: RLConfig) -> RLConfig:
-    """A round of iterative GRPO by a learned reward alone; start: R1-Zero's settings.
+    """A round of iterative GRPO with a learned reward alone, from R1-Zero's settings (`start`).
 
     Its reference is the policy that it starts from.
     """
     batches = max(1, min(ROUND, start.batches // 2))
-    changes: dict[str, Any] = {
+    changes = {
         "batches": batches, "reference_sync_steps": batches, "format_of_right": False,
         "accuracy_weight": 0.0, "format_weight": 0.0, "language_weight": 0.0,
         "preference_weight": 1.0,

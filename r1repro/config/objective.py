@@ -1,7 +1,7 @@
-"""The objective of an RL stage: which advantage, which KL, and what is averaged over.
+"""The objective of an RL stage: its advantage, KL term and normalization.
 
-The defaults are GRPO's, as DeepSeekMath and R1 have it. Formulas are in r1repro/training/, in
-objective.py, kl.py, process.py and ppo.py; how the settings combine is in docs/objective.md.
+The defaults are GRPO's, as in DeepSeekMath and R1. Formulas are in r1repro/training/ (objective.py,
+kl.py, process.py, ppo.py); docs/objective.md says how the settings combine.
 """
 
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from r1repro.config.ranges import Count, Fraction, OneOf, Rate
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
-    """Variants of GRPO's objective; the coefficients and the clip are beside it, in RLConfig.
+    """Variants of GRPO's objective, whose coefficients and clip range are in RLConfig.
 
     advantage: "group", (r - mean) / std over the group; "centred", without the division (Dr. GRPO);
         "reward", r itself (online RFT); "process", the normalized rewards of the steps from a token
         on (DeepSeekMath 4.1.3); "gae", by a critic (PPO).
-    kl: the estimator. kl_in: where beta times it goes: into the loss at every token (GRPO), or out
-        of the reward (PPO; with an advantage of completions, summed over their tokens).
+    kl: the estimator. kl_in: where beta times it enters: the loss at every token (GRPO), or with a
+        minus the reward (PPO; for an advantage per completion, summed over its tokens).
     normalization: the mean is over each completion's tokens and then over completions
         ("completion"), over all tokens of the step ("tokens", DAPO), or over completions with the
         cap as the length of each ("cap", Dr. GRPO).
     passes: passes over each generation of completions (mu of Algorithm 1).
-    lam, critic_lr: with "gae", its lambda (0.95 in PPO as it comes; 1 in R1's comparison, A.3) and
+    lam, critic_lr: with "gae", its lambda (PPO's default is 0.95; R1's comparison, A.3, has 1) and
         the critic's learning rate.
     """
 
@@ -38,11 +38,8 @@ class ObjectiveConfig:
 
 PLAIN_OBJECTIVE = ObjectiveConfig()
 """GRPO."""
-CAME_LATER = ("lam", "critic_lr")
-"""Settings that enter a key only where they are not the default, since results were stored before
-they came."""
 OF_TOKENS = ("process", "gae")
-"""Advantages of tokens; the others are of completions."""
+"""Advantages per token; the others are per completion."""
 LABS = (
     "why_rl", "ppo_vs_grpo", "advantages", "kl_and_reference", "on_and_off_policy",
     "iterative_grpo", "length_and_cap", "failures",

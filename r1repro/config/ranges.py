@@ -1,6 +1,13 @@
-"""What a number or a string of the configuration may be, as stands beside its type."""
+"""What a setting may be: its type, and the range or the choices that stand beside it."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self, get_args
+
+from r1repro.errors import R1ReproError
+
+
+def refused(key: str, value: object, accepted: str) -> R1ReproError:
+    """The error for a value that a setting does not take."""
+    return R1ReproError(f"{key}={value} is not accepted: {key} takes {accepted}")
 
 
 class Within(NamedTuple):
@@ -25,6 +32,36 @@ class OneOf(NamedTuple):
 
     def accepts(self, value: str) -> bool:
         return value in self.names
+
+
+SAID = {bool: "true or false", str: "a string", float: "a number", int: "a whole number"}
+"""The types of settings, as an error says them."""
+
+
+class Setting(NamedTuple):
+    """The type of a setting, whether it may be null, and its range or choices."""
+
+    kind: type
+    optional: bool = False
+    accepted: Any = None
+
+    @classmethod
+    def of(cls, hint: Any) -> Self:
+        """The setting with this annotation, such as `Count | None`."""
+        optional = type(None) in get_args(hint)
+        inner = get_args(hint)[0] if optional else hint
+        kind, *accepted = get_args(inner) or (inner,)
+        return cls(kind, optional, *accepted)
+
+    def checked(self, key: str, value: Any) -> Any:
+        """The value in the setting's type. Raises R1ReproError for one that it does not take."""
+        if value is None and self.optional:
+            return None
+        if type(value) is not self.kind and (type(value), self.kind) != (int, float):
+            raise refused(key, value, SAID[self.kind])
+        if self.accepted is not None and not self.accepted.accepts(value):
+            raise refused(key, value, self.accepted.said)
+        return self.kind(value)
 
 
 Count = Annotated[int, Within(1, 2**40, "a whole number of at least 1")]

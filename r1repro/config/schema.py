@@ -1,41 +1,31 @@
-"""The settings: the type of each, and what it accepts.
+"""All settings, with the type and the range of each.
 
-Values are in conf/; what has a default here is an option that no scale needs.
+Their values are in conf/; one with a default here is an option that no scale sets.
 """
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
-from r1repro.config.engine import EngineConfig, LaunchConfig
-from r1repro.config.general import NO_GENERAL, GeneralConfig
+from r1repro.config.engine import PLAIN_ENGINE, EngineConfig, LaunchConfig
 from r1repro.config.objective import LABS, PLAIN_OBJECTIVE, ObjectiveConfig
-from r1repro.config.ranges import (
-    Count,
-    Fraction,
-    OneOf,
-    Rate,
-    Seed,
-    Temperature,
-    Weight,
-    Within,
-)
+from r1repro.config.ranges import Count, Fraction, OneOf, Rate, Seed, Temperature, Weight, Within
 
 CAPS = ("max_completion_tokens", "raised_cap")
-"""Settings of a stage that bound its completions, in tokens."""
+"""The settings that bound a stage's completions, in tokens."""
 LONGEST_PROMPT = 64
 """Positions, in tokens, reserved for a prompt with its template."""
 GGUF = ".gguf"
-"""Suffix of a model in one file, which is converted into a folder before it is loaded."""
+"""Suffix of a model in a single file, which is converted to a folder before it is loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OriginConfig:
-    """Where a model is from, and how it is asked. Without `hub` and `path` it is trained here.
+    """Where a model comes from and how it is prompted; without `hub` and `path` it is trained here.
 
-    hub: a model of the Hugging Face hub, NAME@COMMIT, or NAME for the latest.
-    path: a folder in HF format or a GGUF file, which takes precedence over `hub`.
-    chat: prompt format from the cold start on, one of tasks/prompts/; the stages before it use the
-        paper's base format.
+    hub: a model on the Hugging Face hub: NAME@COMMIT, or NAME for its latest commit.
+    path: a folder in HF format or a GGUF file; takes precedence over `hub`.
+    chat: prompt template from the cold start on, one of tasks/prompts/; earlier stages use the
+        paper's template for base models.
     """
 
     name: str
@@ -51,7 +41,7 @@ class OriginConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(OriginConfig):
-    """A trained model with its shape, by which `r1repro plan` counts without its weights."""
+    """A trained model and its shape, from which `r1repro plan` estimates without the weights."""
 
     architecture: Annotated[str, OneOf(("qwen2", "qwen3", "llama"))]
     hidden_size: Count
@@ -70,11 +60,11 @@ class TaskConfig:
     """Which problems, and how many of each split.
 
     train, test: data sets of r1repro/tasks/sources.py, those of `test` joined by "+"; null is the
-        mini world. Without `test` a part of the training problems is held out.
-    path, test_path: your own files instead; prompt, answer, level: their fields; language: the
+        mini world. Without `test`, some of the training problems are held out.
+    path, test_path: your own files instead. prompt, answer, level: their fields. language: the
         language of their questions.
-    max_level: hardest level of the mini world; 6 to 8 are longer chains of larger numbers, and
-        countdown from four numbers. Of the word problems, whose hardest is 3, the number of steps.
+    max_level: hardest level of the mini world (6 to 8 are longer chains of larger numbers, and
+        countdown from four numbers); for word problems the most steps, up to 3.
     """
 
     name: str
@@ -91,10 +81,15 @@ class TaskConfig:
     language: Annotated[str, OneOf(("en", "zh"))] = "en"
     max_level: Annotated[int, Within(1, 8, "a level from 1 to 8")]
 
+    @property
+    def is_mini(self) -> bool:
+        """Whether the problems are those of the mini world."""
+        return self.train is None and self.path is None
+
 
 @dataclass(frozen=True, kw_only=True)
 class BaseConfig:
-    """Pretraining: total tokens, and learning rates of Muon (matrices) and AdamW (the rest)."""
+    """Pretraining for `tokens` tokens with Muon (matrices) and AdamW (all other parameters)."""
 
     tokens: Count
     batch_tokens: Count
@@ -110,16 +105,16 @@ class BaseConfig:
 class RLConfig:
     """GRPO with the KL term in the loss: `questions` x `generations` completions per step.
 
-    The reward is the weighted sum of the rule-based rewards. `objective` has the variants, and
-    beta, epsilon and steps_per_generation their coefficients.
-    format_of_right: reward accuracy only if the answer is in its tag, and the format only of right
-        answers; false rewards each independently, as in the paper.
-    overlong_weight: of DAPO's punishment of completions that come near the cap; R1 has none.
+    The reward is the weighted sum of the rewards that have a weight here. `objective` selects
+    variants; beta, epsilon and steps_per_generation are their coefficients.
+    format_of_right: reward accuracy only if the answer is in its tag, and format only for correct
+        answers; false rewards the two independently, as in the paper.
+    overlong_weight: weight of DAPO's penalty for completions close to the cap; R1 has none.
     rollout_batch: completions sampled at a time, which bounds the KV cache.
-    micro_batch_tokens: tokens of a forward and backward pass.
+    micro_batch_tokens: tokens per forward and backward pass.
     snapshot_every: steps between policies kept for the held-out curve; 0 keeps none.
-    raised_at: updates after which completions may have `raised_cap` tokens, from the next rollout
-        on (R1 v2, 2.1); null never raises the cap.
+    raised_at: updates after which the next rollout raises the cap to `raised_cap` tokens (R1 v2,
+        2.1); null never raises it.
     """
 
     steps: Count
@@ -151,7 +146,7 @@ class RLConfig:
     objective: ObjectiveConfig = PLAIN_OBJECTIVE
 
     def cap(self, step: int) -> int:
-        """Most tokens of the completions that update `step` (from 0) learns from."""
+        """The cap, in tokens, on the completions of update `step` (counted from 0)."""
         sampled = step - step % self.updates_per_generation
         if self.raised_at is None or self.raised_cap is None or sampled < self.raised_at:
             return self.max_completion_tokens
@@ -164,16 +159,16 @@ class RLConfig:
 
     @property
     def updates_per_generation(self) -> int:
-        """Updates from one generation of completions: its parts times the passes over them."""
+        """Updates per generation of completions: its parts times the passes over them."""
         return self.steps_per_generation * self.objective.passes
 
     @property
     def batches(self) -> int:
-        """Batches of `questions` that are asked, each learned from in every pass."""
+        """Batches of `questions` that are sampled; every pass learns from each."""
         return self.steps // self.objective.passes
 
     def rollout_parts(self, rows: int) -> int:
-        """Number of equal parts, in whole groups, in which a process samples `rows` completions."""
+        """Equal parts, of whole groups, in which a process samples its `rows` completions."""
         groups = max(1, rows // self.generations)
         fitting = (n for n in range(1, groups) if groups % n == 0)
         return next((n for n in fitting if rows // n <= self.rollout_batch), groups)
@@ -181,10 +176,10 @@ class RLConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AllScenarioConfig(RLConfig):
-    """RL on reasoning prompts, mixed with general prompts in the last part of the steps.
+    """RL on reasoning prompts, with general prompts mixed in towards the end.
 
     general_from: share of the steps before the first general prompt (R1: 1,300 of 1,700).
-    general_share: share of general questions in every later step.
+    general_share: share of general prompts in each later step.
     """
 
     general_from: Fraction
@@ -193,9 +188,9 @@ class AllScenarioConfig(RLConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SFTConfig:
-    """Supervised fine-tuning on completions, cosine schedule to a tenth of the rate.
+    """Supervised fine-tuning on completions, with a cosine schedule to a tenth of the rate.
 
-    rows_at_once: most rows per forward pass; the gradients of a batch are accumulated.
+    rows_at_once: most rows per forward pass; gradients are accumulated over a batch.
     """
 
     epochs: Count
@@ -211,7 +206,7 @@ class SFTConfig:
 class RFTConfig(SFTConfig):
     """Rejection-sampling fine-tuning of the base on as many samples as R1-Zero draws.
 
-    keep_all: train on all samples, for scale=smoke, where no answer is right.
+    keep_all: train on all samples; for scale=smoke, where no answer is correct.
     """
 
     keep_all: bool
@@ -221,7 +216,7 @@ class RFTConfig(SFTConfig):
 class SamplesConfig:
     """A data set of `questions` x `samples` samples of a policy, at most `kept` per question.
 
-    keep_all: drop nothing, for scale=smoke, where no answer is right.
+    keep_all: keep all samples; for scale=smoke, where no answer is correct.
     """
 
     questions: Count
@@ -253,7 +248,7 @@ class RewardModelConfig(SFTConfig):
 
 
 def rows_together(settings: SFTConfig, processes: int = 1) -> int:
-    """Largest equal part of a process's batch that is at most rows_at_once, in rows."""
+    """Rows per forward pass: the largest equal part of a process's batch up to rows_at_once."""
     share = settings.batch_size // processes
     most = min(share, settings.rows_at_once)
     return next(rows for rows in range(most, 0, -1) if share % rows == 0)
@@ -287,12 +282,12 @@ class StagesConfig:
 class StudentsConfig:
     """The two students of distillation, each with its own base.
 
-    traces: a stronger teacher's answers instead of Dev2's, as a file or a data set of the hub;
-        traces_prompt, traces_completion: its fields; traces_rows: most rows, each of at most
-        traces_tokens tokens.
-    teacher: a stronger teacher, a model folder or a model of the hub, that answers the questions of
-        rejection sampling; its answers pass the same filters. teacher_chat: its prompt format, one
-        of tasks/prompts/; teacher_tokens: most tokens of an answer, null for Dev2's cap.
+    traces: a stronger teacher's answers instead of Dev2's: a file, or a data set on the hub.
+        traces_prompt, traces_completion: its fields. traces_rows: most rows. traces_tokens: most
+        tokens of a row.
+    teacher: a stronger teacher, a folder or a model on the hub, that answers the questions of
+        rejection sampling; the same filters apply. teacher_chat: its prompt template, one of
+        tasks/prompts/. teacher_tokens: most tokens of an answer; null for Dev2's cap.
     """
 
     name: str
@@ -306,6 +301,23 @@ class StudentsConfig:
     teacher_tokens: Count | None = None
     qwen: ModelConfig
     llama: ModelConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneralConfig:
+    """General data of your own, for pretrained models; null takes the mini world's general items.
+
+    sft: a file of questions with answers for fine-tuning; RL's general prompts are its questions.
+    pairs: a file of questions with a better and a worse answer, for the reward model.
+    prompt, completion, chosen, rejected: their fields, text or chats.
+    """
+
+    sft: str | None = None
+    pairs: str | None = None
+    prompt: str = "prompt"
+    completion: str = "completion"
+    chosen: str = "chosen"
+    rejected: str = "rejected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,12 +344,12 @@ class AblationConfig:
 class EvaluationConfig:
     """How a checkpoint is sampled on the held-out problems; `split` "validation" is for trials.
 
-    samples: per reasoning problem, for base and R1-Zero; `samples_between`: the same for the other
-        checkpoints; `general_samples`: per general item; `search_samples`: per validation problem
-        in the search for the best prompt of the base.
-    curve_samples: per validation problem for each policy that R1-Zero's training kept (stage
-        r1_zero_curve); null leaves the held-out curve out.
-    problems, general_items: most that are asked, evenly taken from the split; null asks all.
+    samples: per reasoning problem, for the base and R1-Zero; samples_between: for all other
+        checkpoints. general_samples: per general item. search_samples: per validation problem in
+        the search for the base's best prompt.
+    curve_samples: per validation problem and policy kept by R1-Zero's training (stage
+        r1_zero_curve); null omits the held-out curve.
+    problems, general_items: most that are asked, spread evenly over the split; null asks all.
     """
 
     split: Annotated[str, OneOf(("test", "validation"))] = "test"
@@ -356,7 +368,7 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything a run depends on. lab: arms of the lab (conf/lab.yaml) instead of the sequence."""
+    """All settings of a run. lab: run arms of the lab (conf/lab.yaml) instead of the sequence."""
 
     seed: Seed
     base_seed: Seed
@@ -368,7 +380,14 @@ class Config:
     student: StudentsConfig
     ablation: AblationConfig
     evaluation: EvaluationConfig
-    engine: EngineConfig
-    launch: LaunchConfig
-    general: GeneralConfig = NO_GENERAL
+    engine: EngineConfig = PLAIN_ENGINE
+    launch: LaunchConfig = LaunchConfig()
+    general: GeneralConfig = GeneralConfig()
     lab: Annotated[str, OneOf(("none", *LABS, "all"))] = "none"
+
+
+def changed(node: Any, path: str, value: Any) -> Any:
+    """The configuration with another value at a dotted path."""
+    first, _, rest = path.partition(".")
+    inner = changed(getattr(node, first), rest, value) if rest else value
+    return replace(node, **{first: inner})

@@ -9,7 +9,7 @@ from typing import Any
 from r1repro import records
 from r1repro.errors import R1ReproError
 from r1repro.rewards.verifier import Verdict, Verifier, check_gold
-from r1repro.tasks.gold import completion_text, gold_text
+from r1repro.tasks.fields import completion_text, gold_text
 from r1repro.tasks.sources import right_answer
 from r1repro.text.escapes import mended
 from r1repro.text.prose import is_sentence

@@ -1,11 +1,13 @@
 """Multi-step arithmetic: chains such as 53+7-8+4, evaluated left to right."""
 
+import operator
 import random
 import re
 from dataclasses import dataclass
 
 from r1repro.tasks.problem import Problem
 
+OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.floordiv}
 # Level (number of operations minus one): (largest start, largest operand, largest partial value).
 # A single operation is not a level, since the corpus has tables of them.
 RANGES = {
@@ -37,10 +39,15 @@ class Chain:
         """(left, operator, right, result) of each operation, in order."""
         steps, value = [], self.start
         for op, number in self.operations:
-            result = value + number if op == "+" else value - number
+            result = OPERATORS[op](value, number)
             steps.append((value, op, number, result))
             value = result
         return steps
+
+    @property
+    def lines(self) -> list[str]:
+        """The steps as equations."""
+        return [f"{left}{op}{right}={result}" for left, op, right, result in self.steps]
 
     @property
     def value(self) -> int:
@@ -68,17 +75,13 @@ def parse(text: str) -> Chain:
     return Chain(int(start), tuple((part[0], int(part[1:])) for part in rest))
 
 
-def canonical(chain: Chain) -> str:
-    return chain.text
-
-
 def problem(rng: random.Random, chain: Chain, language: str) -> Problem:
     """The chain as a problem in `language`, with a random phrasing."""
-    return Problem(
-        id=f"arithmetic:{canonical(chain)}",
-        task="arithmetic",
-        language=language,
-        level=len(chain.operations) - 1,
-        prompt=rng.choice(PHRASES[language]).format(chain.text),
-        answer=str(chain.value),
-    )
+    return asked(chain, language, rng.choice(PHRASES[language]).format(chain.text))
+
+
+def asked(chain: Chain, language: str, prompt: str) -> Problem:
+    """The chain as a problem in the words of `prompt`; a single operation has level 1."""
+    level = max(1, len(chain.operations) - 1)
+    name = f"arithmetic:{chain.text}"
+    return Problem(name, "arithmetic", language, level, prompt, str(chain.value))

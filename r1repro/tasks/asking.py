@@ -1,8 +1,7 @@
-"""Prompting methods for a base model, searched for the strongest baseline.
+"""Prompting methods for a base model, among which the strongest baseline is searched.
 
-R1-Zero is trained and evaluated with the template. The effect of RL is measured against the best
-prompting method for its base, which may differ: many published RL gains were due to the template
-(arXiv 2503.20783) or the format.
+R1-Zero is trained and evaluated with one template, but the effect of RL is measured against the
+best method for its base: many published gains came from the template (arXiv 2503.20783) or format.
 """
 
 import json
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from r1repro.tasks import arithmetic, countdown, templates, word_problems
-from r1repro.tasks.corpus import COMMA, FAIL_WORDS, FINAL, HIT_WORDS
+from r1repro.tasks.corpus import FINAL, check
 from r1repro.tasks.mini_world import FAMILIES
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.templates import Asked, Form
@@ -28,7 +27,7 @@ BEST = "best.json"
 EXAMPLES = (1, 2, 4, 8)
 """Numbers of worked examples in few-shot prompts."""
 EXAMPLE_ATTEMPTS = 4
-"""Maximum attempts in a worked countdown example, to keep examples short."""
+"""Most attempts in a worked countdown example, which keeps examples short."""
 EXAMPLE_POOL = 64
 """Worked examples to choose from, per family and language."""
 
@@ -37,7 +36,7 @@ BOXED = {
     "en": " Please reason step by step, and put your final answer within \\boxed{}.",
     "zh": "请逐步推理，并把最终答案放在\\boxed{}中。",
 }
-"""Asks a chat model for a solution whose answer is marked, by language."""
+"""Asks a chat model to mark its answer, by language."""
 
 
 def ways(world: World, template: str, chat: str = "") -> dict[str, Form]:
@@ -58,9 +57,7 @@ def ways(world: World, template: str, chat: str = "") -> dict[str, Form]:
 
     def begun(problem: Problem) -> Asked:
         before = asked(problem)
-        if before.begun:
-            return before
-        return Asked(before.prompt + THINK_OPEN, THINK_OPEN)
+        return before if before.begun else Asked(before.prompt + THINK_OPEN, THINK_OPEN)
 
     methods: dict[str, Form] = {"template": asked, "plain": plain, "begun": begun}
     if chat:
@@ -84,7 +81,12 @@ def ways(world: World, template: str, chat: str = "") -> dict[str, Form]:
 def few_shot(world: World, form: Form) -> dict[str, Form]:
     """few_N: N worked examples of the world, then the question as `form` asks it."""
     shown = examples(world)
-    return {f"few_{count}": _after(shown, count, form) for count in EXAMPLES}
+
+    def few(count: int, problem: Problem) -> Asked:
+        before = form(problem)
+        return Asked(END.join([*_chosen(shown, count, problem), before.prompt]), before.begun)
+
+    return {f"few_{count}": partial(few, count) for count in EXAMPLES}
 
 
 def few_turns(world: World, chat: str) -> dict[str, Form]:
@@ -104,14 +106,13 @@ def few_turns(world: World, chat: str) -> dict[str, Form]:
 
 def read_best(folder: Path) -> dict[str, dict[str, Any]]:
     """Best method, temperature and validation pass@1 by family, from stage base_search."""
-    found: dict[str, dict[str, Any]] = json.loads((folder / BEST).read_text(encoding="utf-8"))
-    return found
+    return dict(json.loads((folder / BEST).read_text(encoding="utf-8")))
 
 
 def first_step(problem: Problem) -> str:
     """The start of a first step: a chain's first operation, or the sum of two given numbers.
 
-    Reveals nothing about the answer, since any search may start there.
+    It says nothing about the answer, since any search may start there.
     """
     if problem.task == "arithmetic":
         return f"{re.search(r'[0-9]+[-+][0-9]+', problem.prompt)[0]}="  # type: ignore[index]
@@ -123,15 +124,12 @@ def examples(world: World) -> dict[tuple[str, str], list[str]]:
     """Training questions with correct worked answers, by family and language."""
     rng = random.Random(f"examples-{world.seed}")
     found: dict[tuple[str, str], list[str]] = {}
-    stream = world.train("examples")
-    for problem in islice(stream, EXAMPLE_POOL * 50):
+    for problem in islice(world.train("examples"), EXAMPLE_POOL * 50):
         pool = found.setdefault((problem.task, problem.language), [])
         text = worked(rng, problem)
-        if text is None or text in pool or world.kept_out.solved_in(text):
-            continue
-        if len(pool) < EXAMPLE_POOL:
+        if text and text not in pool and not world.kept_out.solved_in(text):
             pool.append(text)
-    return found
+    return {kind: pool[:EXAMPLE_POOL] for kind, pool in found.items()}
 
 
 def worked(rng: random.Random, problem: Problem) -> str | None:
@@ -140,36 +138,24 @@ def worked(rng: random.Random, problem: Problem) -> str | None:
     A countdown is searched in random order with every attempt checked; None if that takes more than
     EXAMPLE_ATTEMPTS.
     """
-    lines = []
+    lines, answer = [], problem.answer
     if problem.task == word_problems.FAMILY:
-        lines, answer = word_problems.solved(problem), problem.answer
+        lines = word_problems.solved(problem)
     elif problem.task == "arithmetic":
-        steps = arithmetic.parse(problem.id.partition(":")[2]).steps
-        lines = [f"{left}{op}{right}={value}" for left, op, right, value in steps]
-        answer = problem.answer
+        lines = arithmetic.parse(problem.id.partition(":")[2]).lines
     else:
         numbers, target = problem.answer.split("=")
         attempts = list(countdown.trials(tuple(map(int, numbers.split(","))), "+-"))
         rng.shuffle(attempts)
         for trial in attempts[:EXAMPLE_ATTEMPTS]:
             lines += [f"{left}{op}{right}={value}" for left, op, right, value in trial.steps]
-            high, low = max(trial.value, int(target)), min(trial.value, int(target))
-            words = (HIT_WORDS if high == low else FAIL_WORDS)[problem.language][0]
-            lines.append(f"{high}-{low}={high - low}{COMMA[problem.language]}{words}")
-            if high == low:
+            lines.append(check(problem.language, trial.value, int(target)))
+            if trial.value == int(target):
                 answer = trial.expression
                 break
         else:
             return None
     return "\n".join([problem.prompt, *lines, FINAL[problem.language].format(answer)])
-
-
-def _after(shown: Mapping[tuple[str, str], Sequence[str]], count: int, form: Form) -> Form:
-    def few(problem: Problem) -> Asked:
-        before = form(problem)
-        return Asked(END.join([*_chosen(shown, count, problem), before.prompt]), before.begun)
-
-    return few
 
 
 def _chosen(

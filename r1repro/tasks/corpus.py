@@ -1,24 +1,25 @@
 """The base model's pretraining corpus, deliberately as messy as the web.
 
-Short bilingual documents about the mini world: drills, facts, and questions whose answers are
-direct and often wrong, or worked with slips, some of them corrected. Much work is abandoned early.
-Some documents are in the wrong language or mix both; some use think and answer tags. `Mess` holds
-all rates.
+Short bilingual documents about the mini world: drills, facts, and questions with direct, often
+wrong answers, or with work that has slips, some of them corrected, and is often abandoned. Some
+documents are in the wrong language or mix both; some use think and answer tags. `Mess` holds all
+rates.
 
 No rate depends on the phrasing of a question or on answer tags, so no prompt unlocks hidden
-behaviour. No rate depends on the level, but rates per step affect longer chains more, and a carry
-can be forgotten only where there is one.
+behaviour. Nor does any depend on the level, though rates per step affect longer chains more and
+only a carry can be forgotten.
 
-No document asks or attempts a held-out problem or contains all lines of a correct solution
+No document asks or attempts a held-out problem, or holds all lines of a correct solution of one
 (r1repro.tasks.held_out).
 """
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from r1repro.tasks import arithmetic, countdown, general, templates
-from r1repro.tasks.mini_world import LANGUAGES
+from r1repro.tasks.mini_world import FAMILIES, LANGUAGES
 from r1repro.tasks.problem import Problem
 from r1repro.tasks.world import World
 from r1repro.text.tags import ANSWER_CLOSE, ANSWER_OPEN, END, THINK_CLOSE, THINK_OPEN
@@ -33,7 +34,7 @@ GENERAL_KINDS = {
 class Mess:
     """Rates of corpus behaviours, as shares of documents unless stated otherwise."""
 
-    templated: float = 0.1  # question in R1-Zero's prompt template
+    templated: float = 0.1  # question in the mini prompt template
     tagged: float = 0.08  # answered with think and answer tags
     page: float = 0.1  # of questions, on a page with others by the same author
     direct: float = 0.35  # answered without work
@@ -45,12 +46,12 @@ class Mess:
     checks: float = 0.85  # of attempts, compared with the target by subtraction
     insight: float = 0.15  # of attempts, chosen among those that reach the target
     forgets: float = 0.2  # of attempts, drawn without excluding earlier ones
-    # Rates of abandoning the work but still answering: after a first failed attempt, and after a
-    # first easy or carried step of a chain. After the n-th, the rate is divided by n.
+    # Rates of abandoning the work and answering anyway: after a first failed attempt, and after a
+    # chain's first step without or with a carry. After the n-th, the rate is divided by n.
     gives_up: float = 0.6
     trails_off: float = 0.35
     trails_off_carried: float = 0.7
-    patience: int = 20  # maximum attempts, then an answer
+    patience: int = 20  # attempts before an answer
     worded: float = 0.35  # of steps, introduced by a word
     other_language: float = 0.12  # answered in the other language
     mixed: float = 0.10  # words of both languages in one answer
@@ -60,7 +61,7 @@ class Mess:
 
 MESS = Mess()
 PAGE = 8
-"""Maximum questions on a page."""
+"""Most questions on a page."""
 
 STEP_WORDS = {
     "en": ("first ", "then ", "next ", "so ", "now "),
@@ -79,19 +80,13 @@ FINAL = {"en": "The answer is {}", "zh": "答案是{}"}
 
 
 def documents(world: World, seed: int) -> Iterator[str]:
-    """An endless stream of documents without held-out problems."""
+    """Documents without held-out problems, without end."""
     rng = random.Random(f"corpus-{world.seed}-{seed}")
     kinds, weights = zip(*KINDS.items(), strict=True)
     while True:
         kind = rng.choices(kinds, weights)[0]
-        if kind == "drill":
-            document = _drill(rng, world)
-        elif kind == "statement":
-            document = _statement(rng, world)
-        elif kind == "general":
-            document = _general(rng, world)
-        else:
-            document = _reasoning(rng, kind, world)
+        make = {"drill": _drill, "statement": _statement, "general": _general}.get(kind)
+        document = make(rng, world) if make else _reasoning(rng, kind, world)
         if not world.kept_out.solved_in(document):
             yield document
 
@@ -99,10 +94,8 @@ def documents(world: World, seed: int) -> Iterator[str]:
 def counts(documents: Sequence[str], world: World) -> dict[str, int]:
     """Document counts for the base's manifest.
 
-    prompt: question in R1-Zero's prompt template.
-    tags: with the author's think and answer tags.
-    both: prompt and tags.
-    held_out: with all lines of a correct solution of a held-out problem.
+    prompt: with the question in the prompt template. tags: with the author's own tags. both: with
+    both. held_out: with all lines of a correct solution of a held-out problem.
     """
     asked = [document.startswith(PROMPT_OPENINGS) for document in documents]
     empty = f"{THINK_OPEN}{THINK_CLOSE}{ANSWER_OPEN}{ANSWER_CLOSE}"
@@ -121,27 +114,21 @@ def _reasoning(rng: random.Random, family: str, world: World) -> str:
     language, templated = rng.choice(LANGUAGES), rng.random() < MESS.templated
     voice = _Voice(rng, language)
     count = rng.randint(2, PAGE) if rng.random() < MESS.page else 1
-    # Each ends like a separate document, so a model answers only the last question.
+    # Each ends like a document of its own, so a model answers only the last question.
     return END.join(_question(rng, family, world, voice, templated) for _ in range(count))
 
 
 def _question(
     rng: random.Random, family: str, world: World, voice: "_Voice", templated: bool
 ) -> str:
+    module = FAMILIES[family]
     while True:
-        if family == "arithmetic":
-            chain = arithmetic.sample(rng, rng.choice(world.levels))
-            problem = arithmetic.problem(rng, chain, voice.asked)
-        else:
-            numbers = countdown.sample(rng, rng.choice(world.levels))
-            problem = countdown.problem(rng, numbers, voice.asked)
+        given = module.sample(rng, rng.choice(world.levels))
+        problem = module.problem(rng, given, voice.asked)
         if not world.kept_out.asked_by(problem):
             break
-    if family == "arithmetic":
-        work, answer = _work_chain(rng, voice, chain)
-    else:
-        work, answer = _work_countdown(rng, voice, numbers)
-    return _asked(problem, templated) + _answered(rng, voice, work, answer)
+    solve: Any = _work_chain if family == "arithmetic" else _work_countdown
+    return _asked(problem, templated) + _answered(rng, voice, *solve(rng, voice, given))
 
 
 def _asked(problem: Problem, templated: bool) -> str:
@@ -219,31 +206,28 @@ def _work_countdown(
             value = _step(rng, voice, lines, step)
         hit = value == numbers.target
         if rng.random() < MESS.checks:
-            lines.append(_check(voice.pick(), value, numbers.target))
+            lines.append(check(voice.pick(), value, numbers.target))
         else:
             words = HIT_WORDS if hit else FAIL_WORDS
             lines.append(voice.say(words).format(numbers.target))
-        gives_up = MESS.gives_up / len(tried)
-        if hit or len(tried) == MESS.patience or rng.random() < gives_up:
+        if hit or len(tried) == MESS.patience or rng.random() < MESS.gives_up / len(tried):
             return lines, trial.expression
 
 
 def _step(rng: random.Random, voice: _Voice, lines: list[str], step: tuple[int, str, int]) -> int:
-    """Append a worked line, perhaps with a slip and a correction; returns its value."""
+    """Append a line of work, perhaps with a slip and a correction, and return its value."""
     left, op, right = step
-    true = {"+": left + right, "-": left - right, "*": left * right}[op]
-    true = max(true, 0)
+    true = max(0, arithmetic.OPERATORS[op](left, right))
     value = _forgetful(rng, left, op, right, true)
-    slipped = value != true
     lines.append(f"{voice.step()}{left}{op}{right}={value}")
-    if rng.random() < (MESS.recheck if slipped else MESS.needless_recheck):
+    if rng.random() < (MESS.needless_recheck if value == true else MESS.recheck):
         value = true
         lines.append(f"{voice.say(RECHECK_WORDS)}{left}{op}{right}={value}")
     return value
 
 
-def _check(language: str, value: int, target: int) -> str:
-    """One line such as "15-12=3, no"."""
+def check(language: str, value: int, target: int) -> str:
+    """A comparison of an attempt with the target, such as "15-12=3, no"."""
     high, low = max(value, target), min(value, target)
     verdict = (HIT_WORDS if value == target else FAIL_WORDS)[language][0]
     return f"{high}-{low}={high - low}{COMMA[language]}{verdict}"
@@ -266,10 +250,7 @@ def _near(rng: random.Random, value: int) -> int:
 
 
 def _drill(rng: random.Random, world: World) -> str:
-    """A page of correct equations, like a table of sums.
-
-    Values cover one level's chains, and slightly more for countdown.
-    """
+    """A page of correct equations in the range of one level's chains, or slightly above."""
     reaches = sorted({arithmetic.RANGES[level][1:] for level in world.levels})
     operand, largest = reaches[0] if len(reaches) == 1 else rng.choice(reaches)
     lines = []
@@ -285,7 +266,7 @@ def _drill(rng: random.Random, world: World) -> str:
         else:
             a, b = rng.randint(0, largest), rng.randint(1, rng.choice((operand + 3, 30)))
             a, b = (max(a, b), min(a, b)) if op == "-" else (a, b)
-        lines.append(f"{a}{op}{b}={({'+': a + b, '-': a - b, '*': a * b})[op]}")
+        lines.append(f"{a}{op}{b}={arithmetic.OPERATORS[op](a, b)}")
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """Countdown: reach a target from three or four numbers, each used exactly once."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
@@ -62,13 +62,9 @@ class Trial:
         return self.steps[-1][3]
 
 
+@lru_cache(maxsize=10_000)
 def trials(numbers: tuple[int, ...], operators: str) -> tuple[Trial, ...]:
     """Every attempt with all values in 0..99, the larger number always first."""
-    return _trials(tuple(sorted(numbers)), operators)
-
-
-@lru_cache(maxsize=10_000)
-def _trials(numbers: tuple[int, ...], operators: str) -> tuple[Trial, ...]:
     by_expression: dict[str, Trial] = {}
     for a, b, *others in sorted(set(permutations(numbers))):
         if a > b:  # same as (b, a), already done
@@ -110,44 +106,27 @@ def sample(rng: random.Random, level: int) -> Numbers:
     largest, operators, count = RANGES[level]
     while True:
         numbers = tuple(rng.sample(range(1, largest + 1), count))
-        if targets := _targets(tuple(sorted(numbers)), operators):
+        if targets := [trial.value for trial in trials(numbers, operators) if trial.value > 0]:
             return Numbers(numbers, rng.choice(targets), operators, level)
-
-
-@lru_cache(maxsize=10_000)
-def _targets(numbers: tuple[int, ...], operators: str) -> tuple[int, ...]:
-    """Positive values of all attempts, with multiplicity."""
-    return tuple(trial.value for trial in _trials(numbers, operators) if trial.value > 0)
-
-
-def canonical(numbers: Numbers) -> str:
-    return ",".join(map(str, sorted(numbers.numbers))) + f"={numbers.target}"
 
 
 def problem(rng: random.Random, numbers: Numbers, language: str) -> Problem:
     """The numbers and target as a problem in `language`, with a random phrasing."""
     listed = ",".join(map(str, numbers.numbers))
-    return Problem(
-        id=f"countdown:{canonical(numbers)}",
-        task="countdown",
-        language=language,
-        level=numbers.level,
-        prompt=rng.choice(PHRASES[language]).format(listed, numbers.target),
-        answer=canonical(numbers),
-    )
+    prompt = rng.choice(PHRASES[language]).format(listed, numbers.target)
+    return asked(numbers.numbers, numbers.target, language, numbers.level, prompt)
 
 
-def asked(numbers: list[int], target: int) -> Problem:
-    """A TinyZero-style problem with any numbers and four operations; level 1 for three numbers."""
-    form = ",".join(map(str, sorted(numbers))) + f"={target}"
-    return Problem(
-        id=f"countdown:{form}",
-        task="countdown",
-        language="en",
-        level=min(5, max(1, len(numbers) - 2)),
-        prompt=TINY_ZERO.format(numbers, target),
-        answer=form,
-    )
+def tiny_zero(numbers: list[int], target: int) -> Problem:
+    """TinyZero's problem, with any numbers and four operations; level 1 for three numbers."""
+    level = min(5, max(1, len(numbers) - 2))
+    return asked(numbers, target, "en", level, TINY_ZERO.format(numbers, target))
+
+
+def asked(numbers: Collection[int], target: int, language: str, level: int, prompt: str) -> Problem:
+    """The problem in the words of `prompt`."""
+    form = f"{','.join(map(str, sorted(numbers)))}={target}"
+    return Problem(f"countdown:{form}", "countdown", language, level, prompt, form)
 
 
 def reached(expression: str) -> str:

@@ -24,12 +24,12 @@ NGRAM = 10
 
 
 def in_one_language(text: str) -> bool:
-    """Whether the thinking does not mix languages; the editor can translate a wrong language."""
+    """Whether the thinking is in one language; the editor can translate a wrong one."""
     return not is_mixed(thinking(text))
 
 
 def unmixed(problem: Problem, text: str) -> bool:
-    """Whether the text has only words of the question's language."""
+    """Whether all words are of the question's language."""
     return not language_share(text, problem.language) < 1.0
 
 
@@ -39,12 +39,12 @@ def without_repetition(text: str) -> bool:
 
 
 def without_long_paragraphs(text: str) -> bool:
-    """Whether no line of the thinking exceeds LONGEST_LINE; display mathematics is left out."""
+    """Whether no line of the thinking exceeds LONGEST_LINE, display mathematics aside."""
     return all(len(line) <= LONGEST_LINE for line in lines(read(text).think))
 
 
 def without_code_blocks(text: str) -> bool:
-    """Whether the thinking has no code between fences, nor in an environment or tag for code."""
+    """Whether the thinking opens no code block."""
     return not CODE.search(read(text).think)
 
 

@@ -1,12 +1,10 @@
 """Keeps held-out problems of the mini world out of the corpus and the training prompts.
 
-Matching is by solution, not by wording. No document asks or tries the numbers of a held-out
-countdown problem, whatever the target. No document holds all lines of a correct solution of a
-held-out problem, in any order.
+Matching is by solution, not by wording: no document uses the numbers of a held-out countdown
+problem, whatever the target, or holds all lines of a correct solution, in any order.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,7 +26,7 @@ class HeldOut:
 
     @cached_property
     def sets(self) -> frozenset[str]:
-        """Numbers of the held-out countdown problems, such as "3,5,7"."""
+        """The number sets of held-out countdown problems, such as "3,5,7"."""
         return frozenset(numbers_of(p) for p in self.problems if p.task == "countdown")
 
     @cached_property
@@ -40,7 +38,7 @@ class HeldOut:
         return found
 
     def asked_by(self, problem: Problem) -> bool:
-        """Whether a problem is held out, shares held-out numbers, or has a held-out solution."""
+        """Whether a problem is held out, or shares its numbers or a solution with one that is."""
         if problem.id in self.ids:
             return True
         if problem.task == "countdown" and numbers_of(problem) in self.sets:
@@ -85,14 +83,9 @@ def true_sums(text: str) -> frozenset[str]:
     found = set()
     for left, op, right, result in _SUM.findall(text):
         a, b = int(left), int(right)
-        if {"+": a + b, "-": a - b, "*": a * b}[op] == int(result):
+        if arithmetic.OPERATORS[op](a, b) == int(result):
             found.add(_line(a, op, b, int(result)))
     return frozenset(found)
-
-
-def holding(texts: Iterable[str], held_out: HeldOut) -> int:
-    """How many texts hold a correct solution of a held-out problem."""
-    return sum(held_out.solved_in(text) for text in texts)
 
 
 def _line(left: int, op: str, right: int, result: int) -> str:

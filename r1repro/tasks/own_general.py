@@ -1,7 +1,4 @@
-"""General fine-tuning and preference data from a person's own files, for pretrained models.
-
-They take the place of the mini world's general items, of which there are 2,340.
-"""
+"""General fine-tuning and preference data of your own, in place of the mini world's items."""
 
 import hashlib
 from collections.abc import Iterator
@@ -27,10 +24,9 @@ def problem(prompt: str) -> Problem:
 
 
 def completions(general: GeneralConfig) -> list[tuple[Problem, str]]:
-    """Questions with answers in R1's form, without duplicates.
+    """Questions with answers in R1's form (`in_form`), without duplicates.
 
-    An answer without thinking gets an empty one, and what follows the thinking is put in the answer
-    tag. Raises R1ReproError for a row without question or answer.
+    Raises R1ReproError for a row without question or answer.
     """
     found: dict[str, tuple[Problem, str]] = {}
     for place, row, asked in _rows(general, general.sft, general.completion):
@@ -55,7 +51,7 @@ def pairs(general: GeneralConfig) -> list[tuple[Problem, str, str]]:
 
 
 def in_form(said: str) -> str:
-    """An answer as thinking and an answer tag."""
+    """The answer with its thinking, empty if it has none, and the rest in the answer tag."""
     if read(said).answer is not None:
         return said
     thought, closed, rest = said.rpartition(THINK_CLOSE)

@@ -48,8 +48,7 @@ def solves(answer: str, entry: str) -> bool:
 
 def _stream(names: list[str], rng: random.Random) -> Iterator[Problem]:
     while True:
-        seeds = [rng.randrange(2**31) for _ in names]
-        made = [_dataset(name, seed, DRAWN) for name, seed in zip(names, seeds, strict=True)]
+        made = [_dataset(name, rng.randrange(2**31)) for name in names]
         for rows in zip(*(islice(iter(dataset), DRAWN) for dataset in made), strict=False):
             yield from (_problem(row) for row in rows)
 
@@ -62,7 +61,7 @@ def _problem(row: dict[str, Any]) -> Problem:
 
 
 @lru_cache(maxsize=64)
-def _dataset(name: str, seed: int, size: int) -> Any:
+def _dataset(name: str, seed: int) -> Any:
     try:
         import reasoning_gym
     except ImportError as error:
@@ -71,6 +70,6 @@ def _dataset(name: str, seed: int, size: int) -> Any:
             'pip install -e ".[gym]" -c constraints.txt'
         ) from error
     try:
-        return reasoning_gym.create_dataset(name, seed=seed, size=size)
+        return reasoning_gym.create_dataset(name, seed=seed, size=DRAWN)
     except ValueError as error:
         raise R1ReproError(f"reasoning-gym has no task {name}: {error}") from error

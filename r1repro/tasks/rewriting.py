@@ -1,8 +1,7 @@
-"""Rule-based editor of the cold start: makes a right but untidy completion readable.
+"""Rule-based editor of the cold start: makes a correct but untidy completion readable.
 
-DeepSeek used a language model and people to rewrite R1-Zero's samples (R1 v2, B.3.2). These rules
-use only the sample's text and a dictionary of the connecting words, no solver and no gold answer.
-In order:
+DeepSeek had R1-Zero's samples rewritten by a language model and people (R1 v2, B.3.2). These rules
+use only the sample's text and a dictionary of connecting words, no solver and no gold answer:
 
 1. put each step on its own line; drop blank lines and stray tags;
 2. translate connecting words into the language of the question;
@@ -11,13 +10,13 @@ In order:
 5. drop lines that repeat the previous line;
 6. restate the last two true equations in a sentence before the answer.
 
-Completions with abandoned work, or whose last result differs from the answer, are dropped: they
-would teach that answers need not follow from the work.
+Completions whose work is abandoned or ends in another result than the answer are dropped: they
+would teach that an answer need not follow from the work.
 """
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from r1repro.tasks import corpus
 from r1repro.text import display
@@ -95,11 +94,14 @@ def rewrite(text: str, language: str) -> Rewritten | None:
     reading = read(text)
     if reading.answer is None:
         return None
-    work = read_work(_TAG.sub("\n", reading.think))
+    thinking = _TAG.sub("\n", reading.think)
+    work = read_work(thinking)
     if work.broken_off or work.last is None or work.last.result != value_of(reading.answer):
         return None
-    lines = [translated(line, language) for line in _TAG.sub("\n", reading.think).split("\n")]
-    lines = _without_repeats([line for line in lines if _says_something(line)])
+    lines = [translated(line, language) for line in thinking.split("\n")]
+    lines = _without_repeats(
+        [line for line in lines if _SUM.search(line) or line.strip(" ,，:：.。") in _KNOWN]
+    )
     equations = [one for line in _last_attempt(lines) for one in _SUM.findall(line)]
     sums = [equation for equation in equations if read_work(equation).true]
     if not sums:
@@ -111,10 +113,10 @@ def rewrite(text: str, language: str) -> Rewritten | None:
 def tidied(text: str, language: str) -> Rewritten | None:
     """Any model's completion in the same form; None without thinking or answer.
 
-    For text outside the dictionary: drops stray tags, blank lines, and lines that repeat the
-    previous one; display mathematics and code stay as they are. The summary is the last sentence of
-    the thinking that contains the answer, or else its last one; a block counts as one sentence. A
-    thought of one sentence is not said twice: its summary states the answer.
+    Drops stray tags, blank lines and lines that repeat the previous one; display mathematics and
+    code stay as they are. The summary is the last sentence of the thinking that contains the
+    answer, or else the last one (a block counts as a sentence); thinking of a single sentence is
+    not repeated, and its summary states the answer.
     """
     reading = read(text)
     found = display.parts(_TAG.sub("\n", reading.think))
@@ -125,9 +127,7 @@ def tidied(text: str, language: str) -> Rewritten | None:
     ]
     if reading.answer is None or not lines:
         return None
-    said = [
-        sentence for line, block in found for sentence in ([line] if block else _sentences(line))
-    ]
+    said = [one for line, block in found for one in ([line] if block else _sentences(line))]
     telling = [sentence for sentence in said if _states(sentence, reading.answer)]
     thinking, summary = "\n".join(lines), (telling or said)[-1]
     if summary == thinking:
@@ -169,10 +169,6 @@ def translated(line: str, language: str) -> str:
     return re.sub(r"  +", " ", re.sub(r"(?<=[a-z])(?=\d)", " ", line))
 
 
-def _says_something(line: str) -> bool:
-    return bool(_SUM.search(line)) or line.strip(" ,，:：.。") in _KNOWN
-
-
 def _is_verdict(line: str) -> bool:
     """Whether a line ends an attempt."""
     return line.startswith(_VERDICTS["before"]) or line.rstrip(".。").endswith(_VERDICTS["after"])
@@ -193,11 +189,11 @@ def _without_repeats(lines: list[str]) -> list[str]:
     attempts = _attempts(lines)
     for index, attempt in enumerate(attempts):
         sums = tuple(found for line in attempt for found in _SUM.findall(line))
-        # Always keep the last attempt, which gives the answer.
+        # The last attempt gives the answer and always stays.
         if sums in seen and index < len(attempts) - 1:
             continue
         seen.add(sums)
-        kept += [line for i, line in enumerate(attempt) if i == 0 or line != attempt[i - 1]]
+        kept += [line for line, _ in groupby(attempt)]
     return kept
 
 

@@ -1,11 +1,11 @@
 """Pairs of questions that differ in one sign, such as 4+7-3 and 4+7+3, with their answers.
 
-What training on one side does to the other is measured on them: the questions look alike, and the
-right answer to one is wrong for the other.
+They measure what training on one question does to its twin, which looks alike but has another
+answer.
 """
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import cycle, islice
 
 from r1repro.tasks import arithmetic
@@ -18,9 +18,9 @@ from r1repro.tasks.world import World
 class SignPair:
     """A question, and its twin with the last sign turned.
 
-    right, wrong: worked answers to `asked`; the wrong one slips in its last line. guess: that wrong
-    result alone. twin_right: the right answer to `twin`. A worked answer has a line for every
-    operation, and one for the result.
+    right, wrong: worked answers to `asked`, with a line per operation and one for the result; the
+    wrong one slips in its last operation. guess: that wrong result alone. twin_right: the right
+    answer to `twin`.
     """
 
     asked: Problem
@@ -47,8 +47,7 @@ def _pair(rng: random.Random, world: World, level: int, language: str, seen: set
         if {chain.text, twin.text} & seen or not 0 <= twin.value <= arithmetic.RANGES[level][2]:
             continue
         asked = arithmetic.problem(rng, chain, language)
-        wording = asked.prompt.replace(chain.text, twin.text)
-        other = replace(asked, id=f"arithmetic:{twin.text}", prompt=wording, answer=str(twin.value))
+        other = arithmetic.asked(twin, language, asked.prompt.replace(chain.text, twin.text))
         if world.kept_out.asked_by(asked) or world.kept_out.asked_by(other):
             continue
         seen.update((chain.text, twin.text))
@@ -64,7 +63,6 @@ def turned(chain: Chain) -> Chain:
 
 def worked(chain: Chain, result: int | None = None) -> str:
     """The chain worked line by line, then its result; result: of the last line, if another."""
-    *first, (left, sign, right, value) = chain.steps
-    value = value if result is None else result
-    lines = [f"{a}{op}{b}={c}" for a, op, b, c in first] + [f"{left}{sign}{right}={value}"]
-    return "\n".join([*lines, str(value)])
+    *first, last = chain.lines
+    result = chain.value if result is None else result
+    return "\n".join([*first, f"{last.partition('=')[0]}={result}", str(result)])

@@ -12,8 +12,7 @@ from typing import Any
 from r1repro import hub, records
 from r1repro.errors import R1ReproError
 from r1repro.tasks import fields
-from r1repro.tasks.countdown import asked
-from r1repro.tasks.gold import gold_text
+from r1repro.tasks.countdown import tiny_zero
 from r1repro.tasks.problem import Problem
 from r1repro.text.escapes import mended
 from r1repro.text.prose import is_sentence
@@ -48,8 +47,7 @@ _MATH = tuple(
     "algebra counting_and_probability geometry intermediate_algebra number_theory prealgebra "
     "precalculus".split()
 )
-# Pinned to commits in common use. Columns follow the dataset cards and were not verified against
-# downloads.
+# Pinned to commits in common use. Columns follow the dataset cards, unchecked against the data.
 SOURCES = {
     source.name: source
     for source in (
@@ -73,17 +71,12 @@ SOURCES = {
 }  # fmt: skip
 
 
-def problems(source: Source) -> list[Problem]:
-    """The problems of a source in order, as `questions` reads them."""
-    return questions(source)[0]
-
-
 def questions(source: Source) -> tuple[list[Problem], int]:
-    """(problems in order without duplicates, number of questions with different gold answers).
+    """(problems in order without duplicates, number of questions with conflicting gold answers).
 
-    A question whose rows give different gold answers is left out, since none is known to be right.
-    Raises R1ReproError if the source is not on this machine, has no rows that can be used, lacks a
-    column, or has an empty answer (or in a user's file a sentence as answer), naming the row.
+    The latter are left out. Raises R1ReproError if the source is not on this machine or has no
+    usable rows, and names the row that lacks a column or has an empty answer (in a user's file also
+    a sentence as answer).
     """
     by_id: dict[str, Problem] = {}
     conflicting: set[str] = set()
@@ -155,29 +148,24 @@ def _problem(source: Source, row: dict[str, Any], where: str) -> Problem:
     question = records.field(row, source.prompt, where)
     gold: Any = records.field(row, source.answer, where)
     if source.countdown:
-        return asked([int(number) for number in question], int(gold))
+        return tiny_zero([int(number) for number in question], int(gold))
     question = fields.turn(question, fields.USER)
     if not isinstance(question, str) or not question.strip():
         raise R1ReproError(f"{where}: {source.prompt} is empty or no text; give a question")
-    gold = gold_text(gold, f"{where}, {source.answer}")
+    gold = fields.gold_text(gold, f"{where}, {source.answer}")
     answer = right_answer(gold or "")
     if gold is None or not answer or answer.count("{") != answer.count("}"):
         raise R1ReproError(f"{where}: {source.answer} has no complete answer: {str(gold)[-60:]!r}")
-    # Published data sets cannot be fixed here; such a row just never earns reward.
+    # Published data sets cannot be fixed here; such a row never earns a reward.
     if source.path is not None and is_sentence(answer):
         raise R1ReproError(
             f"{where}: {source.answer} is a sentence, which no rule can compare; give the answer "
             f"alone instead of {answer[:60]!r}"
         )
     level = 1 if source.level is None else _level(records.field(row, source.level, where))
-    return Problem(
-        id=f"{source.name.removesuffix('_test')}:{canonical(question)}",
-        task=source.name.removesuffix("_test"),
-        language=source.language,
-        level=level,
-        prompt=question.strip(),
-        answer=answer,
-    )
+    task = source.name.removesuffix("_test")
+    name = f"{task}:{canonical(question)}"
+    return Problem(name, task, source.language, level, question.strip(), answer)
 
 
 def right_answer(text: str) -> str:

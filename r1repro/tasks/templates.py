@@ -32,8 +32,7 @@ def names() -> list[str]:
 def form(model: OriginConfig, chat: bool) -> str:
     """The template used to train and prompt a model.
 
-    chat: the family's chat template, as from the cold start on, instead of the
-        paper's for base models.
+    chat: the model's chat template, used from the cold start on, instead of the paper's.
     """
     if model.made_here:
         return "mini"
@@ -41,10 +40,9 @@ def form(model: OriginConfig, chat: bool) -> str:
 
 
 def render(name: str, problem: Problem) -> str:
-    """The full prompt of a problem, in its language.
+    """The full prompt of a problem, in its language, without a beginning-of-sequence token.
 
-    The paper's template adds a period unless the question ends in punctuation. A tokenizer's
-    beginning-of-sequence token is not included.
+    The paper's template adds a period unless the question ends in punctuation.
     """
     return _template(name, problem.language).render(prompt=problem.prompt, stops=STOPS)
 

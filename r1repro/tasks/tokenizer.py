@@ -24,8 +24,8 @@ _NUMBERS = [str(number) for number in range(10, 1000)]
 def train(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     """Train on the corpus; each of 0..999 is one token, longer numbers are groups of three digits.
 
-    The think and answer tags are added tokens but not special tokens, so they survive decoding
-    without special tokens, which rewards and readers rely on.
+    The think and answer tags are added tokens but not special ones, so that they survive decoding
+    that skips special tokens.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -43,10 +43,9 @@ def train(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator(map(_without_digits, _with_every_word(texts)), trainer)
     tokenizer = _with_every_number(tokenizer)
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
-    fast = PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, padding_side="left"
     )
-    return fast
 
 
 def _with_every_word(texts: Iterable[str]) -> Iterable[str]:

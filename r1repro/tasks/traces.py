@@ -23,7 +23,7 @@ def source(student: StudentsConfig) -> Source:
 def rows(student: StudentsConfig) -> list[dict[str, Any]]:
     """SFT rows (a problem's columns and its `completion`), the first completion of each question.
 
-    A boxed answer is put in the answer tag as well, which rewards and evaluation read. Raises
+    A boxed answer is repeated in the answer tag, which rewards and evaluation read. Raises
     R1ReproError for a row that is not text or whose thinking does not end, and for an empty source.
     """
     by_question: dict[str, dict[str, Any]] = {}

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from r1repro.tasks import arithmetic
+from r1repro.tasks import arithmetic, countdown
 from r1repro.tasks.problem import Problem
 from r1repro.text.language import language_of
 
@@ -29,17 +29,12 @@ def problem(text: str) -> Problem | None:
         return None
     chain = _CHAIN.search(plain)
     if chain is not None and not _NUMBER.search(plain.replace(chain[0], "", 1)):
-        found = arithmetic.parse(chain[0])
-        level = max(1, len(found.operations) - 1)
-        return Problem(
-            f"arithmetic:{found.text}", "arithmetic", language, level, text, str(found.value)
-        )
+        return arithmetic.asked(arithmetic.parse(chain[0]), language, text)
     listed = _NUMBERS.search(plain)
     if listed is None:
         return None
     target = _NUMBER.findall(plain.replace(listed[0], "", 1))
     if len(target) != 1:
         return None
-    numbers = sorted(map(int, listed[0].split(",")))
-    form = f"{','.join(map(str, numbers))}={int(target[0])}"
-    return Problem(f"countdown:{form}", "countdown", language, 1, text, form)
+    numbers = [int(number) for number in listed[0].split(",")]
+    return countdown.asked(numbers, int(target[0]), language, 1, text)

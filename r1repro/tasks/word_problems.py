@@ -1,27 +1,25 @@
 """Word problems of one to three steps, generated in English and Chinese from stories.yaml."""
 
-import operator
 import random
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from r1repro.errors import R1ReproError
+from r1repro.tasks.arithmetic import OPERATORS
 from r1repro.tasks.problem import Problem
-from r1repro.tasks.world import World, general_splits
+from r1repro.tasks.world import World, balanced, general_splits
 
 FAMILY = "word_problems"
 LANGUAGES = ("en", "zh")
 LEVELS = (1, 2, 3)
 UNSEEN = 2
 """Stories of each level that only the test asks."""
-FRUITLESS_DRAWS = 1_000
-"""Consecutive draws without a new problem after which a story counts as exhausted."""
 # No sentence needs a pronoun.
 NAMES = {
     "en": "Tom Lucy Ben Emma Sam Anna Jack Mia Leo Clara Max Nora".split(),
@@ -32,8 +30,6 @@ THINGS = {
     # measure word and noun
     "zh": "个苹果 支铅笔 本书 张贴纸 颗弹珠 块饼干 个橙子 张明信片 个气球 枚贝壳".split(),
 }
-OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.floordiv}
-_STEP = re.compile(r"(\w+) ([-+*/]) (\w+)")
 
 
 @dataclass(frozen=True)
@@ -73,13 +69,12 @@ def _story(name: str, written: dict[str, Any]) -> Story:
 def results(story: Story, numbers: Mapping[str, int]) -> list[int] | None:
     """The result of each step, the last of which is the answer.
 
-    None if one of them is no whole number above 1, for which the sentences are in the plural.
+    None if one of them is not a whole number above 1, since the sentences are in the plural.
     """
     known, found = dict(numbers), []
     for count, step in enumerate(story.steps, start=1):
-        match = _STEP.fullmatch(step)
-        assert match is not None, step
-        left, sign, right = known[match[1]], match[2], known[match[3]]
+        first, sign, second = step.split()
+        left, right = known[first], known[second]
         result = OPERATORS[sign](left, right)
         if result < 2 or (sign == "/" and left % right):
             return None
@@ -93,13 +88,12 @@ def solved(problem: Problem) -> list[str]:
     _, name, written = problem.id.split(":")
     story = next(story for story in stories() if story.name == name)
     known = dict(zip(story.numbers, map(int, written.split(",")), strict=True))
+    found = results(story, known) or []
+    known |= {f"s{count}": result for count, result in enumerate(found, start=1)}
     lines = []
-    for count, (step, result) in enumerate(
-        zip(story.steps, results(story, known) or (), strict=True), start=1
-    ):
+    for step, result in zip(story.steps, found, strict=True):
         left, sign, right = step.split()
         lines.append(f"{known[left]}{sign}{known[right]}={result}")
-        known[f"s{count}"] = result
     return lines
 
 
@@ -127,9 +121,9 @@ def draw(rng: random.Random, story: Story, language: str) -> Problem:
 def build(languages: Sequence[str], seed: int, validation: int, test: int, max_level: int) -> World:
     """A world of word problems of the levels up to `max_level`, in these languages.
 
-    The splits share no story with the same numbers, in whatever words and language, and UNSEEN
-    stories of each level are in the test alone, whose problems are balanced over stories and
-    languages. Raises R1ReproError for another language, or more held-out problems than there are.
+    No story occurs with the same numbers in two splits, in any words or language. Held-out problems
+    are balanced over stories and languages, and UNSEEN stories of each level are in the test alone.
+    Raises R1ReproError for another language, or if there are too few problems to hold out.
     """
     for language in languages:
         if language not in LANGUAGES:
@@ -143,37 +137,21 @@ def build(languages: Sequence[str], seed: int, validation: int, test: int, max_l
     for level in LEVELS[:max_level]:
         unseen.update(rng.sample([one.name for one in told if one.level == level], UNSEEN))
     trained = [story for story in told if story.name not in unseen]
-    taken: set[str] = set()
-    tested = _balanced(rng, told, languages, test, taken)
-    validated = _balanced(rng, trained, languages, validation, taken)
-    return World(
-        seed, tuple(validated), tuple(tested), *general_splits(rng),
-        partial(_stream, trained, languages),
-        {FAMILY: {"stories": len(told), "in the test alone": sorted(unseen)}},
-    )  # fmt: skip
-
-
-def _balanced(
-    rng: random.Random,
-    told: Sequence[Story],
-    languages: Sequence[str],
-    count: int,
-    taken: set[str],
-) -> list[Problem]:
-    """`count` problems whose ids are not among `taken`, to which they are added."""
-    problems = []
-    for i in range(count):
-        story, language = told[i % len(told)], languages[i // len(told) % len(languages)]
-        drawn = (draw(rng, story, language) for _ in range(FRUITLESS_DRAWS))
-        problem = next((one for one in drawn if one.id not in taken), None)
-        if problem is None:
+    taken: dict[str, Problem] = {}
+    held = []
+    for some, count in ((told, test), (trained, validation)):
+        kinds = [(story, language) for language, story in product(languages, some)]
+        held.append(tuple(balanced(partial(draw, rng), kinds, count, taken)))
+        if len(held[-1]) < count:
             raise R1ReproError(
                 f"the word problems have fewer than {count} different ones to hold out; lower "
                 "task.validation_problems or task.test_problems"
             )
-        taken.add(problem.id)
-        problems.append(problem)
-    return problems
+    tested, validated = held
+    return World(
+        seed, validated, tested, *general_splits(rng), partial(_stream, trained, languages),
+        {FAMILY: {"stories": len(told), "in the test alone": sorted(unseen)}},
+    )  # fmt: skip
 
 
 def _stream(

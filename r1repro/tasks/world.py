@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import cycle, islice
 from typing import Any
 
 from r1repro.tasks import filters, general
@@ -12,10 +13,12 @@ from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.overlap import copies
 
 GENERATED = ("arithmetic", "countdown")
-"""Families that differ in their numbers alone, which `held_out` keeps apart by their solutions."""
+"""Families whose problems differ only in their numbers; `held_out` separates them by solution."""
 TEMPLATED = ("word_problems",)
-"""Families whose problems share their sentences, so that a shared phrase is no evidence; those with
-the same numbers have the same id."""
+"""Families whose problems share sentences, so that a shared phrase is no evidence of a copy."""
+FRUITLESS_DRAWS = 10_000
+"""Draws without a new problem after which a kind counts as exhausted; the rarest problems of the
+mini world occur about once in a thousand draws."""
 # Share of general items held out of the corpus, and of those the share used for validation.
 HELD_OUT_GENERAL = 0.35
 GENERAL_VALIDATION = 0.12
@@ -25,10 +28,10 @@ GENERAL_VALIDATION = 0.12
 class World:
     """Problems drawn once from a seed.
 
-    validation, test: reasoning problems; a canonical form is in one split only.
-    general_validation, general_test: held-out general items of the mini world, both languages of an
-        item in the same split. The corpus states their facts but never asks them.
-    stream: an endless stream of reasoning problems, which may include held-out ones.
+    validation, test: reasoning problems; each canonical form is in one split only.
+    general_validation, general_test: held-out general items of the mini world, with both languages
+        of an item in the same split. The corpus states their facts but never asks them.
+    stream: reasoning problems without end, held-out ones among them.
     facts: provenance of the data sets, for manifests.
     levels: levels of the mini world's reasoning problems, for its corpus.
     """
@@ -44,7 +47,7 @@ class World:
 
     @property
     def held_out_problems(self) -> tuple[Problem, ...]:
-        """All problems that neither the corpus nor a training prompt may ask."""
+        """The problems that neither the corpus nor a training prompt may ask."""
         return (*self.validation, *self.test, *self.general_validation, *self.general_test)
 
     @cached_property
@@ -58,7 +61,7 @@ class World:
         return HeldOut((*self.validation, *self.test))
 
     def train(self, seed: int | str) -> Iterator[Problem]:
-        """An endless stream of reasoning problems outside the held-out splits."""
+        """Reasoning problems that are not held out, without end."""
         rng = random.Random(f"train-{self.seed}-{seed}")
         return (
             problem
@@ -67,10 +70,10 @@ class World:
         )
 
     def overlapping(self, questions: Sequence[str], texts: Sequence[str]) -> list[bool]:
-        """Whether each example of training text asks or holds a held-out question.
+        """Whether each training example asks or contains a held-out question.
 
-        By `filters.contaminated`; questions of data sets also in other words, by
-        `overlap.copies`, by which alone those of TEMPLATED families are found.
+        Found by `filters.contaminated`, except for TEMPLATED families, and paraphrases of a data
+        set's questions by `overlap.copies`.
         """
         asked = (p for p in self.held_out_problems if p.task not in TEMPLATED)
         flags = filters.contaminated(questions, texts, asked)
@@ -94,6 +97,28 @@ class World:
     def known_phrases(self) -> tuple[tuple[str, str], ...]:
         """Adjective-noun pairs that are not held out."""
         return tuple(p for p in general.phrases() if f"translation:{p[0]}" not in self.held_out)
+
+
+def balanced(
+    draw: Callable[..., Problem],
+    kinds: Sequence[tuple[Any, ...]],
+    count: int,
+    taken: dict[str, Problem],
+) -> list[Problem]:
+    """Up to `count` new problems, of each kind in turn; fewer if the next kind is exhausted.
+
+    draw: takes what is in a kind. taken: the problems so far, to which they are added, by their
+    canonical forms without the target of a countdown.
+    """
+    found: list[Problem] = []
+    for kind in islice(cycle(kinds), count):
+        drawn = (draw(*kind) for _ in range(FRUITLESS_DRAWS))
+        new = next((p for p in drawn if p.id.partition("=")[0] not in taken), None)
+        if new is None:
+            break
+        taken[new.id.partition("=")[0]] = new
+        found.append(new)
+    return found
 
 
 def general_splits(rng: random.Random) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:

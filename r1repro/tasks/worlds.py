@@ -12,15 +12,8 @@ from r1repro.tasks.sources import SOURCES, Source
 from r1repro.tasks.world import GENERATED, World, general_splits
 from r1repro.text.overlap import copies
 
-GYM = "reasoning_gym:"
-"""Prefix of a `task.train` that names reasoning-gym tasks."""
-WORDS = f"{word_problems.FAMILY}:"
-"""Prefix of a `task.train` that names languages of the generated word problems."""
-
-
-def is_mini(task: TaskConfig) -> bool:
-    """Whether the task is the mini world."""
-    return task.train is None and task.path is None
+GYM, WORDS = "reasoning_gym:", f"{word_problems.FAMILY}:"
+"""Prefixes of a `task.train` that names reasoning-gym tasks, or languages of word problems."""
 
 
 @lru_cache(maxsize=4)
@@ -29,30 +22,15 @@ def of(task: TaskConfig) -> World:
 
     Raises R1ReproError if a data set is not on this machine or has too few problems.
     """
-    if is_mini(task):
-        return mini_world.build(
-            task.world_seed, task.validation_problems, task.test_problems, task.max_level
-        )
-    if task.train is not None and task.train.startswith(GYM):
-        names = task.train.removeprefix(GYM).split("+")
-        return reasoning_gym.build(
-            names, task.world_seed, task.validation_problems, task.test_problems
-        )
-    if task.train is not None and task.train.startswith(WORDS):
-        languages = task.train.removeprefix(WORDS).split("+")
-        return word_problems.build(
-            languages,
-            task.world_seed,
-            task.validation_problems,
-            task.test_problems,
-            task.max_level,
-        )
+    sizes = (task.world_seed, task.validation_problems, task.test_problems)
+    if task.is_mini:
+        return mini_world.build(*sizes, task.max_level)
+    train = task.train or ""
+    if train.startswith(GYM):
+        return reasoning_gym.build(train.removeprefix(GYM).split("+"), *sizes)
+    if train.startswith(WORDS):
+        return word_problems.build(train.removeprefix(WORDS).split("+"), *sizes, task.max_level)
     return _of_data(task)
-
-
-def names_a_source(task: TaskConfig) -> bool:
-    """Whether the task trains on one of SOURCES."""
-    return task.train is not None and not task.train.startswith((GYM, WORDS))
 
 
 def train_source(task: TaskConfig) -> Source:
@@ -78,41 +56,38 @@ def _named(key: str, name: str) -> Source:
 def hub_sources(task: TaskConfig) -> list[Source]:
     """The hub data sets that a task reads, one per repository."""
     used = test_sources(task)
-    if names_a_source(task) and task.path is None:
+    if task.path is None and task.train and not task.train.startswith((GYM, WORDS)):
         used.append(train_source(task))
     return list({source.hub: source for source in used if source.hub is not None}.values())
 
 
 def _own(task: TaskConfig, path: str, name: str = "own") -> Source:
     return Source(
-        name=name,
-        path=path,
-        prompt=task.prompt,
-        answer=task.answer,
-        level=task.level,
+        name, path=path, prompt=task.prompt, answer=task.answer, level=task.level,
         language=task.language,
-    )
+    )  # fmt: skip
 
 
 def _of_data(task: TaskConfig) -> World:
     rng = random.Random(f"data-{task.world_seed}")
-    training, conflicting = sources.questions(train_source(task))
-    facts = {train_source(task).name: _facts(train_source(task), training, conflicting)}
+    trained = train_source(task)
+    training, conflicting = sources.questions(trained)
+    facts = {trained.name: _facts(trained, training, conflicting)}
     test: list[Problem] = []
     for source in test_sources(task):
         found, conflicting = sources.questions(source)
         facts[source.name] = _facts(source, found, conflicting)
         test += found if len(found) <= task.test_problems else rng.sample(found, task.test_problems)
     # Questions may repeat across test sets and occur in the training set.
-    test = list({problem.id.split(":")[-1]: problem for problem in test}.values())
-    taken = {problem.id.split(":")[-1] for problem in test}
+    taken = {problem.id.split(":")[-1]: problem for problem in test}
+    test = list(taken.values())
     free = [problem for problem in training if problem.id.split(":")[-1] not in taken]
     free, copied = _apart(free, test)
     rng.shuffle(free)
     wanted = task.validation_problems + (0 if test else task.test_problems)
     if len(free) <= wanted:
         raise R1ReproError(
-            f"{train_source(task).name} has {len(free)} problems outside the test sets, too few to "
+            f"{trained.name} has {len(free)} problems outside the test sets, too few to "
             f"hold out {wanted}; lower task.validation_problems or task.test_problems"
         )
     validation, free = free[: task.validation_problems], free[task.validation_problems :]
@@ -132,7 +107,7 @@ def _of_data(task: TaskConfig) -> World:
 
 
 def _apart(free: list[Problem], held: list[Problem]) -> tuple[list[Problem], int]:
-    """(the problems that are none of the held-out ones in other words, the number of the others).
+    """(problems that do not restate a held-out one, number of those that do).
 
     Raises R1ReproError if none is left.
     """
@@ -142,8 +117,8 @@ def _apart(free: list[Problem], held: list[Problem]) -> tuple[list[Problem], int
     kept = [problem for row, problem in enumerate(free) if row not in same]
     if free and not kept:
         raise R1ReproError(
-            "every training question is a held-out one in other words; give another data set to "
-            "train on or to test on"
+            "every training question restates a held-out one; give another data set to train on "
+            "or to test on"
         )
     return kept, len(same)
 

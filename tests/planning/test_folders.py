@@ -122,7 +122,7 @@ KINDS = [
      ["a T5ForConditionalGeneration, which has an encoder beside"]),
     (_as(architectures=["Qwen2ForSequenceClassification"]), ["scores texts and generates none"]),
     (_as(architectures=["Qwen2_5_VLForConditionalGeneration"], vision_config={"depth": 2}),
-     ["takes pictures or sound", "Qwen2.5 for Qwen2.5-VL"]),
+     ["takes images or audio", "Qwen2.5 for Qwen2.5-VL"]),
     (_as(architectures=["Gemma3ForCausalLM"], vision_config={"depth": 2}), ["takes pictures"]),
     (_inside("checkpoint-8"), ["the model is in", "/checkpoint-8, give that"]),
     (_inside("snapshots/0123"), ["/snapshots/0123, give that"]),

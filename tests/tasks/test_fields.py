@@ -18,7 +18,7 @@ IMAGE = [{"role": "user", "content": [{"type": "image", "url": "a.png"}]}]
 def problem(tmp_path, question, answer):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"question": question, "answer": answer}))
-    (found,) = sources.problems(Source("own", path=str(path)))
+    (found,), _ = sources.questions(Source("own", path=str(path)))
     return found
 
 

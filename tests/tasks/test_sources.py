@@ -41,7 +41,7 @@ def test_the_answer_of_a_solution(text, answer):
 def test_a_row_is_read_by_the_fields_that_the_source_names(file):
     chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1+1?"}]
     path = file({"q": "What is 3+4?", "a": 7, "lvl": "Level 5"}, {"q": chat, "a": "2", "lvl": 3})
-    found = sources.problems(Source("own", path=path, prompt="q", answer="a", level="lvl"))
+    found, _ = sources.questions(Source("own", path=path, prompt="q", answer="a", level="lvl"))
     assert [(p.prompt, p.answer, p.level, p.task) for p in found] == [
         ("What is 3+4?", "7", 5, "own"), ("What is 1+1?", "2", 3, "own")
     ]  # fmt: skip
@@ -52,14 +52,16 @@ def test_a_row_is_read_by_the_fields_that_the_source_names(file):
     [(["12"], "12"), ([3, 4], "3, 4"), ('["12"]', "12"), (12.0, "12.0"), (1e21, "1e+21")],
 )
 def test_gold_answers_of_any_type_become_text(file, gold, answer):
-    (problem,) = sources.problems(Source("own", path=file({"question": "What?", "answer": gold})))
+    (problem,), _ = sources.questions(
+        Source("own", path=file({"question": "What?", "answer": gold}))
+    )
     assert problem.answer == answer
     assert is_correct(problem, f"<answer>{answer}</answer>")
 
 
 def test_a_nested_gold_answer_is_named_by_its_path(file):
     path = file({"question": "What?", "reward_model": {"ground_truth": "12"}})
-    (problem,) = sources.problems(Source("own", path=path, answer="reward_model.ground_truth"))
+    (problem,), _ = sources.questions(Source("own", path=path, answer="reward_model.ground_truth"))
     assert problem.answer == "12"
 
 
@@ -67,11 +69,11 @@ def test_a_question_that_differs_in_blanks_and_marks_only_comes_once(file):
     path = file(
         {"question": "What is 3 + 4?", "answer": "7"}, {"question": "what is 3 4", "answer": "7"}
     )
-    assert len(sources.problems(Source("own", path=path))) == 2
+    assert len(sources.questions(Source("own", path=path))[0]) == 2
     path = file(
         {"question": "What is 3+4 ?", "answer": "7"}, {"question": "what is 3 + 4", "answer": "7"}
     )
-    assert len(sources.problems(Source("own", path=path))) == 1
+    assert len(sources.questions(Source("own", path=path))[0]) == 1
 
 
 def test_a_question_with_different_gold_answers_is_left_out_and_counted(file):
@@ -84,7 +86,7 @@ def test_a_question_with_different_gold_answers_is_left_out_and_counted(file):
     assert [(p.prompt, p.answer) for p in found] == [("Half of 1?", "0.5")] and conflicting == 1
     path = file({"question": "What?", "answer": "7"}, {"question": "What?", "answer": "8"})
     with pytest.raises(R1ReproError, match="each of its 1 questions has different gold answers"):
-        sources.problems(Source("own", path=path))
+        sources.questions(Source("own", path=path))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def test_a_question_with_different_gold_answers_is_left_out_and_counted(file):
 )
 def test_a_row_that_cannot_be_asked_is_named(file, row, said):
     with pytest.raises(R1ReproError, match=said):
-        sources.problems(Source("own", path=file(row)))
+        sources.questions(Source("own", path=file(row)))
 
 
 def test_a_data_set_that_was_not_fetched_is_named(tmp_path, monkeypatch):
@@ -110,13 +112,13 @@ def test_a_data_set_that_was_not_fetched_is_named(tmp_path, monkeypatch):
     with pytest.raises(
         R1ReproError, match="openai/gsm8k@[0-9a-f]{40} is not on this machine; run `r1repro fetch`"
     ):
-        sources.problems(SOURCES["gsm8k"])
+        sources.questions(SOURCES["gsm8k"])
 
 
 def test_countdown_numbers_become_a_question_that_any_right_expression_meets(file):
     source = Source("countdown_tinyzero", path=file({"nums": [19, 36, 55, 7], "target": 65}),
                     prompt="nums", answer="target", countdown=True)  # fmt: skip
-    (problem,) = sources.problems(source)
+    (problem,), _ = sources.questions(source)
     assert problem.task == "countdown" and problem.level == 2
     assert "[19, 36, 55, 7]" in problem.prompt and " 65." in problem.prompt
     assert is_correct(problem, "<think>x</think><answer>55 + 36 - 7 - 19</answer>")
@@ -135,7 +137,7 @@ def test_countdown_numbers_become_a_question_that_any_right_expression_meets(fil
     ],
 )
 def test_real_files_are_read_whole(name, path, fields, count):
-    found = sources.problems(Source(name, path=str(DATA / path), **fields))
+    found, _ = sources.questions(Source(name, path=str(DATA / path), **fields))
     assert len(found) == count
     # The published answer is scored as right, in the answer tag and in a box.
     for problem in found[:: max(1, len(found) // 25)]:
@@ -147,5 +149,5 @@ def test_real_files_are_read_whole(name, path, fields, count):
 def test_tinyzeros_countdown_file_is_read_by_its_numbers():
     path = str(DATA / "countdown.parquet")
     source = Source("c", path=path, prompt="nums", answer="target", countdown=True)
-    found = sources.problems(source)
+    found, _ = sources.questions(source)
     assert len(found) == 200 and {p.level for p in found} <= {1, 2}
