@@ -1,8 +1,9 @@
-"""What all figures share: the style, and the curves. Lines differ in dash or marker too."""
+"""What all figures share: style, axes and curves. Lines differ in dash or marker too."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,12 +21,8 @@ from r1repro.evaluation.checkpoints import (
     VERMILION,
     about,
 )
-from r1repro.evaluation.metrics import MEASURES, summarize
+from r1repro.evaluation.metrics import MEASURES
 from r1repro.evaluation.statistics import Estimate
-
-Summary = Mapping[str, Estimate]
-Evaluation: TypeAlias = pd.DataFrame | Summary
-"""Rows of evaluation.parquet, or their summary by `summarize`."""
 
 PALE = "#f3f4f6"
 _OTHERS = ((VERMILION, "^"), (GREEN, "D"), (PURPLE, "v"), (ORANGE, "P"))
@@ -43,14 +40,21 @@ SUITES = {
     "language_share": "Language\nasked",
     "readability": "Readable",
 }
-"""The suites that the heat map shows, all of them shares, with their labels."""
+"""The suites of the heat map, all of them shares, with their labels."""
 PANELS = {
-    **dict.fromkeys(("pass_at_1", "format_valid", "general/score", "preference"), "whole"),
+    "pass_at_1": "whole",
+    "format_valid": "whole",
+    "general/score": "whole",
+    "preference": "whole",
     "zero_variance_groups": "whole",
     "language_share": "share",
-    **dict.fromkeys(("reward_deviation", "length", "reflection_per_response"), "zero"),
-    **dict.fromkeys(("reflection_per_1k_tokens", "entropy"), "zero"),
-    **dict.fromkeys(("length_correct", "kl"), "free"),
+    "reward_deviation": "zero",
+    "length": "zero",
+    "reflection_per_response": "zero",
+    "reflection_per_1k_tokens": "zero",
+    "entropy": "zero",
+    "length_correct": "free",
+    "kl": "free",
 }
 """Axis range of a column of an RL stage's metrics: 0 to 1, a share, from zero, or free."""
 DASHES = ("-", "--", "-.", ":")
@@ -92,7 +96,7 @@ def checkpoint(name: str, index: int = 0) -> tuple[str, str, str]:
 
 
 class Drawing(Figure):
-    """A figure that tells a notebook its alternative text."""
+    """A figure with an alternative text for notebooks."""
 
     alt = ""
 
@@ -103,7 +107,7 @@ class Drawing(Figure):
 def described(draw: Callable[..., Drawing]) -> Callable[..., Drawing]:
     """Draw in the common style and close the figure, so that a notebook shows it once.
 
-    Its alternative text is the first sentence of the function's docstring.
+    Its alternative text is the first paragraph of the function's docstring.
     """
 
     @wraps(draw)
@@ -125,6 +129,14 @@ def empty(width: float, height: float) -> Drawing:
     return made
 
 
+def save(figure: Figure, path: Path) -> None:
+    """Save as <path>.png, at twice the width of a page's column, and as <path>.svg."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path.with_suffix(".png"), dpi=200, metadata={"Software": None})
+    with plt.rc_context({"svg.hashsalt": "r1repro"}):  # equal data make equal files
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+
+
 def points(
     axes: Axes,
     x: Sequence[float],
@@ -134,7 +146,7 @@ def points(
     line: bool = False,
     text: str | None = None,
 ) -> None:
-    """Estimates of a checkpoint with their intervals."""
+    """The estimates of a checkpoint, drawn by `bars` with its own colour and marker."""
     label, colour, marker = checkpoint(name, index)
     bars(axes, x, estimates, colour, marker, text or label, "-" if line else "")
 
@@ -168,10 +180,9 @@ def noisy(
     dash: str = "-",
     resets: float | None = None,
 ) -> None:
-    """The values faintly, and their running mean over a tenth of the run.
+    """The values in a faint line, and their running mean over a tenth of the run.
 
-    resets: after every so much of `x`, counted from 0, the curve starts anew, and no mean covers
-    both sides.
+    resets: the length along `x`, from 0, after which the curve starts anew; no mean crosses that.
     """
     smooth = _running(y.set_axis(x), resets)
     short = len(y) < 10
@@ -181,7 +192,7 @@ def noisy(
 
 
 def _running(values: pd.Series, resets: float | None = None) -> pd.Series:
-    """The running mean over a tenth of the run; values: by the step or sample that they end at."""
+    """The running mean over a tenth of the run; values: indexed by step or sample."""
     window = max(1, round(len(values) / 10))
     parts = values.index * 0 if resets is None else np.ceil(values.index / resets)
     return values.groupby(parts).transform(
@@ -198,7 +209,7 @@ def bands(
     dash: str = "-",
     resets: int | None = None,
 ) -> None:
-    """A column over RL steps: one run as in `noisy`, several seeds as a band.
+    """A column over RL steps: of one run as in `noisy`, of several seeds as a band.
 
     The band spans the lowest to the highest running mean; the line is their mean.
     """
@@ -233,7 +244,7 @@ def from_zero(axes: Axes) -> None:
 
 
 def labelled(axes: Axes, column: str) -> None:
-    """Title, label and range of a panel that shows a column of PANELS."""
+    """The title, label and range of a panel for a column of PANELS."""
     axes.set(title=MEASURES[column].label, ylabel=MEASURES[column].axis)
     if PANELS[column] == "whole":
         percent(axes)
@@ -249,13 +260,6 @@ def percent(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def whole_steps(panels: Sequence[Axes]) -> None:
+def whole_steps(panels: Iterable[Axes]) -> None:
     for panel in panels:
         panel.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-
-
-def summarized(evaluations: Mapping[str, Evaluation]) -> dict[str, Summary]:
-    return {
-        name: summarize(given) if isinstance(given, pd.DataFrame) else given
-        for name, given in evaluations.items()
-    }

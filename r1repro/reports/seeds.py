@@ -1,4 +1,4 @@
-"""Joint report of several seeds, from the small files of their runs or published versions."""
+"""The joint report of several seeds, from small files of their runs or published versions."""
 
 import json
 import math
@@ -19,16 +19,15 @@ from r1repro.evaluation import arms, claims, held_out, metrics, moved, problems,
 from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.results import Results, flat, read_costs, read_results
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import RESOLVED, figures, held_out_curve, report
-from r1repro.reports.files import unreadable, write_figure
+from r1repro.reports import RESOLVED, drawing, figures, held_out_curve, report
+from r1repro.reports.files import reading
 from r1repro.reports.report import CURVES, RIGHT, TAKEN_BACK, Execute, Report, write
-from r1repro.reports.sums import check_sums
 from r1repro.runner.sequence import LAB_ARTICLE
 
 
 @dataclass(frozen=True)
 class SeedRun:
-    """The files read from one run or version: its manifest and small results."""
+    """The manifest and small results of one run or version."""
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -55,70 +54,66 @@ def join(folders: Sequence[Path], target: Path, execute: Execute) -> Path:
     runs, told = _runs(folders), read(folders)
     target.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(runs[0].folder / RESOLVED, target / RESOLVED)
-    pd.concat(
-        [
-            table.assign(stage=stage, seed=run.name)
-            for run in runs
-            for stage, table in run.light.tables.items()
-        ]
-    ).to_parquet(target / CURVES, index=False)
+    curves = [
+        table.assign(stage=stage, seed=run.name)
+        for run in runs
+        for stage, table in run.light.tables.items()
+    ]
+    pd.concat(curves).to_parquet(target / CURVES, index=False)
     shutil.rmtree(target / "notebooks", ignore_errors=True)
-    if (runs[0].folder / "notebooks").is_dir():  # only the first seed's notebooks are included
+    if (runs[0].folder / "notebooks").is_dir():  # of the first seed alone
         shutil.copytree(runs[0].folder / "notebooks", target / "notebooks")
     of_lab = report.lab_of(told.manifest) != "none"
     if of_lab:
         problems.write_counts(target / RIGHT, _right(runs))
     else:
-        write_figure(figures.seeds(told.r1_zero, told.by_seed), target / "figures" / "headline")
+        drawing.save(figures.seeds(told.r1_zero, told.by_seed), target / "figures" / "headline")
     given = {"runs": [str(folder) for folder in folders]}
     return write(target, told, partial(execute, LAB_ARTICLE if of_lab else ARTICLE, target, given))
 
 
 def _right(runs: Sequence[SeedRun]) -> pd.DataFrame:
-    """The counts of every run's right.parquet side by side."""
+    """The counts of every run's right.parquet, side by side."""
+    asked = ["task", "level"]
     counts = [pd.read_parquet(run.folder / RIGHT) for run in runs]
-    named = [
-        found.drop(columns=["task", "level"]).rename(
-            columns=lambda name, run=run.name: (
-                of(name.removesuffix(":of"), run) + (":of" if name.endswith(":of") else "")
-            )
-        )
-        for run, found in zip(runs, counts, strict=True)
-    ]
-    return pd.concat([counts[0][["task", "level"]], *named], axis=1)
+    parts = [counts[0][asked]]
+    for run, found in zip(runs, counts, strict=True):
+        own = found.drop(columns=asked)
+        own.columns = own.columns.str.replace("^[^:]+", of(r"\g<0>", run.name), regex=True)
+        parts.append(own)
+    return pd.concat(parts, axis=1)
 
 
 def read(folders: Sequence[str | Path]) -> Report:
-    """The report of several finished runs.
+    """The report of several finished runs; for its intervals see statistics.over_seeds.
 
-    Intervals: statistics.over_seeds. Raises R1ReproError if there are fewer than two runs, one is
-    unfinished, two have the same seeds, only some share a base, or they differ in more than seeds.
+    Raises R1ReproError if there are fewer than two runs, one is unfinished, two have the same
+    seeds, only some share a base, or they differ in more than seeds.
     """
     parameters.check_names()
     if isinstance(folders, str):  # by papermill's -p
         folders = parameters.texts("runs", folders, 'run folders, such as -y "runs: [A, B]"')
     runs = _runs(folders)
     lights, chosen = [run.light for run in runs], report.lab_of(runs[0].manifest)
-    on = arms.claims_on(chosen, lights)
-    judged, control = claims.ledger(lights, runs[0].manifest["scale"], on)
+    found = [run.held_out for run in runs]
+    summaries = _within(over_seeds([one.summaries for one in found]))
+    changes = _within(over_seeds([one.changes for one in found]), -1.0)
+    if chosen != "none":  # a report of the lab also has every run's own
+        for run in runs:
+            summaries |= {of(name, run.name): one for name, one in run.held_out.summaries.items()}
+            changes |= {
+                of(name, run.name): {arms.PASS: one[arms.PASS]}
+                for name, one in run.held_out.changes.items()
+            }
     reflection = {
         f"{group} of {run.name}": p for run in runs for group, p in run.held_out.reflection.items()
     }
-    each = ({}, {}) if chosen == "none" else _each(runs)
-    held = HeldOut(
-        _within(over_seeds([run.held_out.summaries for run in runs])) | each[0],
-        _within(over_seeds([run.held_out.changes for run in runs]), -1.0) | each[1],
-        reflection,
-        runs[0].held_out.answers,  # those of the first seed stand for all
-        _shared_ways(runs),
-    )
     return Report(
         _manifest(runs),
         None,
-        held,
+        HeldOut(summaries, changes, reflection, found[0].answers, _shared_ways(found)),
         _mean_curves(runs),
-        judged,
-        control,
+        *claims.ledger(lights, runs[0].manifest["scale"], arms.claims_on(chosen, lights)),
         costs=[run.light.costs for run in runs],
         taken_back=pd.concat([run.taken_back.assign(seed=run.name) for run in runs]),
         over_training=_within(over_seeds([run.over_training for run in runs])),
@@ -127,20 +122,8 @@ def read(folders: Sequence[str | Path]) -> Report:
     )
 
 
-def _each(runs: Sequence[SeedRun]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Summaries, and changes of pass@1, of each run: a joint report of the lab stands alone."""
-    return (
-        {of(name, run.name): one for run in runs for name, one in run.held_out.summaries.items()},
-        {
-            of(name, run.name): {arms.PASS: one[arms.PASS]}
-            for run in runs
-            for name, one in run.held_out.changes.items()
-        },
-    )
-
-
 def of(name: str, run: str) -> str:
-    """The name of a checkpoint or difference of one run among those of several."""
+    """The name of a checkpoint or difference of one of several runs."""
     return f"{name} of {run}"
 
 
@@ -175,7 +158,7 @@ def _mean_curves(runs: Sequence[SeedRun]) -> dict[str, pd.DataFrame]:
 
 
 def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
-    """The mean over seeds of the measures that all runs have; see statistics.over_seeds."""
+    """The mean over seeds of the measures that all runs have."""
     found: dict[str, dict[str, Estimate]] = {}
     for name in (n for n in runs[0] if all(n in run for run in runs)):
         found[name] = {}
@@ -187,14 +170,14 @@ def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
     return found
 
 
-def _within(summaries: Results, least: float = 0.0) -> dict[str, dict[str, Estimate]]:
-    """Clip intervals to what is possible, which Student's t does not respect.
+def _within(summaries: Results, least: float = 0.0) -> dict[str, Mapping[str, Estimate]]:
+    """Clip intervals to what is possible, which Student's t may exceed.
 
-    Shares are within [least, 1]; lengths and counts have no end but 0, and their changes none. Only
-    what is clipped keeps the seeds' own values.
+    Shares are within [least, 1]; lengths and counts are at least 0, and their changes unbounded.
+    Only a clipped estimate keeps the values of the seeds.
     """
 
-    def ended(path: str, found: Estimate) -> Estimate:
+    def clipped(path: str, found: Estimate) -> Estimate:
         lowest, highest = -math.inf, math.inf
         if metrics.measure(path).share:
             gain = path.rsplit("/", 1)[-1].startswith("vote_gain")
@@ -206,14 +189,14 @@ def _within(summaries: Results, least: float = 0.0) -> dict[str, dict[str, Estim
         return replace(found, low=max(lowest, found.low), high=min(highest, found.high))
 
     return {
-        name: {path: ended(path, one) for path, one in each.items()}
+        name: {path: clipped(path, one) for path, one in each.items()}
         for name, each in summaries.items()
     }
 
 
 def _read(folder: Path) -> SeedRun:
     wanted = "folders of finished runs under runs/, or of versions with their curves in reports/"
-    try:
+    with reading(folder, wanted):
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         if "runs" in manifest:
             raise R1ReproError(f"{folder} is a joint report already: give {wanted}")
@@ -224,30 +207,28 @@ def _read(folder: Path) -> SeedRun:
         curve = folder / held_out_curve.FILE
         over_training = read_results(curve) if curve.is_file() else {}
         tables = {str(stage): rows.drop(columns="stage") for stage, rows in curves.groupby("stage")}
-    except (OSError, ValueError) as error:
-        raise unreadable(folder, error, wanted) from error
-    if not manifest["finished"]:
-        raise R1ReproError(
-            f"the run {folder} is not finished: run it again with the same settings, which "
-            "resumes it, or leave it out"
-        )
-    check_sums(folder)
+        if not manifest["finished"]:
+            raise R1ReproError(
+                f"the run {folder} is not finished: run it again with the same settings, which "
+                "resumes it, or leave it out"
+            )
     light = claims.Light(found.summaries, found.changes, tables, costs, stages_moved)
     return SeedRun(folder, manifest, found, taken_back, light, over_training)
 
 
-def _shared_ways(runs: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """The best prompts of the base; if they differ between bases, the names are joined by "or"."""
-    found: dict[str, dict[str, Any]] = {}
-    for family in runs[0].held_out.ways:
-        ways = [run.held_out.ways.get(family, {}) for run in runs]
-        same = all(way == ways[0] for way in ways)
+def _shared_ways(found: Sequence[HeldOut]) -> dict[str, Mapping[str, Any]]:
+    """The best prompts of the base, joined by "or" where they differ between bases."""
+    shared: dict[str, Mapping[str, Any]] = {}
+    for family, first in found[0].ways.items():
+        ways = [one.ways.get(family, {}) for one in found]
         named = " or ".join(dict.fromkeys(str(way.get("way")) for way in ways))
-        found[family] = dict(ways[0]) if same else {"way": named, "temperature": None}
-    return found
+        same = all(way == first for way in ways)
+        shared[family] = first if same else {"way": named, "temperature": None}
+    return shared
 
 
 def _require_alike(one: SeedRun, other: SeedRun) -> None:
+    both = f"{one.folder.name} and {other.folder.name}"
     first, second = (
         flat(run.manifest["config"])
         | {f"version of {n}": stage["version"] for n, stage in run.manifest["stages"].items()}
@@ -255,15 +236,13 @@ def _require_alike(one: SeedRun, other: SeedRun) -> None:
     )
     if one.manifest.get("until") != other.manifest.get("until"):
         raise R1ReproError(
-            f"{one.folder.name} and {other.folder.name} end with different stages: run both with "
-            "the same --until STAGE, or without"
+            f"{both} end with different stages: run both with the same --until STAGE, or without"
         )
     for key in sorted(first.keys() | second.keys()):
         if key not in SEEDS and first.get(key) != second.get(key):
             raise R1ReproError(
-                f"{one.folder.name} and {other.folder.name} differ in {key} "
-                f"({first.get(key)} and {second.get(key)}): "
-                "join only runs that differ in nothing but seeds"
+                f"{both} differ in {key} ({first.get(key)} and {second.get(key)}): join only runs "
+                "that differ in nothing but seeds"
             )
 
 
