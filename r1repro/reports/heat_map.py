@@ -1,6 +1,7 @@
-"""The heat map of what each stage of the chain changes, suite by suite."""
+"""The heat map of what each stage of the chain changes in each suite."""
 
 import math
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
@@ -16,20 +17,19 @@ from r1repro.reports.drawing import Drawing
 
 def pairs(changes: Results) -> list[tuple[str, str]]:
     """The measured (previous stage, stage) pairs of the chain."""
-    steps = zip(CHAIN, CHAIN[1:], strict=False)
-    return [(before, after) for before, after in steps if key(before, after) in changes]
+    return [pair for pair in pairwise(CHAIN) if key(*pair) in changes]
 
 
 ENOUGH = 50
-"""Items that a coloured cell must have: an interval of fewer is itself uncertain."""
+"""Fewest items of a coloured cell: an interval over fewer is itself uncertain."""
 
 
 @drawing.described
 def changes_by_stage(changes: Results) -> Drawing:
     """The change of each stage against the previous one: a row per stage, a column per suite.
 
-    changes: paired differences as in differences.json. Percentage points with 95 % intervals;
-    only cells of enough items whose interval excludes zero are coloured.
+    Percentage points with 95 % intervals; cells of ENOUGH items whose interval excludes zero are
+    coloured.
     """
     stages = pairs(changes)
     paths = [path for path in drawing.SUITES if any(path in changes[key(*pair)] for pair in stages)]

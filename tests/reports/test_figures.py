@@ -15,7 +15,7 @@ from tests.reports.made_up import pretraining_metrics, rl_metrics
 
 
 @pytest.mark.parametrize("steps", [1, 4, 110])
-def test_figures_of_training(steps, evaluations):
+def test_figures_of_training(steps):
     metrics = rl_metrics(steps)
     for figure in (
         figures.learning_curve(metrics),
@@ -30,7 +30,8 @@ def test_figures_of_training(steps, evaluations):
 
 
 def test_evaluated_checkpoints_stand_beside_the_curve(evaluations):
-    figure = figures.learning_curve(rl_metrics(), evaluations)
+    summaries = {name: summarize(rows, draws=50) for name, rows in evaluations.items()}
+    figure = figures.learning_curve(rl_metrics(), summaries)
     labels = figure.axes[0].get_legend_handles_labels()[1]
     assert "Base, pass@1 on held-out problems" in labels
     assert "R1-Zero, pass@1 on held-out problems" in labels
@@ -124,7 +125,7 @@ def _of_the_chain(changes):
     return [changes[key(*pair)] for pair in heat_map.pairs(changes)]
 
 
-def test_metrics_without_values_are_drawn_all_the_same(evaluations):
+def test_metrics_without_values_are_drawn_all_the_same():
     metrics = rl_metrics(12)
     metrics["length_wrong"] = float("nan")  # every answer was right
     assert isinstance(figures.behaviour(metrics), Figure)
