@@ -106,6 +106,17 @@ class Report:
         several = len(self.by_seed)
         return f"over {several} seeds and the problems" if several else "over problems"
 
+    @property
+    def light(self) -> claims.Light:
+        """What claims need of one run."""
+        return claims.Light(self.summaries, self.changes, self.curves, self.costs[0], self.moved)
+
+    @property
+    def seed(self) -> str:
+        """The seeds of one run, in words."""
+        seeds = self.manifest["seeds"]
+        return f"seed {seeds['seed']}, base seed {seeds['base_seed']}"
+
 
 def read(results: Mapping[str, StageResult], config: Config, until: str | None = None) -> Report:
     """The report of one run from its finished stages; until: as in `build`."""
@@ -118,29 +129,28 @@ def read(results: Mapping[str, StageResult], config: Config, until: str | None =
     if lab.ITERATIVE in results:
         rounds = arms.rounds(results[lab.ITERATIVE].folder, "rounds")
         stages_moved |= {name: moved.facts(rows) for name, rows in rounds.items()}
-    light = claims.Light(held.summaries, held.changes, curves, costs, stages_moved)
-    return Report(
+    told = Report(
         _manifest(results, config, until),
         config,
         held,
         curves,
-        *claims.ledger([light], config.scale, arms.claims_on(config.lab, [light])),
         costs=[costs],
         sizes={
             name: parquet.read_metadata(result.folder / "dataset.parquet").num_rows
             for name, result in results.items()
             if _has(result, "dataset")
         },
-        taken_back=(
-            aha.firsts(results["r1_zero"].completions()) if "r1_zero" in results else pd.DataFrame()
-        ),
         moved=stages_moved,
-        over_training=(
-            held_out_curve.by_step(results["r1_zero_curve"].table("curve"))
-            if "r1_zero_curve" in results
-            else {}
-        ),
     )
+    on = arms.claims_on(config.lab, [told.light])
+    judged, control = claims.ledger([told.light], config.scale, on)
+    told = replace(told, judged=judged, control=control)
+    if "r1_zero" in results:
+        told = replace(told, taken_back=aha.firsts(results["r1_zero"].completions()))
+    if "r1_zero_curve" in results:
+        curve = results["r1_zero_curve"].table("curve")
+        told = replace(told, over_training=held_out_curve.by_step(curve))
+    return told
 
 
 def _has(result: StageResult, table: str) -> bool:
