@@ -17,11 +17,6 @@ from r1repro.reports.report import Report, commit, lab_of, listed
 from r1repro.reports.transcripts import LANGUAGES
 from r1repro.text.reflection import REFLECTION_WORDS
 
-SMOKE = (
-    "At scale=smoke every stage runs but nothing is learned: no claim of the papers can be tested, "
-    "and the figures on this page say nothing about the method."
-)
-
 
 def facts(told: Report) -> Html:
     """Scale, task, model, seeds, commit and date in a line, and a warning if the run is cut."""
@@ -38,8 +33,12 @@ def facts(told: Report) -> Html:
         cut = f"{who} with the notebook of {manifest['until']}; this report covers only its stages."
     elif not manifest["finished"]:
         cut = f"This run is not finished: it has the stages {', '.join(manifest['stages'])}."
-    smoke = SMOKE if manifest["scale"] == "smoke" else ""
-    return joined(paragraphs(line, style="facts"), paragraphs(cut, smoke, style="note warn"))
+    smoke = (
+        "At scale=smoke every stage runs but nothing is learned: no claim of the papers can be "
+        "tested, and the figures on this page say nothing about the method."
+    )
+    warnings = paragraphs(cut, smoke if manifest["scale"] == "smoke" else "", style="note warn")
+    return joined(paragraphs(line, style="facts"), warnings)
 
 
 def _model(shape: Mapping[str, Any]) -> str:
@@ -92,7 +91,7 @@ def ledger(told: Report) -> Html | None:
     """
     without_reward = {one.claim.id for one in told.control if one.verdict == "reproduced"}
     ordered = sorted(told.judged, key=lambda one: one.claim.ours)
-    parts = []
+    parts: list[Html | None] = []
     for verdict in VERDICTS:
         found = [one for one in ordered if one.verdict == verdict]
         ours = sum(one.claim.ours for one in found)
@@ -102,15 +101,13 @@ def ledger(told: Report) -> Html | None:
             clear = verdict in ("reproduced", "contradicted")
             parts.append(folded(title, _claims(found, without_reward), opened=clear))
     if parts and lab_of(told.manifest) == "none":
-        more = paragraphs(_IN_LAB.format(len(declared.load(declared.LAB))))
-        return joined(*parts, more)
+        more = (
+            f"{len(declared.load(declared.LAB))} claims are on methods that no stage uses, such as "
+            "PPO, rejection fine-tuning and a second round of RL. The lab trains those: r1repro "
+            "run lab=all, whose report has the verdicts."
+        )
+        parts.append(paragraphs(more))
     return joined(*parts) if parts else None
-
-
-_IN_LAB = (
-    "{} claims are on methods that no stage uses, such as PPO, rejection fine-tuning and a second "
-    "round of RL. The lab trains those: r1repro run lab=all, whose report has the verdicts."
-)
 
 
 def _claims(found: Sequence[Judged], without_reward: set[str]) -> Table:
@@ -234,8 +231,13 @@ def _samples(told: Report) -> int:
 
 def manifest(told: Report) -> Html:
     """What the report is made from: commit, versions, hardware, keys and the configuration."""
-    facts = told.manifest
-    rows = [Row(run["run"], (_run(run),)) for run in facts.get("runs", ())]  # of several seeds
+    facts, rows = told.manifest, []
+    for run in facts.get("runs", ()):  # of several seeds
+        seeds = ", ".join(f"{name} {value}" for name, value in run["seeds"].items())
+        machine = run["hardware"].get("processor") or run["hardware"].get("machine")
+        took = duration(sum(stage["seconds"] for stage in run["stages"].values()))
+        said = f"{seeds}, commit {commit(run['git'], 10)}, {machine}; stages took {took}"
+        rows.append(Row(run["run"], (said,)))
     rows += [
         Row("Commit", (commit(facts["git"]),)),
         Row("Hash of the code", (facts["code"],)),
@@ -247,13 +249,6 @@ def manifest(told: Report) -> Html:
     written = yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True)
     whole = Html("<pre>{}</pre>").format(written)
     return joined(Table(("Value",), rows, ""), folded("The whole configuration", whole))
-
-
-def _run(run: Mapping[str, Any]) -> str:
-    seeds = ", ".join(f"{name} {value}" for name, value in run["seeds"].items())
-    machine = run["hardware"].get("processor") or run["hardware"].get("machine")
-    seconds = sum(stage["seconds"] for stage in run["stages"].values())
-    return f"{seeds}, commit {commit(run['git'], 10)}, {machine}; stages took {duration(seconds)}"
 
 
 def _lines(*parts: str) -> str:

@@ -41,22 +41,14 @@ SUITES = {
     "readability": "Readable",
 }
 """The suites of the heat map, all of them shares, with their labels."""
-PANELS = {
-    "pass_at_1": "whole",
-    "format_valid": "whole",
-    "general/score": "whole",
-    "preference": "whole",
-    "zero_variance_groups": "whole",
-    "language_share": "share",
-    "reward_deviation": "zero",
-    "length": "zero",
-    "reflection_per_response": "zero",
-    "reflection_per_1k_tokens": "zero",
-    "entropy": "zero",
-    "length_correct": "free",
-    "kl": "free",
+_RANGES = {
+    "whole": "pass_at_1 format_valid general/score preference zero_variance_groups",
+    "share": "language_share",
+    "zero": "reward_deviation length reflection_per_response reflection_per_1k_tokens entropy",
+    "free": "length_correct kl",
 }
-"""Axis range of a column of an RL stage's metrics: 0 to 1, a share, from zero, or free."""
+PANELS = {column: kind for kind, columns in _RANGES.items() for column in columns.split()}
+"""The axis range of a column of an RL stage's metrics: 0 to 1, a share, from zero, or free."""
 DASHES = ("-", "--", "-.", ":")
 _STYLE = {
     "font.size": 9.5,

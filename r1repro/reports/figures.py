@@ -103,15 +103,11 @@ def seeds(curves: Mapping[str, pd.DataFrame], summaries: Mapping[str, Results]) 
                 f"{100 * whole.value:.0f}", (x, whole.high), (0, 4), textcoords="offset points",
                 ha="center",
             )  # fmt: skip
-        panel.set_xticks(range(len(shared)), [_short(n) for n in shared])
+        labels = [label_of(n).removeprefix("Base, ").replace(" ", "\n") for n in shared]
+        panel.set_xticks(range(len(shared)), labels)
         panel.set(title=f"Held-out: {drawing.SUITES[path].replace(chr(10), ' ').lower()}")
         drawing.percent(panel)
     return figure
-
-
-def _short(name: str) -> str:
-    """A checkpoint's label below its mark; the base's best prompt stands beside the base."""
-    return label_of(name).removeprefix("Base, ").replace(" ", "\n")
 
 
 @drawing.described

@@ -232,9 +232,17 @@ def _require_alike(both: str, one: Mapping[str, Any], other: Mapping[str, Any]) 
 
 
 def _manifest(runs: Sequence[Report]) -> dict[str, Any]:
-    first = runs[0].manifest
+    first, entries = runs[0].manifest, []
     seeds = [run.manifest["seeds"] for run in runs]
-    kept = ("run", "seeds", "git", "code", "versions", "hardware", "wall")
+    for run in runs:
+        kept = ("run", "seeds", "git", "code", "versions", "hardware", "wall")
+        entry = {name: run.manifest[name] for name in kept}
+        usual = {name: entry[name] for name in ("hardware", "versions")}
+        entry["stages"] = {  # hardware and versions only where they are not the run's
+            name: {key: value for key, value in stage.items() if usual.get(key, ...) != value}
+            for name, stage in run.manifest["stages"].items()
+        }
+        entries.append(entry)
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "until": first.get("until"),
@@ -247,16 +255,5 @@ def _manifest(runs: Sequence[Report]) -> dict[str, Any]:
         "config": {k: v for k, v in first["config"].items() if k not in SEEDS},
         "versions": first["versions"],
         "hardware": first["hardware"],
-        "runs": [
-            {name: run.manifest[name] for name in kept} | {"stages": _stages(run)} for run in runs
-        ],
-    }
-
-
-def _stages(run: Report) -> dict[str, dict[str, Any]]:
-    """A run's stages; hardware and versions only where they are not those of the run."""
-    same = {name: run.manifest[name] for name in ("hardware", "versions")}
-    return {
-        name: {key: value for key, value in stage.items() if same.get(key, ...) != value}
-        for name, stage in run.manifest["stages"].items()
+        "runs": entries,
     }

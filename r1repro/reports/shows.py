@@ -250,10 +250,11 @@ def _change(summaries: Results, before: str, after: str, change: Summary) -> str
     sides: dict[str, list[str]] = {"Higher": [], "Lower": [], "": []}
     for path in metrics.spread(STAGE, change):
         if path in change:
-            level = summaries.get(after, {}).get(path)
-            reached = f", to {_value(level, path)}" if level is not None else ""
-            told = f"{_named(path)} ({metrics.shown(change[path], path, signed=True)}{reached})"
-            sides[worded(change[path], "Higher", "Lower", "")].append(told)
+            told = f"{_named(path)} ({metrics.shown(change[path], path, signed=True)}"
+            if level := summaries.get(after, {}).get(path):
+                share = metrics.measure(path).share
+                told += f", to {_percent(level) if share else f'{level.value:.1f}'}"
+            sides[worded(change[path], "Higher", "Lower", "")].append(f"{told})")
     still = len(sides.pop(""))
     parts = [f"{side}: {', '.join(words)}." for side, words in sides.items() if words]
     if still:
@@ -298,7 +299,3 @@ def _and(words: Sequence[str]) -> str:
 
 def _percent(estimate: Estimate) -> str:
     return f"{100 * estimate.value:.1f}\u00a0%"
-
-
-def _value(estimate: Estimate, path: str) -> str:
-    return _percent(estimate) if metrics.measure(path).share else f"{estimate.value:.1f}"

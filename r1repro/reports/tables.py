@@ -89,10 +89,13 @@ def side_by_side(
     columns += [f"{label_of(after)} − {label_of(before)}, paired" for before, after in changes]
     rows = []
     for path in paths:
-        cells = [metrics.shown(each.get(path), path) for each in summaries.values()]
-        cells += [metrics.shown(each.get(path), path, signed=True) for each in changes.values()]
+        cells = _cells(summaries.values(), path) + _cells(changes.values(), path, signed=True)
         rows.append(Row(metrics.label(path), cells))
     return Table(tuple(columns), rows, first)
+
+
+def _cells(results: Iterable[Summary], path: str, signed: bool = False) -> list[str]:
+    return [metrics.shown(each.get(path), path, signed) for each in results]
 
 
 def compared(
@@ -145,18 +148,18 @@ def checkpoints(summaries: Results) -> Table:
 
 def stages(summaries: Results) -> Table | None:
     """A table like the paper's Table 3 and with its rows; None with fewer than two stages."""
-    shown = [name for name in CHAIN if name in summaries]
+    shown = {name: summaries[name] for name in CHAIN if name in summaries}
     if len(shown) < 2:
         return None
     rows: list[Row] = []
-    there = paths_of({name: summaries[name] for name in shown})
+    there = paths_of(shown)
     for title, paths in STAGE_ROWS.items():
         rows.append(Row(title))
         for path in metrics.spread(paths, there):
             if path not in there:
                 continue
-            ours = [metrics.shown(summaries[name].get(path), path) for name in shown]
-            rows.append(Row(metrics.label(path).removeprefix("General tasks: "), ours))
+            words = metrics.label(path).removeprefix("General tasks: ")
+            rows.append(Row(words, _cells(shown.values(), path)))
             if path in PAPER_BENCHMARKS:
                 place = list(PAPER_BENCHMARKS).index(path)
                 theirs = tuple(f"{CHECKPOINTS[n].benchmarks[place]:.1f}\u00a0%" for n in shown)
@@ -179,10 +182,7 @@ def by_seed(runs: Mapping[str, Results]) -> Table:
     rows: list[Row] = []
     for path in ("reasoning/pass@1", "format_valid", "language_share", "general/score"):
         rows.append(Row(metrics.label(path)))
-        rows += [
-            Row(name, [metrics.shown(run[n].get(path), path) for n in shared])
-            for name, run in runs.items()
-        ]
+        rows += [Row(s, _cells((run[n] for n in shared), path)) for s, run in runs.items()]
     return Table([label_of(n) for n in shared], rows, "Seed")
 
 
