@@ -1,21 +1,30 @@
-"""Figures and small tables of the stages after R1-Zero, from their stored tables.
+"""Figures and small tables of the stages, from their stored tables and summaries.
 
 Model text in them is escaped.
 """
 
+import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from r1repro.evaluation import metrics
 from r1repro.evaluation.checkpoints import (
     ARMS,
     BLUE,
+    CHAIN,
     GREEN,
+    GREY,
+    INK,
     STUDENTS,
     VERMILION,
+    key,
     label_of,
     of_student,
 )  # fmt: skip
@@ -140,7 +149,7 @@ def share(right: pd.Series, of: pd.Series) -> Estimate:
     """
     sums = right.astype(float).groupby(of).agg(["sum", "size"]).to_numpy(dtype=float)
     if not len(sums):
-        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+        return Estimate(math.nan, math.nan, math.nan, 0)
     top, bottom = sums[:, :1], sums[:, 1:]
     lows, highs = interval(resampled_ratios(top, bottom))
     value = float(top.sum() / bottom.sum())
@@ -321,3 +330,61 @@ def pass_against_flops(summaries: Results, costs: Costs) -> Drawing:
         *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=7.8
     )
     return figure
+
+
+def chain_pairs(changes: Results) -> list[tuple[str, str]]:
+    """The measured (previous stage, stage) pairs of the chain."""
+    return [pair for pair in pairwise(CHAIN) if key(*pair) in changes]
+
+
+ENOUGH = 50
+"""Fewest items of a coloured cell: an interval over fewer is itself uncertain."""
+
+
+@described
+def changes_by_stage(changes: Results) -> Drawing:
+    """The change of each stage against the previous one: a row per stage, a column per suite.
+
+    Percentage points with 95 % intervals; cells of ENOUGH items whose interval excludes zero are
+    coloured.
+    """
+    stages = chain_pairs(changes)
+    paths = [path for path in drawing.SUITES if any(path in changes[key(*pair)] for pair in stages)]
+    cells = [[changes[key(*pair)].get(path) for path in paths] for pair in stages]
+    largest = max((abs(c.value) for row in cells for c in row if c and _clear(c)), default=1.0)
+    figure = drawing.empty(0.6 + 0.93 * len(paths), 1.0 + 0.62 * len(stages))
+    axes = figure.subplots()
+    axes.set(xlim=(-0.5, len(paths) - 0.5), ylim=(len(stages) - 0.5, -0.5))
+    for y, row in enumerate(cells):
+        for x, found in enumerate(row):
+            _change_cell(axes, x, y, found, largest)
+    axes.set_xticks(range(len(paths)), [drawing.SUITES[path] for path in paths])
+    names = [f"{label_of(after)}\nagainst {label_of(before)}" for before, after in stages]
+    axes.set_yticks(range(len(stages)), names)
+    axes.tick_params(length=0, labelcolor=INK, labelsize=9.5)
+    axes.xaxis.tick_top()
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def _clear(change: Estimate) -> bool:
+    return change.n >= ENOUGH and (change.low > 0 or change.high < 0)
+
+
+def _change_cell(axes: Axes, x: int, y: int, found: Estimate | None, largest: float) -> None:
+    clear, colour = found is not None and _clear(found), drawing.PALE
+    if found is not None and clear:
+        ramp = LinearSegmentedColormap.from_list("change", [VERMILION, "#ffffff", BLUE])
+        # at most 0.75 of the ramp, on which dark text can be read
+        colour = to_hex(ramp(0.5 + 0.375 * found.value / largest))
+    axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour))
+    if found is None or math.isnan(found.value):
+        axes.text(x, y, "–", ha="center", va="center", color=GREY)
+        return
+    value, _, between = metrics.shown(found, "pass@1", signed=True).partition("\u00a0points ")
+    between = between.partition(", n =")[0]  # has no room here, and stands in the table
+    ink = INK if clear else "#5b6169"
+    weight = "bold" if clear else "normal"
+    axes.text(x, y - 0.13, value, ha="center", va="center", color=ink, fontsize=9, weight=weight)
+    axes.text(x, y + 0.2, between, ha="center", va="center", color=ink, fontsize=7)

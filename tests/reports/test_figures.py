@@ -10,7 +10,7 @@ from r1repro.evaluation.checkpoints import CHAIN, CHECKPOINTS, key
 from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.statistics import Estimate
 from r1repro.lab import figures as lab_figures
-from r1repro.reports import drawing, figures, heat_map
+from r1repro.reports import drawing, figures, stage_figures
 from tests.reports.made_up import pretraining_metrics, rl_metrics
 
 
@@ -65,7 +65,7 @@ def test_checkpoints_of_the_chain_look_different_and_all_names_are():
 
 def test_only_clear_changes_are_coloured(results):
     changes = held_out.read(results["comparison"].folder).changes
-    figure = heat_map.changes_by_stage(changes)
+    figure = stage_figures.changes_by_stage(changes)
     (panel,) = figure.axes
     cells = [change.get(path) for change in _of_the_chain(changes) for path in drawing.SUITES]
     assert len(panel.patches) == len(cells) == 4 * 12
@@ -80,7 +80,7 @@ def test_only_clear_changes_are_coloured(results):
 
 def test_a_change_that_does_not_exist_is_a_dash():
     none = {path: Estimate(math.nan, math.nan, math.nan, 0) for path in drawing.SUITES}
-    panel = heat_map.changes_by_stage({"dev1 - r1_zero": none}).axes[0]
+    panel = stage_figures.changes_by_stage({"dev1 - r1_zero": none}).axes[0]
     assert [text.get_text() for text in panel.texts] == ["–"] * len(drawing.SUITES)
 
 
@@ -122,7 +122,7 @@ def test_no_mean_covers_two_references():
 
 
 def _of_the_chain(changes):
-    return [changes[key(*pair)] for pair in heat_map.pairs(changes)]
+    return [changes[key(*pair)] for pair in stage_figures.chain_pairs(changes)]
 
 
 def test_metrics_without_values_are_drawn_all_the_same():
