@@ -1,6 +1,5 @@
 """The differences between two reports, and the inputs that explain them."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import pandas as pd
 
 from r1repro.evaluation import metrics, problems
 from r1repro.evaluation.checkpoints import label_of, names
-from r1repro.evaluation.results import Results, flat, read_results
+from r1repro.evaluation.results import Results, flat, read_plain, read_results
 from r1repro.evaluation.statistics import Estimate, difference
 from r1repro.reports.files import reading
 from r1repro.reports.report import RIGHT, commit
@@ -40,10 +39,10 @@ def read(folder: Path) -> Version:
     """Read a version. Raises R1ReproError if the folder has no report or was modified."""
     with reading(folder, "two folders of reports/, or of finished runs under runs/"):
         ledger = folder / "claims.json"  # old versions have none
-        found = json.loads(ledger.read_text(encoding="utf-8")) if ledger.is_file() else []
+        found = read_plain(ledger) if ledger.is_file() else []
         return Version(
             folder.resolve().name,
-            json.loads((folder / "manifest.json").read_text(encoding="utf-8")),
+            read_plain(folder / "manifest.json"),
             read_results(folder / "results.json"),
             {claim["id"]: claim for claim in found if not claim.get("control")},
             pd.read_parquet(folder / RIGHT) if (folder / RIGHT).is_file() else None,

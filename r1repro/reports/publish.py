@@ -1,6 +1,5 @@
 """Publishing: a finished report is copied once into a folder under version control."""
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -77,8 +76,7 @@ def _finished(run_folder: Path) -> dict[str, Any]:
             )
         check_sums(run_folder)
         for name in FILES:
-            found = hashlib.sha256((run_folder / name).read_bytes()).hexdigest()
-            if manifest["files"][name] != found:
+            if manifest["files"][name] != artifacts.sha256(run_folder / name):
                 raise R1ReproError(
                     f"{run_folder / name} is not what the run wrote: rewrite it with `r1repro run` "
                     "and the same settings"

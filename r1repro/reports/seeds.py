@@ -1,6 +1,5 @@
 """The joint report of several seeds, from small files of their runs or published versions."""
 
-import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from r1repro.config import ROOT, SEEDS
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import arms, claims, held_out, metrics, moved, problems, statistics
 from r1repro.evaluation.held_out import HeldOut
-from r1repro.evaluation.results import Results, flat, read_costs, read_results
+from r1repro.evaluation.results import Results, flat, read_costs, read_plain, read_results
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import RESOLVED, drawing, figures, held_out_curve, report
 from r1repro.reports.files import reading
@@ -178,7 +177,7 @@ def _read(folder: Path) -> Report:
     """The report of one run or version, without its claims."""
     wanted = "folders of finished runs under runs/, or of versions with their curves in reports/"
     with reading(folder, wanted):
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = read_plain(folder / "manifest.json")
         if "runs" in manifest:
             raise R1ReproError(f"{folder} is a joint report already: give {wanted}")
         curves = artifacts.renamed(pd.read_parquet(folder / CURVES)).groupby("stage")

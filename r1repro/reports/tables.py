@@ -102,9 +102,8 @@ def compared(
     summaries: Results, changes: Results, paths: Iterable[str], first: str = "Measure"
 ) -> Table:
     """`side_by_side` of the headline's checkpoints and their last change."""
-    pairs = [pair for pair in (MAIN[1:], MAIN[:2]) if key(*pair) in changes][:1]
-    shown = {(before, after): changes[key(before, after)] for before, after in pairs}
-    return side_by_side(main(summaries), shown, paths, first)
+    pair = next((p for p in (MAIN[1:], MAIN[:2]) if key(*p) in changes), None)
+    return side_by_side(main(summaries), {pair: changes[key(*pair)]} if pair else {}, paths, first)
 
 
 def by_checkpoint(

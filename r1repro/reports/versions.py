@@ -18,7 +18,7 @@ from r1repro.config import load, save
 from r1repro.evaluation import held_out, metrics
 from r1repro.evaluation.checkpoints import MAIN, label_of
 from r1repro.evaluation.claims import VERDICTS
-from r1repro.evaluation.results import packed, read_results
+from r1repro.evaluation.results import packed, read_plain, read_results
 from r1repro.reports import RESOLVED, notebooks
 from r1repro.reports.report import JOINED, RIGHT, listed, without_places
 
@@ -41,7 +41,7 @@ def copy(run_folder: Path, part: Path, checkout: Path, manifest: Mapping[str, An
         content = (run_folder / name).read_bytes()
         packed(part / name).write_bytes(gzip.compress(content, mtime=0))
     for name in ("claims.json", "manifest.json"):
-        data = json.loads((run_folder / name).read_text(encoding="utf-8"))
+        data = read_plain(run_folder / name)
         compact = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         (part / name).write_text(compact + "\n", encoding="utf-8")
     for name in (RIGHT,) if "runs" in manifest else (*JOINED, RIGHT):
@@ -77,7 +77,7 @@ def lighter(page: str) -> str:
 def write_index(reports_folder: Path) -> None:
     """Write README.md, which lists the versions of a folder, newest first."""
     manifests = [
-        (json.loads((folder / "manifest.json").read_text(encoding="utf-8")), folder)
+        (read_plain(folder / "manifest.json"), folder)
         for folder in reports_folder.iterdir()
         if (folder / "manifest.json").is_file() and not folder.name.startswith(".")
     ]
@@ -107,7 +107,7 @@ def _figures(folder: Path) -> list[str]:
         ]
         if values:
             figures.append(f"{metrics.label(path)}: {', '.join(values)}")
-    ledger = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    ledger = read_plain(folder / "claims.json")
     theirs = [c["verdict"] for c in ledger if not c["ours"] and not c["control"]]
     if theirs:
         told = ", ".join(f"{theirs.count(verdict)} {verdict}" for verdict in VERDICTS)
