@@ -12,7 +12,7 @@ from r1repro.evaluation.results import Results
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import baseline
 from r1repro.reports.markup import Html, paragraphs
-from r1repro.reports.tables import Summary, worded
+from r1repro.reports.tables import Summary, measured, worded
 
 STAGE = (
     "*/pass@1", "general/score", "format_valid", "language_share", "readability", "sound",
@@ -67,11 +67,11 @@ def of_rl(summaries: Results, changes: Results) -> list[str]:
 
     Each is "" if its measures are missing.
     """
-    base, zero = summaries.get("base"), summaries.get("r1_zero")
+    names = ("base", "base_best", "base_forced", "r1_zero")
+    base, best, forced, zero = (summaries.get(name, {}) for name in names)
     change = changes.get(key("base", "r1_zero"))
-    if base is None or zero is None or change is None:
+    if not (base and zero and change):
         return []
-    forced, best = summaries.get("base_forced"), summaries.get("base_best")
     return [
         _persistence(base, best, forced, zero),
         _of_many(base, zero, change),
@@ -95,8 +95,8 @@ def _joined(*sentences: str) -> str:
     return " ".join(filter(None, sentences))
 
 
-def _persistence(base: Summary, best: Summary | None, forced: Summary | None, zero: Summary) -> str:
-    if forced is None:
+def _persistence(base: Summary, best: Summary, forced: Summary, zero: Summary) -> str:
+    if not forced:
         return ""
     path = "reasoning/pass@1"
     prompts = f" and {_percent(best[path])} with its best prompts" if best else ""
@@ -129,7 +129,7 @@ def _of_many(base: Summary, zero: Summary, change: Summary) -> str:
     return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 
-def _length(base: Summary, forced: Summary | None, zero: Summary, change: Summary) -> str:
+def _length(base: Summary, forced: Summary, zero: Summary, change: Summary) -> str:
     if "length" not in change:
         return ""
     verb = worded(change["length"], "are longer", "are shorter", "show no clear change in length")
@@ -146,13 +146,13 @@ def _length(base: Summary, forced: Summary | None, zero: Summary, change: Summar
     return f"{said}."
 
 
-def _taken_back(base: Summary, forced: Summary | None, zero: Summary, change: Summary) -> str:
+def _taken_back(base: Summary, forced: Summary, zero: Summary, change: Summary) -> str:
     path, right = "reconsidered", "reconsidered_right"
     if path not in change:
         return ""
 
     def of_base(path: str) -> str:
-        own = f", forced {_percent(forced[path])}" if forced and path in forced else ""
+        own = f", forced {_percent(forced[path])}" if path in forced else ""
         return f"(the base in {_percent(base[path])}{own})"
 
     verb = worded(change[path], "more often than", "less often than", "about as often as")
@@ -165,21 +165,22 @@ def _taken_back(base: Summary, forced: Summary | None, zero: Summary, change: Su
     )
 
 
-def _soundness(base: Summary, best: Summary | None, forced: Summary | None, zero: Summary) -> str:
+def _soundness(base: Summary, best: Summary, forced: Summary, zero: Summary) -> str:
     if "sound" not in zero or "false_check" not in zero or "false_check" not in base:
         return ""
     families = [f"{one}/sound" for one in metrics.families(zero) if f"{one}/sound" in zero]
     each = ", ".join(f"{path.split('/')[0]} {_percent(zero[path])}" for path in families)
     of_base = []
-    if best and families and all(path in best for path in families):
+    if families and all(path in best for path in families):
         told = ", ".join(_percent(best[path]) for path in families)
         of_base.append(f"{told} with its best prompts")
     if "sound" in base:
         of_base.append(f"{_percent(base['sound'])} with the template")
     own = f"; of the base's {' and '.join(of_base)}" if of_base else ""
     apart = f" ({each}{own})" if len(families) > 1 or own else ""
-    checked = (forced or {}).get("false_check")
-    beside = f", the forced base in {_percent(checked)}" if checked else ""
+    beside = ""
+    if "false_check" in forced:
+        beside = f", the forced base in {_percent(forced['false_check'])}"
     return (
         f"Of R1-Zero's right answers {metrics.shown(zero['sound'], 'sound')} are sound{apart}; it "
         f"affirms a false result in {metrics.shown(zero['false_check'], 'false_check')} of its "
@@ -192,7 +193,7 @@ def later(changes: Results) -> str:
     parts, compared = [], 0
     for before, after in pairwise(CHAIN):
         change = changes.get(key(before, after), {})
-        paths = [path for path in metrics.spread(LATER, change) if path in change]
+        paths = measured(LATER, change)
         moved = [
             f"{_named(path)} " + f"{100 * change[path].value:+.1f}".replace("-", "−")
             for path in paths
@@ -239,28 +240,23 @@ def of_base(search: pd.DataFrame, summaries: Results) -> list[str]:
 
 def of_stage(summaries: Results, pairs: Mapping[tuple[str, str], Summary]) -> list[str]:
     """A sentence on each of these paired changes: what rises, falls and stays."""
-    return [
-        _change(summaries, before, after, change)
-        for (before, after), change in pairs.items()
-        if any(path in change for path in metrics.spread(STAGE, change))
-    ]
-
-
-def _change(summaries: Results, before: str, after: str, change: Summary) -> str:
-    sides: dict[str, list[str]] = {"Higher": [], "Lower": [], "": []}
-    for path in metrics.spread(STAGE, change):
-        if path in change:
+    said = []
+    for (before, after), change in pairs.items():
+        sides: dict[str, list[str]] = {"Higher": [], "Lower": [], "": []}
+        for path in measured(STAGE, change):
             told = f"{_named(path)} ({metrics.shown(change[path], path, signed=True)}"
             if level := summaries.get(after, {}).get(path):
                 share = metrics.measure(path).share
                 told += f", to {_percent(level) if share else f'{level.value:.1f}'}"
             sides[worded(change[path], "Higher", "Lower", "")].append(f"{told})")
-    still = len(sides.pop(""))
-    parts = [f"{side}: {', '.join(words)}." for side, words in sides.items() if words]
-    if still:
-        other = "other " if parts else ""
-        parts.append(f"No clear change in {still} {other}measure{'s' if still > 1 else ''}.")
-    return f"{label_of(after)} against {label_of(before)}. {' '.join(parts)}"
+        still = len(sides.pop(""))
+        parts = [f"{side}: {', '.join(words)}." for side, words in sides.items() if words]
+        if still:
+            other = "other " if parts else ""
+            parts.append(f"No clear change in {still} {other}measure{'s' if still > 1 else ''}.")
+        if parts:
+            said.append(f"{label_of(after)} against {label_of(before)}. {' '.join(parts)}")
+    return said
 
 
 def of_students(summaries: Results, changes: Results) -> list[str]:

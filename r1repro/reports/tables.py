@@ -78,6 +78,11 @@ def paths_of(summaries: Mapping[Any, Summary]) -> dict[str, None]:
     return {path: None for each in summaries.values() for path in each}
 
 
+def measured(names: Iterable[str], found: Mapping[str, object]) -> list[str]:
+    """Those of these names, with "*" expanded to families, that were measured."""
+    return [path for path in metrics.spread(names, found) if path in found]
+
+
 def side_by_side(
     summaries: Results,
     changes: Mapping[tuple[str, str], Summary],
@@ -154,9 +159,7 @@ def stages(summaries: Results) -> Table | None:
     there = paths_of(shown)
     for title, paths in STAGE_ROWS.items():
         rows.append(Row(title))
-        for path in metrics.spread(paths, there):
-            if path not in there:
-                continue
+        for path in measured(paths, there):
             words = metrics.label(path).removeprefix("General tasks: ")
             rows.append(Row(words, _cells(shown.values(), path)))
             if path in PAPER_BENCHMARKS:
@@ -262,7 +265,7 @@ def ablations(summaries: Results, changes: Results) -> Iterator[tuple[str, Table
         if found is None:
             continue
         sides = {side: summaries[side] for side in (ablation.plain, name)}
-        paths = [path for path in metrics.spread(_ABLATION_PATHS, found) if path in found]
+        paths = measured(_ABLATION_PATHS, found)
         yield name, side_by_side(sides, {(ablation.plain, name): found}, paths)
 
 
