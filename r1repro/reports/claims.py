@@ -28,14 +28,14 @@ def counts(judged: Sequence[Judged]) -> dict[str, int]:
 def false_verdicts(judged: Sequence[Judged], several: bool) -> str:
     """The expected number of false verdicts in a sentence; several: whether of several seeds."""
     told = (
-        f"Chance makes a verdict false where one end of its 95 % interval lies beyond the truth, "
+        "A verdict is false by chance if one end of its 95 % interval lies beyond the truth, "
         f"at most {100 * TAIL:g} % each: of the {exposed(judged)} claims judged by an interval, "
         f"ours among them, at most {expected_false(judged):.1f} verdicts are expected to be false"
     )
     if several:
         return f"{told}."
     return (
-        f"{told}. That is of this run; taken for any seed, which no interval over problems covers, "
+        f"{told}. That holds for this run; for any seed, which no interval over problems covers, "
         f"it is {expected_false(judged, ANY_SEED):.1f}, by the simulated {100 * ANY_SEED:g} % each."
     )
 
@@ -54,8 +54,8 @@ def control(judged: Sequence[Judged]) -> str:
     rest = "None of the other claims on the effect of RL on the base is reproduced there."
     if others := [one.claim.statement for one in judged[1:] if one.verdict == "reproduced"]:
         rest = (
-            "Of the other claims on what RL does to the base these hold there too, so that holding "
-            f"does not show an effect of the reward: {' '.join(others)}"
+            "Other claims on the effect of RL on the base are reproduced there too, and are no "
+            f"evidence of an effect of the reward: {' '.join(others)}"
         )
     return (
         "The control: with the rewards of every group permuted, the same stage changes pass@1 by "
@@ -122,7 +122,8 @@ def findable(one: Judged) -> str:
     undecided = one.verdict == "inconclusive" and not math.isnan(one.found_from)
     if one.claim.measure is None or not undecided:
         return ""
-    return f"an effect of {_size(one.claim.measure, one.found_from)} would mostly be found"
+    size = _size(one.claim.measure, one.found_from)
+    return f"an effect of {size} would be found four times in five"
 
 
 def _size(measure: Measure, effect: float) -> str:

@@ -136,9 +136,9 @@ def _results(first: Version, second: Version) -> str:
     parts = ["## Results"]
     if rows:
         parts += [
-            "Differences have 95 % intervals; * if 0 is outside. Accuracy is paired over the "
-            "problems where both were asked the same, except of several seeds; all else counts "
-            "as independent.",
+            "Differences have 95 % intervals; * marks those that exclude 0. Accuracy is paired "
+            "over the problems if both asked the same ones, but not for several seeds; all other "
+            "measures are treated as independent.",
             _table("checkpoint | measure | first | second | difference", rows),
         ]
     if same:
@@ -183,7 +183,7 @@ def _explained(first: Version, second: Version, read_by: Mapping[str, Sequence[s
     table = [f"{', '.join(names)} | {because}" for because, names in rows.items()]
     return (
         f"{title}\n\nA stage's result may differ if its settings, code, versions or hardware "
-        f"differ, or if one of its inputs does.\n\n{_table('stage | differs of it', table)}"
+        f"differ, or if one of its inputs does.\n\n{_table('stage | what differs', table)}"
     )
 
 

@@ -153,11 +153,11 @@ def bars(
     dash: str,
 ) -> None:
     """Estimates with their intervals."""
-    value = np.array([e.value for e in estimates])
-    below = np.nan_to_num(value - np.array([e.low for e in estimates])).clip(0)
-    above = np.nan_to_num(np.array([e.high for e in estimates]) - value).clip(0)
+    ends = [(e.low, e.value, e.high) for e in estimates]
+    low, value, high = np.array(ends, dtype=float).reshape(-1, 3).T
+    lengths = np.nan_to_num([value - low, high - value]).clip(0)
     axes.errorbar(
-        x, value, yerr=[below, above], color=colour, marker=marker, markersize=6,
+        x, value, yerr=lengths, color=colour, marker=marker, markersize=6,
         markeredgecolor="white", markeredgewidth=0.8, capsize=3, elinewidth=1.4, linewidth=1.5,
         linestyle=dash or "none", label=label, zorder=5, clip_on=False,
     )  # fmt: skip
@@ -222,10 +222,8 @@ def has(rows: pd.DataFrame, column: str) -> bool:
 
 def line(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, dash: str) -> None:
     """A column over the steps at which it was measured."""
-    if column not in rows:
-        return
-    values = pd.to_numeric(rows[column]).dropna()
-    if len(values):
+    if has(rows, column):
+        values = pd.to_numeric(rows[column]).dropna()
         noisy(axes, rows["step"].loc[values.index], values, colour, label, dash)
 
 
