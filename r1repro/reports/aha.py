@@ -1,7 +1,7 @@
 """Finds "aha moments": right answers that take a stated result back on the way.
 
-They are found by a rule (`problems.reconsidered`). The rate of the base is always shown, since a
-base pretrained on corrections writes some without RL.
+A rule finds them (`problems.reconsidered`). The base's rate is always shown, since a base
+pretrained on corrections writes some without RL.
 """
 
 import pandas as pd
@@ -28,10 +28,7 @@ def rates(summaries: Results) -> Table | None:
 
 
 def firsts(completions: pd.DataFrame) -> pd.DataFrame:
-    """The first one of each family and language among the completions stored in training.
-
-    Only sound ones count: a corrected slip is still a false sum.
-    """
+    """The first sound one of each family and language among the completions of training."""
     reasoning = with_work(completions[~completions["task"].isin(GENERAL)])
     found = reasoning[reconsidered(reasoning) & reasoning["sound"].astype(bool)]
     found = found.sort_values("step", kind="stable")
@@ -39,10 +36,7 @@ def firsts(completions: pd.DataFrame) -> pd.DataFrame:
 
 
 def steps(taken_back: pd.DataFrame) -> Table:
-    """The step of each of `firsts`, a column per seed.
-
-    taken_back: the rows of every seed, with a column `seed`.
-    """
+    """The steps of `firsts`, which have a column `seed` here, in a column per seed."""
     seeds = list(dict.fromkeys(taken_back["seed"]))
     rows = []
     for (task, language), found in taken_back.groupby(KIND):

@@ -140,10 +140,7 @@ def _size(measure: Measure, effect: float) -> str:
 
 
 def as_data(judged: Sequence[Judged], control: Sequence[Judged] = ()) -> list[dict[str, Any]]:
-    """Content of claims.json: each claim with its verdict, its effect and that in every seed.
-
-    Claims judged on the control come last, with "control" true.
-    """
+    """Content of claims.json; claims judged on the control come last, with "control" true."""
     rows = []
     for one in (*judged, *control):
         claim, effect = one.claim, one.effect

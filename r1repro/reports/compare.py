@@ -23,10 +23,7 @@ PATHS = (
 
 @dataclass(frozen=True)
 class Version:
-    """What is compared of a version's or a run's folder.
-
-    right: see r1repro.evaluation.problems.counts; None for several seeds.
-    """
+    """What is compared of a report; right: `problems.counts`, None for several seeds."""
 
     name: str
     manifest: Mapping[str, Any]

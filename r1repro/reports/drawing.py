@@ -201,10 +201,7 @@ def bands(
     dash: str = "-",
     resets: int | None = None,
 ) -> None:
-    """A column over RL steps: of one run as in `noisy`, of several seeds as a band.
-
-    The band spans the lowest to the highest running mean; the line is their mean.
-    """
+    """A column over RL steps: `noisy` for one run, mean and range of running means for several."""
     if len(runs) == 1:
         noisy(axes, runs[0]["step"], runs[0][column], colour, label, dash, resets)
         return

@@ -1,7 +1,4 @@
-"""Figures of a run, from stored metrics and summaries, for notebooks and reports.
-
-They contain no model text, so no Chinese font is needed.
-"""
+"""Figures of a run, from stored metrics and summaries; no model text, so no Chinese font."""
 
 from collections.abc import Mapping, Sequence
 

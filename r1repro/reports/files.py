@@ -13,10 +13,9 @@ SUMS = "SHA256SUMS"
 
 @contextmanager
 def reading(folder: Path, wanted: str) -> Iterator[None]:
-    """Read a report's files within this, which then checks their sums.
+    """Reads a report's files within it, then checks their sums; wanted: the folders accepted.
 
-    wanted: the folders that are accepted. Raises R1ReproError, in a sentence, for an OSError or a
-    ValueError, and as `check_sums` does.
+    Raises R1ReproError for an OSError or a ValueError, and as `check_sums` does.
     """
     try:
         yield
@@ -35,10 +34,7 @@ def reading(folder: Path, wanted: str) -> Iterator[None]:
 
 
 def check_sums(folder: Path) -> None:
-    """Raise R1ReproError if a file listed in the folder's SHA256SUMS is missing or modified.
-
-    Old folders have no such list.
-    """
+    """Raise R1ReproError if a file in SHA256SUMS, which old folders lack, differs or is missing."""
     wrong = artifacts.damage(folder / SUMS) if (folder / SUMS).is_file() else None
     if wrong is not None:
         remedy = "take the folder from where it was made, or rewrite it with `r1repro run`"

@@ -17,10 +17,7 @@ LENGTHS = {"length_correct": "right answers", "length_wrong": "wrong answers"}
 
 
 def by_step(rows: pd.DataFrame) -> Results:
-    """The measures that `draw` shows, by RL step as text; step 0 is the base.
-
-    rows: curve.parquet of stage r1_zero_curve.
-    """
+    """The measures of curve.parquet that `draw` shows, by RL step as text; step 0 is the base."""
     families = rows["task"].unique() if rows["task"].nunique() > 1 else ()
     kept = {"reasoning/pass@1", f"reasoning/cons@{rows['sample'].nunique()}", *LENGTHS}
     kept |= {f"{family}/pass@1" for family in families}

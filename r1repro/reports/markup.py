@@ -27,10 +27,7 @@ def joined(*parts: Shown | None) -> Html:
 
 
 def paragraphs(*sentences: str, style: str = "") -> Html | None:
-    """A paragraph for each sentence that is not empty, with a CSS class; None without any.
-
-    Text between backticks is set as code.
-    """
+    """A paragraph per sentence that is not "", None without any; text in backticks is code."""
     told = [re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(one)) for one in sentences if one]
     whole = Html("").join(Html(f"<p>{one}</p>") for one in told)
     return Html('<div class="{}">{}</div>').format(style, whole) if told else None
@@ -48,10 +45,9 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: a cell for each column, or none if it is a heading.
+    """A row of a table; a heading has no cells, and `context` is a row of the paper's figures.
 
-    Lines of a label or cell after the first are small print. context: whether it has the paper's
-    figures.
+    Lines of a label or cell after the first are small print.
     """
 
     label: str

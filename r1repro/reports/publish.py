@@ -19,12 +19,10 @@ LARGEST = 2 * 2**20
 def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Path:
     """Copy the finished report of a run to reports_folder/<scale>-<task>-<date>-<hash>/.
 
-    The name of a version of the lab ends with -lab-<lab>, that of a run cut short with
-    -until-<stage>. Copies results, claims, manifest and the executed notebooks, as pages with
-    compressed images, and rewrites README.md of the folder. Raises R1ReproError if the report is
-    unfinished or modified, the run is at scale=smoke, the checkout has uncommitted changes or had
-    them when the report was written, or the version exists or is too large. Returns the version's
-    folder.
+    A version of the lab ends with -lab-<lab>, one of a run cut short with -until-<stage>. README.md
+    of the folder is rewritten. Raises R1ReproError if the report is unfinished, modified or at
+    scale=smoke, the checkout has uncommitted changes or had them when the report was written, or
+    the version exists or is too large. Returns the version's folder.
     """
     manifest = _finished(run_folder)
     _require_clean(manifest, checkout)

@@ -70,12 +70,11 @@ Execute: TypeAlias = Callable[[str, Path, Mapping[str, Any]], object]
 class Report:
     """What a report is made of, for one run or several seeds.
 
-    config: None for several seeds. held_out: for several seeds the mean, and answers of the first.
-    curves: metrics by stage, averaged over seeds. judged, control: verdicts on the claims, and on
-    the control. costs: one entry per run. sizes: examples in each data set, by stage. taken_back:
-    rows of `aha.firsts`, for several seeds with a column `seed`. moved: whether each trained stage
-    moved. over_training: R1-Zero on held-out problems by step, if measured. by_seed, r1_zero:
-    measures and R1-Zero's metrics of every seed.
+    Of several seeds config is None, held_out has means and the answers of the first, curves are
+    means, and taken_back has a column `seed`. curves: metrics by stage. judged, control: verdicts
+    on the claims, and on the control. costs: one entry per run. sizes: examples in each data set.
+    taken_back: rows of `aha.firsts`. moved: whether each trained stage moved. over_training:
+    R1-Zero on held-out problems by step. by_seed, r1_zero: measures and R1-Zero's metrics by seed.
     """
 
     manifest: Mapping[str, Any]
@@ -210,8 +209,7 @@ def _write_joined(folder: Path, told: Report) -> None:
 def write(folder: Path, told: Report, execute: Callable[[], object], **more: object) -> Path:
     """Write what reports of one and of several runs share; returns report.html.
 
-    That is measures, claims, the executed notebook, its pages, and the manifest, to which `more` is
-    added.
+    That is measures, claims, executed notebook, pages, and the manifest with `more` in it.
     """
     # Imported here, since nbconvert takes a second.
     from r1repro.reports import notebooks

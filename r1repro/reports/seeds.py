@@ -28,10 +28,7 @@ ARTICLE = "seeds"
 
 
 def join(folders: Sequence[Path], target: Path, execute: Execute) -> Path:
-    """Write the report of several finished runs into `target`; returns its report.html.
-
-    Raises R1ReproError as `read` does.
-    """
+    """Write the report of several finished runs; returns report.html. Raises as `read` does."""
     runs, told = _runs(folders), read(folders)
     first, _ = runs[0]
     target.mkdir(parents=True, exist_ok=True)

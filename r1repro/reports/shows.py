@@ -63,10 +63,7 @@ def _over_template(changes: Results) -> str:
 
 
 def of_rl(summaries: Results, changes: Results) -> list[str]:
-    """R1-Zero against its base: persistence, many samples, length, soundness.
-
-    Each is "" if its measures are missing.
-    """
+    """R1-Zero against its base: persistence, many samples, length, soundness; "" if unmeasured."""
     names = ("base", "base_best", "base_forced", "r1_zero")
     base, best, forced, zero = (summaries.get(name, {}) for name in names)
     change = changes.get(key("base", "r1_zero"))

@@ -230,8 +230,7 @@ def general_families(summaries: Results) -> Drawing:
 def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
     """Pairs by task, and how often the better answer of a held-out pair has the higher score.
 
-    For comparison: the accuracy of always choosing the longer or the shorter answer (ties count
-    half).
+    Beside it: how often the longer and the shorter answer is the better one; ties count half.
     """
     rows = {str(task): _judged(some) for task, some in pairs.groupby("task")}
     rows["all"] = _judged(pairs)

@@ -1,7 +1,6 @@
 """Tables of the whole pipeline, from the comparison stage's results.
 
-The paper's figures are rows or a column of their own, marked as context, since its models, tasks
-and counts differ.
+The paper's figures are marked as context, since its models, tasks and counts differ.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -233,10 +232,7 @@ def _arm(name: str, costs: Sequence[Costs]) -> str:
 
 
 def distilled_sentences(summaries: Results, changes: Results, costs: Sequence[Costs]) -> list[str]:
-    """A sentence per student: distillation against RL up to its FLOPs, as the interval allows.
-
-    If RL ended before it had spent them, a further sentence says so.
-    """
+    """Distillation of each student against RL up to its FLOPs, worded as the intervals allow."""
     path, said = "reasoning/pass@1", []
     for name, words in STUDENTS.items():
         before, after = of_student(name)["rl_equal_flops"], of_student(name)["distilled"]

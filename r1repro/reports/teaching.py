@@ -82,10 +82,7 @@ def bradley_terry(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def one_question(samples: pd.DataFrame) -> pd.DataFrame:
-    """Every sample of one question, with the filter that dropped it, or "kept".
-
-    It is the first question by id whose samples met the most different fates.
-    """
+    """The samples of the question with the most different fates: a filter's name, or "kept"."""
     fates = samples.assign(fate=samples["dropped"].replace("", "kept"))
     asked = fates.groupby(["problem_id", "language"])
     chosen = asked.get_group(asked["fate"].nunique().idxmax())
