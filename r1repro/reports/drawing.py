@@ -1,6 +1,6 @@
 """What all figures share: style, axes and curves. Lines differ in dash or marker too."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -131,8 +131,7 @@ def save(figure: Figure, path: Path) -> None:
 
 def points(
     axes: Axes,
-    x: Sequence[float],
-    estimates: Sequence[Estimate],
+    estimates: Mapping[float, Estimate],
     name: str,
     index: int,
     line: bool = False,
@@ -140,26 +139,24 @@ def points(
 ) -> None:
     """The estimates of a checkpoint, drawn by `bars` with its own colour and marker."""
     label, colour, marker = checkpoint(name, index)
-    bars(axes, x, estimates, colour, marker, text or label, "-" if line else "")
+    bars(axes, estimates, colour, marker, text or label, "-" if line else "none")
 
 
 def bars(
     axes: Axes,
-    x: Sequence[float],
-    estimates: Sequence[Estimate],
+    estimates: Mapping[float, Estimate],
     colour: str,
     marker: str,
     label: str,
-    dash: str,
+    dash: str = "none",
 ) -> None:
-    """Estimates with their intervals."""
-    ends = [(e.low, e.value, e.high) for e in estimates]
+    """Estimates by x, with their intervals."""
+    ends = [(one.low, one.value, one.high) for one in estimates.values()]
     low, value, high = np.array(ends, dtype=float).reshape(-1, 3).T
-    lengths = np.nan_to_num([value - low, high - value]).clip(0)
     axes.errorbar(
-        x, value, yerr=lengths, color=colour, marker=marker, markersize=6,
-        markeredgecolor="white", markeredgewidth=0.8, capsize=3, elinewidth=1.4, linewidth=1.5,
-        linestyle=dash or "none", label=label, zorder=5, clip_on=False,
+        [*estimates], value, yerr=np.nan_to_num([value - low, high - value]).clip(0), color=colour,
+        marker=marker, markersize=6, markeredgecolor="white", markeredgewidth=0.8, capsize=3,
+        elinewidth=1.4, linewidth=1.5, linestyle=dash, label=label, zorder=5, clip_on=False,
     )  # fmt: skip
 
 

@@ -136,8 +136,8 @@ def pass_at_k(summaries: Results) -> Drawing:
         ticks = set[int]()
         for j, (name, summary) in enumerate(summaries.items()):
             ks = sorted(int(p.split("@")[1]) for p in summary if p.startswith(f"{task}/pass@"))
-            estimates = [summary[f"{task}/pass@{k}"] for k in ks]
-            drawing.points(panel, ks, estimates, name, j, line=True)
+            estimates = {float(k): summary[f"{task}/pass@{k}"] for k in ks}
+            drawing.points(panel, estimates, name, j, line=True)
             ticks |= {*ks}
         panel.set(title=task.capitalize(), xlabel="k (samples a problem)", xscale="log")
         panel.set_xticks(sorted(ticks), [str(k) for k in sorted(ticks)])
@@ -282,8 +282,7 @@ def students(summaries: Results) -> Drawing:
                 for place, name in enumerate(arms.values())
                 if path in summaries.get(name, {})
             }
-            x, estimates = [*found], [*found.values()]
-            drawing.points(panel, x, estimates, arms["base"], i, text=STUDENTS[student])
+            drawing.points(panel, found, arms["base"], i, text=STUDENTS[student])
         words = [name.replace(", ", ",\n").replace(" up to ", "\nup to ") for name in ARMS.values()]
         panel.set_xticks(range(len(ARMS)), words)
         panel.set_xlim(-0.5, len(ARMS) - 0.5)
@@ -307,7 +306,7 @@ def _learning_curve(axes: Axes, metrics: pd.DataFrame, summaries: Results) -> No
         estimate = summaries.get(name, {}).get("reasoning/pass@1")
         if estimate is not None:
             held_out = f"{label_of(name)}, pass@1 on held-out problems"
-            drawing.points(axes, [place], [estimate], name, i, text=held_out)
+            drawing.points(axes, {place: estimate}, name, i, text=held_out)
     axes.set(title="R1-Zero training", xlabel="RL step", ylabel="share of completions")
     axes.set_xlim(-1.9 * room, last + (3.5 if "r1" in summaries else 1.9) * room)
     drawing.percent(axes)
@@ -330,8 +329,8 @@ def _by_level(axes: Axes, summaries: Results, task: str, first: bool = True) -> 
             if path.startswith(start) and path.endswith("/pass@1")
         )
         offset = 0.08 * (j - (len(summaries) - 1) / 2)
-        estimates = [summary[f"{start}{level}/pass@1"] for level in levels]
-        drawing.points(axes, [level + offset for level in levels], estimates, name, j, line=True)
+        estimates = {level + offset: summary[f"{start}{level}/pass@1"] for level in levels}
+        drawing.points(axes, estimates, name, j, line=True)
     title = f"{task.capitalize()} by level" if task else "Held-out problems by level"
     axes.set(title=title, xlabel="level")
     axes.set_xticks(levels)

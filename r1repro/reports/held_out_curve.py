@@ -48,8 +48,8 @@ def draw(found: Results) -> Drawing:
     for axes, (title, drawn, colours) in zip(every, panels, strict=True):
         for path, colour, marker in zip(drawn, cycle(colours), cycle("os^"), strict=False):
             label = LENGTHS.get(path) or path.removeprefix("reasoning/").replace("/", ", ")
-            there = {int(step): one[path] for step, one in found.items() if path in one}
-            drawing.bars(axes, [*there], [*there.values()], colour, marker, label, "-")
+            there = {float(step): one[path] for step, one in found.items() if path in one}
+            drawing.bars(axes, there, colour, marker, label, "-")
         axes.set(title=title, ylabel="share of answers", xlabel="RL step")
         axes.legend()
         if drawn is lengths:

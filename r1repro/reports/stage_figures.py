@@ -215,11 +215,9 @@ def general_families(summaries: Results) -> Drawing:
     figure = drawing.empty(7.6, 3.3)
     panel = figure.subplots()
     for j, (name, summary) in enumerate(summaries.items()):
-        there = [i for i, path in enumerate(families) if path in summary]
         offset = 0.14 * (j - (len(summaries) - 1) / 2)
-        drawing.points(
-            panel, [i + offset for i in there], [summary[families[i]] for i in there], name, j
-        )
+        there = {i + offset: summary[path] for i, path in enumerate(families) if path in summary}
+        drawing.points(panel, there, name, j)
     panel.set(title="General tasks", ylabel="right answers, held-out prompts", xlabel="family")
     panel.set_xticks(range(len(families)), [path.removeprefix("general/") for path in families])
     drawing.percent(panel)
@@ -304,24 +302,20 @@ def pass_against_flops(summaries: Results, costs: Costs) -> Drawing:
     figure = drawing.empty(4.6 * len(names), 3.7)
     panels = figure.subplots(1, len(names), sharey=True, squeeze=False).ravel()
     for panel, name in zip(panels, names, strict=True):
-        mine = of_student(name)
-        right = {
-            arm: summaries[checkpoint]["reasoning/pass@1"]
-            for arm, checkpoint in mine.items()
-            if checkpoint in summaries
+        mine, path = of_student(name), "reasoning/pass@1"
+        if base := summaries.get(mine["base"]):
+            panel.axhline(base[path].value, color="#6b7280", linestyle=":", label=ARMS["base"])
+        found = {
+            arm: (costs[mine[arm]]["flops"], summaries[mine[arm]][path])
+            for arm in WAYS
+            if mine[arm] in summaries
         }
-        cost = {arm: costs[mine[arm]]["flops"] for arm in right if arm != "base"}
-        if "base" in right:
-            panel.axhline(right["base"].value, color="#6b7280", linestyle=":", label=ARMS["base"])
         for way in (("distilled", "distilled_rl"), ("rl_equal_flops", "rl")):
-            there = [arm for arm in way if arm in right]
-            panel.plot(
-                [cost[arm] for arm in there], [right[arm].value for arm in there],
-                color=WAYS[way[0]][0], linewidth=1.0, linestyle="--",
-            )  # fmt: skip
-        for arm, (colour, marker) in WAYS.items():
-            if arm in right:
-                drawing.bars(panel, [cost[arm]], [right[arm]], colour, marker, ARMS[arm], "")
+            there = [(x, estimate.value) for x, estimate in (found[a] for a in way if a in found)]
+            colour, _ = WAYS[way[0]]
+            panel.plot(*np.reshape(there, (-1, 2)).T, color=colour, linewidth=1.0, linestyle="--")
+        for arm, (flops, estimate) in found.items():
+            drawing.bars(panel, {flops: estimate}, *WAYS[arm], ARMS[arm])
         panel.set(title=STUDENTS[name], xlabel="FLOPs after the base", xscale="log")
         panel.set_ylabel("pass@1, held-out problems" if panel is panels[0] else "")
         drawing.percent(panel)
