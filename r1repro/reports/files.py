@@ -1,4 +1,4 @@
-"""Reading the folder of a report: what is said if a file is missing, damaged or modified."""
+"""Reads the folder of a report, and tells if a file is missing, damaged or modified."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""HTML that a notebook shows, tables among it; all text in it is escaped."""
+"""HTML for notebooks, with tables; all text in it is escaped."""
 
 import re
 from collections.abc import Sequence

@@ -101,7 +101,7 @@ class Report:
 
     @property
     def over(self) -> str:
-        """The source of the intervals' spread, in words."""
+        """What the intervals are taken over, in words."""
         several = len(self.by_seed)
         return f"over {several} seeds and the problems" if several else "over problems"
 

@@ -106,7 +106,7 @@ def read(folders: Sequence[str | Path]) -> Report:
 
 
 def of(name: str, run: str) -> str:
-    """What a checkpoint, difference or group of one of several runs is called."""
+    """The name of a checkpoint, difference or group of answers of one of several runs."""
     return f"{name} of {run}"
 
 

@@ -18,7 +18,7 @@ STAGE = (
     "*/pass@1", "general/score", "format_valid", "language_share", "readability", "sound",
     "false_check", "length",
 )  # fmt: skip
-"""The measures that a stage is told by."""
+"""Measures in the sentence on a stage."""
 NAMES = {
     "reasoning/pass@1": "pass@1",
     "general/score": "general tasks",

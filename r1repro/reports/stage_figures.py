@@ -376,7 +376,7 @@ def _change_cell(axes: Axes, x: int, y: int, found: Estimate | None, largest: fl
         axes.text(x, y, "–", ha="center", va="center", color=GREY)
         return
     value, _, between = metrics.shown(found, "pass@1", signed=True).partition("\u00a0points ")
-    between = between.partition(", n =")[0]  # has no room here, and stands in the table
+    between = between.partition(", n =")[0]  # no room for it; the table has it
     ink = INK if clear else "#5b6169"
     weight = "bold" if clear else "normal"
     axes.text(x, y - 0.13, value, ha="center", va="center", color=ink, fontsize=9, weight=weight)

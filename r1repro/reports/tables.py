@@ -43,7 +43,7 @@ PAPER = {
     "repetition": "R1-Zero repeats, no figure\nrepository README",
     "general/score": "R1-Zero 24.7 %, R1 87.6 %\nAlpacaEval 2.0 LC; v2 Table 3",
 }
-"""The paper's figures and where they stand, by our measure; v1, v2: of arXiv 2501.12948."""
+"""The paper's figures and their sources, by our measure; v1, v2: of arXiv 2501.12948."""
 _LEVELS = tuple(f"level_{level}/pass@1" for level in range(1, 9))
 _GENERAL = tuple(f"general/{t}" for t in "translation fact instruction greeting refusal".split())
 STAGE_ROWS: dict[str, tuple[str, ...]] = {

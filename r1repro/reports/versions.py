@@ -28,7 +28,7 @@ INTERVALS = (
 )
 INDEXED = ("reasoning/pass@1", "general/score", "format_valid")
 _PACKED = (held_out.RESULTS, held_out.DIFFERENCES)
-"""Large and repetitive files, of which a version has the compressed ones."""
+"""Large, repetitive files, which a version has compressed."""
 
 
 def copy(run_folder: Path, part: Path, checkout: Path, manifest: Mapping[str, Any]) -> None:
