@@ -41,6 +41,6 @@ def steps(taken_back: pd.DataFrame) -> Table:
     rows = []
     for (task, language), found in taken_back.groupby(KIND):
         first = found.set_index("seed")["step"]
-        cells = [f"{first[seed]}" if seed in first else "–" for seed in seeds]
+        cells = tuple(f"{first[seed]}" if seed in first else "–" for seed in seeds)
         rows.append(Row(f"{str(task).capitalize()}, {LANGUAGES[str(language)]}", cells))
-    return Table(seeds, rows, "RL step of the first sound one kept")
+    return Table(tuple(seeds), rows, "RL step of the first sound one kept")

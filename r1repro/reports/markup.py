@@ -51,7 +51,7 @@ class Row:
     """
 
     label: str
-    cells: Sequence[str] = ()
+    cells: tuple[str, ...] = ()
     context: bool = False
 
 
@@ -62,7 +62,7 @@ class Table:
     A page folds a long table after SHOWN rows; a notebook shows all.
     """
 
-    columns: Sequence[str]
+    columns: tuple[str, ...]
     rows: Sequence[Row]
     first: str = "Measure"
 

@@ -98,8 +98,8 @@ def side_by_side(
     return Table(tuple(columns), rows, first)
 
 
-def _cells(results: Iterable[Summary], path: str, signed: bool = False) -> list[str]:
-    return [metrics.shown(each.get(path), path, signed) for each in results]
+def _cells(results: Iterable[Summary], path: str, signed: bool = False) -> tuple[str, ...]:
+    return tuple(metrics.shown(each.get(path), path, signed) for each in results)
 
 
 def compared(
@@ -184,7 +184,7 @@ def by_seed(runs: Mapping[str, Results]) -> Table:
     for path in ("reasoning/pass@1", "format_valid", "language_share", "general/score"):
         rows.append(Row(metrics.label(path)))
         rows += [Row(s, _cells((run[n] for n in shared), path)) for s, run in runs.items()]
-    return Table([label_of(n) for n in shared], rows, "Seed")
+    return Table(tuple(label_of(n) for n in shared), rows, "Seed")
 
 
 def arms(name: str, costs: Sequence[Costs]) -> dict[str, str]:
@@ -211,7 +211,7 @@ def student(name: str, summaries: Results, costs: Sequence[Costs]) -> Table:
         for unit, words in (("flops", tera), ("seconds", duration)):
             total = sum(cost[unit] for cost in spent)
             cells.append(words(total / len(spent)) if spent else "–")
-        rows.append(Row(arms(name, costs)[arm], cells))
+        rows.append(Row(arms(name, costs)[arm], tuple(cells)))
     columns = (*_STUDENT_PATHS.values(), "FLOPs (10¹²)", "Wall time")
     return Table(columns, rows, STUDENTS[name])
 
@@ -222,9 +222,9 @@ def student_changes(changes: Results, costs: Sequence[Costs]) -> Table | None:
     for before, after in STUDENT_PAIRS:
         if (found := changes.get(key(before, after))) is not None:
             sides = f"{_arm(after, costs)} against {_arm(before, costs)}"
-            cells = [metrics.shown(found.get(p), p, signed=True) for p in _STUDENT_PATHS]
+            cells = tuple(metrics.shown(found.get(p), p, signed=True) for p in _STUDENT_PATHS)
             rows.append(Row(f"{STUDENTS[about(before).student]}: {sides}", cells))
-    return Table([*_STUDENT_PATHS.values()], rows, "Change, paired") if rows else None
+    return Table(tuple(_STUDENT_PATHS.values()), rows, "Change, paired") if rows else None
 
 
 def _arm(name: str, costs: Sequence[Costs]) -> str:
