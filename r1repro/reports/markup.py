@@ -28,7 +28,7 @@ def joined(*parts: Shown | None) -> Html:
 
 def paragraphs(*sentences: str, style: str = "") -> Html | None:
     """A paragraph per sentence that is not "", None without any; text in backticks is code."""
-    told = [re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(one)) for one in sentences if one]
+    told = [re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(one))) for one in sentences if one]
     whole = Html("").join(Html(f"<p>{one}</p>") for one in told)
     return Html('<div class="{}">{}</div>').format(style, whole) if told else None
 
