@@ -1,8 +1,6 @@
-"""The gain of RL over the best prompt of the base, and its decomposition."""
+"""The gain of RL over the best prompt of the base, and how answers end."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -25,7 +23,7 @@ WAYS = {
 
 
 def named(way: str, temperature: float | None) -> str:
-    """Label of a prompt and temperature: "2 worked examples before it, greedy"."""
+    """A prompt and its temperature in words: "2 worked examples before it, greedy"."""
     words = WAYS.get(way, re.sub(r"^few_(\d+)$", r"\1 worked examples before it", way))
     words = re.sub(r"^turns_(\d+)$", r"chat turns with worked examples, \1 of them", words)
     if temperature is None:
@@ -34,7 +32,7 @@ def named(way: str, temperature: float | None) -> str:
 
 
 def ways(search: pd.DataFrame) -> pd.DataFrame:
-    """pass@1 in per cent of every prompt (rows), by family and temperature (columns)."""
+    """pass@1 in per cent: a row per prompt, a column per family and temperature."""
     order = list(dict.fromkeys(search["way"]))
     table = search.pivot(index="way", columns=["family", "temperature"], values="pass@1")
     table = (100 * table.loc[order]).round(1)
@@ -44,26 +42,43 @@ def ways(search: pd.DataFrame) -> pd.DataFrame:
 
 
 def adds(held_out: HeldOut) -> Table | None:
-    """R1-Zero and the best prompt of the base, one row per family; see `HeldOut.adds`."""
+    """R1-Zero beside the best prompt of the base, a row per family."""
     rows = []
-    changes = held_out.changes.get(key("base_best", "r1_zero"), {})
-    for family, way in held_out.ways.items():
+    for family, best, gain in _gains(held_out):
         path = f"{family}/pass@1"
-        if path not in changes:
-            continue
         cells = [shown(held_out.summaries[n].get(path), path) for n in ("base_best", "r1_zero")]
-        best = named(str(way["way"]), way["temperature"])
-        gain = shown(changes[path], path, signed=True)
-        rows.append(Row(family.capitalize(), (best, *cells, gain)))
+        rows.append(Row(family.capitalize(), (best, *cells, shown(gain, path, signed=True))))
     columns = ("Best prompt of the base", "Base with it", "R1-Zero", "RL adds")
-    return Table(columns, tuple(rows), "Family") if rows else None
+    return Table(columns, rows, "Family") if rows else None
+
+
+def told(held_out: HeldOut) -> str:
+    """The gain of RL in a sentence; "" if it was not measured."""
+    parts = [
+        f"{shown(gain, 'pass@1', signed=True)} in {family} ({best})"
+        for family, best, gain in _gains(held_out)
+    ]
+    if not parts:
+        return ""
+    chosen = "chosen by family on the validation problems"
+    return f"Over the best prompt of the base, {chosen}, RL adds {' and '.join(parts)}."
+
+
+def _gains(held_out: HeldOut) -> list[tuple[str, str, Estimate]]:
+    """Families, with the best prompt of the base and R1-Zero's gain in pass@1 over it."""
+    changes = held_out.changes.get(key("base_best", "r1_zero"), {})
+    return [
+        (family, named(str(way["way"]), way["temperature"]), changes[f"{family}/pass@1"])
+        for family, way in held_out.ways.items()
+        if f"{family}/pass@1" in changes
+    ]
 
 
 def split(summaries: Results, before: str, after: str) -> Table:
-    """How answers end, in per cent of all answers by family, before and after.
+    """How answers end before and after, in per cent of each family's answers.
 
-    The modes of r1repro.rewards.soundness partition all answers, so the gain in right ones equals
-    the loss of the others: guesses, abandoned work, false steps and circular searches.
+    Every answer has one of the modes of r1repro.rewards.soundness, so the gain in right ones equals
+    the loss in the others: guesses, abandoned work, false steps and circular searches.
     """
     rows = []
     for family in families(summaries[after]):
@@ -76,22 +91,4 @@ def split(summaries: Results, before: str, after: str) -> Table:
             change = f"{100 * (last.value - first.value):+.1f}".replace("-", "−")
             cells = (f"{100 * first.value:.1f}", f"{100 * last.value:.1f}", change)
             rows.append(Row(f"{family.capitalize()}: {words[0].lower()}{words[1:]}", cells))
-    return Table((label_of(before), label_of(after), "Change"), tuple(rows), "How answers end (%)")
-
-
-def _gain(one: Mapping[str, Any]) -> Estimate:
-    return Estimate(one["value"], one["low"], one["high"], one["n"], tuple(one.get("each", ())))
-
-
-def told(adds: Mapping[str, Mapping[str, Any]]) -> str:
-    """The gain of RL in a sentence; "" if it was not measured."""
-    parts = [
-        f"{shown(_gain(one), 'reasoning/pass@1', signed=True)} in "
-        f"{family} ({named(str(one['way']), one['temperature'])})"
-        for family, one in adds.items()
-    ]
-    if not parts:
-        return ""
-    text = " and ".join(parts)
-    chosen = "chosen by family on the validation problems"
-    return f"Over the best prompt of the base, {chosen}, RL adds {text}."
+    return Table((label_of(before), label_of(after), "Change"), rows, "How answers end (%)")

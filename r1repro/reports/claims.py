@@ -1,4 +1,4 @@
-"""The ledger of claims as a table and as claims.json."""
+"""The ledger of claims in words and as claims.json."""
 
 import math
 from collections.abc import Sequence
@@ -20,51 +20,47 @@ from r1repro.evaluation.statistics import Estimate
 
 
 def counts(judged: Sequence[Judged]) -> dict[str, int]:
-    """Number of the papers' claims with each of the four verdicts; our questions do not count."""
+    """The number of the papers' claims, without our own questions, with each verdict."""
     theirs = [one for one in judged if not one.claim.ours]
     return {name: sum(one.verdict == name for one in theirs) for name in VERDICTS}
 
 
 def false_verdicts(judged: Sequence[Judged], several: bool) -> str:
-    """The expected number of false verdicts, as a sentence; several: whether of several seeds."""
+    """The expected number of false verdicts in a sentence; several: whether of several seeds."""
     told = (
-        f"Chance makes a verdict false where one end of its 95 % interval lies beyond the truth, "
+        "A verdict is false by chance if one end of its 95 % interval lies beyond the truth, "
         f"at most {100 * TAIL:g} % each: of the {exposed(judged)} claims judged by an interval, "
         f"ours among them, at most {expected_false(judged):.1f} verdicts are expected to be false"
     )
     if several:
         return f"{told}."
     return (
-        f"{told}. That is of this run; taken for any seed, which no interval over problems covers, "
+        f"{told}. That holds for this run; for any seed, which no interval over problems covers, "
         f"it is {expected_false(judged, ANY_SEED):.1f}, by the simulated {100 * ANY_SEED:g} % each."
     )
 
 
 def control(judged: Sequence[Judged]) -> str:
-    """The result of the permuted-reward control as sentences; "" if it did not run."""
+    """The result of the permuted-reward control in sentences; "" if it did not run."""
     if not judged:
         return ""
     first = judged[0]
     assert first.claim.measure is not None
     if first.effect is None or first.verdict == "not testable":
         return f"The control does not test “{first.claim.statement}”: {first.reason}."
-    changed = told(first.claim.measure, first.effect)
-    meant = (
-        "as it should be"
-        if first.verdict != "reproduced"
-        else "which should not happen: the procedure or the control is broken"
-    )
-    others = [one.claim.statement for one in judged[1:] if one.verdict == "reproduced"]
-    rest = (
-        " Of the other claims on what RL does to the base these hold there too, so that holding "
-        f"does not show an effect of the reward: {' '.join(others)}"
-        if others
-        else " None of the other claims on the effect of RL on the base is reproduced there."
-    )
+    meant = "as it should be"
+    if first.verdict == "reproduced":
+        meant = "which should not happen: the procedure or the control is broken"
+    rest = "None of the other claims on the effect of RL on the base is reproduced there."
+    if others := [one.claim.statement for one in judged[1:] if one.verdict == "reproduced"]:
+        rest = (
+            "Other claims on the effect of RL on the base are reproduced there too, and are no "
+            f"evidence of an effect of the reward: {' '.join(others)}"
+        )
     return (
         "The control: with the rewards of every group permuted, the same stage changes pass@1 by "
-        f"{changed}, and the claim “{first.claim.statement}” would be {first.verdict}, {meant}."
-        f"{rest}"
+        f"{told(first.claim.measure, first.effect)}, and the claim “{first.claim.statement}” would "
+        f"be {first.verdict}, {meant}. {rest}"
     )
 
 
@@ -72,15 +68,12 @@ def measured(measure: Measure) -> str:
     """A measure in words."""
     match measure:
         case Change(path, before, after, less):
-            words = metrics.label(path) + (f" less {metrics.label(less)}" if less else "")
-            return f"{words}; {label_of(before)} → {label_of(after)}"
+            return f"{_less(path, less)}; {label_of(before)} → {label_of(after)}"
         case Value(path, name, less):
-            words = metrics.label(path) + (f" less {metrics.label(less)}" if less else "")
-            return f"{words}; {label_of(name)}"
+            return f"{_less(path, less)}; {label_of(name)}"
         case Rise(column, stage):
-            return (
-                f"{_column(column)} over the RL steps of {label_of(stage)}, after the format phase"
-            )
+            over = f"over the RL steps of {label_of(stage)}, after the format phase"
+            return f"{_column(column)} {over}"
         case Lead(column, over, stage):
             settles = f"{_column(column)} settles before {_column(over)}"
             return f"steps of {label_of(stage)} by which {settles}"
@@ -88,15 +81,17 @@ def measured(measure: Measure) -> str:
             return f"{metrics.label(path)}; {label_of(after)} as a multiple of {label_of(before)}"
 
 
+def _less(path: str, less: str | None) -> str:
+    return metrics.label(path) + (f" less {metrics.label(less)}" if less else "")
+
+
 def told(measure: Measure, effect: Estimate | None) -> str:
     """The effect with its interval and unit, or a dash."""
     match measure:
-        case Change(path):
+        case Change(path) | Rise(path):
             return metrics.shown(effect, path, signed=True)
         case Value(path, _, less):
             return metrics.shown(effect, path, signed=less is not None or "vote_gain@" in path)
-        case Rise(column):
-            return metrics.shown(effect, column, signed=True)
         case Times() if effect is not None:
             interval = f"[{2**effect.low:.2f}, {2**effect.high:.2f}]{metrics.few(effect)}"
             return f"× {2**effect.value:.2f} {interval}"
@@ -123,11 +118,12 @@ def wanted(claim: Claim) -> str:
 
 
 def findable(one: Judged) -> str:
-    """The effect size that the design detects four times in five, where nothing was decided."""
+    """The effect size that would be detected four times in five, if the claim is undecided."""
     undecided = one.verdict == "inconclusive" and not math.isnan(one.found_from)
     if one.claim.measure is None or not undecided:
         return ""
-    return f"an effect of {_size(one.claim.measure, one.found_from)} would mostly be found"
+    size = _size(one.claim.measure, one.found_from)
+    return f"an effect of {size} would be found four times in five"
 
 
 def _size(measure: Measure, effect: float) -> str:
@@ -144,10 +140,7 @@ def _size(measure: Measure, effect: float) -> str:
 
 
 def as_data(judged: Sequence[Judged], control: Sequence[Judged] = ()) -> list[dict[str, Any]]:
-    """Content of claims.json: each claim with its effect, every seed's effect and the verdict.
-
-    Claims judged on the control come last, with "control" true.
-    """
+    """Content of claims.json; claims judged on the control come last, with "control" true."""
     rows = []
     for one in (*judged, *control):
         claim, effect = one.claim, one.effect
@@ -164,23 +157,20 @@ def as_data(judged: Sequence[Judged], control: Sequence[Judged] = ()) -> list[di
                 "smallest": claim.smallest,
                 "paper": claim.paper,
             }
-        row |= {
-            "verdict": one.verdict,
-            "effect": None if effect is None else _plain(effect),
-            "seeds": [float(f"{value:.7g}") for value in one.seeds],
-            "reason": one.reason,
-        }
+        row["verdict"], row["effect"] = one.verdict, None
+        if effect is not None:
+            ends = {name: _number(getattr(effect, name)) for name in ("value", "low", "high")}
+            row["effect"] = ends | {"n": effect.n}
+        row |= {"seeds": [_number(value) for value in one.seeds], "reason": one.reason}
         if not math.isnan(one.found_from):
-            row["found_4_in_5_from"] = float(f"{one.found_from:.7g}")
+            row["found_4_in_5_from"] = _number(one.found_from)
         rows.append(row)
     return rows
 
 
-def _plain(effect: Estimate) -> dict[str, Any]:
-    found = effect.as_dict()
-    return {k: None if math.isnan(v) else float(f"{v:.7g}") for k, v in found.items()} | {
-        "n": effect.n
-    }
+def _number(value: float) -> float | None:
+    """A value for JSON, to seven digits."""
+    return None if math.isnan(value) else float(f"{value:.7g}")
 
 
 def _column(column: str) -> str:

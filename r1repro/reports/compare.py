@@ -1,6 +1,5 @@
-"""Differences between two published versions, and which inputs explain them."""
+"""The differences between two reports, and the inputs that explain them."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ import pandas as pd
 
 from r1repro.evaluation import metrics, problems
 from r1repro.evaluation.checkpoints import label_of, names
-from r1repro.evaluation.results import Results, flat, read_results
+from r1repro.evaluation.results import Results, flat, read_plain, read_results
 from r1repro.evaluation.statistics import Estimate, difference
-from r1repro.reports.files import unreadable
-from r1repro.reports.report import RIGHT
-from r1repro.reports.sums import check_sums
+from r1repro.reports.files import reading
+from r1repro.reports.report import RIGHT, commit
 
 PATHS = (
     "reasoning/pass@1", "arithmetic/pass@1", "countdown/pass@1", "general/score", "format_valid",
@@ -25,11 +23,7 @@ PATHS = (
 
 @dataclass(frozen=True)
 class Version:
-    """The files read from a version's or a run's folder.
-
-    right: counts of right answers, see r1repro.evaluation.problems.counts; None if it has none, as
-        of several seeds.
-    """
+    """What is compared of a report; right: `problems.counts`, None for several seeds."""
 
     name: str
     manifest: Mapping[str, Any]
@@ -39,28 +33,21 @@ class Version:
 
 
 def read(folder: Path) -> Version:
-    """Read a version. Raises R1ReproError if the folder has no report."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        results = read_results(folder / "results.json")
-        ledger = folder / "claims.json"  # versions from before the ledger have none
-        found = json.loads(ledger.read_text(encoding="utf-8")) if ledger.is_file() else []
-        right = pd.read_parquet(folder / RIGHT) if (folder / RIGHT).is_file() else None
-    except (OSError, ValueError) as error:
-        wanted = "two folders of reports/, or of finished runs under runs/"
-        raise unreadable(folder, error, wanted) from error
-    check_sums(folder)
-    return Version(
-        folder.resolve().name,
-        manifest,
-        results,
-        {claim["id"]: claim for claim in found if not claim.get("control")},
-        right,
-    )
+    """Read a version. Raises R1ReproError if the folder has no report or was modified."""
+    with reading(folder, "two folders of reports/, or of finished runs under runs/"):
+        ledger = folder / "claims.json"  # old versions have none
+        found = read_plain(ledger) if ledger.is_file() else []
+        return Version(
+            folder.resolve().name,
+            read_plain(folder / "manifest.json"),
+            read_results(folder / "results.json"),
+            {claim["id"]: claim for claim in found if not claim.get("control")},
+            pd.read_parquet(folder / RIGHT) if (folder / RIGHT).is_file() else None,
+        )
 
 
 def compare(first: Version, second: Version, read_by: Mapping[str, Sequence[str]]) -> str:
-    """Markdown with differing inputs, results, explanations and verdicts.
+    """Markdown on the inputs, results and verdicts that differ, and what explains each stage.
 
     read_by: the settings that each stage depends on, as dotted paths.
     """
@@ -74,32 +61,31 @@ def compare(first: Version, second: Version, read_by: Mapping[str, Sequence[str]
     return "\n\n".join(parts) + "\n"
 
 
+def _table(columns: str, rows: Sequence[str]) -> str:
+    """A table in Markdown; columns, rows: cells joined by " | "."""
+    rule = "|".join("---" for _ in columns.split(" | "))
+    return "\n".join([f"| {columns} |", f"|{rule}|", *(f"| {row} |" for row in rows)])
+
+
 def inputs(first: Version, second: Version) -> dict[str, tuple[Any, Any]]:
     """The inputs that differ, by name: configuration, seeds, versions, code, hardware."""
     one, other = _all_inputs(first, second), _all_inputs(second, first)
     return {
         key: (one.get(key), other.get(key))
-        for key in sorted(one.keys() | other.keys(), key=_place)
+        # claims, which judge the results, come last
+        for key in sorted(one.keys() | other.keys(), key=lambda k: (k.startswith("claims."), k))
         if one.get(key) != other.get(key)
     }
 
 
-def _place(key: str) -> tuple[bool, str]:
-    """Sorts what is asked of the results, the claims, after what they were made from."""
-    return key.startswith("claims."), key
-
-
 def _all_inputs(version: Version, other: Version) -> dict[str, Any]:
-    """A version's inputs by name; of the claims those that both have, and how many are its own."""
+    """A version's inputs by name; of claims those that both have, and the number of the rest."""
     manifest, alone = version.manifest, version.claims.keys() - other.claims.keys()
-    git = manifest["git"]
     config = {k: v for k, v in manifest["config"].items() if k not in manifest["seeds"]}
     return {
         **flat(config, "config."),
         **{f"seeds.{name}": _one(seed) for name, seed in manifest["seeds"].items()},
-        **flat(manifest.get("data", {}), "data."),
-        **flat(manifest["versions"], "versions."),
-        **flat(manifest["hardware"], "hardware."),
+        **flat({name: manifest.get(name, {}) for name in ("data", "versions", "hardware")}),
         **{
             f"claims.{name}.{key}": claim[key]
             for name, claim in version.claims.items()
@@ -109,7 +95,7 @@ def _all_inputs(version: Version, other: Version) -> dict[str, Any]:
         },
         "claims.of this alone": len(alone),
         "code": manifest["code"],
-        "commit": (git["commit"] or "none") + (" + uncommitted changes" if git["dirty"] else ""),
+        "commit": commit(manifest["git"]),
     }
 
 
@@ -122,10 +108,8 @@ def _inputs(first: Version, second: Version) -> str:
     found = inputs(first, second)
     if not found:
         return "## Inputs\n\nThe same configuration, seeds, code, versions and hardware."
-    rows = [f"| {key} | {a} | {b} |" for key, (a, b) in found.items()]
-    return "\n".join(
-        ["## Inputs that differ", "", "| input | first | second |", "|---|---|---|", *rows]
-    )
+    rows = [f"{key} | {a} | {b}" for key, (a, b) in found.items()]
+    return f"## Inputs that differ\n\n{_table('input | first | second', rows)}"
 
 
 def _results(first: Version, second: Version) -> str:
@@ -143,36 +127,26 @@ def _results(first: Version, second: Version) -> str:
             if not math.isclose(changed.value, b.value - a.value, abs_tol=1e-6):
                 changed = difference(a, b)  # the counts are not of these results
             mark = "" if math.isnan(changed.low) or changed.low <= 0 <= changed.high else " *"
-            cells = (metrics.shown(a, path), metrics.shown(b, path))
+            cells = (label_of(name), metrics.label(path), *(metrics.shown(n, path) for n in (a, b)))
             told = metrics.shown(changed, path, signed=True)
-            rows.append(
-                f"| {label_of(name)} | {metrics.label(path)} | {' | '.join(cells)} | {told}{mark} |"
-            )
-    gone = sorted(first.results.keys() ^ second.results.keys())
-    note = f"\n\nThe same in both: {same} of {len(rows) + same} figures." if same else ""
-    note += f"\n\nIn one of them only: {', '.join(gone)}." if gone else ""
-    if not rows:
-        return f"## Results{note}"
-    return (
-        "\n".join(
-            [
-                "## Results",
-                "",
-                "Differences have 95 % intervals; * if 0 is outside. Accuracy is paired over the "
-                "problems where both were asked the same, except of several seeds; all else counts "
-                "as independent.",
-                "",
-                "| checkpoint | measure | first | second | difference |",
-                "|---|---|---|---|---|",
-                *rows,
-            ]
-        )
-        + note
-    )
+            rows.append(f"{' | '.join(cells)} | {told}{mark}")
+    parts = ["## Results"]
+    if rows:
+        parts += [
+            "Differences have 95 % intervals; * marks those that exclude 0. Accuracy is paired "
+            "over the problems if both asked the same ones, but not for several seeds; all other "
+            "measures are treated as independent.",
+            _table("checkpoint | measure | first | second | difference", rows),
+        ]
+    if same:
+        parts.append(f"The same in both: {same} of {len(rows) + same} figures.")
+    if gone := sorted(first.results.keys() ^ second.results.keys()):
+        parts.append(f"In one of them only: {', '.join(gone)}.")
+    return "\n\n".join(parts)
 
 
 def pairing(first: Version, second: Version, name: str) -> dict[str, Estimate]:
-    """Paired changes of a checkpoint's accuracy between two versions; {} unless asked the same."""
+    """Paired changes of a checkpoint's accuracy; {} unless both versions asked the same."""
     if first.right is None or second.right is None:
         return {}
     one, other = (problems.of_counts(version.right, name) for version in (first, second))
@@ -183,11 +157,11 @@ def pairing(first: Version, second: Version, name: str) -> dict[str, Estimate]:
 
 
 def _explained(first: Version, second: Version, read_by: Mapping[str, Sequence[str]]) -> str:
-    """The differing inputs of each stage, its own or through the stages it depends on."""
-    one, other = (_stages(version) for version in (first, second))
-    given = [_all_inputs(first, second), _all_inputs(second, first)]
-    changed = [k for k in given[0] if k in given[1] and given[0][k] != given[1][k]]
-    origins: dict[str, list[str]] = {}  # of each stage that differs: where that begins
+    """The inputs that differ of each stage, its own or those of stages that it depends on."""
+    one, other = _stages(first), _stages(second)
+    before, after = _all_inputs(first, second), _all_inputs(second, first)
+    changed = [k for k in before if k in after and before[k] != after[k]]
+    origins: dict[str, list[str]] = {}  # of each stage that differs: the stages where that begins
     rows: dict[str, list[str]] = {}
     for name in (name for name in other if name in one):
         inputs_of = {k: None for entry in other[name] for k in entry["inputs"] or ()}
@@ -200,34 +174,26 @@ def _explained(first: Version, second: Version, read_by: Mapping[str, Sequence[s
         if own and through:
             because += "; also what it is made from"
         rows.setdefault(because, []).append(name)
+    title = "## Which input explains which result"
     if not rows:
-        return "## Which input explains which result\n\nNothing that went into a stage differs."
-    table = [f"| {', '.join(names)} | {because} |" for because, names in rows.items()]
-    return "\n".join(
-        [
-            "## Which input explains which result",
-            "",
-            "A stage's result may differ if its settings, code, versions or hardware differ, or if "
-            "one of its inputs does.",
-            "",
-            "| stage | differs of it |",
-            "|---|---|",
-            *table,
-        ]
+        return f"{title}\n\nNothing that went into a stage differs."
+    table = [f"{', '.join(names)} | {because}" for because, names in rows.items()]
+    return (
+        f"{title}\n\nA stage's result may differ if its settings, code, versions or hardware "
+        f"differ, or if one of its inputs does.\n\n{_table('stage | what differs', table)}"
     )
 
 
 def _stages(version: Version) -> dict[str, list[Mapping[str, Any]]]:
     """The manifest entries of each stage, one per run of the report.
 
-    Hardware and versions are the run's where the entry of a joint report has none of its own.
+    In a joint report an entry has hardware and versions only if they are not the run's.
     """
     runs = version.manifest.get("runs") or [version.manifest]
-    same = [{key: run[key] for key in ("hardware", "versions") if key in run} for run in runs]
     return {
         name: [
-            usual | run["stages"][name]
-            for usual, run in zip(same, runs, strict=True)
+            {key: run[key] for key in ("hardware", "versions") if key in run} | run["stages"][name]
+            for run in runs
             if name in run["stages"]
         ]
         for name in runs[0]["stages"]
@@ -237,7 +203,7 @@ def _stages(version: Version) -> dict[str, list[Mapping[str, Any]]]:
 def _own(
     one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], settings: Sequence[str]
 ) -> list[str]:
-    """What differs in a stage itself; equal keys imply equal settings."""
+    """What differs in a stage itself; with equal keys its settings are equal."""
     sides = [[flat(entry) for entry in entries] for entries in (one, other)]
 
     def differs(key: str) -> bool:
@@ -256,7 +222,7 @@ def _own(
 
 
 def _reads(paths: Sequence[str], key: str) -> bool:
-    """Whether a stage that depends on these settings depends on an input by `inputs`' name."""
+    """Whether a stage that depends on the settings `paths` depends on an input of `inputs`."""
     if key.startswith("data."):
         return "task" in paths
     path = key.removeprefix("config.").removeprefix("seeds.")
@@ -267,12 +233,10 @@ def _verdicts(first: Version, second: Version) -> str:
     if not (first.claims and second.claims):
         return "## Verdicts\n\nOne of the versions has no ledger of claims."
     rows = [
-        f"| {claim['statement']} | {first.claims[name]['verdict']} | {claim['verdict']} |"
+        f"{claim['statement']} | {first.claims[name]['verdict']} | {claim['verdict']}"
         for name, claim in second.claims.items()
         if name in first.claims and first.claims[name]["verdict"] != claim["verdict"]
     ]
     if not rows:
         return "## Verdicts\n\nNo verdict differs."
-    return "\n".join(
-        ["## Verdicts that flipped", "", "| claim | first | second |", "|---|---|---|", *rows]
-    )
+    return f"## Verdicts that flipped\n\n{_table('claim | first | second', rows)}"

@@ -1,8 +1,9 @@
-"""What all figures share: the style, and the curves. Lines differ in dash or marker too."""
+"""What all figures share: style, axes and curves. Lines differ in dash or marker too."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,12 +21,8 @@ from r1repro.evaluation.checkpoints import (
     VERMILION,
     about,
 )
-from r1repro.evaluation.metrics import MEASURES, summarize
+from r1repro.evaluation.metrics import MEASURES
 from r1repro.evaluation.statistics import Estimate
-
-Summary = Mapping[str, Estimate]
-Evaluation: TypeAlias = pd.DataFrame | Summary
-"""Rows of evaluation.parquet, or their summary by `summarize`."""
 
 PALE = "#f3f4f6"
 _OTHERS = ((VERMILION, "^"), (GREEN, "D"), (PURPLE, "v"), (ORANGE, "P"))
@@ -43,16 +40,15 @@ SUITES = {
     "language_share": "Language\nasked",
     "readability": "Readable",
 }
-"""The suites that the heat map shows, all of them shares, with their labels."""
-PANELS = {
-    **dict.fromkeys(("pass_at_1", "format_valid", "general/score", "preference"), "whole"),
-    "zero_variance_groups": "whole",
-    "language_share": "share",
-    **dict.fromkeys(("reward_deviation", "length", "reflection_per_response"), "zero"),
-    **dict.fromkeys(("reflection_per_1k_tokens", "entropy"), "zero"),
-    **dict.fromkeys(("length_correct", "kl"), "free"),
+"""The suites of the heat map, all of them shares, with their labels."""
+_RANGES = {
+    "whole": "pass_at_1 format_valid general/score preference zero_variance_groups",
+    "share": "language_share",
+    "zero": "reward_deviation length reflection_per_response reflection_per_1k_tokens entropy",
+    "free": "length_correct kl",
 }
-"""Axis range of a column of an RL stage's metrics: 0 to 1, a share, from zero, or free."""
+PANELS = {column: kind for kind, columns in _RANGES.items() for column in columns.split()}
+"""The axis range of a column of an RL stage's metrics: 0 to 1, a share, from zero, or free."""
 DASHES = ("-", "--", "-.", ":")
 _STYLE = {
     "font.size": 9.5,
@@ -92,7 +88,7 @@ def checkpoint(name: str, index: int = 0) -> tuple[str, str, str]:
 
 
 class Drawing(Figure):
-    """A figure that tells a notebook its alternative text."""
+    """A figure with an alternative text for notebooks."""
 
     alt = ""
 
@@ -103,7 +99,7 @@ class Drawing(Figure):
 def described(draw: Callable[..., Drawing]) -> Callable[..., Drawing]:
     """Draw in the common style and close the figure, so that a notebook shows it once.
 
-    Its alternative text is the first sentence of the function's docstring.
+    Its alternative text is the first paragraph of the function's docstring.
     """
 
     @wraps(draw)
@@ -125,37 +121,42 @@ def empty(width: float, height: float) -> Drawing:
     return made
 
 
+def save(figure: Figure, path: Path) -> None:
+    """Save as <path>.png, at twice the width of a page's column, and as <path>.svg."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path.with_suffix(".png"), dpi=200, metadata={"Software": None})
+    with plt.rc_context({"svg.hashsalt": "r1repro"}):  # equal data make equal files
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+
+
 def points(
     axes: Axes,
-    x: Sequence[float],
-    estimates: Sequence[Estimate],
+    estimates: Mapping[float, Estimate],
     name: str,
     index: int,
     line: bool = False,
     text: str | None = None,
 ) -> None:
-    """Estimates of a checkpoint with their intervals."""
+    """The estimates of a checkpoint, drawn by `bars` with its own colour and marker."""
     label, colour, marker = checkpoint(name, index)
-    bars(axes, x, estimates, colour, marker, text or label, "-" if line else "")
+    bars(axes, estimates, colour, marker, text or label, "-" if line else "none")
 
 
 def bars(
     axes: Axes,
-    x: Sequence[float],
-    estimates: Sequence[Estimate],
+    estimates: Mapping[float, Estimate],
     colour: str,
     marker: str,
     label: str,
-    dash: str,
+    dash: str = "none",
 ) -> None:
-    """Estimates with their intervals."""
-    value = np.array([e.value for e in estimates])
-    below = np.nan_to_num(value - np.array([e.low for e in estimates])).clip(0)
-    above = np.nan_to_num(np.array([e.high for e in estimates]) - value).clip(0)
+    """Estimates by x, with their intervals."""
+    ends = [(one.low, one.value, one.high) for one in estimates.values()]
+    low, value, high = np.array(ends, dtype=float).reshape(-1, 3).T
     axes.errorbar(
-        x, value, yerr=[below, above], color=colour, marker=marker, markersize=6,
-        markeredgecolor="white", markeredgewidth=0.8, capsize=3, elinewidth=1.4, linewidth=1.5,
-        linestyle=dash or "none", label=label, zorder=5, clip_on=False,
+        [*estimates], value, yerr=np.nan_to_num([value - low, high - value]).clip(0), color=colour,
+        marker=marker, markersize=6, markeredgecolor="white", markeredgewidth=0.8, capsize=3,
+        elinewidth=1.4, linewidth=1.5, linestyle=dash, label=label, zorder=5, clip_on=False,
     )  # fmt: skip
 
 
@@ -168,10 +169,9 @@ def noisy(
     dash: str = "-",
     resets: float | None = None,
 ) -> None:
-    """The values faintly, and their running mean over a tenth of the run.
+    """The values in a faint line, and their running mean over a tenth of the run.
 
-    resets: after every so much of `x`, counted from 0, the curve starts anew, and no mean covers
-    both sides.
+    resets: the length along `x`, from 0, after which the curve starts anew; no mean crosses that.
     """
     smooth = _running(y.set_axis(x), resets)
     short = len(y) < 10
@@ -181,7 +181,7 @@ def noisy(
 
 
 def _running(values: pd.Series, resets: float | None = None) -> pd.Series:
-    """The running mean over a tenth of the run; values: by the step or sample that they end at."""
+    """The running mean over a tenth of the run; values: indexed by step or sample."""
     window = max(1, round(len(values) / 10))
     parts = values.index * 0 if resets is None else np.ceil(values.index / resets)
     return values.groupby(parts).transform(
@@ -198,10 +198,7 @@ def bands(
     dash: str = "-",
     resets: int | None = None,
 ) -> None:
-    """A column over RL steps: one run as in `noisy`, several seeds as a band.
-
-    The band spans the lowest to the highest running mean; the line is their mean.
-    """
+    """A column over RL steps: `noisy` for one run, mean and range of running means for several."""
     if len(runs) == 1:
         noisy(axes, runs[0]["step"], runs[0][column], colour, label, dash, resets)
         return
@@ -219,10 +216,8 @@ def has(rows: pd.DataFrame, column: str) -> bool:
 
 def line(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, dash: str) -> None:
     """A column over the steps at which it was measured."""
-    if column not in rows:
-        return
-    values = pd.to_numeric(rows[column]).dropna()
-    if len(values):
+    if has(rows, column):
+        values = pd.to_numeric(rows[column]).dropna()
         noisy(axes, rows["step"].loc[values.index], values, colour, label, dash)
 
 
@@ -233,7 +228,7 @@ def from_zero(axes: Axes) -> None:
 
 
 def labelled(axes: Axes, column: str) -> None:
-    """Title, label and range of a panel that shows a column of PANELS."""
+    """The title, label and range of a panel for a column of PANELS."""
     axes.set(title=MEASURES[column].label, ylabel=MEASURES[column].axis)
     if PANELS[column] == "whole":
         percent(axes)
@@ -249,13 +244,6 @@ def percent(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def whole_steps(panels: Sequence[Axes]) -> None:
+def whole_steps(panels: Iterable[Axes]) -> None:
     for panel in panels:
         panel.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-
-
-def summarized(evaluations: Mapping[str, Evaluation]) -> dict[str, Summary]:
-    return {
-        name: summarize(given) if isinstance(given, pd.DataFrame) else given
-        for name, given in evaluations.items()
-    }

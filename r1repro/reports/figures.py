@@ -1,8 +1,4 @@
-"""Figures of a run, shared by notebooks and the report.
-
-Each function takes a stage's stored DataFrames. Figures contain no model text, so no Chinese
-font is needed.
-"""
+"""Figures of a run, from stored metrics and summaries; no model text, so no Chinese font."""
 
 from collections.abc import Mapping, Sequence
 
@@ -30,7 +26,8 @@ from r1repro.evaluation.metrics import families as families_of
 from r1repro.evaluation.results import Results
 from r1repro.evaluation.statistics import over_seeds
 from r1repro.reports import drawing
-from r1repro.reports.drawing import Drawing, Evaluation
+from r1repro.reports.drawing import Drawing
+from r1repro.reports.tables import paths_of
 
 
 @drawing.described
@@ -48,30 +45,25 @@ def pretraining(metrics: pd.DataFrame) -> Drawing:
 
 
 @drawing.described
-def learning_curve(
-    metrics: pd.DataFrame, evaluations: Mapping[str, Evaluation] | None = None
-) -> Drawing:
+def learning_curve(metrics: pd.DataFrame, summaries: Results | None = None) -> Drawing:
     """pass@1 and valid format on the training prompts over RL steps.
 
-    With `evaluations` ({"base": rows, "r1_zero": rows, "r1": rows}) the held-out pass@1 before the
-    first and after the last step is drawn beside the curve with 95 % intervals, and right of it
-    that of R1. It is sampled with the evaluation's settings, which explains a part of its gap to
-    the training curve.
+    summaries: of base, R1-Zero and R1, whose held-out pass@1 stands before the first and after the
+    last step, with 95 % intervals. It is sampled with the evaluation's settings, which explains
+    part of its gap to the training curve.
     """
     figure = drawing.empty(5.6, 3.7)
-    axes = figure.subplots()
-    _learning_curve(axes, metrics, drawing.summarized(evaluations or {}))
+    _learning_curve(figure.subplots(), metrics, summaries or {})
     return figure
 
 
 @drawing.described
-def headline(metrics: pd.DataFrame, evaluations: Mapping[str, Evaluation]) -> Drawing:
+def headline(metrics: pd.DataFrame, summaries: Results) -> Drawing:
     """Learning curve and pass@1 by level in one figure."""
     figure = drawing.empty(10.4, 3.8)
     left, right = figure.subplots(1, 2)
-    summaries = drawing.summarized(evaluations)
     _learning_curve(left, metrics, summaries)
-    _by_level(right, summaries, None)
+    _by_level(right, summaries, "")
     return figure
 
 
@@ -79,8 +71,8 @@ def headline(metrics: pd.DataFrame, evaluations: Mapping[str, Evaluation]) -> Dr
 def seeds(curves: Mapping[str, pd.DataFrame], summaries: Mapping[str, Results]) -> Drawing:
     """R1-Zero's training curve as a band over seeds, and every seed's held-out points.
 
-    curves: R1-Zero's metrics by seed; summaries: estimates by seed and checkpoint. The band goes
-    from the lowest to the highest running mean; bars are 95 % intervals, see statistics.over_seeds.
+    curves: R1-Zero's metrics by seed; summaries: estimates by seed and checkpoint. Bars are 95 %
+    intervals, see statistics.over_seeds.
     """
     figure = drawing.empty(10.4, 3.6)
     axes = figure.subplots(1, 3)
@@ -97,67 +89,63 @@ def seeds(curves: Mapping[str, pd.DataFrame], summaries: Mapping[str, Results]) 
             if all(path in s.get(n, {}) for s in summaries.values())
         ]  # fmt: skip
         for x, name in enumerate(shared):
-            values = [run[name][path].value for run in summaries.values()]
-            label, colour, marker = drawing.checkpoint(name, x)
-            spread = x + np.linspace(-0.15, 0.15, len(values))
+            each = [run[name][path] for run in summaries.values()]
+            _, colour, marker = drawing.checkpoint(name, x)
+            spread, values = x + np.linspace(-0.15, 0.15, len(each)), [one.value for one in each]
             panel.plot(spread, values, marker, color=colour, markersize=5, alpha=0.75)
-            whole = over_seeds([run[name][path] for run in summaries.values()])
+            whole = over_seeds(each)
             ends = [[whole.value - whole.low], [whole.high - whole.value]]
             panel.errorbar(x, whole.value, yerr=ends, color=colour, capsize=4, elinewidth=1.3)
             panel.annotate(
                 f"{100 * whole.value:.0f}", (x, whole.high), (0, 4), textcoords="offset points",
                 ha="center",
             )  # fmt: skip
-        panel.set_xticks(range(len(shared)), [_short(n) for n in shared])
+        labels = [label_of(n).removeprefix("Base, ").replace(" ", "\n") for n in shared]
+        panel.set_xticks(range(len(shared)), labels)
         panel.set(title=f"Held-out: {drawing.SUITES[path].replace(chr(10), ' ').lower()}")
         drawing.percent(panel)
     return figure
 
 
-def _short(name: str) -> str:
-    """A checkpoint's label below its mark; the base's other prompts stand beside the base."""
-    return label_of(name).removeprefix("Base, ").replace(" ", "\n")
-
-
 @drawing.described
-def families(evaluations: Mapping[str, Evaluation]) -> Drawing:
+def families(summaries: Results) -> Drawing:
     """Held-out pass@1 by level, one panel per task family."""
-    summaries = drawing.summarized(evaluations)
-    tasks = families_of(path for summary in summaries.values() for path in summary)
-    figure = drawing.empty(4.6 * len(tasks), 3.3)
-    axes = figure.subplots(1, len(tasks), sharey=True, squeeze=False)
-    for i, task in enumerate(tasks):
-        _by_level(axes[0, i], summaries, task)
-        if i:
-            axes[0, i].set_ylabel("")
-            axes[0, i].get_legend().remove()
+    figure, panels = _by_family(summaries)
+    for i, (task, panel) in enumerate(panels.items()):
+        _by_level(panel, summaries, task, first=not i)
     return figure
 
 
+def _by_family(summaries: Results) -> tuple[Drawing, dict[str, Axes]]:
+    """A figure with a panel for each family of reasoning problems."""
+    tasks = families_of(paths_of(summaries))
+    figure = drawing.empty(4.6 * len(tasks), 3.3)
+    panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
+    return figure, dict(zip(tasks, panels, strict=True))
+
+
 @drawing.described
-def pass_at_k(evaluations: Mapping[str, Evaluation]) -> Drawing:
+def pass_at_k(summaries: Results) -> Drawing:
     """Held-out pass@k over k, one panel a task family, with 95 % intervals.
 
     Where base and trained model meet as k grows, training made likely what the base could already
     do.
     """
-    summaries = drawing.summarized(evaluations)
-    tasks = families_of(path for summary in summaries.values() for path in summary)
-    figure = drawing.empty(4.6 * len(tasks), 3.3)
-    axes = figure.subplots(1, len(tasks), sharey=True, squeeze=False)
-    for i, task in enumerate(tasks):
-        panel, ticks = axes[0, i], set[int]()
+    figure, panels = _by_family(summaries)
+    for i, (task, panel) in enumerate(panels.items()):
+        ticks = set[int]()
         for j, (name, summary) in enumerate(summaries.items()):
             ks = sorted(int(p.split("@")[1]) for p in summary if p.startswith(f"{task}/pass@"))
-            estimates = [summary[f"{task}/pass@{k}"] for k in ks]
-            drawing.points(panel, ks, estimates, name, j, line=True)
+            estimates = {float(k): summary[f"{task}/pass@{k}"] for k in ks}
+            drawing.points(panel, estimates, name, j, line=True)
             ticks |= {*ks}
         panel.set(title=task.capitalize(), xlabel="k (samples a problem)", xscale="log")
         panel.set_xticks(sorted(ticks), [str(k) for k in sorted(ticks)])
         panel.minorticks_off()
         drawing.percent(panel)
-    axes[0, 0].set_ylabel("pass@k, held-out problems")
-    axes[0, 0].legend(loc="lower right")
+        if not i:
+            panel.set_ylabel("pass@k, held-out problems")
+            panel.legend(loc="lower right")
     return figure
 
 
@@ -167,8 +155,8 @@ def behaviour(
 ) -> Drawing:
     """How the completions on the training prompts change over RL steps, in six panels.
 
-    runs: R1-Zero's metrics, or those of several seeds, which are drawn as bands. resets: after how
-    many steps the reference is replaced, from which the KL starts at zero again.
+    runs: R1-Zero's metrics, or those of several seeds, drawn as bands. resets: the number of steps
+    after which the reference is replaced, and the KL starts at zero again.
     """
     found = {"": runs} if isinstance(runs, pd.DataFrame) else runs
     curves = []
@@ -183,15 +171,10 @@ def behaviour(
         if column == "length_correct":
             drawing.bands(panel, curves, "length_wrong", VERMILION, "wrong answers", "--")
             panel.legend()
-        if again is not None:
-            replaced = range(again, int(curves[0]["step"].max()), again)
-            for i, step in enumerate(replaced):
-                panel.axvline(
-                    step + 0.5, color=GREY, linestyle=":", linewidth=1.2,
-                    label="" if i else "reference replaced",
-                )  # fmt: skip
-            if replaced:
-                panel.legend(*(part[-1:] for part in panel.get_legend_handles_labels()))
+        replaced = range(again, int(curves[0]["step"].max()), again) if again else ()
+        for step in replaced:
+            mark = panel.axvline(step + 0.5, color=GREY, linestyle=":", linewidth=1.2)
+            panel.legend([mark], ["reference replaced"])
         drawing.labelled(panel, column)
         if column in _PAPER:
             (x, y), said = _PAPER[column]
@@ -210,39 +193,35 @@ _BEHAVIOUR = {
     "entropy": PURPLE,
     "kl": ORANGE,
 }
-"""Columns and colours of the panels of `behaviour`."""
+"""The panels of `behaviour`: column and colour."""
 _PAPER = {
     "length_correct": ((0.98, 0.05), "DeepSeek: ↑, × 17"),
     "reflection_per_response": ((0.98, 0.92), "DeepSeek: ↑, × 5 to 7"),
     "language_share": ((0.98, 0.92), "DeepSeek: ↓, no figure"),
 }
-"""Which way DeepSeek's R1-Zero went, and where that stands: v1, Figure 3; v2, C.2; v1, 2.2.4."""
+"""Place and text of what DeepSeek's R1-Zero did: v1, Figure 3; v2, C.2; v1, 2.2.4."""
 
 
 @drawing.described
 def training(metrics: pd.DataFrame) -> Drawing:
     """Health of a run: rewards, groups without signal, clipping and speed."""
     figure = drawing.empty(10.4, 2.9)
-    axes = figure.subplots(1, 3, sharex=True)
-    step = metrics["step"]
-    panel = axes[0]
-    drawing.noisy(panel, step, metrics["reward_accuracy"], BLUE, "accuracy")
-    drawing.noisy(panel, step, metrics["reward_format"], VERMILION, "format", "--")
-    panel.set(title="Reward", ylabel="mean of the batch")
-    panel.legend()
-
-    panel = axes[1]
-    drawing.noisy(panel, step, metrics["zero_variance_groups"], GREEN, "groups without variance")
-    drawing.noisy(panel, step, metrics["clipped"], ORANGE, "completions cut off", "--")
-    panel.set(title="Without a signal", ylabel="share")
-    panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    panel.set_ylim(bottom=0)
-    panel.legend()
-
-    panel = axes[2]
-    drawing.noisy(panel, step, metrics["tokens_per_s"] / 1e3, PURPLE, "speed")
-    panel.set(title="Speed of the rollouts", ylabel="thousand tokens per second")
-    panel.set_ylim(bottom=0)
+    reward, lost, speed = axes = figure.subplots(1, 3, sharex=True)
+    for panel, column, colour, label, dash in (
+        (reward, "reward_accuracy", BLUE, "accuracy", "-"),
+        (reward, "reward_format", VERMILION, "format", "--"),
+        (lost, "zero_variance_groups", GREEN, "groups without variance", "-"),
+        (lost, "clipped", ORANGE, "completions cut off", "--"),
+    ):
+        drawing.noisy(panel, metrics["step"], metrics[column], colour, label, dash)
+        panel.legend()
+    reward.set(title="Reward", ylabel="mean of the batch")
+    lost.set(title="Without a signal", ylabel="share")
+    lost.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    lost.set_ylim(bottom=0)
+    drawing.noisy(speed, metrics["step"], metrics["tokens_per_s"] / 1e3, PURPLE, "speed")
+    speed.set(title="Speed of the rollouts", ylabel="thousand tokens per second")
+    speed.set_ylim(bottom=0)
     for panel in axes:
         panel.set_xlabel("RL step")
     drawing.whole_steps(axes)
@@ -255,17 +234,14 @@ def over_steps(
 ) -> Drawing:
     """What training logged over the RL steps of each stage, a panel for each measure.
 
-    runs: metrics by stage; columns: keys of PANELS.
-    begins: first step with general prompts, drawn as a line. Unmeasured columns and empty panels
-    are left out.
+    runs: metrics by stage; columns: keys of PANELS, without a panel if none was measured; begins:
+    the first step with general prompts, drawn as a line.
     """
-    drawn = [
-        column for column in columns if any(drawing.has(rows, column) for rows in runs.values())
-    ]
+    drawn = [c for c in columns if any(drawing.has(rows, c) for rows in runs.values())]
     wide = max(1, min(len(drawn), 3))
     high = max(1, -(-len(drawn) // wide))
     figure = drawing.empty(3.47 * wide, 0.2 + 2.65 * high)
-    panels = list(figure.subplots(high, wide, squeeze=False).ravel())
+    panels = figure.subplots(high, wide, squeeze=False).ravel()
     if not drawn:
         panels[0].text(0.5, 0.5, "nothing measured", transform=panels[0].transAxes, ha="center")
         return figure
@@ -288,28 +264,25 @@ def over_steps(
 
 
 def evaluated_students(summaries: Results) -> list[str]:
-    """The students that were evaluated after more than one kind of training."""
+    """The students that were evaluated with more than one kind of training."""
     return [s for s in STUDENTS if sum(name in summaries for name in of_student(s).values()) > 1]
 
 
 @drawing.described
-def students(evaluations: Mapping[str, Evaluation]) -> Drawing:
+def students(summaries: Results) -> Drawing:
     """Scores of each student after each kind of training, with 95 % intervals."""
-    summaries = drawing.summarized(evaluations)
     figure = drawing.empty(10.4, 3.6)
     axes = figure.subplots(1, 2, sharey=True)
     titles = {"reasoning/pass@1": "Reasoning, pass@1", "general/score": "General score"}
     for panel, (path, title) in zip(axes, titles.items(), strict=True):
         for i, student in enumerate(evaluated_students(summaries)):
-            found = [
-                (x + 0.16 * (i - 0.5), summaries[name][path])
-                for x, name in enumerate(of_student(student).values())
+            arms = of_student(student)
+            found = {
+                place + 0.16 * (i - 0.5): summaries[name][path]
+                for place, name in enumerate(arms.values())
                 if path in summaries.get(name, {})
-            ]
-            drawing.points(
-                panel, [x for x, _ in found], [e for _, e in found], of_student(student)["base"], i,
-                text=STUDENTS[student],
-            )  # fmt: skip
+            }
+            drawing.points(panel, found, arms["base"], i, text=STUDENTS[student])
         words = [name.replace(", ", ",\n").replace(" up to ", "\nup to ") for name in ARMS.values()]
         panel.set_xticks(range(len(ARMS)), words)
         panel.set_xlim(-0.5, len(ARMS) - 0.5)
@@ -333,7 +306,7 @@ def _learning_curve(axes: Axes, metrics: pd.DataFrame, summaries: Results) -> No
         estimate = summaries.get(name, {}).get("reasoning/pass@1")
         if estimate is not None:
             held_out = f"{label_of(name)}, pass@1 on held-out problems"
-            drawing.points(axes, [place], [estimate], name, i, text=held_out)
+            drawing.points(axes, {place: estimate}, name, i, text=held_out)
     axes.set(title="R1-Zero training", xlabel="RL step", ylabel="share of completions")
     axes.set_xlim(-1.9 * room, last + (3.5 if "r1" in summaries else 1.9) * room)
     drawing.percent(axes)
@@ -345,7 +318,8 @@ def _learning_curve(axes: Axes, metrics: pd.DataFrame, summaries: Results) -> No
     )  # fmt: skip
 
 
-def _by_level(axes: Axes, summaries: Results, task: str | None) -> None:
+def _by_level(axes: Axes, summaries: Results, task: str, first: bool = True) -> None:
+    """pass@1 by level of a family; of all reasoning problems if `task` is ""."""
     start = f"{task}/level_" if task else "level_"
     levels: list[int] = []
     for j, (name, summary) in enumerate(summaries.items()):
@@ -355,13 +329,15 @@ def _by_level(axes: Axes, summaries: Results, task: str | None) -> None:
             if path.startswith(start) and path.endswith("/pass@1")
         )
         offset = 0.08 * (j - (len(summaries) - 1) / 2)
-        estimates = [summary[f"{start}{level}/pass@1"] for level in levels]
-        drawing.points(axes, [level + offset for level in levels], estimates, name, j, line=True)
+        estimates = {level + offset: summary[f"{start}{level}/pass@1"] for level in levels}
+        drawing.points(axes, estimates, name, j, line=True)
     title = f"{task.capitalize()} by level" if task else "Held-out problems by level"
-    axes.set(title=title, xlabel="level", ylabel="pass@1, held-out problems")
+    axes.set(title=title, xlabel="level")
     axes.set_xticks(levels)
     drawing.percent(axes)
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=max(len(summaries), 1),
-        fontsize=7.8, title="with 95 % intervals", title_fontsize=7.8,
-    )  # fmt: skip
+    if first:
+        axes.set_ylabel("pass@1, held-out problems")
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=max(len(summaries), 1),
+            fontsize=7.8, title="with 95 % intervals", title_fontsize=7.8,
+        )  # fmt: skip

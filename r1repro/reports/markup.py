@@ -1,4 +1,4 @@
-"""Pieces of HTML that a notebook shows, tables among them; any text in them is escaped."""
+"""HTML for notebooks, with tables; all text in it is escaped."""
 
 import re
 from collections.abc import Sequence
@@ -8,14 +8,11 @@ from typing import Protocol
 from markupsafe import Markup, escape
 
 
-@dataclass(frozen=True)
-class Html:
-    """HTML that a notebook renders."""
-
-    text: str
+class Html(Markup):
+    """HTML that a notebook renders; `format` escapes the text that it inserts."""
 
     def _repr_html_(self) -> str:
-        return self.text
+        return str(self)
 
 
 class Shown(Protocol):
@@ -25,39 +22,32 @@ class Shown(Protocol):
 
 
 def joined(*parts: Shown | None) -> Html:
-    """Pieces of HTML one after the other; those that are None are left out."""
+    """One piece of HTML after the other, without those that are None."""
     return Html("".join(part._repr_html_() for part in parts if part is not None))
 
 
 def paragraphs(*sentences: str, style: str = "") -> Html | None:
-    """A block of paragraphs with a class of the page's style; None without a sentence.
-
-    What stands between backticks is code.
-    """
-    told = Markup("").join(Markup("<p>{}</p>").format(_code(one)) for one in sentences if one)
-    return Html(Markup('<div class="{}">{}</div>').format(style, told)) if told else None
-
-
-def _code(sentence: str) -> Markup:
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
+    """A paragraph per sentence that is not "", None without any; text in backticks is code."""
+    told = [re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(one))) for one in sentences if one]
+    whole = Html("").join(Html(f"<p>{one}</p>") for one in told)
+    return Html('<div class="{}">{}</div>').format(style, whole) if told else None
 
 
 def folded(title: str, inside: Shown, opened: bool = False) -> Html:
-    """What a reader can unfold."""
+    """HTML below a title that unfolds it."""
     start = "<details open>" if opened else "<details>"
     return Html(f"{start}<summary>{escape(title)}</summary>{inside._repr_html_()}</details>")
 
 
 SHOWN = 5
-"""Rows of a long table that a report's page shows at first."""
+"""Rows of a long table that a page shows before it is unfolded."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: one cell per column, or none in a heading between rows.
+    """A row of a table; a heading has no cells, and `context` is a row of the paper's figures.
 
-    Lines after the first of a label or cell are small print; context: whether these are the
-    paper's figures.
+    Lines of a label or cell after the first are small print.
     """
 
     label: str
@@ -67,31 +57,28 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under named columns. A column is set as context if its name begins with the paper.
+    """Rows under named columns; a column whose name begins with "The paper" is set as context.
 
-    A report's page shows the first five rows of a long table, and the others on demand; a notebook
-    shows them all.
+    A page folds a long table after SHOWN rows; a notebook shows all.
     """
 
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     first: str = "Measure"
 
     def _repr_html_(self) -> str:
         styles = [self._style(name, i) for i, name in enumerate(self.columns)]
-        head = Markup("").join(
+        head = _EMPTY.join(
             Markup('<th scope="col" class="{}">{}</th>').format(*pair)
             for pair in zip(("", *styles), (self.first, *self.columns), strict=True)
         )
         body = [self._body(row, styles) for row in self.rows]
-        # One or two rows are not worth hiding.
-        first = len(body) if len(body) < SHOWN + 3 else SHOWN
-        table = _TABLE.format(head, Markup("").join(body[:first]))
-        if first < len(body):
-            table += _REST.format(Markup("").join(body[first:]))
-        table += Markup("</table></div>")
-        more = _MORE.format(len(body)) if first < len(body) else ""
-        return Markup('<div class="rows">{}{}</div>').format(table, more)
+        rest = more = _EMPTY
+        if len(body) >= SHOWN + 3:  # one or two rows are not worth folding
+            rest = Markup('<tbody class="rest">{}</tbody>').format(_EMPTY.join(body[SHOWN:]))
+            more = _MORE.format(len(body))
+        shown = _EMPTY.join(body[:SHOWN] if rest else body)
+        return _TABLE.format(head, shown, rest, more)
 
     def _style(self, name: str, place: int) -> str:
         if name.startswith("The paper"):
@@ -103,7 +90,7 @@ class Table:
         if not row.cells:
             heading = Markup('<tr class="group"><th colspan="{}">{}</th></tr>')
             return heading.format(len(self.columns) + 1, row.label)
-        cells = Markup("").join(
+        cells = _EMPTY.join(
             Markup('<td class="{}">{}</td>').format(style, _written(text))
             for style, text in zip(styles, row.cells, strict=True)
         )
@@ -112,8 +99,11 @@ class Table:
         )
 
 
-_TABLE = Markup('<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody>')
-_REST = Markup('<tbody class="rest">{}</tbody>')
+_EMPTY = Markup("")
+_TABLE = Markup(
+    '<div class="rows"><div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody>{}'
+    "</table></div>{}</div>"
+)
 _MORE = Markup('<label class="more" hidden><input type="checkbox"> all {} rows</label>')
 _NUMBER = re.compile(r"[+−×]?\s?\d|–")
 
@@ -122,7 +112,6 @@ def _written(text: str) -> Markup:
     """The text of a cell, with its interval and the lines after the first in small print."""
     first, *more = text.split("\n")
     value, bracket, interval = first.partition(" [")
-    found = escape(value)
-    if bracket:
-        found += Markup(" <small>[{}</small>").format(interval)
-    return found + Markup("").join(Markup("<br><small>{}</small>").format(one) for one in more)
+    small = Markup(" <small>[{}</small>").format(interval) if bracket else ""
+    lines = _EMPTY.join(Markup("<br><small>{}</small>").format(one) for one in more)
+    return escape(value) + small + lines

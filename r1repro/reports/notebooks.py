@@ -1,4 +1,4 @@
-"""Executed notebooks as HTML pages; that of the last one is the report."""
+"""Executed notebooks as HTML pages, the last of which is the report."""
 
 import base64
 import io
@@ -6,12 +6,11 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from matplotlib.mathtext import math_to_image
 from nbconvert.exporters import HTMLExporter
 from pygments.formatters import HtmlFormatter
@@ -23,19 +22,6 @@ PNG = "data:image/png;base64,"
 TEMPLATES = Path(__file__).parent / "templates"
 _SIZES = re.compile(r"\\[Bb]igg?(?![A-Za-z])")  # mathtext knows none
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class _Page:
-    """What the template asks for besides the cells.
-
-    contents: anchor and heading; pages: words, link and title of the others; words may be empty.
-    """
-
-    title: str
-    contents: Sequence[tuple[str, str]]
-    pages: Sequence[tuple[str, str, str]]
-    style: str = HtmlFormatter(style="default").get_style_defs(".highlight")
 
 
 def executed(folder: Path) -> dict[str, Notebook]:
@@ -65,7 +51,10 @@ def pages(found: Mapping[str, Notebook]) -> dict[str, str]:
 
 
 def page(notebook: Notebook, title: str, pages: Sequence[tuple[str, str, str]] = ()) -> str:
-    """A notebook as one self-contained HTML page without scripts; formulas become images."""
+    """A notebook as a self-contained HTML page without scripts; formulas become images.
+
+    pages: words (or ""), link and title of the other pages.
+    """
     found = nbformat.reads(json.dumps(notebook), as_version=4)
     found.cells = _shown(found.cells)
     contents = []
@@ -77,18 +66,23 @@ def page(notebook: Notebook, title: str, pages: Sequence[tuple[str, str, str]] =
         template_name="article", extra_template_basedirs=[str(TEMPLATES)],
         exclude_input_prompt=True, exclude_output_prompt=True,
     )  # fmt: skip
-    exporter.register_filter("setup", _is_setup)
-    anchors = [(heading.replace(" ", "-"), heading) for heading in contents]
-    resources = {"page": _Page(title, anchors, pages)}
-    body: str = exporter.from_notebook_node(found, resources)[0]
+    # whether the outputs of a cell are folded with its source
+    exporter.register_filter("setup", lambda cell: _tagged(cell, "parameters", "setup"))
+    asked = {
+        "title": title,
+        "contents": [(heading.replace(" ", "-"), heading) for heading in contents],
+        "pages": pages,
+        "style": HtmlFormatter(style="default").get_style_defs(".highlight"),
+    }
+    body: str = exporter.from_notebook_node(found, {"page": asked})[0]
     return body
 
 
 def _shown(cells: Sequence[Any]) -> list[Any]:
     """The cells of a page.
 
-    Sections whose heading has the tag "optional" are left out if no cell of them shows anything. A
-    cell with the tag "caption" is the caption of the figure before it.
+    A section whose heading has the tag "optional" is left out if none of its cells shows anything.
+    A cell with the tag "caption" is the caption of the figure before it.
     """
     sections: list[list[Any]] = [[]]
     for cell in cells:
@@ -97,8 +91,8 @@ def _shown(cells: Sequence[Any]) -> list[Any]:
         sections[-1].append(cell)
     kept: list[Any] = []
     for section in sections:
-        optional = bool(section) and _tagged(section[0], "optional")
-        if optional and not any(cell.get("outputs") for cell in section):
+        empty = not any(cell.get("outputs") for cell in section)
+        if empty and section and _tagged(section[0], "optional"):
             continue
         for cell in section:
             if not _tagged(cell, "caption"):
@@ -108,17 +102,12 @@ def _shown(cells: Sequence[Any]) -> list[Any]:
     return kept
 
 
-def _tagged(cell: Any, tag: str) -> bool:
-    return tag in cell.metadata.get("tags", ())
-
-
-def _is_setup(cell: Any) -> bool:
-    """Whether the outputs of a cell are folded away with its source."""
-    return any(_tagged(cell, tag) for tag in ("parameters", "setup"))
+def _tagged(cell: Any, *tags: str) -> bool:
+    return not {*tags}.isdisjoint(cell.metadata.get("tags", ()))
 
 
 def _linked(text: str, links: Mapping[str, str]) -> str:
-    """Links to notebooks as links to their pages, or as plain text where there is no page."""
+    """Links to notebooks as links to their pages, or as text if there is no page."""
 
     def link(found: re.Match[str]) -> str:
         name, words = found.groups()
@@ -141,8 +130,5 @@ def _drawn(found: re.Match[str]) -> str:
     buffer = io.BytesIO()
     math_to_image(f"${_SIZES.sub('', written)}$", buffer, dpi=220, format="png")
     source = PNG + base64.b64encode(buffer.getvalue()).decode("ascii")
-    return str(
-        Markup('<img class="{}" alt="{}" src="{}">').format(
-            "formula" if block else "inline", escape(written), source
-        )
-    )
+    image = Markup('<img class="{}" alt="{}" src="{}">')
+    return str(image.format("formula" if block else "inline", written, source))

@@ -1,6 +1,5 @@
-"""Published versions: finished reports copied once into a folder under version control."""
+"""Publishing: a finished report is copied once into a folder under version control."""
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,38 +10,33 @@ from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.marks import git_state
 from r1repro.reports import FILES
-from r1repro.reports.sums import SUMS, check_sums
+from r1repro.reports.files import SUMS, check_sums
 
 LARGEST = 2 * 2**20
-"""Maximum size of a version in bytes, since it stays in the repository."""
+"""Maximum size of a version in bytes: it stays in the repository."""
 
 
 def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Path:
     """Copy the finished report of a run to reports_folder/<scale>-<task>-<date>-<hash>/.
 
-    A version of the lab ends with -lab-<lab>, one that was cut short with -until-<stage>.
-
-    Copies results, claims, manifest and every executed notebook as a page with compressed images,
-    the last of them as report.html, and rewrites README.md of the folder. Raises
-    R1ReproError if the report is unfinished or modified, if the run is at scale=smoke, if the
-    checkout has uncommitted changes or had them when the report was written, or if the version
-    exists or is too large. Returns the version's folder.
+    A version of the lab ends with -lab-<lab>, one of a run cut short with -until-<stage>. README.md
+    of the folder is rewritten. Raises R1ReproError if the report is unfinished, modified or at
+    scale=smoke, the checkout has uncommitted changes or had them when the report was written, or
+    the version exists or is too large. Returns the version's folder.
     """
     manifest = _finished(run_folder)
     _require_clean(manifest, checkout)
-    name = "-".join(
-        (manifest["scale"], manifest["task"], manifest["created"][:10], manifest["hash"])
-    )
-    if (lab := manifest["config"].get("lab", "none")) != "none":
-        name = f"{name}-lab-{lab}"
-    if manifest.get("until"):
-        name = f"{name}-until-{manifest['until']}"
-    # Imported here, since it takes seconds and what is refused is refused before.
+    lab = manifest["config"].get("lab", "none")
+    parts = [manifest["scale"], manifest["task"], manifest["created"][:10], manifest["hash"]]
+    parts += [] if lab == "none" else ["lab", lab]
+    parts += ["until", manifest["until"]] if manifest.get("until") else []
+    name = "-".join(parts)
+    # Imported here, since it takes seconds, and a refusal should not.
     from r1repro.reports import versions
 
     version = reports_folder / name
     if version.exists():
-        versions.write_index(reports_folder)  # which a kill may have left without it
+        versions.write_index(reports_folder)  # a kill may have left it without this version
         raise R1ReproError(
             f"the version {version} exists, and versions are never overwritten: "
             "link to it, or change the run"
@@ -64,7 +58,7 @@ def publish(run_folder: Path, reports_folder: Path, checkout: Path = ROOT) -> Pa
 
 
 def _finished(run_folder: Path) -> dict[str, Any]:
-    """The manifest of a run. Raises R1ReproError unless its report is whole and of a real scale."""
+    """A run's manifest. Raises R1ReproError if the report is unfinished, modified or of smoke."""
     advice = "let `r1repro run` finish, then publish again"
     try:
         manifest = json.loads((run_folder / "manifest.json").read_text(encoding="utf-8"))
@@ -80,8 +74,7 @@ def _finished(run_folder: Path) -> dict[str, Any]:
             )
         check_sums(run_folder)
         for name in FILES:
-            found = hashlib.sha256((run_folder / name).read_bytes()).hexdigest()
-            if manifest["files"][name] != found:
+            if manifest["files"][name] != artifacts.sha256(run_folder / name):
                 raise R1ReproError(
                     f"{run_folder / name} is not what the run wrote: rewrite it with `r1repro run` "
                     "and the same settings"

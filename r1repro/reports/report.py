@@ -1,11 +1,11 @@
-"""The report of one run: its data, from the stored results, and its executed notebook."""
+"""The report of one run: its data, from stored results, and its executed notebook."""
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from r1repro import artifacts, marks
 from r1repro.artifacts import StageResult
-from r1repro.config import ROOT, Config, ModelConfig, lab, values
+from r1repro.config import ROOT, Config, changed, lab, values
 from r1repro.evaluation import arms, claims, declared, held_out, moved, problems
 from r1repro.evaluation.checkpoints import CHECKPOINTS, EVALUATIONS, evaluated, main
 from r1repro.evaluation.claims import Judged
@@ -28,25 +28,24 @@ from r1repro.evaluation.results import (
     write_json,
     write_results,
 )
-from r1repro.reports import FILES, aha, drawing, figures, held_out_curve
+from r1repro.reports import FILES, RESOLVED, aha, drawing, figures, held_out_curve
 from r1repro.reports.claims import as_data
-from r1repro.reports.files import write_figure
-from r1repro.reports.sums import SUMS
+from r1repro.reports.files import SUMS
 from r1repro.runner.graph import graph
 from r1repro.runner.sequence import ARTICLE, LAB_ARTICLE
 from r1repro.tasks import asking, worlds
 
 CURVES = "curves.parquet"
-"""Metrics of every RL stage of a run that figures and claims read, by column `stage`."""
+"""Metrics of every RL stage that figures and claims read, with a column `stage`."""
 RIGHT = "right.parquet"
-"""Right answers of every problem and checkpoint, see r1repro.evaluation.problems.counts."""
+"""Right answers by problem and checkpoint; see r1repro.evaluation.problems.counts."""
 TAKEN_BACK = "taken_back.parquet"
-"""Rows of aha.firsts, without their texts."""
+"""Rows of aha.firsts without their texts."""
 JOINED = (
     held_out.RESULTS, held_out.DIFFERENCES, held_out.REFLECTION, held_out.ANSWERS, CURVES,
     TAKEN_BACK, COSTS, moved.FILE, held_out_curve.FILE,
 )  # fmt: skip
-"""Files, besides manifest and configuration, that reports of several seeds read of each run."""
+"""Files that a report of several seeds reads of each run, besides manifest and configuration."""
 STAGES = (
     "base",
     "r1_zero",
@@ -56,22 +55,26 @@ STAGES = (
     "comparison",
 )
 """Stages that a finished report needs, besides the ablations that are switched on."""
-
+PLACES = (
+    "task.path", "task.test_path", "model.path", "student.qwen.path", "student.llama.path",
+    "student.traces", "student.teacher", "general.sft", "general.pairs",
+)  # fmt: skip
+"""Settings that may be paths of this machine."""
+_CURVES = ["step", "length_wrong", *drawing.PANELS]
 
 Execute: TypeAlias = Callable[[str, Path, Mapping[str, Any]], object]
-"""Executes the notebook of a name into a run's folder, with parameters."""
+"""Executes a notebook, given its name, a run's folder and parameters, into the folder."""
 
 
 @dataclass(frozen=True)
 class Report:
     """What a report is made of, for one run or several seeds.
 
-    config: None for several seeds; curves: metrics by stage, averaged over seeds; judged, control:
-    the verdicts on the claims, and those on the control; sizes: examples in each data set, by
-    stage; taken_back: rows of `aha.firsts` (with a column `seed`); moved: whether each trained
-    stage moved; over_training: R1-Zero on held-out problems by step, if it was measured; by_seed,
-    r1_zero: measures and R1-Zero's metrics of every seed. For several seeds `held_out` is the mean,
-    with the first seed's answers, and `costs` has an entry a seed.
+    Of several seeds config is None, held_out has means and the answers of the first, curves are
+    means, and taken_back has a column `seed`. curves: metrics by stage. judged, control: verdicts
+    on the claims, and on the control. costs: one entry per run. sizes: examples in each data set.
+    taken_back: rows of `aha.firsts`. moved: whether each trained stage moved. over_training:
+    R1-Zero on held-out problems by step. by_seed, r1_zero: measures and R1-Zero's metrics by seed.
     """
 
     manifest: Mapping[str, Any]
@@ -98,18 +101,26 @@ class Report:
 
     @property
     def over(self) -> str:
-        """What the intervals are over, in words."""
+        """What the intervals are taken over, in words."""
         several = len(self.by_seed)
         return f"over {several} seeds and the problems" if several else "over problems"
+
+    @property
+    def light(self) -> claims.Light:
+        """What claims need of one run."""
+        return claims.Light(self.summaries, self.changes, self.curves, self.costs[0], self.moved)
+
+    @property
+    def seed(self) -> str:
+        """The seeds of one run, in words."""
+        seeds = self.manifest["seeds"]
+        return f"seed {seeds['seed']}, base seed {seeds['base_seed']}"
 
 
 def read(results: Mapping[str, StageResult], config: Config, until: str | None = None) -> Report:
     """The report of one run from its finished stages; until: as in `build`."""
-    held, costs = measured(results, results.get("comparison"))
+    held, costs = _measured(results)
     curves = {name: result.metrics() for name, result in results.items() if _has(result, "metrics")}
-    taken_back = pd.DataFrame()
-    if "r1_zero" in results:
-        taken_back = aha.firsts(results["r1_zero"].completions())
     stages_moved = {
         name: moved.facts(rows, moved.weights_of(results[name].folder))
         for name, rows in curves.items()
@@ -117,27 +128,28 @@ def read(results: Mapping[str, StageResult], config: Config, until: str | None =
     if lab.ITERATIVE in results:
         rounds = arms.rounds(results[lab.ITERATIVE].folder, "rounds")
         stages_moved |= {name: moved.facts(rows) for name, rows in rounds.items()}
-    light = claims.Light(held.summaries, held.changes, curves, costs, stages_moved)
-    return Report(
+    told = Report(
         _manifest(results, config, until),
         config,
         held,
         curves,
-        *claims.ledger([light], config.scale, arms.claims_on(config.lab, [light])),
         costs=[costs],
         sizes={
             name: parquet.read_metadata(result.folder / "dataset.parquet").num_rows
             for name, result in results.items()
             if _has(result, "dataset")
         },
-        taken_back=taken_back,
         moved=stages_moved,
-        over_training=(
-            held_out_curve.by_step(results["r1_zero_curve"].table("curve"))
-            if "r1_zero_curve" in results
-            else {}
-        ),
     )
+    on = arms.claims_on(config.lab, [told.light])
+    judged, control = claims.ledger([told.light], config.scale, on)
+    told = replace(told, judged=judged, control=control)
+    if "r1_zero" in results:
+        told = replace(told, taken_back=aha.firsts(results["r1_zero"].completions()))
+    if "r1_zero_curve" in results:
+        curve = results["r1_zero_curve"].table("curve")
+        told = replace(told, over_training=held_out_curve.by_step(curve))
+    return told
 
 
 def _has(result: StageResult, table: str) -> bool:
@@ -154,9 +166,9 @@ def build(
 ) -> Path:
     """Write the data of a run's report, execute its notebook and write its pages.
 
-    results: finished stages by name; wall: seconds by name; until: the stage that the run was to
-    end with, None for a whole one. If stages are missing, the report covers the others and its
-    manifest says that it is unfinished. Returns report.html.
+    results: finished stages by name; wall: seconds by name; until: the stage that the run ends
+    with, None for a whole run. If stages are missing, the report covers the others and its manifest
+    says that it is unfinished. Returns report.html.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
     told = read(results, config, until)
@@ -169,15 +181,15 @@ def build(
         problems.write_counts(run_folder / RIGHT, problems.counts(rows))
     if "r1_zero" in told.curves and "r1_zero" in told.summaries:
         drawn = figures.headline(told.curves["r1_zero"], main(told.summaries))
-        write_figure(drawn, run_folder / "figures" / "headline")
-    given = {"config_path": str(run_folder / "resolved.yaml"), "until": until}
+        drawing.save(drawn, run_folder / "figures" / "headline")
+    given = {"config_path": str(run_folder / RESOLVED), "until": until, "build_missing": False}
     article = ARTICLE if config.lab == "none" else LAB_ARTICLE
-    run = partial(execute, article, run_folder, {**given, "build_missing": False})
+    run = partial(execute, article, run_folder, given)
     return write(run_folder, told, run, wall=dict(wall))
 
 
 def _write_joined(folder: Path, told: Report) -> None:
-    """Write those of JOINED that `write` does not; small, since published versions keep them."""
+    """Write the files of JOINED that `write` does not, small, since versions keep them."""
     curves = [
         rows[[name for name in _CURVES if name in rows]].astype("float32").assign(stage=stage)
         for stage, rows in told.curves.items()
@@ -194,19 +206,15 @@ def _write_joined(folder: Path, told: Report) -> None:
         write_results(folder / held_out_curve.FILE, told.over_training)
 
 
-_CURVES = ["step", "length_wrong", *drawing.PANELS]
-
-
 def write(folder: Path, told: Report, execute: Callable[[], object], **more: object) -> Path:
     """Write what reports of one and of several runs share; returns report.html.
 
-    That is measures, claims, the executed notebook, the pages, and the manifest with their hashes
-    and what `more` adds.
+    That is measures, claims, executed notebook, pages, and the manifest with `more` in it.
     """
-    # Imported here, since stages import this package and nbconvert takes a second.
+    # Imported here, since nbconvert takes a second.
     from r1repro.reports import notebooks
 
-    # It lists the other files' hashes, so it is deleted first and written last.
+    # It has the hashes of other files, so it is deleted first and written last.
     (folder / "manifest.json").unlink(missing_ok=True)
     held_out.write(folder, told.held_out)
     write_json(folder / "claims.json", as_data(told.judged, told.control))
@@ -215,15 +223,13 @@ def write(folder: Path, told: Report, execute: Callable[[], object], **more: obj
         old.unlink()
     for name, page in notebooks.pages(notebooks.executed(folder)).items():
         artifacts.write_atomically(folder / name, page)
-    short = re.split("-lab-|-until-", folder.name)[0].rsplit("-", 1)[-1]
-    named = {"run": folder.name, "hash": short}
-    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
     written = {
-        **named,
+        "run": folder.name,
+        "hash": re.split("-lab-|-until-", folder.name)[0].rsplit("-", 1)[-1],
         **told.manifest,
         **more,
         "claims": ledger_hash(lab_of(told.manifest)),
-        "files": hashes,
+        "files": {name: artifacts.sha256(folder / name) for name in FILES},
     }
     write_json(folder / "manifest.json", written)
     listed = {*FILES, *JOINED, RIGHT, "manifest.json"} & {*artifacts.files_in(folder)}
@@ -239,58 +245,43 @@ def lab_of(manifest: Mapping[str, Any]) -> str:
 
 def ledger_hash(chosen: str = "none") -> str:
     """sha256 of the declared claims that lab=`chosen` is judged by."""
-    file = declared.FILE if chosen == "none" else declared.LAB
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return artifacts.sha256(declared.FILE if chosen == "none" else declared.LAB)
 
 
-def measured(
-    results: Mapping[str, StageResult], comparison: StageResult | None
-) -> tuple[HeldOut, Costs]:
-    """The comparison stage's summaries and costs; before it has run, summaries of evaluations."""
-    if comparison is not None:
-        return held_out.read(comparison.folder), read_costs(comparison.folder)
+def _measured(results: Mapping[str, StageResult]) -> tuple[HeldOut, Costs]:
+    """Summaries and costs of the comparison stage; until it has run, summaries of evaluations."""
+    if "comparison" in results:
+        folder = results["comparison"].folder
+        return held_out.read(folder), read_costs(folder)
     evaluations = {name: result.evaluation() for name, result in evaluated(results).items()}
     if lab.ITERATIVE in results:
         evaluations |= arms.rounds(results[lab.ITERATIVE].folder, "validation")
     if any(name.startswith((lab.STAGE, lab.ITERATIVE)) for name in evaluations):
         return HeldOut(*arms.compared(evaluations), {}, pd.DataFrame()), {}
-    searched = results.get("base_search")
-    ways = {} if searched is None else asking.read_best(searched.folder)
+    ways = asking.read_best(results["base_search"].folder) if "base_search" in results else {}
     return held_out.measure(evaluations, ways), {}
 
 
 def without_places(config: Config) -> Config:
-    """The configuration with model folders reduced to their names, for publication."""
+    """The configuration with absolute paths reduced to their last names, for publication."""
+    config = replace(config, runs="runs")
+    for name in PLACES:
+        place = Path(attrgetter(name)(config) or "")
+        if place.is_absolute():  # others are names on the hub
+            config = changed(config, name, place.name)
+    return config
 
-    def named(model: ModelConfig) -> ModelConfig:
-        return replace(model, path=Path(model.path).name) if model.path else model
 
-    student = config.student
-    task = config.task
-    own = None if task.path is None else Path(task.path).name
-    test = None if task.test_path is None else Path(task.test_path).name
+def listed(value: object) -> str:
+    """A value, or the distinct ones of a list, as text."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    return ", ".join(map(str, dict.fromkeys(value))) or "none"
 
-    def last(place: str | None) -> str | None:
-        """The name of an absolute path; names on the hub are kept."""
-        return Path(place).name if place is not None and Path(place).is_absolute() else place
 
-    traces, teacher = last(config.student.traces), last(config.student.teacher)
-    return replace(
-        config,
-        runs="runs",
-        task=replace(task, path=own, test_path=test),
-        model=named(config.model),
-        student=replace(
-            student,
-            traces=traces,
-            teacher=teacher,
-            qwen=named(student.qwen),
-            llama=named(student.llama),
-        ),
-        general=replace(
-            config.general, sft=last(config.general.sft), pairs=last(config.general.pairs)
-        ),
-    )
+def commit(git: Mapping[str, Any], length: int = 40) -> str:
+    """A manifest's commit, and whether there were changes, as text."""
+    return (git["commit"] or "none")[:length] + (" + uncommitted changes" if git["dirty"] else "")
 
 
 def needed(config: Config) -> list[str]:
@@ -302,18 +293,19 @@ def needed(config: Config) -> list[str]:
 
 
 def stages_of(results: Mapping[str, StageResult], config: Config) -> dict[str, dict[str, Any]]:
-    """What a manifest says of the stages; this_code: whether the code as it is now built them."""
-    named = ("key", "version", "inputs", "code", "seconds", "hardware", "versions")
-    found = {name: {n: result.manifest.get(n) for n in named} for name, result in results.items()}
+    """What a manifest says of the stages; this_code: whether the present code built them."""
+    kept = ("key", "version", "inputs", "code", "seconds", "hardware", "versions")
     runs = {name: stage.run for name, stage in graph(config).items()}
     code = marks.of_functions(set(runs.values()))
-    for name, stage in found.items():
-        stage["this_code"] = stage["code"] == code[runs[name]]
-    return found
+    return {
+        name: {entry: result.manifest.get(entry) for entry in kept}
+        | {"this_code": result.manifest.get("code") == code[runs[name]]}
+        for name, result in results.items()
+    }
 
 
 def _arms(results: Mapping[str, StageResult], config: Config) -> dict[str, Any]:
-    """Method, notebooks and changes of the lab's arms, and the completions that each sampled."""
+    """The lab's arms: method, notebooks, changes, and the number of completions sampled."""
     found = {}
     for name, arm in lab.shown_in(config.lab).items():
         if (stage := f"{lab.STAGE}{name}") in results:
@@ -334,7 +326,7 @@ def _manifest(
     stages = stages_of(results, config)
     of_lab = {} if config.lab == "none" else {"lab": config.lab, "arms": _arms(results, config)}
     from_base = {"r1_zero", *(f"{lab.STAGE}{arm}" for arm in lab.arms())}
-    trained = next((name for name in stages if name in from_base), "")
+    trained = next((stage for name, stage in stages.items() if name in from_base), {})
     config = without_places(config)
     plain = {
         name: values(config, name)
@@ -360,6 +352,6 @@ def _manifest(
         "config": plain | of_lab,
         "versions": artifacts.versions(),
         # of the training process if known, since this one may not see the GPU
-        "hardware": stages.get(trained, {}).get("hardware") or artifacts.hardware(),
+        "hardware": trained.get("hardware") or artifacts.hardware(),
         "stages": stages,
     }

@@ -1,10 +1,9 @@
-"""Joint report of several seeds, from the small files of their runs or published versions."""
+"""The joint report of several seeds, from small files of their runs or published versions."""
 
-import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,165 +16,125 @@ from r1repro.config import ROOT, SEEDS
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import arms, claims, held_out, metrics, moved, problems, statistics
 from r1repro.evaluation.held_out import HeldOut
-from r1repro.evaluation.results import Results, flat, read_costs, read_results
+from r1repro.evaluation.results import Results, flat, read_costs, read_plain, read_results
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import RESOLVED, figures, held_out_curve, report
-from r1repro.reports.files import unreadable, write_figure
+from r1repro.reports import RESOLVED, drawing, figures, held_out_curve, report
+from r1repro.reports.files import reading
 from r1repro.reports.report import CURVES, RIGHT, TAKEN_BACK, Execute, Report, write
-from r1repro.reports.sums import check_sums
 from r1repro.runner.sequence import LAB_ARTICLE
-
-
-@dataclass(frozen=True)
-class SeedRun:
-    """The files read from one run or version: its manifest and small results."""
-
-    folder: Path
-    manifest: Mapping[str, Any]
-    held_out: HeldOut
-    taken_back: pd.DataFrame
-    light: claims.Light
-    over_training: Results
-
-    @property
-    def name(self) -> str:
-        seeds = self.manifest["seeds"]
-        return f"seed {seeds['seed']}, base seed {seeds['base_seed']}"
-
 
 ARTICLE = "seeds"
 """The notebook that is the report of several runs."""
 
 
 def join(folders: Sequence[Path], target: Path, execute: Execute) -> Path:
-    """Write the report of several finished runs into `target`; returns its report.html.
-
-    Raises R1ReproError as `read` does.
-    """
+    """Write the report of several finished runs; returns report.html. Raises as `read` does."""
     runs, told = _runs(folders), read(folders)
+    first, _ = runs[0]
     target.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(runs[0].folder / RESOLVED, target / RESOLVED)
-    pd.concat(
-        [
-            table.assign(stage=stage, seed=run.name)
-            for run in runs
-            for stage, table in run.light.tables.items()
-        ]
-    ).to_parquet(target / CURVES, index=False)
+    shutil.copyfile(first / RESOLVED, target / RESOLVED)
+    curves = [
+        table.assign(stage=stage, seed=run.seed)
+        for _, run in runs
+        for stage, table in run.curves.items()
+    ]
+    pd.concat(curves).to_parquet(target / CURVES, index=False)
     shutil.rmtree(target / "notebooks", ignore_errors=True)
-    if (runs[0].folder / "notebooks").is_dir():  # only the first seed's notebooks are included
-        shutil.copytree(runs[0].folder / "notebooks", target / "notebooks")
+    if (first / "notebooks").is_dir():  # of the first seed alone
+        shutil.copytree(first / "notebooks", target / "notebooks")
     of_lab = report.lab_of(told.manifest) != "none"
     if of_lab:
         problems.write_counts(target / RIGHT, _right(runs))
     else:
-        write_figure(figures.seeds(told.r1_zero, told.by_seed), target / "figures" / "headline")
+        drawing.save(figures.seeds(told.r1_zero, told.by_seed), target / "figures" / "headline")
     given = {"runs": [str(folder) for folder in folders]}
     return write(target, told, partial(execute, LAB_ARTICLE if of_lab else ARTICLE, target, given))
 
 
-def _right(runs: Sequence[SeedRun]) -> pd.DataFrame:
-    """The counts of every run's right.parquet side by side."""
-    counts = [pd.read_parquet(run.folder / RIGHT) for run in runs]
-    named = [
-        found.drop(columns=["task", "level"]).rename(
-            columns=lambda name, run=run.name: (
-                of(name.removesuffix(":of"), run) + (":of" if name.endswith(":of") else "")
-            )
-        )
-        for run, found in zip(runs, counts, strict=True)
-    ]
-    return pd.concat([counts[0][["task", "level"]], *named], axis=1)
+def _right(runs: Sequence[tuple[Path, Report]]) -> pd.DataFrame:
+    """The counts of every run's right.parquet, side by side."""
+    asked = ["task", "level"]
+    parts: list[pd.DataFrame] = []
+    for folder, run in runs:
+        found = pd.read_parquet(folder / RIGHT)
+        own = found.drop(columns=asked)
+        own.columns = own.columns.str.replace("^[^:]+", of(r"\g<0>", run.seed), regex=True)
+        parts += [own] if parts else [found[asked], own]
+    return pd.concat(parts, axis=1)
 
 
 def read(folders: Sequence[str | Path]) -> Report:
-    """The report of several finished runs.
+    """The report of several finished runs; for its intervals see statistics.over_seeds.
 
-    Intervals: statistics.over_seeds. Raises R1ReproError if there are fewer than two runs, one is
-    unfinished, two have the same seeds, only some share a base, or they differ in more than seeds.
+    Raises R1ReproError if there are fewer than two runs, one is unfinished, two have the same
+    seeds, only some share a base, or they differ in more than seeds.
     """
     parameters.check_names()
     if isinstance(folders, str):  # by papermill's -p
         folders = parameters.texts("runs", folders, 'run folders, such as -y "runs: [A, B]"')
-    runs = _runs(folders)
-    lights, chosen = [run.light for run in runs], report.lab_of(runs[0].manifest)
-    on = arms.claims_on(chosen, lights)
-    judged, control = claims.ledger(lights, runs[0].manifest["scale"], on)
-    reflection = {
-        f"{group} of {run.name}": p for run in runs for group, p in run.held_out.reflection.items()
+    runs = [run for _, run in _runs(folders)]
+    first, lights = runs[0], [run.light for run in runs]
+    chosen = report.lab_of(first.manifest)
+    summaries = _within(over_seeds([run.summaries for run in runs]))
+    changes = _within(over_seeds([run.changes for run in runs]), -1.0)
+    reflection: dict[str, float] = {}
+    for run in runs:
+        reflection |= {of(group, run.seed): p for group, p in run.held_out.reflection.items()}
+        if chosen != "none":  # a report of the lab also has every run's own
+            summaries |= {of(name, run.seed): one for name, one in run.summaries.items()}
+            own = {of(name, run.seed): one[arms.PASS] for name, one in run.changes.items()}
+            changes |= {name: {arms.PASS: change} for name, change in own.items()}
+    curves = {  # averaged over the runs at every step
+        stage: pd.concat([run.curves[stage] for run in runs])
+        .groupby("step", as_index=False)
+        .mean(numeric_only=True)
+        for stage in first.curves
+        if all(stage in run.curves for run in runs)
     }
-    each = ({}, {}) if chosen == "none" else _each(runs)
-    held = HeldOut(
-        _within(over_seeds([run.held_out.summaries for run in runs])) | each[0],
-        _within(over_seeds([run.held_out.changes for run in runs]), -1.0) | each[1],
-        reflection,
-        runs[0].held_out.answers,  # those of the first seed stand for all
-        _shared_ways(runs),
-    )
     return Report(
         _manifest(runs),
         None,
-        held,
-        _mean_curves(runs),
-        judged,
-        control,
-        costs=[run.light.costs for run in runs],
-        taken_back=pd.concat([run.taken_back.assign(seed=run.name) for run in runs]),
+        HeldOut(summaries, changes, reflection, first.held_out.answers, _shared_ways(runs)),
+        curves,
+        *claims.ledger(lights, first.manifest["scale"], arms.claims_on(chosen, lights)),
+        costs=[run.costs[0] for run in runs],
+        taken_back=pd.concat([run.taken_back.assign(seed=run.seed) for run in runs]),
         over_training=_within(over_seeds([run.over_training for run in runs])),
-        by_seed={run.name: run.held_out.summaries for run in runs},
-        r1_zero={r.name: r.light.tables["r1_zero"] for r in runs if "r1_zero" in r.light.tables},
-    )
-
-
-def _each(runs: Sequence[SeedRun]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Summaries, and changes of pass@1, of each run: a joint report of the lab stands alone."""
-    return (
-        {of(name, run.name): one for run in runs for name, one in run.held_out.summaries.items()},
-        {
-            of(name, run.name): {arms.PASS: one[arms.PASS]}
-            for run in runs
-            for name, one in run.held_out.changes.items()
-        },
+        by_seed={run.seed: run.summaries for run in runs},
+        r1_zero={run.seed: run.curves["r1_zero"] for run in runs if "r1_zero" in run.curves},
     )
 
 
 def of(name: str, run: str) -> str:
-    """The name of a checkpoint or difference of one run among those of several."""
+    """The name of a checkpoint, difference or group of answers of one of several runs."""
     return f"{name} of {run}"
 
 
-def _runs(folders: Sequence[str | Path]) -> list[SeedRun]:
-    """The runs in the order of their seeds."""
-    runs = [_read(Path(folder)) for folder in folders]
+def _runs(folders: Sequence[str | Path]) -> list[tuple[Path, Report]]:
+    """The folders and their runs in the order of the seeds."""
+    runs = [(Path(folder), _read(Path(folder))) for folder in folders]
     if len(runs) < 2:
         raise R1ReproError("a joint report needs at least two runs: give seeds, such as seed=0,1,2")
-    for other in runs[1:]:
-        _require_alike(runs[0], other)
-    if len({run.name for run in runs}) < len(runs):
-        told = "; ".join(run.name for run in runs)
+    first = runs[0]
+    for folder, other in runs[1:]:
+        _require_alike(f"{first[0].name} and {folder.name}", first[1].manifest, other.manifest)
+    names = [run.seed for _, run in runs]
+    if len({*names}) < len(names):
+        told = "; ".join(names)
         raise R1ReproError(f"the runs have the same seeds twice ({told}): give each once")
-    bases = [run.manifest["seeds"]["base_seed"] for run in runs]
+    bases = [run.manifest["seeds"]["base_seed"] for _, run in runs]
     if 1 < len(set(bases)) < len(bases):
         raise R1ReproError(
             f"the runs have base seeds {', '.join(map(str, bases))}, and runs that share a base "
             "are not independent: give all one base, or one each"
         )
-    return sorted(runs, key=lambda run: [run.manifest["seeds"][n] for n in ("base_seed", "seed")])
-
-
-def _mean_curves(runs: Sequence[SeedRun]) -> dict[str, pd.DataFrame]:
-    """Metrics by RL stage, averaged over the runs at every step."""
-    return {
-        stage: pd.concat([run.light.tables[stage] for run in runs])
-        .groupby("step", as_index=False)
-        .mean(numeric_only=True)
-        for stage in runs[0].light.tables
-        if all(stage in run.light.tables for run in runs)
-    }
+    return sorted(
+        runs, key=lambda run: [run[1].manifest["seeds"][n] for n in ("base_seed", "seed")]
+    )
 
 
 def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
-    """The mean over seeds of the measures that all runs have; see statistics.over_seeds."""
+    """The mean over seeds of the measures that all runs have."""
     found: dict[str, dict[str, Estimate]] = {}
     for name in (n for n in runs[0] if all(n in run for run in runs)):
         found[name] = {}
@@ -187,14 +146,14 @@ def over_seeds(runs: Sequence[Results]) -> dict[str, dict[str, Estimate]]:
     return found
 
 
-def _within(summaries: Results, least: float = 0.0) -> dict[str, dict[str, Estimate]]:
-    """Clip intervals to what is possible, which Student's t does not respect.
+def _within(summaries: Results, least: float = 0.0) -> dict[str, Mapping[str, Estimate]]:
+    """Clip intervals to what is possible, which Student's t may exceed.
 
-    Shares are within [least, 1]; lengths and counts have no end but 0, and their changes none. Only
-    what is clipped keeps the seeds' own values.
+    Shares are within [least, 1]; lengths and counts are at least 0, and their changes unbounded.
+    Only a clipped estimate keeps the values of the seeds.
     """
 
-    def ended(path: str, found: Estimate) -> Estimate:
+    def clipped(path: str, found: Estimate) -> Estimate:
         lowest, highest = -math.inf, math.inf
         if metrics.measure(path).share:
             gain = path.rsplit("/", 1)[-1].startswith("vote_gain")
@@ -206,71 +165,80 @@ def _within(summaries: Results, least: float = 0.0) -> dict[str, dict[str, Estim
         return replace(found, low=max(lowest, found.low), high=min(highest, found.high))
 
     return {
-        name: {path: ended(path, one) for path, one in each.items()}
+        name: {path: clipped(path, one) for path, one in each.items()}
         for name, each in summaries.items()
     }
 
 
-def _read(folder: Path) -> SeedRun:
+def _read(folder: Path) -> Report:
+    """The report of one run or version, without its claims."""
     wanted = "folders of finished runs under runs/, or of versions with their curves in reports/"
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    with reading(folder, wanted):
+        manifest = read_plain(folder / "manifest.json")
         if "runs" in manifest:
             raise R1ReproError(f"{folder} is a joint report already: give {wanted}")
-        curves = artifacts.renamed(pd.read_parquet(folder / CURVES))
-        found, costs = held_out.read(folder), read_costs(folder)
-        taken_back = pd.read_parquet(folder / TAKEN_BACK)
-        stages_moved = moved.read(folder / moved.FILE)
+        curves = artifacts.renamed(pd.read_parquet(folder / CURVES)).groupby("stage")
         curve = folder / held_out_curve.FILE
-        over_training = read_results(curve) if curve.is_file() else {}
-        tables = {str(stage): rows.drop(columns="stage") for stage, rows in curves.groupby("stage")}
-    except (OSError, ValueError) as error:
-        raise unreadable(folder, error, wanted) from error
-    if not manifest["finished"]:
-        raise R1ReproError(
-            f"the run {folder} is not finished: run it again with the same settings, which "
-            "resumes it, or leave it out"
+        told = Report(
+            manifest,
+            None,
+            held_out.read(folder),
+            {str(stage): rows.drop(columns="stage") for stage, rows in curves},
+            costs=[read_costs(folder)],
+            taken_back=pd.read_parquet(folder / TAKEN_BACK),
+            moved=moved.read(folder / moved.FILE),
+            over_training=read_results(curve) if curve.is_file() else {},
         )
-    check_sums(folder)
-    light = claims.Light(found.summaries, found.changes, tables, costs, stages_moved)
-    return SeedRun(folder, manifest, found, taken_back, light, over_training)
+        if not manifest["finished"]:
+            raise R1ReproError(
+                f"the run {folder} is not finished: run it again with the same settings, which "
+                "resumes it, or leave it out"
+            )
+    return told
 
 
-def _shared_ways(runs: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """The best prompts of the base; if they differ between bases, the names are joined by "or"."""
-    found: dict[str, dict[str, Any]] = {}
-    for family in runs[0].held_out.ways:
+def _shared_ways(runs: Sequence[Report]) -> dict[str, Mapping[str, Any]]:
+    """The best prompts of the base, joined by "or" where they differ between bases."""
+    shared: dict[str, Mapping[str, Any]] = {}
+    for family, first in runs[0].held_out.ways.items():
         ways = [run.held_out.ways.get(family, {}) for run in runs]
-        same = all(way == ways[0] for way in ways)
         named = " or ".join(dict.fromkeys(str(way.get("way")) for way in ways))
-        found[family] = dict(ways[0]) if same else {"way": named, "temperature": None}
-    return found
+        same = all(way == first for way in ways)
+        shared[family] = first if same else {"way": named, "temperature": None}
+    return shared
 
 
-def _require_alike(one: SeedRun, other: SeedRun) -> None:
+def _require_alike(both: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """Raise R1ReproError if two manifests differ in more than seeds; both: names of their runs."""
     first, second = (
-        flat(run.manifest["config"])
-        | {f"version of {n}": stage["version"] for n, stage in run.manifest["stages"].items()}
-        for run in (one, other)
+        flat(manifest["config"])
+        | {f"version of {n}": stage["version"] for n, stage in manifest["stages"].items()}
+        for manifest in (one, other)
     )
-    if one.manifest.get("until") != other.manifest.get("until"):
+    if one.get("until") != other.get("until"):
         raise R1ReproError(
-            f"{one.folder.name} and {other.folder.name} end with different stages: run both with "
-            "the same --until STAGE, or without"
+            f"{both} end with different stages: run both with the same --until STAGE, or without"
         )
     for key in sorted(first.keys() | second.keys()):
         if key not in SEEDS and first.get(key) != second.get(key):
             raise R1ReproError(
-                f"{one.folder.name} and {other.folder.name} differ in {key} "
-                f"({first.get(key)} and {second.get(key)}): "
-                "join only runs that differ in nothing but seeds"
+                f"{both} differ in {key} ({first.get(key)} and {second.get(key)}): join only runs "
+                "that differ in nothing but seeds"
             )
 
 
-def _manifest(runs: Sequence[SeedRun]) -> dict[str, Any]:
-    first = runs[0].manifest
+def _manifest(runs: Sequence[Report]) -> dict[str, Any]:
+    first, entries = runs[0].manifest, []
     seeds = [run.manifest["seeds"] for run in runs]
-    kept = ("run", "seeds", "git", "code", "versions", "hardware", "wall")
+    for run in runs:
+        kept = ("run", "seeds", "git", "code", "versions", "hardware", "wall")
+        entry = {name: run.manifest[name] for name in kept}
+        usual = {name: entry[name] for name in ("hardware", "versions")}
+        entry["stages"] = {  # hardware and versions only where they are not the run's
+            name: {key: value for key, value in stage.items() if usual.get(key, ...) != value}
+            for name, stage in run.manifest["stages"].items()
+        }
+        entries.append(entry)
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "until": first.get("until"),
@@ -283,16 +251,5 @@ def _manifest(runs: Sequence[SeedRun]) -> dict[str, Any]:
         "config": {k: v for k, v in first["config"].items() if k not in SEEDS},
         "versions": first["versions"],
         "hardware": first["hardware"],
-        "runs": [
-            {name: run.manifest[name] for name in kept} | {"stages": _stages(run)} for run in runs
-        ],
-    }
-
-
-def _stages(run: SeedRun) -> dict[str, dict[str, Any]]:
-    """A run's stages; hardware and versions only where they are not those of the run."""
-    same = {name: run.manifest[name] for name in ("hardware", "versions")}
-    return {
-        name: {key: value for key, value in stage.items() if same.get(key, ...) != value}
-        for name, stage in run.manifest["stages"].items()
+        "runs": entries,
     }

@@ -1,4 +1,4 @@
-"""What a run shows, in sentences made from its results and worded as their intervals allow."""
+"""What a run shows, in sentences that are worded as the intervals allow."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -12,15 +12,13 @@ from r1repro.evaluation.results import Results
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import baseline
 from r1repro.reports.markup import Html, paragraphs
-from r1repro.reports.tables import worded
-
-Summary = Mapping[str, Estimate]
+from r1repro.reports.tables import Summary, measured, worded
 
 STAGE = (
     "*/pass@1", "general/score", "format_valid", "language_share", "readability", "sound",
     "false_check", "length",
 )  # fmt: skip
-"""Measures that tell what a stage changed."""
+"""Measures in the sentence on a stage."""
 NAMES = {
     "reasoning/pass@1": "pass@1",
     "general/score": "general tasks",
@@ -29,8 +27,9 @@ NAMES = {
     "false_check": "answers that affirm what is false",
     "length": "tokens an answer",
 }
-"""Measures within a sentence, where their label does not fit."""
+"""Names of measures within a sentence, where their labels do not fit."""
 LATER = ("*/pass@1", "general/score", "language_share", "readability", "false_check")
+CONTROLS = ("r1_zero_permuted", "r1_zero_format_only", "r1_zero_equal_weights", "base_rft_best")
 ONE_RUN = (
     "One run. The intervals, where given, are over problems; reports over several seeds show what "
     "another seed would change."
@@ -38,48 +37,43 @@ ONE_RUN = (
 
 
 def shown(sentences: Iterable[str]) -> Html | None:
-    """The end of a notebook; None without a sentence."""
+    """The sentences that end a notebook; None without any."""
     said = [*sentences]
     return paragraphs(*said, ONE_RUN, style="words") if any(said) else None
 
 
 def findings(held: HeldOut) -> list[str]:
-    """What was found of R1-Zero and of the stages after it, at most five: the head of a report.
+    """The findings at the head of a report, at most five.
 
-    What RL adds, and how much of it is persistence; whether it finds or prefers; length; results
-    that are retracted, and their soundness; what each later stage changed.
+    What RL adds, and how much of that is persistence; whether it finds answers or prefers known
+    ones; length; retracted results and soundness; what each later stage changed.
     """
-    found, changes = held.summaries, held.changes
-    gain = baseline.told(held.adds) or _over_template(changes)
-    persistence, *others = of_rl(found, changes) or [""]
-    return [one for one in (_and_then(gain, persistence), *others, later(changes)) if one]
+    gain = baseline.told(held) or _over_template(held.changes)
+    persistence, *others = of_rl(held.summaries, held.changes) or [""]
+    return [*filter(None, (_joined(gain, persistence), *others, later(held.changes)))]
 
 
 def _over_template(changes: Results) -> str:
     change = changes.get(key("base", "r1_zero"), {})
-    path = "{}/pass@1"
     parts = [
-        f"{metrics.shown(change[path.format(one)], path, signed=True)} in {one}"
+        f"{metrics.shown(change[f'{one}/pass@1'], 'pass@1', signed=True)} in {one}"
         for one in metrics.families(change)
     ]
     return f"Over the base with the template, R1-Zero has {_and(parts)}." if parts else ""
 
 
 def of_rl(summaries: Results, changes: Results) -> list[str]:
-    """R1-Zero against its base: persistence, samples, length, and how sound its answers are.
-
-    A sentence each, "" if its measures are missing.
-    """
-    base, zero = summaries.get("base"), summaries.get("r1_zero")
+    """R1-Zero against its base: persistence, many samples, length, soundness; "" if unmeasured."""
+    names = ("base", "base_best", "base_forced", "r1_zero")
+    base, best, forced, zero = (summaries.get(name, {}) for name in names)
     change = changes.get(key("base", "r1_zero"))
-    if base is None or zero is None or change is None:
+    if not (base and zero and change):
         return []
-    forced, best = summaries.get("base_forced"), summaries.get("base_best")
     return [
         _persistence(base, best, forced, zero),
         _of_many(base, zero, change),
         _length(base, forced, zero, change),
-        _and_then(_taken_back(base, forced, zero, change), _soundness(base, best, forced, zero)),
+        _joined(_taken_back(base, forced, zero, change), _soundness(base, best, forced, zero)),
     ]
 
 
@@ -94,15 +88,12 @@ def controls(summaries: Results) -> str:
     return f"pass@1 of controls and baselines, the base having {base} and R1-Zero {zero}: {told}."
 
 
-CONTROLS = ("r1_zero_permuted", "r1_zero_format_only", "r1_zero_equal_weights", "base_rft_best")
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
-def _and_then(*sentences: str) -> str:
-    return " ".join(one for one in sentences if one)
-
-
-def _persistence(base: Summary, best: Summary | None, forced: Summary | None, zero: Summary) -> str:
-    if forced is None:
+def _persistence(base: Summary, best: Summary, forced: Summary, zero: Summary) -> str:
+    if not forced:
         return ""
     path = "reasoning/pass@1"
     prompts = f" and {_percent(best[path])} with its best prompts" if best else ""
@@ -115,7 +106,7 @@ def _persistence(base: Summary, best: Summary | None, forced: Summary | None, ze
 
 
 def _of_many(base: Summary, zero: Summary, change: Summary) -> str:
-    """Whether RL finds answers or prefers those that the base has among several samples."""
+    """Whether RL finds answers, or prefers those that the base has among several samples."""
     count, parts = min(metrics.samples(base), metrics.samples(zero)), []
     for family in metrics.families(change):
         one, many = f"{family}/pass@1", f"{family}/pass@{count}"
@@ -135,53 +126,49 @@ def _of_many(base: Summary, zero: Summary, change: Summary) -> str:
     return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 
-def _length(base: Summary, forced: Summary | None, zero: Summary, change: Summary) -> str:
+def _length(base: Summary, forced: Summary, zero: Summary, change: Summary) -> str:
     if "length" not in change:
         return ""
     verb = worded(change["length"], "are longer", "are shorter", "show no clear change in length")
-    beside = f" (the forced base: {forced['length'].value:.0f})" if forced else ""
+    before, after = (f"{one['length'].value:.0f}" for one in (base, zero))
+    said = f"R1-Zero's answers {verb}: {before} tokens for the base, {after} for R1-Zero"
+    said += f" (the forced base: {forced['length'].value:.0f})" if forced else ""
     right, wrong = zero.get("length_correct"), zero.get("length_wrong")
-    of_both = ""
     if right and wrong and (right.high < wrong.low or wrong.high < right.low):
         longer = "wrong" if right.value < wrong.value else "right"
-        of_both = (
+        said += (
             f"; its {longer} answers are the longer ones ({right.value:.0f} tokens if right, "
             f"{wrong.value:.0f} if wrong)"
         )
-    return (
-        f"R1-Zero's answers {verb}: {base['length'].value:.0f} tokens for the base, "
-        f"{zero['length'].value:.0f} for R1-Zero{beside}{of_both}."
-    )
+    return f"{said}."
 
 
-def _taken_back(base: Summary, forced: Summary | None, zero: Summary, change: Summary) -> str:
-    path = "reconsidered"
+def _taken_back(base: Summary, forced: Summary, zero: Summary, change: Summary) -> str:
+    path, right = "reconsidered", "reconsidered_right"
     if path not in change:
         return ""
+
+    def of_base(path: str) -> str:
+        own = f", forced {_percent(forced[path])}" if path in forced else ""
+        return f"(the base in {_percent(base[path])}{own})"
+
     verb = worded(change[path], "more often than", "less often than", "about as often as")
-    beside = f", forced {_percent(forced[path])}" if forced else ""
-    right = "reconsidered_right"
     among = ""
     if right in base and right in zero:
-        own = f", forced {_percent(forced[right])}" if forced and right in forced else ""
-        among = (
-            f" and {_percent(zero[right])} of its right ones (the base in "
-            f"{_percent(base[right])}{own})"
-        )
+        among = f" and {_percent(zero[right])} of its right ones {of_base(right)}"
     return (
         f"R1-Zero retracts a result and ends right {verb} the base: in "
-        f"{metrics.shown(zero[path], path)} of its answers (the base in "
-        f"{_percent(base[path])}{beside}){among}."
+        f"{metrics.shown(zero[path], path)} of its answers {of_base(path)}{among}."
     )
 
 
-def _soundness(base: Summary, best: Summary | None, forced: Summary | None, zero: Summary) -> str:
+def _soundness(base: Summary, best: Summary, forced: Summary, zero: Summary) -> str:
     if "sound" not in zero or "false_check" not in zero or "false_check" not in base:
         return ""
     families = [f"{one}/sound" for one in metrics.families(zero) if f"{one}/sound" in zero]
     each = ", ".join(f"{path.split('/')[0]} {_percent(zero[path])}" for path in families)
     of_base = []
-    if best and families and all(path in best for path in families):
+    if families and all(path in best for path in families):
         told = ", ".join(_percent(best[path]) for path in families)
         of_base.append(f"{told} with its best prompts")
     if "sound" in base:
@@ -189,7 +176,7 @@ def _soundness(base: Summary, best: Summary | None, forced: Summary | None, zero
     own = f"; of the base's {' and '.join(of_base)}" if of_base else ""
     apart = f" ({each}{own})" if len(families) > 1 or own else ""
     beside = ""
-    if forced and "false_check" in forced:
+    if "false_check" in forced:
         beside = f", the forced base in {_percent(forced['false_check'])}"
     return (
         f"Of R1-Zero's right answers {metrics.shown(zero['sound'], 'sound')} are sound{apart}; it "
@@ -199,13 +186,13 @@ def _soundness(base: Summary, best: Summary | None, forced: Summary | None, zero
 
 
 def later(changes: Results) -> str:
-    """What differs between neighbours of the chain after R1-Zero; "" without such stages."""
+    """What each stage after R1-Zero changed against the one before; "" without such stages."""
     parts, compared = [], 0
     for before, after in pairwise(CHAIN):
         change = changes.get(key(before, after), {})
-        paths = [path for path in metrics.spread(LATER, change) if path in change]
+        paths = measured(LATER, change)
         moved = [
-            f"{_named(path)} {_points(change[path])}"
+            f"{_named(path)} " + f"{100 * change[path].value:+.1f}".replace("-", "−")
             for path in paths
             if change[path].low > 0 or change[path].high < 0
         ]
@@ -223,7 +210,7 @@ def later(changes: Results) -> str:
 
 
 def of_base(search: pd.DataFrame, summaries: Results) -> list[str]:
-    """What the base does with the template and with its best prompts, and with many samples."""
+    """What the base does with the template, with its best prompts, and with many samples."""
     base, best = summaries.get("base", {}), summaries.get("base_best", {})
     said = []
     for family, tried in search.groupby("family"):
@@ -249,32 +236,24 @@ def of_base(search: pd.DataFrame, summaries: Results) -> list[str]:
 
 
 def of_stage(summaries: Results, pairs: Mapping[tuple[str, str], Summary]) -> list[str]:
-    """What each of these paired changes is: measures that rise, that fall, that stay."""
-    return [
-        _change(summaries, before, after, change)
-        for (before, after), change in pairs.items()
-        if any(path in change for path in metrics.spread(STAGE, change))
-    ]
-
-
-def _change(summaries: Results, before: str, after: str, change: Summary) -> str:
-    sides: dict[str, list[str]] = {"Higher": [], "Lower": [], "No clear change": []}
-    for path in metrics.spread(STAGE, change):
-        if path not in change:
-            continue
-        side = worded(change[path], "Higher", "Lower", "No clear change")
-        words = _named(path)
-        if side != "No clear change":
-            level = summaries.get(after, {}).get(path)
-            reached = f", to {_value(level, path)}" if level is not None else ""
-            words += f" ({metrics.shown(change[path], path, signed=True)}{reached})"
-        sides[side].append(words)
-    still = len(sides.pop("No clear change"))
-    parts = [f"{side}: {', '.join(words)}." for side, words in sides.items() if words]
-    if still:
-        other = "other " if parts else ""
-        parts.append(f"No clear change in {still} {other}measure{'s' if still > 1 else ''}.")
-    return f"{label_of(after)} against {label_of(before)}. {' '.join(parts)}"
+    """A sentence on each of these paired changes: what rises, falls and stays."""
+    said = []
+    for (before, after), change in pairs.items():
+        sides: dict[str, list[str]] = {"Higher": [], "Lower": [], "": []}
+        for path in measured(STAGE, change):
+            told = f"{_named(path)} ({metrics.shown(change[path], path, signed=True)}"
+            if level := summaries.get(after, {}).get(path):
+                share = metrics.measure(path).share
+                told += f", to {_percent(level) if share else f'{level.value:.1f}'}"
+            sides[worded(change[path], "Higher", "Lower", "")].append(f"{told})")
+        still = len(sides.pop(""))
+        parts = [f"{side}: {', '.join(words)}." for side, words in sides.items() if words]
+        if still:
+            other = "other " if parts else ""
+            parts.append(f"No clear change in {still} {other}measure{'s' if still > 1 else ''}.")
+        if parts:
+            said.append(f"{label_of(after)} against {label_of(before)}. {' '.join(parts)}")
+    return said
 
 
 def of_students(summaries: Results, changes: Results) -> list[str]:
@@ -288,7 +267,7 @@ def of_students(summaries: Results, changes: Results) -> list[str]:
 
 
 def of_samples(drops: pd.DataFrame) -> str:
-    """How many samples passed the filters; drops: from `stage_figures.drops`."""
+    """The number of samples that passed the filters; drops: from `stage_figures.drops`."""
     sampled, kept = (int(drops["left"].iloc[row]) for row in (0, -1))
     lost = drops["dropped"].iloc[1:]
     most = lost[lost > 0].sort_values(ascending=False).head(3)
@@ -311,13 +290,5 @@ def _and(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _points(change: Estimate) -> str:
-    return f"{100 * change.value:+.1f}".replace("-", "−")
-
-
 def _percent(estimate: Estimate) -> str:
     return f"{100 * estimate.value:.1f}\u00a0%"
-
-
-def _value(estimate: Estimate, path: str) -> str:
-    return _percent(estimate) if metrics.measure(path).share else f"{estimate.value:.1f}"

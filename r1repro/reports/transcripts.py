@@ -1,6 +1,6 @@
 """Model text in reports: chosen by a stated rule, escaped and bounded in length.
 
-A model may write anything: markup, characters that reverse the order of the line, halves of
+A model may write anything: markup, characters that reverse the order of a line, halves of
 surrogate pairs, a hundred thousand digits in a row. All of it is shown as text.
 """
 
@@ -20,12 +20,12 @@ from r1repro.text.turns import runs_on
 from r1repro.text.visible import visible
 
 LIMIT = 4_000
-"""Most characters shown of a text; of longer ones the first three quarters and last quarter."""
+"""Most characters shown of a text: of a longer one the first 3,000 and the last 1,000."""
 
 LANGUAGES = {"en": "English", "zh": "Chinese"}
 
 _COUNTDOWN = re.compile(r"\d{1,3}(?:,\d{1,3}){1,3}=\d{1,3}", re.ASCII)
-"""Numbers and target of a countdown in the mini world's sizes, whose attempts can be listed."""
+"""Numbers and target of a countdown that is small enough to try all expressions."""
 _TAG = re.compile(r"</?(?:think|answer)>")
 _CSS = """
 .r1t{font:14px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;
@@ -41,20 +41,20 @@ mark.turn{background:#d6e6f8;font-weight:600}mark.foreign{background:#e9dff5}
 """
 
 
-def text_html(text: object, limit: int = LIMIT, language: str | None = None) -> Markup:
-    """Any text as escaped HTML, tags of the R1 format marked, the middle cut beyond `limit`.
+def text_html(text: object, language: str | None = None) -> Markup:
+    """Any text as escaped HTML: tags of the R1 format are marked, the middle is cut beyond LIMIT.
 
-    language: the question's, if the text is an answer, in which `marked.marks` are shown. The note
-    on how much was cut is a separate element, which a text cannot forge.
+    language: that of the question if the text is an answer, in which `marked.marks` are shown. The
+    note on how much was cut is an element of its own, which no text can forge.
     """
-    whole = text if isinstance(text, str) else "" if text is None else str(text)
+    whole = "" if text is None else str(text)
     found = [(*tag.span(), _AS_TAG) for tag in _TAG.finditer(whole)]
     if language is not None:
-        found += [(one.start, one.end, _as(one.kind)) for one in marked.marks(whole, language)]
+        found += [(one.start, one.end, _MARKS[one.kind]) for one in marked.marks(whole, language)]
     found.sort()
-    if len(whole) <= limit:
+    if len(whole) <= LIMIT:
         return _part(whole, 0, len(whole), found)
-    first, last = limit * 3 // 4, len(whole) - limit // 4
+    first, last = LIMIT * 3 // 4, len(whole) - LIMIT // 4
     note = Markup('<span class="cut">… {:,} of {:,} characters are not shown here …</span>')
     return (
         _part(whole, 0, first, found)
@@ -64,7 +64,7 @@ def text_html(text: object, limit: int = LIMIT, language: str | None = None) -> 
 
 
 def _part(text: str, start: int, end: int, found: Sequence[tuple[int, int, Markup]]) -> Markup:
-    """The text from `start` to before `end`; found: what stands around which parts, in order."""
+    """The text from `start` to before `end`; found: elements around parts of it, in order."""
     parts, at = [], start
     for first, last, around in found:
         first, last = max(first, at), min(last, end)
@@ -75,15 +75,11 @@ def _part(text: str, start: int, end: int, found: Sequence[tuple[int, int, Marku
 
 
 _AS_TAG = Markup('<span class="tag">{}</span>')
-
-
-def _as(kind: str) -> Markup:
-    """The element of a kind of `marked.MEANS`, for `format`."""
-    return Markup(f'<mark class="{kind}">{{}}</mark>')
+_MARKS = {kind: Markup(f'<mark class="{kind}">{{}}</mark>') for kind in marked.MEANS}
 
 
 def problems(answers: pd.DataFrame) -> list[dict[str, pd.Series]]:
-    """Rows of `chosen` grouped by problem, as dicts {checkpoint: row}."""
+    """Rows of `chosen` as {checkpoint: row} of each problem."""
     found: dict[tuple[str, ...], dict[str, pd.Series]] = {}
     for _, row in answers.iterrows():
         found.setdefault((row["problem_id"], row["language"]), {})[row["checkpoint"]] = row
@@ -92,68 +88,65 @@ def problems(answers: pd.DataFrame) -> list[dict[str, pd.Series]]:
 
 def over_training(completions: pd.DataFrame, most: int = 12) -> pd.DataFrame:
     """The first stored completion of up to `most` evenly spaced steps."""
-    completions = completions if completions.empty else shown(completions)
     if completions.empty:
         return completions
-    firsts = completions.drop_duplicates("step").sort_values("step").reset_index(drop=True)
-    return firsts[firsts["step"].isin(_spaced(firsts["step"].tolist(), most))]
+    firsts = shown(completions).drop_duplicates("step").sort_values("step").reset_index(drop=True)
+    return firsts[firsts["step"].isin(spaced(firsts["step"], most))]
 
 
-def _spaced(steps: Sequence[int], most: int) -> list[int]:
-    """Up to `most` of these steps, evenly spaced, the first and the last among them."""
+def spaced(steps: Iterable[int], most: int) -> list[int]:
+    """Up to `most` of these steps, evenly spaced, with the first and the last."""
+    steps = list(steps)
     if len(steps) <= most:
-        return list(steps)
+        return steps
     return [steps[round(i * (len(steps) - 1) / max(1, most - 1))] for i in range(most)]
 
 
-def groups(completions: pd.DataFrame, most: int = 4, limit: int = LIMIT) -> Html | None:
-    """Whole groups of up to `most` steps with their rewards and advantages; None without any.
+def groups(completions: pd.DataFrame, most: int = 4) -> Html | None:
+    """Whole groups of up to `most` steps, with rewards and advantages; None without any.
 
-    completions: the whole completions.parquet. Each group is folded but the first.
+    completions: all rows of completions.parquet. Every group but the first is folded.
     """
     made: list[Markup] = []
     rows = whole_groups(completions)
-    for step in _spaced(sorted(set(rows["step"])), most):
+    for step in spaced(sorted(set(rows["step"])), most):
         group = rows[rows["step"] == step].sort_values("reward", ascending=False, kind="stable")
         right = f"{group['correct'].sum()} of {len(group)} right"
         marks = Markup(" · <b>{}</b>").format(right)
         texts = [_answer(_paid(row), row) for _, row in group.iterrows()]
-        made.append(card(group.iloc[0], texts, limit, marks, opened=not made))
+        made.append(card(group.iloc[0], texts, marks, opened=not made))
     return cards(made) if made else None
 
 
 def _paid(row: pd.Series) -> str:
-    """A completion's reward and, if it is not one of tokens, its advantage."""
+    """The reward of a completion, and its advantage if all its tokens have the same."""
     told = f"reward {row['reward']:.2f}"
     if "advantage" in row:
         told += f", advantage {row['advantage']:+.2f}"
     return told.replace("-", "−")
 
 
-def show(rows: pd.DataFrame, limit: int = LIMIT) -> Html:
-    """Rows of completions.parquet or evaluation.parquet as cards, for a notebook."""
-    return cards(card(row, [_answer("", row)], limit) for _, row in rows.iterrows())
+def show(rows: pd.DataFrame) -> Html:
+    """Rows of completions.parquet or evaluation.parquet as cards."""
+    return cards(card(row, [_answer("", row)]) for _, row in rows.iterrows())
 
 
-def side_by_side(
-    evaluations: Mapping[str, pd.DataFrame], most: int | None = None, limit: int = LIMIT
-) -> Html:
-    """The same problems answered by each checkpoint, chosen by RULE, for a notebook."""
-    return answered(chosen(evaluations), most, limit)
+def side_by_side(evaluations: Mapping[str, pd.DataFrame], most: int | None = None) -> Html:
+    """Up to `most` problems with the answers of each checkpoint, chosen by `answers.RULE`."""
+    return answered(chosen(evaluations), most)
 
 
-def answered(rows: pd.DataFrame, most: int | None = None, limit: int = LIMIT) -> Html:
-    """Rows of `chosen` for a notebook; each problem but the first is folded."""
+def answered(rows: pd.DataFrame, most: int | None = None) -> Html:
+    """Rows of `chosen` as cards; every problem but the first is folded."""
     made: list[Markup] = []
     for problem in problems(rows)[:most]:
         named = {label_of(name): row for name, row in problem.items()}
-        first, *_ = named.values()
         texts = [_answer(name, row) for name, row in named.items()]
         marks = Markup("").join(
             Markup(' · <span class="{0}">{1} {0}</span>').format(_right(row), name)
             for name, row in named.items()
         )
-        made.append(card(first, texts, limit, marks, opened=not made))
+        made.append(card(next(iter(named.values())), texts, marks, opened=not made))
     return cards(made)
 
 
@@ -175,34 +168,25 @@ def heading(row: pd.Series) -> str:
 
 
 def card(
-    row: pd.Series,
-    texts: Iterable[tuple[str, object]],
-    limit: int,
-    marks: str = "",
-    opened: bool = True,
+    row: pd.Series, texts: Iterable[tuple[str, object]], marks: str = "", opened: bool = True
 ) -> Markup:
-    """A row as a card: heading and `marks`, question, gold answer, and texts with their heads."""
-
+    """A row as a card: heading and `marks`, question, gold answer, and (head, text) of answers."""
     language = str(row["language"])
-
-    def text(written: object, asked: bool = False) -> Markup:
-        shown = text_html(written, limit, None if asked else language)
-        return Markup('<pre lang="{}">{}</pre>').format(language, shown)
-
+    head, written = Markup("<div>{}</div>"), Markup('<pre lang="{}">{}</pre>')
     start = Markup('<details class="r1t"{}><summary class="head">{} · {}{}</summary>')
     state = Markup(" open") if opened else ""
     parts = [start.format(state, heading(row), row["problem_id"], marks)]
-    parts += [text(row["prompt"], asked=True)] if "prompt" in row else []
+    if "prompt" in row:
+        parts.append(written.format(language, text_html(row["prompt"])))
     if "answer" in row:
-        gold = Markup("<div>{}: <code>{}</code></div>")
-        parts.append(gold.format(*_gold(row)))
-    for head, written in texts:
-        parts += [Markup("<div>{}</div>").format(head), text(written)]
+        parts.append(Markup("<div>{}: <code>{}</code></div>").format(*_gold(row)))
+    for said, text in texts:
+        parts += [head.format(said), written.format(language, text_html(text, language))]
     return Markup("").join(parts) + Markup("</details>")
 
 
 def _gold(row: pd.Series) -> tuple[str, Markup]:
-    """What stands before the gold answer, and it; a countdown's is one of several solutions."""
+    """The gold answer and its name; a countdown's is one of several solutions."""
     answer = str(row["answer"])
     if row["task"] == "countdown" and _COUNTDOWN.fullmatch(answer):
         numbers, target = answer.split("=")
@@ -215,19 +199,18 @@ def _gold(row: pd.Series) -> tuple[str, Markup]:
 
 def verdict(row: pd.Series) -> str:
     """The verdict on a response in words."""
-    words = ["right" if row["correct"] else "wrong"]
-    words.append("valid format" if row["format_valid"] else "format not valid")
+    words = [_right(row), "valid format" if row["format_valid"] else "format not valid"]
     words.append(f"{row['tokens']} tokens" + ("" if row["finished"] else ", cut off"))
-    known = row.get("false_check")  # of an answer that was not judged it is missing
+    known = row.get("false_check")  # missing for an answer that was not judged
     words += ["affirms what is false"] if not pd.isna(known) and known else []
     words += ["runs on after its answer"] if runs_on(str(row["text"])) else []
     return " · ".join(words)
 
 
 def cards(made: Iterable[Markup]) -> Html:
-    """Cards with their style, and what their marks mean, for a notebook."""
+    """Cards with their style and a key to their marks."""
     whole = Markup("").join(made)
-    kinds = [kind for kind in marked.MEANS if f'<mark class="{kind}"' in whole]
-    meant = Markup(" · ").join(_as(kind).format(marked.MEANS[kind]) for kind in kinds)
-    key = Markup('<div class="r1k">Marked: {}</div>').format(meant) if kinds else ""
-    return Html(Markup("<style>{}</style>").format(Markup(_CSS)) + key + whole)
+    there = [kind for kind in marked.MEANS if f'<mark class="{kind}"' in whole]
+    meant = Markup(" · ").join(_MARKS[kind].format(marked.MEANS[kind]) for kind in there)
+    key = Markup('<div class="r1k">Marked: {}</div>').format(meant) if there else ""
+    return Html(f"<style>{_CSS}</style>{key}{whole}")

@@ -8,7 +8,7 @@ import pytest
 from r1repro import artifacts
 from r1repro.config import compose
 from r1repro.errors import R1ReproError
-from r1repro.reports.sums import check_sums
+from r1repro.reports.files import check_sums
 from r1repro.runner import sequence
 from r1repro.runner.workspace import Workspace
 from tests.crash.__main__ import Kill, differences, disturbed, execute, results

@@ -18,8 +18,8 @@ from r1repro.evaluation.declared import Change
 from r1repro.evaluation.results import read_results
 from r1repro.lab import report as of_lab
 from r1repro.reports import report, seeds
+from r1repro.reports.files import SUMS
 from r1repro.reports.publish import publish
-from r1repro.reports.sums import SUMS
 from r1repro.runner.sequence import run_folder
 from r1repro.runner.workspace import Workspace
 from r1repro.stages import iterative

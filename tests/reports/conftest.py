@@ -13,7 +13,7 @@ from r1repro.artifacts import Progress, StageResult
 from r1repro.config import Config, compose, save
 from r1repro.evaluation.metrics import compare
 from r1repro.reports import report
-from r1repro.reports.sums import SUMS
+from r1repro.reports.files import SUMS
 from r1repro.runner.sequence import wanted_stages
 from r1repro.runner.workspace import Workspace
 from r1repro.stages import comparison

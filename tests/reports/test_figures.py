@@ -10,12 +10,12 @@ from r1repro.evaluation.checkpoints import CHAIN, CHECKPOINTS, key
 from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.statistics import Estimate
 from r1repro.lab import figures as lab_figures
-from r1repro.reports import drawing, figures, heat_map
+from r1repro.reports import drawing, figures, stage_figures
 from tests.reports.made_up import pretraining_metrics, rl_metrics
 
 
 @pytest.mark.parametrize("steps", [1, 4, 110])
-def test_figures_of_training(steps, evaluations):
+def test_figures_of_training(steps):
     metrics = rl_metrics(steps)
     for figure in (
         figures.learning_curve(metrics),
@@ -30,7 +30,8 @@ def test_figures_of_training(steps, evaluations):
 
 
 def test_evaluated_checkpoints_stand_beside_the_curve(evaluations):
-    figure = figures.learning_curve(rl_metrics(), evaluations)
+    summaries = {name: summarize(rows, draws=50) for name, rows in evaluations.items()}
+    figure = figures.learning_curve(rl_metrics(), summaries)
     labels = figure.axes[0].get_legend_handles_labels()[1]
     assert "Base, pass@1 on held-out problems" in labels
     assert "R1-Zero, pass@1 on held-out problems" in labels
@@ -64,7 +65,7 @@ def test_checkpoints_of_the_chain_look_different_and_all_names_are():
 
 def test_only_clear_changes_are_coloured(results):
     changes = held_out.read(results["comparison"].folder).changes
-    figure = heat_map.changes_by_stage(changes)
+    figure = stage_figures.changes_by_stage(changes)
     (panel,) = figure.axes
     cells = [change.get(path) for change in _of_the_chain(changes) for path in drawing.SUITES]
     assert len(panel.patches) == len(cells) == 4 * 12
@@ -79,7 +80,7 @@ def test_only_clear_changes_are_coloured(results):
 
 def test_a_change_that_does_not_exist_is_a_dash():
     none = {path: Estimate(math.nan, math.nan, math.nan, 0) for path in drawing.SUITES}
-    panel = heat_map.changes_by_stage({"dev1 - r1_zero": none}).axes[0]
+    panel = stage_figures.changes_by_stage({"dev1 - r1_zero": none}).axes[0]
     assert [text.get_text() for text in panel.texts] == ["–"] * len(drawing.SUITES)
 
 
@@ -121,10 +122,10 @@ def test_no_mean_covers_two_references():
 
 
 def _of_the_chain(changes):
-    return [changes[key(*pair)] for pair in heat_map.pairs(changes)]
+    return [changes[key(*pair)] for pair in stage_figures.chain_pairs(changes)]
 
 
-def test_metrics_without_values_are_drawn_all_the_same(evaluations):
+def test_metrics_without_values_are_drawn_all_the_same():
     metrics = rl_metrics(12)
     metrics["length_wrong"] = float("nan")  # every answer was right
     assert isinstance(figures.behaviour(metrics), Figure)

@@ -8,8 +8,8 @@ from PIL import Image
 
 from r1repro.config import ROOT
 from r1repro.reports import notebooks
-from r1repro.reports.files import lighter
 from r1repro.reports.notebooks import PNG
+from r1repro.reports.versions import lighter
 from tests.reports.test_report import Page
 
 

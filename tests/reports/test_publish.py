@@ -14,8 +14,8 @@ from r1repro import artifacts
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.results import read_adds, read_results
 from r1repro.reports import compare, versions
+from r1repro.reports.files import SUMS
 from r1repro.reports.publish import publish
-from r1repro.reports.sums import SUMS
 from r1repro.reports.versions import write_index
 from tests.reports.conftest import repository
 

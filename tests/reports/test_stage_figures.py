@@ -176,11 +176,11 @@ def with_general(skill: float, seed: int) -> pd.DataFrame:
 
 
 def test_general_families():
-    before, after = with_general(0.3, 1), with_general(0.8, 2)
-    panel = stage_figures.general_families({"dev1": before, "dev3": after}).axes[0]
+    found = {"dev1": summarize(with_general(0.3, 1)), "dev3": summarize(with_general(0.8, 2))}
+    panel = stage_figures.general_families(found).axes[0]
     assert [tick.get_text() for tick in panel.get_xticklabels()] == ["fact"]
     values = [container.lines[0].get_ydata()[0] for container in panel.containers]
-    assert values == [summarize(rows)["general/fact"].value for rows in (before, after)]
+    assert values == [summary["general/fact"].value for summary in found.values()]
 
 
 def test_held_out_pairs_measure_the_reward_model():
