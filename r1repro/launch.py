@@ -16,7 +16,7 @@ from r1repro.config import ROOT, Config, runs_folder
 from r1repro.errors import R1ReproError, StageFailed
 from r1repro.planning import preflight
 from r1repro.reports import report, seeds
-from r1repro.reports.sums import SUMS
+from r1repro.reports.files import SUMS
 from r1repro.runner import sequence
 from r1repro.runner.sequence import Outcome
 from r1repro.runner.workspace import Workspace

@@ -14,9 +14,9 @@ from r1repro.evaluation.arms import PASS, best, sampled_an_update
 from r1repro.evaluation.effects import WINDOW
 from r1repro.evaluation.statistics import Estimate
 from r1repro.lab import figures
-from r1repro.reports.drawing import Drawing, Summary
+from r1repro.reports.drawing import Drawing
 from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
-from r1repro.reports.tables import worded
+from r1repro.reports.tables import Summary, worded
 from r1repro.runner.workspace import Workspace
 
 RATES = ("rate", "critic_rate")
