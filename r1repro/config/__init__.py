@@ -2,7 +2,6 @@
 
 from r1repro.config.compose import (
     SEEDS,
-    changed,
     compose,
     load,
     only,
@@ -22,7 +21,7 @@ from r1repro.config.models import (
     with_teacher,
 )
 from r1repro.config.objective import LABS, OF_TOKENS, PLAIN_OBJECTIVE, ObjectiveConfig
-from r1repro.config.ranges import refused
+from r1repro.config.ranges import changed, refused
 from r1repro.config.schema import (
     CAPS,
     GGUF,

@@ -17,8 +17,8 @@ from typing import Any, get_type_hints
 from r1repro import records
 from r1repro.config import groups, models
 from r1repro.config.groups import GROUPS, ROOT, check_choice
-from r1repro.config.ranges import SAID, Setting, refused
-from r1repro.config.schema import GGUF, Config, changed
+from r1repro.config.ranges import SAID, Setting, changed, refused
+from r1repro.config.schema import GGUF, Config
 from r1repro.config.validate import check_places, validate
 from r1repro.errors import R1ReproError, offered
 

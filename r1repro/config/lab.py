@@ -6,7 +6,8 @@ from functools import cache
 from typing import Any
 
 from r1repro.config.groups import ROOT, check_root
-from r1repro.config.schema import RLConfig, SFTConfig, StagesConfig, changed
+from r1repro.config.ranges import changed
+from r1repro.config.schema import RLConfig, SFTConfig, StagesConfig
 from r1repro.errors import R1ReproError
 
 PLACE = "conf/lab.yaml"

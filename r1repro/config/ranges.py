@@ -1,6 +1,7 @@
 """What a setting may be: its type, and the range or the choices that stand beside it."""
 
-from typing import Annotated, Any, NamedTuple, Self, get_args
+from dataclasses import replace
+from typing import Annotated, Any, NamedTuple, Self, get_args, get_type_hints
 
 from r1repro.errors import R1ReproError
 
@@ -62,6 +63,18 @@ class Setting(NamedTuple):
         if self.accepted is not None and not self.accepted.accepts(value):
             raise refused(key, value, self.accepted.said)
         return self.kind(value)
+
+
+def changed(node: Any, path: str, value: Any, key: str = "") -> Any:
+    """The configuration with another value at a dotted path; key: the path in errors.
+
+    Raises R1ReproError for a value that the setting does not take.
+    """
+    first, _, rest = path.partition(".")
+    if rest:
+        return replace(node, **{first: changed(getattr(node, first), rest, value, key or path)})
+    setting = Setting.of(get_type_hints(type(node), include_extras=True)[first])
+    return replace(node, **{first: setting.checked(key or path, value)})
 
 
 Count = Annotated[int, Within(1, 2**40, "a whole number of at least 1")]

@@ -3,12 +3,21 @@
 Their values are in conf/; one with a default here is an option that no scale sets.
 """
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 from r1repro.config.engine import PLAIN_ENGINE, EngineConfig, LaunchConfig
 from r1repro.config.objective import LABS, PLAIN_OBJECTIVE, ObjectiveConfig
-from r1repro.config.ranges import Count, Fraction, OneOf, Rate, Seed, Temperature, Weight, Within
+from r1repro.config.ranges import (
+    Count,
+    Fraction,
+    OneOf,
+    Rate,
+    Seed,
+    Temperature,
+    Weight,
+    Within,
+)
 
 CAPS = ("max_completion_tokens", "raised_cap")
 """The settings that bound a stage's completions, in tokens."""
@@ -384,10 +393,3 @@ class Config:
     launch: LaunchConfig = LaunchConfig()
     general: GeneralConfig = GeneralConfig()
     lab: Annotated[str, OneOf(("none", *LABS, "all"))] = "none"
-
-
-def changed(node: Any, path: str, value: Any) -> Any:
-    """The configuration with another value at a dotted path."""
-    first, _, rest = path.partition(".")
-    inner = changed(getattr(node, first), rest, value) if rest else value
-    return replace(node, **{first: inner})

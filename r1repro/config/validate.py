@@ -231,14 +231,20 @@ def _check_engine(config: Config) -> Wrong:
         yield "engine.attention", engine.attention, accepted
 
 
+_POLICY = {
+    f"stage.{student}_{arm}": f"student.{student}"
+    for student in ("qwen", "llama")
+    for arm in ("rl", "distilled_rl")
+}
+"""The models of the RL stages that do not train the main one."""
+
+
 def _check_positions(config: Config) -> Wrong:
     """Check that completions fit the models' positions; those of folders: planning.folders."""
     nodes = {f"stage.{name}": node for name, node in vars(config.stage).items()}
     nodes["evaluation"] = config.evaluation
     for (key, node), cap, (name, model) in product(nodes.items(), CAPS, models(config).items()):
-        student = key.removeprefix("stage.").partition("_")[0]
-        policy = f"student.{student}" if key.endswith("_rl") else "model"
-        if model.path is not None or (cap == "raised_cap" and name != policy):
+        if model.path is not None or (cap == "raised_cap" and name != _POLICY.get(key, "model")):
             continue  # completions under a raised cap are read by no other model
         most, said = model.max_position, f"{name}.max_position={model.max_position}"
         if model.hub is not None:

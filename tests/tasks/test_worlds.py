@@ -97,5 +97,5 @@ def test_a_training_set_that_is_its_test_set_is_refused(tmp_path, questions):
     path, other = questions("a.jsonl", range(30)), tmp_path / "b.jsonl"
     rows = [json.dumps({"question": f"{n}) What is {n}+{n}?", "answer": "7"}) for n in range(30)]
     other.write_text("\n".join(rows))
-    with pytest.raises(R1ReproError, match="every training question is a held-out one"):
+    with pytest.raises(R1ReproError, match="every training question restates a held-out one"):
         worlds.of(task(path, test_path=str(other), test_problems=30))
