@@ -17,8 +17,6 @@ START = "evaluate_lab_start"
 """The stage that evaluates the base in the same way as the arms."""
 ITERATIVE = "iterative_grpo"
 """The stage of two rounds with a learned reward, and its notebook."""
-STAGE = "lab_"
-"""Prefix of an arm's stage."""
 REFERENCE = "grpo"
 """The arm that the others are compared with; all use its questions and number of samples."""
 ROUND = 20
@@ -59,7 +57,7 @@ class Arm:
     def start(self) -> str:
         """The stage whose policy it starts from: the base, or an SFT arm as its cold start."""
         after = self.get(AFTER)
-        return "base" if after is None else f"{STAGE}{after}"
+        return "base" if after is None else stage(after)
 
     @property
     def share(self) -> float:
@@ -112,9 +110,20 @@ def shown_in(lab: str) -> Mapping[str, Arm]:
     return {name: arm for name, arm in arms().items() if lab in (*arm.shown_in, "all")}
 
 
+def stage(arm: str) -> str:
+    """The stage that trains an arm."""
+    return f"lab_{arm}"
+
+
 def evaluation(arm: str) -> str:
     """The stage that evaluates an arm."""
-    return f"evaluate_{STAGE}{arm}"
+    return f"evaluate_{stage(arm)}"
+
+
+@cache
+def trained() -> Mapping[str, str]:
+    """The name of every arm by the stage that trains it."""
+    return {stage(arm): arm for arm in arms()}
 
 
 def offline_settings(stage: StagesConfig, arm: Arm) -> SFTConfig:

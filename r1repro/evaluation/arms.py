@@ -70,12 +70,12 @@ def shown(
     evaluated in every run, it is the first. rates: the policy's rates that count; None for all.
     """
     scores = {
-        name: float(np.mean([run[f"{lab.STAGE}{name}"][PASS].value for run in runs]))
+        name: float(np.mean([run[lab.stage(name)][PASS].value for run in runs]))
         for name, arm in lab.shown_in(notebook).items()
         if (rates is None or arm.offline or rate(arm) in rates)
-        and all(f"{lab.STAGE}{name}" in run for run in runs)
+        and all(lab.stage(name) in run for run in runs)
     }
-    chosen = {method: f"{lab.STAGE}{name}" for method, name in best(scores).items()}
+    chosen = {method: lab.stage(name) for method, name in best(scores).items()}
     return {method: stages[0] for method, stages in _trials(notebook).items()} | chosen
 
 
@@ -163,5 +163,5 @@ def _trials(notebook: str) -> dict[str, list[str]]:
     """The stages of a notebook's arms by method."""
     found: dict[str, list[str]] = {}
     for name, arm in lab.shown_in(notebook).items():
-        found.setdefault(arm.method, []).append(f"{lab.STAGE}{name}")
+        found.setdefault(arm.method, []).append(lab.stage(name))
     return found

@@ -323,7 +323,7 @@ T = TypeVar("T")
 
 def evaluated(results: Mapping[str, T]) -> dict[str, T]:
     """The results of evaluation stages among these, by the checkpoint or arm of the lab."""
-    every = EVALUATIONS | {lab.evaluation(arm): f"{lab.STAGE}{arm}" for arm in lab.arms()}
+    every = EVALUATIONS | {lab.evaluation(arm): stage for stage, arm in lab.trained().items()}
     return {every[name]: result for name, result in results.items() if name in every}
 
 
@@ -332,7 +332,7 @@ def about(name: str) -> Checkpoint:
 
     An arm of the lab is asked as R1-Zero is.
     """
-    arms = {f"{lab.STAGE}{arm}": one.method for arm, one in lab.arms().items()}
+    arms = {lab.stage(arm): one.method for arm, one in lab.arms().items()}
     if name in arms:
         return replace(CHECKPOINTS["r1_zero"], label=arms[name])
     unknown = Checkpoint(name.replace("_", " ").capitalize(), GREY, ".", chat=True)

@@ -76,7 +76,7 @@ def trained(config: Config, notebook: str) -> Trained:
     start = config.stage.r1_zero
     curves, evaluations, missing, resets = {}, {}, {}, {}
     for name, arm in lab.shown_in(notebook).items():
-        stages = (f"{lab.STAGE}{name}", lab.evaluation(name))
+        stages = (lab.stage(name), lab.evaluation(name))
         left = [stage for stage in stages if not space.is_done(stage)]
         if left:
             missing[name] = sum(space.stages[stage].seconds(config) for stage in left)

@@ -112,7 +112,7 @@ def examined(config: Config, found: Trained) -> dict[str, Examined]:
             rows.assign(batch=(rows["step"] - 1) // settings.objective.passes + 1),
             settings,
             _differences(settings, healthy),
-            doctor.examine(f"{lab.STAGE}{name}", rows, settings),
+            doctor.examine(lab.stage(name), rows, settings),
         )
     return seen
 

@@ -114,7 +114,8 @@ def _rates(changes: Mapping[str, Any]) -> str:
 def times(told: Report) -> str:
     """The time that the arms took, as a sentence."""
     stages = [one["stages"] for one in told.manifest.get("runs", (told.manifest,))]
-    took = sum(s["seconds"] for each in stages for n, s in each.items() if lab.STAGE in n)
+    ours = {lab.START} | {name(arm) for arm in lab.arms() for name in (lab.stage, lab.evaluation)}
+    took = sum(one["seconds"] for each in stages for n, one in each.items() if n in ours)
     return f"{len(_arms(told))} arms, trained and evaluated in {duration(took)} in all."
 
 
@@ -143,7 +144,7 @@ def section(config: Config) -> Html | None:
 
 
 def _label(stage: str, notebook: str) -> str:
-    return label(stage.removeprefix(lab.STAGE), notebook)
+    return label(lab.trained()[stage], notebook)
 
 
 def _arms(told: Report) -> Mapping[str, Any]:
@@ -168,7 +169,7 @@ def _shown(told: Report, notebook: str) -> dict[str, Any]:
     return {
         stage: arm
         for name, arm in _arms(told).items()
-        if notebook in arm["shown_in"] and (stage := f"{lab.STAGE}{name}") in told.summaries
+        if notebook in arm["shown_in"] and (stage := lab.stage(name)) in told.summaries
     }
 
 

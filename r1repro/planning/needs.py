@@ -80,7 +80,7 @@ def needs(config: Config, stage: Stage) -> Memory | None:
         return tuned(settings_of(config, stage), longest_answer(config, stage))
     if named == "offline" and stage.name != offline.DATA:
         settings, cap = settings_of(config, stage), config.stage.r1_zero.last_cap
-        if lab.arms()[stage.name.removeprefix(lab.STAGE)].offline != "dpo":
+        if lab.arms()[lab.trained()[stage.name]].offline != "dpo":
             return tuned(settings, cap)
         pairs = tuned(settings, cap, each=2)
         return replace(pairs, reference=pairs.weights)

@@ -68,7 +68,7 @@ def settings_of(config: Config, stage: Stage) -> Any:
     found = getattr(config.stage, settings_key(stage).removeprefix("stage."))
     if not stage.changes:
         return found
-    named = lab.REFERENCE if stage.name == offline.DATA else stage.name.removeprefix(lab.STAGE)
+    named = lab.REFERENCE if stage.name == offline.DATA else lab.trained()[stage.name]
     arm = lab.arms()[named]
     return lab.offline_settings(config.stage, arm) if arm.offline else lab.settings(found, arm)
 
@@ -314,7 +314,7 @@ def _offline_data(config: Config, stage: Stage) -> Work:
 
 def _offline(config: Config, stage: Stage) -> Work:
     rl = lab.settings(config.stage.r1_zero, lab.arms()[lab.REFERENCE])
-    arm, settings = lab.arms()[stage.name.removeprefix(lab.STAGE)], settings_of(config, stage)
+    arm, settings = lab.arms()[lab.trained()[stage.name]], settings_of(config, stage)
     every = rl.batches * rl.questions * (1 if arm.offline == "sft" else rl.generations)
     examples = max(1, round(arm.share * every))
     return Work(

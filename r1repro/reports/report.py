@@ -256,7 +256,7 @@ def _measured(results: Mapping[str, StageResult]) -> tuple[HeldOut, Costs]:
     evaluations = {name: result.evaluation() for name, result in evaluated(results).items()}
     if lab.ITERATIVE in results:
         evaluations |= arms.rounds(results[lab.ITERATIVE].folder, "validation")
-    if any(name.startswith((lab.STAGE, lab.ITERATIVE)) for name in evaluations):
+    if lab.ITERATIVE in results or any(name in lab.trained() for name in evaluations):
         return HeldOut(*arms.compared(evaluations), {}, pd.DataFrame()), {}
     ways = asking.read_best(results["base_search"].folder) if "base_search" in results else {}
     return held_out.measure(evaluations, ways), {}
@@ -308,7 +308,7 @@ def _arms(results: Mapping[str, StageResult], config: Config) -> dict[str, Any]:
     """The lab's arms: method, notebooks, changes, and the number of completions sampled."""
     found = {}
     for name, arm in lab.shown_in(config.lab).items():
-        if (stage := f"{lab.STAGE}{name}") in results:
+        if (stage := lab.stage(name)) in results:
             steps = None if arm.offline else int(results[stage].metrics()["step"].max())
             found[name] = {
                 "method": arm.method,
@@ -325,7 +325,7 @@ def _manifest(
     data = worlds.of(config.task).facts
     stages = stages_of(results, config)
     of_lab = {} if config.lab == "none" else {"lab": config.lab, "arms": _arms(results, config)}
-    from_base = {"r1_zero", *(f"{lab.STAGE}{arm}" for arm in lab.arms())}
+    from_base = {"r1_zero", *lab.trained()}
     trained = next((stage for name, stage in stages.items() if name in from_base), {})
     config = without_places(config)
     plain = {

@@ -175,7 +175,7 @@ def _lab(base: Stage, chosen: str) -> Iterator[Stage]:
         if notebook == "on_and_off_policy":
             own += [_validated(lab.START, "base"), _offline()]
         for name, arm in arms.items():
-            own += [_arm(name, arm), _validated(lab.evaluation(name), f"{lab.STAGE}{name}")]
+            own += [_arm(name, arm), _validated(lab.evaluation(name), lab.stage(name))]
         half = (replace(stage, half=True) for stage in own)
         yield from kinds.in_notebook(f"lab/{notebook}", *first, *half)
         first = []
@@ -229,7 +229,7 @@ def _offline() -> Stage:
 
 def _arm(name: str, arm: lab.Arm) -> Stage:
     """The stage that trains an arm of the lab."""
-    stage = f"{lab.STAGE}{name}"
+    stage = lab.stage(name)
     if arm.offline is None:
         judge = (lab.PROCESS,) if arm.learned_steps else ()
         trained = kinds.rl("r1_zero", arm.start, *judge, run=stage)

@@ -147,9 +147,8 @@ def _settings(config: Config, name: str) -> Settings | None:
         return config.evaluation
     paths = [path for path in find(name, config).config if path.startswith("stage.")]
     found = attrgetter(paths[0])(config) if paths else None
-    arm = lab.arms().get(name.removeprefix(lab.STAGE))
-    if arm is not None and isinstance(found, RLConfig):
-        return lab.settings(found, arm)
+    if name in lab.trained() and isinstance(found, RLConfig):
+        return lab.settings(found, lab.arms()[lab.trained()[name]])
     return found if isinstance(found, BaseConfig | RLConfig | SFTConfig) else None
 
 

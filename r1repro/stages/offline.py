@@ -77,10 +77,9 @@ def _worked(config: Config, problems: Sequence[Problem]) -> list[dict[str, Any]]
 
 def __getattr__(name: str) -> Any:
     """The functions of the stages, which conf/lab.yaml lists."""
-    arm = lab.arms().get(name.removeprefix(lab.STAGE))
-    if arm is None or arm.offline is None:
+    if name not in lab.trained():
         raise AttributeError(name)
-    return partial(train, arm)
+    return partial(train, lab.arms()[lab.trained()[name]])
 
 
 def train(arm: lab.Arm, config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:

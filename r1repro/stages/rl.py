@@ -43,9 +43,9 @@ def reasoning(
 
 def __getattr__(name: str) -> Any:
     """The functions of the lab's stages, which conf/lab.yaml lists."""
-    if name.removeprefix(lab.STAGE) not in lab.arms():
+    if name not in lab.trained():
         raise AttributeError(name)
-    return partial(arm, name.removeprefix(lab.STAGE))
+    return partial(arm, lab.trained()[name])
 
 
 def arm(name: str, config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:

@@ -57,12 +57,12 @@ def made(config, without: str = "") -> dict[str, StageResult]:
     space, found = Workspace(config), {}
     for i, name in enumerate(space.stages):
         folder, tables = space.place(name), {}
-        arm = name.partition(lab.STAGE)[2]
+        arm = lab.trained().get(name)
         if name == without:
             continue
-        if arm and name.startswith(lab.STAGE) and lab.arms()[arm].offline:
+        if arm and lab.arms()[arm].offline:
             tables["metrics"] = pd.DataFrame({"step": [1], "loss": [0.5]})
-        elif arm and name.startswith(lab.STAGE):
+        elif arm:
             steps = lab.settings(config.stage.r1_zero, lab.arms()[arm]).steps
             rows = rl_metrics(steps, seed=i)
             tables["metrics"] = rows.assign(step=rows["step"] + 1)
@@ -124,7 +124,7 @@ def test_its_notebook_is_kept_without_results():
 
 def test_the_report_of_a_run_has_every_arm(runs):
     found = read_results(runs[0] / "results.json")
-    assert set(found) == {f"{lab.STAGE}{name}" for name in lab.arms()} | ROUNDS
+    assert set(found) == {*lab.trained()} | ROUNDS
     for each in found.values():
         assert {PASS, "reasoning/pass@4", "reasoning/cons@4", "length"} <= each.keys()
         assert each[PASS].low < each[PASS].value < each[PASS].high and each[PASS].n == 80

@@ -98,7 +98,7 @@ def test_every_arm_trains_from_the_base(made, tmp_path, monkeypatch):
     for name in ("sft", "rft", "dpo"):
         folder = tmp_path / name
         folder.mkdir()
-        getattr(offline, f"{lab.STAGE}{name}")(config, inputs, folder, Progress(folder))
+        getattr(offline, lab.stage(name))(config, inputs, folder, Progress(folder))
         assert json.loads((folder / "moved.json").read_text())["weights"] > 0
         assert (folder / "model" / "model.safetensors").is_file()
         assert pd.read_parquet(folder / "metrics.parquet").loss.notna().all()
@@ -115,7 +115,7 @@ def test_a_share_of_the_data_is_its_last_part(made, tmp_path, monkeypatch):
     given = []
     monkeypatch.setattr(offline.sft, "train", lambda *args: given.append(args[3]))
     for name in ("sft", "cold"):
-        getattr(offline, f"{lab.STAGE}{name}")(config, inputs, tmp_path, Progress(None))
+        getattr(offline, lab.stage(name))(config, inputs, tmp_path, Progress(None))
     whole, tenth = given
     assert len(tenth) == max(1, round(len(whole) / 10))
     assert tenth.equals(whole.tail(len(tenth)))
