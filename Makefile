@@ -20,9 +20,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 # or start the verifier's workers.
 FAST = tests/text tests/tasks tests/rewards tests/evaluation \
 	tests/test_errors.py tests/test_figures_in_docs.py tests/test_hygiene.py tests/test_readme.py \
-	tests/test_records.py
+	tests/test_row_files.py
 SLOW = tests/tasks/test_mini_world.py tests/tasks/test_templates.py tests/tasks/test_traces.py \
-	tests/rewards/test_preference.py tests/rewards/test_rules.py tests/rewards/test_verifier.py
+	tests/rewards/test_preference.py tests/rewards/test_rule_rewards.py tests/rewards/test_verifier.py
 
 .PHONY: reproduce test test-real test-all test-fast lint lab gpu-check site install
 

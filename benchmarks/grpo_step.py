@@ -26,7 +26,7 @@ from trl import GRPOTrainer  # noqa: E402
 
 from r1repro.config import EngineConfig, RLConfig, compose  # noqa: E402
 from r1repro.notebook import open_run  # noqa: E402
-from r1repro.rewards import rules  # noqa: E402
+from r1repro.rewards import rule_rewards  # noqa: E402
 from r1repro.stages.models import load_tokenizer, load_trained  # noqa: E402
 from r1repro.tasks import templates, worlds  # noqa: E402
 from r1repro.tasks.problem import Problem  # noqa: E402
@@ -136,9 +136,12 @@ def stock(base, tokenizer, problems, settings, size, folder, engine, template): 
     trainer = GRPOTrainer(
         model=model,
         args=arguments,
-        reward_funcs=[rules.accuracy, rules.format],
+        reward_funcs=[rule_rewards.accuracy, rule_rewards.format],
         train_dataset=Dataset.from_list(
-            [{"prompt": templates.render(template, p), **rules.columns_of(p)} for p in problems]
+            [
+                {"prompt": templates.render(template, p), **rule_rewards.columns_of(p)}
+                for p in problems
+            ]
         ),
         processing_class=tokenizer,
         optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)),

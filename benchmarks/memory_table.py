@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from r1repro.config import ModelConfig, compose, groups
 from r1repro.planning.memory import count
-from r1repro.planning.needs import needs
 from r1repro.planning.plan import CARDS, GIB, fits
+from r1repro.planning.stage_memory import needs
 from r1repro.planning.work import model_of_stage
 from r1repro.runner.graph import graph
 from r1repro.training.shape import described

@@ -5,7 +5,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.config import RLConfig
 from r1repro.errors import R1ReproError
-from r1repro.generation.ask import ask
+from r1repro.generation.problem_samples import ask
 from r1repro.generation.rollouts import Sampling
 from r1repro.tasks import templates, typed
 from r1repro.tasks.problem import Problem

@@ -15,7 +15,7 @@ from r1repro import hub
 from r1repro.config import Config, EngineConfig, OriginConfig
 from r1repro.errors import R1ReproError, offered
 from r1repro.evaluation import checkpoints
-from r1repro.generation.ask import ask
+from r1repro.generation.problem_samples import ask
 from r1repro.generation.rollouts import Sampling
 from r1repro.runner.graph import graph
 from r1repro.runner.workspace import Workspace

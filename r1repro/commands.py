@@ -286,15 +286,15 @@ TAGS: Any = {"nargs": 2, "metavar": ("OPEN", "CLOSE")}
          help="the answer follows the thinking untagged, as in R1"),
 )  # fmt: skip
 def analyze(args: Namespace) -> None:
-    from r1repro import records
+    from r1repro import row_files
     from r1repro.evaluation.analyze import Tags, analyze, summary
     from r1repro.tasks.fields import completion_text
 
     tags = Tags(tuple(args.think_tags), None if args.no_answer_tags else tuple(args.answer_tags))
     found, null = [], 0
-    for number, row in records.read(args.file):
+    for number, row in row_files.read(args.file):
         place = f"{args.file}, row {number}"
-        text = completion_text(records.field(row, args.text, place), args.text, place)
+        text = completion_text(row_files.field(row, args.text, place), args.text, place)
         null += text is None
         found.append(analyze(text or "", tags, args.language))
         _emit({"row": number, **row}, found[-1], "analyzed")
@@ -316,12 +316,12 @@ def analyze(args: Namespace) -> None:
          "phrase; default all but phrase"),
 )  # fmt: skip
 def decontaminate(args: Namespace) -> None:
-    from r1repro import records
+    from r1repro import row_files
     from r1repro.text.overlap import EVIDENCE, overlaps
 
     sides = []
     for file, name in ((args.train, args.field), (args.eval, args.eval_field or args.field)):
-        rows = records.read(file)
+        rows = row_files.read(file)
         sides.append([(i, row, _text(row, name, f"{file}, row {i}")) for i, row in rows])
     train, evaluation = sides
     found = overlaps([text for _, _, text in train], [text for _, _, text in evaluation])
@@ -355,9 +355,9 @@ def _check_positive(option: str, value: float | None, accepted: str) -> None:
 
 
 def _text(row: dict[str, Any], name: str, place: str) -> str:
-    from r1repro import records
+    from r1repro import row_files
 
-    value = records.field(row, name, place)
+    value = row_files.field(row, name, place)
     if not isinstance(value, str):
         raise R1ReproError(f"{place}: {name} is {type(value).__name__}: it must be a string")
     return value

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from r1repro import artifacts, marks
+from r1repro import artifacts, code_marks
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, runs_folder
 from r1repro.errors import R1ReproError, StageFailed
@@ -167,5 +167,5 @@ def _is_current(manifest: dict[str, Any], results: dict[str, StageResult], confi
         and manifest["versions"] == artifacts.versions()
         and manifest.get("claims") == report.ledger_hash(config.lab)
         # A clean commit stays the one it was written at, as long as the code has the same marks.
-        and (git["dirty"] is False or git == marks.git_state(ROOT))
+        and (git["dirty"] is False or git == code_marks.git_state(ROOT))
     )

@@ -12,7 +12,7 @@ import pandas as pd
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import HTML, DisplayHandle, display
 
-from r1repro import artifacts, parameters
+from r1repro import artifacts, notebook_parameters
 from r1repro.artifacts import StageResult
 from r1repro.config import Config, changed, compose, load
 from r1repro.config.validate import validate
@@ -152,9 +152,9 @@ def open_run(
     config_path: the resolved.yaml of a run; without it the configuration is composed from conf/
     and `overrides`. Raises R1ReproError for a parameter or a setting that is not accepted.
     """
-    parameters.check_names()
-    place, settings = parameters.file(config_path), parameters.settings(overrides)
-    build_or_not = parameters.build_or_not(build_missing)
+    notebook_parameters.check_names()
+    place, settings = notebook_parameters.file(config_path), notebook_parameters.settings(overrides)
+    build_or_not = notebook_parameters.build_or_not(build_missing)
     if place and settings:
         raise R1ReproError("config_path and overrides were both given: give only one of them")
     config = load(place) if place else compose(settings)

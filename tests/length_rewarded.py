@@ -5,7 +5,7 @@ A smoke-scale base earns no other reward, and where every reward is zero no weig
 
 import dataclasses
 
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.runner.graph import STAGES as PLAIN
 from r1repro.stages import rl
 
@@ -15,7 +15,7 @@ def by_length(completions, **columns):
 
 
 def run(config, inputs, folder, progress):
-    rules.accuracy = rules.accuracy_in_tag = by_length
+    rule_rewards.accuracy = rule_rewards.accuracy_in_tag = by_length
     rl.r1_zero(config, inputs, folder, progress)
 
 

@@ -8,7 +8,7 @@ from r1repro import config
 from r1repro.errors import R1ReproError
 from r1repro.runner.workspace import Workspace
 from r1repro.tasks import tokenizer
-from r1repro.tasks.sources import SOURCES
+from r1repro.tasks.datasets import SOURCES
 
 
 def test_scales_compose():

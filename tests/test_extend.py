@@ -11,7 +11,7 @@ import pytest
 
 from r1repro import artifacts
 from r1repro.config import ROOT, RLConfig, runs_folder
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.runner.workspace import Workspace
 from r1repro.tasks.problem import Problem
 from r1repro.training import rl
@@ -23,7 +23,11 @@ BLOCKS = dict(re.findall(r"```python\n# (.*?)\n(.*?)```", PAGE, re.DOTALL))
 
 def test_every_block_of_code_is_run_here():
     assert PAGE.count("```python") == len(BLOCKS) == 3
-    assert list(BLOCKS) == ["r1repro/rewards/rules.py", "my_study.py", "a notebook, or python"]
+    assert list(BLOCKS) == [
+        "r1repro/rewards/rule_rewards.py",
+        "my_study.py",
+        "a notebook, or python",
+    ]
 
 
 def test_every_file_that_the_page_names_is_there():
@@ -33,8 +37,8 @@ def test_every_file_that_the_page_names_is_there():
 
 def test_a_rule_of_ones_own_is_paid(monkeypatch):
     found: dict[str, Any] = {"Sequence": Sequence, "Any": Any}
-    exec(BLOCKS["r1repro/rewards/rules.py"], found)
-    monkeypatch.setattr(rules, "brevity", found["brevity"], raising=False)
+    exec(BLOCKS["r1repro/rewards/rule_rewards.py"], found)
+    monkeypatch.setattr(rule_rewards, "brevity", found["brevity"], raising=False)
     plain = rl.weights(laptop(RLConfig))
     monkeypatch.setattr(rl, "weights", lambda settings: {**plain, "brevity": 0.2})
     tokenizer = SimpleNamespace(encode=str.split, eos_token_id=0)
@@ -42,7 +46,7 @@ def test_a_rule_of_ones_own_is_paid(monkeypatch):
     model: Any = SimpleNamespace(num_parameters=count, generation_config=None)
     recorder = rl.Recorder(laptop(RLConfig), tokenizer, model)
     said = ["7", "7" * 200, "7" * 800]
-    columns = [rules.columns_of(Problem("x", "arithmetic", "en", 1, "3+4?", "7"))] * 3
+    columns = [rule_rewards.columns_of(Problem("x", "arithmetic", "en", 1, "3+4?", "7"))] * 3
     given = {name: [row[name] for row in columns] for name in columns[0]}
     for rule in recorder.reward_functions():
         paid = rule(said, completion_ids=[[5, 0]] * 3, prompts=["3+4?"] * 3, **given)

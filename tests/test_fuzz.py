@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from r1repro import cli, config, launch, parameters, records
+from r1repro import cli, config, launch, notebook_parameters, row_files
 from r1repro.errors import R1ReproError
 from r1repro.planning import preflight
 from r1repro.runner import processes
@@ -183,7 +183,7 @@ def test_rows(examples, tmp_path):
             )
         file = tmp_path / f"broken{suffix}"
         file.write_bytes(data)
-        found = refused(lambda: list(records.read(file)), [file.name])
+        found = refused(lambda: list(row_files.read(file)), [file.name])
         assert found is None or all(isinstance(row, dict) for _, row in found)
 
     each()
@@ -201,9 +201,9 @@ def test_notebook_parameters(examples):
     @fuzzed(examples)
     @given(values)
     def each(value):
-        refused(lambda: parameters.settings(value), ["overrides="])
-        refused(lambda: parameters.build_or_not(value), ["build_missing="])
-        refused(lambda: parameters.file(value), ["config_path="])
+        refused(lambda: notebook_parameters.settings(value), ["overrides="])
+        refused(lambda: notebook_parameters.build_or_not(value), ["build_missing="])
+        refused(lambda: notebook_parameters.file(value), ["config_path="])
 
     each()
 

@@ -16,7 +16,7 @@ from r1repro import chat
 from r1repro.evaluation.analyze import Tags, analyze
 from r1repro.evaluation.rows import row
 from r1repro.reports.transcripts import text_html
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.rewards.verifier import Verifier
 from r1repro.tasks.problem import Completion, Problem
 
@@ -152,7 +152,7 @@ def test_every_answer_is_measured_in_bounded_time_and_memory(count):
         said = Completion(problem.id, text, (1,) * min(len(text), 10_000), number % 2 == 0)
         rows.append(row(problem, 0, said))
         analyze(text, Tags())
-        rules.format([text], **rules.columns_of(problem))
+        rule_rewards.format([text], **rule_rewards.columns_of(problem))
         took = time.process_time() - began
         if took > SECONDS + PER_MILLION * len(text) / 1e6:
             slow.append((round(took, 1), problem.task, text[:60], len(text)))

@@ -7,7 +7,7 @@ import papermill
 import pytest
 import torch
 
-from r1repro import config, launch, shipped
+from r1repro import config, launch, shipped_checkpoints
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
 from r1repro.notebook import Run, open_run
@@ -169,22 +169,24 @@ def test_a_person_asks_a_checkpoint_and_tries_another_setting(smoke):
 
 def test_shipped_checkpoints_answer_as_those_they_are_from(smoke, tmp_path):
     space, _ = smoke
-    made = shipped.write(space.config, tmp_path)
+    made = shipped_checkpoints.write(space.config, tmp_path)
     assert [file.name for file in made] == ["r1_zero.zip", "r1.zip"]
     before = [file.read_bytes() for file in made]
-    assert before == [file.read_bytes() for file in shipped.write(space.config, tmp_path)]
-    for name in shipped.NAMES:
-        found = shipped.load(name, tmp_path)
+    assert before == [
+        file.read_bytes() for file in shipped_checkpoints.write(space.config, tmp_path)
+    ]
+    for name in shipped_checkpoints.NAMES:
+        found = shipped_checkpoints.load(name, tmp_path)
         assert found.origin["key"] == space.keys[name] and found.origin["scale"] == "smoke"
         trained = load_model(space.place(name) / "model")
         for one, other in zip(found.model.parameters(), trained.parameters(), strict=True):
             assert torch.equal(one, other.to(torch.bfloat16).float())
         assert len(found.ask("What is 1+2-1?", n=2)) == 2
     with pytest.raises(R1ReproError, match="no checkpoint dev1 comes with r1repro: give r1_zero"):
-        shipped.load("dev1", tmp_path)
+        shipped_checkpoints.load("dev1", tmp_path)
     made[0].write_bytes(made[0].read_bytes()[:-1])
     with pytest.raises(R1ReproError, match="r1_zero.zip is missing or was modified"):
-        shipped.load("r1_zero", tmp_path)
+        shipped_checkpoints.load("r1_zero", tmp_path)
 
 
 def test_every_notebook_says_where_it_stands_in_the_sequence():

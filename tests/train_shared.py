@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, EngineConfig, RewardModelConfig, SFTConfig
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.stages.models import load_tokenizer, load_trained, new_reward_model, save_model
 from r1repro.training import adapters, reward_model, sft, sharding
 from tests.laptop import laptop
@@ -31,7 +31,7 @@ EXAMPLES = [([5, 6, 7], [*range(8, 8 + n), 2]) for n in range(1, 15)]
 
 
 def main(base: Path, out: Path) -> None:
-    rules.accuracy = rules.accuracy_in_tag = by_length
+    rule_rewards.accuracy = rule_rewards.accuracy_in_tag = by_length
     for method in (grpo, fine_tuning, preference):
         _write(out, method, "whole", *method(base, out, PLAIN_ENGINE))
     _write(out, grpo, "adapters", *grpo(base, out, ADAPTERS))

@@ -14,7 +14,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from r1repro import records
+from r1repro import row_files
 from r1repro.config import groups, models
 from r1repro.config.groups import GROUPS, ROOT, check_choice
 from r1repro.config.ranges import SAID, Setting, changed, refused
@@ -142,7 +142,7 @@ def _resolved(config: Config) -> Config:
         name = "own" if config.task.name == "mini" else config.task.name
         config = changed(config, "task.name", name)
     traces, teacher = config.student.traces or "", config.student.teacher or ""
-    if Path(traces).suffix in records.SUFFIXES:
+    if Path(traces).suffix in row_files.SUFFIXES:
         paths.append("student.traces")
     # Whether it names a folder or a file rather than a model of the hub.
     named = teacher.startswith(("/", ".", "~")) or teacher.endswith(GGUF)

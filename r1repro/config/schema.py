@@ -68,7 +68,7 @@ class ModelConfig(OriginConfig):
 class TaskConfig:
     """Which problems, and how many of each split.
 
-    train, test: data sets of r1repro/tasks/sources.py, those of `test` joined by "+"; null is the
+    train, test: data sets of r1repro/tasks/datasets.py, those of `test` joined by "+"; null is the
         mini world. Without `test`, some of the training problems are held out.
     path, test_path: your own files instead. prompt, answer, level: their fields. language: the
         language of their questions.

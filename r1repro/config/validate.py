@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from r1repro import records
+from r1repro import row_files
 from r1repro.config import lab
 from r1repro.config.folder import check_model_folder
 from r1repro.config.groups import GROUPS, check_choice
@@ -24,7 +24,7 @@ Wrong = Iterator[tuple[str, object, str]]
 """Settings that are refused, each with its value and what is accepted."""
 HUB_SCALES = ("smoke", "pocket", "gpu", "paper")
 """The scales that a pretrained model can be trained at."""
-FILE = f"an existing file, {', '.join(records.SUFFIXES[:-1])} or {records.SUFFIXES[-1]}"
+FILE = f"an existing file, {', '.join(row_files.SUFFIXES[:-1])} or {row_files.SUFFIXES[-1]}"
 ALONE = "null with models trained here, which know only the mini world"
 
 
@@ -55,7 +55,7 @@ def check_places(config: Config) -> None:
         if path is not None and not Path(path).is_file():
             raise refused(key, path, FILE)
     traces = Path(config.student.traces or "")
-    if traces.suffix in records.SUFFIXES and not traces.is_file():
+    if traces.suffix in row_files.SUFFIXES and not traces.is_file():
         raise refused("student.traces", traces, "an existing file, or a data set of the hub")
     for key, origin in from_elsewhere(config).items():
         if origin.path is not None:

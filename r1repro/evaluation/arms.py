@@ -10,10 +10,10 @@ import pandas as pd
 
 from r1repro.config import LABS, Config, RLConfig, lab
 from r1repro.config.lab import Arm
-from r1repro.evaluation import declared, metrics
+from r1repro.evaluation import claim_definitions, metrics
 from r1repro.evaluation.checkpoints import key
-from r1repro.evaluation.declared import Change, Claim, Times
-from r1repro.evaluation.effects import Light
+from r1repro.evaluation.claim_definitions import Change, Claim, Times
+from r1repro.evaluation.claim_effects import Light
 from r1repro.evaluation.results import Results
 
 PASS = "reasoning/pass@1"
@@ -156,7 +156,9 @@ def rounds(folder: Path, table: str) -> dict[str, pd.DataFrame]:
 
 
 def _of(notebook: str) -> Iterator[Claim]:
-    return (claim for claim in declared.load(declared.LAB) if claim.lab == notebook)
+    return (
+        claim for claim in claim_definitions.load(claim_definitions.LAB) if claim.lab == notebook
+    )
 
 
 def _trials(notebook: str) -> dict[str, list[str]]:

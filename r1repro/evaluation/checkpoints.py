@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 from r1repro.config import Config, lab
-from r1repro.tasks import asking, templates
+from r1repro.tasks import prompting, templates
 from r1repro.tasks.templates import Form
 from r1repro.tasks.world import World
 
@@ -351,9 +351,9 @@ def form(config: Config, name: str) -> str:
 
 
 def ways(config: Config, world: World) -> dict[str, Form]:
-    """Every prompting method for the untrained policy; see `asking.ways`."""
+    """Every prompting method for the untrained policy; see `prompting.ways`."""
     chat = "" if config.model.made_here or config.model.chat == "mini" else config.model.chat
-    return asking.ways(world, form(config, "base"), chat)
+    return prompting.ways(world, form(config, "base"), chat)
 
 
 def names(evaluated: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 An effect has a 95 % interval: over the problems of one run, or, with several seeds, Student's t
 over the seeds combined with the problems' spread (`statistics.over_seeds`). `verdict` compares the
 effect and its interval with the declaration. A verdict from one run concerns that run only. A claim
-is not testable if its stage did not move (r1repro.evaluation.moved).
+is not testable if its stage did not move (r1repro.evaluation.training_moved).
 """
 
 import math
@@ -15,11 +15,20 @@ from scipy.optimize import brentq
 
 from r1repro.evaluation import metrics
 from r1repro.evaluation.checkpoints import CONTROL, about, label_of
-from r1repro.evaluation.declared import Change, Claim, Lead, Measure, Rise, Times, Value, load
-from r1repro.evaluation.effects import Light, effect, measured
-from r1repro.evaluation.moved import Moved, idle, still
+from r1repro.evaluation.claim_definitions import (
+    Change,
+    Claim,
+    Lead,
+    Measure,
+    Rise,
+    Times,
+    Value,
+    load,
+)
+from r1repro.evaluation.claim_effects import Light, effect, measured
 from r1repro.evaluation.results import Costs
 from r1repro.evaluation.statistics import TAIL, Estimate, over_seeds, power
+from r1repro.evaluation.training_moved import Moved, idle, still
 
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not testable")
 SMOKE, AT_SMOKE = "smoke", "not testable at scale=smoke, where nothing is learned"

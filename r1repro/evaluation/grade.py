@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r1repro import records
+from r1repro import row_files
 from r1repro.errors import R1ReproError
 from r1repro.rewards.verifier import Verdict, Verifier, check_gold
+from r1repro.tasks.datasets import right_answer
 from r1repro.tasks.fields import completion_text, gold_text
-from r1repro.tasks.sources import right_answer
 from r1repro.text.escapes import mended
 from r1repro.text.prose import is_sentence
 from r1repro.text.tags import THINK_CLOSE, THINK_OPEN, marked_answer, math_answer
@@ -91,7 +91,7 @@ def grade(job: Job, counts: Counts) -> Iterator[dict[str, Any]]:
     the verdict's are called graded_correct and so on. Raises R1ReproError for a malformed row,
     before the first verdict, and if no row has a gold answer.
     """
-    rows = [_row(job, f"{job.file}, row {i}", row) for i, row in records.read(job.file)]
+    rows = [_row(job, f"{job.file}, row {i}", row) for i, row in row_files.read(job.file)]
     if not any(row.gold is not None for row in rows):
         raise R1ReproError(f"{job.file}: {job.gold} is empty in every row: give gold answers")
     prefix = "graded_" if any(name in row.fields for row in rows for name in _OWN) else ""
@@ -118,15 +118,15 @@ def grade(job: Job, counts: Counts) -> Iterator[dict[str, Any]]:
 
 
 def _row(job: Job, place: str, row: dict[str, Any]) -> _Row:
-    gold = gold_text(records.field(row, job.gold, place), f"{place}, {job.gold}")
+    gold = gold_text(row_files.field(row, job.gold, place), f"{place}, {job.gold}")
     if gold is not None:
         gold = right_answer(gold)
         check_gold(gold, place, sentences=job.answer_only)
-    value = records.field(row, job.text, place)
+    value = row_files.field(row, job.text, place)
     if job.answer_only and isinstance(value, int | float) and not isinstance(value, bool):
         value = gold_text(value, place)
     text = completion_text(value, job.text, place)
-    asked = None if job.question is None else str(records.field(row, job.question, place))
+    asked = None if job.question is None else str(row_files.field(row, job.question, place))
     return _Row(row, gold, text, asked)
 
 

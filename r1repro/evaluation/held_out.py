@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from r1repro.evaluation import answers, metrics
+from r1repro.evaluation import metrics, shown_answers
 from r1repro.evaluation.checkpoints import MAIN, key, main, names, pairs
 from r1repro.evaluation.results import Results, read_adds, read_results, write_json, write_results
 
@@ -61,7 +61,7 @@ def measure(
         summaries,
         {key(*pair): change for pair, change in changes.items()},
         metrics.reflection_tests(*sides) if len(sides) == 2 else {},
-        answers.chosen(main(ordered)),
+        shown_answers.chosen(main(ordered)),
         _ways(ways or {}),
     )
 

@@ -13,7 +13,7 @@ from itertools import islice
 import pandas as pd
 
 from r1repro.errors import R1ReproError
-from r1repro.evaluation.problems import measure_of, per_problem
+from r1repro.evaluation.per_problem import measure_of, per_problem
 from r1repro.evaluation.scopes import Part, is_part, resampled, scopes
 from r1repro.evaluation.statistics import (
     DRAWS,
@@ -146,7 +146,7 @@ def compare(
 
 
 def paired(first: pd.DataFrame, second: pd.DataFrame, draws: int = DRAWS) -> dict[str, Estimate]:
-    """`differences` of two tables of r1repro.evaluation.problems."""
+    """`differences` of two tables of r1repro.evaluation.per_problem."""
     shared = first.index.intersection(second.index).sort_values()
     if shared.empty:
         raise R1ReproError(

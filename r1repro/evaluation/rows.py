@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from r1repro.rewards import soundness
-from r1repro.rewards.accuracy import (
+from r1repro.rewards.correctness import (
     is_correct,
     is_leniently_correct,
     is_strictly_correct,

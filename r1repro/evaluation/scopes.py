@@ -61,7 +61,7 @@ class Part:
 
 
 def resampled(prefix: str, tables: Mapping[str, pd.DataFrame], draws: int) -> dict[str, Part]:
-    """The measures of a scope, from its rows of tables of r1repro.evaluation.problems.
+    """The measures of a scope, from its rows of tables of r1repro.evaluation.per_problem.
 
     The rows are sorted by problem and the same in every table. The languages of a problem are
     summed, since their answers are correlated and must be resampled together.

@@ -26,7 +26,7 @@ from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from r1repro.generation.packed import packed
+from r1repro.generation.packed_weights import packed
 
 # Compact once this share of the batch has ended; each compaction copies the cache.
 COMPACT_AT = 0.1

@@ -20,7 +20,7 @@ from r1repro.reports.markup import Html, Row, Shown, Table, paragraphs
 from r1repro.rewards.steps import TRUE, read_steps
 from r1repro.runner.workspace import Workspace
 from r1repro.text.soundness import read_work
-from r1repro.training import objective, process
+from r1repro.training import objective, process_supervision
 
 RIGHT, WRONG, MORE, END = "r", "w", "-", "."
 OBJECTIVES: dict[str, tuple[str, str]] = {
@@ -136,8 +136,10 @@ def steps_by_hand(texts: Sequence[str], right: Sequence[bool]) -> pd.DataFrame:
     outcome_B = objective.advantages_of(right_B, size, "group")
     rows = {
         "reward of the step": rewards_B_S,
-        "normalized": process.normalized_steps(rewards_B_S, ends_B_S, size),
-        "process: sum from here on": process.process_advantages(rewards_B_S, ends_B_S, size, most),
+        "normalized": process_supervision.normalized_steps(rewards_B_S, ends_B_S, size),
+        "process: sum from here on": process_supervision.process_advantages(
+            rewards_B_S, ends_B_S, size, most
+        ),
         "outcome": outcome_B[:, None].expand_as(rewards_B_S),
     }
     named = [(i, step) for i, lines in enumerate(steps, start=1) for step in lines]

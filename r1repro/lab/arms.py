@@ -11,7 +11,7 @@ from r1repro.config import Config, lab
 from r1repro.duration import duration
 from r1repro.evaluation import metrics
 from r1repro.evaluation.arms import PASS, best, sampled_an_update
-from r1repro.evaluation.effects import WINDOW
+from r1repro.evaluation.claim_effects import WINDOW
 from r1repro.evaluation.statistics import Estimate
 from r1repro.lab import figures
 from r1repro.reports.drawing import Drawing

@@ -10,7 +10,7 @@ from torch import Tensor
 from r1repro.artifacts import StageResult
 from r1repro.config import Config
 from r1repro.evaluation import checkpoints
-from r1repro.generation.ask import ask
+from r1repro.generation.problem_samples import ask
 from r1repro.generation.rollouts import Sampling
 from r1repro.lab.tree import NOTHING, Tree, expectation, mean_length, words
 from r1repro.reports.markup import Html, paragraphs

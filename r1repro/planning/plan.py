@@ -18,8 +18,8 @@ from r1repro.errors import R1ReproError
 from r1repro.planning import expected, folders, pretrained
 from r1repro.planning.expected import Expected
 from r1repro.planning.memory import Memory
-from r1repro.planning.needs import counted, here, model_of, needs
 from r1repro.planning.probe import Speed, probe
+from r1repro.planning.stage_memory import counted, here, model_of, needs
 from r1repro.planning.work import (
     Work,
     kind,

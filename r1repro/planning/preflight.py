@@ -100,7 +100,7 @@ def _check_memory(config: Config, left: Sequence[str]) -> None:
     """Refuse a stage whose computed peak exceeds all memory; `plan` also counts overheads."""
     if config.model.made_here:
         return
-    from r1repro.planning.needs import here, needs
+    from r1repro.planning.stage_memory import here, needs
 
     there, what = here()
     for name in left:

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 from r1repro import gguf, hub
 from r1repro.config import TEACHER, Config, RLConfig, with_teacher
 from r1repro.evaluation import checkpoints
-from r1repro.generation.ask import ask
+from r1repro.generation.problem_samples import ask
 from r1repro.generation.rollouts import Sampling
 from r1repro.planning.expected import Expected
 from r1repro.planning.probe import be_quiet, machine, two_steps

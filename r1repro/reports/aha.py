@@ -8,7 +8,7 @@ import pandas as pd
 
 from r1repro.evaluation.checkpoints import main
 from r1repro.evaluation.metrics import families
-from r1repro.evaluation.problems import reconsidered
+from r1repro.evaluation.per_problem import reconsidered
 from r1repro.evaluation.results import Results
 from r1repro.evaluation.rows import with_work
 from r1repro.reports.markup import Row, Table

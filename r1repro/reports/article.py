@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 
 from r1repro.duration import duration
-from r1repro.evaluation import declared, metrics
+from r1repro.evaluation import claim_definitions, metrics
 from r1repro.evaluation.checkpoints import main
 from r1repro.evaluation.claims import VERDICTS, Judged
 from r1repro.evaluation.doctor import LOOKED_FOR
-from r1repro.reports import claims, shows, tables
+from r1repro.reports import claims_ledger, findings, tables
 from r1repro.reports.markup import Html, Row, Table, folded, joined, paragraphs
 from r1repro.reports.report import Report, commit, lab_of, listed
 from r1repro.reports.transcripts import LANGUAGES
@@ -52,8 +52,8 @@ def _model(shape: Mapping[str, Any]) -> str:
 
 def abstract(told: Report) -> Html | None:
     """What was found, worded as the intervals allow, how it was measured, and the verdicts."""
-    said = [*shows.findings(told.held_out), _measured(told)]
-    counts = claims.counts(told.judged)
+    said = [*findings.findings(told.held_out), _measured(told)]
+    counts = claims_ledger.counts(told.judged)
     if any(counts.values()) and told.manifest["scale"] != "smoke":
         where = "" if told.by_seed else ", in this one run"
         found = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
@@ -80,7 +80,8 @@ def chance(told: Report) -> Html | None:
     if not told.judged or told.manifest["scale"] == "smoke":
         return None
     return paragraphs(
-        claims.false_verdicts(told.judged, several=bool(told.by_seed)), claims.control(told.control)
+        claims_ledger.false_verdicts(told.judged, several=bool(told.by_seed)),
+        claims_ledger.control(told.control),
     )
 
 
@@ -101,8 +102,9 @@ def ledger(told: Report) -> Html | None:
             clear = verdict in ("reproduced", "contradicted")
             parts.append(folded(title, _claims(found, without_reward), opened=clear))
     if parts and lab_of(told.manifest) == "none":
+        others = claim_definitions.load(claim_definitions.LAB)
         more = (
-            f"{len(declared.load(declared.LAB))} claims are on methods that no stage uses, such as "
+            f"{len(others)} claims are on methods that no stage uses, such as "
             "PPO, rejection fine-tuning and a second round of RL. The lab trains those: r1repro "
             "run lab=all, whose report has the verdicts."
         )
@@ -116,15 +118,15 @@ def _claims(found: Sequence[Judged], without_reward: set[str]) -> Table:
         claim, measure = one.claim, one.claim.measure
         label = _lines(
             claim.statement,
-            claims.measured(measure) if measure else "",
+            claims_ledger.measured(measure) if measure else "",
             one.reason,
             "our question" if claim.ours else "",
             "with permuted rewards too" if claim.id in without_reward else "",
         )
         tuned = f"by validation accuracy: {claim.tuned}" if claim.tuned else ""
         cells = (
-            claims.told(measure, one.effect) if measure else "–",
-            _lines(claims.wanted(claim), claims.findable(one), tuned),
+            claims_ledger.told(measure, one.effect) if measure else "–",
+            _lines(claims_ledger.wanted(claim), claims_ledger.findable(one), tuned),
             _lines(claim.paper, claim.source),
         )
         rows.append(Row(label, cells))

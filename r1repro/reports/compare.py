@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from r1repro.evaluation import metrics, problems
+from r1repro.evaluation import metrics, per_problem
 from r1repro.evaluation.checkpoints import label_of, names
 from r1repro.evaluation.results import Results, flat, read_plain, read_results
 from r1repro.evaluation.statistics import Estimate, difference
@@ -149,7 +149,7 @@ def pairing(first: Version, second: Version, name: str) -> dict[str, Estimate]:
     """Paired changes of a checkpoint's accuracy; {} unless both versions asked the same."""
     if first.right is None or second.right is None:
         return {}
-    one, other = (problems.of_counts(version.right, name) for version in (first, second))
+    one, other = (per_problem.of_counts(version.right, name) for version in (first, second))
     if one.empty or not one.index.equals(other.index):
         return {}
     only = ["task", "level", "pass@1", "pass@1:of"]

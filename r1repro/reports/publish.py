@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from r1repro import artifacts
+from r1repro.code_marks import git_state
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
-from r1repro.marks import git_state
 from r1repro.reports import FILES
 from r1repro.reports.files import SUMS, check_sums
 

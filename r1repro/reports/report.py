@@ -12,14 +12,20 @@ from typing import Any, TypeAlias
 import pandas as pd
 from pyarrow import parquet
 
-from r1repro import artifacts, marks
+from r1repro import artifacts, code_marks
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, changed, lab, values
-from r1repro.evaluation import arms, claims, declared, held_out, moved, problems
+from r1repro.evaluation import (
+    arms,
+    claim_definitions,
+    claims,
+    held_out,
+    per_problem,
+    training_moved,
+)
 from r1repro.evaluation.checkpoints import CHECKPOINTS, EVALUATIONS, evaluated, main
 from r1repro.evaluation.claims import Judged
 from r1repro.evaluation.held_out import HeldOut
-from r1repro.evaluation.moved import Moved
 from r1repro.evaluation.results import (
     COSTS,
     Costs,
@@ -28,22 +34,23 @@ from r1repro.evaluation.results import (
     write_json,
     write_results,
 )
+from r1repro.evaluation.training_moved import Moved
 from r1repro.reports import FILES, RESOLVED, aha, drawing, figures, held_out_curve
-from r1repro.reports.claims import as_data
+from r1repro.reports.claims_ledger import as_data
 from r1repro.reports.files import SUMS
 from r1repro.runner.graph import graph
 from r1repro.runner.sequence import ARTICLE, LAB_ARTICLE
-from r1repro.tasks import asking, worlds
+from r1repro.tasks import prompting, worlds
 
 CURVES = "curves.parquet"
 """Metrics of every RL stage that figures and claims read, with a column `stage`."""
 RIGHT = "right.parquet"
-"""Right answers by problem and checkpoint; see r1repro.evaluation.problems.counts."""
+"""Right answers by problem and checkpoint; see r1repro.evaluation.per_problem.counts."""
 TAKEN_BACK = "taken_back.parquet"
 """Rows of aha.firsts without their texts."""
 JOINED = (
     held_out.RESULTS, held_out.DIFFERENCES, held_out.REFLECTION, held_out.ANSWERS, CURVES,
-    TAKEN_BACK, COSTS, moved.FILE, held_out_curve.FILE,
+    TAKEN_BACK, COSTS, training_moved.FILE, held_out_curve.FILE,
 )  # fmt: skip
 """Files that a report of several seeds reads of each run, besides manifest and configuration."""
 STAGES = (
@@ -122,12 +129,12 @@ def read(results: Mapping[str, StageResult], config: Config, until: str | None =
     held, costs = _measured(results)
     curves = {name: result.metrics() for name, result in results.items() if _has(result, "metrics")}
     stages_moved = {
-        name: moved.facts(rows, moved.weights_of(results[name].folder))
+        name: training_moved.facts(rows, training_moved.weights_of(results[name].folder))
         for name, rows in curves.items()
     }
     if lab.ITERATIVE in results:
         rounds = arms.rounds(results[lab.ITERATIVE].folder, "rounds")
-        stages_moved |= {name: moved.facts(rows) for name, rows in rounds.items()}
+        stages_moved |= {name: training_moved.facts(rows) for name, rows in rounds.items()}
     told = Report(
         _manifest(results, config, until),
         config,
@@ -175,10 +182,10 @@ def build(
     _write_joined(run_folder, told)
     if evaluations := evaluated(results):
         rows = {
-            name: pd.read_parquet(one.folder / "evaluation.parquet", columns=problems.COUNTED)
+            name: pd.read_parquet(one.folder / "evaluation.parquet", columns=per_problem.COUNTED)
             for name, one in evaluations.items()
         }
-        problems.write_counts(run_folder / RIGHT, problems.counts(rows))
+        per_problem.write_counts(run_folder / RIGHT, per_problem.counts(rows))
     if "r1_zero" in told.curves and "r1_zero" in told.summaries:
         drawn = figures.headline(told.curves["r1_zero"], main(told.summaries))
         drawing.save(drawn, run_folder / "figures" / "headline")
@@ -201,7 +208,7 @@ def _write_joined(folder: Path, told: Report) -> None:
     firsts = told.taken_back.reindex(columns=[*aha.KIND, "step"])
     firsts.to_parquet(folder / TAKEN_BACK, index=False)
     write_json(folder / COSTS, told.costs[0])
-    moved.write(folder / moved.FILE, told.moved)
+    training_moved.write(folder / training_moved.FILE, told.moved)
     if told.over_training:
         write_results(folder / held_out_curve.FILE, told.over_training)
 
@@ -245,7 +252,7 @@ def lab_of(manifest: Mapping[str, Any]) -> str:
 
 def ledger_hash(chosen: str = "none") -> str:
     """sha256 of the declared claims that lab=`chosen` is judged by."""
-    return artifacts.sha256(declared.FILE if chosen == "none" else declared.LAB)
+    return artifacts.sha256(claim_definitions.FILE if chosen == "none" else claim_definitions.LAB)
 
 
 def _measured(results: Mapping[str, StageResult]) -> tuple[HeldOut, Costs]:
@@ -258,7 +265,7 @@ def _measured(results: Mapping[str, StageResult]) -> tuple[HeldOut, Costs]:
         evaluations |= arms.rounds(results[lab.ITERATIVE].folder, "validation")
     if lab.ITERATIVE in results or any(name in lab.trained() for name in evaluations):
         return HeldOut(*arms.compared(evaluations), {}, pd.DataFrame()), {}
-    ways = asking.read_best(results["base_search"].folder) if "base_search" in results else {}
+    ways = prompting.read_best(results["base_search"].folder) if "base_search" in results else {}
     return held_out.measure(evaluations, ways), {}
 
 
@@ -296,7 +303,7 @@ def stages_of(results: Mapping[str, StageResult], config: Config) -> dict[str, d
     """What a manifest says of the stages; this_code: whether the present code built them."""
     kept = ("key", "version", "inputs", "code", "seconds", "hardware", "versions")
     runs = {name: stage.run for name, stage in graph(config).items()}
-    code = marks.of_functions(set(runs.values()))
+    code = code_marks.of_functions(set(runs.values()))
     return {
         name: {entry: result.manifest.get(entry) for entry in kept}
         | {"this_code": result.manifest.get("code") == code[runs[name]]}
@@ -347,8 +354,8 @@ def _manifest(
             "base_seed": config.base_seed,
             "world_seed": config.task.world_seed,
         },
-        "git": marks.git_state(ROOT),
-        "code": marks.everything(),
+        "git": code_marks.git_state(ROOT),
+        "code": code_marks.everything(),
         "config": plain | of_lab,
         "versions": artifacts.versions(),
         # of the training process if known, since this one may not see the GPU

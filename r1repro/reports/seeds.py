@@ -11,10 +11,18 @@ from typing import Any
 
 import pandas as pd
 
-from r1repro import artifacts, marks, parameters
+from r1repro import artifacts, code_marks, notebook_parameters
 from r1repro.config import ROOT, SEEDS
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import arms, claims, held_out, metrics, moved, problems, statistics
+from r1repro.evaluation import (
+    arms,
+    claims,
+    held_out,
+    metrics,
+    per_problem,
+    statistics,
+    training_moved,
+)
 from r1repro.evaluation.held_out import HeldOut
 from r1repro.evaluation.results import Results, flat, read_costs, read_plain, read_results
 from r1repro.evaluation.statistics import Estimate
@@ -44,7 +52,7 @@ def join(folders: Sequence[Path], target: Path, execute: Execute) -> Path:
         shutil.copytree(first / "notebooks", target / "notebooks")
     of_lab = report.lab_of(told.manifest) != "none"
     if of_lab:
-        problems.write_counts(target / RIGHT, _right(runs))
+        per_problem.write_counts(target / RIGHT, _right(runs))
     else:
         drawing.save(figures.seeds(told.r1_zero, told.by_seed), target / "figures" / "headline")
     given = {"runs": [str(folder) for folder in folders]}
@@ -69,9 +77,11 @@ def read(folders: Sequence[str | Path]) -> Report:
     Raises R1ReproError if there are fewer than two runs, one is unfinished, two have the same
     seeds, only some share a base, or they differ in more than seeds.
     """
-    parameters.check_names()
+    notebook_parameters.check_names()
     if isinstance(folders, str):  # by papermill's -p
-        folders = parameters.texts("runs", folders, 'run folders, such as -y "runs: [A, B]"')
+        folders = notebook_parameters.texts(
+            "runs", folders, 'run folders, such as -y "runs: [A, B]"'
+        )
     runs = [run for _, run in _runs(folders)]
     first, lights = runs[0], [run.light for run in runs]
     chosen = report.lab_of(first.manifest)
@@ -186,7 +196,7 @@ def _read(folder: Path) -> Report:
             {str(stage): rows.drop(columns="stage") for stage, rows in curves},
             costs=[read_costs(folder)],
             taken_back=pd.read_parquet(folder / TAKEN_BACK),
-            moved=moved.read(folder / moved.FILE),
+            moved=training_moved.read(folder / training_moved.FILE),
             over_training=read_results(curve) if curve.is_file() else {},
         )
         if not manifest["finished"]:
@@ -246,8 +256,8 @@ def _manifest(runs: Sequence[Report]) -> dict[str, Any]:
         "scale": first["scale"],
         "task": first["task"],
         "seeds": {name: [each[name] for each in seeds] for name in seeds[0]},
-        "git": marks.git_state(ROOT),
-        "code": marks.everything(),
+        "git": code_marks.git_state(ROOT),
+        "code": code_marks.everything(),
         "config": {k: v for k, v in first["config"].items() if k not in SEEDS},
         "versions": first["versions"],
         "hardware": first["hardware"],

@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 from transformers import PreTrainedTokenizerFast
 
 from r1repro.config import RLConfig
-from r1repro.tasks import asking, word_problems
+from r1repro.tasks import prompting, word_problems
 from r1repro.tasks.problem import Completion, Problem
 from r1repro.training import worked_group
 from r1repro.training.sft import IGNORED
@@ -20,7 +20,7 @@ WORKED = ("arithmetic", word_problems.FAMILY)
 def rewards(problem: Problem, settings: RLConfig) -> pd.DataFrame:
     """The rewards of three completions: right with tags, right without tags, wrong with tags."""
     work, answer = problem.prompt, problem.answer
-    if problem.task in WORKED and (solved := asking.worked(random.Random(0), problem)):
+    if problem.task in WORKED and (solved := prompting.worked(random.Random(0), problem)):
         work = "\n".join(solved.split("\n")[1:-1])
     texts = (
         f"<think>{work}</think><answer>{answer}</answer>",

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup, escape
 
-from r1repro.evaluation.answers import chosen, shown
 from r1repro.evaluation.checkpoints import label_of
 from r1repro.evaluation.rows import whole_groups
+from r1repro.evaluation.shown_answers import chosen, shown
 from r1repro.reports.markup import Html
 from r1repro.tasks import countdown
 from r1repro.text import marked

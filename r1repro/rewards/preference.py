@@ -7,8 +7,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from r1repro.rewards import rules
-from r1repro.rewards.accuracy import is_strictly_correct
+from r1repro.rewards import rule_rewards
+from r1repro.rewards.correctness import is_strictly_correct
 from r1repro.tasks.general import COMPLIANCE
 from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.language import language_share
@@ -49,7 +49,7 @@ class Preference:
 
         columns: of the problems, and `finished`, False for a completion that was cut off.
         """
-        problems = rules.problems_of(columns)
+        problems = rule_rewards.problems_of(columns)
         general = [i for i, problem in enumerate(problems) if problem.task in GENERAL]
         asked = [shown(problems[i], completions[i]) for i in general]
         scores = self.scores(asked, [columns["finished"][i] for i in general])

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
-from r1repro.rewards.accuracy import is_correct, stated_answer
+from r1repro.rewards.correctness import is_correct, stated_answer
 from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.soundness import Attempt, Sum, Work, read_line, read_work, value_of
 from r1repro.text.tags import ANSWER_OPEN, TAG, THINK_CLOSE, THINK_OPEN, boxed, read

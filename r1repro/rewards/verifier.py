@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from r1repro.errors import R1ReproError
-from r1repro.rewards.comparison import EQUAL, ROUNDED, compare
-from r1repro.rewards.notation import clean
+from r1repro.rewards.math_answers.comparison import EQUAL, ROUNDED, compare
+from r1repro.rewards.math_answers.notation import clean
 from r1repro.text.prose import is_sentence
 from r1repro.text.tags import marked_answer
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-from r1repro import artifacts, cores, marks
+from r1repro import artifacts, code_marks, cores
 from r1repro.artifacts import Damaged, StageResult
 from r1repro.errors import StageFailed
 from r1repro.runner import processes
@@ -57,7 +57,7 @@ def build(space: Workspace, names: Sequence[str], show: Display) -> dict[str, St
                     running[name] = _Building(space, name, show)
                     continue
                 found[name] = result
-                if result.manifest.get("code") != marks.of_function(space.find(name).run):
+                if result.manifest.get("code") != code_marks.of_function(space.find(name).run):
                     older.append(name)
                 show.done(result, built=False)
             if running:
@@ -111,7 +111,10 @@ class _Building:
             if self.space.is_done(self.name):
                 return True
             self.folder.mkdir(parents=True, exist_ok=True)
-            begun, code = self.folder / "code", marks.of_function(self.space.find(self.name).run)
+            begun, code = (
+                self.folder / "code",
+                code_marks.of_function(self.space.find(self.name).run),
+            )
             if not begun.exists():
                 begun.write_text(code)
             elif begun.read_text() != code:

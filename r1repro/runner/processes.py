@@ -23,7 +23,7 @@ from pkgutil import resolve_name
 from types import ModuleType
 from typing import Any, BinaryIO
 
-from r1repro import artifacts, marks
+from r1repro import artifacts, code_marks
 from r1repro.config import ROOT, Config, only, save
 from r1repro.cores import take_half
 from r1repro.errors import R1ReproError
@@ -42,7 +42,7 @@ ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(2**32),
 }
 _STAGES = "base_model rl sft evaluate cold_start_data rejection_sampling reward_model".split()
-PRELOADED = [*(f"r1repro.stages.{name}" for name in _STAGES), "r1repro.runner.held"]
+PRELOADED = [*(f"r1repro.stages.{name}" for name in _STAGES), "r1repro.runner.kept_sources"]
 # accelerate's defaults, given explicitly to avoid a warning. Port 0 is any free port, since another
 # stage may run in parallel.
 LAUNCHER = "-m accelerate.commands.launch --num_machines 1 --mixed_precision no".split()
@@ -113,7 +113,7 @@ def _fork(config: Config, name: str, log: BinaryIO, lock: int) -> Running:
     added, main = _environment(1), sys.modules["__main__"]
     # A Connection reaches the fork with its file descriptor, and closes this duplicate.
     files = [Connection(os.dup(number)) for number in (log.fileno(), lock)]
-    given = (config, name, marks.of_function(find(name, config).run), *files)
+    given = (config, name, code_marks.of_function(find(name, config).run), *files)
     process = context.Process(
         target=_forked, args=(*given, {**os.environ, **added}), name=f"r1repro {name}"
     )
@@ -149,7 +149,7 @@ def _forked(
     os.environ.update(environment)
     for number in (1, 2):
         os.dup2(log.fileno(), number)
-    if code != marks.of_function(find(name, config).run):
+    if code != code_marks.of_function(find(name, config).run):
         raise SystemExit(
             f"{REASON}the code was changed since this session started: restart it to use the change"
         )
@@ -234,7 +234,7 @@ def _facts(
         "inputs": {other: space.keys[other] for other in stage.inputs},
         # Two results with the same key differ in their manifests.
         "built_from": {o: artifacts.sha256(r.folder / "manifest.json") for o, r in inputs.items()},
-        "code": marks.of_function(stage.run),
+        "code": code_marks.of_function(stage.run),
         "versions": artifacts.versions(),
         "hardware": artifacts.hardware(),
         "processes": space.processes(stage.name),

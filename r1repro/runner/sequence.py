@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1repro import artifacts, marks
+from r1repro import artifacts, code_marks
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, Config, save
 from r1repro.duration import duration
@@ -320,7 +320,7 @@ def _unformatted(path: Path) -> str:
 def mark_of(notebook: Path) -> dict[str, str]:
     """The part of a mark that is of a notebook's source and of the code that it imports."""
     source = hashlib.sha256(notebook.read_bytes()).hexdigest()
-    return {"source": source, "code": marks.of_notebook(notebook)}
+    return {"source": source, "code": code_marks.of_notebook(notebook)}
 
 
 def recorded(executed: Path) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from r1repro.artifacts import Progress
 from r1repro.config import Config
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
-from r1repro.rewards.accuracy import is_correct
+from r1repro.rewards.correctness import is_correct
 from r1repro.stages import samples
 from r1repro.stages.reward_model import HELD_OUT, Answer
 from r1repro.stages.samples import Answer as Sampled

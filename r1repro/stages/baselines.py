@@ -18,14 +18,14 @@ from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config
 from r1repro.evaluation import checkpoints
 from r1repro.evaluation.rows import row
-from r1repro.generation.ask import ask, samples_of
+from r1repro.generation.problem_samples import ask, samples_of
 from r1repro.generation.rollouts import Sampling
 from r1repro.rewards import soundness
-from r1repro.rewards.accuracy import judge
+from r1repro.rewards.correctness import judge
 from r1repro.stages import samples
 from r1repro.stages.evaluate import Part, measure, parts, sampling, some, write
 from r1repro.stages.models import load_sampled, load_tokenizer
-from r1repro.tasks import asking, templates, worlds
+from r1repro.tasks import prompting, templates, worlds
 from r1repro.tasks.problem import Completion
 from r1repro.tasks.templates import Asked, Form
 
@@ -62,7 +62,7 @@ def search(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> 
         progress.update(done, len(tried), **{"pass@1": float(table["right"].mean())})
     found = pd.concat(tables)[["way", "temperature", "family", "pass@1", "answers"]]
     found.to_parquet(folder / SEARCH, index=False)
-    (folder / asking.BEST).write_text(json.dumps(chosen(found), indent=1), encoding="utf-8")
+    (folder / prompting.BEST).write_text(json.dumps(chosen(found), indent=1), encoding="utf-8")
 
 
 def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
@@ -76,7 +76,7 @@ def chosen(search: pd.DataFrame) -> dict[str, dict[str, float | str]]:
 def best(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Evaluate each family with its best prompt; inputs: the policy and its search."""
     policy, searched = inputs.values()
-    found = asking.read_best(searched.folder)
+    found = prompting.read_best(searched.folder)
     forms = _ways(config)
     reasoning, general = parts(config, forms["plain"], forms["plain"])
     asked = [
@@ -111,7 +111,7 @@ def trained_few_shot(config: Config, inputs: Inputs, folder: Path, progress: Pro
     """Evaluate R1-Zero or R1 in its own form, after `few_shot`'s examples on reasoning problems."""
     name, trained = next(iter(inputs.items()))
     zero_shot = templates.asked(checkpoints.form(config, name))
-    form = asking.few_shot(worlds.of(config.task), zero_shot)[_best_few(config, inputs)]
+    form = prompting.few_shot(worlds.of(config.task), zero_shot)[_best_few(config, inputs)]
     write(config, trained.folder / "model", parts(config, form, zero_shot), folder, progress)
 
 

@@ -10,7 +10,7 @@ from r1repro.evaluation import held_out
 from r1repro.evaluation.checkpoints import STUDENTS, evaluated, of_student
 from r1repro.evaluation.results import COSTS, write_json
 from r1repro.stages.student_data import distillation_flops, training_data
-from r1repro.tasks import asking
+from r1repro.tasks import prompting
 from r1repro.training.flops import equal_flops_row
 
 
@@ -24,7 +24,7 @@ def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> Non
     """
     evaluations = {name: result.evaluation() for name, result in evaluated(inputs).items()}
     searched = inputs.get("base_search")
-    ways = {} if searched is None else asking.read_best(searched.folder)
+    ways = {} if searched is None else prompting.read_best(searched.folder)
     held_out.write(folder, held_out.measure(evaluations, ways))
     write_json(folder / COSTS, costs(inputs))
     progress.update(1, 1)

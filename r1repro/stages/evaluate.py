@@ -17,9 +17,9 @@ from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config
 from r1repro.evaluation import checkpoints
 from r1repro.evaluation.rows import row
-from r1repro.generation.ask import ask, samples_of
+from r1repro.generation.problem_samples import ask, samples_of
 from r1repro.generation.rollouts import Sampling
-from r1repro.rewards.accuracy import judge
+from r1repro.rewards.correctness import judge
 from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import templates, worlds
 from r1repro.tasks.problem import GENERAL, Problem

@@ -26,7 +26,7 @@ from transformers import (
 from r1repro.artifacts import Progress, write_atomically
 from r1repro.config import PLAIN_ENGINE, EngineConfig
 from r1repro.errors import R1ReproError
-from r1repro.evaluation.moved import FILE as MOVED
+from r1repro.evaluation.training_moved import FILE as MOVED
 from r1repro.generation.vllm_engine import VLLM
 from r1repro.training import adapters
 

@@ -18,11 +18,11 @@ from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config, lab
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
-from r1repro.rewards.rules import problems_of_rows
+from r1repro.rewards.rule_rewards import problems_of_rows
 from r1repro.stages import samples, sft
 from r1repro.stages.answer_pairs import paired
 from r1repro.stages.models import load_tokenizer, load_trained, store
-from r1repro.tasks import asking, templates, worlds
+from r1repro.tasks import prompting, templates, worlds
 from r1repro.tasks.problem import Problem
 from r1repro.training import dpo
 
@@ -68,7 +68,7 @@ def _worked(config: Config, problems: Sequence[Problem]) -> list[dict[str, Any]]
     """
     rng, found = random.Random(f"worked-{config.seed}"), []
     for problem in problems:
-        text = asking.worked(rng, problem)
+        text = prompting.worked(rng, problem)
         if text is not None:
             answer = text.removeprefix(problem.prompt).lstrip("\n")
             found.append(samples.described(problem) | {"completion": answer})

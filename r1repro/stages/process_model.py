@@ -21,7 +21,7 @@ from r1repro.rewards.preference import Preference
 from r1repro.rewards.steps import read_steps
 from r1repro.stages import answer_pairs, reward_model
 from r1repro.stages.models import load_reward_model, load_tokenizer, new_reward_model
-from r1repro.training.steps import Judge
+from r1repro.training.completion_steps import Judge
 
 
 def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:

@@ -12,7 +12,7 @@ from r1repro.artifacts import Inputs, Progress
 from r1repro.config import Config, RewardModelConfig
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
-from r1repro.generation.ask import ask
+from r1repro.generation.problem_samples import ask
 from r1repro.generation.rollouts import Sampling
 from r1repro.rewards.preference import Preference, encoded, grade, shown
 from r1repro.stages import samples

@@ -12,10 +12,10 @@ import pandas as pd
 from r1repro.artifacts import Progress
 from r1repro.config import Config, RewardModelConfig, RLConfig, SamplesConfig
 from r1repro.errors import R1ReproError
-from r1repro.generation.ask import ask, samples_of
+from r1repro.generation.problem_samples import ask, samples_of
 from r1repro.generation.rollouts import Sampling
 from r1repro.rewards import soundness
-from r1repro.rewards.accuracy import is_strictly_correct, judge
+from r1repro.rewards.correctness import is_strictly_correct, judge
 from r1repro.stages.models import load_sampled, load_tokenizer
 from r1repro.tasks import filters, templates, worlds
 from r1repro.tasks.general import Item

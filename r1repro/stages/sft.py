@@ -14,7 +14,7 @@ from r1repro.artifacts import FACTS, Inputs, Progress, StageResult, write_atomic
 from r1repro.config import Config, SFTConfig
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
-from r1repro.rewards.rules import problems_of_rows
+from r1repro.rewards.rule_rewards import problems_of_rows
 from r1repro.stages import samples
 from r1repro.stages.models import load_tokenizer, load_trained, store
 from r1repro.stages.student_data import training_data

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from r1repro import records
+from r1repro import row_files
 from r1repro.config import GeneralConfig
 from r1repro.errors import R1ReproError
 from r1repro.tasks import fields
@@ -65,16 +65,16 @@ def _rows(
 ) -> Iterator[tuple[str, dict[str, Any], Problem]]:
     """(place for messages, row, question); the question may be in the chat of the answer."""
     assert path is not None
-    for number, row in records.read(Path(path)):
+    for number, row in row_files.read(Path(path)):
         place = f"{path}, row {number}"
         name = general.prompt if general.prompt in row else chat
         if isinstance(row.get(name), str) and name == chat:
-            records.field(row, general.prompt, place)
+            row_files.field(row, general.prompt, place)
         yield place, row, problem(_text(row, name, fields.USER, place))
 
 
 def _text(row: dict[str, Any], name: str, speakers: tuple[str, ...], place: str) -> str:
-    said = fields.turn(records.field(row, name, place), speakers)
+    said = fields.turn(row_files.field(row, name, place), speakers)
     if said is None or not said.strip():
         raise R1ReproError(f"{place}: {name} must be non-empty text, or a chat that has it")
     return said

@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from r1repro.config import TaskConfig
 from r1repro.errors import R1ReproError, offered
-from r1repro.tasks import mini_world, reasoning_gym, sources, word_problems
+from r1repro.tasks import datasets, mini_world, reasoning_gym, word_problems
+from r1repro.tasks.datasets import SOURCES, Source
 from r1repro.tasks.problem import Problem
-from r1repro.tasks.sources import SOURCES, Source
 from r1repro.tasks.world import GENERATED, World, general_splits
 from r1repro.text.overlap import copies
 
@@ -48,7 +48,7 @@ def test_sources(task: TaskConfig) -> list[Source]:
 
 def _named(key: str, name: str) -> Source:
     if name not in SOURCES:
-        known = offered(name, SOURCES, "r1repro/tasks/sources.py has")
+        known = offered(name, SOURCES, "r1repro/tasks/datasets.py has")
         raise R1ReproError(f"{key}={name} is not accepted; use {known}")
     return SOURCES[name]
 
@@ -71,11 +71,11 @@ def _own(task: TaskConfig, path: str, name: str = "own") -> Source:
 def _of_data(task: TaskConfig) -> World:
     rng = random.Random(f"data-{task.world_seed}")
     trained = train_source(task)
-    training, conflicting = sources.questions(trained)
+    training, conflicting = datasets.questions(trained)
     facts = {trained.name: _facts(trained, training, conflicting)}
     test: list[Problem] = []
     for source in test_sources(task):
-        found, conflicting = sources.questions(source)
+        found, conflicting = datasets.questions(source)
         facts[source.name] = _facts(source, found, conflicting)
         test += found if len(found) <= task.test_problems else rng.sample(found, task.test_problems)
     # Questions may repeat across test sets and occur in the training set.
@@ -124,6 +124,6 @@ def _apart(free: list[Problem], held: list[Problem]) -> tuple[list[Problem], int
 
 
 def _facts(source: Source, problems: list[Problem], conflicting: int) -> dict[str, object]:
-    where = {"hub": source.hub, "commit": sources.place(source).name} if source.hub else {}
+    where = {"hub": source.hub, "commit": datasets.place(source).name} if source.hub else {}
     counts = {"problems": len(problems), "with different gold answers": conflicting}
-    return {**where, **counts, "sha256": sources.digest(problems)}
+    return {**where, **counts, "sha256": datasets.digest(problems)}

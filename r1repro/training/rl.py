@@ -21,17 +21,17 @@ from r1repro.artifacts import Progress
 from r1repro.config import OF_TOKENS, PLAIN_ENGINE, EngineConfig, RLConfig
 from r1repro.errors import R1ReproError
 from r1repro.generation.rollouts import ends
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.tasks import templates
 from r1repro.tasks.problem import Problem
 from r1repro.training import (
     adapters,
+    completion_steps,
     flops,
     objective,
     rl_metrics,
     sharding,
     snapshots,
-    steps,
     trainers,
 )
 from r1repro.training.critic import Critic
@@ -103,7 +103,7 @@ def rule_of(name: str, settings: RLConfig) -> Callable[..., list[float]]:
     """The reward function for a name in `weights`."""
     if settings.format_of_right and name in ("accuracy", "format"):
         name = {"accuracy": "accuracy_in_tag", "format": "format_of_right"}[name]
-    rule = getattr(rules, name)
+    rule = getattr(rule_rewards, name)
     return partial(rule, cap=settings.cap) if name == "overlong" else rule
 
 
@@ -121,7 +121,7 @@ def train(
     budget: float | None = None,
     permuted: bool = False,
     plateau: bool = False,
-    judge: steps.Judge | None = None,
+    judge: completion_steps.Judge | None = None,
     engine: EngineConfig = PLAIN_ENGINE,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Train `model` in place; returns (one metrics row per step, completions kept during training).
@@ -170,7 +170,9 @@ def build(
     recorder = Recorder(settings, tokenizer, model, preference, folder)
     optimizer = MuonWithAdamW(model, settings.lr_matrices, settings.lr_rest)
     prompts = [templates.render(template, problem) for problem in problems]
-    rows = [{"prompt": p, **rules.columns_of(x)} for p, x in zip(prompts, problems, strict=True)]
+    rows = [
+        {"prompt": p, **rule_rewards.columns_of(x)} for p, x in zip(prompts, problems, strict=True)
+    ]
     own = engine.rollouts == "own"
     more = {} if own else vllm_arguments(engine, settings, model, tokenizer, prompts)
     trainer = PackedGRPOTrainer(

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
-from r1repro.rewards import rules
-from r1repro.rewards.accuracy import judge, stated_answer, timeouts
+from r1repro.rewards import rule_rewards
+from r1repro.rewards.correctness import judge, stated_answer, timeouts
 from r1repro.tasks.problem import GENERAL
 from r1repro.text.language import language_share
 from r1repro.text.reflection import reflection_count
@@ -35,7 +35,7 @@ def completions(
     ends: Sequence[int],
 ) -> pd.DataFrame:
     """A row per completion of this process; columns: of its problem, as TRL passes them."""
-    ids, problems = columns["completion_ids"], rules.problems_of(columns)
+    ids, problems = columns["completion_ids"], rule_rewards.problems_of(columns)
     lengths = {text: len(tokenizer.encode(text)) for text in set(columns["prompts"])}
     before = timeouts()
     correct = judge(problems, texts)
@@ -49,7 +49,7 @@ def completions(
             # this process's count, on its first row
             "timeouts": [timeouts() - before] + [0] * (len(problems) - 1),
             "unparseable": [answer is None for answer in map(stated_answer, problems, texts)],
-            "format_valid": [reward == 1.0 for reward in rules.format(texts)],
+            "format_valid": [reward == 1.0 for reward in rule_rewards.format(texts)],
             "tokens": [len(row) for row in ids],
             "prompt_tokens": [lengths[text] for text in columns["prompts"]],
             "finished": [bool(row) and row[-1] in ends for row in ids],

@@ -21,7 +21,7 @@ from trl.models.utils import _ForwardRedirection
 
 from r1repro.config import PLAIN_OBJECTIVE, ObjectiveConfig
 from r1repro.errors import R1ReproError
-from r1repro.training import adapters, objective, resume, sharding, steps
+from r1repro.training import adapters, completion_steps, objective, resume, sharding
 from r1repro.training.critic import Critic
 from r1repro.training.kl import ESTIMATORS
 from r1repro.training.logprobs import micro_batches, plain_head, token_logps
@@ -67,7 +67,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         self.clock, self.count = clock, count
         self.read = {False: 0, True: 0}
         self.critic: Critic | None = None
-        self.judge: steps.Judge | None = None
+        self.judge: completion_steps.Judge | None = None
 
     def training_step(
         self, model: torch.nn.Module, inputs: Any, num_items_in_batch: Any = None
@@ -131,7 +131,7 @@ class PackedGRPOTrainer(GRPOTrainer):
             batch["advantages"] = objective.advantages_of(rewards_B, size, kind)[own]
             return batch
         questions = [row["question"] for row in inputs]
-        batch["advantages"], read = steps.advantages(
+        batch["advantages"], read = completion_steps.advantages(
             rewards_B[own], batch, self.processing_class, size, questions, self.judge
         )
         self.clock("reference", time.perf_counter() - started)

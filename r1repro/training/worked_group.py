@@ -13,9 +13,9 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1repro.config import OF_TOKENS, RLConfig
-from r1repro.generation.ask import ask
+from r1repro.generation.problem_samples import ask
 from r1repro.generation.rollouts import Sampling
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.tasks.problem import Completion, Problem
 from r1repro.tasks.templates import Form
 from r1repro.training import objective
@@ -102,7 +102,9 @@ def rewarded(
 ) -> tuple[dict[str, list[float]], Tensor]:
     """The rewards of K completions by name, and their weighted sum of shape [K]."""
     texts = [completion.text for completion in completions]
-    columns = {name: [value] * len(texts) for name, value in rules.columns_of(problem).items()}
+    columns = {
+        name: [value] * len(texts) for name, value in rule_rewards.columns_of(problem).items()
+    }
     columns["completion_ids"] = [completion.token_ids for completion in completions]
     paid = weights(settings)
     rewards = {name: rule_of(name, settings)(texts, **columns) for name in paid}

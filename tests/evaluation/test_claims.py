@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks.claims_procedure import estimates, several_seeds, share, stated_power
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import claims, effects
+from r1repro.evaluation import claim_effects, claims
 from r1repro.evaluation.checkpoints import CHECKPOINTS, PAIRS
-from r1repro.evaluation.declared import (
+from r1repro.evaluation.claim_definitions import (
     EXPECTED,
     Change,
     Claim,
@@ -21,9 +21,9 @@ from r1repro.evaluation.declared import (
     Value,
     load,
 )
-from r1repro.evaluation.effects import Light
-from r1repro.evaluation.moved import Curve, Moved
+from r1repro.evaluation.claim_effects import Light
 from r1repro.evaluation.statistics import Estimate, over_seeds, power, sign_flip, t_interval
+from r1repro.evaluation.training_moved import Curve, Moved
 from r1repro.runner.graph import graph
 
 MOVES = Moved(0.1, "reward", 0.02, {"reward": Curve(0.4, 0.3, 0.01)})
@@ -156,9 +156,9 @@ def test_two_scopes_differ_by_the_root_of_the_squared_halves():
         Value("level_5/pass@1", "r1", "level_1/pass@1"),
         Change("level_5/pass@1", "base", "r1_zero", "level_1/pass@1"),
     ):
-        effect = effects.effect(measure, at)
+        effect = claim_effects.effect(measure, at)
         assert (effect.value, effect.low, effect.high) == pytest.approx((-0.1, -0.15, -0.05))
-    assert effects.effect(Value("level_5/pass@1", "r1", "level_9/pass@1"), at) is None
+    assert claim_effects.effect(Value("level_5/pass@1", "r1", "level_9/pass@1"), at) is None
 
 
 def curves(**columns: object) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def curves(**columns: object) -> pd.DataFrame:
 def test_a_rise_is_counted_from_where_the_format_is_there():
     format_valid = np.repeat([0.2, 1.0], [10, 40])
     length = np.concatenate([np.full(10, 500.0), np.linspace(20, 60, 40)])
-    found = effects.effect(
+    found = claim_effects.effect(
         Rise("length", "r1_zero"),
         run(r1_zero=curves(format_valid=format_valid, length=length)),
     )
@@ -178,18 +178,22 @@ def test_a_rise_is_counted_from_where_the_format_is_there():
     assert math.isnan(found.low), "the steps of one run are no independent draws"
     never = run(r1_zero=curves(format_valid=0.5, length=length))
     for light in (never, run(), run(r1_zero=curves().drop(columns="length"))):
-        assert effects.effect(Rise("length", "r1_zero"), light) is None
+        assert claim_effects.effect(Rise("length", "r1_zero"), light) is None
 
 
 def test_what_settles_first_leads():
     accuracy = np.repeat([0.1, 0.6], [30, 20])
     format_valid = np.repeat([0.2, 1.0], [10, 40])
     lead = Lead("format_valid", "pass_at_1", "r1_zero")
-    found = effects.effect(lead, run(r1_zero=curves(format_valid=format_valid, pass_at_1=accuracy)))
+    found = claim_effects.effect(
+        lead, run(r1_zero=curves(format_valid=format_valid, pass_at_1=accuracy))
+    )
     assert found.value == 20 and math.isnan(found.low)
     flat = curves(format_valid=0.2, pass_at_1=accuracy)
-    assert effects.effect(lead, run(r1_zero=flat)) is None, "what is never learned leads nothing"
-    assert effects.reaches(pd.Series(accuracy).head(3), 0.0) is None
+    assert claim_effects.effect(lead, run(r1_zero=flat)) is None, (
+        "what is never learned leads nothing"
+    )
+    assert claim_effects.reaches(pd.Series(accuracy).head(3), 0.0) is None
 
 
 def test_a_ratio_is_judged_in_powers_of_two():
@@ -197,18 +201,18 @@ def test_a_ratio_is_judged_in_powers_of_two():
         "base": {"x": Estimate(1.0, 0.5, 2.0, 9)},
         "r1_zero": {"x": Estimate(4.0, 2.0, 8.0, 9)},
     }
-    found = effects.effect(Times("x", "base", "r1_zero"), Light(sides, {}, {}))
+    found = claim_effects.effect(Times("x", "base", "r1_zero"), Light(sides, {}, {}))
     assert (found.value, found.low, found.high) == pytest.approx((2, 2 - 2**0.5, 2 + 2**0.5))
     sides["base"]["x"] = Estimate(0.0, 0.0, 0.1, 9)
-    assert effects.effect(Times("x", "base", "r1_zero"), Light(sides, {}, {})) is None
+    assert claim_effects.effect(Times("x", "base", "r1_zero"), Light(sides, {}, {})) is None
 
 
 def test_k_stands_for_the_samples_drawn():
     at = {f"reasoning/{m}@{k}": estimate(0.1, 0.2) for m in ("pass", "cons") for k in (4, 16)}
     light = Light({"r1": at}, {}, {})
-    assert effects.effect(Value("reasoning/cons@k", "r1"), light) == estimate(0.1, 0.2)
+    assert claim_effects.effect(Value("reasoning/cons@k", "r1"), light) == estimate(0.1, 0.2)
     del at["reasoning/cons@16"]
-    assert effects.effect(Value("reasoning/cons@k", "r1"), light) is None
+    assert claim_effects.effect(Value("reasoning/cons@k", "r1"), light) is None
 
 
 def test_every_declared_claim_can_be_answered_by_the_stages():

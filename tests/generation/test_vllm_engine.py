@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from r1repro.generation.ask import ask
+from r1repro.generation.problem_samples import ask
 from r1repro.generation.rollouts import Sampling
 from r1repro.generation.vllm_engine import PROMPT_ROOM, VLLM
 from r1repro.tasks import mini_world, templates

@@ -11,7 +11,7 @@ from r1repro.config import LABS, ROOT, lab
 from r1repro.errors import R1ReproError
 from r1repro.evaluation.checkpoints import about, form
 from r1repro.lab import arms, failures
-from r1repro.planning.needs import needs
+from r1repro.planning.stage_memory import needs
 from r1repro.planning.work import settings_of, work
 from r1repro.runner.workspace import Workspace
 from tests.evaluation.test_metrics import rows

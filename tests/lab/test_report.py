@@ -13,8 +13,8 @@ from r1repro import artifacts
 from r1repro.artifacts import StageResult
 from r1repro.config import ROOT, compose, lab, save
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import arms, claims, declared, metrics, problems
-from r1repro.evaluation.declared import Change
+from r1repro.evaluation import arms, claim_definitions, claims, metrics, per_problem
+from r1repro.evaluation.claim_definitions import Change
 from r1repro.evaluation.results import read_results
 from r1repro.lab import report as of_lab
 from r1repro.reports import report, seeds
@@ -48,7 +48,7 @@ def quick():
     """Few draws of the bootstrap, and a checkout without changes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("r1repro.evaluation.metrics.compare", partial(metrics.compare, draws=200))
-        patch.setattr("r1repro.marks.git_state", lambda checkout: CLEAN)
+        patch.setattr("r1repro.code_marks.git_state", lambda checkout: CLEAN)
         yield
 
 
@@ -145,7 +145,7 @@ def test_the_report_of_a_run_has_every_arm(runs):
 
 def test_what_the_papers_say_of_the_methods_is_judged_by_the_best_arms(runs):
     found = verdicts(runs[0])
-    assert set(found) == {claim.id for claim in declared.load(declared.LAB)}
+    assert set(found) == {claim.id for claim in claim_definitions.load(claim_definitions.LAB)}
     assert found["grpo-beats-ppo-95"] == found["process-supervision"] == "reproduced"
     assert found["iterative-rl"] == found["refreshed-reward"] == "reproduced"
     assert "not testable" not in found.values()
@@ -161,7 +161,7 @@ def test_what_the_papers_say_of_the_methods_is_judged_by_the_best_arms(runs):
 
 def test_every_claim_on_the_lab_has_arms_that_sampled_as_much():
     start = compose().stage.r1_zero
-    for claim in declared.load(declared.LAB):
+    for claim in claim_definitions.load(claim_definitions.LAB):
         shown = lab.shown_in(claim.lab).values()
         assert isinstance(claim.measure, Change)
         for side in {claim.measure.before, claim.measure.after} - ROUNDS:
@@ -169,8 +169,11 @@ def test_every_claim_on_the_lab_has_arms_that_sampled_as_much():
             assert of, f"{claim.id}: {claim.lab} shows no {side}"
             assert {(s.batches, s.questions, s.generations) for s in of} == {(40, 16, 16)}
     with pytest.raises(R1ReproError, match="lab must be one of why_rl"):
-        declared._claim({"id": "a", "statement": "s", "source": "v1", "paper": "", "lab": "zen",
-                         "measure": {}, "expected": "up", "smallest": 1}, declared.LAB)  # fmt: skip
+        claim_definitions._claim(
+            {"id": "a", "statement": "s", "source": "v1", "paper": "", "lab": "zen", "measure": {},
+             "expected": "up", "smallest": 1},
+            claim_definitions.LAB,
+        )  # fmt: skip
 
 
 def test_seeds_are_joined_with_the_spread_over_them(runs, joined):
@@ -209,8 +212,8 @@ def test_right_answers_of_every_seed_are_kept(runs, joined):
     found = pd.read_parquet(joined / "right.parquet")
     for seed, run in enumerate(runs):
         name = f"lab_process of seed {seed}, base seed 0"
-        one = problems.of_counts(pd.read_parquet(run / "right.parquet"), "lab_process")
-        pd.testing.assert_frame_equal(problems.of_counts(found, name), one)
+        one = per_problem.of_counts(pd.read_parquet(run / "right.parquet"), "lab_process")
+        pd.testing.assert_frame_equal(per_problem.of_counts(found, name), one)
         value = read_results(run / "results.json")["lab_process"][PASS].value
         assert found[name].sum() / found[f"{name}:of"].sum() == pytest.approx(value, abs=SMALL)
 

@@ -12,8 +12,8 @@ from r1repro.config import LABS, ROOT
 from r1repro.config import compose as composed
 from r1repro.planning import plan
 from r1repro.planning.expected import Expected
-from r1repro.planning.needs import needs
 from r1repro.planning.probe import Speed
+from r1repro.planning.stage_memory import needs
 from r1repro.planning.work import Work
 from r1repro.runner.graph import find, graph
 from r1repro.runner.workspace import Workspace

@@ -12,7 +12,7 @@ from r1repro.notebook import open_run
 from r1repro.planning import preflight
 from r1repro.runner.graph import find
 from r1repro.runner.workspace import Workspace
-from r1repro.tasks.sources import SOURCES
+from r1repro.tasks.datasets import SOURCES
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

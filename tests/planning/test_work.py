@@ -9,7 +9,7 @@ import pytest
 from r1repro import artifacts
 from r1repro.config import compose as composed
 from r1repro.planning import memory, plan
-from r1repro.planning.needs import needs
+from r1repro.planning.stage_memory import needs
 from r1repro.planning.work import TRACE, work
 from r1repro.runner.graph import find
 from r1repro.runner.workspace import Workspace

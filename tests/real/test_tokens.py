@@ -2,7 +2,7 @@
 
 import pytest
 
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.stages.sft import token_ids
 from r1repro.tasks import mini_world, templates
 from r1repro.tasks.problem import Problem
@@ -71,8 +71,8 @@ def test_prompt_and_completion_are_tokens_of_their_text(real, template):
     assert learned.count(tokenizer.eos_token_id) == 1
     said = begun + tokenizer.decode(learned, skip_special_tokens=True)
     assert read(said).format_valid and read(said).answer == "7"
-    columns = {key: [value] for key, value in rules.columns_of(asked()).items()}
-    assert rules.format([said]) == rules.accuracy([said], **columns) == [1.0]
+    columns = {key: [value] for key, value in rule_rewards.columns_of(asked()).items()}
+    assert rule_rewards.format([said]) == rule_rewards.accuracy([said], **columns) == [1.0]
 
 
 def test_questions_of_the_mini_world_survive_every_template(real):

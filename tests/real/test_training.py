@@ -11,7 +11,7 @@ from r1repro.artifacts import Progress
 from r1repro.config import EngineConfig, SFTConfig
 from r1repro.evaluation import doctor
 from r1repro.planning import memory
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.stages.models import load_model, load_tokenizer, load_trained, save_model
 from r1repro.stages.sft import token_ids
 from r1repro.tasks import mini_world, templates
@@ -57,7 +57,7 @@ def _problems(settings):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_rl_killed_and_resumed_reaches_the_same_bits(real, tmp_path, monkeypatch, precision):
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     settings = dataclasses.replace(SETTINGS, steps=3, save_every=2, reference_sync_steps=2)
     engine = EngineConfig(precision=precision, lora_rank=0 if real.name == "smollm2" else 8)
     straight, rows = _trained(real, tmp_path / "a", settings, engine)
@@ -126,7 +126,7 @@ def test_fine_tuning_killed_and_resumed_reaches_the_same_bits(real, tmp_path):
 
 @pytest.mark.parametrize("rank", [0, 8], ids=["whole", "LoRA"])
 def test_memory_is_within_a_fifth_of_what_is_foretold(real, tmp_path, monkeypatch, rank):
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     engine = EngineConfig("bfloat16", gradient_checkpointing=True, lora_rank=rank)
     settings = dataclasses.replace(
         SETTINGS, max_completion_tokens=40, micro_batch_tokens=2_000, save_every=10**6

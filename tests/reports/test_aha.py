@@ -1,7 +1,7 @@
 import pandas as pd
 
 from r1repro.evaluation.metrics import summarize
-from r1repro.evaluation.problems import reconsidered
+from r1repro.evaluation.per_problem import reconsidered
 from r1repro.evaluation.statistics import Estimate
 from r1repro.reports import aha
 from tests.reports.made_up import evaluation

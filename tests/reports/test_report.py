@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from r1repro.config import Config, compose
-from r1repro.evaluation import checkpoints, moved
+from r1repro.evaluation import checkpoints, training_moved
 from r1repro.evaluation.claims import Change, Claim, Judged
 from r1repro.evaluation.metrics import summarize
 from r1repro.evaluation.results import read_costs, read_results, write_results
 from r1repro.evaluation.statistics import Estimate
-from r1repro.reports import article, claims, notebooks, report
+from r1repro.reports import article, claims_ledger, notebooks, report
 from r1repro.reports.report import STAGES, needed
 from r1repro.runner.graph import graph
 from r1repro.stages import comparison
@@ -318,18 +318,18 @@ def test_a_smoke_run_judges_no_claim_and_says_so(tmp_path, run_folder):
 
 
 def test_what_has_moved_is_kept_beside_the_report(built):
-    found = moved.read(built.parent / "moved.json")
+    found = training_moved.read(built.parent / "moved.json")
     assert {"r1_zero", "dev1", "r1_zero_permuted", "qwen_distilled"} <= set(found)
     assert found["r1_zero"].weights == 0.1 and found["r1_zero"].curves["format"].shifted
     assert found["dev1"].learned == "loss" and math.isnan(found["dev1"].kl)
-    assert {name for name, one in found.items() if moved.still(one)} == set()
+    assert {name for name, one in found.items() if training_moved.still(one)} == set()
 
 
 def test_a_stage_that_stood_still_has_no_verdict(fresh):
     results = compared(fresh)
     flat = rl_metrics().assign(reward=1.987, kl=6e-5, reward_accuracy=0.99, pass_at_1=0.99)
     flat.to_parquet(results["r1"].folder / "metrics.parquet")
-    told = {one["id"]: one for one in claims.as_data(report.read(results, fresh).judged)}
+    told = {one["id"]: one for one in claims_ledger.as_data(report.read(results, fresh).judged)}
     for name in ("last-rl-leaves-reasoning", "r1-keeps-up-with-zero"):
         assert told[name]["verdict"] == "not testable"
         assert told[name]["reason"].startswith("no movement shown in r1: the weights by 10 %")

@@ -10,7 +10,7 @@ import pytest
 from r1repro import cli
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError
-from r1repro.evaluation import metrics, problems
+from r1repro.evaluation import metrics, per_problem
 from r1repro.evaluation.results import read_results, write_results
 from r1repro.evaluation.statistics import Estimate, t_interval
 from r1repro.reports import FILES, compare, held_out_curve, seeds
@@ -250,7 +250,7 @@ def test_versions_are_small_and_an_old_one_says_what_it_lacks(versions, tmp_path
 def test_checkpoints_of_versions_are_paired_without_their_runs(versions, evaluations, tmp_path):
     _, published = versions
     one = compare.read(published[0])
-    before, after = (problems.of_counts(one.right, name) for name in ("base", "r1"))
+    before, after = (per_problem.of_counts(one.right, name) for name in ("base", "r1"))
     found = metrics.paired(before, after, draws=500)
     expected = metrics.differences(evaluations["base"], evaluations["r1"], draws=500)
     # A version counts the right answers alone, not those that are right by another rule.

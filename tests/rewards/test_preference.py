@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import Qwen3Config, Qwen3ForSequenceClassification
 
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.rewards.preference import Preference, grade, shown
 from r1repro.tasks.general import REFUSALS
 from r1repro.tasks.problem import Problem
@@ -60,8 +60,8 @@ def judge():
 
 def test_a_reward_lies_between_0_and_1_and_only_general_prompts_get_one(judge):
     columns = {
-        name: [rules.columns_of(p)[name] for p in (WORD, SUM, HARM)]
-        for name in rules.columns_of(WORD)
+        name: [rule_rewards.columns_of(p)[name] for p in (WORD, SUM, HARM)]
+        for name in rule_rewards.columns_of(WORD)
     }
     columns["finished"] = [True, True, True]
     texts = ["<think>x</think><answer>cat</answer>", "<answer>3</answer>", "no"]

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from r1repro.rewards import soundness
-from r1repro.rewards.accuracy import is_correct
+from r1repro.rewards.correctness import is_correct
 from r1repro.rewards.soundness import judge, mode, passes, works_through
-from r1repro.tasks import asking, corpus, mini_world
+from r1repro.tasks import corpus, mini_world, prompting
 from r1repro.tasks.problem import Problem
 from r1repro.text.soundness import read_work
 from r1repro.text.tags import END
@@ -148,7 +148,7 @@ def test_right_work_is_sound_and_no_changed_digit_is(world):
     rng = random.Random(0)
     seen = 0
     for problem in itertools.islice(world.train("sound"), 300):
-        text = asking.worked(rng, problem)
+        text = prompting.worked(rng, problem)
         if text is None:
             continue
         said = text.removeprefix(f"{problem.prompt}\n")

@@ -6,11 +6,11 @@ import pytest
 from r1repro import cli
 from r1repro.errors import R1ReproError
 from r1repro.rewards import verifier
-from r1repro.rewards.comparison import EQUAL, compare
-from r1repro.rewards.expressions import expression
-from r1repro.rewards.math_answers import read
-from r1repro.rewards.notation import clean
-from r1repro.rewards.values import exact
+from r1repro.rewards.math_answers.comparison import EQUAL, compare
+from r1repro.rewards.math_answers.expressions import expression
+from r1repro.rewards.math_answers.notation import clean
+from r1repro.rewards.math_answers.parsing import read
+from r1repro.rewards.math_answers.values import exact
 from r1repro.rewards.verifier import Verifier, check_gold, quick
 from r1repro.text.tags import marked_answer
 

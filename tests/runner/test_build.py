@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from r1repro import artifacts, cores, marks
+from r1repro import artifacts, code_marks, cores
 from r1repro.config import ROOT
 from r1repro.errors import R1ReproError, StageFailed
 from r1repro.runner import build as builder
@@ -194,7 +194,7 @@ def test_a_damaged_result_is_announced_moved_and_built_again(compose, fake_graph
 def test_other_code_is_announced_and_the_result_used(compose, fake_graph, monkeypatch):
     config, show = compose(), Quiet()
     before = made(config, "first")
-    monkeypatch.setattr(marks, "of_function", lambda dotted: "other")
+    monkeypatch.setattr(code_marks, "of_function", lambda dotted: "other")
     assert made(config, "first", show=show).manifest == before.manifest
     assert "different code version" in show.said[0]
 

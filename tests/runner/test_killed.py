@@ -9,7 +9,7 @@ import pytest
 
 from r1repro import artifacts, config
 from r1repro.errors import StageFailed
-from r1repro.evaluation.moved import weights_of
+from r1repro.evaluation.training_moved import weights_of
 from r1repro.runner import processes
 from r1repro.runner.workspace import Workspace
 from tests.quiet import Quiet, made

@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from r1repro import config, marks
+from r1repro import code_marks, config
 from r1repro.config import ROOT
 from r1repro.errors import StageFailed
 from r1repro.runner.workspace import Workspace
@@ -75,7 +75,7 @@ def test_it_ends_with_the_process_that_asked(tmp_path):
 
 def test_changed_code_is_refused_by_a_server_that_holds_the_old(tmp_path, monkeypatch):
     made(compose(tmp_path), "base")
-    monkeypatch.setattr(marks, "of_function", lambda dotted: "newer")
+    monkeypatch.setattr(code_marks, "of_function", lambda dotted: "newer")
     with pytest.raises(StageFailed, match="the code was changed since this session started"):
         made(compose(tmp_path), "base", "evaluate_base", show=Quiet())
 

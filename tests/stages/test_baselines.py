@@ -13,7 +13,7 @@ from r1repro.config import ModelConfig
 from r1repro.stages import baselines, evaluate
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
-from r1repro.tasks import asking, templates, worlds
+from r1repro.tasks import prompting, templates, worlds
 from r1repro.tasks.tokenizer import train as train_tokenizer
 from r1repro.text.tags import END
 from tests.laptop import laptop
@@ -66,7 +66,7 @@ def test_the_best_ways_are_asked_on_the_held_out_problems(config, searched, tmp_
         "arithmetic": {"way": "few_2", "temperature": 0.0},
         "countdown": {"way": "step", "temperature": 0.6},
     }
-    (tmp_path / asking.BEST).write_text(json.dumps(best))
+    (tmp_path / prompting.BEST).write_text(json.dumps(best))
     found = tmp_path / "found"
     found.mkdir()
     inputs = searched | {"base_search": SimpleNamespace(folder=tmp_path)}
@@ -111,7 +111,7 @@ def test_a_trained_checkpoint_is_asked_in_its_own_form_after_the_bases_examples(
     reasoning, general = seen["asked"]
     assert reasoning.sampling.temperature == config.evaluation.temperature
     assert reasoning.samples == config.evaluation.samples_between
-    few = asking.ways(worlds.of(config.task), "mini")["few_2"]
+    few = prompting.ways(worlds.of(config.task), "mini")["few_2"]
     for problem in reasoning.problems[:4]:
         own, shown = templates.render("mini", problem), few(problem).prompt
         *examples, question = shown.split(END)

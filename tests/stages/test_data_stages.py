@@ -12,7 +12,7 @@ from r1repro import config as configuration
 from r1repro.errors import R1ReproError
 from r1repro.rewards import soundness
 from r1repro.stages import cold_start_data, rejection_sampling, samples
-from r1repro.tasks import asking, filters, general, mini_world, worlds
+from r1repro.tasks import filters, general, mini_world, prompting, worlds
 from r1repro.tasks.problem import GENERAL, Completion, Problem
 from r1repro.text.tags import read
 
@@ -66,7 +66,7 @@ def test_what_rejection_sampling_keeps_is_sound(monkeypatch):
     rng = random.Random(0)
     answers, unsound = [], 0
     for problem in itertools.islice(worlds.of(config.task).train("rejection"), 60):
-        text = asking.worked(rng, problem)
+        text = prompting.worked(rng, problem)
         if text is None:
             continue
         *lines, closing = text.removeprefix(f"{problem.prompt}\n").split("\n")

@@ -10,7 +10,7 @@ import pytest
 from r1repro import config as configuration
 from r1repro.artifacts import Progress
 from r1repro.config import ModelConfig, lab
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.stages import iterative
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import load_reward_model, save_model
@@ -25,7 +25,7 @@ def test_a_round_is_paid_by_the_reward_model_alone():
     start = configuration.compose().stage.r1_zero
     found = lab.of_round(start)
     paid = {name: weight for name, weight in rl.weights(found).items() if weight}
-    assert paid == {"preference": 1.0} and rl.rule_of("accuracy", found) is rules.accuracy
+    assert paid == {"preference": 1.0} and rl.rule_of("accuracy", found) is rule_rewards.accuracy
     assert (found.steps, found.reference_sync_steps) == (20, 20) and found.beta == start.beta
     assert lab.of_round(dataclasses.replace(start, steps=6)).steps == 3
 

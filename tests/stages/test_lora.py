@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM
 from r1repro import config as configuration
 from r1repro.artifacts import Progress
 from r1repro.config import ModelConfig
-from r1repro.evaluation.moved import weights_of
-from r1repro.rewards import rules
+from r1repro.evaluation.training_moved import weights_of
+from r1repro.rewards import rule_rewards
 from r1repro.stages import rl, sft
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import save_model
@@ -29,7 +29,7 @@ def _weights(folder):
 
 
 def test_sft_then_grpo_with_adapters_are_ordinary_folders(tmp_path, monkeypatch):
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     config = configuration.compose(["scale=smoke", "engine.lora_rank=4", "engine.lora_alpha=8"])
     problems = worlds.of(config.task).train(0)
     data = pd.DataFrame(

@@ -9,7 +9,7 @@ import torch
 
 from r1repro.config import EngineConfig, ModelConfig
 from r1repro.errors import R1ReproError
-from r1repro.evaluation.moved import weights_of
+from r1repro.evaluation.training_moved import weights_of
 from r1repro.generation.vllm_engine import VLLM
 from r1repro.stages import models
 from r1repro.stages.base_model import from_random_weights

@@ -12,8 +12,8 @@ from r1repro import config as configuration
 from r1repro.artifacts import Progress
 from r1repro.config import ModelConfig, lab
 from r1repro.errors import R1ReproError
-from r1repro.rewards.accuracy import is_correct
-from r1repro.rewards.rules import problems_of_rows
+from r1repro.rewards.correctness import is_correct
+from r1repro.rewards.rule_rewards import problems_of_rows
 from r1repro.stages import offline, samples
 from r1repro.stages.base_model import from_random_weights
 from r1repro.stages.models import load_tokenizer, save_model

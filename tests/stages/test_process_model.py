@@ -97,7 +97,9 @@ def test_the_stage_and_the_arm_that_it_pays(base, monkeypatch):
     monkeypatch.setattr(PackedGRPOTrainer, "_generate_and_score_completions", kept)
     monkeypatch.setattr(process_model, "judge", watched)
     # the tiny policy writes no step and no right answer
-    monkeypatch.setattr("r1repro.training.steps.read_steps", lambda text: [Step(0, 0.0, text)])
+    monkeypatch.setattr(
+        "r1repro.training.completion_steps.read_steps", lambda text: [Step(0, 0.0, text)]
+    )
     given = inputs | {lab.PROCESS: SimpleNamespace(folder=folder)}
     rl.arm("process_learned", config, given, trained, Progress(trained))
     rows = pd.read_parquet(trained / "metrics.parquet")

@@ -11,10 +11,10 @@ import pytest
 from r1repro import config as configuration
 from r1repro.artifacts import Progress, StageResult
 from r1repro.errors import R1ReproError
-from r1repro.generation import ask
+from r1repro.generation import problem_samples
 from r1repro.generation.rollouts import Rollout
 from r1repro.planning import plan, preflight
-from r1repro.planning.needs import needs
+from r1repro.planning.stage_memory import needs
 from r1repro.planning.work import work
 from r1repro.reports.report import without_places
 from r1repro.reports.settings import students
@@ -94,7 +94,7 @@ def rollouts(request, monkeypatch):
     module = ModuleType("vllm")
     module.LLM, module.SamplingParams = LLM, SimpleNamespace
     monkeypatch.setitem(sys.modules, "vllm", module)
-    monkeypatch.setattr(ask, "sample", sample)
+    monkeypatch.setattr(problem_samples, "sample", sample)
     return request.param
 
 

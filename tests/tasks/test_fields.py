@@ -5,8 +5,8 @@ import json
 import pytest
 
 from r1repro.errors import R1ReproError
-from r1repro.tasks import fields, sources
-from r1repro.tasks.sources import Source
+from r1repro.tasks import datasets, fields
+from r1repro.tasks.datasets import Source
 
 ASKED = "What is 6 + 6?"
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": ASKED}]
@@ -18,7 +18,7 @@ IMAGE = [{"role": "user", "content": [{"type": "image", "url": "a.png"}]}]
 def problem(tmp_path, question, answer):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"question": question, "answer": answer}))
-    (found,), _ = sources.questions(Source("own", path=str(path)))
+    (found,), _ = datasets.questions(Source("own", path=str(path)))
     return found
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from r1repro.errors import R1ReproError
-from r1repro.rewards.accuracy import matches
+from r1repro.rewards.correctness import matches
 from r1repro.tasks import arithmetic, corpus, countdown, general, mini_world, templates
 from r1repro.tasks.expression import evaluate
 from r1repro.tasks.held_out import HeldOut, numbers_of, solutions, true_sums

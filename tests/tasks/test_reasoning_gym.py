@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from r1repro.errors import R1ReproError
-from r1repro.rewards.accuracy import is_correct
+from r1repro.rewards.correctness import is_correct
 from r1repro.tasks import reasoning_gym
 
 

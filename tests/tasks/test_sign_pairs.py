@@ -2,7 +2,7 @@
 
 import pytest
 
-from r1repro.rewards.accuracy import is_correct
+from r1repro.rewards.correctness import is_correct
 from r1repro.tasks import mini_world, sign_pairs
 from r1repro.tasks.arithmetic import Chain
 

@@ -5,7 +5,7 @@ import pytest
 from r1repro.config import compose
 from r1repro.errors import R1ReproError
 from r1repro.evaluation import checkpoints
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.stages.sft import token_ids
 from r1repro.tasks import mini_world, templates
 from r1repro.tasks.problem import Problem
@@ -76,9 +76,9 @@ def test_prompt_begun_tag_reward_and_loss_mask_agree_in_every_family(family):
     # A completion is rewarded as if it contained the opening tag itself.
     said = templates.begun(prompt) + text
     assert read(said).format_valid and read(said).answer == "7"
-    assert rules.format([said]) == [1.0]
-    columns = {key: [value] for key, value in rules.columns_of(problem).items()}
-    assert rules.accuracy([said], **columns) == [1.0]
+    assert rule_rewards.format([said]) == [1.0]
+    columns = {key: [value] for key, value in rule_rewards.columns_of(problem).items()}
+    assert rule_rewards.accuracy([said], **columns) == [1.0]
     assert not read(text).format_valid
 
 

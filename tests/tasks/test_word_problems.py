@@ -9,7 +9,7 @@ import pytest
 
 from r1repro.config import TaskConfig
 from r1repro.errors import R1ReproError
-from r1repro.rewards.accuracy import is_correct
+from r1repro.rewards.correctness import is_correct
 from r1repro.tasks import word_problems, worlds
 from r1repro.text.language import language_share
 from tests.laptop import laptop

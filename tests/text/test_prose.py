@@ -3,7 +3,7 @@ import json
 import pytest
 
 from r1repro.config import ROOT
-from r1repro.tasks.sources import right_answer
+from r1repro.tasks.datasets import right_answer
 from r1repro.text.prose import is_sentence
 
 DATA = ROOT / "tests" / "data"

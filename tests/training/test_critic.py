@@ -9,7 +9,7 @@ from transformers import Qwen3ForCausalLM
 from r1repro.config import PLAIN_ENGINE, ObjectiveConfig
 from r1repro.errors import R1ReproError
 from r1repro.planning import memory
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.training.critic import OPTIMIZER, VALUE_CLIP, WEIGHTS
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, Killed, _built, trained
@@ -140,7 +140,7 @@ def test_a_critic_learns_what_its_returns_are(base, tokenizer, tmp_path):
 
 def test_a_killed_run_continues_with_its_critic(base, tokenizer, tmp_path, monkeypatch):
     """Two passes over each generation, so that values are clipped and ratios have left 1."""
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     settings = dataclasses.replace(
         ONCE, objective=dataclasses.replace(PPO, passes=2), save_every=2, sample_every=1
     )

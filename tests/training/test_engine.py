@@ -11,7 +11,7 @@ from trl import SFTConfig as Arguments
 
 from r1repro.artifacts import Progress
 from r1repro.config import EngineConfig, SFTConfig
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.stages.models import load_trained, new_reward_model
 from r1repro.training import adapters, rl, sft, trainers, trl_sampling
 from r1repro.training.logprobs import token_logps
@@ -28,7 +28,7 @@ SHORT = dataclasses.replace(SETTINGS, steps=2, lr_rest=1e-2)
 @pytest.fixture(autouse=True)
 def paid(monkeypatch):
     """A random model earns no rule reward, so its weights would not move."""
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3ForCausalLM
 
 from r1repro.artifacts import Progress
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.tasks import mini_world
 from r1repro.training import adapters, flops, rl
 from tests.length_rewarded import by_length
@@ -88,7 +88,7 @@ def test_a_step_is_charged_with_its_own_update_and_the_first_with_the_rollout(
 def test_the_policy_is_kept_after_the_step_that_spends_the_budget(
     base, tokenizer, tmp_path, monkeypatch, share, step
 ):
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     seen = []
     keep = rl.Recorder._keep
     monkeypatch.setattr(

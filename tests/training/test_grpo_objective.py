@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen3ForCausalLM
 from r1repro.artifacts import Progress
 from r1repro.config import PLAIN_ENGINE, RLConfig
 from r1repro.errors import R1ReproError
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.stages import rl as stage
 from r1repro.stages.models import load_trained
 from r1repro.tasks import mini_world
@@ -163,7 +163,7 @@ def test_same_seed_same_weights_and_a_broken_run_continues_to_them(
 ):
     """Covers a reference sync (every 2 steps) and off-policy halves of a rollout."""
     # A random model earns no rule reward, so its weights would not move.
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     settings = dataclasses.replace(
         SETTINGS, steps=6, reference_sync_steps=2, save_every=2, sample_every=1, snapshot_every=2
     )
@@ -259,7 +259,9 @@ def trained(base, tokenizer, folder, settings, die_at=None, engine=PLAIN_ENGINE,
 def paid_for(recorder, texts, step=0):
     """Rewards of these texts by each reward function, in groups of SETTINGS."""
     problem = Problem("p", "arithmetic", "en", 1, "1+1", "2")
-    columns = {name: [value] * len(texts) for name, value in rules.columns_of(problem).items()}
+    columns = {
+        name: [value] * len(texts) for name, value in rule_rewards.columns_of(problem).items()
+    }
     columns |= {"completion_ids": [[1]] * len(texts), "prompts": ["p"] * len(texts)}
     state = SimpleNamespace(global_step=step)
     return [f(texts, trainer_state=state, **columns) for f in recorder.reward_functions()]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from r1repro.config import EngineConfig
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.training import objective, rl, trl_sampling
 from r1repro.training.objective import MISMATCH_CAP, ROUNDING
 from tests.length_rewarded import by_length
@@ -17,7 +17,7 @@ ON_POLICY = dataclasses.replace(SETTINGS, steps_per_generation=1)
 
 @pytest.fixture(autouse=True)
 def paid(monkeypatch):
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
 
 
 def _told_otherwise(monkeypatch, off):

@@ -9,7 +9,7 @@ from trl.trainer import grpo_trainer
 
 from r1repro.config import EngineConfig, ObjectiveConfig
 from r1repro.generation.rollouts import Sampling, ends, sample
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.training import objective
 from tests.length_rewarded import by_length
 from tests.training.test_grpo_objective import SETTINGS, Killed, plain, trained
@@ -23,7 +23,7 @@ RISING = dataclasses.replace(
 
 @pytest.fixture(autouse=True)
 def paid(monkeypatch):
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
 
 
 def test_a_rollout_begun_before_the_rise_keeps_its_cap():

@@ -10,7 +10,7 @@ from transformers import Qwen3ForCausalLM
 from r1repro.artifacts import Progress
 from r1repro.config import RLConfig, SFTConfig
 from r1repro.evaluation.doctor import examine
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.tasks import mini_world, templates
 from r1repro.training import rl, sft
 from tests.laptop import laptop
@@ -51,7 +51,7 @@ def verdicts(rows, **changes) -> dict[str, str]:
 
 def test_a_learning_rate_of_zero(base, tokenizer, tmp_path, monkeypatch):
     # A random model earns no rule reward, so no learning rate would move it.
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     none = {"lr_matrices": 0.0, "lr_rest": 0.0}
     rows = trained(base, tokenizer, tmp_path / "zero", **none)
     assert "rate of 0" in verdicts(rows, **none)[STILL]
@@ -61,7 +61,7 @@ def test_a_learning_rate_of_zero(base, tokenizer, tmp_path, monkeypatch):
 
 
 def test_a_learning_rate_beyond_all_bounds(base, tokenizer, tmp_path, monkeypatch):
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     wild = {"lr_matrices": 1.0, "lr_rest": 1.0}
     rows = trained(base, tokenizer, tmp_path, **wild)
     assert {"exploding KL", "non-finite KL"} & set(verdicts(rows, **wild))

@@ -10,7 +10,7 @@ from transformers import Qwen3ForCausalLM
 from r1repro.artifacts import Progress, StageResult
 from r1repro.config import ObjectiveConfig
 from r1repro.evaluation.rows import whole_groups
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.tasks import mini_world
 from r1repro.training import rl
 from tests.length_rewarded import by_length
@@ -146,7 +146,7 @@ def test_kl_in_the_reward(base, tokenizer, tmp_path, off_policy):
 
 
 def test_two_passes_over_each_generation(base, tokenizer, tmp_path, monkeypatch):
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     settings = dataclasses.replace(_settings(passes=2), steps_per_generation=1, sample_every=1)
     world = mini_world.build(0, 20, 20)
     problems = [p for p, _ in zip(world.train(0), range(8), strict=False)]
@@ -181,7 +181,7 @@ def test_two_passes_over_each_generation(base, tokenizer, tmp_path, monkeypatch)
 def test_two_passes_with_the_kl_in_the_reward_continue_to_the_same_weights(
     base, tokenizer, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     settings = dataclasses.replace(
         _settings(passes=2, kl_in="reward", kl="k1"), steps_per_generation=1, save_every=2
     )

@@ -13,7 +13,7 @@ from trl.trainer import grpo_trainer
 
 from r1repro.config import EngineConfig
 from r1repro.generation.rollouts import Sampling, sample
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.stages.models import load_trained
 from r1repro.training import adapters, objective, rl
 from r1repro.training.logprobs import token_logps
@@ -61,7 +61,7 @@ class StandIn:
 def stand_in(monkeypatch):
     monkeypatch.setattr(grpo_trainer, "VLLMGeneration", StandIn)
     monkeypatch.setattr(StandIn, "made", [])
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     return StandIn.made
 
 
@@ -155,7 +155,7 @@ def test_adapters_are_handed_over_merged_and_the_frozen_weights_stay(
     """In bfloat16, where TRL's merging and unmerging changes the frozen weights."""
     monkeypatch.setattr(grpo_trainer, "VLLMGeneration", Loading)
     monkeypatch.setattr(Loading, "made", [])
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     policies = []
     engine = EngineConfig(precision="bfloat16", lora_rank=4, lora_alpha=8, rollouts="vllm")
     settings = dataclasses.replace(SETTINGS, steps=3, steps_per_generation=1, lr_rest=1e-2)

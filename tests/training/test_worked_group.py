@@ -5,7 +5,7 @@ import dataclasses
 import torch
 from transformers import Qwen3ForCausalLM
 
-from r1repro.rewards import rules
+from r1repro.rewards import rule_rewards
 from r1repro.tasks import mini_world, templates
 from r1repro.training import objective, worked_group
 from tests.length_rewarded import by_length
@@ -13,7 +13,7 @@ from tests.training.test_grpo_objective import SETTINGS
 
 
 def test_a_group_is_rewarded_and_updates_the_policy_once(base, tokenizer, monkeypatch):
-    monkeypatch.setattr(rules, "accuracy", by_length)
+    monkeypatch.setattr(rule_rewards, "accuracy", by_length)
     settings = dataclasses.replace(SETTINGS, generations=6, lr_matrices=1e-3, lr_rest=1e-3)
     problems = mini_world.build(0, 20, 20).validation
     policy, reference = (Qwen3ForCausalLM.from_pretrained(base) for _ in range(2))
@@ -45,7 +45,7 @@ def test_groups_of_equal_rewards_are_passed_over_before_the_one_update(
         asked.append(columns["problem_id"][0])
         return [float(len(asked) == 2 and i == 0) for i in range(len(completions))]
 
-    monkeypatch.setattr(rules, "accuracy", second)
+    monkeypatch.setattr(rule_rewards, "accuracy", second)
     settings = dataclasses.replace(SETTINGS, generations=4, format_weight=0.0)
     problems = mini_world.build(0, 20, 20).validation[:4]
     policy, reference = (Qwen3ForCausalLM.from_pretrained(base) for _ in range(2))

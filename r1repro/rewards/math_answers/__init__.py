@@ -1,0 +1,1 @@
+"""Answers in mathematics: parsed into what they say, and compared by it."""

@@ -1,5 +1,0 @@
-"""Imported by the server that forks stages: keeps the sources of the code that it has loaded."""
-
-from r1repro import marks
-
-marks.hold()
