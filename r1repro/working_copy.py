@@ -14,7 +14,10 @@ PACKED = Path(__file__).with_name("packed")
 
 
 def write(folder: Path) -> list[str]:
-    """Write a working copy; returns the names in it. Raises R1ReproError if `folder` has any."""
+    """Write a working copy; returns the names in it.
+
+    Raises R1ReproError unless `folder` is new or empty.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise R1ReproError(f"{folder} is not empty: give a folder that is new or empty")
     source = PACKED if PACKED.is_dir() else ROOT

@@ -91,7 +91,7 @@ def _built(kind: Any, node: Any, prefix: str = "") -> Any:
     Raises TypeError for a setting that it lacks or does not know.
     """
     if not isinstance(node, dict):
-        raise refused(prefix.rstrip("."), node, "a group of settings")
+        raise refused(prefix.rstrip(".") or "the configuration", node, "a group of settings")
     hints = get_type_hints(kind, include_extras=True)
     made = {}
     for name, value in node.items():
@@ -141,12 +141,12 @@ def _resolved(config: Config) -> Config:
         paths += ["task.path", "task.test_path"]
         name = "own" if config.task.name == "mini" else config.task.name
         config = changed(config, "task.name", name)
-    traces, teacher = config.student.traces or "", config.student.teacher or ""
+    traces, teacher = config.student.traces or "", config.student.teacher
     if Path(traces).suffix in row_files.SUFFIXES:
         paths.append("student.traces")
     # Whether it names a folder or a file rather than a model of the hub.
-    named = teacher.startswith(("/", ".", "~")) or teacher.endswith(GGUF)
-    if named or (teacher and Path(teacher).exists()):
+    named = teacher is not None and (teacher.startswith(("/", ".", "~")) or teacher.endswith(GGUF))
+    if named or (teacher is not None and Path(teacher).exists()):
         paths.append("student.teacher")
     for path in paths:
         typed = attrgetter(path)(config)
@@ -189,7 +189,7 @@ def _read(text: str) -> tuple[str, Any]:
         raise R1ReproError(
             f"`{text}` is not a setting: write `--{key} STAGE` after `r1repro run` or `plan`"
         )
-    if override.get_key_element() != key:
+    if override.is_add() or override.is_delete() or override.is_force_add():
         raise R1ReproError(
             f"`{text}` would add or delete a key: only key=value for a key that exists is accepted"
         )
@@ -294,7 +294,7 @@ def load(path: Path | str) -> Config:
         )
     try:
         config: Config = _built(Config, OmegaConf.to_container(OmegaConf.load(path), resolve=True))
-    except (OmegaConfBaseException, yaml.YAMLError, TypeError) as error:
+    except (OmegaConfBaseException, yaml.YAMLError, TypeError, R1ReproError) as error:
         reason = " ".join(str(error).split())
         raise R1ReproError(
             f"{path} is not a configuration of this version ({reason}): compose it again"

@@ -11,7 +11,8 @@ class EngineConfig:
     """How models are loaded, trained and sampled.
 
     precision: "auto" is replaced when the settings are composed. Full fine-tuning keeps float32
-        weights under autocast; frozen weights (LoRA, or models that only sample) have it.
+        weights under autocast; frozen weights (LoRA, or models that only sample) have this
+        precision.
     attention: attention implementation, as named by transformers.
     sharded: shard weights, gradients and optimizer state over the processes (FSDP2); rollouts use
         a full copy of the weights.

@@ -35,7 +35,7 @@ def check_root() -> None:
 TABLES = ("model", "task", "student", "ablation")
 """Groups whose choices, with the settings of each, are in conf/GROUPs.yaml."""
 GROUPS = ("scale", *TABLES)
-_OWN = {
+_FOR_OWN_FILES = {
     "model": "; for a folder write scale=gpu model=local model.path=FOLDER, for a model of the hub "
     "see docs/extend.md",
     "task": "; for a file of your own write task=own task.path=FILE",
@@ -64,7 +64,7 @@ def check_choice(group: str, name: object) -> None:
     names = choices(group)
     if name not in names:
         where = f"conf/{group}s.yaml has" if group in TABLES else f"conf/{group}/ has"
-        own = _OWN.get(group, "")
+        own = _FOR_OWN_FILES.get(group, "")
         raise refused(group, name, f"one of {offered(str(name), names, where)}{own}")
 
 

@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from r1repro.config.groups import ROOT, check_root
-from r1repro.config.ranges import changed
 from r1repro.config.schema import RLConfig, SFTConfig, StagesConfig
 from r1repro.errors import R1ReproError
 
@@ -161,9 +160,7 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
             "raised_cap": None if raised is None else most,
         }
     changes |= {"lr_matrices": rate * start.lr_matrices, "lr_rest": rate * start.lr_rest}
-    found = start
-    for key, value in changes.items():
-        found = changed(found, key, value)
+    found = _with(start, changes)
     if arm.learned_steps and found.objective.advantage != "process":
         raise R1ReproError(
             f"an arm of {PLACE} has learned_steps but no reward for steps: give it "
@@ -178,6 +175,14 @@ def settings(start: RLConfig, arm: Arm) -> RLConfig:
         found, steps=batches * passes, save_every=saved, snapshot_every=0, raised_at=raised,
         reference_sync_steps=found.reference_sync_steps * passes,
     )  # fmt: skip
+
+
+def _with(start: RLConfig, changes: Mapping[str, Any]) -> RLConfig:
+    """With these changes, unchecked: a multiple of a rate may be beyond what a person may give."""
+    prefix = "objective."
+    inner = {k.removeprefix(prefix): v for k, v in changes.items() if k.startswith(prefix)}
+    own = {k: v for k, v in changes.items() if not k.startswith(prefix)}
+    return replace(start, **own, objective=replace(start.objective, **inner))
 
 
 def of_round(start: RLConfig) -> RLConfig:

@@ -1,6 +1,7 @@
 """What a setting may be: its type, and the range or the choices that stand beside it."""
 
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
+from numbers import Integral, Real
 from typing import Annotated, Any, NamedTuple, Self, get_args, get_type_hints
 
 from r1repro.errors import R1ReproError
@@ -58,7 +59,9 @@ class Setting(NamedTuple):
         """The value in the setting's type. Raises R1ReproError for one that it does not take."""
         if value is None and self.optional:
             return None
-        if type(value) is not self.kind and (type(value), self.kind) != (int, float):
+        numbers = {int: Integral, float: Real}.get(self.kind)  # numpy's among them
+        fits = type(value) is self.kind if numbers is None else isinstance(value, numbers)
+        if not fits or (isinstance(value, bool) and self.kind is not bool):
             raise refused(key, value, SAID[self.kind])
         if self.accepted is not None and not self.accepted.accepts(value):
             raise refused(key, value, self.accepted.said)
@@ -73,8 +76,12 @@ def changed(node: Any, path: str, value: Any, key: str = "") -> Any:
     first, _, rest = path.partition(".")
     if rest:
         return replace(node, **{first: changed(getattr(node, first), rest, value, key or path)})
-    setting = Setting.of(get_type_hints(type(node), include_extras=True)[first])
-    return replace(node, **{first: setting.checked(key or path, value)})
+    hint = get_type_hints(type(node), include_extras=True)[first]
+    if not is_dataclass(hint):
+        value = Setting.of(hint).checked(key or path, value)
+    elif not isinstance(value, hint):  # type: ignore[arg-type]
+        raise refused(key or path, value, "a group of settings")
+    return replace(node, **{first: value})
 
 
 Count = Annotated[int, Within(1, 2**40, "a whole number of at least 1")]

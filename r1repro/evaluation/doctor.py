@@ -25,7 +25,8 @@ STEPS = 5
 LATE = 0.25
 """Shares are judged over this last part of the rows."""
 CLIPPED = 0.25
-"""Maximum share of clipped completions, which earn no reward: more and the reward is the cap's."""
+"""Maximum share of clipped completions; they earn no reward, so above it the reward measures the
+length cap."""
 ZERO_VARIANCE = 0.8
 """Maximum share of groups with equal rewards, which have zero advantage."""
 UNPARSEABLE = 0.25
@@ -142,7 +143,7 @@ _RATES = ("lr_matrices", "lr_rest")
 def _verdicts(rows: pd.DataFrame, settings: Any) -> Iterator[_Verdict]:
     if isinstance(settings, EvaluationConfig):
         asked = rows[~rows["task"].isin(GENERAL)]
-        yield from _clipped(rows.assign(clipped=~rows["finished"]), "max_completion_tokens")
+        yield from _clipped(1 - _mean(rows, "finished"), "max_completion_tokens")
         yield from _unparseable(asked.assign(unparseable=asked["extracted"].isna()))
         return
     yield from _not_finite(rows, settings)
@@ -153,7 +154,8 @@ def _verdicts(rows: pd.DataFrame, settings: Any) -> Iterator[_Verdict]:
     raised = settings.last_cap > settings.max_completion_tokens
     yield from _updates(rows, late, settings)
     yield from _rewards(rows, late, settings)
-    yield from _clipped(late, "raised_cap" if raised else "max_completion_tokens")
+    cap = "raised_cap" if raised else "max_completion_tokens"
+    yield from _clipped(_mean(late, "clipped"), cap)
     yield from _unparseable(late)
     yield from _timeouts(late, settings)
     yield from _collapsed_entropy(rows, late)
@@ -294,8 +296,7 @@ def _fewer_right(rows: pd.DataFrame, late: pd.DataFrame, settings: RLConfig) -> 
         yield "accuracy collapse", fell, f"{100 * HALVED:g} {start}", remedy, _RATES
 
 
-def _clipped(late: pd.DataFrame, cap: str) -> Iterator[_Verdict]:
-    share = _mean(late, "clipped")
+def _clipped(share: float, cap: str) -> Iterator[_Verdict]:
     if share > CLIPPED:
         yield (
             "clipped completions",

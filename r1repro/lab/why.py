@@ -154,14 +154,9 @@ def findings(found: pd.DataFrame) -> Html | None:
             f"{arm} {by.value[label, arm] / gain[arm]:+.2f}" for arm in arms if gain[arm] > 0
         )
 
-    verdict = "did not clearly move the wrong answer with work"
-    if by.high[wrong, SIGNED] < 0:
-        verdict = "pushed the wrong answer with work down, as the argument has it"
-    elif by.low[wrong, SIGNED] > 0:
-        verdict = "raised the wrong answer with work too, against the argument above"
     each = ratios(wrong)
     return paragraphs(
-        f"{SIGNED}, the arm with both signs, {verdict}.",
+        f"{SIGNED}, the arm with both signs, {_signed(by.loc[(wrong, SIGNED)])}.",
         f"For every nat that the right answer gained, that wrong answer gained {each}, and the "
         f"right answer after the twin question, where it is wrong, {ratios(crossed)}."
         if each
@@ -174,6 +169,15 @@ def findings(found: pd.DataFrame) -> Html | None:
         f"{told('margin, twin question')} on its twin, on which no arm was trained. The intervals "
         "cover pairs from one run with one seed.",
     )
+
+
+def _signed(change: pd.Series) -> str:
+    """What the arm with both signs did to the wrong answer with work."""
+    if change.high < 0:
+        return "pushed the wrong answer with work down, as the argument has it"
+    if change.low > 0:
+        return "raised the wrong answer with work too, against the argument above"
+    return "did not clearly move the wrong answer with work"
 
 
 def findings_of_negations(found: pd.DataFrame) -> Html | None:

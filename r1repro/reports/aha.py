@@ -1,6 +1,6 @@
 """Finds "aha moments": right answers that take a stated result back on the way.
 
-A rule finds them (`problems.reconsidered`). The base's rate is always shown, since a base
+A rule finds them (`per_problem.reconsidered`). The base's rate is always shown, since a base
 pretrained on corrections writes some without RL.
 """
 
@@ -28,7 +28,10 @@ def rates(summaries: Results) -> Table | None:
 
 
 def firsts(completions: pd.DataFrame) -> pd.DataFrame:
-    """The first sound one of each family and language among the completions of training."""
+    """Of training's completions, the first sound one that retracts, by family and language.
+
+    An unsound one may retract a true result.
+    """
     reasoning = with_work(completions[~completions["task"].isin(GENERAL)])
     found = reasoning[reconsidered(reasoning) & reasoning["sound"].astype(bool)]
     found = found.sort_values("step", kind="stable")
@@ -36,7 +39,7 @@ def firsts(completions: pd.DataFrame) -> pd.DataFrame:
 
 
 def steps(taken_back: pd.DataFrame) -> Table:
-    """The steps of `firsts`, which have a column `seed` here, in a column per seed."""
+    """The steps of `firsts` of several seeds (column `seed`), a column per seed."""
     seeds = list(dict.fromkeys(taken_back["seed"]))
     rows = []
     for (task, language), found in taken_back.groupby(KIND):

@@ -23,7 +23,7 @@ PATHS = (
 
 @dataclass(frozen=True)
 class Version:
-    """What is compared of a report; right: `problems.counts`, None for several seeds."""
+    """What is compared of a report; right: `per_problem.counts`, None for several seeds."""
 
     name: str
     manifest: Mapping[str, Any]

@@ -77,12 +77,7 @@ def read(folders: Sequence[str | Path]) -> Report:
     Raises R1ReproError if there are fewer than two runs, one is unfinished, two have the same
     seeds, only some share a base, or they differ in more than seeds.
     """
-    notebook_parameters.check_names()
-    if isinstance(folders, str):  # by papermill's -p
-        folders = notebook_parameters.texts(
-            "runs", folders, 'run folders, such as -y "runs: [A, B]"'
-        )
-    runs = [run for _, run in _runs(folders)]
+    runs = [run for _, run in _runs(_typed(folders))]
     first, lights = runs[0], [run.light for run in runs]
     chosen = report.lab_of(first.manifest)
     summaries = _within(over_seeds([run.summaries for run in runs]))
@@ -113,6 +108,14 @@ def read(folders: Sequence[str | Path]) -> Report:
         by_seed={run.seed: run.summaries for run in runs},
         r1_zero={run.seed: run.curves["r1_zero"] for run in runs if "r1_zero" in run.curves},
     )
+
+
+def _typed(folders: Sequence[str | Path]) -> Sequence[str | Path]:
+    """The folders, which are a string if papermill's -p gave them."""
+    notebook_parameters.check_names()
+    if not isinstance(folders, str):
+        return folders
+    return notebook_parameters.texts("runs", folders, 'run folders, such as -y "runs: [A, B]"')
 
 
 def of(name: str, run: str) -> str:

@@ -7,11 +7,12 @@ arithmetic cannot decide is compared in a worker, so a failure costs one answer.
 import multiprocessing
 import os
 import resource
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from r1repro.errors import R1ReproError
 from r1repro.rewards.math_answers.comparison import EQUAL, ROUNDED, compare
@@ -52,20 +53,26 @@ def quick(gold: str, answer: str, question: str | None = None) -> str | None:
         return None
 
 
+_Job = tuple[int, str, str, str | None]
+"""Its place, the gold answer, the answer, and the question if it is known."""
+
+
 class Verifier:
     """Worker processes that compare answers; a worker that hangs is killed and replaced."""
 
     def __init__(self, workers: int | None = None, seconds: float = SECONDS) -> None:
         self.seconds, self.timeouts = seconds, 0
-        self._most = workers or os.cpu_count() or 1
-        self._idle: list[_Worker] = []
+        self._context = multiprocessing.get_context("spawn")
+        self._wanted = workers or os.cpu_count() or 1
+        self._workers: list[_Worker] = []
 
     def __enter__(self) -> "Verifier":
         return self
 
     def __exit__(self, *error: object) -> None:
-        while self._idle:
-            self._idle.pop().end()
+        for worker in self._workers:
+            worker.end()
+        self._workers = []
 
     def grade(
         self,
@@ -78,54 +85,98 @@ class Verifier:
 
         answer_only: each text is an answer. questions: see `compare`.
         """
+        jobs: list[_Job] = []
+        verdicts: dict[int, Verdict] = {}
         known = questions or [None] * len(golds)
-        threads = ThreadPoolExecutor(self._most)
-        found: list[tuple[str | None, str | Future[str]]] = []
-        try:
-            for gold, text, question in zip(golds, texts, known, strict=True):
-                answer = text if answer_only else marked_answer(text)
-                result = "no answer" if answer is None else quick(gold, answer, question)
-                late = result or threads.submit(self._compared, gold, answer, question)
-                found.append((answer, late))
-            for answer, late in found:
-                told = late if isinstance(late, str) else late.result()
-                lenient, reason = told in (EQUAL, ROUNDED), _ROUNDED if told == ROUNDED else told
-                yield Verdict(told == EQUAL, lenient, answer, reason)
-        finally:  # also where the caller stops early
-            threads.shutdown(cancel_futures=True)
+        for i, (gold, text, asked) in enumerate(zip(golds, texts, known, strict=True)):
+            answer = text if answer_only else marked_answer(text)
+            result = quick(gold, answer, asked) if answer is not None else None
+            if answer is None:
+                verdicts[i] = Verdict(False, False, None, "no answer")
+            elif result is not None:
+                verdicts[i] = verdict(result, answer)
+            else:
+                jobs.append((i, gold, answer, asked))
+        answers = self._compared(jobs)
+        for i in range(len(golds)):
+            while i not in verdicts:
+                index, late = next(answers)
+                verdicts[index] = late
+            yield verdicts.pop(i)
+        next(answers, None)  # lets the last worker go idle rather than be replaced
 
-    def _compared(self, *job: str | None) -> str:
-        """The result of `compare`, or why there is none; each thread has a worker to itself."""
-        try:
-            worker = self._idle.pop()
-        except IndexError:
-            worker = _Worker()
-        try:
-            worker.pipe.send(job)
-            if worker.pipe.poll(self.seconds):
-                result: str = worker.pipe.recv()
-                self._idle.append(worker)
-                return result
-            self.timeouts += 1
-            result = f"no verdict within {self.seconds:g} s"
-        except (EOFError, OSError):  # out of memory, or a parser crash
-            result = "not comparable: its process died"
-        worker.end()
-        return result
+    def _compared(self, jobs: list[_Job]) -> Iterator[tuple[int, Verdict]]:
+        waiting = iter(jobs)
+        for worker in self._workers:
+            if worker.job is not None:  # the caller stopped before its verdict
+                worker.replace()
+        while len(self._workers) < min(self._wanted, len(jobs)):
+            self._workers.append(_Worker(self._context))
+        for worker in self._workers:
+            worker.take(next(waiting, None), self.seconds)
+        while busy := [worker for worker in self._workers if worker.job is not None]:
+            soonest = min(worker.until for worker in busy) - time.monotonic()
+            ready = wait([worker.pipe for worker in busy], max(0.0, soonest))
+            for worker in busy:
+                job = worker.job
+                assert job is not None
+                if worker.pipe in ready or worker.pipe.poll():
+                    result = worker.answer()
+                elif time.monotonic() >= worker.until:
+                    result = f"no verdict within {self.seconds:g} s"
+                    self.timeouts += 1
+                    worker.replace()
+                else:
+                    continue
+                yield job[0], verdict(result, job[2])
+                worker.take(next(waiting, None), self.seconds)
+
+
+def verdict(result: str, answer: str) -> Verdict:
+    """From a result of `compare`, or the reason why there is none."""
+    reason = _ROUNDED if result == ROUNDED else result
+    return Verdict(result == EQUAL, result in (EQUAL, ROUNDED), answer, reason)
 
 
 class _Worker:
-    """A process that compares, and a pipe to it."""
+    """A worker process, its pipe and its current job."""
 
-    def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+    def __init__(self, context: Any) -> None:
+        self._context, self.job, self.until = context, None, 0.0
+        self._start()
+
+    job: _Job | None
+
+    def _start(self) -> None:
+        self.pipe, theirs = self._context.Pipe()
+        self._process = self._context.Process(target=_work, args=(theirs,), daemon=True)
         self._process.start()
         theirs.close()
-        with suppress(EOFError, OSError):  # a dead process is noticed at its first answer
-            if self.pipe.poll(START_SECONDS):
-                self.pipe.recv()
+        self._ready = False
+
+    def take(self, job: _Job | None, seconds: float) -> None:
+        """Send a job once the process is ready."""
+        self.job = job
+        if job is None:
+            return
+        with suppress(OSError, EOFError):  # a dead process is detected when its answer is read
+            if not self._ready and self.pipe.poll(START_SECONDS):
+                self._ready = bool(self.pipe.recv())
+            self.pipe.send(job[1:])
+        self.until = time.monotonic() + seconds
+
+    def answer(self) -> str:
+        try:
+            result: str = self.pipe.recv()
+        except (EOFError, OSError):  # out of memory, or a parser crash
+            self.replace()
+            return "not comparable: its process died"
+        return result
+
+    def replace(self) -> None:
+        self.job = None
+        self.end()
+        self._start()
 
     def end(self) -> None:
         self.pipe.close()

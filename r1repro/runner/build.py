@@ -111,10 +111,8 @@ class _Building:
             if self.space.is_done(self.name):
                 return True
             self.folder.mkdir(parents=True, exist_ok=True)
-            begun, code = (
-                self.folder / "code",
-                code_marks.of_function(self.space.find(self.name).run),
-            )
+            begun = self.folder / "code"
+            code = code_marks.of_function(self.space.find(self.name).run)
             if not begun.exists():
                 begun.write_text(code)
             elif begun.read_text() != code:

@@ -19,7 +19,7 @@ class Stage:
     config: the dotted paths of the settings that the result depends on.
     seconds: its estimated time on two CPU cores without a GPU.
     notebook: the one whose cell runs it.
-    distributed: runs in `launch.processes` processes, and not in one.
+    distributed: runs in `launch.processes` processes; other stages run in one.
     switch: the setting that must be true or not null for the stage to exist.
     half: uses half of the cores, so that another stage can run beside it (r1repro.cores).
     changes: of the settings, by an arm of the lab; part of its key.

@@ -120,14 +120,16 @@ def _fork(config: Config, name: str, log: BinaryIO, lock: int) -> Running:
     before = {key: os.environ[key] for key in added if key in os.environ}
     try:
         os.environ.update(added)
-        sys.modules["__main__"] = ModuleType("__main__")  # the fork would import the caller's
         forkserver.ensure_running()
-        process.start()
     finally:  # one by one: a notebook's kernel may be starting from this environment
-        sys.modules["__main__"] = main
         for key in added.keys() - before.keys():
             del os.environ[key]
         os.environ.update(before)
+    try:
+        sys.modules["__main__"] = ModuleType("__main__")  # the fork would import the caller's
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
     assert process.pid is not None
     return Running(process.pid, lambda: process.exitcode)
 

@@ -145,13 +145,14 @@ def _notebooks(
     found: dict[str, _Notebook] = {}
     for name in wanted:
         notebook = space.find(name).notebook
-        if notebook is not None:
-            source = notebooks / f"{notebook}.ipynb"
-            if not source.is_file():
-                raise R1ReproError(
-                    f"no notebook {source.name} in {notebooks}: restore it from the checkout"
-                )
-            found.setdefault(notebook, _Notebook(space, folder, source, [])).stages.append(name)
+        if notebook is None:
+            raise R1ReproError(f"stage {name} has no notebook: give it one that runs it")
+        source = notebooks / f"{notebook}.ipynb"
+        if not source.is_file():
+            raise R1ReproError(
+                f"no notebook {source.name} in {notebooks}: restore it from the checkout"
+            )
+        found.setdefault(notebook, _Notebook(space, folder, source, [])).stages.append(name)
     return [*found.values()]
 
 

@@ -77,9 +77,10 @@ def _worked(config: Config, problems: Sequence[Problem]) -> list[dict[str, Any]]
 
 def __getattr__(name: str) -> Any:
     """The functions of the stages, which conf/lab.yaml lists."""
-    if name not in lab.trained():
+    arm = lab.arms().get(lab.trained().get(name, ""))
+    if arm is None or arm.offline is None:
         raise AttributeError(name)
-    return partial(train, lab.arms()[lab.trained()[name]])
+    return partial(train, arm)
 
 
 def train(arm: lab.Arm, config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:

@@ -38,7 +38,8 @@ def reasoning(
 ) -> None:
     """Checkpoint `name`, by rule-based rewards, from stage `start`; changes: of its settings."""
     settings = replace(getattr(config.stage, name), **changes)
-    train(config, name, inputs[start], settings, folder, progress, permuted=permuted)
+    more: dict[str, Any] = {"permuted": True} if permuted else {}
+    train(config, name, inputs[start], settings, folder, progress, **more)
 
 
 def __getattr__(name: str) -> Any:
@@ -51,9 +52,11 @@ def __getattr__(name: str) -> Any:
 def arm(name: str, config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """An arm of the lab: as R1-Zero, but for its changes and where it starts."""
     one = lab.arms()[name]
-    judge = process_model.judge(config, inputs[lab.PROCESS].folder) if one.learned_steps else None
+    more: dict[str, Any] = {}
+    if one.learned_steps:
+        more["judge"] = process_model.judge(config, inputs[lab.PROCESS].folder)
     settings = lab.settings(config.stage.r1_zero, one)
-    train(config, "r1_zero", inputs[one.start], settings, folder, progress, judge=judge)
+    train(config, "r1_zero", inputs[one.start], settings, folder, progress, **more)
 
 
 r1_zero = partial(reasoning, "r1_zero", "base")

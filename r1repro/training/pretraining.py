@@ -58,18 +58,10 @@ def pretrain(
             since += tokens
             now = time.perf_counter() - started
             if step % settings.log_every == 0 or step == len(batches):
-                last = rows[-1] if rows else {"tokens": 0, "seconds": 0.0}
-                speed = since / max(now - last["seconds"], 1e-9)
-                row = {
-                    "step": step,
-                    "tokens": last["tokens"] + since,
-                    "loss": torch.stack(losses).mean().item(),
-                    "lr": settings.lr_matrices * factor,
-                    "tokens_per_s": speed,
-                    "seconds": now,
-                }
-                rows.append(row)
+                lr = settings.lr_matrices * factor
+                rows.append(_logged(rows, step, torch.stack(losses).mean().item(), lr, since, now))
                 losses, since = [], 0
+                speed = rows[-1]["tokens_per_s"]
                 progress.update(step, len(batches), loss=recent(rows), **{"tokens/s": speed})
             stopping = stop_asked() and step < len(batches)
             if step % settings.save_every == 0 or stopping:
@@ -78,6 +70,17 @@ def pretrain(
             if stopping:
                 resume.stop(step)
     return rows
+
+
+def _logged(
+    rows: Sequence[dict[str, Any]], step: int, loss: float, lr: float, tokens: int, now: float
+) -> dict[str, Any]:
+    """The next row; tokens: since the last one."""
+    last = rows[-1] if rows else {"tokens": 0, "seconds": 0.0}
+    return {
+        "step": step, "tokens": last["tokens"] + tokens, "loss": loss, "lr": lr,
+        "tokens_per_s": tokens / max(now - last["seconds"], 1e-9), "seconds": now,
+    }  # fmt: skip
 
 
 def recent(rows: Sequence[dict[str, Any]], logs: int = 3) -> float:

@@ -171,7 +171,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         return self._get_per_token_logps_and_entropies(model, ids_B_L, mask_B_L, width, **more)
 
     def _less_kl(self, rewards_B: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
-        """objective.less_kl of all processes' completions; also logs the KL per token."""
+        """As `objective.less_kl`, over all processes; logs the KL per token from the same sums."""
         mask_B_T, estimator = batch["completion_mask"], ESTIMATORS[self.variant.kl]
         kl_B_T = estimator(self._sampled_logps(batch), batch["ref_per_token_logps"])
         kl_B = (kl_B_T * mask_B_T).sum(1)

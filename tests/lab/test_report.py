@@ -55,6 +55,7 @@ def quick():
 def made(config, without: str = "") -> dict[str, StageResult]:
     """Results of every stage of a run of the lab but one, where the run would have them."""
     space, found = Workspace(config), {}
+    evaluated = {lab.START: "start"} | {lab.evaluation(arm): arm for arm in lab.arms()}
     for i, name in enumerate(space.stages):
         folder, tables = space.place(name), {}
         arm = lab.trained().get(name)
@@ -66,8 +67,8 @@ def made(config, without: str = "") -> dict[str, StageResult]:
             steps = lab.settings(config.stage.r1_zero, lab.arms()[arm]).steps
             rows = rl_metrics(steps, seed=i)
             tables["metrics"] = rows.assign(step=rows["step"] + 1)
-        elif arm:
-            rows = evaluation(SKILLS.get(arm, 0.6), 80, 4, 100 * config.seed + i)
+        elif name in evaluated:
+            rows = evaluation(SKILLS.get(evaluated[name], 0.6), 80, 4, 100 * config.seed + i)
             tables["evaluation"] = rows
         if name == lab.ITERATIVE:
             for file, rows in (

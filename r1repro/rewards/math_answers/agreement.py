@@ -75,7 +75,7 @@ def _agree(one: Tree, other: Tree, real: bool, bases: dict[str, Value]) -> bool 
 
 
 def _alternates(node: Tree) -> bool:
-    """Whether a negative number is raised to a variable, as in (-1)^n, which is of whole n."""
+    """Whether a negative number is raised to a variable: (-1)^n is defined for whole n."""
     if node[0] != "^" or not names(node[2]):
         return False
     base = exact(node[1])

@@ -1,7 +1,7 @@
 r"""Brings mathematical answers into one notation, without changing what they say.
 
 Spacing and font commands, Unicode signs, Markdown, quotes and phrases such as "the answer is" go.
-Words stay, as `\text{...}`; math_answers.py decides what they are.
+Words stay, as `\text{...}`; parsing.py decides what they are.
 """
 
 import re
