@@ -88,7 +88,7 @@ class Run:
     def ask(
         self, checkpoint: str, question: str, n: int = 16, answer: str | None = None, seed: int = 0
     ) -> pd.DataFrame:
-        """`n` answers of a checkpoint that trains a policy; see `r1repro.answers`."""
+        """`n` answers of a policy; see `r1repro.answers`."""
         # Imported here, since the other cells of a notebook need no torch.
         from r1repro.answers import answers
         from r1repro.stages.models import load_model, load_tokenizer

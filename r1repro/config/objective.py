@@ -17,8 +17,9 @@ class ObjectiveConfig:
     advantage: "group", (r - mean) / std over the group; "centred", without the division (Dr. GRPO);
         "reward", r itself (online RFT); "process", the normalized rewards of the steps from a token
         on (DeepSeekMath 4.1.3); "gae", by a critic (PPO).
-    kl: the estimator. kl_in: where beta times it enters: the loss at every token (GRPO), or with a
-        minus the reward (PPO; for an advantage per completion, summed over its tokens).
+    kl: the estimator. kl_in: where beta times it enters: the loss at every token (GRPO), or the
+        reward, from which it is subtracted (PPO; for an advantage per completion, summed over its
+        tokens).
     normalization: the mean is over each completion's tokens and then over completions
         ("completion"), over all tokens of the step ("tokens", DAPO), or over completions with the
         cap as the length of each ("cap", Dr. GRPO).

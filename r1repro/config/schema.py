@@ -122,7 +122,7 @@ class RLConfig:
     rollout_batch: completions sampled at a time, which bounds the KV cache.
     micro_batch_tokens: tokens per forward and backward pass.
     snapshot_every: steps between policies kept for the held-out curve; 0 keeps none.
-    raised_at: updates after which the next rollout raises the cap to `raised_cap` tokens (R1 v2,
+    raised_at: from the first rollout after so many updates the cap is `raised_cap` tokens (R1 v2,
         2.1); null never raises it.
     """
 

@@ -1,4 +1,4 @@
-"""The registry of checkpoints: what each is, its parent, its look in figures, its comparisons.
+"""The registry of checkpoints: what each is, what it is trained from, drawn as and compared with.
 
 No other code derives from a name what a checkpoint is.
 """

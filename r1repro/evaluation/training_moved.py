@@ -16,7 +16,7 @@ import pandas as pd
 from r1repro.evaluation.results import number, write_json
 
 FILE = "moved.json"
-"""{"weights": relative change} in a training stage's result; in a run's folder, of `write`."""
+"""In a training stage's result {"weights": relative change}; in a run's folder, see `write`."""
 WEIGHTS = 1e-4
 """Minimum change relative to the norm of the initial weights. Rounding to bfloat16 changes it by
 ten times as much: a relative error of at most 2^-9 / sqrt(3)."""

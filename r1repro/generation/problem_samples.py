@@ -42,7 +42,7 @@ def ask(
         asked = [form(problem) for problem in chunk]
         prompts = [tokenizer.encode(one.prompt) for one in asked]
         drawn_by = (seed * 1_000_003 + start) % 2**63
-        key = artifacts.digest([prompts, samples, asdict(sampling), drawn_by])
+        key = artifacts.digest([prompts, samples, asdict(sampling), drawn_by]) if kept else ""
         if key in known:
             rollouts = [Rollout(ids, finished) for ids, finished in known.pop(key)]
         else:

@@ -190,7 +190,7 @@ def _ending(folder: Path, tokenizer: PreTrainedTokenizerFast) -> str:
 def _room(
     config: Config, key: str, shape: OriginConfig, described: PreTrainedConfig, folder: Path
 ) -> tuple[float, str]:
-    """The positions that the longest prompt leaves for a completion, and their words in an error.
+    """The positions that the longest prompt leaves for a completion, and how an error says it.
 
     Raises R1ReproError if it leaves none.
     """

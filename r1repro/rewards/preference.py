@@ -76,7 +76,9 @@ class Preference:
         whole: dict[tuple[int, ...], tuple[int, ...]] = {}
         last: tuple[int, ...] = ()
         for row in sorted(map(tuple, ids), reverse=True):  # a beginning follows what it begins
-            last = whole[row] = last if last[: len(row)] == row else row
+            if last[: len(row)] != row:
+                last = row
+            whole[row] = last
         order = sorted(dict.fromkeys(whole.values()), key=len)
         found: dict[tuple[int, ...], list[float]] = {}
         for start in range(0, len(order), BATCH):

@@ -1,7 +1,8 @@
 """Soundness of a completion's work, and the failure mode of a wrong one.
 
 Used for metrics and to select training data, never as a reward: R1-Zero is rewarded for its answer
-alone (R1 v2, section 2.2). text/soundness.py parses the lines; here they meet the problem.
+alone (R1 v2, section 2.2). text/soundness.py parses the lines; here they are checked against the
+problem.
 """
 
 import math

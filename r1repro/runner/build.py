@@ -49,7 +49,8 @@ def build(space: Workspace, names: Sequence[str], show: Display) -> dict[str, St
             for name in [*waiting]:
                 unfinished = {*waiting, *running} & {*space.find(name).inputs}
                 halves = all(space.find(other).half for other in (name, *running))
-                if unfinished or (running and not (halves and len(running) < cores.at_once())):
+                has_room = not running or (halves and len(running) < cores.at_once())
+                if unfinished or not has_room:
                     continue
                 waiting.remove(name)
                 result = _load(space, name, show)
@@ -184,7 +185,7 @@ def _end(building: Sequence[_Building], show: Display) -> None:
 
 
 def failure(space: Workspace, name: str) -> str:
-    """What an error says of a stage that is not built: why it failed, if its log ends with that."""
+    """What an error says of a stage that is not built: the reason at the end of its log, if any."""
     log = space.work(name) / "log.txt"
     reason = _marked(_lines(log)[-3:]) if log.is_file() else None
     return f", since it failed: {reason}" if reason else ""

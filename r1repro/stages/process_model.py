@@ -27,7 +27,7 @@ from r1repro.training.completion_steps import Judge
 def run(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> None:
     """Writes model/ (the base with a scalar head), pairs.parquet and metrics.parquet.
 
-    pairs.parquet: as of reward_model.fit, with the number of the step as `step`, from 1.
+    pairs.parquet: the rows of reward_model.fit, with the step's number, from 1, as `step`.
     """
     base = inputs["base"].folder
     rng = random.Random(f"process-{config.seed}")

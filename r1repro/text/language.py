@@ -89,8 +89,8 @@ def words(text: str) -> list[str]:
         if all(is_formal(match[0]) for match in latin):
             found = [match for match in found if not _IS_LATIN.match(match[0])]
         return [match[0] for match in found]
-    text = f"\n{text}\n"  # now a match stands one character later
-    names = {m.start() for m in latin if is_name(m[0], text[m.start()], text[m.end() + 1])}
+    around = f"\n{text}\n"  # around[i] is the character before text[i]
+    names = {m.start() for m in latin if is_name(m[0], around[m.start()], around[m.end() + 1])}
     return [match[0] for match in found if match.start() not in names]
 
 

@@ -154,7 +154,8 @@ def math_answer(text: str) -> str | None:
     if marked is not None or (THINK_OPEN in text and THINK_CLOSE not in text):
         return marked
     rest = after_thinking(text)
-    clause = next(iter(_STATED.findall(rest)[-1:]), None)
+    stated = _STATED.findall(rest)
+    clause = stated[-1] if stated else None
     hedged = clause and _HEDGED.search(clause)  # no one value is stated; the clause is judged
     values = [] if hedged else _VALUE.findall((clause or rest)[-LONGEST:])
     if values:

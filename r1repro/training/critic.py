@@ -106,8 +106,8 @@ class Critic:
         """One update towards the batch's returns; the figures of LOGGED, and the tokens read.
 
         value_loss: ppo.value_loss before the update.
-        explained_variance: 1 - Var(G - V) / Var(G), 0 where all G are equal; V are the values of
-        the advantages and G the rewards to go, which do not depend on lambda.
+        explained_variance: 1 - Var(G - V) / Var(G), 0 where all G are equal; V are the values
+        that the advantages were computed with, G the rewards to go, which do not depend on lambda.
         advantage_size: mean of |R - V|, the advantage before whitening.
         """
         self.model.train()

@@ -122,7 +122,7 @@ def vllm_arguments(
 def importance_weights(
     old_logps_B_T: torch.Tensor, inputs: dict[str, Any]
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Importance weights of the tokens, and their mismatch, which TRL logs itself for vLLM."""
+    """Importance weights of the tokens, and their mismatch; None for vLLM, where TRL logs it."""
     sampled_logps_B_T = inputs.get("sampling_per_token_logps")
     if "importance_sampling_ratio" in inputs or sampled_logps_B_T is None:
         return inputs.get("importance_sampling_ratio"), None
