@@ -1,4 +1,7 @@
-"""Chat with a checkpoint: every prompt is independent, as in the evaluation."""
+"""Chat with a checkpoint: every prompt is independent, as in the evaluation.
+
+The loop is the command `chat` in commands.py.
+"""
 
 import json
 import sys

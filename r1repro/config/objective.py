@@ -1,7 +1,7 @@
 """The objective of an RL stage: its advantage, KL term and normalization.
 
 The defaults are GRPO's, as in DeepSeekMath and R1. Formulas are in r1repro/training/ (objective.py,
-kl.py, process.py, ppo.py); docs/objective.md says how the settings combine.
+kl.py, process_supervision.py, ppo.py); docs/objective.md says how the settings combine.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Metrics over evaluation rows, with intervals, addressed by path.
+"""Metrics over evaluation rows, with intervals, addressed by path; estimators: statistics.py.
 
 A path is `<scope>/<measure>`; metrics of behaviour over all reasoning problems have no scope.
 Examples: `reasoning/pass@1`, `countdown/pass@1`, `level_5/pass@1`, `arithmetic/level_1/pass@1`,

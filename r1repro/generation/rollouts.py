@@ -2,7 +2,8 @@
 
 Unlike in `generate()`, a row leaves the batch when it ends, a repeated prompt is prefilled once,
 and a new token is written into the cache without copying it. Works with any causal architecture
-that has a KV cache.
+that has a KV cache. Larger jobs are split into batches by problem_samples.py, and in RL by
+training/trl_sampling.py.
 """
 
 from collections.abc import Iterator, Sequence

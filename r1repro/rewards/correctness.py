@@ -1,4 +1,7 @@
-"""Whether an answer is right, by rules: no model judges reasoning (R1 v2, section 2.2)."""
+"""Whether an answer is right, by rules: no model judges reasoning (R1 v2, section 2.2).
+
+The reward for it is rule_rewards.accuracy.
+"""
 
 import os
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,7 @@
-"""Data sets of questions with gold answers: locations and row formats."""
+"""Data sets of questions with gold answers: locations and row formats.
+
+A new one is a `Source` in SOURCES, and a task of conf/tasks.yaml that names it.
+"""
 
 import hashlib
 import json
