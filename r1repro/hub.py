@@ -88,14 +88,17 @@ def fetch(named: str, kind: str) -> Path:
 
 
 def missing_weights(place: Path) -> str:
-    """The first required file missing from a model folder, or ""; weights are safetensors."""
+    """What a model folder lacks first, as a noun, or ""; weights are safetensors."""
     for name in ("config.json", "tokenizer.json"):
         if not (place / name).is_file():
             return name
     index = place / "model.safetensors.index.json"
     if not index.is_file():
         return "" if (place / "model.safetensors").is_file() else "model.safetensors"
-    parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    try:
+        parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return f"readable {index.name}"
     return next((part for part in parts if not (place / part).is_file()), "")
 
 

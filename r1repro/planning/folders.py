@@ -100,10 +100,7 @@ def _reason(error: Exception) -> str:
 def _stored(folder: Path) -> dict[str, list[int]]:
     """The shapes of the stored weights by name."""
     index = "model.safetensors.index.json"
-    try:
-        missing = hub.missing_weights(folder)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _Unusable(f"its {index} cannot be read: {AGAIN}") from error
+    missing = hub.missing_weights(folder)
     if missing == "model.safetensors" and any(folder.glob("*.safetensors")):
         raise _Unusable(f"it has parts of the weights and no {index}, which lists them: {AGAIN}")
     if missing:

@@ -261,7 +261,7 @@ WRONG = [
     (lambda f: (f / "model.safetensors").unlink(), ["has no model.safetensors", "download"]),
     (_short_of_a_shard, ["has no model-00002-of-", "copy or download the folder again"]),
     (_without_index, ["no model.safetensors.index.json, which lists them"]),
-    (_broken_index, ["model.safetensors.index.json cannot be read"]),
+    (_broken_index, ["it has no readable model.safetensors.index.json"]),
     (_cut, ["model.safetensors, of ", " bytes, is cut off or damaged"]),
     (_longer, ["is cut off or damaged"]),
     (lambda f: (f / "model.safetensors").write_bytes(b"\xff" * 99), ["cut off or damaged"]),

@@ -54,6 +54,8 @@ def test_a_model_in_the_cache_is_found_whole_or_not_at_all(cache):
     hub.folder.cache_clear()
     assert hub.folder("some/model", "model") == place
     assert hub.folder("some/other", "model") is None
+    (place / "model.safetensors.index.json").write_text('{"weight_map": [')
+    assert hub.missing_weights(place) == "readable model.safetensors.index.json"
 
 
 FILES = dict.fromkeys(("config.json", "tokenizer.json", "model.safetensors"), "{}")

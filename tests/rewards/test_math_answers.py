@@ -113,6 +113,11 @@ def test_a_form_that_leaves_a_doubt_is_not_paid(gold, answer):
     assert compare(gold, answer) in (DOUBT, DIFFERENT)
 
 
+@pytest.mark.parametrize(("gold", "answer"), [("(1, 2)", "1, 2, 3"), ("1, 2", "(1, 2, 3)")])
+def test_a_list_of_another_length_is_no_matter_of_doubt(gold, answer):
+    assert compare(gold, answer) == DIFFERENT
+
+
 def test_an_expression_is_read_whole_or_not_at_all():
     for text in (
         "5 + ?",

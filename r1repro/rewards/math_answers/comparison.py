@@ -174,6 +174,8 @@ class _Comparison:
 
     def matched(self, ones: Sequence[Node], others: Sequence[Node]) -> str:
         """The result of two lists in any order."""
+        if len(ones) != len(others):
+            return DIFFERENT
         left, results = [_bare(other) for other in others], []
         for one in map(_bare, ones):
             found = [self.nodes(one, other) for other in left]
