@@ -1,13 +1,15 @@
 """Countdown: reach a target from three or four numbers, each used exactly once."""
 
 import random
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from itertools import permutations
 
-from r1repro.tasks.expression import evaluate
 from r1repro.tasks.problem import Problem
+from r1repro.text import equations
 
 # Level: (largest number, operators, count of numbers). Levels 5 and 8 multiply. Each level has at
 # least 2,000 number sets, so enough remain for training after holding out whole sets.
@@ -22,6 +24,9 @@ RANGES = {
     8: (18, "+-*", 4),
 }
 MAX_VALUE = 99
+MAX_DIGITS = 6
+_SIGNS = str.maketrans({"×": "*", "÷": "/", "−": "-", " ": ""})
+_SIGNED = re.compile(r"(?:^|\()-")
 
 TINY_ZERO = (
     "Using the numbers {}, create an equation that equals {}. You can use basic arithmetic "
@@ -127,6 +132,23 @@ def asked(numbers: Collection[int], target: int, language: str, level: int, prom
     """The problem in the words of `prompt`."""
     form = f"{','.join(map(str, sorted(numbers)))}={target}"
     return Problem(f"countdown:{form}", "countdown", language, level, prompt, form)
+
+
+def evaluate(text: str) -> tuple[Fraction, list[int]]:
+    """(value, numbers) of an expression with non-negative integers, + - * / and parentheses.
+
+    Numbers are in written order. Raises ValueError for any other text, for more than 200
+    characters, for a number of more than 6 digits, and for division by zero.
+    """
+    text = text.strip().translate(_SIGNS)
+    if not re.fullmatch(r"[0-9+*/()-]+", text) or _SIGNED.search(text):
+        raise ValueError("not an expression of non-negative integers")
+    tokens = equations.tokens(text) or ()
+    value = equations.value(tokens)
+    numbers = re.findall("[0-9]+", text)
+    if value is None or max(map(len, numbers)) > MAX_DIGITS:
+        raise ValueError("not an expression, or too long")
+    return value, list(map(int, numbers))
 
 
 def reached(expression: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from r1repro.errors import R1ReproError
 from r1repro.rewards.correctness import matches
 from r1repro.tasks import arithmetic, corpus, countdown, general, mini_world, templates
-from r1repro.tasks.expression import evaluate
+from r1repro.tasks.countdown import evaluate
 from r1repro.tasks.held_out import HeldOut, numbers_of, solutions, true_sums
 from r1repro.tasks.problem import GENERAL, Problem
 from r1repro.text.tags import END

@@ -1,10 +1,10 @@
-"""The expression parser accepts arithmetic only."""
+"""The reader of countdown answers accepts arithmetic only."""
 
 from fractions import Fraction
 
 import pytest
 
-from r1repro.tasks.expression import evaluate
+from r1repro.tasks.countdown import evaluate
 
 
 @pytest.mark.parametrize(
