@@ -94,8 +94,8 @@ def models(shape: PreTrainedConfig, engine: EngineConfig = PLAIN_ENGINE) -> pd.D
 
     Actor and critic are trained as every stage trains, with Muon and AdamW; the reference is a
     float32 copy of the actor, the reward model only scores, in engine.precision. Critic and reward
-    model have one output in place of the vocabulary's. Activations and the
-    KV cache are not included.
+    model have one output in place of the vocabulary's. Activations and the KV cache are not
+    included.
     """
     policy, scorer = memory.count(shape), memory.count(shape, scores=True)
     sizes = memory.weights, memory.gradients, memory.optimizer
