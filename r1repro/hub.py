@@ -96,10 +96,11 @@ def missing_weights(place: Path) -> str:
     if not index.is_file():
         return "" if (place / "model.safetensors").is_file() else "model.safetensors"
     try:
-        parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        listed = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        parts = {part: place / part for part in sorted(set(listed))}
     except (ValueError, TypeError, KeyError, AttributeError):
         return f"readable {index.name}"
-    return next((part for part in parts if not (place / part).is_file()), "")
+    return next((part for part, file in parts.items() if not file.is_file()), "")
 
 
 def damaged(place: Path, repository: str, kind: str) -> str:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from r1repro.config import Config, lab
+from r1repro.config import Config
 from r1repro.evaluation.checkpoints import BASES, about
-from r1repro.planning.work import Work, general_items, kind, sampled_for
+from r1repro.planning.work import Work, kind, sampled_for
 from r1repro.runner.graph import Stage, graph
 from r1repro.runner.workspace import Workspace
 from r1repro.stages.models import load_tokenizer
@@ -51,10 +51,8 @@ def expected(config: Config, stage: Stage, most: Work) -> Expected:
     if named == "reward_model":
         # It reads a question and the answer without its thinking, about as long as a prompt.
         return Expected(length, PAIRED * most.learned, 0, True)
-    if named == "evaluate" and stage.run != lab.EVALUATE:
-        items = len(general_items(config)) * config.evaluation.general_samples
-        general = items / most.completions
-        length = (1 - general) * length + general * min(GENERAL_ANSWER, most.cap)
+    general = most.general / most.completions
+    length = (1 - general) * length + general * min(GENERAL_ANSWER, most.cap)
     return Expected(length, 0, 0, found is None)
 
 
@@ -81,8 +79,10 @@ def _length(config: Config, stage: Stage, cap: int) -> float | None:
     sampled = named in ("evaluate", "cold_start_data", "rejection_sampling")
     if sampled and steps is not None and "length" in steps:
         return float(steps.length.mean())
+    if named == "evaluate":
+        return None
     asked = _table(config, f"evaluate_{policy}", "evaluation.parquet")
-    if asked is None or named == "evaluate":
+    if asked is None:
         return None
     rows = asked[asked.task.isin(GENERAL) == (named == "reward_model")]
     return float(rows.tokens.clip(upper=cap).mean())

@@ -30,7 +30,8 @@ RFT_DATA = "base_rft_data"
 class Work:
     """The work of a stage, as text (`said`) and as counts.
 
-    completions: sampled, of at most `cap` tokens each; prompts: each read once.
+    completions: sampled, of at most `cap` tokens each, `general` of them to general items;
+        prompts: each read once.
     below: how far the mean cap is below `cap`, in tokens, if the cap rises during the run.
     learned: training rows over all epochs, whose completions have at most `longest` tokens.
     pretrained: tokens.
@@ -44,6 +45,7 @@ class Work:
     learned: int = 0
     longest: int = 0
     pretrained: int = 0
+    general: int = 0
 
 
 def work(config: Config, stage: Stage) -> Work:
@@ -258,7 +260,13 @@ def _evaluate(config: Config, stage: Stage) -> Work:
     general, cap = len(general_items(config)), settings.max_completion_tokens
     completions = problems * samples + general * each
     said = f"{problems:,} problems x {samples} and {general:,} general items x {each}"
-    return Work(f"{said} = {_many(completions, cap)}", problems + general, completions, cap)
+    return Work(
+        f"{said} = {_many(completions, cap)}",
+        prompts=problems + general,
+        completions=completions,
+        cap=cap,
+        general=general * each,
+    )
 
 
 def general_items(config: Config) -> Sequence[Problem]:

@@ -113,7 +113,7 @@ load_reward_model = partial(load_model, kind=AutoModelForSequenceClassification)
 
 
 def load_sampled(folder: Path, engine: EngineConfig, max_tokens: int) -> PreTrainedModel | VLLM:
-    """The model, or vLLM, to pass to `generation.ask` for completions of up to `max_tokens`."""
+    """The model, or vLLM, to pass to `problem_samples.ask`, for up to `max_tokens` an answer."""
     if engine.rollouts == "own":
         return load_model(folder, engine).eval()
     return VLLM(folder, engine.precision, max_tokens)

@@ -34,8 +34,8 @@ def data(config: Config, inputs: Inputs, folder: Path, progress: Progress) -> No
     """Writes sft.parquet, rft.parquet and dpo.parquet, each for the method of its name.
 
     RFT's are the distinct right answers; DPO's pair each with the wrong answer to its question that
-    is closest in length. Rows that hold a held-out question or its solution are left out, for which
-    only the right answer of a pair is searched. Raises R1ReproError if a method has nothing to
+    is closest in length. Rows that hold a held-out question or its solution are left out; of a
+    pair, only the right answer is searched for them. Raises R1ReproError if a method has nothing to
     learn from.
     """
     settings = lab.settings(config.stage.r1_zero, lab.arms()[lab.REFERENCE])

@@ -3,7 +3,7 @@
 The teacher is Dev2, whose answers the stage rejection_sampling filters, or a stronger one, sampled
 by the stage teacher_sampling (both in rejection_sampling.py). FLOPs are read from stored results
 without loading a model: RL that has spent as many keeps its policy (rl.py), and comparison.py
-counts both. Reports read this module, which does without torch.
+counts both.
 """
 
 import math

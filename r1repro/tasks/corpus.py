@@ -185,7 +185,7 @@ def _work_countdown(
     rng: random.Random, voice: _Voice, numbers: countdown.Numbers
 ) -> tuple[list[str], str]:
     """A random search and the expression it ends with."""
-    attempts = countdown.trials(numbers.numbers, numbers.operators)
+    attempts = countdown.trials(tuple(sorted(numbers.numbers)), numbers.operators)
     solving = [trial for trial in attempts if trial.value == numbers.target]
     if not voice.works:
         if rng.random() < MESS.direct_wrong:

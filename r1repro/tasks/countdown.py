@@ -111,7 +111,8 @@ def sample(rng: random.Random, level: int) -> Numbers:
     largest, operators, count = RANGES[level]
     while True:
         numbers = tuple(rng.sample(range(1, largest + 1), count))
-        if targets := [trial.value for trial in trials(numbers, operators) if trial.value > 0]:
+        alike = tuple(sorted(numbers))  # so that each set is cached once
+        if targets := [trial.value for trial in trials(alike, operators) if trial.value > 0]:
             return Numbers(numbers, rng.choice(targets), operators, level)
 
 

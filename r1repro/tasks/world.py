@@ -72,8 +72,8 @@ class World:
     def overlapping(self, questions: Sequence[str], texts: Sequence[str]) -> list[bool]:
         """Whether each training example asks or contains a held-out question.
 
-        Found by `filters.contaminated`, except for TEMPLATED families, and paraphrases of a data
-        set's questions by `overlap.copies`.
+        Found by `filters.contaminated`, except for TEMPLATED families, and, also in other words, by
+        `overlap.copies`, except for the mini world's families.
         """
         asked = (p for p in self.held_out_problems if p.task not in TEMPLATED)
         flags = filters.contaminated(questions, texts, asked)

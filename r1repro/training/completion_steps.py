@@ -39,7 +39,8 @@ def advantages(
     ]
     paid, read = [[step.reward for _, step in row] for row in rows], 0
     if judge is not None:
-        asked = [(questions[i], step.beginning) for i, row in enumerate(rows) for _, step in row]
+        each = zip(questions, rows, strict=True)
+        asked = [(question, step.beginning) for question, row in each for _, step in row]
         rewards, read = judge(asked)
         if len(rewards) != len(asked):
             raise ValueError(f"the judge gave {len(rewards)} rewards for {len(asked)} steps")

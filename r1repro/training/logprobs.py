@@ -65,9 +65,9 @@ class LabelLogps(torch.autograd.Function):
     """log softmax(logits / temperature) at the labels and, if asked for, the entropies, each (N,).
 
     Computes some rows at a time, in at least float32, with the values and gradients of a softmax
-    over all rows to the bit. With 150 thousand tokens that softmax is larger than anything else in
-    the step, and on CPUs allocating it took longer than computing it. The entropies carry no
-    gradient, and are zeros if not asked for.
+    over all rows to the bit. With a vocabulary of 150 thousand tokens that softmax is larger than
+    anything else in the step, and on CPUs allocating it took longer than computing it. The
+    entropies carry no gradient, and are zeros if not asked for.
     """
 
     @staticmethod

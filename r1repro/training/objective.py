@@ -55,8 +55,8 @@ def importance_ratio(logps_B_T: Tensor, old_logps_B_T: Tensor) -> Tensor:
 def truncated_weights(logps_B_T: Tensor, sampled_logps_B_T: Tensor) -> Tensor:
     """min(pi_old / pi_sampled, MISMATCH_CAP): the policy in the trainer and in the sampler.
 
-    The weights are the same, except that the sampler merges and rounds adapters. It is 1 where the
-    two differ by at most ROUNDING nats.
+    Both have the same parameters, but the sampler merges and rounds adapters. The result is 1 where
+    the two differ by at most ROUNDING nats.
     """
     difference_B_T = logps_B_T - sampled_logps_B_T
     weights_B_T = torch.exp(difference_B_T).clamp(max=MISMATCH_CAP)
@@ -110,6 +110,13 @@ def mean_over(kind: str, cap: int) -> Callable[[Tensor, Tensor], Tensor]:
     return means[kind]
 
 
+def kl_of_completions(
+    logps_B_T: Tensor, reference_logps_B_T: Tensor, mask_B_T: Tensor, estimator: Estimator
+) -> Tensor:
+    """sum_t KL_it, which Eq. 2 subtracts from the rewards of the tokens."""
+    return (estimator(logps_B_T, reference_logps_B_T) * mask_B_T).sum(1)
+
+
 def less_kl(
     rewards_B: Tensor,
     logps_B_T: Tensor,
@@ -123,8 +130,7 @@ def less_kl(
     logps_B_T: of the policy that sampled. Unlike in the loss, tokens add up: long completions pay
     more.
     """
-    kl_B_T = estimator(logps_B_T, reference_logps_B_T)
-    return rewards_B - beta * (kl_B_T * mask_B_T).sum(1)
+    return rewards_B - beta * kl_of_completions(logps_B_T, reference_logps_B_T, mask_B_T, estimator)
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,10 @@ from r1repro.training import sharding
 
 @contextmanager
 def stop_asked() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether SIGTERM has arrived, which ends nothing within it.
+    """Yields a function that says whether SIGTERM has arrived; meanwhile the signal ends nothing.
 
-    It still ends several processes, since they could stop at different steps.
+    Outside the main thread, and with several processes, which could stop at different steps, it
+    ends the process as usual.
     """
     asked = threading.Event()
     if sharding.processes() > 1 or threading.current_thread() is not threading.main_thread():

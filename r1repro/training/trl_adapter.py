@@ -173,8 +173,9 @@ class PackedGRPOTrainer(GRPOTrainer):
     def _less_kl(self, rewards_B: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
         """As `objective.less_kl`, over all processes; logs the KL per token from the same sums."""
         mask_B_T, estimator = batch["completion_mask"], ESTIMATORS[self.variant.kl]
-        kl_B_T = estimator(self._sampled_logps(batch), batch["ref_per_token_logps"])
-        kl_B = (kl_B_T * mask_B_T).sum(1)
+        kl_B = objective.kl_of_completions(
+            self._sampled_logps(batch), batch["ref_per_token_logps"], mask_B_T, estimator
+        )
         sums = torch.stack([kl_B.sum(), mask_B_T.sum()])
         kl, tokens = self.accelerator.reduce(sums, "sum").tolist()
         self._metrics["train"]["kl"].append(kl / max(tokens, 1))

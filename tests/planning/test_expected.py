@@ -70,6 +70,16 @@ def test_without_results_it_is_what_our_runs_had_within_the_caps(compose):
     assert not _expected(config, "base").assumed and not _expected(config, "comparison").assumed
 
 
+def test_general_items_are_counted_as_often_as_they_are_asked(compose):
+    """The held-out curve asks none, and greedy answers are sampled once."""
+    settings = "ablation.greedy=true", "evaluation.curve_samples=1", "evaluation.problems=10"
+    config = compose(*settings, "evaluation.general_items=100")
+    assert _expected(config, "r1_zero_curve").length == BASE
+    longest = min(TAUGHT, config.evaluation.max_completion_tokens)
+    whole = 10 * longest + 100 * GENERAL_ANSWER
+    assert _expected(config, "evaluate_r1_greedy").length == pytest.approx(whole / 110)
+
+
 def test_a_data_set_that_stands_is_counted_in_rows_and_tokens(compose, publish):
     config = compose()
     tokenizer = train_tokenizer(["one two three"])

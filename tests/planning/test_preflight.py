@@ -54,8 +54,14 @@ def test_a_model_in_the_cache_is_found_whole_or_not_at_all(cache):
     hub.folder.cache_clear()
     assert hub.folder("some/model", "model") == place
     assert hub.folder("some/other", "model") is None
-    (place / "model.safetensors.index.json").write_text('{"weight_map": [')
-    assert hub.missing_weights(place) == "readable model.safetensors.index.json"
+    for broken in (
+        '{"weight_map": [',
+        '{"weight_map": {"a": 1}}',
+        "[]",
+        '{"weight_map": {"a": []}}',
+    ):
+        (place / "model.safetensors.index.json").write_text(broken)
+        assert hub.missing_weights(place) == "readable model.safetensors.index.json"
 
 
 FILES = dict.fromkeys(("config.json", "tokenizer.json", "model.safetensors"), "{}")

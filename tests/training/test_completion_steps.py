@@ -75,6 +75,8 @@ def test_a_judge_rewards_every_step_but_the_outcome(tokenizer):
     by_hand = ((each - each.mean()) / (each.std() + 1e-4)).tolist()
     assert found[1, 0].item() == pytest.approx(sum(by_hand[:3]), abs=1e-5)
     assert found[0, 0].item() == pytest.approx(by_hand[3], abs=1e-5)
+    with pytest.raises(ValueError, match="shorter"):
+        completion_steps.advantages(rewards, batch, tokenizer, 2, ["1", "2", "3"], judge)
     for paid in ([0.1], [0.1, 0.2, 0.3]):
         with pytest.raises(ValueError, match=f"{len(paid)} rewards for 2 steps"):
             completion_steps.advantages(
