@@ -1,3 +1,6 @@
+import ast
+import importlib
+import inspect
 import json
 import re
 from pathlib import Path
@@ -38,6 +41,25 @@ def asks_the_doctor(path: Path) -> bool:
 def test_there_is_one_for_every_stage():
     names = {path.stem for path in NOTEBOOKS}
     assert {stage.notebook for stage in graph().values()} <= names
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "notebooks").rglob("*.ipynb")), ids=lambda p: p.stem
+)
+def test_calls_that_the_text_suggests_can_be_made(path):
+    cells = json.loads(path.read_text())["cells"]
+    prose = "\n".join(text(cell) for cell in cells if cell["cell_type"] == "markdown")
+    code = "\n".join(map(text, code_cells(path)))
+    modules = {}
+    for package, names in re.findall(r"^from (r1repro[\w.]*) import ([\w, ]+)$", code, re.M):
+        modules |= {name.strip(): package for name in names.split(",")}
+    for module, function, given in re.findall(r"`(\w+)\.(\w+)\(([^`]*)\)`", prose):
+        if module not in modules:
+            continue
+        found = getattr(importlib.import_module(f"{modules[module]}.{module}"), function)
+        call = ast.parse(f"f({given})", mode="eval").body
+        names = {word.arg: None for word in call.keywords}
+        inspect.signature(found).bind_partial(*call.args, **names)
 
 
 @pytest.mark.parametrize("path", [*NOTEBOOKS, SEEDS], ids=lambda path: path.stem)

@@ -139,7 +139,7 @@ def _claim(entry: dict[str, Any], where: str) -> Claim:
     if "lab" in entry and entry["lab"] not in LABS:
         raise R1ReproError(f"{where}: lab must be one of {', '.join(LABS)}, not {entry['lab']!r}")
     paid = entry.get("moved")
-    if paid is not None and (not isinstance(paid, dict) or paid.keys() != {"stage", "reward"}):
+    if "moved" in entry and (not isinstance(paid, dict) or paid.keys() != {"stage", "reward"}):
         raise R1ReproError(f"{where}: moved must be {{stage: STAGE, reward: REWARD}}, not {paid}")
     if paid is not None and paid["reward"] not in REWARDS:
         raise R1ReproError(

@@ -47,11 +47,11 @@ SOLVED = 0.9
 """Minimum pass@1 at which low entropy is acceptable."""
 REWARD_ROSE, RIGHT_LEFT = 0.25, 0.9
 """While the reward rises by REWARD_ROSE of its weights' sum, pass@1 must keep RIGHT_LEFT of its
-mean over the first STEPS steps, or all but NOISE standard errors of it; otherwise the reward pays
-for something else."""
+mean over the first STEPS steps, or fall by at most NOISE standard errors of the difference;
+otherwise the reward pays for something else."""
 HALVED, NOISE = 0.5, 2.0
-"""pass@1 must keep HALVED of its mean over the first STEPS steps, or all but NOISE standard errors
-of it; healthy laptop runs keep 0.76, even while they learn the format."""
+"""pass@1 must keep HALVED of its mean over the first STEPS steps, or fall by at most NOISE standard
+errors of the difference; healthy laptop runs keep 0.76, even while they learn the format."""
 TIMEOUTS = 0.01
 """Maximum share of time-outs, which may be right answers scored as wrong; the mini world's rules
 never time out."""

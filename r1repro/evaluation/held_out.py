@@ -25,9 +25,9 @@ class HeldOut:
 
     summaries: by checkpoint; changes: "after - before" of the declared pairs, paired over problems;
     reflection: p value by group of answers, see `metrics.reflection_tests`; answers: rows chosen by
-    answers.RULE for the checkpoints of MAIN, with a column `checkpoint`, which older published
-    versions lack; ways: each family's best prompt of the base and its temperature, chosen on
-    validation.
+    shown_answers.RULE for the checkpoints of MAIN, with a column `checkpoint`, which older
+    published versions lack; ways: each family's best prompt of the base and its temperature, chosen
+    on validation.
     """
 
     summaries: Results

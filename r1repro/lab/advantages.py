@@ -61,11 +61,11 @@ def group_by_hand(rewards: Sequence[float], lengths: Sequence[int]) -> pd.DataFr
     return rows.rename_axis("answer")
 
 
-def lengths(updates: int = 150) -> dict[str, pd.DataFrame]:
+def lengths(p: float = 0.2, stop: float = 0.1, updates: int = 150) -> dict[str, pd.DataFrame]:
     """Mean lengths and accuracy over exact updates, by objective, all from the same policy.
 
-    An answer is a first token, at the start right with probability 0.2, then any number of others,
-    up to a cap of 16 tokens in all; at the start the end has probability 0.1 at each of them. The
+    An answer is a first token, at the start right with probability p, then any number of others, up
+    to a cap of 16 tokens in all; at the start the end has probability `stop` at each of them. The
     loss is objective.grpo_loss, its mean an exact expectation over groups of 16 answers. Losses by
     the cap are multiplied by cap / mean length at the start, so that all steps are of the same
     size.
@@ -75,7 +75,7 @@ def lengths(updates: int = 150) -> dict[str, pd.DataFrame]:
     tree = Tree(tuple(first + rest for first in (RIGHT, WRONG) for rest in rests))
     right_S = torch.tensor([text[0] == RIGHT for text in tree.completions])
     kinds = {"all": 1.0, "right": right_S, "wrong": ~right_S}
-    start = tree.logits(lambda context: {RIGHT: 0.2} if context == "" else {END: 0.1})
+    start = tree.logits(lambda context: {RIGHT: p} if context == "" else {END: stop})
     scale = cap / float(mean_length(tree, start))
     found = {}
     for name, (kind, normalization) in OBJECTIVES.items():

@@ -63,14 +63,14 @@ def by_hand(
     return pd.DataFrame({"right": right, "tokens": tokens, **first}).rename_axis("answer")
 
 
-def offline_and_online(updates: int = 200) -> pd.DataFrame:
-    """Accuracy over exact updates on one question, by method, in groups of 16.
+def offline_and_online(p: float = 0.1, updates: int = 200) -> pd.DataFrame:
+    """Accuracy over exact updates on one question, from accuracy p, by method, in groups of 16.
 
     RFT samples from the first policy throughout, Online RFT and GRPO from the current one. The
     expected gradient of the log-odds sums probability times coefficient times grad log pi over the
     answers.
     """
-    p, rate, rows = 0.1, 0.5, {}
+    rate, rows = 0.5, {}
     for method in METHODS:
         odds, curve = torch.tensor(p, dtype=torch.float64).logit(), []
         for _ in range(updates + 1):

@@ -179,13 +179,14 @@ def judged(found: Rounds) -> Shown | None:
 def _held_out(found: Rounds) -> Iterator[tuple[str, str, str, int]]:
     """(reward model, whose answers, share of their held-out pairs ranked right, pairs)."""
     every = found.tables["pairs"]
-    of = dict(iter(every[every["split"] == "held out"].groupby("model")))
+    held = every[every["split"] == "held out"]
     for judge, whose, model, column in (
         ("first", "the base", "reward", "score"),
         ("first", "the policy after the first round", "reward_refreshed", "before"),
         ("refreshed", "the policy after the first round", "reward_refreshed", "score"),
     ):
-        yield judge, whose, ranked_right(of[model], column), len(of[model])
+        own = held[held["model"] == model]
+        yield judge, whose, ranked_right(own, column), len(own)
 
 
 def ranked_right(pairs: pd.DataFrame, column: str = "score") -> str:

@@ -122,6 +122,8 @@ def expectation(tree: Tree, p_S: Tensor, kind: str) -> Callable[[Tensor, Tensor]
     p_S: probability of each completion, without gradient. kind: "completion" or "cap", the longest
     completion. A mean over all tokens of a batch is no expectation over single completions.
     """
+    if kind not in ("completion", "cap"):
+        raise ValueError(f"the expectation is of completion or cap, not of {kind!r}")
     mean = objective.mean_over(kind, int(tree.lengths_S.max()))
     weights_S_1 = len(p_S) * p_S[:, None]
     return lambda values_S_T, mask_S_T: mean(weights_S_1 * values_S_T, mask_S_T)

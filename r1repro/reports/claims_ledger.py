@@ -28,9 +28,10 @@ def counts(judged: Sequence[Judged]) -> dict[str, int]:
 def false_verdicts(judged: Sequence[Judged], several: bool) -> str:
     """The expected number of false verdicts in a sentence; several: whether of several seeds."""
     told = (
-        "A verdict is false by chance if one end of its 95 % interval lies beyond the truth, "
-        f"at most {100 * TAIL:g} % each: of the {exposed(judged)} claims judged by an interval, "
-        f"ours among them, at most {expected_false(judged):.1f} verdicts are expected to be false"
+        "A verdict can be false by chance only if one end of its 95 % interval lies beyond the "
+        f"truth, at most {100 * TAIL:g} % each: of the {exposed(judged)} claims judged by an "
+        f"interval, ours among them, at most {expected_false(judged):.1f} verdicts are expected "
+        "to be false"
     )
     if several:
         return f"{told}."

@@ -132,7 +132,7 @@ def show(rows: pd.DataFrame) -> Html:
 
 
 def side_by_side(evaluations: Mapping[str, pd.DataFrame], most: int | None = None) -> Html:
-    """Up to `most` problems with the answers of each checkpoint, chosen by `answers.RULE`."""
+    """Up to `most` problems with the answers of each checkpoint, chosen by `shown_answers.RULE`."""
     return answered(chosen(evaluations), most)
 
 

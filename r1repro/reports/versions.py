@@ -107,7 +107,8 @@ def _figures(folder: Path) -> list[str]:
         ]
         if values:
             figures.append(f"{metrics.label(path)}: {', '.join(values)}")
-    ledger = read_plain(folder / "claims.json")
+    file = folder / "claims.json"  # old versions have none
+    ledger = read_plain(file) if file.is_file() else []
     theirs = [c["verdict"] for c in ledger if not c["ours"] and not c["control"]]
     if theirs:
         told = ", ".join(f"{theirs.count(verdict)} {verdict}" for verdict in VERDICTS)

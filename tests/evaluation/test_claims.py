@@ -382,6 +382,11 @@ def test_a_true_claim_is_contradicted_no_more_often_than_its_tail(expected, effe
             " measure: {rise: length, stage: r1_zero}, moved: r1}",
             "moved must be {stage: STAGE, reward: REWARD}",
         ),
+        (
+            "- {id: a, statement: s, source: v1, paper: p, expected: up, smallest: 1,"
+            " measure: {rise: length, stage: r1_zero}, moved: }",
+            "moved must be {stage: STAGE, reward: REWARD}",
+        ),
     ],
 )
 def test_a_malformed_claim_is_named(tmp_path, text, said):

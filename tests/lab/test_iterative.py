@@ -1,5 +1,7 @@
 """Four answers, exactly, and what is said of trained rounds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -168,6 +170,9 @@ def test_what_is_shown_of_trained_rounds(found):
 
 
 def test_without_a_run_it_says_how(found):
+    pairs = found.tables["pairs"].assign(split="train")
+    alone = replace(found, tables={**found.tables, "pairs": pairs})
+    assert [row.cells for row in rounds.judged(alone).rows] == [("–", "0")] * 3
     none = rounds.Rounds(found.arms, {}, {})
     assert rounds.gaps(none) is rounds.judged(none) is rounds.scores(none) is None
     assert "<code>r1repro run lab=iterative_grpo</code>" in rounds.told(none)._repr_html_()

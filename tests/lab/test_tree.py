@@ -27,6 +27,11 @@ def test_all_texts_are_listed_once():
     assert tree.mean_length(small, logits).item() == pytest.approx(1 + 0.75 + 0.75**2)
 
 
+def test_a_mean_over_all_tokens_is_no_expectation():
+    with pytest.raises(ValueError, match="not of 'tokens'"):
+        tree.expectation(tree.words("ab", 2), torch.full((7,), 1 / 7), "tokens")
+
+
 def test_what_is_no_policy_is_refused():
     with pytest.raises(ValueError, match="'a' begins 'ab'"):
         Tree(("ab", "a"))

@@ -212,6 +212,10 @@ def test_the_index_can_be_written_anew(run, checkout):
     before = (checkout / "reports" / "README.md").read_text()
     write_index(checkout / "reports")
     assert (checkout / "reports" / "README.md").read_text() == before
+    for ledger in (checkout / "reports").glob("*/claims.json"):  # which old versions lack
+        ledger.unlink()
+    write_index(checkout / "reports")
+    assert "Claims of the papers" not in (checkout / "reports" / "README.md").read_text()
 
 
 def test_a_version_is_checked_when_it_is_read(run, checkout):
