@@ -69,7 +69,10 @@ class Trial:
 
 @lru_cache(maxsize=10_000)
 def trials(numbers: tuple[int, ...], operators: str) -> tuple[Trial, ...]:
-    """Every attempt with all values in 0..99, the larger number always first."""
+    """Every attempt with all values in 0..99, the larger number always first.
+
+    numbers: in any order; sorted, so that each set is cached once.
+    """
     by_expression: dict[str, Trial] = {}
     for a, b, *others in sorted(set(permutations(numbers))):
         if a > b:  # same as (b, a), already done
@@ -111,8 +114,8 @@ def sample(rng: random.Random, level: int) -> Numbers:
     largest, operators, count = RANGES[level]
     while True:
         numbers = tuple(rng.sample(range(1, largest + 1), count))
-        alike = tuple(sorted(numbers))  # so that each set is cached once
-        if targets := [trial.value for trial in trials(alike, operators) if trial.value > 0]:
+        tried = trials(tuple(sorted(numbers)), operators)
+        if targets := [trial.value for trial in tried if trial.value > 0]:
             return Numbers(numbers, rng.choice(targets), operators, level)
 
 

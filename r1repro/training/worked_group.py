@@ -75,8 +75,8 @@ def work(
 ) -> WorkedGroup:
     """Sample a group from the policy, compute its rewards, and update the policy in place once.
 
-    The group is the first whose rewards differ, else that of the last problem, all of
-    whose group advantages are 0.
+    The group is the first whose rewards differ, else that of the last problem, whose
+    group advantages are all 0.
     """
     sampling = Sampling(settings.max_completion_tokens, settings.temperature)
     groups = ask(
